@@ -1,0 +1,1 @@
+"""Running stories: their entries, their readers, their desk."""

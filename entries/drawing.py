@@ -1,0 +1,172 @@
+"""HTML of the parts of a page, each drawn from rows alone.
+
+No request, no user and no clock comes in here, so one drawing serves every reader.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db.models import Q
+from django.template.loader import render_to_string
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from entries import rendering
+from entries.models import Entry, Image, Link, Posting, Story
+
+_CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
+LATEST = 6
+RELATED = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
+
+
+def body_html(body: str, pictures: Iterable[Image], links: Iterable[Link]) -> str:
+    """Return the clean HTML of a Markdown body, with its figures and lines.
+
+    Raises `rendering.BodyError` where the body cannot be shown.
+    """
+    figures = {image.name: figure_html(image) for image in pictures if image.stem}
+    return rendering.render(body, figures, _lines(body, list(links)))
+
+
+def figure_html(image: Image, *, lead: bool = False) -> str:
+    """Return `<figure>` for a picture that has its files."""
+    return render_to_string("entries/_figure.html", {"image": image, "lead": lead})
+
+
+def _lines(body: str, links: list[Link]) -> Mapping[str, str]:
+    """Return source lines of the body that a link turns into a line of ours."""
+    see = {f"See {link.text}": link for link in links if link.kind == Link.Kind.SEE}
+    sources = {link.text: link for link in links if link.kind == Link.Kind.CROSS_POSTED}
+    found: dict[str, str] = {}
+    for line in (line.strip() for line in body.splitlines()):
+        text = rendering.unescape_markdown(line)
+        if text in see:
+            found[line] = see_html(see[text])
+        elif sources and (match := _CROSS_POSTED.fullmatch(text)):
+            found[line] = _provenance(match[1], sources)
+    return found
+
+
+def _provenance(names: str, sources: Mapping[str, Link]) -> str:
+    pattern = "|".join(sorted(map(re.escape, sources), key=len, reverse=True))
+    parts = re.split(f"({pattern})", names)
+    drawn = [
+        anchor(sources[part]) if part in sources else escape(part) for part in parts
+    ]
+    return format_html(
+        '<p class="provenance">(Cross-posted from {})</p>',
+        mark_safe("".join(drawn)),  # noqa: S308 - each part is escaped above
+    )
+
+
+def see_html(link: Link) -> SafeString:
+    """Return the line `See …`, linked where readers can go there."""
+    return format_html('<p class="see">See {}</p>', anchor(link))
+
+
+def anchor(link: Link) -> SafeString:
+    """Return `<a>` of a link, or its plain words while it leads nowhere."""
+    if not (address := link.address):
+        return SafeString(escape(link.text))
+    rel = mark_safe(' rel="nofollow noopener"') if link.target_url else ""
+    return format_html('<a href="{}"{}>{}</a>', address, rel, link.text)
+
+
+def entry_html(posting: Posting) -> str:
+    """Return `<article>`: an entry as it stands in one story."""
+    entry = posting.entry
+    in_place = set(_lines(entry.body, links := list(entry.links.with_targets())))
+    shown = {rendering.unescape_markdown(line) for line in in_place}
+    return render_to_string(
+        "entries/_entry.html",
+        {
+            "posting": posting,
+            "entry": entry,
+            "story": posting.story,
+            "see": [
+                link
+                for link in links
+                if link.kind == Link.Kind.SEE and f"See {link.text}" not in shown
+            ],
+            "corrections": entry.versions.exclude(line="").filter(hidden=False)
+            if entry.version > 1
+            else [],
+            "also_in": _also_in(posting),
+        },
+    ).strip()
+
+
+def _also_in(posting: Posting) -> list[Story]:
+    if not posting.home or posting.pk is None:
+        return []
+    others = (
+        posting.entry.postings.filter(removed=False, story__state__in=Story.PUBLIC)
+        .exclude(pk=posting.pk)
+        .select_related("story__series")
+        .order_by("story_id")
+    )
+    return [other.story for other in others]
+
+
+def head_html(story: Story) -> str:
+    """Return `#story-head`: headline, standfirst, state, lead picture, summary."""
+    return render_to_string("entries/_head.html", {"story": story}).strip()
+
+
+def key_events_html(story: Story) -> str:
+    """Return `#key-events`: the marked entries of the whole story, newest first."""
+    events = (
+        story.postings.visible()
+        .filter(key_event=True)
+        .updates()
+        .select_related("entry")
+    )
+    context = {"story": story, "events": [posting.entry for posting in events]}
+    return render_to_string("entries/_key_events.html", context).strip()
+
+
+def last_update_html(story: Story, at: datetime | None) -> str:
+    """Return `#last-update`: the time of the newest update, None before the first."""
+    context = {"story": story, "at": at}
+    return render_to_string("entries/_last_update.html", context).strip()
+
+
+def rail_html(story: Story) -> str:
+    """Return `#rail`: feature, latest and related stories beside a story."""
+    links = list(
+        Link.objects.with_targets().filter(
+            Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE)
+        )
+    )
+    own = [link for link in links if link.story_id]
+    pinned = [link for link in own if link.kind == Link.Kind.LATEST]
+    taken = [link.target_story_id for link in pinned if link.target_story_id]
+    latest = (
+        Story.objects.public()
+        .newest()
+        .exclude(pk__in=[story.pk, *taken])
+        .select_related("series")[: max(0, LATEST - len(pinned))]
+    )
+    context = {
+        "story": story,
+        "features": [link for link in own if link.kind == Link.Kind.FEATURE]
+        or [link for link in links if not link.story_id],
+        "pinned": pinned,
+        "latest": latest,
+        "related": [link for link in own if link.kind in RELATED],
+    }
+    return render_to_string("entries/_rail.html", context).strip()
+
+
+def withdrawn_html(story: Story) -> str:
+    """Return what an open page of a withdrawn story shows instead."""
+    return render_to_string("entries/_withdrawn.html", {"story": story}).strip()
+
+
+def render_entry(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
+    """Return the HTML of an entry's own body, from its rows."""
+    links = entry.links.with_targets() if entry.pk else []
+    if pictures is None:
+        pictures = Image.objects.filter(name__in=rendering.image_names(entry.body))
+    return body_html(entry.body, pictures, links)

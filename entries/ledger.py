@@ -1,0 +1,124 @@
+"""Locks and numbers: the one place that gives out `seq`.
+
+A verb opens `changing(...)`, which locks the entry first, then the stories in
+ascending primary key, then (where needed) the site's row. Numbers are given out
+under the story's lock, so they are in the order of the commits, and a reader who
+asks "what changed after n?" misses nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from entries import delivery, drawing
+from entries.models import Entry, Posting, Site, Story
+
+
+class Refused(ValueError):
+    """Say why a verb will not act, to the person who asked.
+
+    `field` names the form field the sentence is about; empty for the whole form.
+    """
+
+    def __init__(self, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class Ledger:
+    """The stories that a verb holds locked, and what it has changed in them."""
+
+    def __init__(self, story_ids: Iterable[int]) -> None:
+        locked = (
+            Story.objects.select_for_update(of=("self",))
+            .select_related("series", "lead_image", "continues_in__series")
+            .filter(pk__in=set(story_ids))
+            .order_by("pk")
+        )
+        self.stories = {story.pk: story for story in locked}
+        self._changed: set[int] = set()
+        self._site = False
+
+    def story(self, pk: int) -> Story:
+        """Return a locked story."""
+        return self.stories[pk]
+
+    def _next(self, story: Story) -> int:
+        story.seq += 1
+        self._changed.add(story.pk)
+        return story.seq
+
+    def post(self, posting: Posting) -> None:
+        """Save a posting; give it the next seq and draw it if readers know of it.
+
+        One that was never public stays without a number.
+        """
+        posting.story = self.stories[posting.story_id]
+        if posting.visible or posting.seq is not None:
+            posting.seq = self._next(posting.story)
+            posting.html = drawing.entry_html(posting)
+        posting.save()
+
+    def post_everywhere(self, entry: Entry) -> None:
+        """Do the same for every posting of an entry, and for key-event lists."""
+        for posting in entry.postings.order_by("story_id"):
+            posting.entry = entry
+            self.post(posting)
+            if posting.key_event:
+                self.head(posting.story)
+
+    def redraw(self, entry: Entry) -> bool:
+        """Draw an entry anew from its rows; True if what readers see changed."""
+        html = drawing.render_entry(entry)
+        if html != entry.html:
+            entry.html = html
+            entry.save(update_fields=["html"])
+        changed = False
+        for posting in entry.postings.exclude(seq=None).order_by("story_id"):
+            posting.entry, posting.story = entry, self.stories[posting.story_id]
+            if posting.html != drawing.entry_html(posting):
+                self.post(posting)
+                changed = True
+        return changed
+
+    def head(self, story: Story) -> None:
+        """Say that the story's own head (or its list of key events) changed."""
+        story.head_seq = self._next(story)
+
+    def site(self) -> None:
+        """Say that what every page's rail shows has changed."""
+        self._site = True
+
+    def close(self) -> None:
+        """Save the counters and wake the watchers."""
+        now = timezone.now()
+        for pk in sorted(self._changed):
+            story = self.stories[pk]
+            story.changed_at = now
+            story.save(update_fields=["seq", "head_seq", "changed_at"])
+        if self._site and not Site.objects.filter(pk=1).update(seq=F("seq") + 1):
+            Site.current()
+        if self._changed or self._site:
+            delivery.nudge()
+
+
+@contextmanager
+def changing(*stories: int, entry: Entry | None = None) -> Iterator[Ledger]:
+    """Lock an entry (refreshed in place), its stories and others; save at the end."""
+    with transaction.atomic():
+        ids = set(stories)
+        if entry is not None:
+            entry.refresh_from_db(from_queryset=Entry.objects.select_for_update())
+            ids |= {entry.story_id, *entry.postings.values_list("story_id", flat=True)}
+        ledger = Ledger(ids)
+        yield ledger
+        ledger.close()
+
+
+def redraw(entry: Entry) -> bool:
+    """Draw an entry anew; True if what readers see changed."""
+    with changing(entry=entry) as ledger:
+        return ledger.redraw(entry)

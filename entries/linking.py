@@ -1,0 +1,89 @@
+"""The verbs that change links, and what readers are told of a picture."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+
+from entries import images
+from entries.ledger import Refused, changing, redraw
+from entries.models import Entry, Image, Link, Story
+
+_ADDRESS = URLValidator(schemes=["http", "https"])
+
+
+def add_link(
+    kind: str, *, story: Story | None = None, entry: Entry | None = None, **fields: Any
+) -> Link:
+    """Add a link from a story, from an entry, or (neither) from the site itself.
+
+    `fields`: one of `target_story`, `target_series`, `target_url`, or none yet;
+    `title`, `label`, `order`.
+    """
+    return save_link(Link(kind=kind, story=story, entry=entry, **fields))
+
+
+def save_link(link: Link) -> Link:
+    """Save a new or changed link and tell the readers of whatever shows it.
+
+    Raises Refused where it says nothing, or its outside address is none.
+    """
+    if link.unresolved and not link.title:
+        raise Refused("Give the link a title or a target.", "title")
+    if link.target_url:
+        try:
+            _ADDRESS(link.target_url)
+        except ValidationError as error:
+            raise Refused(
+                "Write the whole address, like https://news.example/page.", "target_url"
+            ) from error
+    _apply(link, link.save)
+    return link
+
+
+def remove_link(link: Link) -> None:
+    """Remove a link; what stood in a text as its line is plain words again."""
+    _apply(link, link.delete)
+
+
+def _apply(link: Link, act: Any) -> None:
+    # The target is locked too, so that its renaming and this line take turns.
+    targets = [link.target_story_id] if link.target_story_id else []
+    with changing(*targets, entry=link.entry) as ledger:
+        act()
+        if link.entry:
+            ledger.redraw(link.entry)
+        else:
+            ledger.site()
+
+
+def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
+    """Make the row of a picture whose files are there, or fill a missing one's.
+
+    Raises Refused where another picture has the name.
+    """
+    image = Image.objects.filter(name=name).first() or Image(name=name)
+    if not image.missing and image.stem != ingested.stem:
+        raise Refused(f"There is another picture named “{name}”.", "name")
+    image.stem = ingested.stem
+    image.width, image.height = ingested.width, ingested.height
+    image.widths = list(ingested.widths)
+    for field in ("alt", "caption", "credit"):
+        given = words.get(field) or getattr(image, field) or getattr(ingested, field)
+        setattr(image, field, given)
+    image.decorative = bool(words.get("decorative", image.decorative))
+    return save_picture(image)
+
+
+def save_picture(image: Image) -> Image:
+    """Save a picture's row and draw anew every entry and head that shows it."""
+    image.save()
+    for entry in image.entries.all():
+        redraw(entry)
+    led = list(image.led_stories.values_list("pk", flat=True))
+    if led:
+        with changing(*led) as ledger:
+            for story in ledger.stories.values():
+                ledger.head(story)
+            ledger.site()
+    return image

@@ -1,0 +1,19 @@
+"""The rows: series, stories, entries, their postings, links and pictures."""
+
+from entries.models.entries import Entry, EntryVersion, Posting
+from entries.models.links import Link
+from entries.models.pictures import Image
+from entries.models.site import Series, Site
+from entries.models.stories import Story, StorySlug
+
+__all__ = [
+    "Entry",
+    "EntryVersion",
+    "Image",
+    "Link",
+    "Posting",
+    "Series",
+    "Site",
+    "Story",
+    "StorySlug",
+]

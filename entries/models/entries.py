@@ -1,0 +1,208 @@
+"""Entries, their earlier texts, and their postings in timelines."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import OuterRef, Q, Subquery
+from django.urls import reverse
+from django.utils.text import Truncator
+
+from entries import clock, rendering
+from entries.models.pictures import Image
+from entries.models.stories import Story
+
+
+class Entry(models.Model):
+    """One text: the original entry of a story, or a timed update."""
+
+    class Kind(models.TextChoices):
+        ORIGINAL = "original"
+        UPDATE = "update"
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        SUBMITTED = "submitted"
+        SCHEDULED = "scheduled"
+        PUBLISHED = "published"
+        WITHDRAWN = "withdrawn"
+
+    story = models.ForeignKey(Story, models.CASCADE, related_name="entries")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.UPDATE)
+    state = models.CharField(
+        max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+    )
+    at = models.DateTimeField("time (GMT)", null=True, blank=True)
+    headline = models.CharField(max_length=200, blank=True)
+    body = models.TextField(blank=True)
+    html = models.TextField(editable=False, blank=True)
+    byline = models.CharField(max_length=100, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="entries",
+    )
+    images = models.ManyToManyField(Image, editable=False, related_name="entries")
+    version = models.PositiveIntegerField(default=1, editable=False)
+    key = models.UUIDField(null=True, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    published_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["story"],
+                condition=Q(kind="original"),
+                name="one_original_a_story",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="original")
+                | Q(at__isnull=False)
+                | Q(state__in=["draft", "submitted", "withdrawn"]),
+                name="published_update_has_a_time",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "at"])]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.headline or self.body[:60]}"
+
+    def get_absolute_url(self) -> str:
+        """Return the address of its own, in its home story."""
+        return reverse("entry", args=[self.story.slug, self.pk])
+
+    @property
+    def original(self) -> bool:
+        """Whether it is the story's original entry."""
+        return self.kind == self.Kind.ORIGINAL
+
+    @property
+    def published(self) -> bool:
+        """Whether readers may see it wherever it is posted."""
+        return self.state == self.State.PUBLISHED
+
+    @property
+    def label(self) -> str:
+        """Return `ORIGINAL ENTRY` or `UPDATE 1804 GMT`."""
+        if self.original:
+            return "ORIGINAL ENTRY"
+        return f"UPDATE {clock.stamp(self.at, self.at.date())}" if self.at else "UPDATE"
+
+    @property
+    def first_words(self) -> str:
+        """Return its headline, else how its text begins, for lists."""
+        return self.headline or Truncator(rendering.plain_text(self.html)).words(18)
+
+    @property
+    def sort_key(self) -> str:
+        """Return what pages sort by: time, then id, as digits."""
+        return f"{self.at:%Y%m%d%H%M}-{self.pk}" if self.at else f"0-{self.pk}"
+
+
+class EntryVersion(models.Model):
+    """A text that an entry had, and what readers are told about the change.
+
+    Version `number` is the text that stood until the change; `line` is not empty
+    where the change was a correction.
+    """
+
+    entry = models.ForeignKey(Entry, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField(null=True)
+    headline = models.CharField(max_length=200, blank=True)
+    body = models.TextField(blank=True)
+    line = models.CharField("correction", max_length=300, blank=True)
+    hidden = models.BooleanField(default=False)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entry", "number"], name="one_version_a_number"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id} v{self.number}"
+
+
+class PostingQuerySet(models.QuerySet["Posting"]):
+    """Postings by who may see them and where they stand."""
+
+    def visible(self) -> Self:
+        """Keep what a public story shows: published and not taken back."""
+        return self.filter(entry__state=Entry.State.PUBLISHED, removed=False)
+
+    def updates(self) -> Self:
+        """Keep the timed updates, newest first: by time, then id."""
+        return self.filter(entry__kind=Entry.Kind.UPDATE).order_by(
+            "-entry__at", "-entry_id"
+        )
+
+    def before(self, at: datetime, entry_id: int) -> Self:
+        """Keep what stands below an entry of that time and id."""
+        return self.filter(Q(entry__at__lt=at) | Q(entry__at=at, entry_id__lt=entry_id))
+
+    def newest_of(self, stories: Iterable[Story]) -> Self:
+        """Keep the newest visible update of each story."""
+        newest = (
+            Posting.objects.visible()
+            .filter(story=OuterRef("story"))
+            .updates()
+            .values("pk")[:1]
+        )
+        return self.filter(story__in=stories, pk=Subquery(newest))
+
+    def changed_after(self, seq: int) -> Self:
+        """Keep what has changed since, in the order of the changes."""
+        return self.filter(seq__gt=seq).order_by("seq")
+
+
+class Posting(models.Model):
+    """One entry standing in one story's timeline.
+
+    `seq` is the story's counter at the posting's latest visible change, NULL until
+    it is public for the first time; from then on the row is never deleted. `html`
+    is the drawn entry, made by the verb that gave out `seq`.
+    """
+
+    entry = models.ForeignKey(Entry, models.CASCADE, related_name="postings")
+    story = models.ForeignKey(Story, models.CASCADE, related_name="postings")
+    pinned = models.BooleanField(default=False)
+    key_event = models.BooleanField(default=False)
+    removed = models.BooleanField(default=False, editable=False)
+    seq = models.BigIntegerField(null=True, editable=False)
+    html = models.TextField(editable=False, blank=True)
+
+    objects = PostingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entry", "story"], name="an_entry_once_a_story"
+            ),
+            models.UniqueConstraint(fields=["story", "seq"], name="a_seq_once_a_story"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id} in {self.story_id}"
+
+    @property
+    def home(self) -> bool:
+        """Whether it stands in the entry's own story."""
+        return self.story_id == self.entry.story_id
+
+    @property
+    def visible(self) -> bool:
+        """Whether readers of the story see it."""
+        return self.entry.published and not self.removed and self.story.public

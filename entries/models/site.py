@@ -1,0 +1,45 @@
+"""The site as a whole, and its series."""
+
+import secrets
+
+from django.db import models
+from django.urls import reverse
+
+
+class Site(models.Model):
+    """The one row about the whole site.
+
+    `epoch` names this history of the database: it is replaced when a backup is
+    restored. `seq` counts the changes of what every rail shows.
+    """
+
+    epoch = models.CharField(max_length=16, editable=False)
+    seq = models.BigIntegerField(default=0, editable=False)
+
+    def __str__(self) -> str:
+        return self.epoch
+
+    @classmethod
+    def current(cls) -> "Site":
+        """Return the row, made at the first call."""
+        fresh = {"epoch": secrets.token_hex(4)}
+        return cls.objects.get_or_create(pk=1, defaults=fresh)[0]
+
+
+class Series(models.Model):
+    """A running column that stories belong to."""
+
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=100, unique=True)
+    description = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "series"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the address of the series page."""
+        return reverse("series", args=[self.slug])

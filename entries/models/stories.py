@@ -1,0 +1,111 @@
+"""Stories and the slugs they ever had."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import F
+from django.urls import reverse
+
+from entries.models.pictures import Image
+from entries.models.site import Series
+
+
+class StoryQuerySet(models.QuerySet["Story"]):
+    """Stories by who may see them."""
+
+    def public(self) -> Self:
+        """Keep the stories that readers may see."""
+        return self.filter(state__in=Story.PUBLIC)
+
+    def live(self) -> Self:
+        """Keep the stories that are running."""
+        return self.filter(state=Story.State.LIVE)
+
+    def newest(self) -> Self:
+        """Order by when they went live, newest first."""
+        return self.order_by(F("live_at").desc(nulls_last=True), "-pk")
+
+
+class Story(models.Model):
+    """A running story: its head, and the counter of its visible changes."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        LIVE = "live"
+        CLOSED = "closed"
+        WITHDRAWN = "withdrawn"
+
+    PUBLIC = (State.LIVE, State.CLOSED)
+
+    headline = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=120, unique=True)
+    series = models.ForeignKey(
+        Series, models.PROTECT, null=True, blank=True, related_name="stories"
+    )
+    standfirst = models.CharField(max_length=500, blank=True)
+    summary = models.TextField(
+        "summary box", blank=True, help_text="“What we know”, in Markdown."
+    )
+    summary_html = models.TextField(editable=False, blank=True)
+    language = models.CharField(max_length=20, default="en")
+    lead_image = models.ForeignKey(
+        Image, models.SET_NULL, null=True, blank=True, related_name="led_stories"
+    )
+    state = models.CharField(
+        max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+    )
+    first_day = models.DateField(
+        null=True,
+        blank=True,
+        help_text="The day whose updates show no date; set when the story goes live.",
+    )
+    live_at = models.DateTimeField(null=True, editable=False)
+    closed_at = models.DateTimeField(null=True, editable=False)
+    continues_in = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="continues"
+    )
+    seq = models.BigIntegerField(default=0, editable=False)
+    head_seq = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now_add=True)
+
+    objects = StoryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        verbose_name_plural = "stories"
+        indexes = [models.Index(fields=["state", "-live_at"])]
+
+    def __str__(self) -> str:
+        return self.headline
+
+    def get_absolute_url(self) -> str:
+        """Return the address of the live page."""
+        return reverse("story", args=[self.slug])
+
+    @property
+    def public(self) -> bool:
+        """Whether readers may see it."""
+        return self.state in self.PUBLIC
+
+    @property
+    def title(self) -> str:
+        """Return how other pages name it: `Series: Headline`."""
+        if self.series is None or self.headline.startswith(self.series.name):
+            return self.headline
+        return f"{self.series.name}: {self.headline}"
+
+    @property
+    def column(self) -> str:
+        """Return what a provenance line calls it: its series, else its headline."""
+        return self.series.name if self.series else self.headline
+
+
+class StorySlug(models.Model):
+    """A slug that a story has or had; nobody else ever gets it."""
+
+    slug = models.SlugField(max_length=120, primary_key=True)
+    story = models.ForeignKey(Story, models.CASCADE, related_name="slugs")
+
+    def __str__(self) -> str:
+        return self.slug

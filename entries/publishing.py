@@ -1,0 +1,361 @@
+"""The verbs that change an entry and tell the readers of every story it stands in."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from entries import clock, drawing, rendering
+from entries.ledger import Refused, changing
+from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
+
+State = Entry.State
+WAITING = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
+
+
+@dataclass(frozen=True)
+class Text:
+    """What an editor writes: the words of an entry, and its time in GMT.
+
+    `at` is None for "now, when it is published".
+    """
+
+    body: str
+    headline: str = ""
+    at: datetime | None = None
+    byline: str = ""
+
+
+class Conflict(Refused):
+    """Somebody else's text (or an earlier one of the same form) stands already."""
+
+    def __init__(self, sentence: str, entry: Entry) -> None:
+        super().__init__(sentence)
+        self.entry = entry
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A body that was checked and drawn before any lock was taken."""
+
+    html: str
+    pictures: Sequence[Image]
+    inputs: object
+
+
+def _inputs(pictures: Sequence[Image], links: Sequence[Link]) -> object:
+    """Return what a drawing depends on besides the text."""
+    return (
+        [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in pictures],
+        [(link.kind, link.text, link.address) for link in links],
+    )
+
+
+def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
+    pictures = list(Image.objects.filter(name__in=names)) if names else []
+    return pictures, list(entry.links.with_targets()) if entry.pk else []
+
+
+def _draw(text: Text, entry: Entry) -> _Drawn:
+    if not text.body.strip():
+        raise Refused("Write the text of the entry first.", "body")
+    try:
+        names = rendering.image_names(text.body)
+        pictures, links = _rows(names, entry)
+        if unknown := set(names) - {image.name for image in pictures}:
+            raise Refused(
+                f"There is no picture named “{min(unknown)}”: upload it, or correct "
+                "its name in the text.",
+                "body",
+            )
+        html = drawing.body_html(text.body, pictures, links)
+    except rendering.BodyError as error:
+        raise Refused(str(error), "body") from error
+    return _Drawn(html, pictures, _inputs(pictures, links))
+
+
+def _still(drawn: _Drawn, text: Text, entry: Entry) -> _Drawn:
+    """Return the drawing, made anew if a picture or link changed before the lock."""
+    rows = _rows([image.name for image in drawn.pictures], entry)
+    return drawn if _inputs(*rows) == drawn.inputs else _draw(text, entry)
+
+
+def _check_pictures(pictures: Iterable[Image]) -> None:
+    for image in pictures:
+        if image.stem and not image.described:
+            raise Refused(
+                f"The picture “{image.name}” has no alt text: say what it shows, or "
+                "mark it as decorative.",
+                "body",
+            )
+
+
+def _check_open(story: Story) -> None:
+    if story.state == Story.State.CLOSED:
+        raise Refused("This story is closed. Reopen it to publish in it.")
+    if story.state == Story.State.WITHDRAWN:
+        raise Refused("This story was withdrawn. Restore it to publish in it.")
+
+
+def post(
+    story: Story,
+    text: Text,
+    *,
+    author: User | None = None,
+    kind: str = Entry.Kind.UPDATE,
+    state: str = State.PUBLISHED,
+    pinned: bool = False,
+    key_event: bool = False,
+    key: UUID | None = None,
+) -> Entry:
+    """Add an entry to a story and return it.
+
+    A published text whose time lies in the future is scheduled for it. `key` names
+    one filled form: sent again with the same text it returns the entry it made.
+
+    Raises Refused with the sentence to show, Conflict where the key was used for
+    another text.
+    """
+    if kind == Entry.Kind.ORIGINAL and _has_original(story):
+        raise Refused("This story has its original entry already: edit that one.")
+    entry = Entry(story=story, kind=kind, author=author, key=key)
+    drawn = _draw(text, entry)
+    with changing(story.pk) as ledger:
+        story = entry.story = ledger.story(story.pk)
+        if key and (earlier := Entry.objects.filter(key=key).first()):
+            return _same(earlier, text)
+        drawn = _still(drawn, text, entry)
+        _write(entry, text, drawn)
+        if state == State.PUBLISHED:
+            _check_open(story)
+            _check_pictures(drawn.pictures)
+            _publish(entry)
+        else:
+            entry.state = state
+            if state == State.SCHEDULED and not entry.at:
+                raise Refused("Give the time to publish at.", "at")
+        entry.save()
+        if drawn.pictures:
+            entry.images.set(drawn.pictures)
+        posting = Posting(entry=entry, story=story, pinned=pinned, key_event=key_event)
+        ledger.post(posting)
+        if key_event and posting.visible:
+            ledger.head(story)
+    return entry
+
+
+def _has_original(story: Story) -> bool:
+    return story.entries.filter(kind=Entry.Kind.ORIGINAL).exists()
+
+
+def _same(earlier: Entry, text: Text) -> Entry:
+    if (earlier.body, earlier.headline) != (text.body, text.headline):
+        raise Conflict("This form was sent before, with another text.", earlier)
+    return earlier
+
+
+def _write(entry: Entry, text: Text, drawn: _Drawn) -> None:
+    entry.body, entry.headline = text.body, text.headline.strip()
+    entry.byline = text.byline.strip()
+    entry.html = drawn.html
+    if text.at:
+        entry.at = clock.whole_minute(text.at)
+
+
+def _publish(entry: Entry) -> None:
+    """Set the state that publishing at its time means now."""
+    now = timezone.now()
+    if entry.at and entry.at > now:
+        entry.state = State.SCHEDULED
+        return
+    if not entry.at and not entry.original:
+        entry.at = clock.whole_minute(now)
+    entry.state = State.PUBLISHED
+    entry.published_at = entry.published_at or now
+
+
+def publish(entry: Entry) -> Entry:
+    """Publish an entry that waited: at its own time, or now where it has none."""
+    with changing(entry=entry) as ledger:
+        if entry.state not in WAITING:
+            raise Refused("This entry is not waiting to be published.")
+        _check_open(ledger.story(entry.story_id))
+        _check_pictures(entry.images.all())
+        _publish(entry)
+        entry.save()
+        ledger.post_everywhere(entry)
+    return entry
+
+
+def edit(
+    entry: Entry,
+    text: Text,
+    *,
+    version: int,
+    author: User | None = None,
+    correction: str = "",
+) -> Entry:
+    """Change the words or the time of an entry, wherever it is posted.
+
+    `version` is the one the editor began from; `correction` is the line for
+    readers where the edit is one. The text before is kept as a version.
+
+    Raises Conflict where another edit came in between, Refused for a text or a
+    time that cannot stand.
+    """
+    drawn = _draw(text, entry)
+    with changing(entry=entry) as ledger:
+        if entry.version != version:
+            raise Conflict("Somebody else has changed this entry meanwhile.", entry)
+        drawn = _still(drawn, text, entry)
+        if entry.published:
+            _check_pictures(drawn.pictures)
+            if text.at and text.at > timezone.now():
+                raise Refused(
+                    "A published update cannot move into the future: withdraw it, "
+                    "or choose a time that has passed.",
+                    "at",
+                )
+        _keep_version(entry, author, correction.strip())
+        _write(entry, text, drawn)
+        entry.save()
+        entry.images.set(drawn.pictures)
+        ledger.post_everywhere(entry)
+    return entry
+
+
+def _keep_version(entry: Entry, author: User | None, line: str) -> None:
+    EntryVersion.objects.create(
+        entry=entry,
+        number=entry.version,
+        at=entry.at,
+        headline=entry.headline,
+        body=entry.body,
+        line=line,
+        changed_by=author,
+        changed_at=timezone.now(),
+    )
+    entry.version += 1
+
+
+def withdraw(entry: Entry) -> Entry:
+    """Take an entry away from every page, or put aside one that waited."""
+    return _turn(entry, State.WITHDRAWN)
+
+
+def restore(entry: Entry) -> Entry:
+    """Bring back a withdrawn entry: to its pages, or to the drafts it was among."""
+    return _turn(entry, State.PUBLISHED if entry.published_at else State.DRAFT)
+
+
+def unschedule(entry: Entry) -> Entry:
+    """Make a draft of a scheduled entry; its time stays written in it."""
+    if entry.state != State.SCHEDULED:
+        raise Refused("This entry is not scheduled.")
+    return _turn(entry, State.DRAFT)
+
+
+def _turn(entry: Entry, state: str) -> Entry:
+    with changing(entry=entry) as ledger:
+        if entry.state == state:
+            return entry
+        if state == State.DRAFT and entry.published_at:
+            raise Refused("What was published once is withdrawn, never a draft.")
+        entry.state = state
+        entry.save()
+        ledger.post_everywhere(entry)
+    return entry
+
+
+def mark(
+    posting: Posting, *, pinned: bool | None = None, key_event: bool | None = None
+) -> Posting:
+    """Set the marks of an entry in one story; None leaves a mark as it is."""
+    entry = posting.entry
+    with changing(entry=entry) as ledger:
+        posting.refresh_from_db()
+        before = (posting.pinned, posting.key_event)
+        posting.pinned = posting.pinned if pinned is None else pinned
+        posting.key_event = posting.key_event if key_event is None else key_event
+        if before == (posting.pinned, posting.key_event):
+            return posting
+        posting.entry = entry
+        ledger.post(posting)
+        if posting.key_event != before[1] and posting.visible:
+            ledger.head(posting.story)
+    return posting
+
+
+def cross_post(entry: Entry, story: Story) -> Posting:
+    """Stand a published update in a second story too; repeating it is harmless."""
+    with changing(story.pk, entry=entry) as ledger:
+        if entry.original or not entry.published:
+            raise Refused("Only a published update can be cross-posted.")
+        _check_open(ledger.story(story.pk))
+        posting, _ = Posting.objects.get_or_create(
+            entry=entry, story=ledger.story(story.pk)
+        )
+        if posting.removed:
+            posting.removed = False
+            posting.save()
+        ledger.post_everywhere(entry)
+    return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
+
+
+def take_back(posting: Posting) -> None:
+    """Take a cross-post out of the story it was posted in, and there alone."""
+    entry = posting.entry
+    with changing(entry=entry) as ledger:
+        posting.refresh_from_db()
+        if posting.story_id == entry.story_id:
+            raise Refused("This is the update's own story: withdraw it or move it.")
+        if not posting.removed:
+            posting.removed = True
+            posting.save()
+            ledger.post_everywhere(entry)
+
+
+def move(entry: Entry, story: Story) -> Entry:
+    """Move an update to the story it belongs in; readers of both see it."""
+    with changing(story.pk, entry=entry) as ledger:
+        if entry.original:
+            raise Refused("An original entry stays with its story.")
+        if entry.story_id == story.pk:
+            return entry
+        if entry.published:
+            _check_open(ledger.story(story.pk))
+        old = entry.postings.get(story=entry.story_id)
+        new, _ = Posting.objects.get_or_create(
+            entry=entry,
+            story=ledger.story(story.pk),
+            defaults={"pinned": False, "key_event": old.key_event},
+        )
+        Posting.objects.filter(pk=new.pk).update(removed=False)
+        Posting.objects.filter(pk=old.pk).update(removed=True)
+        entry.story = ledger.story(story.pk)
+        entry.save()
+        ledger.post_everywhere(entry)
+    return entry
+
+
+def publish_due() -> int:
+    """Publish what is scheduled and due by the database's clock; return how many.
+
+    Any number of processes may call it: the state is asked again under the lock.
+    Entries of draft or closed stories wait.
+    """
+    due = Entry.objects.filter(
+        state=State.SCHEDULED, at__lte=Now(), story__state=Story.State.LIVE
+    ).order_by("at", "pk")
+    done = 0
+    for entry in due.select_related("story"):
+        try:
+            publish(entry)
+        except Refused:
+            continue
+        done += 1
+    return done

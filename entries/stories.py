@@ -1,0 +1,245 @@
+"""The verbs that change a story's head and state."""
+
+from collections.abc import Callable, Container
+from datetime import UTC, date
+from typing import Any
+
+from django.db.models import Min, Q, QuerySet
+from django.utils import timezone
+from django.utils.text import slugify
+
+from entries import drawing, rendering
+from entries.ledger import Ledger, Refused, changing
+from entries.models import Posting, Story, StorySlug
+
+State = Story.State
+EDITABLE = frozenset(
+    {
+        "headline",
+        "series",
+        "standfirst",
+        "summary",
+        "language",
+        "lead_image",
+        "first_day",
+        "continues_in",
+    }
+)
+
+
+def create_story(headline: str, *, slug: str = "", **fields: Any) -> Story:
+    """Make a draft story; without `slug` one is made from the headline.
+
+    Raises Refused where the headline is empty or the slug is, or was, another
+    story's.
+    """
+    if not headline.strip():
+        raise Refused("Give the story a headline.", "headline")
+    with changing():
+        story = Story(headline=headline.strip())
+        _assign(story, fields)
+        story.slug = slug or _free_slug(headline)
+        _check_slug(story)
+        story.save()
+        StorySlug.objects.create(slug=story.slug, story=story)
+    return story
+
+
+def _free_slug(headline: str) -> str:
+    base = slugify(headline)[:100].strip("-") or "story"
+    taken = set(
+        StorySlug.objects.filter(slug__startswith=base).values_list("slug", flat=True)
+    )
+    number, slug = 1, base
+    while slug in taken:
+        number += 1
+        slug = f"{base}-{number}"
+    return slug
+
+
+def _check_slug(story: Story) -> None:
+    if slugify(story.slug) != story.slug:
+        raise Refused("Use small letters, digits and hyphens.", "slug")
+    if StorySlug.objects.filter(slug=story.slug).exclude(story=story.pk).exists():
+        raise Refused("Another story has, or had, this slug: choose another.", "slug")
+
+
+def _assign(story: Story, fields: dict[str, Any]) -> None:
+    if unknown := set(fields) - EDITABLE:
+        raise TypeError(f"not a field of a story's head: {min(unknown)}")
+    for name, value in fields.items():
+        setattr(story, name, value)
+    if not story.headline.strip():
+        raise Refused("Give the story a headline.", "headline")
+    try:
+        story.summary_html = rendering.render(story.summary)
+    except rendering.BodyError as error:
+        raise Refused(str(error), "summary") from error
+
+
+def edit_story(story: Story, *, slug: str | None = None, **fields: Any) -> Story:
+    """Change the head of a story, and every line elsewhere that names it.
+
+    An old slug goes on leading here. Raises Refused for a value that cannot stand.
+    """
+
+    def act(ledger: Ledger) -> None:
+        before = _values(story)
+        _assign(story, fields)
+        if slug is not None and slug != story.slug:
+            story.slug = slug
+            _check_slug(story)
+            StorySlug.objects.get_or_create(slug=slug, story=story)
+        after = _values(story)
+        changed = {name for name in after if after[name] != before[name]}
+        if not changed:
+            return
+        story.save()
+        ledger.head(story)
+        if changed & {"first_day", "slug"}:
+            _post_own(ledger, story)
+        if changed & {"headline", "series", "slug"}:
+            _tell_others(ledger, story)
+
+    return _restate(story, act)
+
+
+def _values(story: Story) -> dict[str, Any]:
+    return {name: getattr(story, name) for name in (*EDITABLE, "slug")}
+
+
+def go_live(story: Story) -> Story:
+    """Show a draft story to readers, with all that is published in it."""
+
+    def act(ledger: Ledger) -> None:
+        if story.state != State.DRAFT:
+            raise Refused("Only a draft story can go live.")
+        story.state = State.LIVE
+        story.live_at = timezone.now()
+        story.first_day = story.first_day or _first_day(story)
+        story.save()
+        ledger.head(story)
+        for posting in _published(story):
+            ledger.post(posting)
+        _tell_others(ledger, story)
+
+    return _restate(story, act)
+
+
+def _published(story: Story) -> QuerySet[Posting]:
+    return (
+        story.postings.visible()
+        .select_related("entry__story__series")
+        .order_by("entry__at", "entry_id")
+    )
+
+
+def _first_day(story: Story) -> date:
+    first = _published(story).aggregate(at=Min("entry__at"))["at"]
+    return (first or timezone.now()).astimezone(UTC).date()
+
+
+def close(story: Story, continues_in: Story | None = None) -> Story:
+    """End a live story; `continues_in` is where its coverage goes on."""
+    return _turn(story, (State.LIVE,), State.CLOSED, continues_in=continues_in)
+
+
+def reopen(story: Story) -> Story:
+    """Let a closed story run again."""
+    return _turn(story, (State.CLOSED,), State.LIVE)
+
+
+def withdraw_story(story: Story) -> Story:
+    """Take a whole story away: every address of it answers that it is gone."""
+    return _turn(story, Story.PUBLIC, State.WITHDRAWN)
+
+
+def restore_story(story: Story) -> Story:
+    """Bring a withdrawn story back, as it was: live or closed."""
+    state = State.CLOSED if story.closed_at else State.LIVE
+    return _turn(story, (State.WITHDRAWN,), state)
+
+
+def touch(story: Story) -> Story:
+    """Tell readers that what a story shows of other rows (its series) changed."""
+
+    def act(ledger: Ledger) -> None:
+        ledger.head(story)
+        _tell_others(ledger, story)
+
+    return _restate(story, act)
+
+
+def _turn(
+    story: Story, origins: Container[str], state: str, continues_in: Story | None = None
+) -> Story:
+    def act(ledger: Ledger) -> None:
+        if story.state not in origins:
+            raise Refused(f"This story is {story.state}.")
+        if state == State.CLOSED:
+            story.closed_at = story.closed_at or timezone.now()
+            story.continues_in = continues_in or story.continues_in
+        elif state == State.LIVE:
+            story.closed_at = None
+        story.state = state
+        story.save()
+        ledger.head(story)
+        _tell_others(ledger, story)
+
+    return _restate(story, act)
+
+
+class _Moved(Exception):  # noqa: N818 - a turn of the loop, not an error
+    """A line that names the story was added before all locks were held."""
+
+
+def _restate(story: Story, act: Callable[[Ledger], None]) -> Story:
+    """Act on a story under its lock and those of the stories that name it.
+
+    The story is refreshed in place first. Who names it is read before the locks
+    can be taken in their order; if that changed meanwhile, all begins again.
+    """
+    while True:
+        try:
+            with changing(story.pk, *_naming(story)) as ledger:
+                story.__dict__.update(ledger.story(story.pk).__dict__)
+                ledger.stories[story.pk] = story
+                act(ledger)
+        except _Moved:
+            continue
+        return story
+
+
+def _mentions(story: Story) -> QuerySet[Posting]:
+    """Return the postings, of whatever story, whose HTML names this one."""
+    return Posting.objects.filter(
+        Q(entry__links__target_story=story)
+        | Q(entry__story=story) & ~Q(story=story)
+        | Q(entry__postings__story=story) & ~Q(story=story)
+    ).distinct()
+
+
+def _naming(story: Story) -> set[int]:
+    return set(_mentions(story).values_list("story_id", flat=True))
+
+
+def _post_own(ledger: Ledger, story: Story) -> None:
+    own = story.postings.exclude(seq=None).select_related("entry__story__series")
+    for posting in own.order_by("entry__at", "entry_id"):
+        ledger.post(posting)
+
+
+def _tell_others(ledger: Ledger, story: Story) -> None:
+    """Draw anew what names the story elsewhere, and every rail."""
+    ledger.site()
+    mentions = list(_mentions(story).select_related("entry__story__series"))
+    if {posting.story_id for posting in mentions} - set(ledger.stories):
+        raise _Moved
+    for posting in sorted(mentions, key=lambda p: (p.story_id, p.pk)):
+        entry = posting.entry
+        html = drawing.render_entry(entry)
+        if html != entry.html:
+            entry.html = html
+            entry.save(update_fields=["html"])
+        if posting.seq is not None:
+            ledger.post(posting)

@@ -1,0 +1,27 @@
+"""The one way a GMT time gets into a page."""
+
+from datetime import date, datetime
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from entries import clock
+
+register = template.Library()
+
+
+@register.simple_tag
+def gmt(at: datetime, first_day: date | None = None) -> SafeString:
+    """Draw `<time>`: `1804 GMT`, with the date on days other than the first."""
+    return format_html(
+        '<time datetime="{}">{}</time>', clock.machine(at), clock.stamp(at, first_day)
+    )
+
+
+@register.simple_tag
+def gmt_day(at: datetime) -> SafeString:
+    """Draw `<time>` of a day: `21 December 2016`."""
+    return format_html(
+        '<time datetime="{:%Y-%m-%d}">{}</time>', at, clock.day(at.date())
+    )

@@ -1,0 +1,28 @@
+"""Lines that lead elsewhere, and the site's own name."""
+
+from django import template
+from django.conf import settings
+from django.utils.safestring import SafeString
+
+from entries import drawing
+from entries.models import Link
+
+register = template.Library()
+
+
+@register.simple_tag
+def anchor(link: Link) -> SafeString:
+    """Draw `<a>` of a link, or plain words while it leads nowhere."""
+    return drawing.anchor(link)
+
+
+@register.simple_tag
+def see_line(link: Link) -> SafeString:
+    """Draw the line `See …`."""
+    return drawing.see_html(link)
+
+
+@register.simple_tag
+def site_name() -> str:
+    """Draw the name of the site."""
+    return str(settings.SITE_NAME)

@@ -1,0 +1,21 @@
+"""Public addresses; they are fixed, so that others can rely on them."""
+
+from django.urls import path, re_path
+
+from entries import views
+
+urlpatterns = [
+    path("", views.front, name="front"),
+    path("series/<slug:slug>/", views.series, name="series"),
+    path("stories/<slug:slug>/", views.story, name="story"),
+    path("stories/<slug:slug>/updates/<int:pk>/", views.entry, name="entry"),
+    path("stories/<slug:slug>/changes", views.changes, name="changes"),
+    path("stories/<slug:slug>/stream", views.changes, name="stream"),
+    re_path(
+        r"^pictures/(?P<path>[0-9a-f]{2}/[0-9a-f]{40}-\d{1,5}\.(?:avif|webp|jpg))$",
+        views.picture,
+        name="picture",
+    ),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]

@@ -1,0 +1,246 @@
+"""Public pages. Every view: fetch, check, act, render; no cookie, no user."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponsePermanentRedirect,
+    HttpResponseRedirect,
+)
+from django.shortcuts import get_object_or_404, render
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
+from django.views.decorators.http import require_safe
+
+from entries import delivery, drawing, paging
+from entries.models import Link, Posting, Series, Site, Story, StorySlug
+
+CACHE_PAGE = "public, max-age=0, s-maxage=1, must-revalidate"
+CACHE_FILE = "public, max-age=31536000, immutable"
+
+
+class Moved(Exception):  # noqa: N818 - an answer, not an error
+    """The story answers at another slug now."""
+
+    def __init__(self, story: Story) -> None:
+        super().__init__(story.slug)
+        self.story = story
+
+
+class Gone(Exception):  # noqa: N818 - an answer, not an error
+    """What stood here was withdrawn."""
+
+
+def _story(slug: str, *, moved: bool = True) -> Story:
+    """Return a public story by any slug it ever had.
+
+    Raises Http404 for a draft, Gone for a withdrawn one, and Moved for an old slug
+    where `moved` asks for it. The one helper that knows who may see a story.
+    """
+    row = (
+        StorySlug.objects.select_related(
+            "story__series", "story__lead_image", "story__continues_in__series"
+        )
+        .filter(slug=slug)
+        .first()
+    )
+    if row is None or row.story.state == Story.State.DRAFT:
+        raise Http404
+    if row.story.state == Story.State.WITHDRAWN:
+        raise Gone
+    if moved and row.story.slug != slug:
+        raise Moved(row.story)
+    return row.story
+
+
+def answers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let a view raise Gone and Moved."""
+
+    @require_safe
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except Gone:
+            return render(request, "410.html", status=410)
+        except Moved as moved:
+            old, new = f"/stories/{kwargs['slug']}", f"/stories/{moved.story.slug}"
+            address = request.get_full_path().replace(old, new, 1)
+            return HttpResponsePermanentRedirect(address)
+
+    return wrapped
+
+
+def _absolute(path: str) -> str:
+    return f"{settings.SITE_URL}{path}"
+
+
+def _page(
+    request: HttpRequest, template: str, context: dict[str, Any], tag: str
+) -> HttpResponse:
+    """Render a page that every reader gets alike, or answer 304."""
+    etag = quote_etag(tag)
+    unchanged = get_conditional_response(request, etag=etag)
+    response = unchanged or render(request, template, context)
+    response["ETag"] = etag
+    response["Cache-Control"] = CACHE_PAGE
+    return response
+
+
+@answers
+def front(request: HttpRequest) -> HttpResponse:
+    """Show what is running now, and the stories that ended last."""
+    features = Link.objects.site_features().with_targets()
+    return _list(request, Story.objects.public(), {"features": features})
+
+
+@answers
+def series(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the stories of one series."""
+    row = get_object_or_404(Series, slug=slug)
+    context = {"series": row, "heading": row.name, "description": row.description}
+    return _list(request, Story.objects.public().filter(series=row), context)
+
+
+def _list(request: HttpRequest, stories: Any, context: dict[str, Any]) -> HttpResponse:
+    rows = list(stories.newest().select_related("series", "lead_image")[:40])
+    _fetch_newest(rows)
+    context |= {
+        "live": [row for row in rows if row.state == Story.State.LIVE],
+        "closed": [row for row in rows if row.state == Story.State.CLOSED],
+        "canonical": _absolute(request.path),
+    }
+    response = render(request, "entries/front.html", context)
+    response["Cache-Control"] = CACHE_PAGE
+    return response
+
+
+def _fetch_newest(stories: list[Story]) -> None:
+    """Set `newest` of each story: its newest visible update, None before the first."""
+    newest = {
+        posting.story_id: posting.entry
+        for posting in Posting.objects.newest_of(stories).select_related("entry")
+    }
+    for story in stories:
+        story.newest = newest.get(story.pk)  # type: ignore[attr-defined]
+
+
+@answers
+def story(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the live page: the front, an older page, or oldest first."""
+    row = _story(slug)
+    site = Site.current()
+    order = "oldest" if request.GET.get("order") == "oldest" else "newest"
+    before, start = _id(request, "before"), _id(request, "from")
+    try:
+        page = paging.page(row, order=order, before=before, start=start)
+    except paging.NoSuchPlace as error:
+        raise Http404 from error
+    context = {
+        "story": row,
+        "page": page,
+        "cursor": f"{site.epoch}-{row.seq}",
+        "canonical": _absolute(row.get_absolute_url()),
+        "head": drawing.head_html(row),
+        "key_events": drawing.key_events_html(row),
+        "last_update": drawing.last_update_html(row, page.last_at),
+        "rail": drawing.rail_html(row),
+    }
+    tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
+    return _page(request, "entries/story.html", context, tag)
+
+
+def _id(request: HttpRequest, name: str) -> int:
+    value = request.GET.get(name, "")
+    if not value:
+        return 0
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise Http404
+    return int(value)
+
+
+@answers
+def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Show one update at the address of its own; 410 once it was withdrawn."""
+    row = _story(slug)
+    posting = get_object_or_404(
+        Posting.objects.exclude(seq=None).select_related("entry", "story__series"),
+        story=row,
+        entry_id=pk,
+    )
+    if not posting.visible:
+        return _elsewhere(posting)
+    site = Site.current()
+    context = {
+        "story": row,
+        "posting": posting,
+        "canonical": _absolute(posting.entry.get_absolute_url()),
+        "in_page": f"{row.get_absolute_url()}#entry-{pk}",
+    }
+    tag = f"{site.epoch}-{row.seq}-{site.seq}"
+    return _page(request, "entries/entry.html", context, tag)
+
+
+def _elsewhere(posting: Posting) -> HttpResponse:
+    """Lead to an update that was moved; say Gone of one that was withdrawn."""
+    moved = posting.entry.published and not posting.home
+    if moved and posting.entry.story.public:
+        return HttpResponseRedirect(posting.entry.get_absolute_url())
+    raise Gone
+
+
+@answers
+def changes(request: HttpRequest, slug: str) -> HttpResponse:
+    """Answer what changed after a cursor, as one HTML text for htmx.
+
+    Header `Live-Cursor` is the cursor to ask from next; `Live-State` the story's
+    state, or `reset` where the page must be fetched whole.
+    """
+    try:
+        row = _story(slug, moved=False)
+    except Gone:
+        return HttpResponse(status=410)
+    answer = delivery.changes_after(row.pk, request.GET.get("after", ""))
+    tag = quote_etag(f"{answer.cursor}-{answer.site_seq}-{request.GET.get('after')}")
+    response = get_conditional_response(request, etag=tag) or HttpResponse(answer.html)
+    response["ETag"] = tag
+    response["Cache-Control"] = CACHE_PAGE
+    response["Live-Cursor"] = str(answer.cursor)
+    response["Live-State"] = "reset" if answer.reset else answer.state
+    return response
+
+
+@require_safe
+def picture(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
+    """Send one file of a picture; its name is its content, so it never changes."""
+    file = settings.PICTURES_DIR / path
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise Http404 from error
+    media_type = {"jpg": "image/jpeg"}.get(file.suffix[1:], f"image/{file.suffix[1:]}")
+    response = HttpResponse(content, content_type=media_type)
+    response["Cache-Control"] = CACHE_FILE
+    return response
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that the process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether the database answers too."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception:
+        return HttpResponse("the database does not answer\n", status=503)
+    return HttpResponse("ok\n", content_type="text/plain")
