@@ -6,6 +6,7 @@ No request, no user and no clock comes in here, so one drawing serves every read
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q
 from django.template.loader import render_to_string
@@ -20,6 +21,11 @@ LATEST = 6
 RELATED = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
 
 
+def _part(template: str, context: dict[str, Any]) -> SafeString:
+    """Draw a template without space around it; its variables are escaped there."""
+    return SafeString(render_to_string(template, context).strip())
+
+
 def body_html(body: str, pictures: Iterable[Image], links: Iterable[Link]) -> str:
     """Return the clean HTML of a Markdown body, with its figures and lines.
 
@@ -29,9 +35,9 @@ def body_html(body: str, pictures: Iterable[Image], links: Iterable[Link]) -> st
     return rendering.render(body, figures, _lines(body, list(links)))
 
 
-def figure_html(image: Image, *, lead: bool = False) -> str:
+def figure_html(image: Image, *, lead: bool = False) -> SafeString:
     """Return `<figure>` for a picture that has its files."""
-    return render_to_string("entries/_figure.html", {"image": image, "lead": lead})
+    return _part("entries/_figure.html", {"image": image, "lead": lead})
 
 
 def _lines(body: str, links: list[Link]) -> Mapping[str, str]:
@@ -73,12 +79,12 @@ def anchor(link: Link) -> SafeString:
     return format_html('<a href="{}"{}>{}</a>', address, rel, link.text)
 
 
-def entry_html(posting: Posting) -> str:
+def entry_html(posting: Posting) -> SafeString:
     """Return `<article>`: an entry as it stands in one story."""
     entry = posting.entry
     in_place = set(_lines(entry.body, links := list(entry.links.with_targets())))
     shown = {rendering.unescape_markdown(line) for line in in_place}
-    return render_to_string(
+    return _part(
         "entries/_entry.html",
         {
             "posting": posting,
@@ -94,7 +100,7 @@ def entry_html(posting: Posting) -> str:
             else [],
             "also_in": _also_in(posting),
         },
-    ).strip()
+    )
 
 
 def _also_in(posting: Posting) -> list[Story]:
@@ -109,12 +115,12 @@ def _also_in(posting: Posting) -> list[Story]:
     return [other.story for other in others]
 
 
-def head_html(story: Story) -> str:
+def head_html(story: Story) -> SafeString:
     """Return `#story-head`: headline, standfirst, state, lead picture, summary."""
-    return render_to_string("entries/_head.html", {"story": story}).strip()
+    return _part("entries/_head.html", {"story": story})
 
 
-def key_events_html(story: Story) -> str:
+def key_events_html(story: Story) -> SafeString:
     """Return `#key-events`: the marked entries of the whole story, newest first."""
     events = (
         story.postings.visible()
@@ -123,16 +129,16 @@ def key_events_html(story: Story) -> str:
         .select_related("entry")
     )
     context = {"story": story, "events": [posting.entry for posting in events]}
-    return render_to_string("entries/_key_events.html", context).strip()
+    return _part("entries/_key_events.html", context)
 
 
-def last_update_html(story: Story, at: datetime | None) -> str:
+def last_update_html(story: Story, at: datetime | None) -> SafeString:
     """Return `#last-update`: the time of the newest update, None before the first."""
     context = {"story": story, "at": at}
-    return render_to_string("entries/_last_update.html", context).strip()
+    return _part("entries/_last_update.html", context)
 
 
-def rail_html(story: Story) -> str:
+def rail_html(story: Story) -> SafeString:
     """Return `#rail`: feature, latest and related stories beside a story."""
     links = list(
         Link.objects.with_targets().filter(
@@ -156,12 +162,12 @@ def rail_html(story: Story) -> str:
         "latest": latest,
         "related": [link for link in own if link.kind in RELATED],
     }
-    return render_to_string("entries/_rail.html", context).strip()
+    return _part("entries/_rail.html", context)
 
 
-def withdrawn_html(story: Story) -> str:
+def withdrawn_html(story: Story) -> SafeString:
     """Return what an open page of a withdrawn story shows instead."""
-    return render_to_string("entries/_withdrawn.html", {"story": story}).strip()
+    return _part("entries/_withdrawn.html", {"story": story})
 
 
 def render_entry(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
