@@ -138,8 +138,11 @@ def last_update_html(story: Story, at: datetime | None) -> SafeString:
     return _part("entries/_last_update.html", context)
 
 
-def rail_html(story: Story) -> SafeString:
-    """Return `#rail`: feature, latest and related stories beside a story."""
+def rail_html(story: Story, seq: int) -> SafeString:
+    """Return `#rail`: feature, latest and related stories beside a story.
+
+    `seq` is the site's number, read before the rows that the rail shows.
+    """
     links = list(
         Link.objects.with_targets().filter(
             Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE)
@@ -156,6 +159,7 @@ def rail_html(story: Story) -> SafeString:
     )
     context = {
         "story": story,
+        "seq": seq,
         "features": [link for link in own if link.kind == Link.Kind.FEATURE]
         or [link for link in links if not link.story_id],
         "pinned": pinned,

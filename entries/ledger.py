@@ -59,6 +59,7 @@ class Ledger:
         posting.story = self.stories[posting.story_id]
         if posting.visible or posting.seq is not None:
             posting.seq = self._next(posting.story)
+            posting.first_seq = posting.first_seq or posting.seq
             posting.html = drawing.entry_html(posting)
         posting.save()
 

@@ -34,7 +34,8 @@ class Page:
     """The postings of one page, in reading order, and what lies around them.
 
     `newer_key` is the sort key below which every update of the page stands; empty
-    where the page is open to news. `last_at` is the time of the story's newest
+    where the page is open to news. `older_key` is that of its oldest update; empty
+    where nothing is older than the page. `last_at` is the time of the story's newest
     update.
     """
 
@@ -45,6 +46,7 @@ class Page:
     original: Posting | None
     has_original: bool
     newer_key: str
+    older_key: str
     older: Pager | None
     newer: Pager | None
     last_at: datetime | None
@@ -98,6 +100,7 @@ def page(
     above = rows[window.high - window.low :]
     rows = rows[: window.high - window.low]
     newer_key = window.newer_key or (above[0].entry.sort_key if above else "")
+    oldest = rows[0].entry.sort_key if rows else ""
     first = order == "newest" and window.front
     has_original = first or window.low == 0
     pinned, original = _special(story, pinned=first, original=has_original)
@@ -111,6 +114,7 @@ def page(
         original=original,
         has_original=has_original,
         newer_key=newer_key,
+        older_key=oldest if window.low else "",
         older=_older(story, order, updates, window),
         newer=_newer(story, order, updates, window, count) if newer_key else None,
         last_at=facts["last"],

@@ -189,7 +189,7 @@ def _turn(
     return _restate(story, act)
 
 
-class _Moved(Exception):  # noqa: N818 - a turn of the loop, not an error
+class _Moved(Exception):
     """A line that names the story was added before all locks were held."""
 
 

@@ -25,7 +25,7 @@ CACHE_PAGE = "public, max-age=0, s-maxage=1, must-revalidate"
 CACHE_FILE = "public, max-age=31536000, immutable"
 
 
-class Moved(Exception):  # noqa: N818 - an answer, not an error
+class Moved(Exception):
     """The story answers at another slug now."""
 
     def __init__(self, story: Story) -> None:
@@ -33,15 +33,15 @@ class Moved(Exception):  # noqa: N818 - an answer, not an error
         self.story = story
 
 
-class Gone(Exception):  # noqa: N818 - an answer, not an error
+class Gone(Exception):
     """What stood here was withdrawn."""
 
 
-def _story(slug: str, *, moved: bool = True) -> Story:
+def _story(slug: str, *, withdrawn: bool = False) -> Story:
     """Return a public story by any slug it ever had.
 
-    Raises Http404 for a draft, Gone for a withdrawn one, and Moved for an old slug
-    where `moved` asks for it. The one helper that knows who may see a story.
+    Raises Http404 for a draft, and Gone for a withdrawn one unless the caller tells
+    its readers. The one helper that knows who may see a story.
     """
     row = (
         StorySlug.objects.select_related(
@@ -52,11 +52,17 @@ def _story(slug: str, *, moved: bool = True) -> Story:
     )
     if row is None or row.story.state == Story.State.DRAFT:
         raise Http404
-    if row.story.state == Story.State.WITHDRAWN:
+    if row.story.state == Story.State.WITHDRAWN and not withdrawn:
         raise Gone
-    if moved and row.story.slug != slug:
-        raise Moved(row.story)
     return row.story
+
+
+def _page_of(slug: str) -> Story:
+    """Return the story of a page. Raises Moved where its slug is another now."""
+    row = _story(slug)
+    if row.slug != slug:
+        raise Moved(row)
+    return row
 
 
 def answers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -133,7 +139,7 @@ def _fetch_newest(stories: list[Story]) -> None:
 @answers
 def story(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the live page: the front, an older page, or oldest first."""
-    row = _story(slug)
+    row = _page_of(slug)
     site = Site.current()
     order = "oldest" if request.GET.get("order") == "oldest" else "newest"
     before, start = _id(request, "before"), _id(request, "from")
@@ -145,11 +151,12 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         "story": row,
         "page": page,
         "cursor": f"{site.epoch}-{row.seq}",
+        "rail_seq": site.seq,
         "canonical": _absolute(row.get_absolute_url()),
         "head": drawing.head_html(row),
         "key_events": drawing.key_events_html(row),
         "last_update": drawing.last_update_html(row, page.last_at),
-        "rail": drawing.rail_html(row),
+        "rail": drawing.rail_html(row, site.seq),
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     return _page(request, "entries/story.html", context, tag)
@@ -167,7 +174,7 @@ def _id(request: HttpRequest, name: str) -> int:
 @answers
 def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Show one update at the address of its own; 410 once it was withdrawn."""
-    row = _story(slug)
+    row = _page_of(slug)
     posting = get_object_or_404(
         Posting.objects.exclude(seq=None).select_related("entry", "story__series"),
         story=row,
@@ -194,20 +201,23 @@ def _elsewhere(posting: Posting) -> HttpResponse:
     raise Gone
 
 
-@answers
+@require_safe
 def changes(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer what changed after a cursor, as one HTML text for htmx.
 
-    Header `Live-Cursor` is the cursor to ask from next; `Live-State` the story's
-    state, or `reset` where the page must be fetched whole.
+    `after` is the cursor of the page, `rail` the site's number that its rail shows.
+    Header `Live-Cursor` is the cursor to ask from next, `Live-State` the story's
+    state, or `reset` where the page must be fetched whole. A withdrawn story
+    answers 410 with what the page shows instead.
     """
-    try:
-        row = _story(slug, moved=False)
-    except Gone:
-        return HttpResponse(status=410)
-    answer = delivery.changes_after(row.pk, request.GET.get("after", ""))
-    tag = quote_etag(f"{answer.cursor}-{answer.site_seq}-{request.GET.get('after')}")
-    response = get_conditional_response(request, etag=tag) or HttpResponse(answer.html)
+    row = _story(slug, withdrawn=True)
+    after, rail = request.GET.get("after", ""), request.GET.get("rail", "")
+    answer = delivery.changes_after(row.pk, after, rail)
+    tag = quote_etag(f"{answer.cursor}-{answer.site_seq}-{after}-{rail}")
+    gone = answer.state == Story.State.WITHDRAWN
+    response = get_conditional_response(request, etag=tag) or HttpResponse(
+        answer.html, status=410 if gone else 200
+    )
     response["ETag"] = tag
     response["Cache-Control"] = CACHE_PAGE
     response["Live-Cursor"] = str(answer.cursor)

@@ -107,6 +107,8 @@ def _database() -> dict[str, Any]:
 
 DATABASES = {"default": _database()}
 
+MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
+
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_I18N = True

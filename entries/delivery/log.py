@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Max
 
 from entries import drawing
-from entries.models import Site, Story
+from entries.models import Site, Story, StorySlug
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Changes:
     reset: bool = False
 
 
-def changes_after(story_id: int, after: str | Cursor | None) -> Changes:
-    """Return what a page that shows `after` lacks.
+def changes_after(story_id: int, after: str | Cursor | None, rail: str = "") -> Changes:
+    """Return what a page that shows `after` lacks, and the rail if it has another.
 
     The story's number is read first and the content after it: an answer never
     claims what it does not hold, and a change that slips in between comes twice.
@@ -54,10 +54,11 @@ def changes_after(story_id: int, after: str | Cursor | None) -> Changes:
     ).get(pk=story_id)
     now = Cursor(site.epoch, story.seq)
     known = Cursor.parse(after) if isinstance(after, str) else after
-    reset = known is None or known.epoch != now.epoch or known.seq > now.seq
-    if reset or known is None:
+    if known is None or known.epoch != now.epoch or known.seq > now.seq:
         return Changes("", now, story.state, site.seq, reset=True)
     html = _html(story, known.seq) if known.seq < now.seq else ""
+    if rail and rail != str(site.seq) and story.public:
+        html += rail_partial(story_id)
     return Changes(html, now, story.state, site.seq)
 
 
@@ -82,10 +83,32 @@ def _html(story: Story, after: int) -> str:
     return "\n".join(parts)
 
 
+def public_story(slug: str) -> Story | None:
+    """Return the story that readers know by a slug, present or old; None for others.
+
+    A withdrawn one is returned too: its pages are to be told.
+    """
+    row = StorySlug.objects.select_related("story").filter(slug=slug).first()
+    if row is None or row.story.state == Story.State.DRAFT:
+        return None
+    return row.story
+
+
+def numbers(story_ids: list[int]) -> tuple[str, int, dict[int, tuple[int, str]]]:
+    """Return the epoch, the site's number, and `(seq, state)` of some stories."""
+    site = Site.current()
+    rows = Story.objects.filter(pk__in=story_ids) if story_ids else Story.objects.none()
+    found = {
+        pk: (seq, state) for pk, seq, state in rows.values_list("pk", "seq", "state")
+    }
+    return site.epoch, site.seq, found
+
+
 def rail_partial(story_id: int) -> str:
     """Return the rail beside a story, for pages that are open."""
+    seq = Site.current().seq
     story = Story.objects.select_related("series").get(pk=story_id)
-    return _partial("#rail", "outerHTML", drawing.rail_html(story))
+    return _partial("#rail", "outerHTML", drawing.rail_html(story, seq))
 
 
 def _upsert(html: str) -> str:

@@ -112,6 +112,7 @@ class Migration(migrations.Migration):
                 ('key_event', models.BooleanField(default=False)),
                 ('removed', models.BooleanField(default=False, editable=False)),
                 ('seq', models.BigIntegerField(editable=False, null=True)),
+                ('first_seq', models.BigIntegerField(editable=False, null=True)),
                 ('html', models.TextField(blank=True, editable=False)),
                 ('entry', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='postings', to='entries.entry')),
                 ('story', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='postings', to='entries.story')),

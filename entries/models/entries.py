@@ -172,7 +172,8 @@ class Posting(models.Model):
     """One entry standing in one story's timeline.
 
     `seq` is the story's counter at the posting's latest visible change, NULL until
-    it is public for the first time; from then on the row is never deleted. `html`
+    it is public for the first time (`first_seq`); from then on the row is never
+    deleted. `html`
     is the drawn entry, made by the verb that gave out `seq`.
     """
 
@@ -182,6 +183,7 @@ class Posting(models.Model):
     key_event = models.BooleanField(default=False)
     removed = models.BooleanField(default=False, editable=False)
     seq = models.BigIntegerField(null=True, editable=False)
+    first_seq = models.BigIntegerField(null=True, editable=False)
     html = models.TextField(editable=False, blank=True)
 
     objects = PostingQuerySet.as_manager()

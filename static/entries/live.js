@@ -1,0 +1,503 @@
+// Keeps an open story page equal to what is published. htmx brings the changes
+// (hx-sse) and puts entries in order (hx-upsert); this file decides what stands on
+// this page, holds arrivals back while somebody reads, keeps the view still, and
+// cures what htmx 4.0.1 leaves open: a first connection that fails, answers that
+// are no stream, connections that died silently, networks that allow no stream.
+(() => {
+  "use strict";
+
+  const SILENCE = 45e3; // ms without a word (the server pings every 15 s)
+  const PATIENCE = 6e3; // ms without a stream before the page polls
+  const POLL = { fallback: 5e3, hidden: 20e3, ended: 60e3 };
+  const ANNOUNCE = 20e3; // ms between two announcements
+  const TOP = 100; // px from the top that still count as the top
+
+  const $ = (id) => document.getElementById(id);
+  const seqOf = (el) => Number(el.dataset.seq || 0);
+  const parse = (cursor) => {
+    const cut = (cursor || "").lastIndexOf("-");
+    return { epoch: cursor.slice(0, cut), seq: Number(cursor.slice(cut + 1)) };
+  };
+  // The order of hx-upsert: time, then id, as numbers.
+  const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
+
+  let live; // the bar; it carries the connection
+  let page; // what the server said of this page
+  let cursor; // what the page shows
+  let loaded; // the number at which it was loaded
+  let stream = false; // whether the stream is open
+  let paused = false;
+  let ended = false;
+  let lost = 0; // when the stream was lost, ms
+  let heard = 0; // when the server was last heard, ms
+  let attempts = 0;
+  let retryTimer = 0;
+  let pollTimer = 0;
+  let polling = false;
+  let baseTitle = "";
+  let announced = 0;
+  let announceTimer = 0;
+  const held = new Set(); // ids of arrivals that wait for the button
+  const elsewhere = new Set(); // ids of arrivals that stand on a newer page
+  const below = new Map(); // ids of arrivals further down, with their address
+
+  // ---- state, in words --------------------------------------------------------
+
+  const words = () => {
+    if (ended) return ["ended", endedWord()];
+    if (paused) return ["paused", "Paused"];
+    if (stream) return ["live", "Live"];
+    if (!navigator.onLine) return ["offline", "Offline…"];
+    if (polling) return ["polling", "Live, every few seconds"];
+    return attempts || lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
+  };
+  const endedWord = () => {
+    const at = $("story-head")?.dataset.ended;
+    return at ? `Ended ${at} GMT` : "Ended";
+  };
+  const show = () => {
+    const [state, word] = words();
+    live.dataset.state = state;
+    const place = live.querySelector(".state .word");
+    if (place.textContent !== word) place.textContent = word;
+    const pause = live.querySelector(".pause");
+    pause.hidden = ended;
+    pause.textContent = paused ? "Resume" : "Pause";
+    pause.setAttribute("aria-pressed", String(paused));
+  };
+
+  // ---- the stream -------------------------------------------------------------
+
+  const connection = () => live._htmx?.sse;
+  const connect = () => {
+    clearTimeout(retryTimer);
+    if (stream || paused || ended || document.hidden || connection()) return;
+    htmx.trigger(live, "live-connect");
+  };
+  const reconnectLater = () => {
+    if (paused || ended) return;
+    const pause = Math.min(1e3 * 2 ** attempts, 30e3) * (0.5 + Math.random());
+    attempts += 1;
+    clearTimeout(retryTimer);
+    retryTimer = setTimeout(connect, pause);
+  };
+  const lose = () => {
+    if (stream || !lost) lost = Date.now();
+    stream = false;
+    show();
+    schedule();
+  };
+  const disconnect = () => connection()?.reader?.cancel();
+
+  const watch = () => {
+    if (!stream || Date.now() - heard < SILENCE) return;
+    lose();
+    disconnect(); // htmx connects again, with the cursor
+  };
+
+  const listen = () => {
+    live.addEventListener("htmx:config:request", (event) => {
+      // A cursor in the address is that of the page as it was loaded.
+      event.detail.ctx.request.headers["Last-Event-ID"] = cursor;
+    });
+    live.addEventListener("htmx:before:response", (event) => {
+      const type = event.detail.ctx.response.raw.headers.get("Content-Type") || "";
+      if (!type.includes("text/event-stream")) event.preventDefault();
+    });
+    live.addEventListener("htmx:sse:before:connection", (event) => {
+      if (paused || ended) event.preventDefault();
+    });
+    live.addEventListener("htmx:sse:before:message", (event) => {
+      heard = Date.now();
+      const { id, event: name } = event.detail.message;
+      const at = parse(id);
+      const now = parse(cursor);
+      // An old message is a repetition: this page has what it says.
+      if (!name && id && at.epoch === now.epoch && at.seq < now.seq) event.preventDefault();
+    });
+    live.addEventListener("htmx:sse:after:message", (event) => advance(event.detail.message.id));
+    live.addEventListener("htmx:sse:error", lose);
+    live.addEventListener("htmx:sse:close", (event) => {
+      lose();
+      if (event.detail.reason !== "message") reconnectLater();
+    });
+    live.addEventListener("htmx:finally:request", () => {
+      if (connection()) return;
+      lose();
+      reconnectLater();
+    });
+    live.addEventListener("ready", () => {
+      stream = true;
+      lost = attempts = 0;
+      polling = false;
+      heard = Date.now();
+      show();
+      schedule();
+    });
+    live.addEventListener("end", end);
+    live.addEventListener("reset", replacePage);
+  };
+
+  const advance = (id) => {
+    const at = parse(id || "");
+    const now = parse(cursor);
+    if (at.epoch && (at.epoch !== now.epoch || at.seq > now.seq)) cursor = id;
+  };
+  const end = () => {
+    ended = true;
+    stream = false;
+    show();
+    schedule();
+  };
+
+  // ---- polling, where there is no stream --------------------------------------
+
+  const schedule = () => {
+    clearTimeout(pollTimer);
+    if (stream || paused) return;
+    let wait = POLL.fallback;
+    if (ended) wait = POLL.ended;
+    else if (document.hidden) wait = POLL.hidden;
+    else if (!polling) wait = Math.max(500, PATIENCE - (Date.now() - lost));
+    pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
+  };
+  const poll = async () => {
+    if (stream || paused || (ended && document.hidden)) return schedule();
+    try {
+      const address = `${page.changes}?after=${cursor}&rail=${live.dataset.rail}`;
+      const answer = await fetch(address, { signal: AbortSignal.timeout(15e3) });
+      const state = answer.headers.get("Live-State");
+      if (!state) throw new Error(`no answer of ours: ${answer.status}`);
+      await take(answer, state);
+      polling = true;
+    } catch {
+      polling = false;
+    }
+    show();
+    schedule();
+  };
+  const take = async (answer, state) => {
+    if (state === "reset") return replacePage();
+    const html = await answer.text();
+    const at = answer.headers.get("Live-Cursor");
+    // The stream may have been faster.
+    if (parse(at).seq >= parse(cursor).seq) {
+      if (html) await htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
+      advance(at);
+    }
+    if (answer.status === 410) return end();
+    if (state === "closed") end();
+    else if (ended) {
+      ended = false;
+      connect();
+    }
+  };
+
+  // ---- another history: the page is fetched whole ------------------------------
+
+  let replacing = 0;
+  const replacePage = async () => {
+    if (replacing) return;
+    replacing = 1;
+    disconnect();
+    for (let pause = 500; ; pause = Math.min(pause * 2, 30e3)) {
+      try {
+        const answer = await fetch(location.pathname + location.search, { cache: "no-cache" });
+        const text = await answer.text();
+        const fresh = new DOMParser().parseFromString(text, "text/html");
+        const story = fresh.getElementById("story") || fresh.querySelector(".notice");
+        if (!story || answer.status >= 500) throw new Error(String(answer.status));
+        const keep = anchor();
+        htmx.process($("story"));
+        $("story").replaceWith(document.adoptNode(story));
+        htmx.process(story);
+        keep();
+        break;
+      } catch {
+        await new Promise((done) => setTimeout(done, pause * (0.5 + Math.random())));
+      }
+    }
+    replacing = 0;
+    held.clear();
+    elsewhere.clear();
+    below.clear();
+    begin();
+  };
+
+  // ---- what stands still -------------------------------------------------------
+
+  const entriesOnPage = () => document.querySelectorAll("#story article.entry:not([hidden])");
+  // Return a function that puts what is on screen back where it was.
+  const anchor = () => {
+    const top = live.getBoundingClientRect().bottom > 0 ? live.getBoundingClientRect().bottom : 0;
+    const seen = [];
+    for (const el of entriesOnPage()) {
+      const box = el.getBoundingClientRect();
+      if (box.bottom > top && box.top < innerHeight) seen.push([el.id, box.top]);
+    }
+    if (scrollY === 0) return () => {};
+    return () => {
+      for (const [id, before] of seen) {
+        const el = $(id);
+        if (!el || el.hidden) continue;
+        const moved = el.getBoundingClientRect().top - before;
+        if (Math.abs(moved) >= 1) scrollBy({ top: moved, behavior: "instant" });
+        return;
+      }
+    };
+  };
+  // Return a function that gives focus back to what replaced the focused element.
+  const focusKeeper = () => {
+    const focused = document.activeElement;
+    const entry = focused?.closest?.("article.entry");
+    if (!entry) return () => {};
+    const inside = [...entry.querySelectorAll("a[href], button")];
+    const index = inside.indexOf(focused);
+    const next = entry.nextElementSibling?.id;
+    return () => {
+      if (document.activeElement !== document.body) return;
+      const now = $(entry.id) || $(next);
+      const target = now?.id === entry.id && index >= 0 ? now.querySelectorAll("a[href], button")[index] || now : now;
+      target?.focus({ preventScroll: true });
+    };
+  };
+  const atTop = () => scrollY <= TOP && !document.hidden && !paused && page.kind === "front";
+
+  // ---- entries find their place -------------------------------------------------
+
+  const inRange = (key) =>
+    !(page.newer && compare(key, page.newer) >= 0) && !(page.older && compare(key, page.older) < 0);
+
+  const homeOf = (el) => {
+    if ("original" in el.dataset) return $("original");
+    if ("pinned" in el.dataset && page.kind === "front") return $("pinned");
+    return inRange(el.dataset.key) ? $("updates") : null;
+  };
+  const drop = (task) => {
+    task.fragment = document.createDocumentFragment();
+    task.target = null;
+  };
+  const place = (task) => {
+    const el = task.fragment.firstElementChild;
+    const present = $(el.id);
+    const home = homeOf(el);
+    const isNew = Number(el.dataset.first) > loaded;
+    if (present && seqOf(present) >= seqOf(el)) return drop(task);
+    if (!home) {
+      present?.remove();
+      if (isNew) noteOutside(el);
+      return drop(task);
+    }
+    localTimes(task.fragment);
+    task.target = home;
+    task.swapSpec = { ...task.swapSpec, sort: page.order === "oldest" ? "asc" : "desc" };
+    if (present) {
+      el.hidden = present.hidden;
+      if (present.parentElement !== home || present.dataset.key !== el.dataset.key) present.remove();
+    } else arrive(el, home);
+  };
+  const arrive = (el, home) => {
+    const keys = [...home.children].map((child) => child.dataset.key);
+    const newest = keys.every((key) => compare(key, el.dataset.key) < 0);
+    if (home.id !== "updates") return;
+    if (atTop()) {
+      el.classList.add("arrived");
+      if (!newest) below.set(el.id, `#${el.id}`);
+      announce(1);
+    } else {
+      el.hidden = true;
+      held.add(el.id);
+    }
+  };
+  const noteOutside = (el) => {
+    const key = el.dataset.key;
+    if (page.newer && compare(key, page.newer) >= 0) elsewhere.add(el.id);
+    else below.set(el.id, el.querySelector(".stamp a").getAttribute("href"));
+  };
+  const forget = (id) => {
+    held.delete(id);
+    elsewhere.delete(id);
+    below.delete(id);
+  };
+
+  const adapt = (event) => {
+    const { ctx, tasks } = event.detail;
+    if (ctx.response?.raw && !(ctx.response.raw.headers.get("Content-Type") || "").includes("text/event-stream")) {
+      return event.preventDefault(); // a proxy's page, not ours
+    }
+    const keep = anchor();
+    const refocus = focusKeeper();
+    for (const task of tasks) {
+      if (task.swapSpec.style === "upsert") place(task);
+      else if (task.swapSpec.style === "delete" && task.target) forget(task.target.id);
+    }
+    const done = () => {
+      live.removeEventListener("htmx:finally:swap", done);
+      if (!live.isConnected) return;
+      refocus();
+      keep();
+      settle();
+    };
+    live.addEventListener("htmx:finally:swap", done);
+  };
+
+  // After every change: what the page says about itself.
+  const settle = () => {
+    const head = $("story-head");
+    if (head) baseTitle = head.dataset.title;
+    const rail = $("rail")?.dataset.seq;
+    if (rail) live.dataset.rail = rail;
+    // The link to older updates names an entry that stands on this page.
+    const older = $("older");
+    if (older && page.order === "newest" && page.older) {
+      const id = new URL(older.href).searchParams.get("before");
+      const bound = $(`entry-${id}`);
+      if (!bound || bound.dataset.key !== page.older) rebound(older);
+    }
+    count();
+    show();
+  };
+  const rebound = (older) => {
+    const rows = [...document.querySelectorAll("#pinned > article, #updates > article")];
+    const inside = rows.filter((el) => inRange(el.dataset.key));
+    const last = inside.sort((a, b) => compare(a.dataset.key, b.dataset.key))[0];
+    if (!last) return;
+    page.older = last.dataset.key;
+    older.search = `?before=${last.id.slice("entry-".length)}`;
+  };
+
+  // ---- the button, the title, the announcement ----------------------------------
+
+  const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
+  const count = () => {
+    const n = held.size + elsewhere.size;
+    const button = live.querySelector(".arrivals");
+    button.hidden = !n;
+    const text = plural(n, "new update", "new updates");
+    if (n && button.textContent !== text) {
+      button.textContent = text;
+      announce(n);
+    }
+    const link = live.querySelector(".earlier");
+    link.hidden = !below.size;
+    if (below.size) {
+      const inPlace = [...below.values()].every((address) => address.startsWith("#"));
+      link.textContent = `${plural(below.size, "earlier update", "earlier updates")} added`;
+      link.href = [...below.values()].pop();
+      link.classList.toggle("elsewhere", !inPlace);
+    }
+    document.title = n ? `(${n}) ${baseTitle}` : baseTitle;
+  };
+  const announce = (n) => {
+    clearTimeout(announceTimer);
+    const wait = Math.max(0, announced + ANNOUNCE - Date.now());
+    announceTimer = setTimeout(() => {
+      announced = Date.now();
+      $("announcer").textContent = plural(Math.max(n, held.size + elsewhere.size), "new update", "new updates");
+    }, wait);
+  };
+  const reveal = () => {
+    if (elsewhere.size) return location.assign(page.front);
+    const shown = [...held].map($).filter(Boolean);
+    const stay = page.order === "newest" ? () => {} : anchor();
+    for (const el of shown) {
+      el.hidden = false;
+      el.classList.add("arrived");
+    }
+    held.clear();
+    stay();
+    count();
+    const first = shown.sort((a, b) => a.compareDocumentPosition(b) & 2 || -1)[0];
+    first?.focus({ preventScroll: true });
+    first?.scrollIntoView({ block: "start", behavior: "instant" });
+  };
+  const jump = (event) => {
+    const link = event.target.closest("[data-jump], .earlier");
+    if (!link) return;
+    const el = $(link.dataset.jump || link.hash.slice(1));
+    if (link.matches(".earlier")) below.clear();
+    if (!el) return;
+    event.preventDefault();
+    if (el.hidden) reveal();
+    el.focus({ preventScroll: true });
+    el.scrollIntoView({ block: "start", behavior: "instant" });
+    count();
+  };
+
+  const localTimes = (root) => {
+    for (const el of root.querySelectorAll(".local[data-local]")) {
+      const at = new Date(el.dataset.local);
+      if (at.getTimezoneOffset() === 0) continue;
+      const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      el.textContent = `${time} your time`;
+    }
+  };
+
+  // ---- beginning -----------------------------------------------------------------
+
+  const begin = () => {
+    live = $("live");
+    if (!live) return;
+    const { changes, newer, older, order, front } = live.dataset;
+    page = { changes, newer, older, order, front, kind: live.dataset.page };
+    cursor = live.dataset.cursor;
+    loaded = parse(cursor).seq;
+    ended = $("story-head").dataset.state !== "live";
+    stream = polling = false;
+    lost = attempts = 0;
+    baseTitle = $("story-head").dataset.title;
+    localTimes(document);
+    listen();
+    live.addEventListener("htmx:before:swap", adapt);
+    live.querySelector(".arrivals").addEventListener("click", reveal);
+    live.querySelector(".pause").addEventListener("click", pause);
+    lost = Date.now();
+    settle();
+    lost = 0;
+    connect();
+    if (!stream) {
+      lost = Date.now();
+      schedule();
+      lost = 0;
+    }
+  };
+  const pause = () => {
+    paused = !paused;
+    if (paused) {
+      clearTimeout(retryTimer);
+      disconnect();
+      stream = false;
+    } else connect();
+    show();
+    schedule();
+  };
+  const wake = () => {
+    if (!live?.isConnected) return;
+    if (document.hidden) {
+      stream = false; // htmx lets go of the connection of a hidden tab
+    } else {
+      connection()?.delayCanceller?.();
+      connect();
+    }
+    lost = lost || Date.now();
+    schedule();
+    show();
+  };
+
+  // The view is kept here, the same in every browser.
+  document.documentElement.style.overflowAnchor = "none";
+  document.addEventListener("visibilitychange", wake);
+  document.addEventListener("click", jump);
+  addEventListener("online", wake);
+  addEventListener("offline", () => live?.isConnected && show());
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted || !live?.isConnected) return;
+    heard = 0;
+    watch();
+    wake();
+  });
+  setInterval(() => live?.isConnected && watch(), 5e3);
+  const start = () => setTimeout(begin); // after htmx has processed the page
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -1,0 +1,77 @@
+"""`serve`: the production server."""
+
+import os
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+
+class Command(BaseCommand):
+    """Serve the site: pages, streams and the desk."""
+
+    help = (
+        "Serve the site with uvicorn. The database must be migrated; static files "
+        "are collected into DATA_DIR/static first."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to bind")
+        parser.add_argument("--port", type=int, default=8000, help="port to bind")
+        parser.add_argument(
+            "--workers", type=int, default=1, help="processes on the same port"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Check the settings, collect the static files, serve until a signal."""
+        check_settings()
+        check_database()
+        call_command("collectstatic", interactive=False, verbosity=0)
+        connection.close()
+        self.stdout.write(f"Serving on http://{options['host']}:{options['port']}/")
+        self.stdout.flush()
+        serve(options["host"], options["port"], options["workers"])
+
+
+def check_settings() -> None:
+    """Refuse to start on settings that would break later."""
+    if not os.environ.get("SECRET_KEY") and not settings.SECRET_KEY_FILE.is_file():
+        raise CommandError(
+            "SECRET_KEY is not set. Set it to 50 random characters, and keep it."
+        )
+
+
+def check_database() -> None:
+    """Refuse to start on a database that does not answer or is not migrated."""
+    try:
+        executor = MigrationExecutor(connection)
+    except DatabaseError as error:
+        raise CommandError(f"The database does not answer: {error}") from error
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise CommandError("The database is not up to date: run manage.py migrate.")
+
+
+def serve(host: str, port: int, workers: int = 1) -> None:
+    """Run uvicorn until a signal ends it."""
+    uvicorn.run(
+        "liveblog.asgi:application",
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=True,
+        server_header=False,
+        backlog=4096,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )

@@ -1,0 +1,87 @@
+"""The server's entry point: streams here, static files there, the rest to Django."""
+
+import asyncio
+import gc
+import os
+import re
+import signal
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveblog.settings")
+
+from django.core.asgi import get_asgi_application
+
+_django = get_asgi_application()
+
+from django.conf import settings  # noqa: E402 - after the applications are loaded
+from servestatic import ServeStaticASGI  # noqa: E402
+
+from entries import delivery, publishing  # noqa: E402
+
+_HASHED = re.compile(r"\.[0-9a-f]{12}\.")
+
+
+def _immutable(_path: str, url: str) -> bool:
+    return bool(_HASHED.search(url))
+
+
+_pages = ServeStaticASGI(
+    _django,
+    root=str(settings.STATIC_ROOT) if settings.STATIC_ROOT.is_dir() else None,
+    prefix=settings.STATIC_URL,
+    immutable_file_test=_immutable,
+)
+
+
+class Application:
+    """ASGI: one hub for the life of the process."""
+
+    hub: delivery.Hub
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one connection."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif slug := delivery.slug_of(scope):
+            await delivery.serve(self.hub, slug, scope, receive, send)
+        else:
+            await _pages(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        while True:
+            kind = (await receive())["type"]
+            if kind == "lifespan.startup":
+                self._start()
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
+                return
+
+    def _start(self) -> None:
+        self.hub = delivery.Hub()
+        self.hub.start(publishing.publish_due)
+        _end_streams_first(self.hub)
+        # Streams are many small objects that live long: look at them rarely.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 1000)
+
+
+def _end_streams_first(hub: delivery.Hub) -> None:
+    """End the streams at the signal itself: the server waits for open ones."""
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: Any) -> None:
+        loop.call_soon_threadsafe(lambda: loop.create_task(hub.stop()))
+        if callable(previous[number]):
+            previous[number](number, frame)
+
+    previous: dict[int, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        previous[number] = signal.getsignal(number)
+        try:
+            signal.signal(number, handle)
+        except ValueError:  # not the main thread: somebody else handles signals
+            return
+
+
+application = Application()
