@@ -198,11 +198,13 @@ def edit(
     version: int,
     author: User | None = None,
     correction: str = "",
+    changed_at: datetime | None = None,
 ) -> Entry:
     """Change the words or the time of an entry, wherever it is posted.
 
     `version` is the one the editor began from; `correction` is the line for
-    readers where the edit is one. The text before is kept as a version.
+    readers where the edit is one. The text before is kept as a version;
+    `changed_at` is when it was replaced, for texts that come from elsewhere.
 
     Raises Conflict where another edit came in between, Refused for a text or a
     time that cannot stand.
@@ -220,7 +222,7 @@ def edit(
                     "or choose a time that has passed.",
                     "at",
                 )
-        _keep_version(entry, author, correction.strip())
+        _keep_version(entry, author, correction.strip(), changed_at)
         _write(entry, text, drawn)
         entry.save()
         entry.images.set(drawn.pictures)
@@ -228,7 +230,9 @@ def edit(
     return entry
 
 
-def _keep_version(entry: Entry, author: User | None, line: str) -> None:
+def _keep_version(
+    entry: Entry, author: User | None, line: str, changed_at: datetime | None
+) -> None:
     EntryVersion.objects.create(
         entry=entry,
         number=entry.version,
@@ -237,7 +241,7 @@ def _keep_version(entry: Entry, author: User | None, line: str) -> None:
         body=entry.body,
         line=line,
         changed_by=author,
-        changed_at=timezone.now(),
+        changed_at=changed_at or timezone.now(),
     )
     entry.version += 1
 
@@ -252,11 +256,24 @@ def restore(entry: Entry) -> Entry:
     return _turn(entry, State.PUBLISHED if entry.published_at else State.DRAFT)
 
 
+def submit(entry: Entry) -> Entry:
+    """Hand a draft to the editors, who publish it."""
+    with changing(entry=entry):
+        if entry.state not in (State.DRAFT, State.SUBMITTED):
+            raise Refused("Only a draft can be submitted.")
+        entry.state = State.SUBMITTED
+        entry.save()
+    return entry
+
+
 def unschedule(entry: Entry) -> Entry:
-    """Make a draft of a scheduled entry; its time stays written in it."""
-    if entry.state != State.SCHEDULED:
-        raise Refused("This entry is not scheduled.")
-    return _turn(entry, State.DRAFT)
+    """Make a draft of what is scheduled or submitted; its time stays written in it."""
+    with changing(entry=entry):
+        if entry.state not in WAITING:
+            raise Refused("This entry is not waiting to be published.")
+        entry.state = State.DRAFT
+        entry.save()
+    return entry
 
 
 def _turn(entry: Entry, state: str) -> Entry:

@@ -1,7 +1,7 @@
 """The verbs that change a story's head and state."""
 
 from collections.abc import Callable, Container
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db.models import Min, Q, QuerySet
@@ -108,14 +108,17 @@ def _values(story: Story) -> dict[str, Any]:
     return {name: getattr(story, name) for name in (*EDITABLE, "slug")}
 
 
-def go_live(story: Story) -> Story:
-    """Show a draft story to readers, with all that is published in it."""
+def go_live(story: Story, at: datetime | None = None) -> Story:
+    """Show a draft story to readers, with all that is published in it.
+
+    `at` is when its coverage began, for stories that come from elsewhere.
+    """
 
     def act(ledger: Ledger) -> None:
         if story.state != State.DRAFT:
             raise Refused("Only a draft story can go live.")
         story.state = State.LIVE
-        story.live_at = timezone.now()
+        story.live_at = at or timezone.now()
         story.first_day = story.first_day or _first_day(story)
         story.save()
         ledger.head(story)
@@ -139,9 +142,14 @@ def _first_day(story: Story) -> date:
     return (first or timezone.now()).astimezone(UTC).date()
 
 
-def close(story: Story, continues_in: Story | None = None) -> Story:
-    """End a live story; `continues_in` is where its coverage goes on."""
-    return _turn(story, (State.LIVE,), State.CLOSED, continues_in=continues_in)
+def close(
+    story: Story, continues_in: Story | None = None, at: datetime | None = None
+) -> Story:
+    """End a live story; `continues_in` is where its coverage goes on.
+
+    `at` is when it ended, for stories that come from elsewhere.
+    """
+    return _turn(story, (State.LIVE,), State.CLOSED, continues_in, at)
 
 
 def reopen(story: Story) -> Story:
@@ -171,13 +179,17 @@ def touch(story: Story) -> Story:
 
 
 def _turn(
-    story: Story, origins: Container[str], state: str, continues_in: Story | None = None
+    story: Story,
+    origins: Container[str],
+    state: str,
+    continues_in: Story | None = None,
+    at: datetime | None = None,
 ) -> Story:
     def act(ledger: Ledger) -> None:
         if story.state not in origins:
             raise Refused(f"This story is {story.state}.")
         if state == State.CLOSED:
-            story.closed_at = story.closed_at or timezone.now()
+            story.closed_at = story.closed_at or at or timezone.now()
             story.continues_in = continues_in or story.continues_in
         elif state == State.LIVE:
             story.closed_at = None

@@ -1,0 +1,164 @@
+"""Load the sample stories, through the verbs that editors use."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from entries import linking, publishing, stories
+from entries.models import Entry, Image, Series, Story
+from entries.publishing import Text
+
+HERE = Path(__file__).parent
+ACCOUNTS = {
+    "chief": None,
+    "editor": "Editors",
+    "editor2": "Editors",
+    "moderator": "Moderators",
+}
+
+
+def read(name: str) -> Any:
+    """Return one of the demo's JSON files."""
+    return json.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+def create_accounts(passwords: dict[str, str]) -> None:
+    """Create the demo's accounts with these passwords."""
+    for name, group in ACCOUNTS.items():
+        user = User.objects.create_user(name, password=passwords[name], is_staff=True)
+        if group is None:
+            user.is_superuser = True
+            user.save()
+        else:
+            user.groups.add(Group.objects.get_or_create(name=group)[0])
+
+
+def load_stories() -> None:
+    """Load every sample story, the oldest coverage first."""
+    Loader(read("stories.json"), timezone.now()).load()
+
+
+class Loader:
+    """Stories by slug, and the time that their ages count from."""
+
+    def __init__(self, data: dict[str, Any], now: datetime) -> None:
+        self.data = data
+        self.now = now
+        self.stories: dict[str, Story] = {}
+        self.later: list[tuple[Entry, dict[str, Any]]] = []
+        self.author = User.objects.filter(username="editor").first()
+
+    def load(self) -> None:
+        """Make the rows: what refers to another story comes last."""
+        self.series = {
+            row["slug"]: Series.objects.create(**row) for row in self.data["series"]
+        }
+        for row in self.data["pictures"]:
+            self._picture(row)
+        rows = sorted(
+            self.data["stories"], key=lambda row: -row["original"]["minutes_ago"]
+        )
+        for row in rows:
+            self._story(row)
+        for entry, row in self.later:
+            self._connect(entry, row)
+        for row in rows:
+            self._finish(row)
+
+    def _at(self, minutes_ago: int) -> datetime:
+        return self.now - timedelta(minutes=minutes_ago)
+
+    def _picture(self, row: dict[str, str]) -> None:
+        with (HERE / "pictures" / row["file"]).open("rb") as file:
+            ingested = linking.ingest(file)
+        words = {name: row[name] for name in ("alt", "caption", "credit")}
+        linking.add_picture(row["name"], ingested, **words)
+
+    def _story(self, row: dict[str, Any]) -> None:
+        story = stories.create_story(
+            row["headline"],
+            slug=row["slug"],
+            series=self.series[row["series"]],
+            standfirst=row["standfirst"],
+            summary=row["summary"],
+            language=row["language"],
+            lead_image=Image.objects.filter(name=row["lead_image"]).first(),
+        )
+        self.stories[row["slug"]] = story
+        original = row["original"]
+        publishing.post(
+            story,
+            Text(original["body"], original["headline"], byline=original["byline"]),
+            kind=Entry.Kind.ORIGINAL,
+            author=self.author,
+        )
+        for update in sorted(row["updates"], key=lambda one: -one["minutes_ago"]):
+            self._update(story, update)
+        if row["state"] != "draft":
+            stories.go_live(story, self._at(original["minutes_ago"]))
+
+    def _update(self, story: Story, row: dict[str, Any]) -> None:
+        at = self._at(row["minutes_ago"])
+        correction = row["correction"]
+        body = correction["earlier_body"] if correction else row["body"]
+        withdrawn = row["state"] == "withdrawn"
+        entry = publishing.post(
+            story,
+            Text(body, row["headline"], at, row["byline"]),
+            author=self.author,
+            state="published" if withdrawn else row["state"],
+            pinned=row["pinned"],
+            key_event=row["key_event"],
+        )
+        if correction:
+            publishing.edit(
+                entry,
+                Text(row["body"], row["headline"], at, row["byline"]),
+                version=entry.version,
+                author=self.author,
+                correction=correction["line"],
+                changed_at=at + timedelta(minutes=correction["minutes_later"]),
+            )
+        if withdrawn:
+            publishing.withdraw(entry)
+        self.later.append((entry, row))
+
+    def _connect(self, entry: Entry, row: dict[str, Any]) -> None:
+        for see in row["see"]:
+            linking.add_link("see", entry=entry, **self._target(see))
+        for slug in row["cross_post_to"]:
+            publishing.cross_post(entry, self.stories[slug])
+
+    def _target(self, target: str | dict[str, str]) -> dict[str, Any]:
+        if isinstance(target, dict):
+            return {"title": target["title"], "target_url": target["url"]}
+        if target in self.series:
+            return {"target_series": self.series[target]}
+        return {"target_story": self.stories[target]}
+
+    def _finish(self, row: dict[str, Any]) -> None:
+        story = self.stories[row["slug"]]
+        for order, link in enumerate(row["links"]):
+            fields = self._target(link["target"])
+            if link.get("title"):
+                fields["title"] = link["title"]
+            linking.add_link(
+                link["kind"],
+                story=story,
+                label=link.get("label", ""),
+                order=order,
+                **fields,
+            )
+        if row["state"] == "closed":
+            ended = self._at(row["closed_minutes_ago"])
+            follower = self.stories.get(row["continues_in"] or "")
+            stories.close(story, follower, ended)
+
+
+def empty() -> bool:
+    """Return whether the site has neither accounts nor stories yet."""
+    return not (User.objects.exists() or Story.objects.exists())

@@ -1,0 +1,75 @@
+"""`demo`: the product at its best, with one command."""
+
+import os
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection, transaction
+
+from entries.demo import loading, newsroom
+from entries.management.commands.serve import serve
+
+
+class Command(BaseCommand):
+    """Migrate, fill an empty site with samples, and serve it."""
+
+    help = (
+        "Migrate, create sample stories and the accounts chief, editor, editor2 and "
+        "moderator, then serve. Safe to run again: a site that has data is only "
+        "migrated and served."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to bind")
+        parser.add_argument("--port", type=int, default=8000, help="port to bind")
+        parser.add_argument(
+            "--password", help="one password for all accounts (else random ones)"
+        )
+        parser.add_argument(
+            "--busy",
+            action="store_true",
+            help="an invented newsroom posts, edits and corrects by itself",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prepare the site and serve it until a signal."""
+        keep_secret_key()
+        call_command("migrate", verbosity=0)
+        if loading.empty():
+            self._fill(options["password"])
+        else:
+            self.stdout.write("This site has data already: it is served as it is.")
+        call_command("collectstatic", interactive=False, verbosity=0)
+        connection.close()
+        address = f"http://{options['host']}:{options['port']}/"
+        self.stdout.write(f"\nReaders:  {address}\nThe desk: {address}admin/\n")
+        self.stdout.flush()
+        if options["busy"]:
+            newsroom.start()
+        serve(options["host"], options["port"])
+
+    def _fill(self, password: str | None) -> None:
+        self.stdout.write("Making the sample stories and their pictures …")
+        self.stdout.flush()
+        passwords = {
+            name: password or secrets.token_urlsafe(9) for name in loading.ACCOUNTS
+        }
+        with transaction.atomic():
+            loading.create_accounts(passwords)
+            loading.load_stories()
+        for name, value in passwords.items():
+            self.stdout.write(f"  {name:<10} {value}")
+
+
+def keep_secret_key() -> None:
+    """Use the key of the environment, or make one and keep it in DATA_DIR."""
+    if os.environ.get("SECRET_KEY") or settings.SECRET_KEY_FILE.is_file():
+        return
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+    settings.SECRET_KEY = secrets.token_urlsafe(50)
+    settings.SECRET_KEY_FILE.touch(mode=0o600)
+    settings.SECRET_KEY_FILE.write_text(settings.SECRET_KEY)
