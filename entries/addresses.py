@@ -1,0 +1,57 @@
+"""Web addresses in a text: which are safe, where they end, and what to call them."""
+
+import re
+from typing import Final
+
+SCHEMES: Final = frozenset({"http", "https", "mailto"})
+
+# Stricter than any browser's reading: an address has to begin with a scheme of ours to
+# the letter, so that nothing a browser strips or decodes can stand before it.
+_SAFE: Final = re.compile(
+    r'(?:https?://[^\s\x00-\x20/?#\\<>"]|mailto:)[^\s\x00-\x20\x7f\\<>"]+', re.I
+)
+# Typographic marks and full stops of other scripts belong to the sentence, as do the
+# invisible ones that are pasted along with right-to-left text.
+BARE: Final = re.compile(
+    r"(?<![A-Za-z0-9@/._-])(?i:https?://)"
+    r"""[^\s<>"\\^`{|}\[\]“”„‘’«»‹›—…،؛؟۔\u3000-\u303f！（），：；？［］"""
+    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+"
+)
+_POSTS: Final = r"""
+    (?:x|twitter)\.com/\w+/status/\d | bsky\.app/profile/[^/]+/post/ | vk\.com/wall
+    | threads\.(?:net|com)/@[^/]+/post/ | instagram\.com/(?:[^/]+/)?p/ | t\.me/\w+/\d
+    | facebook\.com/(?:[^/]+/posts/|groups/[^/]+/posts/|permalink\.php|share/p/)
+    | reddit\.com/r/\w+/comments/ | linkedin\.com/(?:posts|feed/update)/
+    | [\w.-]+/@[\w.@-]+/\d+$"""
+_VIDEOS: Final = r"""
+    youtube\.com/(?:watch\?|shorts/|live/) | youtu\.be/\w | vimeo\.com/\d
+    | tiktok\.com/@[^/]+/video/ | instagram\.com/(?:[^/]+/)?reels?/
+    | facebook\.com/(?:watch|reel/|share/v/|[^/]+/videos/) | dailymotion\.com/video/"""
+_KINDS: Final = {
+    kind: re.compile(rf"https?://(?:www\.|m\.)?(?=(?:{paths}))([\w.-]+)", re.I | re.X)
+    for kind, paths in {"Video": _VIDEOS, "Post": _POSTS}.items()
+}
+
+
+def is_safe(address: str) -> bool:
+    """Say whether a reader may be led there."""
+    return _SAFE.fullmatch(address) is not None
+
+
+def without_punctuation(address: str) -> str:
+    """Return a bare address without what belongs to the sentence around it."""
+    while address:
+        unpaired = address[-1] == ")" and address.count(")") > address.count("(")
+        if not unpaired and address[-1] not in ".,;:!?'*_~":
+            break
+        address = address[:-1]
+    return address
+
+
+def site_name(address: str) -> str | None:
+    """Return words such as “Post on x.com” for a post or a video, else None."""
+    if is_safe(address):
+        for kind, pattern in _KINDS.items():
+            if m := pattern.match(address):
+                return f"{kind} on {m[1].lower()}"
+    return None

@@ -1,0 +1,133 @@
+"""Addresses: safe ones, bare ones in prose, and names for those of posts and videos."""
+
+from __future__ import annotations
+
+import pytest
+
+from entries.addresses import is_safe, site_name, without_punctuation
+from entries.rendering import plain_text, render
+from tests.attacks import SCRIPT_ADDRESSES
+
+
+def linked(body: str) -> list[str]:
+    return [part.split('"')[0] for part in render(body).split('<a href="')[1:]]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://harbour.example",
+        "http://harbour.example:8080/a?b=c&d=%20#e",
+        "HTTPS://Harbour.Example/",
+        "https://hafen.example/straße/ñ/港",
+        "https://[2001:db8::1]/",
+        "mailto:desk@harbour.example?subject=Fog",
+    ],
+)
+def test_web_and_mail_addresses_are_safe(address: str) -> None:
+    assert is_safe(address)
+
+
+@pytest.mark.parametrize("address", SCRIPT_ADDRESSES)
+def test_other_addresses_are_not(address: str) -> None:
+    assert not is_safe(address)
+
+
+@pytest.mark.parametrize(
+    ("body", "address"),
+    [
+        ("See https://harbour.example/fog.", "https://harbour.example/fog"),
+        ("(https://harbour.example/fog)", "https://harbour.example/fog"),
+        ("https://harbour.example/Fog_(2026)?", "https://harbour.example/Fog_(2026)"),
+        ("“https://harbour.example/fog”", "https://harbour.example/fog"),
+        ("**https://harbour.example/fog**", "https://harbour.example/fog"),
+        ("<https://harbour.example/fog>", "https://harbour.example/fog"),
+        ("https://harbour.example/a_b_c*d", "https://harbour.example/a_b_c*d"),
+        ("https://harbour.example/?a=1&b=2", "https://harbour.example/?a=1&amp;b=2"),
+        ("انظر https://harbour.example/fog، ثم", "https://harbour.example/fog"),
+        ("参见https://harbour.example/fog。", "https://harbour.example/fog"),
+        ("\u200fhttps://harbour.example/fog\u200e", "https://harbour.example/fog"),
+        ("HTTP://harbour.example!", "HTTP://harbour.example"),
+    ],
+)
+def test_a_bare_address_becomes_a_link_without_the_sentence(
+    body: str, address: str
+) -> None:
+    assert linked(body) == [address]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "`https://harbour.example`",
+        "```\nhttps://harbour.example\n```",
+        "harbour.example and www.harbour.example",
+        "xhttps://harbour.example",
+        "desk@harbour.example",
+        "https:// and http://?",
+        "ftp://harbour.example",
+    ],
+)
+def test_other_text_does_not(body: str) -> None:
+    assert linked(body) == []
+
+
+def test_a_link_stands_in_no_other_link() -> None:
+    body = "[see https://harbour.example/a and](https://harbour.example/b)"
+
+    assert linked(body) == ["https://harbour.example/b"]
+    assert plain_text(render(body)) == "see https://harbour.example/a and"
+
+
+def test_a_long_row_of_brackets_is_taken_off_quickly() -> None:
+    assert without_punctuation("https://a.example" + ")" * 20_000) == (
+        "https://a.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://x.com/harbour/status/12?s=20", "Post on x.com"),
+        ("https://www.twitter.com/harbour/status/12", "Post on twitter.com"),
+        ("https://bsky.app/profile/harbour.example/post/3k", "Post on bsky.app"),
+        ("https://t.me/harbour/12", "Post on t.me"),
+        ("https://social.example/@harbour/112", "Post on social.example"),
+        ("https://www.instagram.com/p/abc/", "Post on instagram.com"),
+        ("https://www.instagram.com/reel/abc/", "Video on instagram.com"),
+        ("https://m.youtube.com/watch?v=abc", "Video on youtube.com"),
+        ("https://youtu.be/abc", "Video on youtu.be"),
+        ("https://www.tiktok.com/@harbour/video/12", "Video on tiktok.com"),
+    ],
+)
+def test_a_post_or_video_that_stands_alone_is_called_by_its_site(
+    address: str, name: str
+) -> None:
+    shown = render(f"Before.\n\n{address}\n\nAfter.")
+
+    assert plain_text(shown) == f"Before.\n{name}\nAfter."
+    assert f'href="{address}"' in shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://x.com/harbour",
+        "https://www.youtube.com/",
+        "https://harbour.example/x.com/harbour/status/12",
+        "https://x.com.evil.example/harbour/status/12",
+        "https://x.com@evil.example/harbour/status/12",
+        "https://evil.example\\@x.com/harbour/status/12",
+        "https://notx.com/harbour/status/12",
+        "javascript://x.com/harbour/status/12",
+    ],
+)
+def test_no_other_address_is_called_by_a_site(address: str) -> None:
+    assert site_name(address) is None
+    assert plain_text(render(address)) == address
+
+
+def test_in_a_sentence_an_address_stays_as_it_is() -> None:
+    body = "See https://x.com/harbour/status/12"
+
+    assert plain_text(render(body)) == body

@@ -1,0 +1,267 @@
+"""The dialect: what is read as markup, and that all else comes out as typed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entries.rendering import (
+    escape_markdown,
+    plain_text,
+    render,
+    tidy,
+    unescape_markdown,
+)
+
+NOTICE = '<a href="https://harbour.example/" rel="nofollow noopener">'
+
+# Text of which much would be markup, and text of any kind at all.
+MARKED = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "*",
+                "**",
+                "***",
+                "_",
+                "__",
+                "~~",
+                "`",
+                "``",
+                "```",
+                "\\",
+                "[",
+                "](",
+                ")",
+            ),
+            *("![", "https://harbour.example", "mailto:a@b.example", "image:fog", "("),
+            *(" ", " ", "\n", "\n", "\n\n", "    ", "\t", "#", "## ", "- ", "+ ", "* "),
+            *("1. ", "2. ", "3. ", "2016. ", "> ", ">", "|", "|--|", "-|-", "a|b"),
+            *("---", "***", "===", "a", "b", "“x”", "é", "港", "\u00a0", "\u2028"),
+            *("&amp;", "&", "<b>", "</p>", "'", '"', ".", "!", ":", "\x00", "\r"),
+        ]
+    ),
+    max_size=24,
+).map("".join)
+TEXT = st.one_of(MARKED, st.text(max_size=80))
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+# What editors mean as markup
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("*fog* and _mist_", "<p><em>fog</em> and <em>mist</em></p>"),
+        (
+            "**fog** and __mist__",
+            "<p><strong>fog</strong> and <strong>mist</strong></p>",
+        ),
+        ("***fog***", "<p><strong><em>fog</em></strong></p>"),
+        ("**dense *fog* now**", "<p><strong>dense <em>fog</em> now</strong></p>"),
+        ("*dense **fog** now*", "<p><em>dense <strong>fog</strong> now</em></p>"),
+        ("_**fog**_", "<p><em><strong>fog</strong></em></p>"),
+        ("~~clear~~ foggy", "<p><del>clear</del> foggy</p>"),
+        (
+            "“*fog*”, (*fog*)—*fog*",
+            "<p>“<em>fog</em>”, (<em>fog</em>)—<em>fog</em></p>",
+        ),
+        ("*fog\nand mist*", "<p><em>fog<br>and mist</em></p>"),
+        ("港は**閉鎖**された", "<p>港は<strong>閉鎖</strong>された</p>"),
+        ("**항구**에서", "<p><strong>항구</strong>에서</p>"),
+        ("`a * <b> \\* c`", "<p><code>a * &lt;b&gt; \\* c</code></p>"),
+        ("``a ` b``", "<p><code>a ` b</code></p>"),
+        ("[fog](https://harbour.example/)", f"<p>{NOTICE}fog</a></p>"),
+        (
+            "[**fog**](https://harbour.example/)",
+            f"<p>{NOTICE}<strong>fog</strong></a></p>",
+        ),
+        ("![fog](https://harbour.example/)", f"<p>{NOTICE}fog</a></p>"),
+        (
+            "![](https://harbour.example/)",
+            f"<p>{NOTICE}https://harbour.example/</a></p>",
+        ),
+        (
+            '[a](https://harbour.example/ "The notice")',
+            '<p><a href="https://harbour.example/" title="The notice"'
+            ' rel="nofollow noopener">a</a></p>',
+        ),
+        ("one\ntwo", "<p>one<br>two</p>"),
+        ("one\n\n\n\ntwo", "<p>one</p>\n<p>two</p>"),
+        ("# Fog", "<h3>Fog</h3>"),
+        ("## Fog ##", "<h3>Fog</h3>"),
+        ("### Fog in C#", "<h4>Fog in C#</h4>"),
+        ("###### Fog", "<h4>Fog</h4>"),
+        ("a\n# Fog\nb", "<p>a</p>\n<h3>Fog</h3>\n<p>b</p>"),
+        ("a\n\n---\n\nb", "<p>a</p>\n<hr>\n<p>b</p>"),
+        ("* * *", "<hr>"),
+        ("- a\n- b", "<ul><li>a</li><li>b</li></ul>"),
+        ("- a\n    - b\n- c", "<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>"),
+        ("1. a\n2. b", "<ol><li>a</li><li>b</li></ol>"),
+        ("1. a\n\n2. b", "<ol><li><p>a</p></li><li><p>b</p></li></ol>"),
+        (
+            "1. a\n2. b\n\n1. c\n2. d",
+            "<ol><li>a</li><li>b</li></ol>\n<ol><li>c</li><li>d</li></ol>",
+        ),
+        ("> fog\n> mist", "<blockquote><p>fog<br>mist</p></blockquote>"),
+        ("> - a\n> - b", "<blockquote><ul><li>a</li><li>b</li></ul></blockquote>"),
+        ("```python\na\n\n  <b>\n```", "<pre><code>a\n\n  &lt;b&gt;</code></pre>"),
+        ("````\n```\n````", "<pre><code>```</code></pre>"),
+        (
+            "| a | b | c |\n|:--|--:|:-:|\n| `x|y` | \\| |",
+            '<table><thead><tr><th align="left">a</th><th align="right">b</th>'
+            '<th align="center">c</th></tr></thead><tbody><tr><td align="left">'
+            '<code>x|y</code></td><td align="right">|</td><td align="center"></td>'
+            "</tr></tbody></table>",
+        ),
+        (r"\*fog\* \# \_x\_ \[a\] 1\. \> \- \|", "<p>*fog* # _x_ [a] 1. &gt; - |</p>"),
+    ],
+)
+def test_markup_is_read(body: str, shown: str) -> None:
+    assert render(body) == shown
+
+
+# What stays as it was typed
+
+PROSE = [
+    "#Sorrava is the word of the day, and # alone is none.",
+    "2016. It was the year of the fog.",
+    "1. Mai war ein Feiertag in Saltgate.",
+    "1. FC Saltgate\n1. FC Sorrava",
+    "12. The last of the ferries.\n13. None came after.",
+    "01. Juni\n02. Juni",
+    "1. born in\n14. March 2026",
+    "5*3*2 is thirty, and 2**3**2 is more.",
+    "snake_case_word, _alone and __two, a_b_c and a__b__c",
+    "@_harbour_ said so, and @fog_.",
+    "A * alone, 5 * 3 * 2, A* and B* trees, (*) and (*)",
+    "price* and *excluding the ferry\n**including the quay",
+    "f**k this and s**t that, f***ing fog",
+    "al-Wa`er, al-Fu`ah and `Ain al-Fog",
+    "He asked `why and left.",
+    "~~ roughly ~~ and ~5 ~6~7",
+    "[The meeting] will be held [sic] at noon [1][2].",
+    '[x]: something to remember\n[2]: https://harbour.example/ "The notice"',
+    "[^1] and [^1]: a note\n*[FOG]: Fear of ghosts",
+    "[words](no address) and [words] (https://harbour.example) and [](x)",
+    "[words](/admin/) and [words](harbour.example) and [words](ftp://harbour.example)",
+    "C:\\new\\table and \\\\host\\share and a\\b and 1\\2 and \\",
+    "&amp; &copy; &#65; &nbsp; & AT&T a&b &;",
+    "a < b and c > d, 1 <2> 3, <3, </3, <-, ->, <=>",
+    "<b>fog</b> <br> <!-- no --> <a href='x'>y</a> <img src=x> <unclosed",
+    "    Indented by four.\n        And by eight.",
+    "\tIndented by a tab.\n\n\t\t- by two",
+    "Fog\n===\nMist\n---\nRain\n- - -",
+    "---\nFog between\n---",
+    ">50 dead, >=3 missing\n>5 more",
+    "-5 degrees\n+3 in the sun\n-no list, *no list, 1.no list, 1.5 and 2.5",
+    "a | b | c\nd | e | f",
+    "| a | b |\n| c | d |",
+    "{: .fog #fog } [TOC] ::: fog ::: :fog: ==fog== ^fog^ ++fog++ $fog$ {{ fog }}",
+    "~~~\nNo fence either.\n~~~",
+    "Ends with a backslash\\\nand goes on",
+    "Fog  \nwith two blanks",
+    "(c) (r) -- --- ... \"quotes\" 'quotes' 1/2 <<x>>",
+    "Update 18:00 — “We’re closed”, said Ilse Varnholm’s office… #fog @harbour $5 100%",
+]
+# Text as well, but so close to markup that escaping it does no harm.
+NEARLY = [
+    "a | b\n--|--\n1 | 2 | and what else was said",
+    "```\nA fence without an end.",
+    "``` fog ``",
+]
+
+
+@pytest.mark.parametrize("prose", PROSE + NEARLY)
+def test_prose_comes_out_as_typed(prose: str) -> None:
+    assert words(plain_text(render(prose))) == words(prose)
+
+
+def test_a_rule_needs_a_line_and_space_of_its_own() -> None:
+    assert render("Fog\n---\n\n----\n\n- - -x") == (
+        "<p>Fog<br>---</p>\n<hr>\n<ul><li><ul><li>-x</li></ul></li></ul>"
+    )
+
+
+def test_indented_text_is_no_code() -> None:
+    assert render("    Indented by four.") == "<p>Indented by four.</p>"
+
+
+def test_a_table_of_too_many_columns_stays_text() -> None:
+    wide = "|a" * 100 + "|\n" + "|-" * 100 + "|"
+
+    assert "<table>" not in render(wide)
+    assert words(plain_text(render(wide))) == words(wide)
+
+
+def test_numbers_go_on_only_where_they_follow() -> None:
+    assert render("1. a\n2. b\n\nBetween.\n\n3. c") == (
+        "<ol><li>a</li><li>b</li></ol>\n<p>Between.</p>\n<p>3. c</p>"
+    )
+
+
+# Escaping
+
+
+@pytest.mark.parametrize("prose", PROSE)
+def test_prose_that_is_no_markup_is_left_as_it_is(prose: str) -> None:
+    if "\\" not in prose:
+        assert escape_markdown(prose) == prose
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("Çelik said: “Sis — *dün*” at 5*3", r"Çelik said: “Sis — \*dün\*” at 5\*3"),
+        ("# Fog\n#Fog", "\\# Fog\n#Fog"),
+        ("> quoted", r"\> quoted"),
+        ("- one\n- two", "\\- one\n- two"),
+        ("1. one\n2. two", "1\\. one\n2. two"),
+        ("1. one\n\n2. two", "1\\. one\n\n2. two"),
+        ("---", r"\---"),
+        ("a | b\n--|--\n1 | 2", "a | b\n--\\|--\n1 | 2"),
+        ("![](image:fog)", r"\![](image:fog)"),
+        ("[a](https://harbour.example)", r"\[a](https://harbour.example)"),
+        ("`code` here", r"\`code\` here"),
+        ("```\ncode\n```", "\\`\\`\\`\ncode\n\\`\\`\\`"),
+        (r"\*", r"\\*"),
+        (r"\\*a*", r"\\\\*a*"),
+        ("one *a*\n\n5*3 _b_", "one \\*a\\*\n\n5*3 \\_b\\_"),
+    ],
+)
+def test_only_what_would_be_markup_is_escaped(text: str, source: str) -> None:
+    assert escape_markdown(text) == source
+    assert words(plain_text(render(source))) == words(text)
+
+
+@settings(max_examples=600, deadline=None)
+@given(TEXT)
+def test_escaped_text_is_shown_complete(text: str) -> None:
+    assert words(plain_text(render(escape_markdown(text)))) == words(tidy(text))
+
+
+@settings(max_examples=600, deadline=None)
+@given(TEXT)
+def test_unescaping_gives_the_text_back(text: str) -> None:
+    assert unescape_markdown(escape_markdown(text)) == tidy(text)
+
+
+def test_a_text_of_any_length_is_escaped() -> None:
+    text = "*fog* \\ [x](https://harbour.example)\n" * 20_000
+
+    assert unescape_markdown(escape_markdown(text)) == text
+
+
+@pytest.mark.parametrize("unit", ["\\", "*a ", "[", "`a", " ", "# a ", "1. a\n", "|"])
+def test_escaping_is_quick(unit: str) -> None:
+    began = time.process_time()
+    escape_markdown((unit * 20_000)[:20_000])
+
+    assert time.process_time() - began < 1  # second
