@@ -211,9 +211,10 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
     answers 410 with what the page shows instead.
     """
     row = _story(slug, withdrawn=True)
-    after, rail = request.GET.get("after", ""), request.GET.get("rail", "")
+    after, rail = request.GET.get("after", ""), _id(request, "rail")
     answer = delivery.changes_after(row.pk, after, rail)
-    tag = quote_etag(f"{answer.cursor}-{answer.site_seq}-{after}-{rail}")
+    since = "reset" if answer.reset else after
+    tag = quote_etag(f"{answer.cursor}-{answer.site_seq}-{since}-{rail}")
     gone = answer.state == Story.State.WITHDRAWN
     response = get_conditional_response(request, etag=tag) or HttpResponse(
         answer.html, status=410 if gone else 200

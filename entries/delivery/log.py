@@ -1,11 +1,14 @@
 """What changed in a story after a number, as HTML for htmx."""
 
+import re
 from dataclasses import dataclass
 
 from django.db.models import Max
 
 from entries import drawing
 from entries.models import Site, Story, StorySlug
+
+_CURSOR = re.compile(r"([0-9a-z]{1,16})-([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,8 @@ class Cursor:
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
         """Read a cursor; None for whatever is not one."""
-        epoch, _, seq = text.strip().rpartition("-")
-        if not (epoch and seq.isascii() and seq.isdigit() and len(seq) < 19):
-            return None
-        return cls(epoch, int(seq))
+        found = _CURSOR.fullmatch(text)
+        return cls(found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ class Changes:
     reset: bool = False
 
 
-def changes_after(story_id: int, after: str | Cursor | None, rail: str = "") -> Changes:
+def changes_after(story_id: int, after: str | Cursor | None, rail: int = 0) -> Changes:
     """Return what a page that shows `after` lacks, and the rail if it has another.
 
-    The story's number is read first and the content after it: an answer never
-    claims what it does not hold, and a change that slips in between comes twice.
+    The story's number is read first, and then what changed until that number: an
+    answer never claims what it does not hold, and what slips in between comes next.
     """
     site = Site.current()
     story = Story.objects.select_related(
@@ -57,7 +58,7 @@ def changes_after(story_id: int, after: str | Cursor | None, rail: str = "") -> 
     if known is None or known.epoch != now.epoch or known.seq > now.seq:
         return Changes("", now, story.state, site.seq, reset=True)
     html = _html(story, known.seq) if known.seq < now.seq else ""
-    if rail and rail != str(site.seq) and story.public:
+    if rail and rail != site.seq and story.public:
         html += rail_partial(story_id)
     return Changes(html, now, story.state, site.seq)
 
@@ -65,7 +66,7 @@ def changes_after(story_id: int, after: str | Cursor | None, rail: str = "") -> 
 def _html(story: Story, after: int) -> str:
     if story.state == Story.State.WITHDRAWN:
         return _partial("#story", "innerHTML", drawing.withdrawn_html(story))
-    postings = story.postings.changed_after(after).select_related("entry")
+    postings = story.postings.changed(after, story.seq).select_related("entry")
     parts = []
     for posting in postings:
         posting.story = story

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('epoch', models.CharField(editable=False, max_length=16)),
-                ('seq', models.BigIntegerField(default=0, editable=False)),
+                ('seq', models.BigIntegerField(default=1, editable=False)),
             ],
         ),
         migrations.CreateModel(
@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('see', 'See'), ('cross-posted', 'Cross-posted from'), ('latest', 'Latest'), ('feature', 'Feature'), ('previous', 'Previous'), ('next', 'Next')], max_length=12)),
-                ('target_url', models.URLField(blank=True, max_length=500, verbose_name='outside address')),
+                ('target_url', models.CharField(blank=True, max_length=500, verbose_name='outside address')),
                 ('title', models.CharField(blank=True, max_length=300)),
                 ('label', models.CharField(blank=True, help_text='As in “Tuesday feature”.', max_length=60)),
                 ('order', models.PositiveIntegerField(default=0)),

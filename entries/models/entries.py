@@ -163,9 +163,9 @@ class PostingQuerySet(models.QuerySet["Posting"]):
         )
         return self.filter(story__in=stories, pk=Subquery(newest))
 
-    def changed_after(self, seq: int) -> Self:
-        """Keep what has changed since, in the order of the changes."""
-        return self.filter(seq__gt=seq).order_by("seq")
+    def changed(self, after: int, until: int) -> Self:
+        """Keep what changed after one number and until another, in that order."""
+        return self.filter(seq__gt=after, seq__lte=until).order_by("seq")
 
 
 class Posting(models.Model):

@@ -52,7 +52,7 @@ class Link(models.Model):
     target_series = models.ForeignKey(
         Series, models.SET_NULL, null=True, blank=True, related_name="linked_from"
     )
-    target_url = models.URLField("outside address", max_length=500, blank=True)
+    target_url = models.CharField("outside address", max_length=500, blank=True)
     title = models.CharField(max_length=300, blank=True)
     label = models.CharField(
         max_length=60, blank=True, help_text="As in “Tuesday feature”."

@@ -14,7 +14,7 @@ class Site(models.Model):
     """
 
     epoch = models.CharField(max_length=16, editable=False)
-    seq = models.BigIntegerField(default=0, editable=False)
+    seq = models.BigIntegerField(default=1, editable=False)
 
     def __str__(self) -> str:
         return self.epoch

@@ -76,7 +76,7 @@
   };
   const reconnectLater = () => {
     if (paused || ended) return;
-    const pause = Math.min(1e3 * 2 ** attempts, 30e3) * (0.5 + Math.random());
+    const pause = Math.min(500 * 2 ** attempts, 15e3) * (0.5 + Math.random());
     attempts += 1;
     clearTimeout(retryTimer);
     retryTimer = setTimeout(connect, pause);
@@ -152,11 +152,12 @@
 
   // ---- polling, where there is no stream --------------------------------------
 
-  const schedule = () => {
+  const schedule = (now = false) => {
     clearTimeout(pollTimer);
     if (stream || paused) return;
     let wait = POLL.fallback;
-    if (ended) wait = POLL.ended;
+    if (now) wait = 0;
+    else if (ended) wait = POLL.ended;
     else if (document.hidden) wait = POLL.hidden;
     else if (!polling) wait = Math.max(500, PATIENCE - (Date.now() - lost));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
@@ -241,7 +242,7 @@
         const el = $(id);
         if (!el || el.hidden) continue;
         const moved = el.getBoundingClientRect().top - before;
-        if (Math.abs(moved) >= 1) scrollBy({ top: moved, behavior: "instant" });
+        if (Math.abs(moved) >= 0.5) scrollBy({ top: moved, behavior: "instant" });
         return;
       }
     };
@@ -480,7 +481,7 @@
       connect();
     }
     lost = lost || Date.now();
-    schedule();
+    schedule(ended); // who comes back to a page that has ended sees it as it is
     show();
   };
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection, transaction
 
 from entries.demo import loading, newsroom
-from entries.management.commands.serve import serve
+from entries.management.commands.serve import collect_static, serve
 
 
 class Command(BaseCommand):
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             self._fill(options["password"])
         else:
             self.stdout.write("This site has data already: it is served as it is.")
-        call_command("collectstatic", interactive=False, verbosity=0)
+        collect_static()
         connection.close()
         address = f"http://{options['host']}:{options['port']}/"
         self.stdout.write(f"\nReaders:  {address}\nThe desk: {address}admin/\n")

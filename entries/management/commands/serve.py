@@ -1,10 +1,12 @@
 """`serve`: the production server."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
@@ -31,11 +33,24 @@ class Command(BaseCommand):
         """Check the settings, collect the static files, serve until a signal."""
         check_settings()
         check_database()
-        call_command("collectstatic", interactive=False, verbosity=0)
+        collect_static()
         connection.close()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']}/")
         self.stdout.flush()
         serve(options["host"], options["port"], options["workers"])
+
+
+def collect_static() -> None:
+    """Bring the static files into DATA_DIR, unless the newest are there."""
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    made = manifest.stat().st_mtime if manifest.is_file() else 0.0
+    newest = max(
+        Path(storage.path(name)).stat().st_mtime
+        for finder in finders.get_finders()
+        for name, storage in finder.list([])
+    )
+    if newest >= made:
+        call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def check_settings() -> None:

@@ -1,0 +1,1 @@
+"""The suite; `python -m tests` runs all of it on both databases."""

@@ -1,0 +1,140 @@
+"""Run every check, and the suite on both databases: `python -m tests [pytest args]`.
+
+Brings what the suite needs: a Chromium, and a PostgreSQL in a temporary folder.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.servers import environment, postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 180  # seconds that an installation may take
+CHECKS: tuple[tuple[str, ...], ...] = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+)
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("manage.py", "check"),
+    ("manage.py", "makemigrations", "--check", "--dry-run"),
+)
+# A test that reaches no database, and one that brings both, runs in one pass only.
+SECOND_PASS = ("-m", "not pure and not servers")
+NOTHING_COLLECTED = 5
+WORKERS = ("-n", "2", "--dist", "loadscope")
+
+
+def say(words: str) -> None:
+    """Tell whoever watches the run, in time with what the steps print themselves."""
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def usable(path: str) -> bool:
+    """Whether a browser starts at all: its own libraries may be missing."""
+    if not path or not (found := shutil.which(path)):
+        return False
+    try:
+        answer = subprocess.run([found, "--version"], capture_output=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0
+
+
+def playwright_chromium() -> str:
+    """Return where playwright keeps the browser of its own, installed or not."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        return playwright.chromium.executable_path
+
+
+def find_chromium() -> str:
+    """Return a Chromium that starts; empty where there is none."""
+    for name in (os.environ.get("CHROMIUM", ""), *NAMES):
+        if usable(name):
+            return str(shutil.which(name))
+    own = playwright_chromium()
+    return own if usable(own) else ""
+
+
+def install_chromium() -> None:
+    """Try both ways to get a Chromium; whoever calls looks whether one came."""
+    say("No Chromium found: installing one.")
+    attempt([sys.executable, "-m", "playwright", "install", "chromium"])
+    if find_chromium() or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    attempt(["apt-get", "update", "--quiet"])
+    attempt(["apt-get", "install", "--yes", "--quiet", "chromium"])
+
+
+def attempt(command: Sequence[str]) -> None:
+    """Run a command that may fail."""
+    try:
+        subprocess.run(command, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        say(f"{' '.join(command)}: {error}")
+
+
+def chromium() -> str:
+    """Return a Chromium, installed if need be; end the run where none can be had."""
+    if not (path := find_chromium()):
+        install_chromium()
+        path = find_chromium()
+    if not path:
+        sys.exit(
+            "The tests need Chromium, and it could not be installed. Install the "
+            "package “chromium” (or Google Chrome), or run `playwright install "
+            "--with-deps chromium`, or name a browser in CHROMIUM; then try again."
+        )
+    return path
+
+
+def step(name: str, command: Sequence[str], env: dict[str, str]) -> bool:
+    """Run one step of the run, and say how it went; True if well."""
+    say(f"\n== {name}")
+    began = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, env=env).returncode
+    well = code in (0, NOTHING_COLLECTED) if "pytest" in command else code == 0
+    word = "done" if well else f"FAILED with exit code {code}"
+    say(f"== {name}: {word} in {time.monotonic() - began:.0f} s")
+    return well
+
+
+def run(arguments: list[str], folder: Path) -> list[str]:
+    """Run all steps; return the names of those that failed."""
+    pytest = [sys.executable, "-m", "pytest", *WORKERS, *arguments]
+    with postgres(folder / "postgres") as url:
+        env = os.environ | environment(folder / "data")
+        env |= {"CHROMIUM": chromium(), "TEST_POSTGRES_URL": url}
+        steps = {
+            " ".join(check): [sys.executable, "-m", *check] for check in CHECKS
+        } | {" ".join(command): [sys.executable, *command] for command in COMMANDS}
+        failed = [name for name in steps if not step(name, steps[name], env)]
+        if not step("the suite on SQLite", pytest, env):
+            failed.append("the suite on SQLite")
+        second = [*pytest, *SECOND_PASS, "--postgres"]
+        if not step("the suite on PostgreSQL", second, env):
+            failed.append("the suite on PostgreSQL")
+    return failed
+
+
+def main() -> None:
+    """Run everything; exit with 1 if anything failed."""
+    with TemporaryDirectory(prefix="liveblog-tests-") as folder:
+        failed = run(sys.argv[1:], Path(folder))
+    if failed:
+        sys.exit(f"\nFAILED: {', '.join(failed)}")
+    say("\nAll checks and tests passed.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Stories, entries and people for tests, made through the verbs alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+
+from entries import publishing, stories
+from entries.models import Entry, Posting, Series, Story
+from entries.publishing import Text
+from tests.servers import PASSWORD
+
+DAY = date(2026, 3, 14)
+
+_numbers = count(1)
+
+
+def gmt(hhmm: str, day: date = DAY) -> datetime:
+    """Return a time of a day: `gmt("1804")`."""
+    return datetime(
+        day.year, day.month, day.day, int(hhmm[:2]), int(hhmm[2:]), tzinfo=UTC
+    )
+
+
+def text(
+    body: str = "", *, at: str | datetime | None = "1200", headline: str = ""
+) -> Text:
+    """Return a text with its time; a time of `None` means now."""
+    if isinstance(at, str):
+        at = gmt(at)
+    words = body or f"The ferry has made crossing number {next(_numbers)}."
+    return Text(words, headline=headline, at=at)
+
+
+def make_series(name: str = "Sorrava Daily") -> Series:
+    """Return the series of that name, made at the first call."""
+    slug = name.lower().replace(" ", "-")
+    return Series.objects.get_or_create(name=name, defaults={"slug": slug})[0]
+
+
+def make_story(
+    headline: str = "", *, live: bool = True, series: str = "", **fields: Any
+) -> Story:
+    """Return a new story, live unless told; `series` names one."""
+    fields.setdefault("first_day", DAY)
+    story = stories.create_story(
+        headline or f"Fog over the harbour, day {next(_numbers)}",
+        series=make_series(series) if series else None,
+        **fields,
+    )
+    return stories.go_live(story) if live else story
+
+
+def make_update(
+    story: Story,
+    body: str = "",
+    *,
+    at: str | datetime | None = "1200",
+    headline: str = "",
+    **options: Any,
+) -> Entry:
+    """Return a new update, published unless `state` says otherwise."""
+    return publishing.post(story, text(body, at=at, headline=headline), **options)
+
+
+def make_original(story: Story, body: str = "How the fog came.") -> Entry:
+    """Return the story's original entry, published."""
+    return publishing.post(story, text(body, at=None), kind=Entry.Kind.ORIGINAL)
+
+
+def bulk_updates(
+    story: Story, number: int, start: datetime | None = None, *, a_minute: int = 1
+) -> None:
+    """Add published updates, so many a minute, in few statements.
+
+    The rows are what the verbs would have written; the verbs themselves are tested
+    elsewhere, and would take minutes to fill many pages.
+    """
+    start = start or gmt("0000")
+    story.refresh_from_db(fields=["seq"])
+    entries = Entry.objects.bulk_create(
+        Entry(
+            story=story,
+            state=Entry.State.PUBLISHED,
+            at=start + timedelta(minutes=place // a_minute),
+            body=f"Crossing {place}.",
+            html=f"<p>Crossing {place}.</p>",
+            published_at=start,
+        )
+        for place in range(number)
+    )
+    Posting.objects.bulk_create(
+        Posting(
+            entry=entry,
+            story=story,
+            seq=story.seq + place,
+            first_seq=story.seq + place,
+            html=f'<article id="entry-{entry.pk}"></article>',
+        )
+        for place, entry in enumerate(entries, 1)
+    )
+    story.seq += number
+    Story.objects.filter(pk=story.pk).update(seq=story.seq)
+
+
+def make_user(name: str, *groups: str, chief: bool = False) -> User:
+    """Return an account of the desk, in groups that are there or made empty."""
+    user = User(username=name, is_staff=True, is_superuser=chief)
+    user.set_password(PASSWORD)
+    user.save()
+    user.groups.set(Group.objects.get_or_create(name=group)[0] for group in groups)
+    return user
+
+
+def make_accounts() -> None:
+    """Make the accounts of the demo: chief, two editors, a moderator."""
+    make_user("chief", chief=True)
+    make_user("editor", "Editors")
+    make_user("editor2", "Editors")
+    make_user("moderator", "Moderators")
+
+
+def seqs(story: Story) -> list[int]:
+    """Return the numbers that a story's postings hold, in their order."""
+    numbers = story.postings.exclude(seq=None).values_list("seq", flat=True)
+    return sorted(number for number in numbers if number is not None)

@@ -1,0 +1,221 @@
+"""One random, seeded happening in a newsroom at a time, for the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+
+from django.utils import timezone
+
+from entries import clock, linking, publishing, stories
+from entries.ledger import Refused
+from entries.models import Entry, Image, Posting, Story
+from entries.publishing import Text
+
+WORDS = (
+    "tide quay ice gull lamp rope mast fog buoy pilot crane deck wharf keel"
+).split()
+
+
+class Newsroom:
+    """Happenings in one story, and between it and another."""
+
+    def __init__(self, story: Story, other: Story, chance: Random) -> None:
+        self.story, self.other, self.chance = story, other, chance
+
+    def words(self, least: int = 5, most: int = 60) -> str:
+        number = self.chance.randint(least, most)
+        return " ".join(self.chance.choices(WORDS, k=number)).capitalize() + "."
+
+    def posting(self, *, home: bool = True, **wanted: object) -> Posting:
+        """Choose one of the newest updates, which stand on the front page."""
+        rows = self.story.postings.filter(
+            removed=False, seq__isnull=False, **wanted
+        ).updates()
+        rows = rows.filter(entry__story=self.story) if home else rows
+        found = list(rows.select_related("entry", "story")[:30])
+        if not found:
+            raise Refused("nothing to choose from")
+        return self.chance.choice(found)
+
+    def text(self, entry: Entry, body: str = "") -> Text:
+        return Text(body or entry.body, entry.headline, entry.at, entry.byline)
+
+    def post(self) -> None:
+        publishing.post(
+            self.story,
+            Text(self.words(), self.chance.choice(["", self.words(2, 5)])),
+            key_event=self.chance.random() < 0.2,
+        )
+
+    def backdate(self) -> None:
+        at = timezone.now() - timedelta(minutes=self.chance.randint(1, 20))
+        publishing.post(self.story, Text(self.words(), at=at))
+
+    def schedule(self) -> None:
+        at = timezone.now() + timedelta(minutes=2)
+        entry = publishing.post(self.story, Text(self.words(), at=at))
+        Entry.objects.filter(pk=entry.pk).update(at=clock.now())
+
+    def draft(self) -> None:
+        publishing.post(self.story, Text(self.words()), state=Entry.State.DRAFT)
+
+    def publish_draft(self) -> None:
+        entry = self.story.entries.filter(state=Entry.State.DRAFT).first()
+        if entry:
+            publishing.publish(entry)
+
+    def edit(self) -> None:
+        entry = self.posting().entry
+        text = self.text(entry, self.words(3, 200))
+        publishing.edit(entry, text, version=entry.version)
+
+    def correct(self) -> None:
+        entry = self.posting(entry__state="published").entry
+        text = self.text(entry, self.words())
+        publishing.edit(entry, text, version=entry.version, correction=self.words(3, 9))
+
+    def retime(self) -> None:
+        entry = self.posting(entry__state="published").entry
+        at = timezone.now() - timedelta(minutes=self.chance.randint(0, 20))
+        text = Text(entry.body, entry.headline, at, entry.byline)
+        publishing.edit(entry, text, version=entry.version)
+
+    def edit_original(self) -> None:
+        entry = self.story.entries.get(kind=Entry.Kind.ORIGINAL)
+        text = self.text(entry, self.words(30, 90))
+        publishing.edit(entry, text, version=entry.version)
+
+    def pin(self) -> None:
+        posting = self.posting(home=False)
+        publishing.mark(posting, pinned=not posting.pinned)
+
+    def key_event(self) -> None:
+        posting = self.posting(home=False)
+        publishing.mark(posting, key_event=not posting.key_event)
+
+    def withdraw(self) -> None:
+        publishing.withdraw(self.posting(entry__state="published").entry)
+
+    def restore(self) -> None:
+        publishing.restore(self.posting(entry__state="withdrawn").entry)
+
+    def cross_post(self) -> None:
+        posting = self.posting(entry__state="published")
+        publishing.cross_post(posting.entry, self.other)
+
+    def cross_post_here(self) -> None:
+        entry = publishing.post(self.other, Text(self.words()))
+        publishing.cross_post(entry, self.story)
+
+    def edit_cross_post(self) -> None:
+        entry = self._foreign().entry
+        text = self.text(entry, self.words())
+        publishing.edit(entry, text, version=entry.version)
+
+    def take_back(self) -> None:
+        publishing.take_back(self._foreign())
+
+    def _foreign(self) -> Posting:
+        rows = self.story.postings.filter(removed=False, entry__story=self.other)
+        posting = rows.select_related("entry", "story").first()
+        if posting is None:
+            raise Refused("nothing to choose from")
+        return posting
+
+    def move(self) -> None:
+        publishing.move(self.posting(entry__state="published").entry, self.other)
+
+    def move_here(self) -> None:
+        publishing.move(publishing.post(self.other, Text(self.words())), self.story)
+
+    def head(self) -> None:
+        stories.edit_story(
+            self.story,
+            headline=self.words(3, 9),
+            standfirst=self.words(3, 30),
+            summary=f"- {self.words()}\n- {self.words()}",
+        )
+
+    def rename(self) -> None:
+        slug = f"{self.chance.choice(WORDS)}-{self.chance.randint(1, 10**9)}"
+        stories.edit_story(self.story, slug=slug)
+
+    def rename_other(self) -> None:
+        stories.edit_story(self.other, headline=self.words(3, 9))
+
+    def link(self) -> None:
+        entry = self.posting().entry
+        linking.add_link("see", entry=entry, target_story=self.other)
+
+    def link_latest(self) -> None:
+        linking.add_link("latest", story=self.story, title=self.words(2, 6))
+
+    def unlink(self) -> None:
+        link = self.story.links.first()
+        if link:
+            linking.remove_link(link)
+
+    def missing_picture(self) -> None:
+        name = f"{self.chance.choice(WORDS)}-{self.chance.randint(1, 10**9)}"
+        linking.save_picture(Image(name=name))
+        body = f"{self.words()}\n\n![](image:{name})\n\n{self.words()}"
+        publishing.post(self.story, Text(body))
+
+    def close_and_reopen(self) -> None:
+        stories.close(self.story)
+        stories.reopen(self.story)
+
+    def other_goes_and_comes(self) -> None:
+        stories.withdraw_story(self.other)
+        stories.restore_story(self.other)
+
+
+HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (
+    (6, Newsroom.post),
+    (3, Newsroom.backdate),
+    (2, Newsroom.schedule),
+    (1, Newsroom.draft),
+    (1, Newsroom.publish_draft),
+    (4, Newsroom.edit),
+    (2, Newsroom.correct),
+    (3, Newsroom.retime),
+    (1, Newsroom.edit_original),
+    (3, Newsroom.pin),
+    (3, Newsroom.key_event),
+    (4, Newsroom.withdraw),
+    (3, Newsroom.restore),
+    (2, Newsroom.cross_post),
+    (3, Newsroom.cross_post_here),
+    (2, Newsroom.edit_cross_post),
+    (2, Newsroom.take_back),
+    (1, Newsroom.move),
+    (2, Newsroom.move_here),
+    (2, Newsroom.head),
+    (1, Newsroom.rename),
+    (2, Newsroom.rename_other),
+    (2, Newsroom.link),
+    (1, Newsroom.link_latest),
+    (1, Newsroom.unlink),
+    (1, Newsroom.missing_picture),
+    (1, Newsroom.close_and_reopen),
+    (1, Newsroom.other_goes_and_comes),
+)
+
+
+def happen(slug: str, other: str, seed: str) -> str:
+    """Let one thing happen; return its name."""
+    chance = Random(seed)
+    newsroom = Newsroom(
+        Story.objects.get(slugs__slug=slug),
+        Story.objects.get(slugs__slug=other),
+        chance,
+    )
+    weights = [weight for weight, _ in HAPPENINGS]
+    verb = chance.choices([verb for _, verb in HAPPENINGS], weights)[0]
+    try:
+        verb(newsroom)
+    except Refused as refusal:
+        return f"{verb.__name__} was refused: {refusal}"
+    return verb.__name__

@@ -1,0 +1,253 @@
+"""The stream, by a reader that is not a browser, on both databases."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+
+import httpx
+import pytest
+
+from tests import verbs
+from tests.servers import Newsroom, Stream, wait_for
+
+SLUG = "ice-on-the-sound"
+
+
+@pytest.fixture
+def story(newsroom: Newsroom) -> str:
+    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    return SLUG
+
+
+def numbers(stream: Stream) -> list[int]:
+    return [int(e.id.rpartition("-")[2]) for e in stream.named() if e.id]
+
+
+def test_a_post_reaches_readers_of_every_process_within_a_second(
+    newsroom: Newsroom, story: str
+) -> None:
+    first, second = newsroom.server(), newsroom.server()
+    with newsroom.sse(first, story) as here, newsroom.sse(second, story) as there:
+        here.wait_named("at")
+        there.wait_named("at")
+        began = time.monotonic()
+        newsroom.call(verbs.post, story, "The first floe has reached the pier.")
+        for stream in (here, there):
+            event = stream.wait("The first floe has reached the pier.", 1)
+            assert event.id == newsroom.call(verbs.cursor, story)
+            assert f"<article{event.data.partition('<article')[2]}"
+        assert time.monotonic() - began < 1.5
+
+
+def test_a_reader_who_returns_gets_what_it_missed_once(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    before = newsroom.call(verbs.cursor, story)
+    gone = newsroom.call(verbs.post, story, "The harbour is frozen.")
+    kept = newsroom.call(verbs.post, story, "The ferry is stuck.")
+    newsroom.call(verbs.edit, kept, "The ferry is stuck off the lighthouse.")
+    newsroom.call(verbs.withdraw, gone)
+    for options in ({"after": before}, {"last_id": before, "after": "old-1"}):
+        with newsroom.sse(server, story, **options) as stream:
+            stream.wait("off the lighthouse")
+            html = stream.html()
+            assert html.count(f'id="entry-{kept}"') == 1
+            assert f'hx-target="#entry-{gone}" hx-swap="delete"' in html
+            assert "The harbour is frozen" not in html
+            assert stream.cursor == newsroom.call(verbs.cursor, story)
+
+
+@pytest.mark.parametrize("after", ["nonsense", "other-3", "-", "9" * 30, "\x00-1"])
+def test_a_cursor_of_another_history_asks_for_the_whole_page(
+    newsroom: Newsroom, story: str, after: str
+) -> None:
+    server = newsroom.server()
+    with newsroom.sse(server, story, after=after) as stream:
+        stream.wait_named("reset")
+        assert not stream.html()
+    answer = httpx.get(f"{server.url}/stories/{story}/changes", params={"after": after})
+    assert answer.status_code == 200
+    assert answer.headers["Live-State"] == "reset"
+    assert not answer.text
+
+
+def test_a_cursor_from_the_future_asks_for_the_whole_page(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    epoch, _, seq = newsroom.call(verbs.cursor, story).rpartition("-")
+    with newsroom.sse(server, story, after=f"{epoch}-{int(seq) + 1}") as stream:
+        stream.wait_named("reset")
+
+
+def test_open_streams_are_told_when_a_backup_was_restored(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    with newsroom.sse(server, story) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.new_epoch, "restored")
+        stream.wait_named("reset")
+
+
+def test_a_closed_story_ends_its_streams_and_a_reopened_one_runs_again(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    with newsroom.sse(server, story) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.turn, story, "close")
+        stream.wait("This story ended")
+        stream.wait_named("end")
+        assert stream.ended.wait(5)
+    at = newsroom.call(verbs.cursor, story)
+    with newsroom.sse(server, story, after=at) as late:
+        late.wait_named("end")
+    newsroom.call(verbs.turn, story, "reopen")
+    newsroom.call(verbs.post, story, "The ice is back.")
+    with newsroom.sse(server, story, after=at) as again:
+        again.wait("The ice is back.")
+        newsroom.call(verbs.post, story, "And thicker.")
+        again.wait("And thicker.")
+        assert not again.named("end")
+
+
+def test_a_withdrawn_story_says_so_once_and_shows_no_text(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    before = newsroom.call(verbs.cursor, story)
+    with newsroom.sse(server, story) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.turn, story, "withdraw_story")
+        stream.wait("has been withdrawn")
+        stream.wait_named("end")
+    with newsroom.sse(server, story, after=before) as late:
+        late.wait("has been withdrawn")
+        assert "from the quay" not in late.html()
+    poll = f"{server.url}/stories/{story}/changes?after={before}"
+    answer = httpx.get(poll)
+    assert answer.status_code == 410
+    assert "from the quay" not in answer.text
+
+
+def test_streams_of_drafts_and_of_nothing_are_not_found(newsroom: Newsroom) -> None:
+    newsroom.call(verbs.make_story, "Unsaid", "unsaid", live=False, updates=1)
+    server = newsroom.server()
+    for slug in ("unsaid", "never-was"):
+        with newsroom.sse(server, slug) as stream:
+            assert stream.status == 404
+            assert not stream.events
+
+
+def test_an_old_slug_streams_directly(newsroom: Newsroom, story: str) -> None:
+    server = newsroom.server()
+    newsroom.call(verbs.edit_story, story, slug="ice-gone")
+    with newsroom.sse(server, story) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.post, "ice-gone", "Open water at last.")
+        stream.wait("Open water at last.")
+
+
+def test_the_rail_comes_without_an_id_and_to_late_readers_too(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    page = httpx.get(f"{server.url}/stories/{story}/").text
+    shown = re.search(r'data-rail="(\d+)"', page)
+    assert shown
+    at = newsroom.call(verbs.cursor, story)
+    with newsroom.sse(server, story) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.link_latest, story, "A story still to come")
+        event = stream.wait("A story still to come")
+        assert event.id == ""
+    answer = httpx.get(
+        f"{server.url}/stories/{story}/changes", params={"after": at, "rail": shown[1]}
+    )
+    assert "A story still to come" in answer.text
+
+
+def test_two_writers_in_two_processes_lose_and_double_nothing(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    writers = [newsroom.helper(), newsroom.helper()]
+    with newsroom.sse(server, story) as stream:
+        stream.wait_named("at")
+        posted: list[list[int]] = [[], []]
+
+        def write(turn: int) -> None:
+            mark = f"Writer {turn} says"
+            posted[turn] = writers[turn].call(verbs.post_many, story, mark, 40)
+
+        threads = [threading.Thread(target=write, args=[turn]) for turn in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        last = newsroom.call(verbs.cursor, story)
+        wait_for(lambda: stream.cursor == last, f"the number {last}")
+        ids = re.findall(r'<article [^>]*id="entry-(\d+)"', stream.html())
+        assert sorted(map(int, ids)) == sorted(posted[0] + posted[1])
+        assert len(ids) == len(set(ids)) == 80
+        assert numbers(stream) == sorted(numbers(stream))
+
+
+def test_a_killed_process_loses_nothing_for_its_readers(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    with newsroom.sse(server, story) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.post, story, "Before the crash.")
+        at = stream.wait("Before the crash.").id
+        server.kill()
+    newsroom.call(verbs.post, story, "While nobody served.")
+    server.start()
+    with newsroom.sse(server, story, last_id=at) as stream:
+        stream.wait("While nobody served.")
+        assert "Before the crash." not in stream.html()
+
+
+def test_a_server_that_is_asked_to_stop_ends_its_streams_and_itself(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    streams = [newsroom.sse(server, story) for _ in range(30)]
+    for stream in streams:
+        stream.wait_named("at")
+    began = time.monotonic()
+    server.stop(seconds=5)
+    assert time.monotonic() - began < 5
+    assert all(stream.ended.wait(1) for stream in streams)
+
+
+def test_a_scheduled_update_is_published_at_its_time_by_one_of_two_processes(
+    newsroom: Newsroom, story: str
+) -> None:
+    first, second = newsroom.server(), newsroom.server()
+    with newsroom.sse(first, story) as here, newsroom.sse(second, story) as there:
+        here.wait_named("at")
+        there.wait_named("at")
+        pk = newsroom.call(verbs.post, story, "The tug has left.", minutes_ago=-2)
+        assert pk not in newsroom.call(verbs.visible, story)
+        newsroom.call(verbs.fall_due, pk)
+        for stream in (here, there):
+            stream.wait("The tug has left.")
+        wait_for(lambda: here.cursor == there.cursor, "the same number in both")
+        assert here.html().count(f'id="entry-{pk}"') == 1
+
+
+def test_requests_for_the_stream_are_checked(newsroom: Newsroom, story: str) -> None:
+    server = newsroom.server()
+    url = f"{server.url}/stories/{story}/stream"
+    assert httpx.post(url).status_code == 405
+    assert httpx.get(url, headers={"Host": "elsewhere.example"}).status_code == 400
+    with newsroom.sse(server, story) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.headers["Cache-Control"] == "no-store"
+        assert "Set-Cookie" not in stream.headers

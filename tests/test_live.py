@@ -1,0 +1,375 @@
+"""Open pages in a real browser: what arrives, where, and what stays still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import verbs
+from tests.browser import Reader, expect_like_fresh
+from tests.servers import Newsroom, Newsrooms, Server, wait_for
+
+Readers = Callable[..., Reader]
+SLUG = "ice-on-the-sound"
+TOPS = """() => Object.fromEntries(
+  [...document.querySelectorAll("#story article.entry:not([hidden])")]
+    .map((e) => [e.id, e.getBoundingClientRect()])
+    .filter(([, box]) => box.top >= 60 && box.top < innerHeight)
+    .map(([id, box]) => [id, Math.round(box.top)]))"""
+
+
+@pytest.fixture(scope="module")
+def room(newsrooms: Newsrooms) -> Iterator[Newsroom]:
+    with newsrooms.open("sqlite") as newsroom:
+        newsroom.server()
+        yield newsroom
+
+
+@pytest.fixture
+def slug(room: Newsroom, request: pytest.FixtureRequest) -> str:
+    """Give a live story of twelve updates to each test."""
+    name = request.node.name.replace("_", "-").split("[")[0][:90]
+    room.call(verbs.make_story, "Ice on the Sound", name, updates=12)
+    return name
+
+
+@pytest.fixture
+def server(room: Newsroom) -> Server:
+    return room.servers[0]
+
+
+def state(page: Page, word: str) -> None:
+    expect(page.locator("#live .word")).to_contain_text(word, timeout=15_000)
+
+
+def open_live(reader: Readers, server: Server, slug: str, **options: object) -> Reader:
+    window = reader(**options)
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Live")
+    return window
+
+
+def scroll(page: Page, y: int) -> None:
+    page.evaluate("(y) => scrollTo({top: y, behavior: 'instant'})", y)
+
+
+def test_an_update_appears_in_place_at_the_top_of_the_page(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    pk = room.call(verbs.post, slug, "The pilot boat is out.")
+    window.sees("The pilot boat is out.", 2)
+    assert window.entries()[0] == pk
+    expect(window.page.locator("button.arrivals")).to_be_hidden()
+    expect_like_fresh(window)
+
+
+def test_updates_wait_behind_a_button_while_somebody_reads(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    scroll(window.page, 900)
+    before = window.page.evaluate(TOPS)
+    assert before
+    room.call(verbs.post, slug, "A first floe.")
+    second = room.call(verbs.post, slug, "A second floe.")
+    button = window.page.locator("button.arrivals")
+    expect(button).to_have_text("2 new updates")
+    expect(window.page).to_have_title(
+        "(2) Sorrava Daily: Ice on the Sound – The Sorrava Courier"
+    )
+    assert window.page.evaluate(TOPS) == before
+    expect(window.page.locator("#announcer")).to_have_text("2 new updates")
+    button.click()
+    expect(button).to_be_hidden()
+    assert window.page.evaluate("document.activeElement.id") == f"entry-{second}"
+    expect(window.page).to_have_title(
+        "Sorrava Daily: Ice on the Sound – The Sorrava Courier"
+    )
+    expect_like_fresh(window)
+
+
+def test_nothing_on_screen_moves_when_entries_above_it_change(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    top, second, third, *_ = window.entries()
+    scroll(window.page, 100_000)
+    scroll(window.page, window.page.evaluate("scrollY") - 300)
+    before = window.page.evaluate(TOPS)
+    room.call(verbs.edit, top, "A much longer report. " * 150)
+    window.sees("A much longer report.")
+    room.call(verbs.withdraw, second)
+    expect(window.page.locator(f"#entry-{second}")).to_have_count(0)
+    room.call(verbs.mark, third, slug, pinned=True)
+    expect(window.page.locator(f"#pinned #entry-{third}")).to_have_count(1)
+    room.call(verbs.edit_story, slug, standfirst="What the ice does. " * 20)
+    window.sees("What the ice does.")
+    after = window.page.evaluate(TOPS)
+    assert before
+    assert after.keys() == before.keys()
+    # A screen has no halves of pixels to scroll by.
+    assert all(abs(after[name] - before[name]) <= 1 for name in before)
+    expect_like_fresh(window)
+
+
+def test_edits_marks_links_and_the_head_reach_an_open_page(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    first, second, third, *_ = window.entries()
+    room.call(verbs.edit, first, "Rewritten.", "It said something else before.")
+    window.sees("It said something else before.")
+    room.call(verbs.mark, second, slug, key_event=True)
+    expect(window.page.locator("#key-events li")).to_have_count(1)
+    room.call(verbs.retime, third, 2)
+    wait_for(lambda: window.entries()[0] == third, "the retimed update on top")
+    room.call(verbs.withdraw, first)
+    expect(window.page.locator(f"#entry-{first}")).to_have_count(0)
+    room.call(verbs.restore, first)
+    window.sees("Rewritten.")
+    room.call(verbs.edit_story, slug, headline="Ice, and more of it")
+    window.sees("Ice, and more of it")
+    expect(window.page).to_have_title(
+        "Sorrava Daily: Ice, and more of it – The Sorrava Courier"
+    )
+    room.call(verbs.link_latest, slug, "A story still to come")
+    expect(window.page.locator("#rail")).to_contain_text("A story still to come")
+    expect_like_fresh(window)
+
+
+def test_a_backdated_update_is_announced_and_found(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    pk = room.call(verbs.post, slug, "Seen only now.", minutes_ago=10)
+    link = window.page.locator("a.earlier")
+    expect(link).to_have_text("1 earlier update added")
+    link.click()
+    assert window.page.evaluate("document.activeElement.id") == f"entry-{pk}"
+    expect(link).to_be_hidden()
+    expect_like_fresh(window)
+
+
+def test_focus_stays_when_the_focused_entry_is_replaced(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    pk = window.entries()[1]
+    window.page.locator(f"#entry-{pk} .stamp a").focus()
+    room.call(verbs.edit, pk, "Said in other words.")
+    window.sees("Said in other words.")
+    focused = "document.activeElement.closest('article')?.id"
+    assert window.page.evaluate(focused) == f"entry-{pk}"
+    assert window.page.evaluate("document.activeElement.localName") == "a"
+
+
+def test_a_paused_page_changes_nothing_until_it_is_resumed(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    window.page.get_by_role("button", name="Pause").click()
+    state(window.page, "Paused")
+    pk = window.entries()[0]
+    room.call(verbs.edit, pk, "Changed behind the pause.")
+    with room.sse(server, slug, after="x-1") as other:  # the change is out
+        other.wait_named("reset")
+    window.misses("Changed behind the pause.")
+    window.page.get_by_role("button", name="Resume").click()
+    window.sees("Changed behind the pause.")
+    state(window.page, "Live")
+
+
+def test_a_closed_story_says_when_it_ended_and_a_reopened_one_goes_on(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    window.page.clock.install()
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Live")
+    room.call(verbs.turn, slug, "close")
+    state(window.page, "Ended")
+    window.sees("This story ended")
+    room.call(verbs.edit, window.entries()[0], "Corrected after the end.")
+    window.page.clock.fast_forward(70_000)
+    window.sees("Corrected after the end.")
+    room.call(verbs.turn, slug, "reopen")
+    window.page.clock.fast_forward(70_000)
+    window.page.clock.run_for(2_000)
+    state(window.page, "Live")
+    room.call(verbs.post, slug, "It goes on.")
+    window.page.clock.run_for(100)
+    window.sees("It goes on.")
+
+
+def test_a_page_whose_first_connection_fails_tries_again(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    answers = iter(["503", "204", "html", "reset"])
+
+    def answer(route: object) -> None:
+        kind = next(answers, "")
+        if kind == "reset":
+            route.abort("connectionreset")  # type: ignore[attr-defined]
+        elif kind == "html":
+            body = "<title>Proxy</title><h1>Sign in to the network</h1>"
+            route.fulfill(status=200, body=body, content_type="text/html")  # type: ignore[attr-defined]
+        elif kind:
+            route.fulfill(status=int(kind))  # type: ignore[attr-defined]
+        else:
+            route.continue_()  # type: ignore[attr-defined]
+
+    window.page.route("**/stream?*", answer)
+    window.open(f"{server.url}/stories/{slug}/")
+    expect(window.page.locator("#live")).to_have_attribute(
+        "data-state", "live", timeout=40_000
+    )
+    window.misses("Sign in to the network")
+    expect(window.page).to_have_title(
+        "Sorrava Daily: Ice on the Sound – The Sorrava Courier"
+    )
+    room.call(verbs.post, slug, "Heard after all.")
+    window.sees("Heard after all.")
+    expect_like_fresh(window)
+
+
+def test_a_page_that_gets_no_stream_polls(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    window.page.route("**/stream?*", lambda route: route.fulfill(status=503))
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "every few seconds")
+    gone = window.entries()[3]
+    room.call(verbs.post, slug, "Fetched, not pushed.")
+    room.call(verbs.withdraw, gone)
+    room.call(verbs.link_latest, slug, "A story still to come")
+    window.sees("Fetched, not pushed.", 15)
+    expect_like_fresh(window)
+
+
+def test_a_connection_that_dies_silently_is_noticed(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    wire = room.wire(server)
+    window = reader()
+    window.page.clock.install()
+    window.open(f"{wire.url}/stories/{slug}/")
+    state(window.page, "Live")
+    wire.stall()
+    room.call(verbs.post, slug, "Said into the void.")
+    wire.heal()  # new connections pass, the old one stays silent
+    window.page.clock.run_for(51_000)
+    words = window.page.locator("#updates")
+
+    def caught_up() -> bool:
+        window.page.clock.run_for(500)
+        return "Said into the void." in words.inner_text()
+
+    wait_for(caught_up, "the page to connect again")
+    state(window.page, "Live")
+    expect_like_fresh(window, site=server.url)
+
+
+def test_a_cut_network_is_named_and_caught_up_with(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    wire = room.wire(server)
+    window = reader()
+    window.open(f"{wire.url}/stories/{slug}/")
+    state(window.page, "Live")
+    wire.cut()
+    state(window.page, "Reconnecting")
+    edited, gone, *_ = window.entries()
+    room.call(verbs.post, slug, "Meanwhile, on the quay.")
+    room.call(verbs.edit, edited, "Meanwhile rewritten.")
+    room.call(verbs.withdraw, gone)
+    wire.heal()
+    window.sees("Meanwhile, on the quay.", 30)
+    expect_like_fresh(window, site=server.url)
+
+
+def test_a_hidden_tab_counts_in_its_title_and_catches_up(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    window.page.clock.install()
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Live")
+    window.hide()
+    room.call(verbs.post, slug, "While nobody looked.")
+    window.page.clock.fast_forward(25_000)
+    expect(window.page).to_have_title(
+        "(1) Sorrava Daily: Ice on the Sound – The Sorrava Courier"
+    )
+    window.hide(False)
+    window.page.clock.run_for(5_000)
+    state(window.page, "Live")
+    expect(window.page.locator("button.arrivals")).to_have_text("1 new update")
+    expect_like_fresh(window)
+
+
+def test_a_restored_backup_replaces_the_page_whole(
+    reader: Readers, newsrooms: Newsrooms
+) -> None:
+    with newsrooms.open("sqlite") as room:
+        room.call(verbs.make_story, "Ice on the Sound", SLUG, updates=4)
+        window = open_live(reader, room.server(), SLUG)
+        window.page.evaluate("window.witness = 'the same document'")
+        room.call(verbs.new_epoch, "restored")
+        room.call(verbs.post, SLUG, "After the restore.")
+        window.sees("After the restore.")
+        state(window.page, "Live")
+        room.call(verbs.post, SLUG, "And pushed again.")
+        window.sees("And pushed again.")
+        assert window.page.evaluate("window.witness") == "the same document"
+        expect_like_fresh(window)
+
+
+def test_a_withdrawn_story_leaves_the_open_page(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    room.call(verbs.turn, slug, "withdraw_story")
+    window.sees("This story has been withdrawn")
+    window.misses("Report 3 from the quay.")
+    assert window.page.goto(f"{server.url}/stories/{slug}/").status == 410  # type: ignore[union-attr]
+
+
+def test_older_pages_take_edits_and_point_to_what_is_new(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    room.call(verbs.fill, slug, 120)
+    window = reader()
+    page = window.open(f"{server.url}/stories/{slug}/")
+    page.locator("#older").click()
+    page.wait_for_url("**/?before=*")
+    state(page, "Live")
+    shown = window.entries()
+    assert len(shown) == 50
+    room.call(verbs.edit, shown[10], "Changed on an older page.")
+    window.sees("Changed on an older page.")
+    room.call(verbs.post, slug, "Fresh from the quay.")
+    button = page.locator("button.arrivals")
+    expect(button).to_have_text("1 new update")
+    window.misses("Fresh from the quay.")
+    expect_like_fresh(window, reveal=False)
+    button.click()
+    page.wait_for_url(f"**/stories/{slug}/")
+    window.sees("Fresh from the quay.")
+
+
+def test_a_page_oldest_first_takes_news_at_its_end(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    page = window.open(f"{server.url}/stories/{slug}/?order=oldest")
+    state(page, "Live")
+    pk = room.call(verbs.post, slug, "The latest of all.")
+    expect(page.locator("button.arrivals")).to_have_text("1 new update")
+    page.locator("button.arrivals").click()
+    assert window.entries()[-1] == pk
+    expect_like_fresh(window)

@@ -1,0 +1,137 @@
+"""The promise: every open page shows what its address shows loaded fresh.
+
+Random happenings through two processes, the desk and a command, while lines are
+cut, windows are offline or hidden and servers die. `ORACLE_SEEDS=3,4,5` tries
+other seeds, `ORACLE_TURNS=300` more happenings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import happenings, verbs
+from tests.browser import Reader, expect_like_fresh
+from tests.servers import Newsroom, Server, Wire
+
+Readers = Callable[..., Reader]
+SEEDS = os.environ.get("ORACLE_SEEDS", "1").split(",")
+TURNS = int(os.environ.get("ORACLE_TURNS", "100"))
+CHECK = 25  # happenings between two comparisons
+SLUG, OTHER = "ice-on-the-sound", "the-long-strike"
+
+
+class Coverage:
+    """A story with its readers, who sit behind lines that break."""
+
+    def __init__(self, newsroom: Newsroom, reader: Readers, chance: Random) -> None:
+        self.newsroom, self.chance = newsroom, chance
+        self.servers = [newsroom.server(), newsroom.server()]
+        self.wires = [newsroom.wire(server) for server in self.servers]
+        story = f"/stories/{SLUG}/"
+        self.windows = [
+            self.open(reader(), self.wires[0], story),
+            self.open(reader(), self.wires[1], story),
+            self.open(reader(), self.wires[0], f"{story}?order=oldest"),
+            self.open(reader(), self.wires[1], f"/stories/{OTHER}/"),
+        ]
+        self.log: list[str] = []
+
+    def open(self, window: Reader, wire: Wire, path: str) -> Reader:
+        window.open(f"{wire.url}{path}")
+        expect(window.page.locator("#live .word")).to_contain_text(
+            "Live", timeout=20_000
+        )
+        return window
+
+    def break_something(self) -> None:
+        window, wire = self.chance.choice(self.windows), self.chance.choice(self.wires)
+        server: Server = self.chance.choice(self.servers)
+        fault = self.chance.choice(
+            ["cut", "drop", "offline", "hide", "scroll", "kill", "restart"]
+        )
+        self.log.append(f"* {fault}")
+        if fault in ("cut", "drop"):
+            getattr(wire, fault)()
+        elif fault == "offline":
+            window.offline()
+        elif fault == "hide":
+            window.hide()
+        elif fault == "scroll":
+            window.page.evaluate("scrollTo({top: 900, behavior: 'instant'})")
+        elif fault == "kill":
+            server.kill()
+        else:
+            server.restart()
+
+    def mend(self) -> None:
+        for server in self.servers:
+            if server.pid is None:
+                server.start()
+        for wire in self.wires:
+            wire.heal()
+        for window in self.windows:
+            window.offline(False)
+            window.hide()  # a page that has ended asks again when it is shown
+            window.hide(False)
+
+    def compare(self) -> None:
+        self.mend()
+        for window in self.windows:
+            try:
+                expect_like_fresh(window, site=self.servers[0].url, seconds=40)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n" + "\n".join(self.log)) from None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_open_pages_equal_fresh_ones_whatever_happened(
+    newsroom: Newsroom, reader: Readers, seed: str
+) -> None:
+    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=30)
+    newsroom.call(verbs.make_story, "The Long Strike", OTHER, updates=5)
+    coverage = Coverage(newsroom, reader, Random(seed))
+    helpers = [newsroom.helper(), newsroom.helper()]
+    for turn in range(1, TURNS + 1):
+        helper = helpers[coverage.chance.randrange(2)]
+        name = helper.call(happenings.happen, SLUG, OTHER, f"{seed}-{turn}")
+        coverage.log.append(name)
+        if coverage.chance.random() < 0.15:
+            coverage.break_something()
+        if turn % CHECK == 0:
+            coverage.compare()
+
+
+def test_what_editors_post_at_the_desk_reaches_pages_through_faults(
+    newsroom: Newsroom, reader: Readers
+) -> None:
+    pk = newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=8)
+    first, second = newsroom.server(), newsroom.server()
+    wire = newsroom.wire(second)
+    near, far, desk = reader(), reader(), reader()
+    desk.sign_in(first.url, "editor")
+    desk.desk(first.url, pk)
+    for window, url in ((near, first.url), (far, wire.url)):
+        window.open(f"{url}/stories/{SLUG}/")
+        expect(window.page.locator("#live .word")).to_contain_text(
+            "Live", timeout=20_000
+        )
+    desk.publish("The pilot boat is out.")
+    near.sees("The pilot boat is out.", 3)
+    far.sees("The pilot boat is out.", 3)
+    wire.cut()
+    desk.publish("The ferry is stuck off the lighthouse.", key_event=True)
+    gone = near.entries()[3]
+    newsroom.call(verbs.withdraw, gone)
+    second.kill()
+    desk.publish("Food is brought over the ice.", pinned=True)
+    newsroom.call(verbs.post, SLUG, "Seen an hour ago.", minutes_ago=60)
+    second.start()
+    wire.heal()
+    far.sees("Food is brought over the ice.", 40)
+    for window in (near, far):
+        expect_like_fresh(window, site=first.url, seconds=40)

@@ -1,0 +1,136 @@
+"""Verbs for tests of real servers: they run in a helper process, by slug and id.
+
+Each takes and returns what can be pickled.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from entries import clock, linking, publishing, stories
+from entries.models import Entry, Posting, Series, Site, Story
+from entries.publishing import Text
+
+
+def story_of(slug: str) -> Story:
+    return Story.objects.get(slugs__slug=slug)
+
+
+def make_story(headline: str, slug: str, *, live: bool = True, updates: int = 0) -> int:
+    """Make a story of a series, with its original entry and some updates."""
+    series, _ = Series.objects.get_or_create(
+        slug="sorrava-daily", defaults={"name": "Sorrava Daily"}
+    )
+    story = stories.create_story(headline, slug=slug, series=series)
+    publishing.post(story, Text("How it began."), kind=Entry.Kind.ORIGINAL)
+    start = timezone.now() - timedelta(minutes=updates + 5)
+    for number in range(updates):
+        words = f"Report {number} from the quay. " + "The tide is out again. " * 12
+        publishing.post(story, Text(words, at=start + timedelta(minutes=number)))
+    if live:
+        stories.go_live(story)
+    return int(story.pk)
+
+
+def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any) -> int:
+    """Post an update, now or at an earlier (negative: later) time."""
+    at = None
+    if minutes_ago is not None:
+        at = timezone.now() - timedelta(minutes=minutes_ago)
+    return int(publishing.post(story_of(slug), Text(body, at=at), **more).pk)
+
+
+def post_many(slug: str, mark: str, number: int) -> list[int]:
+    return [post(slug, f"{mark} {turn}") for turn in range(number)]
+
+
+def edit(pk: int, body: str, correction: str = "") -> None:
+    entry = Entry.objects.get(pk=pk)
+    text = Text(body, entry.headline, entry.at, entry.byline)
+    publishing.edit(entry, text, version=entry.version, correction=correction)
+
+
+def retime(pk: int, minutes_ago: int) -> None:
+    entry = Entry.objects.get(pk=pk)
+    at = timezone.now() - timedelta(minutes=minutes_ago)
+    text = Text(entry.body, entry.headline, at, entry.byline)
+    publishing.edit(entry, text, version=entry.version)
+
+
+def withdraw(pk: int) -> None:
+    publishing.withdraw(Entry.objects.get(pk=pk))
+
+
+def restore(pk: int) -> None:
+    publishing.restore(Entry.objects.get(pk=pk))
+
+
+def mark(pk: int, slug: str, **marks: bool) -> None:
+    posting = Posting.objects.select_related("entry").get(
+        entry_id=pk, story=story_of(slug)
+    )
+    publishing.mark(posting, **marks)
+
+
+def cross_post(pk: int, slug: str) -> None:
+    publishing.cross_post(Entry.objects.get(pk=pk), story_of(slug))
+
+
+def take_back(pk: int, slug: str) -> None:
+    posting = Posting.objects.select_related("entry").get(
+        entry_id=pk, story=story_of(slug)
+    )
+    publishing.take_back(posting)
+
+
+def move(pk: int, slug: str) -> None:
+    publishing.move(Entry.objects.get(pk=pk), story_of(slug))
+
+
+def edit_story(known_as: str, **fields: Any) -> None:
+    stories.edit_story(story_of(known_as), **fields)
+
+
+def turn(slug: str, verb: str) -> None:
+    """Close, reopen, withdraw_story, restore_story or go_live."""
+    getattr(stories, verb)(story_of(slug))
+
+
+def link_latest(slug: str, title: str) -> None:
+    linking.add_link("latest", story=story_of(slug), title=title)
+
+
+def see(pk: int, slug: str) -> None:
+    linking.add_link("see", entry=Entry.objects.get(pk=pk), target_story=story_of(slug))
+
+
+def cursor(slug: str) -> str:
+    return f"{Site.current().epoch}-{story_of(slug).seq}"
+
+
+def new_epoch(name: str) -> None:
+    """Do what a restore from a backup does."""
+    Site.objects.update(epoch=name)
+
+
+def visible(slug: str) -> dict[int, int]:
+    """Return the numbers of the entries that readers see, by id."""
+    rows = story_of(slug).postings.visible()
+    return dict(rows.values_list("entry_id", "seq"))
+
+
+def fall_due(pk: int) -> None:
+    """Let the time of a scheduled entry be now."""
+    Entry.objects.filter(pk=pk).update(at=clock.now())
+
+
+def fill(slug: str, number: int) -> None:
+    """Add many updates, all before those that are there."""
+    story = story_of(slug)
+    start = timezone.now() - timedelta(minutes=number + 60)
+    for turn in range(number):
+        at = start + timedelta(minutes=turn)
+        publishing.post(story, Text(f"Minute {turn} at sea.", at=at))
