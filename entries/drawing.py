@@ -17,6 +17,7 @@ from entries import rendering
 from entries.models import Entry, Image, Link, Posting, Story
 
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
+_SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
 LATEST = 6
 RELATED = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
 
@@ -42,13 +43,13 @@ def figure_html(image: Image, *, lead: bool = False) -> SafeString:
 
 def _lines(body: str, links: list[Link]) -> Mapping[str, str]:
     """Return source lines of the body that a link turns into a line of ours."""
-    see = {f"See {link.text}": link for link in links if link.kind == Link.Kind.SEE}
+    see = {link.text: link for link in links if link.kind == Link.Kind.SEE}
     sources = {link.text: link for link in links if link.kind == Link.Kind.CROSS_POSTED}
     found: dict[str, str] = {}
     for line in (line.strip() for line in body.splitlines()):
         text = rendering.unescape_markdown(line)
-        if text in see:
-            found[line] = see_html(see[text])
+        if (match := _SEE.fullmatch(text)) and match[2] in see:
+            found[line] = see_html(see[match[2]], match[1])
         elif sources and (match := _CROSS_POSTED.fullmatch(text)):
             found[line] = _provenance(match[1], sources)
     return found
@@ -66,9 +67,9 @@ def _provenance(names: str, sources: Mapping[str, Link]) -> str:
     )
 
 
-def see_html(link: Link) -> SafeString:
-    """Return the line `See …`, linked where readers can go there."""
-    return format_html('<p class="see">See {}</p>', anchor(link))
+def see_html(link: Link, words: str = "See") -> SafeString:
+    """Return the line `See …` (or `See also …`), linked where readers can go there."""
+    return format_html('<p class="see">{} {}</p>', words, anchor(link))
 
 
 def anchor(link: Link) -> SafeString:
@@ -82,8 +83,8 @@ def anchor(link: Link) -> SafeString:
 def entry_html(posting: Posting) -> SafeString:
     """Return `<article>`: an entry as it stands in one story."""
     entry = posting.entry
-    in_place = set(_lines(entry.body, links := list(entry.links.with_targets())))
-    shown = {rendering.unescape_markdown(line) for line in in_place}
+    links = list(entry.links.with_targets())
+    placed = [html for html in _lines(entry.body, links).values() if html in entry.html]
     return _part(
         "entries/_entry.html",
         {
@@ -93,7 +94,8 @@ def entry_html(posting: Posting) -> SafeString:
             "see": [
                 link
                 for link in links
-                if link.kind == Link.Kind.SEE and f"See {link.text}" not in shown
+                if link.kind == Link.Kind.SEE
+                and not any(f" {anchor(link)}</p>" in html for html in placed)
             ],
             "corrections": entry.versions.exclude(line="").filter(hidden=False)
             if entry.version > 1

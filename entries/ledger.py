@@ -31,7 +31,7 @@ class Refused(ValueError):
 class Ledger:
     """The stories that a verb holds locked, and what it has changed in them."""
 
-    def __init__(self, story_ids: Iterable[int]) -> None:
+    def __init__(self, story_ids: Iterable[int], entries: Iterable[int] = ()) -> None:
         locked = (
             Story.objects.select_for_update(of=("self",))
             .select_related("series", "lead_image", "continues_in__series")
@@ -39,6 +39,7 @@ class Ledger:
             .order_by("pk")
         )
         self.stories = {story.pk: story for story in locked}
+        self.entries = frozenset(entries)
         self._changed: set[int] = set()
         self._site = False
 
@@ -82,6 +83,8 @@ class Ledger:
             posting.entry, posting.story = entry, self.stories[posting.story_id]
             if posting.html != drawing.entry_html(posting):
                 self.post(posting)
+                if posting.key_event:
+                    self.head(posting.story)
                 changed = True
         return changed
 
@@ -107,14 +110,24 @@ class Ledger:
 
 
 @contextmanager
-def changing(*stories: int, entry: Entry | None = None) -> Iterator[Ledger]:
-    """Lock an entry (refreshed in place), its stories and others; save at the end."""
+def changing(
+    *stories: int, entry: Entry | None = None, entries: Iterable[int] = ()
+) -> Iterator[Ledger]:
+    """Lock an entry (refreshed in place), its stories and others; save at the end.
+
+    `entries` are the ids of more entries, for a verb that draws many anew.
+    """
     with transaction.atomic():
         ids = set(stories)
         if entry is not None:
             entry.refresh_from_db(from_queryset=Entry.objects.select_for_update())
             ids |= {entry.story_id, *entry.postings.values_list("story_id", flat=True)}
-        ledger = Ledger(ids)
+        if entries := sorted(entries):
+            locked = Entry.objects.select_for_update().filter(pk__in=entries)
+            ids |= set(locked.order_by("pk").values_list("story_id", flat=True))
+            standing = Posting.objects.filter(entry__in=entries)
+            ids |= set(standing.values_list("story_id", flat=True))
+        ledger = Ledger(ids, entries)
         yield ledger
         ledger.close()
 

@@ -1,9 +1,11 @@
 """The verbs that change links, and what readers are told of a picture."""
 
-from typing import Any
+from typing import Any, BinaryIO
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.utils.crypto import salted_hmac
 
 from entries import images
 from entries.ledger import Refused, changing, redraw
@@ -23,11 +25,8 @@ def add_link(
     return save_link(Link(kind=kind, story=story, entry=entry, **fields))
 
 
-def save_link(link: Link) -> Link:
-    """Save a new or changed link and tell the readers of whatever shows it.
-
-    Raises Refused where it says nothing, or its outside address is none.
-    """
+def check_link(link: Link) -> None:
+    """Raise Refused where a link says nothing, or its outside address is none."""
     if link.unresolved and not link.title:
         raise Refused("Give the link a title or a target.", "title")
     if link.target_url:
@@ -37,6 +36,14 @@ def save_link(link: Link) -> Link:
             raise Refused(
                 "Write the whole address, like https://news.example/page.", "target_url"
             ) from error
+
+
+def save_link(link: Link) -> Link:
+    """Save a new or changed link and tell the readers of whatever shows it.
+
+    Raises Refused where `check_link` does.
+    """
+    check_link(link)
     _apply(link, link.save)
     return link
 
@@ -55,6 +62,16 @@ def _apply(link: Link, act: Any) -> None:
             ledger.redraw(link.entry)
         else:
             ledger.site()
+
+
+def ingest(source: BinaryIO) -> images.Ingested:
+    """Publish an uploaded file under names that nobody can guess.
+
+    Raises images.ImageError with the sentence to show. Slow: call it outside of
+    transactions.
+    """
+    key = salted_hmac("entries.pictures", "file names").digest()
+    return images.ingest(source, settings.PICTURES_DIR, key)
 
 
 def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:

@@ -5,15 +5,18 @@ and an older page keeps its content while news arrives. A place in the timeline 
 named by an entry's id, which works also when that entry was withdrawn or moved.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Q
+from django.db.models import Q
 
 from entries.models import Entry, Posting, Story
-from entries.models.entries import PostingQuerySet
 
 SIZE = 50
+
+Place = tuple[datetime, int]  # the time of an update, and its entry's id
+Timeline = list[Place]
 
 
 @dataclass(frozen=True)
@@ -83,128 +86,137 @@ def page(
 
     Without either: the front, or (oldest first) the first page. Raises NoSuchPlace.
     """
-    updates = story.postings.visible().filter(entry__kind=Entry.Kind.UPDATE)
-    facts = updates.aggregate(count=Count("pk"), last=Max("entry__at"))
-    count: int = facts["count"]
+    timeline = _timeline(story)
     if before:
-        window = _below(story, updates, before)
+        window = _below(story, timeline, before)
     elif start or order == "oldest":
-        window = _from(story, updates, count, start)
+        window = _from(story, timeline, start)
     else:
-        window = _Window(_last_break(count), count, front=True)
-    rows = list(
-        updates.select_related("entry").order_by("entry__at", "entry_id")[
-            window.low : window.high + 1
-        ]
-    )
-    above = rows[window.high - window.low :]
-    rows = rows[: window.high - window.low]
-    newer_key = window.newer_key or (above[0].entry.sort_key if above else "")
-    oldest = rows[0].entry.sort_key if rows else ""
+        window = _Window(_last_break(len(timeline)), len(timeline), front=True)
+    newer_key = window.newer_key or _key(timeline, window.high)
     first = order == "newest" and window.front
     has_original = first or window.low == 0
-    pinned, original = _special(story, pinned=first, original=has_original)
+    places = timeline[window.low : window.high]
+    rows = _rows(story, places, pinned=first, original=has_original)
+    shown = [rows[entry_id] for _, entry_id in places if entry_id in rows]
     if first:
-        rows = [row for row in rows if not row.pinned]
+        shown = [row for row in shown if not row.pinned]
     return Page(
         order=order,
         kind="front" if first else "older",
-        postings=rows if order == "oldest" else rows[::-1],
-        pinned=pinned,
-        original=original,
+        postings=shown if order == "oldest" else shown[::-1],
+        pinned=_pinned(rows) if first else [],
+        original=next((row for row in rows.values() if row.entry.original), None),
         has_original=has_original,
         newer_key=newer_key,
-        older_key=oldest if window.low else "",
-        older=_older(story, order, updates, window),
-        newer=_newer(story, order, updates, window, count) if newer_key else None,
-        last_at=facts["last"],
+        older_key=_key(timeline, window.low) if window.low else "",
+        older=_older(story, order, timeline, window),
+        newer=_newer(story, order, timeline, window) if newer_key else None,
+        last_at=timeline[-1][0] if timeline else None,
     )
+
+
+def _timeline(story: Story) -> Timeline:
+    """Return the places of all visible updates, oldest first.
+
+    One look at the whole timeline, which has some hundred rows, gives every break
+    of it; counting and seeking them one by one took four queries.
+    """
+    updates = story.postings.visible().filter(entry__kind=Entry.Kind.UPDATE)
+    places = updates.order_by("entry__at", "entry_id")
+    return [(at, pk) for at, pk in places.values_list("entry__at", "entry_id") if at]
+
+
+def _rows(
+    story: Story, places: Timeline, *, pinned: bool, original: bool
+) -> dict[int, Posting]:
+    """Return the postings of a page by their entries, all that stands on it."""
+    wanted = Q(entry__in=[entry_id for _, entry_id in places])
+    if pinned:
+        wanted |= Q(pinned=True, entry__kind=Entry.Kind.UPDATE)
+    if original:
+        wanted |= Q(entry__kind=Entry.Kind.ORIGINAL)
+    rows = story.postings.visible().filter(wanted).select_related("entry")
+    return {row.entry_id: row for row in rows}
+
+
+def _pinned(rows: dict[int, Posting]) -> list[Posting]:
+    """Return the pinned updates, newest first."""
+    pinned = [row for row in rows.values() if row.pinned and not row.entry.original]
+    return sorted(pinned, key=lambda row: (row.entry.at, row.entry_id), reverse=True)
 
 
 def _last_break(count: int) -> int:
     return max(0, count // SIZE - 1) * SIZE
 
 
-def _place(story: Story, entry_id: int) -> Entry:
-    posting = (
-        story.postings.exclude(seq=None)
-        .filter(entry_id=entry_id, entry__at__isnull=False)
-        .select_related("entry")
-        .first()
+def _key(timeline: Timeline, rank: int) -> str:
+    """Return the sort key of an update; empty above the newest."""
+    if rank >= len(timeline):
+        return ""
+    at, entry_id = timeline[rank]
+    return Entry(pk=entry_id, at=at).sort_key
+
+
+def _place(story: Story, timeline: Timeline, entry_id: int) -> Place:
+    """Return where an entry stands, or stood before it was withdrawn or moved."""
+    for place in timeline:
+        if place[1] == entry_id:
+            return place
+    known = story.postings.exclude(seq=None).filter(
+        entry_id=entry_id, entry__kind=Entry.Kind.UPDATE
     )
-    if posting is None:
+    at = known.values_list("entry__at", flat=True).first()
+    if at is None:
         raise NoSuchPlace(entry_id)
-    return posting.entry
+    return at, entry_id
 
 
-def _below(story: Story, updates: PostingQuerySet, entry_id: int) -> _Window:
-    entry = _place(story, entry_id)
-    high = _rank(updates, entry)
-    return _Window(max(0, high - 1) // SIZE * SIZE, high, entry.sort_key)
+def _below(story: Story, timeline: Timeline, entry_id: int) -> _Window:
+    place = _place(story, timeline, entry_id)
+    high = bisect_left(timeline, place)
+    key = Entry(pk=entry_id, at=place[0]).sort_key
+    return _Window(max(0, high - 1) // SIZE * SIZE, high, key)
 
 
-def _from(story: Story, updates: PostingQuerySet, count: int, entry_id: int) -> _Window:
-    low = _rank(updates, _place(story, entry_id)) if entry_id else 0
+def _from(story: Story, timeline: Timeline, entry_id: int) -> _Window:
+    low = 0
+    if entry_id:
+        low = bisect_left(timeline, _place(story, timeline, entry_id))
     high = (low // SIZE + 1) * SIZE
-    if high > _last_break(count):
-        return _Window(low, count)
+    if high > _last_break(len(timeline)):
+        return _Window(low, len(timeline))
     return _Window(low, high)
-
-
-def _rank(updates: PostingQuerySet, entry: Entry) -> int:
-    assert entry.at is not None  # noqa: S101 - _place asks for a time
-    return updates.before(entry.at, entry.pk).count()
-
-
-def _special(
-    story: Story, *, pinned: bool, original: bool
-) -> tuple[list[Posting], Posting | None]:
-    """Return the pinned updates, newest first, and the original entry."""
-    wanted = Q(pk=None)
-    if pinned:
-        wanted |= Q(pinned=True, entry__kind=Entry.Kind.UPDATE)
-    if original:
-        wanted |= Q(entry__kind=Entry.Kind.ORIGINAL)
-    rows = list(
-        story.postings.visible()
-        .filter(wanted)
-        .select_related("entry")
-        .order_by("-entry__at", "-entry_id")
-    )
-    updates = [row for row in rows if not row.entry.original]
-    return updates, next((row for row in rows if row.entry.original), None)
 
 
 def _address(story: Story, query: str) -> str:
     return f"{story.get_absolute_url()}?{query}" if query else story.get_absolute_url()
 
 
-def _at_rank(updates: PostingQuerySet, rank: int) -> int:
-    rows = updates.order_by("entry__at", "entry_id").values_list("entry_id", flat=True)
-    return int(rows[rank])
-
-
 def _older(
-    story: Story, order: str, updates: PostingQuerySet, window: _Window
+    story: Story, order: str, timeline: Timeline, window: _Window
 ) -> Pager | None:
     if window.low == 0:
         return None
     if order == "newest":
-        query = f"before={_at_rank(updates, window.low)}"
+        query = f"before={timeline[window.low][1]}"
     elif window.low <= SIZE:
         query = "order=oldest"
     else:
         start = (window.low - 1) // SIZE * SIZE
-        query = f"order=oldest&from={_at_rank(updates, start)}"
+        query = f"order=oldest&from={timeline[start][1]}"
     return Pager("older", _address(story, query))
 
 
 def _newer(
-    story: Story, order: str, updates: PostingQuerySet, window: _Window, count: int
-) -> Pager:
+    story: Story, order: str, timeline: Timeline, window: _Window
+) -> Pager | None:
     if order == "oldest":
-        query = f"order=oldest&from={_at_rank(updates, window.high)}"
+        if window.high == len(timeline):
+            return None
+        query = f"order=oldest&from={timeline[window.high][1]}"
     else:
         end = (window.high // SIZE + 1) * SIZE
-        query = "" if end > _last_break(count) else f"before={_at_rank(updates, end)}"
+        on_front = end > _last_break(len(timeline))
+        query = "" if on_front else f"before={timeline[end][1]}"
     return Pager("newer", _address(story, query))

@@ -1,33 +1,37 @@
 """The verbs that change an entry and tell the readers of every story it stands in."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from entries import clock, drawing, rendering
-from entries.ledger import Refused, changing
-from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
+from entries import clock
+from entries.ledger import Ledger, Refused, changing
+from entries.models import Entry, EntryVersion, Posting, Story
+from entries.texts import Drawn, Text, check_pictures, draw, still
+
+__all__ = [
+    "Conflict",
+    "Text",
+    "cross_post",
+    "edit",
+    "mark",
+    "move",
+    "post",
+    "publish",
+    "publish_due",
+    "restore",
+    "submit",
+    "take_back",
+    "unschedule",
+    "withdraw",
+]
 
 State = Entry.State
 WAITING = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
-
-
-@dataclass(frozen=True)
-class Text:
-    """What an editor writes: the words of an entry, and its time in GMT.
-
-    `at` is None for "now, when it is published".
-    """
-
-    body: str
-    headline: str = ""
-    at: datetime | None = None
-    byline: str = ""
 
 
 class Conflict(Refused):
@@ -36,62 +40,6 @@ class Conflict(Refused):
     def __init__(self, sentence: str, entry: Entry) -> None:
         super().__init__(sentence)
         self.entry = entry
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """A body that was checked and drawn before any lock was taken."""
-
-    html: str
-    pictures: Sequence[Image]
-    inputs: object
-
-
-def _inputs(pictures: Sequence[Image], links: Sequence[Link]) -> object:
-    """Return what a drawing depends on besides the text."""
-    return (
-        [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in pictures],
-        [(link.kind, link.text, link.address) for link in links],
-    )
-
-
-def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
-    pictures = list(Image.objects.filter(name__in=names)) if names else []
-    return pictures, list(entry.links.with_targets()) if entry.pk else []
-
-
-def _draw(text: Text, entry: Entry) -> _Drawn:
-    if not text.body.strip():
-        raise Refused("Write the text of the entry first.", "body")
-    try:
-        names = rendering.image_names(text.body)
-        pictures, links = _rows(names, entry)
-        if unknown := set(names) - {image.name for image in pictures}:
-            raise Refused(
-                f"There is no picture named “{min(unknown)}”: upload it, or correct "
-                "its name in the text.",
-                "body",
-            )
-        html = drawing.body_html(text.body, pictures, links)
-    except rendering.BodyError as error:
-        raise Refused(str(error), "body") from error
-    return _Drawn(html, pictures, _inputs(pictures, links))
-
-
-def _still(drawn: _Drawn, text: Text, entry: Entry) -> _Drawn:
-    """Return the drawing, made anew if a picture or link changed before the lock."""
-    rows = _rows([image.name for image in drawn.pictures], entry)
-    return drawn if _inputs(*rows) == drawn.inputs else _draw(text, entry)
-
-
-def _check_pictures(pictures: Iterable[Image]) -> None:
-    for image in pictures:
-        if image.stem and not image.described:
-            raise Refused(
-                f"The picture “{image.name}” has no alt text: say what it shows, or "
-                "mark it as decorative.",
-                "body",
-            )
 
 
 def _check_open(story: Story) -> None:
@@ -120,19 +68,20 @@ def post(
     Raises Refused with the sentence to show, Conflict where the key was used for
     another text.
     """
-    if kind == Entry.Kind.ORIGINAL and _has_original(story):
-        raise Refused("This story has its original entry already: edit that one.")
+    text = text.tidy()
     entry = Entry(story=story, kind=kind, author=author, key=key)
-    drawn = _draw(text, entry)
+    drawn = draw(text, entry)
     with changing(story.pk) as ledger:
         story = entry.story = ledger.story(story.pk)
         if key and (earlier := Entry.objects.filter(key=key).first()):
             return _same(earlier, text)
-        drawn = _still(drawn, text, entry)
+        if kind == Entry.Kind.ORIGINAL and _has_original(story):
+            raise Refused("This story has its original entry already: edit that one.")
+        drawn = still(drawn, text, entry)
         _write(entry, text, drawn)
         if state == State.PUBLISHED:
             _check_open(story)
-            _check_pictures(drawn.pictures)
+            check_pictures(drawn.pictures)
             _publish(entry)
         else:
             entry.state = state
@@ -158,12 +107,12 @@ def _same(earlier: Entry, text: Text) -> Entry:
     return earlier
 
 
-def _write(entry: Entry, text: Text, drawn: _Drawn) -> None:
-    entry.body, entry.headline = text.body, text.headline.strip()
-    entry.byline = text.byline.strip()
+def _write(entry: Entry, text: Text, drawn: Drawn) -> None:
+    entry.body, entry.headline = text.body, text.headline
+    entry.byline = text.byline
     entry.html = drawn.html
     if text.at:
-        entry.at = clock.whole_minute(text.at)
+        entry.at = text.at
 
 
 def _publish(entry: Entry) -> None:
@@ -184,7 +133,7 @@ def publish(entry: Entry) -> Entry:
         if entry.state not in WAITING:
             raise Refused("This entry is not waiting to be published.")
         _check_open(ledger.story(entry.story_id))
-        _check_pictures(entry.images.all())
+        check_pictures(entry.images.all())
         _publish(entry)
         entry.save()
         ledger.post_everywhere(entry)
@@ -209,13 +158,14 @@ def edit(
     Raises Conflict where another edit came in between, Refused for a text or a
     time that cannot stand.
     """
-    drawn = _draw(text, entry)
+    text = text.tidy()
+    drawn = draw(text, entry)
     with changing(entry=entry) as ledger:
         if entry.version != version:
             raise Conflict("Somebody else has changed this entry meanwhile.", entry)
-        drawn = _still(drawn, text, entry)
-        if entry.published:
-            _check_pictures(drawn.pictures)
+        drawn = still(drawn, text, entry)
+        if entry.published_at:  # one that was withdrawn may be restored as it is
+            check_pictures(drawn.pictures)
             if text.at and text.at > timezone.now():
                 raise Refused(
                     "A published update cannot move into the future: withdraw it, "
@@ -248,12 +198,22 @@ def _keep_version(
 
 def withdraw(entry: Entry) -> Entry:
     """Take an entry away from every page, or put aside one that waited."""
-    return _turn(entry, State.WITHDRAWN)
+    with changing(entry=entry) as ledger:
+        if entry.state != State.WITHDRAWN:
+            _turn(ledger, entry, State.WITHDRAWN)
+    return entry
 
 
 def restore(entry: Entry) -> Entry:
     """Bring back a withdrawn entry: to its pages, or to the drafts it was among."""
-    return _turn(entry, State.PUBLISHED if entry.published_at else State.DRAFT)
+    with changing(entry=entry) as ledger:
+        state = State.PUBLISHED if entry.published_at else State.DRAFT
+        if entry.state == state:
+            return entry
+        if entry.state != State.WITHDRAWN:
+            raise Refused("This entry is not withdrawn.")
+        _turn(ledger, entry, state)
+    return entry
 
 
 def submit(entry: Entry) -> Entry:
@@ -276,16 +236,10 @@ def unschedule(entry: Entry) -> Entry:
     return entry
 
 
-def _turn(entry: Entry, state: str) -> Entry:
-    with changing(entry=entry) as ledger:
-        if entry.state == state:
-            return entry
-        if state == State.DRAFT and entry.published_at:
-            raise Refused("What was published once is withdrawn, never a draft.")
-        entry.state = state
-        entry.save()
-        ledger.post_everywhere(entry)
-    return entry
+def _turn(ledger: Ledger, entry: Entry, state: str) -> None:
+    entry.state = state
+    entry.save()
+    ledger.post_everywhere(entry)
 
 
 def mark(
@@ -312,6 +266,8 @@ def cross_post(entry: Entry, story: Story) -> Posting:
     with changing(story.pk, entry=entry) as ledger:
         if entry.original or not entry.published:
             raise Refused("Only a published update can be cross-posted.")
+        if not ledger.story(entry.story_id).public:
+            raise Refused("Readers cannot see the story that this update is from.")
         _check_open(ledger.story(story.pk))
         posting, _ = Posting.objects.get_or_create(
             entry=entry, story=ledger.story(story.pk)
@@ -365,14 +321,27 @@ def publish_due() -> int:
     Any number of processes may call it: the state is asked again under the lock.
     Entries of draft or closed stories wait.
     """
-    due = Entry.objects.filter(
-        state=State.SCHEDULED, at__lte=Now(), story__state=Story.State.LIVE
-    ).order_by("at", "pk")
     done = 0
-    for entry in due.select_related("story"):
+    for entry in _due().order_by("at", "pk"):
         try:
-            publish(entry)
+            done += _publish_due(entry)
         except Refused:
             continue
-        done += 1
     return done
+
+
+def _due() -> QuerySet[Entry]:
+    return Entry.objects.filter(
+        state=State.SCHEDULED, at__lte=Now(), story__state=Story.State.LIVE
+    )
+
+
+def _publish_due(entry: Entry) -> bool:
+    """Publish an entry that is due still, now that nobody else can change it."""
+    with changing(entry=entry) as ledger:
+        due = _due().filter(pk=entry.pk).exists()
+        if due:
+            check_pictures(entry.images.all())
+            entry.published_at = timezone.now()
+            _turn(ledger, entry, State.PUBLISHED)
+    return due

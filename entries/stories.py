@@ -4,13 +4,13 @@ from collections.abc import Callable, Container
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from entries import drawing, rendering
+from entries import rendering
 from entries.ledger import Ledger, Refused, changing
-from entries.models import Posting, Story, StorySlug
+from entries.models import Entry, Posting, Story, StorySlug
 
 State = Story.State
 EDITABLE = frozenset(
@@ -133,7 +133,7 @@ def _published(story: Story) -> QuerySet[Posting]:
     return (
         story.postings.visible()
         .select_related("entry__story__series")
-        .order_by("entry__at", "entry_id")
+        .order_by(F("entry__at").asc(nulls_first=True), "entry_id")
     )
 
 
@@ -164,8 +164,7 @@ def withdraw_story(story: Story) -> Story:
 
 def restore_story(story: Story) -> Story:
     """Bring a withdrawn story back, as it was: live or closed."""
-    state = State.CLOSED if story.closed_at else State.LIVE
-    return _turn(story, (State.WITHDRAWN,), state)
+    return _turn(story, (State.WITHDRAWN,), "")
 
 
 def touch(story: Story) -> Story:
@@ -185,18 +184,24 @@ def _turn(
     continues_in: Story | None = None,
     at: datetime | None = None,
 ) -> Story:
+    """Turn a story to a state; empty means what it was before its withdrawal."""
+
     def act(ledger: Ledger) -> None:
         if story.state not in origins:
             raise Refused(f"This story is {story.state}.")
-        if state == State.CLOSED:
+        before = story.public
+        story.state = state or (State.CLOSED if story.closed_at else State.LIVE)
+        if story.state == State.CLOSED:
             story.closed_at = story.closed_at or at or timezone.now()
             story.continues_in = continues_in or story.continues_in
-        elif state == State.LIVE:
+        elif story.state == State.LIVE:
             story.closed_at = None
-        story.state = state
         story.save()
         ledger.head(story)
-        _tell_others(ledger, story)
+        if story.public == before:
+            ledger.site()  # lines elsewhere read as they did
+        else:
+            _tell_others(ledger, story)
 
     return _restate(story, act)
 
@@ -206,14 +211,15 @@ class _Moved(Exception):
 
 
 def _restate(story: Story, act: Callable[[Ledger], None]) -> Story:
-    """Act on a story under its lock and those of the stories that name it.
+    """Act on a story under its lock and those of whatever names it.
 
     The story is refreshed in place first. Who names it is read before the locks
     can be taken in their order; if that changed meanwhile, all begins again.
     """
     while True:
         try:
-            with changing(story.pk, *_naming(story)) as ledger:
+            stories = {story.pk, *_leading_to(story)}
+            with changing(*stories, entries=_naming(story)) as ledger:
                 story.__dict__.update(ledger.story(story.pk).__dict__)
                 ledger.stories[story.pk] = story
                 act(ledger)
@@ -222,17 +228,19 @@ def _restate(story: Story, act: Callable[[Ledger], None]) -> Story:
         return story
 
 
-def _mentions(story: Story) -> QuerySet[Posting]:
-    """Return the postings, of whatever story, whose HTML names this one."""
-    return Posting.objects.filter(
+def _naming(story: Story) -> set[int]:
+    """Return the entries whose HTML, in whatever story, names this one."""
+    elsewhere = Posting.objects.filter(
         Q(entry__links__target_story=story)
         | Q(entry__story=story) & ~Q(story=story)
         | Q(entry__postings__story=story) & ~Q(story=story)
-    ).distinct()
+    )
+    return set(elsewhere.values_list("entry_id", flat=True))
 
 
-def _naming(story: Story) -> set[int]:
-    return set(_mentions(story).values_list("story_id", flat=True))
+def _leading_to(story: Story) -> set[int]:
+    """Return the ended stories whose coverage continues in this one."""
+    return set(story.continues.values_list("pk", flat=True))
 
 
 def _post_own(ledger: Ledger, story: Story) -> None:
@@ -244,14 +252,10 @@ def _post_own(ledger: Ledger, story: Story) -> None:
 def _tell_others(ledger: Ledger, story: Story) -> None:
     """Draw anew what names the story elsewhere, and every rail."""
     ledger.site()
-    mentions = list(_mentions(story).select_related("entry__story__series"))
-    if {posting.story_id for posting in mentions} - set(ledger.stories):
+    naming, leading = _naming(story), _leading_to(story)
+    if naming - ledger.entries or leading - set(ledger.stories):
         raise _Moved
-    for posting in sorted(mentions, key=lambda p: (p.story_id, p.pk)):
-        entry = posting.entry
-        html = drawing.render_entry(entry)
-        if html != entry.html:
-            entry.html = html
-            entry.save(update_fields=["html"])
-        if posting.seq is not None:
-            ledger.post(posting)
+    for entry in Entry.objects.filter(pk__in=naming).order_by("pk"):
+        ledger.redraw(entry)
+    for pk in sorted(leading):
+        ledger.head(ledger.story(pk))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,8 +50,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _prepare_environment(stack: ExitStack, *, own: bool) -> None:
     """Set what the settings read; the workers of pytest-xdist inherit it."""
-    folder = Path(mkdtemp(prefix="liveblog-tests-"))
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder = Path(stack.enter_context(_temporary_folder()))
     url = os.environ.get("DATABASE_URL", "")
     if own:
         url = os.environ.get("TEST_POSTGRES_URL", "") or stack.enter_context(
@@ -63,6 +61,10 @@ def _prepare_environment(stack: ExitStack, *, own: bool) -> None:
     data = folder / "data"
     data.mkdir()
     os.environ |= environment(data, url)
+
+
+def _temporary_folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="liveblog-tests-", ignore_cleanup_errors=True)
 
 
 def _read_settings_again() -> None:
@@ -121,16 +123,18 @@ def _own_pictures(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[], str]]:
+def postgres_url() -> Iterator[Callable[[], str]]:
     """Give the address of a PostgreSQL of ours, started when it is first asked for."""
     with ExitStack() as stack:
 
         def url() -> str:
             if not os.environ.get("TEST_POSTGRES_URL"):
-                folder = tmp_path_factory.mktemp("postgres") / "data"
-                os.environ["TEST_POSTGRES_URL"] = stack.enter_context(postgres(folder))
+                # Not under pytest's own folder: other runs take away the right to
+                # enter it, which a server with a user of its own needs.
+                folder = Path(stack.enter_context(_temporary_folder()))
+                os.environ["TEST_POSTGRES_URL"] = stack.enter_context(
+                    postgres(folder / "postgres")
+                )
                 stack.callback(os.environ.pop, "TEST_POSTGRES_URL")
             return os.environ["TEST_POSTGRES_URL"]
 

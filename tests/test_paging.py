@@ -1,0 +1,258 @@
+"""Which updates stand on which page, and that old addresses keep their content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from entries import paging, publishing
+from entries.models import Entry, Posting, Story
+from entries.paging import NoSuchPlace, Page, Pager
+from tests.builders import (
+    DAY,
+    bulk_updates,
+    gmt,
+    make_original,
+    make_story,
+    make_update,
+)
+
+pytestmark = pytest.mark.django_db
+BREAKS = [0, 1, 2, 49, 50, 51, 99, 100, 101, 149, 150, 151, 199, 200, 201, 249, 260]
+
+
+def filled(number: int, *, a_minute: int = 3) -> Story:
+    story = make_story()
+    bulk_updates(story, number, a_minute=a_minute)
+    return story
+
+
+def in_order(story: Story) -> list[int]:
+    """Return the ids of all its updates, oldest first."""
+    entries = Entry.objects.filter(story=story, kind="update", state="published")
+    return list(entries.order_by("at", "pk").values_list("pk", flat=True))
+
+
+def ids(page: Page) -> list[int]:
+    return [posting.entry_id for posting in page.postings]
+
+
+def follow(story: Story, pager: Pager) -> Page:
+    """Return the page that a link leads to."""
+    query = parse_qs(urlsplit(pager.url).query)
+    return paging.page(
+        story,
+        order=query.get("order", ["newest"])[0],
+        before=int(query.get("before", ["0"])[0]),
+        start=int(query.get("from", ["0"])[0]),
+    )
+
+
+def walk(story: Story, order: str) -> Iterator[Page]:
+    """Go from the first page to the last by the links below the updates."""
+    page = paging.page(story, order=order)
+    yield page
+    while page.bottom:
+        page = follow(story, page.bottom)
+        yield page
+
+
+def posting_of(entry_id: int) -> Posting:
+    return Posting.objects.get(entry_id=entry_id)
+
+
+@pytest.mark.parametrize("number", BREAKS)
+def test_newest_first_all_pages_hold_every_update_once_and_in_order(number: int):
+    story = filled(number)
+    walked = [pk for page in walk(story, "newest") for pk in ids(page)]
+    assert walked == in_order(story)[::-1]
+
+
+@pytest.mark.parametrize("number", BREAKS)
+def test_oldest_first_all_pages_hold_every_update_once_and_in_order(number: int):
+    story = filled(number)
+    walked = [pk for page in walk(story, "oldest") for pk in ids(page)]
+    assert walked == in_order(story)
+
+
+@pytest.mark.parametrize("number", BREAKS)
+def test_both_orders_break_at_the_same_places(number: int):
+    story = filled(number)
+    newest = [sorted(ids(page)) for page in walk(story, "newest")]
+    oldest = [ids(page) for page in walk(story, "oldest")]
+    assert newest == oldest[::-1]
+
+
+@pytest.mark.parametrize("number", BREAKS)
+def test_the_links_back_up_lead_through_the_same_pages(number: int):
+    story = filled(number)
+    for order in ("newest", "oldest"):
+        pages = list(walk(story, order))
+        for above, below in pairwise(pages):
+            assert below.top is not None
+            assert ids(follow(story, below.top)) == ids(above)
+        assert pages[0].top is None
+
+
+@pytest.mark.parametrize("number", BREAKS)
+def test_the_front_holds_fifty_to_ninety_nine_and_older_pages_fifty(number: int):
+    sizes = [len(ids(page)) for page in walk(filled(number), "newest")]
+    assert sizes[1:] == [50] * (len(sizes) - 1)
+    assert sizes[0] == (number if number < 100 else 50 + number % 50)
+
+
+def test_an_older_address_keeps_its_content_while_news_arrives():
+    story = filled(130)
+    first = paging.page(story)
+    assert first.older is not None
+    before = ids(follow(story, first.older))
+    bulk_updates(story, 140, gmt("2000"))
+    assert ids(follow(story, first.older)) == before
+
+
+def test_every_older_address_ever_given_out_keeps_its_content():
+    story = make_story()
+    given: dict[str, tuple[Pager, list[int]]] = {}
+    for round_ in range(16):
+        bulk_updates(story, 17, gmt(f"{round_:02}00"))
+        for page in walk(story, "newest"):
+            if page.older:
+                shown = ids(follow(story, page.older))
+                given.setdefault(page.older.url, (page.older, shown))
+    assert len(given) == 4
+    assert all(ids(follow(story, pager)) == shown for pager, shown in given.values())
+
+
+def test_an_address_works_when_the_entry_it_names_was_withdrawn():
+    story = filled(130)
+    older = paging.page(story).older
+    assert older is not None
+    before = ids(follow(story, older))
+    named = int(parse_qs(urlsplit(older.url).query)["before"][0])
+    publishing.withdraw(Entry.objects.get(pk=named))
+    assert ids(follow(story, older)) == before
+
+
+def test_an_address_works_when_the_entry_it_names_was_moved_away():
+    story = filled(130)
+    older = paging.page(story).older
+    assert older is not None
+    before = ids(follow(story, older))
+    named = int(parse_qs(urlsplit(older.url).query)["before"][0])
+    publishing.move(Entry.objects.get(pk=named), make_story())
+    assert ids(follow(story, older)) == before
+
+
+def test_a_page_below_what_was_the_newest_update_has_nothing_above_it():
+    story = filled(3)
+    newest = make_update(story, at="2359")
+    publishing.withdraw(newest)
+    for order in ("newest", "oldest"):
+        page = paging.page(story, order=order, before=newest.pk)
+        assert sorted(ids(page)) == in_order(story)
+    assert page.newer is None
+
+
+def test_a_withdrawn_update_stands_on_no_page():
+    story = filled(60)
+    publishing.withdraw(Entry.objects.get(pk=in_order(story)[30]))
+    walked = [pk for page in walk(story, "newest") for pk in ids(page)]
+    assert walked == in_order(story)[::-1]
+    assert len(walked) == 59
+
+
+def test_a_place_that_never_was_public_in_the_story_is_none():
+    story, other = filled(3), filled(1)
+    draft = make_update(story, state="draft")
+    for entry_id in (draft.pk, in_order(other)[0], 987_654_321):
+        with pytest.raises(NoSuchPlace):
+            paging.page(story, before=entry_id)
+        with pytest.raises(NoSuchPlace):
+            paging.page(story, start=entry_id)
+
+
+def test_the_original_is_no_place_in_the_timeline():
+    story = filled(3)
+    original = make_original(story)
+    with pytest.raises(NoSuchPlace):
+        paging.page(story, before=original.pk)
+
+
+def test_equal_minutes_stand_in_the_order_of_their_ids():
+    story = make_story()
+    first, second = make_update(story, at="1200"), make_update(story, at="1200")
+    assert ids(paging.page(story)) == [second.pk, first.pk]
+    assert ids(paging.page(story, order="oldest")) == [first.pk, second.pk]
+
+
+def test_a_backdated_update_stands_at_its_time():
+    story = make_story()
+    late, early = make_update(story, at="1800"), make_update(story, at="0600")
+    middle = make_update(story, at="1200")
+    assert ids(paging.page(story)) == [late.pk, middle.pk, early.pk]
+
+
+def test_a_pinned_update_stands_once_on_the_front_and_in_place_on_its_own_page():
+    story = filled(130)
+    old = in_order(story)[10]
+    publishing.mark(posting_of(old), pinned=True)
+    front, *rest = walk(story, "newest")
+    assert [posting.entry_id for posting in front.pinned] == [old]
+    assert old not in ids(front)
+    assert [page.pinned for page in rest] == [[]] * len(rest)
+    assert sum(old in ids(page) for page in rest) == 1
+
+
+def test_a_pinned_update_of_the_front_leaves_the_list_there():
+    story = filled(5)
+    newest = in_order(story)[-1]
+    publishing.mark(posting_of(newest), pinned=True)
+    page = paging.page(story)
+    assert [posting.entry_id for posting in page.pinned] == [newest]
+    assert newest not in ids(page)
+    assert newest in ids(paging.page(story, order="oldest"))
+
+
+def test_pinned_updates_stand_newest_first():
+    story = make_story()
+    late = make_update(story, at="1800", pinned=True)
+    early = make_update(story, at="0600", pinned=True)
+    pinned = paging.page(story).pinned
+    assert [posting.entry_id for posting in pinned] == [late.pk, early.pk]
+
+
+def test_the_original_stands_on_the_front_and_where_the_updates_begin():
+    story = filled(160)
+    original = make_original(story)
+    front, middle, last = walk(story, "newest")
+    assert front.original is not None
+    assert front.original.entry_id == original.pk
+    assert not middle.has_original
+    assert middle.original is None
+    assert last.original is not None
+    oldest = paging.page(story, order="oldest")
+    assert oldest.original is not None
+
+
+def test_a_page_says_below_and_above_what_its_updates_stand():
+    story = filled(160)
+    front, middle, last = walk(story, "newest")
+    keys = [e.sort_key for e in Entry.objects.filter(story=story).order_by("at", "pk")]
+    assert (front.newer_key, front.older_key) == ("", keys[100])
+    assert (middle.newer_key, middle.older_key) == (keys[100], keys[50])
+    assert (last.newer_key, last.older_key) == (keys[50], "")
+
+
+def test_a_page_tells_the_time_of_the_newest_update_of_the_whole_story():
+    story = filled(160, a_minute=1)
+    assert {page.last_at for page in walk(story, "newest")} == {gmt("0239", DAY)}
+    assert paging.page(make_story()).last_at is None
+
+
+def test_an_empty_story_has_one_page_without_links():
+    page = paging.page(make_story())
+    assert (ids(page), page.top, page.bottom) == ([], None, None)
+    assert page.has_original

@@ -1,0 +1,859 @@
+"""The verbs: what may happen to an entry, and the numbers that tell readers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from threading import Barrier
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.utils import timezone
+
+from entries import linking, publishing, stories
+from entries.ledger import Refused
+from entries.models import Entry, Link, Posting, Site, Story, StorySlug
+from entries.publishing import Conflict, Text
+from tests.builders import (
+    bulk_updates,
+    gmt,
+    make_original,
+    make_story,
+    make_update,
+    seqs,
+    text,
+)
+
+pytestmark = pytest.mark.django_db
+at_once = pytest.mark.django_db(transaction=True)
+
+
+def together(*acts: Callable[[], Any]) -> list[Any]:
+    """Do several things at the same time, each on a connection of its own.
+
+    Returns what each returned or raised.
+    """
+    barrier = Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        barrier.wait(10)
+        try:
+            return act()
+        except Exception as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [future.result(60) for future in [pool.submit(run, a) for a in acts]]
+
+
+def posting_of(entry: Entry, story: Story | None = None) -> Posting:
+    return Posting.objects.get(entry=entry, story=story or entry.story)
+
+
+def edit(entry: Entry, body: str, **options: Any) -> Entry:
+    at = options.pop("at", entry.at)
+    changed = Text(body, headline=entry.headline, at=at)
+    return publishing.edit(entry, changed, version=entry.version, **options)
+
+
+def in_an_hour() -> Any:
+    return timezone.now() + timedelta(hours=1)
+
+
+def make_due(entry: Entry) -> None:
+    """Let a scheduled entry's time come."""
+    Entry.objects.filter(pk=entry.pk).update(at=gmt("0800"))
+
+
+# Posting
+
+
+def test_an_update_is_published_with_its_time_and_drawn_for_readers():
+    update = make_update(make_story(), "The *Corvina* is at anchor.", at="0915")
+    assert (update.state, update.at) == ("published", gmt("0915"))
+    assert "<em>Corvina</em>" in posting_of(update).html
+
+
+def test_an_empty_time_means_now_in_whole_minutes():
+    before = timezone.now().replace(second=0, microsecond=0)
+    update = make_update(make_story(), at=None)
+    assert update.at is not None
+    assert before <= update.at <= timezone.now()
+    assert (update.at.second, update.at.microsecond) == (0, 0)
+
+
+def test_a_future_time_schedules_instead_of_publishing():
+    update = make_update(make_story(), at=in_an_hour())
+    assert update.state == "scheduled"
+    assert posting_of(update).seq is None
+
+
+def test_an_empty_text_is_refused():
+    with pytest.raises(Refused, match="Write the text"):
+        publishing.post(make_story(), Text("  \n "))
+    assert not Entry.objects.exists()
+
+
+def test_a_picture_that_nobody_knows_is_refused_by_name():
+    with pytest.raises(Refused, match="moored-barge"):
+        make_update(make_story(), "Look.\n\n![](image:moored-barge)")
+    assert not Entry.objects.exists()
+
+
+def test_nothing_is_published_in_a_closed_or_withdrawn_story():
+    story = stories.close(make_story())
+    with pytest.raises(Refused, match="closed"):
+        make_update(story)
+    stories.withdraw_story(story)
+    with pytest.raises(Refused, match="withdrawn"):
+        make_update(story)
+
+
+def test_a_draft_may_be_written_in_a_closed_story():
+    story = stories.close(make_story())
+    assert make_update(story, state="draft").state == "draft"
+
+
+# One original a story
+
+
+def test_a_second_original_is_refused_with_a_sentence():
+    story = make_story()
+    make_original(story)
+    with pytest.raises(Refused, match="original entry already"):
+        make_original(story, "How the fog really came.")
+
+
+def test_the_database_itself_holds_one_original_a_story():
+    story = make_story()
+    make_original(story)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Entry.objects.create(story=story, kind="original", body="Once more.")
+
+
+def test_an_original_that_is_sent_again_is_one_entry():
+    story, key = make_story(), uuid4()
+    sent = {"kind": "original", "key": key}
+    first = publishing.post(story, Text("How it began."), **sent)
+    again = publishing.post(story, Text("How it began."), **sent)
+    assert again.pk == first.pk
+
+
+@at_once
+def test_of_two_originals_posted_at_once_one_is_refused():
+    story = make_story()
+    answers = together(
+        lambda: make_original(story, "The first account."),
+        lambda: make_original(story, "The second account."),
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["Entry", "Refused"]
+
+
+# Numbers
+
+
+def test_every_visible_change_takes_the_next_number_of_the_story():
+    story = make_story()
+    update = make_update(story)
+    before = posting_of(update).seq
+    edit(update, "The ferry has turned back.")
+    publishing.withdraw(update)
+    publishing.restore(update)
+    assert posting_of(update).seq == before + 3
+    assert Story.objects.get(pk=story.pk).seq == before + 3
+
+
+def test_numbers_of_one_story_leave_another_alone():
+    one, other = make_story(), make_story()
+    before = other.seq
+    make_update(one)
+    assert Story.objects.get(pk=other.pk).seq == before
+
+
+def test_a_number_stands_once_in_a_story_by_constraint():
+    story = make_story()
+    first, second = make_update(story), make_update(story)
+    taken = posting_of(first).seq
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Posting.objects.filter(entry=second).update(seq=taken)
+
+
+def test_an_entry_stands_once_in_a_story_by_constraint():
+    update = make_update(make_story())
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Posting.objects.create(entry=update, story=update.story)
+
+
+@at_once
+def test_two_editors_who_post_at_once_take_different_numbers():
+    story = make_story()
+
+    def post_five() -> list[int]:
+        return [make_update(story).pk for _ in range(5)]
+
+    answers = together(post_five, post_five, post_five)
+    ids = [pk for answer in answers for pk in answer]
+    assert len(set(ids)) == 15
+    assert seqs(story) == list(range(story.seq + 1, story.seq + 16))
+
+
+@at_once
+def test_whoever_reads_while_others_post_never_skips_a_number():
+    """No number appears below one that was already seen."""
+    story = make_story()
+    seen: list[int] = []
+    until = time.monotonic() + 20
+
+    def read() -> None:
+        while len(seen) < 12 and time.monotonic() < until:
+            last = max(seen, default=story.seq)
+            newer = story.postings.filter(seq__gt=last).order_by("seq")
+            seen.extend(newer.values_list("seq", flat=True))
+
+    def post_six() -> None:
+        for _ in range(6):
+            make_update(story)
+
+    assert together(read, post_six, post_six) == [None] * 3
+    assert seen == seqs(story)
+
+
+# Drafts and stories that are not public yet
+
+
+def test_a_draft_story_keeps_its_postings_without_numbers_until_it_goes_live():
+    story = make_story(live=False)
+    make_original(story)
+    update, draft = make_update(story), make_update(story, state="draft")
+    edit(update, "The ferry waits at the mole.")
+    assert seqs(story) == []
+    stories.go_live(story)
+    assert len(seqs(story)) == 2
+    assert posting_of(draft).seq is None
+    assert "waits at the mole" in posting_of(update).html
+
+
+def test_going_live_gives_numbers_from_the_original_and_the_oldest_up():
+    story = make_story(live=False)
+    late, early = make_update(story, at="1400"), make_update(story, at="0900")
+    original = make_original(story)
+    stories.go_live(story)
+    order = sorted([late, early, original], key=lambda e: posting_of(e).seq)
+    assert order == [original, early, late]
+
+
+def test_the_first_day_is_that_of_the_oldest_update():
+    story = make_story(live=False, first_day=None)
+    make_update(story, at=gmt("2350", date(2026, 2, 1)))
+    make_update(story, at=gmt("0010", date(2026, 2, 2)))
+    assert stories.go_live(story).first_day == date(2026, 2, 1)
+
+
+def test_a_draft_never_takes_a_number_and_its_withdrawal_neither():
+    draft = make_update(make_story(), state="draft")
+    edit(draft, "Not for anybody yet.")
+    publishing.withdraw(draft)
+    assert posting_of(draft).seq is None
+
+
+# Keys
+
+
+def test_a_form_sent_twice_makes_one_entry():
+    story, key = make_story(), uuid4()
+    first = make_update(story, "The mole is closed.", key=key)
+    again = make_update(story, "The mole is closed.", key=key)
+    assert (again.pk, Entry.objects.count()) == (first.pk, 1)
+
+
+def test_a_form_sent_twice_may_carry_space_around_its_headline():
+    story, key = make_story(), uuid4()
+    sent = Text("The mole is closed.", headline=" Closed ", at=gmt("1000"))
+    first = publishing.post(story, sent, key=key)
+    assert publishing.post(story, sent, key=key).pk == first.pk
+
+
+def test_a_form_sent_again_with_another_text_is_a_conflict_that_shows_the_first():
+    story, key = make_story(), uuid4()
+    first = make_update(story, "The mole is closed.", key=key)
+    with pytest.raises(Conflict) as caught:
+        make_update(story, "The mole is open.", key=key)
+    assert caught.value.entry == first
+    assert Entry.objects.count() == 1
+
+
+@at_once
+def test_a_form_sent_four_times_at_once_makes_one_entry():
+    story, key = make_story(), uuid4()
+    sent = text("The mole is closed.")
+    answers = together(*[lambda: publishing.post(story, sent, key=key)] * 4)
+    assert len({answer.pk for answer in answers}) == 1
+    assert Entry.objects.count() == 1
+
+
+# Editing
+
+
+def test_an_edit_keeps_the_text_before_as_a_version():
+    update = make_update(make_story(), "Nine boats are out.")
+    edit(update, "Eight boats are out.", correction="There are eight boats.")
+    kept = update.versions.get()
+    assert (kept.number, kept.body) == (1, "Nine boats are out.")
+    assert (update.version, kept.line) == (2, "There are eight boats.")
+    assert "There are eight boats." in posting_of(update).html
+
+
+def test_the_second_of_two_editors_is_told_and_nothing_is_overwritten():
+    update = make_update(make_story(), "Nine boats are out.")
+    theirs = Entry.objects.get(pk=update.pk)
+    edit(update, "Eight boats are out.")
+    with pytest.raises(Conflict) as caught:
+        edit(theirs, "Ten boats are out.")
+    assert caught.value.entry.body == "Eight boats are out."
+
+
+@at_once
+def test_of_two_edits_at_once_one_is_a_conflict():
+    update = make_update(make_story(), "Nine boats are out.")
+    answers = together(
+        lambda: edit(Entry.objects.get(pk=update.pk), "Eight boats are out."),
+        lambda: edit(update, "Ten boats are out."),
+    )
+    names = sorted(type(answer).__name__ for answer in answers)
+    assert names in (["Conflict", "Entry"], ["Entry", "Entry"])
+    versions = Entry.objects.get(pk=update.pk).version
+    assert versions == 1 + names.count("Entry")
+
+
+def test_a_published_update_is_not_retimed_into_the_future():
+    update = make_update(make_story(), at="0900")
+    with pytest.raises(Refused, match="cannot move into the future"):
+        edit(update, update.body, at=in_an_hour())
+    update.refresh_from_db()
+    assert update.at == gmt("0900")
+
+
+def test_a_withdrawn_update_does_not_come_back_from_the_future():
+    update = publishing.withdraw(make_update(make_story(), at="0900"))
+    with pytest.raises(Refused, match="future"):
+        edit(update, update.body, at=in_an_hour())
+    assert publishing.restore(update).at == gmt("0900")
+
+
+def test_a_published_update_is_retimed_into_the_past():
+    update = make_update(make_story(), at="0900")
+    edit(update, update.body, at=gmt("0830"))
+    assert "0830 GMT" in posting_of(update).html
+
+
+def test_marks_leave_the_version_alone():
+    update = make_update(make_story())
+    publishing.mark(posting_of(update), pinned=True, key_event=True)
+    assert edit(update, "Still the same version.").version == 2
+    assert posting_of(update).pinned
+
+
+def test_marking_as_it_is_marked_changes_nothing():
+    update = make_update(make_story(), pinned=True)
+    before = posting_of(update).seq
+    publishing.mark(posting_of(update), pinned=True)
+    assert posting_of(update).seq == before
+
+
+def test_a_key_event_moves_the_head_and_a_pin_does_not():
+    update = make_update(story := make_story())
+    before = Story.objects.get(pk=story.pk).head_seq
+    publishing.mark(posting_of(update), pinned=True)
+    assert Story.objects.get(pk=story.pk).head_seq == before
+    publishing.mark(posting_of(update), key_event=True)
+    assert Story.objects.get(pk=story.pk).head_seq > before
+
+
+# Withdrawing and restoring
+
+
+def test_a_withdrawn_update_leaves_its_posting_as_a_tombstone():
+    update = make_update(make_story())
+    before = posting_of(update).seq
+    publishing.withdraw(update)
+    tombstone = posting_of(update)
+    assert tombstone.seq > before
+    assert not tombstone.visible
+
+
+def test_a_restored_update_comes_back_to_its_readers():
+    update = publishing.withdraw(make_update(make_story()))
+    before = posting_of(update).seq
+    publishing.restore(update)
+    assert posting_of(update).visible
+    assert posting_of(update).seq > before
+
+
+def test_what_was_published_never_becomes_a_draft_again():
+    update = make_update(make_story())
+    with pytest.raises(Refused):
+        publishing.unschedule(update)
+    publishing.withdraw(update)
+    assert publishing.restore(update).state == "published"
+
+
+def test_a_draft_that_was_put_aside_comes_back_as_a_draft():
+    draft = publishing.withdraw(make_update(make_story(), state="draft"))
+    assert publishing.restore(draft).state == "draft"
+
+
+def test_restoring_what_was_not_withdrawn_changes_nothing():
+    waiting = make_update(make_story(), at=in_an_hour())
+    with pytest.raises(Refused):
+        publishing.restore(waiting)
+    waiting.refresh_from_db()
+    assert waiting.state == "scheduled"
+
+
+def test_withdrawing_twice_takes_one_number():
+    update = publishing.withdraw(make_update(make_story()))
+    before = posting_of(update).seq
+    publishing.withdraw(update)
+    assert posting_of(update).seq == before
+
+
+# Scheduling
+
+
+def test_a_scheduled_update_is_published_when_its_time_has_come():
+    update = make_update(make_story(), at=in_an_hour())
+    assert publishing.publish_due() == 0
+    make_due(update)
+    assert publishing.publish_due() == 1
+    assert posting_of(update).visible
+    assert publishing.publish_due() == 0
+
+
+def test_a_due_update_waits_while_its_story_is_a_draft_or_closed():
+    story = make_story(live=False)
+    make_due(make_update(story, at=in_an_hour()))
+    assert publishing.publish_due() == 0
+    stories.close(stories.go_live(story))
+    assert publishing.publish_due() == 0
+    stories.reopen(story)
+    assert publishing.publish_due() == 1
+
+
+@at_once
+def test_a_due_update_is_published_once_by_several_processes():
+    update = make_update(make_story(), at=in_an_hour())
+    make_due(update)
+    answers = together(*[publishing.publish_due] * 4)
+    assert sum(answers) == 1
+    story = Story.objects.get(pk=update.story_id)
+    assert seqs(story) == [story.seq]
+
+
+def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeypatch):
+    """It was due when the scheduler looked, and a draft when it held the lock."""
+    update = make_update(make_story(), at=in_an_hour())
+    make_due(update)
+    real = publishing.changing
+
+    def late(*args: Any, **options: Any) -> Any:
+        Entry.objects.filter(pk=update.pk).update(state="draft")
+        return real(*args, **options)
+
+    monkeypatch.setattr(publishing, "changing", late)
+    assert publishing.publish_due() == 0
+    update.refresh_from_db()
+    assert update.state == "draft"
+
+
+def test_an_update_that_was_put_off_in_the_last_moment_stays_scheduled(monkeypatch):
+    update = make_update(make_story(), at=in_an_hour())
+    make_due(update)
+    real = publishing.changing
+
+    def late(*args: Any, **options: Any) -> Any:
+        Entry.objects.filter(pk=update.pk).update(at=in_an_hour())
+        return real(*args, **options)
+
+    monkeypatch.setattr(publishing, "changing", late)
+    assert publishing.publish_due() == 0
+    update.refresh_from_db()
+    assert update.state == "scheduled"
+
+
+def test_an_unscheduled_update_keeps_its_time():
+    update = make_update(make_story(), at=in_an_hour())
+    at = update.at
+    publishing.unschedule(update)
+    assert (update.state, update.at) == ("draft", at)
+
+
+# Standing in several stories
+
+
+def test_a_cross_post_shows_where_it_came_from_and_links_back():
+    home = make_story(series="Sorrava Daily")
+    other = make_story(series="Kestrel Sound")
+    update = make_update(home)
+    posting = publishing.cross_post(update, other)
+    assert "(Cross-posted from <a" in posting.html
+    assert home.get_absolute_url() in posting.html
+    assert other.get_absolute_url() in posting_of(update, home).html
+
+
+def test_one_edit_changes_every_story_that_shows_the_update():
+    home, other = make_story(), make_story()
+    update = make_update(home)
+    publishing.cross_post(update, other)
+    edit(update, "The mole is open again.")
+    assert "open again" in posting_of(update, home).html
+    assert "open again" in posting_of(update, other).html
+
+
+def test_one_withdrawal_reaches_every_story_that_shows_the_update():
+    home, other = make_story(), make_story()
+    update = make_update(home)
+    before = publishing.cross_post(update, other).seq
+    publishing.withdraw(update)
+    assert posting_of(update, other).seq > before
+    assert not posting_of(update, other).visible
+
+
+def test_cross_posting_twice_is_one_posting():
+    update, other = make_update(make_story()), make_story()
+    first = publishing.cross_post(update, other)
+    assert publishing.cross_post(update, other).pk == first.pk
+
+
+def test_marks_belong_to_the_posting_and_not_to_the_entry():
+    update, other = make_update(make_story(), key_event=True), make_story()
+    publishing.mark(publishing.cross_post(update, other), pinned=True)
+    assert not posting_of(update, other).key_event
+    assert not posting_of(update).pinned
+
+
+@pytest.mark.parametrize("state", ["draft", "submitted"])
+def test_only_a_published_update_is_cross_posted(state: str):
+    update = make_update(make_story(), state=state)
+    with pytest.raises(Refused):
+        publishing.cross_post(update, make_story())
+    with pytest.raises(Refused):
+        publishing.cross_post(make_original(make_story()), make_story())
+
+
+def test_an_update_of_a_draft_story_is_not_cross_posted_into_a_public_one():
+    update = make_update(make_story("Nobody knows yet", live=False))
+    with pytest.raises(Refused):
+        publishing.cross_post(update, make_story())
+
+
+def test_taking_back_a_cross_post_leaves_the_home_story_alone():
+    home, other = make_story(), make_story()
+    update = make_update(home)
+    publishing.take_back(publishing.cross_post(update, other))
+    assert not posting_of(update, other).visible
+    assert posting_of(update, home).visible
+    assert other.get_absolute_url() not in posting_of(update, home).html
+
+
+def test_an_update_is_not_taken_back_from_its_own_story():
+    with pytest.raises(Refused, match="own story"):
+        publishing.take_back(posting_of(make_update(make_story())))
+
+
+def test_a_cross_post_that_was_taken_back_can_be_made_again():
+    update, other = make_update(make_story()), make_story()
+    first = publishing.cross_post(update, other)
+    publishing.take_back(first)
+    again = publishing.cross_post(update, other)
+    assert again.pk == first.pk
+    assert again.visible
+    assert again.seq > first.seq
+
+
+def test_a_moved_update_leaves_one_story_and_stands_in_the_other():
+    wrong, right = make_story(), make_story()
+    update = make_update(wrong, key_event=True)
+    before = posting_of(update, wrong).seq
+    publishing.move(update, right)
+    assert posting_of(update, wrong).seq > before
+    assert not posting_of(update, wrong).visible
+    assert posting_of(update, right).visible
+    assert "Cross-posted" not in posting_of(update, right).html
+    assert right.get_absolute_url() in posting_of(update, right).html
+
+
+def test_an_update_can_be_moved_to_a_story_it_was_cross_posted_in():
+    home, other = make_story(), make_story()
+    update = make_update(home)
+    publishing.cross_post(update, other)
+    publishing.move(update, other)
+    assert "Cross-posted" not in posting_of(update, other).html
+    assert not posting_of(update, home).visible
+
+
+def test_an_update_can_be_moved_away_and_back():
+    home, other = make_story(), make_story()
+    update = publishing.move(make_update(home), other)
+    publishing.move(update, home)
+    assert posting_of(update, home).visible
+    assert not posting_of(update, other).visible
+
+
+def test_an_original_entry_is_not_moved():
+    with pytest.raises(Refused, match="stays with its story"):
+        publishing.move(make_original(make_story()), make_story())
+
+
+# What a story's lines elsewhere say of it
+
+
+def see(update: Entry, target: Story, title: str = "") -> Link:
+    return linking.add_link("see", entry=update, target_story=target, title=title)
+
+
+def test_a_see_line_in_the_text_becomes_a_link_when_its_target_is_known():
+    target = make_story("The Low Bridge")
+    update = make_update(make_story(), "Traffic stands.\n\nSee The Low Bridge")
+    assert "<a href" not in posting_of(update).html.partition("</header>")[2]
+    see(update, target, "The Low Bridge")
+    line = f'See <a href="{target.get_absolute_url()}">The Low Bridge</a>'
+    assert posting_of(update).html.count(line) == 1
+
+
+def test_renaming_a_story_redraws_the_lines_that_name_it():
+    target, story = make_story("The Low Bridge"), make_story()
+    update = make_update(story)
+    see(update, target)
+    before = posting_of(update).seq
+    stories.edit_story(target, headline="The High Bridge")
+    assert "The High Bridge" in posting_of(update).html
+    assert "The Low Bridge" not in posting_of(update).html
+    assert posting_of(update).seq > before
+
+
+def test_a_new_slug_reaches_the_provenance_lines_and_the_see_lines():
+    home, other = make_story(), make_story()
+    update = make_update(home)
+    publishing.cross_post(update, other)
+    pointing = make_update(other)
+    see(pointing, home)
+    stories.edit_story(home, slug="the-harbour-in-fog")
+    assert "/stories/the-harbour-in-fog/" in posting_of(update, other).html
+    assert "/stories/the-harbour-in-fog/" in posting_of(pointing).html
+    assert "/stories/the-harbour-in-fog/" in posting_of(update, home).html
+
+
+def test_withdrawing_a_story_unlinks_the_lines_that_name_it():
+    home, other = make_story(series="Sorrava Daily"), make_story()
+    update, pointing = make_update(home), make_update(other)
+    publishing.cross_post(update, other)
+    see(pointing, home, "Fog at last")
+    stories.withdraw_story(home)
+    assert home.get_absolute_url() not in posting_of(pointing).html
+    assert "See Fog at last" in posting_of(pointing).html
+    assert f'href="{home.get_absolute_url()}"' not in posting_of(update, other).html
+
+
+def test_restoring_a_story_links_those_lines_again():
+    home, other = make_story(), make_story()
+    pointing = make_update(other)
+    see(pointing, home)
+    stories.restore_story(stories.withdraw_story(home))
+    assert home.get_absolute_url() in posting_of(pointing).html
+
+
+def test_closing_a_story_takes_no_number_where_nothing_changes():
+    home, other = make_story(), make_story()
+    pointing = make_update(other)
+    see(pointing, home)
+    before = posting_of(pointing).seq
+    stories.close(home)
+    assert posting_of(pointing).seq == before
+
+
+def test_renaming_where_coverage_continues_tells_the_story_that_leads_there():
+    ended, onward = make_story(), make_story("The morning after")
+    stories.close(ended, continues_in=onward)
+    before = Story.objects.get(pk=ended.pk).head_seq
+    stories.edit_story(onward, headline="The week after")
+    assert Story.objects.get(pk=ended.pk).head_seq > before
+
+
+def test_removing_a_link_leaves_plain_words_in_the_text():
+    update = make_update(make_story(), "Traffic stands.\n\nSee The Low Bridge")
+    link = see(update, make_story("The Low Bridge"), "The Low Bridge")
+    linking.remove_link(link)
+    body = posting_of(update).html.partition("</header>")[2]
+    assert "See The Low Bridge" in body
+    assert "<a href" not in body
+
+
+def test_a_link_without_words_or_target_is_refused():
+    with pytest.raises(Refused, match="title or a target"):
+        linking.add_link("see", entry=make_update(make_story()))
+    with pytest.raises(Refused, match="whole address"):
+        linking.add_link("see", story=make_story(), target_url="javascript:fog")
+
+
+@at_once
+def test_renaming_and_editing_at_once_do_not_block_each_other():
+    """An edit holds its entry and wants the story; a renaming came from there."""
+    target, story = make_story("The Low Bridge"), make_story()
+    update = make_update(story, "See The Low Bridge")
+    see(update, target, "The Low Bridge")
+
+    def rename() -> None:
+        for number in range(12):
+            stories.edit_story(target, slug=f"bridge-number-{number}")
+
+    def edit_often() -> None:
+        for number in range(12):
+            body = f"Lane {number} is open.\n\nSee The Low Bridge"
+            edit(Entry.objects.get(pk=update.pk), body)
+
+    assert together(rename, edit_often) == [None, None]
+    html = posting_of(update).html
+    assert "/stories/bridge-number-11/" in html
+    assert "Lane 11 is open." in html
+
+
+@at_once
+def test_a_line_added_while_its_target_is_renamed_has_the_new_name():
+    target, story = make_story("The Low Bridge"), make_story()
+    updates = [make_update(story) for _ in range(6)]
+
+    def rename() -> None:
+        for number in range(6):
+            stories.edit_story(target, headline=f"Bridge number {number}")
+
+    def link() -> None:
+        for update in updates:
+            see(Entry.objects.get(pk=update.pk), target)
+
+    assert together(rename, link) == [None, None]
+    assert all("Bridge number 5" in posting_of(update).html for update in updates)
+
+
+@at_once
+def test_cross_posting_both_ways_at_once_does_not_block():
+    one, other = make_story(), make_story()
+    first, second = make_update(one), make_update(other)
+
+    def back_and_forth(entry: Entry, story: Story) -> Callable[[], None]:
+        def act() -> None:
+            for _ in range(6):
+                publishing.take_back(publishing.cross_post(entry, story))
+
+        return act
+
+    answers = together(back_and_forth(first, other), back_and_forth(second, one))
+    assert answers == [None, None]
+    assert len(seqs(one)) == len(set(seqs(one))) == 2
+
+
+# Stories
+
+
+def test_a_slug_is_made_from_the_headline_and_never_given_twice():
+    first = make_story("Ferries in fog")
+    second = make_story("Ferries in fog")
+    assert (first.slug, second.slug) == ("ferries-in-fog", "ferries-in-fog-2")
+
+
+def test_an_old_slug_stays_with_its_story():
+    story = make_story("Ferries in fog")
+    stories.edit_story(story, slug="ferries")
+    assert make_story("Ferries in fog").slug == "ferries-in-fog-2"
+    with pytest.raises(Refused, match="choose another"):
+        stories.create_story("Another", slug="ferries-in-fog")
+    assert StorySlug.objects.get(slug="ferries-in-fog").story == story
+
+
+def test_a_story_takes_its_own_old_slug_again():
+    story = make_story("Ferries in fog")
+    stories.edit_story(story, slug="ferries")
+    assert stories.edit_story(story, slug="ferries-in-fog").slug == "ferries-in-fog"
+
+
+def test_a_slug_of_other_letters_is_refused():
+    with pytest.raises(Refused, match="small letters"):
+        stories.create_story("Fog", slug="Fog & Ferries")
+
+
+def test_saving_a_story_as_it_is_takes_no_number():
+    story = make_story("Ferries in fog")
+    before = story.seq
+    stories.edit_story(story, headline="Ferries in fog")
+    assert Story.objects.get(pk=story.pk).seq == before
+
+
+def test_a_story_turns_only_the_ways_it_can():
+    story = make_story(live=False)
+    for verb in (stories.close, stories.reopen, stories.withdraw_story):
+        with pytest.raises(Refused):
+            verb(story)
+    stories.go_live(story)
+    with pytest.raises(Refused):
+        stories.go_live(story)
+
+
+def test_a_story_that_was_closed_and_withdrawn_comes_back_closed():
+    story = stories.withdraw_story(stories.close(make_story()))
+    assert stories.restore_story(story).state == "closed"
+
+
+def test_what_every_rail_shows_moves_with_stories_and_not_with_updates():
+    story = make_story()
+    before = Site.current().seq
+    make_update(story)
+    assert Site.current().seq == before
+    stories.edit_story(story, headline="Clear at last")
+    assert Site.current().seq > before
+
+
+# Queries
+
+
+def count(django_assert_max_num_queries: Any, most: int, act: Callable[[], Any]) -> int:
+    with django_assert_max_num_queries(most) as captured:
+        act()
+    return len(captured)
+
+
+@pytest.mark.parametrize("number", [0, 120])
+def test_publishing_takes_at_most_fifteen_queries(
+    number: int, django_assert_max_num_queries: Any
+):
+    story = make_story()
+    bulk_updates(story, number)
+    count(django_assert_max_num_queries, 15, lambda: make_update(story, key=uuid4()))
+
+
+def test_editing_and_withdrawing_take_few_queries(django_assert_max_num_queries: Any):
+    story = make_story()
+    bulk_updates(story, 120)
+    update = make_update(story, key_event=True)
+    count(django_assert_max_num_queries, 20, lambda: edit(update, "Again."))
+    count(django_assert_max_num_queries, 15, lambda: publishing.withdraw(update))
+
+
+@pytest.mark.parametrize("number", [1, 120])
+@pytest.mark.parametrize("query", ["", "?order=oldest", "?before=last"])
+def test_a_story_page_takes_at_most_eight_queries(
+    number: int, query: str, django_assert_max_num_queries: Any
+):
+    story = make_story(series="Sorrava Daily")
+    bulk_updates(story, number)
+    make_original(story)
+    last = make_update(story, at=gmt("2359"), pinned=True, key_event=True)
+    Site.current()
+    address = story.get_absolute_url() + query.replace("last", str(last.pk))
+    with django_assert_max_num_queries(8):
+        assert Client().get(address).status_code == 200

@@ -1,0 +1,107 @@
+"""The environment is read strictly: a bad value stops the start with a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import ROOT, environment
+
+SHOW = "import json; from django.conf import settings; print(json.dumps(settings.{}))"
+
+
+def run(*command: str, data: Path, **variables: str | None) -> Any:
+    """Run Python in a clean environment; None takes a variable away."""
+    wanted = {"PATH": os.environ["PATH"]} | environment(data) | variables
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={name: value for name, value in wanted.items() if value is not None},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def setting(name: str, data: Path, **variables: str | None) -> Any:
+    """Return one setting as the product reads it."""
+    done = run("-c", SHOW.format(name), data=data, **variables)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("DEBUG", "yes", "DEBUG is 'yes': write True or False."),
+        ("DEBUG", "true", "DEBUG is 'true': write True or False."),
+        ("DEBUG", "1", "DEBUG is '1': write True or False."),
+        ("MAX_STREAMS", "many", "MAX_STREAMS is 'many': write a whole number"),
+        ("MAX_STREAMS", "-1", "MAX_STREAMS is '-1': write a whole number"),
+        ("MAX_STREAMS", "９", "MAX_STREAMS is '９': write a whole number"),
+        ("SITE_URL", "news.example", "write the whole address"),
+        ("SITE_URL", "ftp://news.example", "write the whole address"),
+        ("SITE_URL", "https://", "write the whole address"),
+        ("DATABASE_URL", "mysql://desk@localhost/news", "use PostgreSQL or SQLite"),
+        ("DATABASE_URL", "the usual one", "DATABASE_URL cannot be read"),
+        ("DATABASE_URL", "postgres://desk@localhost:port/x", "cannot be read"),
+    ],
+)
+def test_a_bad_value_stops_the_start_with_a_sentence(
+    tmp_path: Path, name: str, value: str, sentence: str
+):
+    done = run("manage.py", "check", data=tmp_path, **{name: value})
+    assert done.returncode != 0
+    assert sentence in done.stderr.splitlines()[-1]
+
+
+def test_without_a_key_the_server_says_what_to_do(tmp_path: Path):
+    done = run("manage.py", "serve", data=tmp_path, SECRET_KEY=None)
+    assert done.returncode == 1
+    assert "SECRET_KEY is not set" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unmigrated_database_is_refused_with_the_command_to_run(tmp_path: Path):
+    done = run("manage.py", "serve", data=tmp_path)
+    assert done.returncode == 1
+    assert "manage.py migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_kept_key_is_read_from_the_data_folder(tmp_path: Path):
+    (tmp_path / "secret-key").write_text("a-key-that-was-made-before\n")
+    key = setting("SECRET_KEY", tmp_path, SECRET_KEY=None)
+    assert key == "a-key-that-was-made-before"
+
+
+def test_words_are_separated_by_commas_and_may_have_space_around(tmp_path: Path):
+    hosts = setting("ALLOWED_HOSTS", tmp_path, ALLOWED_HOSTS=" a.example, ,b.example ")
+    assert hosts == ["a.example", "b.example"]
+
+
+def test_an_empty_environment_serves_the_own_machine_alone(tmp_path: Path):
+    empty = {"ALLOWED_HOSTS": None, "SITE_URL": None, "DEBUG": None}
+    assert "127.0.0.1" in setting("ALLOWED_HOSTS", tmp_path, **empty)
+    assert setting("DEBUG", tmp_path, **empty) is False
+
+
+def test_a_site_on_https_asks_for_it_everywhere(tmp_path: Path):
+    there = {"SITE_URL": "https://news.example/"}
+    assert setting("SITE_URL", tmp_path, **there) == "https://news.example"
+    assert setting("SESSION_COOKIE_SECURE", tmp_path, **there) is True
+    assert setting("SECURE_SSL_REDIRECT", tmp_path, **there) is True
+    assert setting("SECURE_SSL_REDIRECT", tmp_path) is False
+
+
+@pytest.mark.parametrize("site", ["https://news.example", "http://127.0.0.1:8000"])
+def test_the_checks_for_deployment_find_nothing(tmp_path: Path, site: str):
+    done = run("manage.py", "check", "--deploy", data=tmp_path, SITE_URL=site)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout

@@ -1,0 +1,27 @@
+"""The scripts of others that we serve are the files that we say they are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+VENDOR = Path(__file__).resolve().parent.parent / "static" / "vendor"
+ROW = re.compile(r"^\| `([^`]+)` \| `([0-9a-f]{64})` \|$", re.M)
+
+
+def listed() -> dict[str, str]:
+    return dict(ROW.findall((VENDOR / "README.md").read_text()))
+
+
+def test_every_script_is_listed_and_every_listed_one_is_there():
+    assert set(listed()) == {path.name for path in VENDOR.glob("*.js")}
+
+
+def test_every_script_has_the_bytes_it_was_listed_with():
+    for name, digest in listed().items():
+        assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_the_licence_stands_beside_the_scripts():
+    assert "Permission to use" in (VENDOR / "LICENSE-htmx").read_text()
