@@ -1,6 +1,29 @@
-"""The application's registration with Django."""
+"""The application's registration with Django, and the groups of a newsroom."""
 
-from django.apps import AppConfig
+from typing import Any, Final
+
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
+
+PERMISSIONS: Final = {
+    "Editors": {
+        "story": "add change view",
+        "entry": "add change view",
+        "posting": "add change view",
+        "image": "add change view",
+        "series": "view",
+        "link": "view",
+    },
+    "Moderators": {
+        "story": "view",
+        "entry": "view",
+        "posting": "change view",
+        "image": "view",
+        "series": "view",
+        "link": "add change delete view",
+    },
+    "Contributors": {"story": "view", "entry": "add"},
+}
 
 
 class EntriesConfig(AppConfig):
@@ -8,3 +31,30 @@ class EntriesConfig(AppConfig):
 
     name = "entries"
     verbose_name = "Newsroom"
+
+    def ready(self) -> None:
+        """Have the groups made whenever the database was migrated."""
+        post_migrate.connect(make_groups, dispatch_uid="entries.groups")
+
+
+def make_groups(using: str = "default", **_signal: Any) -> None:
+    """Make the groups that are not there, each with its permissions.
+
+    One that is there keeps what the chief of the desk has made of it; only one
+    without any permission gets these.
+    """
+    from django.contrib.auth.management import create_permissions
+    from django.contrib.auth.models import Group, Permission
+
+    # Permissions come from a receiver of the same signal, which may be called later.
+    create_permissions(apps.get_app_config("entries"), verbosity=0, using=using)
+    for name, models in PERMISSIONS.items():
+        group, _ = Group.objects.using(using).get_or_create(name=name)
+        if group.permissions.exists():
+            continue
+        codes = [f"{verb}_{m}" for m, verbs in models.items() for verb in verbs.split()]
+        group.permissions.set(
+            Permission.objects.using(using).filter(
+                content_type__app_label="entries", codename__in=codes
+            )
+        )
