@@ -83,7 +83,7 @@ def anchor(link: Link) -> SafeString:
 def entry_html(posting: Posting) -> SafeString:
     """Return `<article>`: an entry as it stands in one story."""
     entry = posting.entry
-    links = list(entry.links.with_targets())
+    links = list(entry.links.shown().with_targets())
     placed = [html for html in _lines(entry.body, links).values() if html in entry.html]
     return _part(
         "entries/_entry.html",
@@ -146,7 +146,7 @@ def rail_html(story: Story, seq: int) -> SafeString:
     `seq` is the site's number, read before the rows that the rail shows.
     """
     links = list(
-        Link.objects.with_targets().filter(
+        Link.objects.shown().with_targets().filter(
             Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE)
         )
     )
@@ -178,7 +178,7 @@ def withdrawn_html(story: Story) -> SafeString:
 
 def render_entry(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
     """Return the HTML of an entry's own body, from its rows."""
-    links = entry.links.with_targets() if entry.pk else []
+    links = entry.links.shown().with_targets() if entry.pk else []
     if pictures is None:
         pictures = Image.objects.filter(name__in=rendering.image_names(entry.body))
     return body_html(entry.body, pictures, links)

@@ -54,7 +54,7 @@ def _inputs(pictures: Sequence[Image], links: Sequence[Link]) -> object:
 
 def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
     pictures = list(Image.objects.filter(name__in=names)) if names else []
-    return pictures, list(entry.links.with_targets()) if entry.pk else []
+    return pictures, list(entry.links.shown().with_targets()) if entry.pk else []
 
 
 def draw(text: Text, entry: Entry) -> Drawn:

@@ -19,6 +19,13 @@ class LinkQuerySet(models.QuerySet["Link"]):
             "target_story__series", "target_story__lead_image", "target_series"
         )
 
+    def shown(self) -> Self:
+        """Keep what readers may see: no link names a story that is not public."""
+        hidden = Q(target_story__isnull=False) & ~Q(
+            target_story__state__in=Story.PUBLIC
+        )
+        return self.exclude(hidden, title="")
+
     def site_features(self) -> Self:
         """Keep the feature links of the site itself."""
         return self.filter(kind=Link.Kind.FEATURE, story=None, entry=None)
