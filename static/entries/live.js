@@ -227,19 +227,19 @@
 
   // ---- what stands still -------------------------------------------------------
 
-  const entriesOnPage = () => document.querySelectorAll("#story article.entry:not([hidden])");
-  // Return a function that puts what is on screen back where it was.
+  // Return a function that puts what is on screen back where it was. What is kept
+  // is the first line of text or entry that begins on screen and is still there.
   const anchor = () => {
-    const top = live.getBoundingClientRect().bottom > 0 ? live.getBoundingClientRect().bottom : 0;
-    const seen = [];
-    for (const el of entriesOnPage()) {
-      const box = el.getBoundingClientRect();
-      if (box.bottom > top && box.top < innerHeight) seen.push([el.id, box.top]);
-    }
     if (scrollY === 0) return () => {};
+    const top = Math.max(0, live.getBoundingClientRect().bottom);
+    const seen = [];
+    for (const el of document.querySelectorAll("#story article.entry, #story .entry .body > *")) {
+      const box = el.getBoundingClientRect();
+      if (box.height && box.top >= top - 1 && box.top < innerHeight) seen.push([el, el.id, box.top]);
+    }
     return () => {
-      for (const [id, before] of seen) {
-        const el = $(id);
+      for (const [old, id, before] of seen) {
+        const el = old.isConnected ? old : id && $(id);
         if (!el || el.hidden) continue;
         const moved = el.getBoundingClientRect().top - before;
         if (Math.abs(moved) >= 0.5) scrollBy({ top: moved, behavior: "instant" });
