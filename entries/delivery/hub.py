@@ -264,17 +264,21 @@ class Hub:
             self._slugs.pop(slug, None)
             return None
         channel = self.channels.get(story.pk)
-        if channel is None:
-            # The story as it was asked for: the next look finds what came since.
-            channel = Channel(story.pk, story.seq, story.state, self.site_seq)
-            self.channels[story.pk] = channel
+        if channel is not None:
+            channel.users += 1
+            return channel
+        # The story as it was asked for: the next look finds what came since.
+        channel = Channel(story.pk, story.seq, story.state, self.site_seq, users=1)
+        self.channels[story.pk] = channel
+        try:
             await self.look()
-        channel.users += 1
+        except BaseException:
+            self.leave(channel)
+            raise
         return channel
 
-    def leave(self, channel: Channel, reader: Reader) -> None:
-        """Forget a reader; the channel of nobody goes."""
-        channel.readers.discard(reader)
+    def leave(self, channel: Channel) -> None:
+        """Be one user less of a channel; that of nobody goes."""
         channel.users -= 1
         if not channel.users:
             self.channels.pop(channel.story_id, None)
@@ -313,9 +317,10 @@ class Hub:
             looked, self._looked = self._looked, asyncio.Future()
             try:
                 await self._refresh()
-            except Exception:
+            except Exception as error:
                 logger.exception("The changes could not be read; trying again.")
-                self._looked, looked = looked, self._looked
+                looked.set_exception(error)
+                looked.exception()  # nobody may have been waiting for it
                 await asyncio.sleep(SAFETY / 2)
             else:
                 looked.set_result(None)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 from django.http.request import validate_host
 
 from entries.delivery import hub as hubs
@@ -68,7 +68,7 @@ async def serve(
     try:
         async with asyncio.timeout(PATIENCE):
             channel = await hub.enter(slug)
-    except (TimeoutError, DatabaseError):
+    except (TimeoutError, Error):
         return await _refuse(
             send, 503, "The database does not answer.", (b"retry-after", b"5")
         )
@@ -85,7 +85,8 @@ async def serve(
             raise
     finally:
         hub.count -= 1
-        hub.leave(channel, reader)
+        channel.readers.discard(reader)
+        hub.leave(channel)
     if not reader.busy:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     return None
