@@ -1,0 +1,29 @@
+"""`rerender`: draw every entry anew after a change of rendering."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from entries.ledger import redraw
+from entries.models import Entry
+
+STEP = 100  # entries between two lines of progress
+
+
+class Command(BaseCommand):
+    """Draw every entry anew; readers hear only of what really changed."""
+
+    help = (
+        "Draw all entries anew from their kept source. Only entries whose HTML "
+        "really changes get a new number and reach open pages."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Walk over the entries, oldest first."""
+        total, changed = Entry.objects.count(), 0
+        entries = Entry.objects.order_by("pk").iterator(chunk_size=STEP)
+        for done, entry in enumerate(entries, 1):
+            changed += redraw(entry)
+            if done % STEP == 0:
+                self.stderr.write(f"{done} of {total} entries")
+        self.stdout.write(f"{total} entries, {changed} changed.")
