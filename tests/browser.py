@@ -26,7 +26,8 @@ FLAGS = [
 # Without it a page is never kept for the Back button, as it is for real readers.
 KEPT_OFF = ["--disable-back-forward-cache"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 10.0  # seconds
+PATIENCE = 20.0  # seconds; a wait that ends in a failure
+expect.set_options(timeout=PATIENCE * 1000)
 
 PARTS = (
     "#story-head",
