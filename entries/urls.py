@@ -9,6 +9,7 @@ urlpatterns = [
     path("series/<slug:slug>/", views.series, name="series"),
     path("stories/<slug:slug>/", views.story, name="story"),
     path("stories/<slug:slug>/updates/<int:pk>/", views.entry, name="entry"),
+    path("stories/<slug:slug>.json", views.story_json, name="story_json"),
     path("stories/<slug:slug>/changes", views.changes, name="changes"),
     path("stories/<slug:slug>/stream", views.changes, name="stream"),
     re_path(

@@ -12,13 +12,14 @@ from django.http import (
     HttpResponse,
     HttpResponsePermanentRedirect,
     HttpResponseRedirect,
+    JsonResponse,
 )
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from entries import delivery, drawing, paging
+from entries import delivery, drawing, exchange, paging
 from entries.models import Link, Posting, Series, Site, Story, StorySlug
 
 CACHE_PAGE = "public, max-age=0, s-maxage=1, must-revalidate"
@@ -101,7 +102,7 @@ def _page(
 @answers
 def front(request: HttpRequest) -> HttpResponse:
     """Show what is running now, and the stories that ended last."""
-    features = Link.objects.site_features().with_targets()
+    features = Link.objects.site_features().shown().with_targets()
     return _list(request, Story.objects.public(), {"features": features})
 
 
@@ -199,6 +200,19 @@ def _elsewhere(posting: Posting) -> HttpResponse:
     if moved and posting.entry.story.public:
         return HttpResponseRedirect(posting.entry.get_absolute_url())
     raise Gone
+
+
+@answers
+def story_json(request: HttpRequest, slug: str) -> HttpResponse:
+    """Give the published parts of a story as data."""
+    row, site = _page_of(slug), Site.current()
+    tag = quote_etag(f"{site.epoch}-{row.seq}-{site.seq}-json")
+    response = get_conditional_response(request, etag=tag) or JsonResponse(
+        exchange.story_data(row), json_dumps_params={"ensure_ascii": False}
+    )
+    response["ETag"] = tag
+    response["Cache-Control"] = CACHE_PAGE
+    return response
 
 
 @require_safe

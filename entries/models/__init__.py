@@ -1,6 +1,7 @@
 """The rows: series, stories, entries, their postings, links and pictures."""
 
 from entries.models.entries import Entry, EntryVersion, Posting
+from entries.models.imports import ImportedFile
 from entries.models.links import Link
 from entries.models.pictures import Image
 from entries.models.site import Series, Site
@@ -10,6 +11,7 @@ __all__ = [
     "Entry",
     "EntryVersion",
     "Image",
+    "ImportedFile",
     "Link",
     "Posting",
     "Series",

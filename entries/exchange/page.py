@@ -1,0 +1,83 @@
+"""A story as one HTML file that needs nothing else: no network, no script."""
+
+import base64
+import re
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from entries import drawing, images
+from entries.models import Entry, Link, Posting, Story
+
+# All of it is HTML that we drew: text in it has no "<", and attributes no ">".
+_SOURCE: Final = re.compile(r"<source\b[^>]*>")
+_TAG: Final = re.compile(r"<(?:a|img)\b[^>]*>")
+_RESPONSIVE: Final = re.compile(r'\s(?:srcset|sizes|loading|fetchpriority)="[^"]*"')
+_SRC: Final = re.compile(r'(?<=\ssrc=")([^"]*)(?=")')
+_PATH: Final = re.compile(r'(?<=\shref=")(?=/)')
+_JUMP: Final = re.compile(r'\shref="[^"]*" data-jump="(entry-\d+)"')
+
+
+def story_page(story: Story) -> str:
+    """Return the story's published parts as an HTML page, newest update first.
+
+    Pictures are `data:` addresses; links to pages of the site are absolute.
+    """
+    postings = list(
+        story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
+        .select_related("entry__story__series", "story__series")
+        .order_by("-entry__at", "-entry_id")
+    )
+    links = list(story.links.with_targets())
+    html = render_to_string(
+        "entries/export.html",
+        {
+            "story": story,
+            "style": _style(),
+            "address": f"{settings.SITE_URL}{story.get_absolute_url()}",
+            "head": drawing.head_html(story),
+            "key_events": drawing.key_events_html(story),
+            "updates": [_html(p, story) for p in postings if not p.entry.original],
+            "original": [_html(p, story) for p in postings if p.entry.original],
+            "features": [link for link in links if link.kind == Link.Kind.FEATURE],
+            "pinned": [link for link in links if link.kind == Link.Kind.LATEST],
+            "related": [link for link in links if link.kind in drawing.RELATED],
+        },
+    )
+    return _TAG.sub(lambda tag: _self_contained(tag[0]), _SOURCE.sub("", html))
+
+
+def _html(posting: Posting, story: Story) -> str:
+    """Return an entry as it is drawn everywhere, in a draft story too."""
+    posting.story = story
+    return posting.html or drawing.entry_html(posting)
+
+
+def _style() -> str:
+    """Return the style sheet of the reader's pages; it names no other file."""
+    found = finders.find("entries/site.css")
+    return Path(found).read_text(encoding="utf-8") if isinstance(found, str) else ""
+
+
+def _self_contained(tag: str) -> str:
+    if tag.startswith("<img"):
+        return _SRC.sub(lambda path: _data(path[1]), _RESPONSIVE.sub("", tag))
+    tag = _JUMP.sub(r' href="#\1"', tag)
+    return _PATH.sub(settings.SITE_URL, tag)
+
+
+def _data(address: str) -> str:
+    """Return a picture as a `data:` address; an empty one where its file is gone."""
+    form = images.FORMATS[-1]
+    folder = reverse("picture", args=[images.variant(f"00/{'0' * 40}", 1, form)])
+    path = address.removeprefix(folder.partition("00/")[0])
+    try:
+        content = (settings.PICTURES_DIR / path).read_bytes()
+    except OSError:
+        return "data:,"
+    media_type = {"jpg": "image/jpeg"}.get(form, f"image/{form}")
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

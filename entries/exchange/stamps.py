@@ -1,0 +1,196 @@
+"""The stamp of an update: `UPDATE 1800 GMT, 20 December:` and its relatives."""
+
+import calendar
+import re
+from dataclasses import dataclass, replace
+from datetime import date, time
+from typing import Final
+
+_MONTHS: Final = {name.lower(): n for n, name in enumerate(calendar.month_abbr) if n}
+_WEEKDAYS: Final = {name.lower(): n for n, name in enumerate(calendar.day_abbr)}
+
+_MONTH: Final = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+WEEKDAY: Final = (
+    r"(?:mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:rs?(?:day)?)?|fri(?:day)?"
+    r"|sat(?:urday)?|sun(?:day)?)\b\.?"
+)
+YEARS: Final = range(1900, 2200)
+_S: Final = r"\s{0,9}"  # bounded: a line of spaces costs no time
+_NUMBER: Final = r"[0-9]{1,2}(?:st|nd|rd|th)?"
+_YEAR: Final = rf"(?:,?{_S}[0-9]{{4}})?"
+_SLASHED: Final = "|".join(f"[0-9]{{1,2}}{x}[0-9]{{1,2}}{x}[0-9]{{4}}" for x in "/.-")
+_DATE: Final = (
+    rf"(?:{_NUMBER}{_S}(?:of )?{_MONTH}{_YEAR}|{_MONTH}{_S}{_NUMBER}\b{_YEAR}"
+    rf"|[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}|{_SLASHED})"
+)
+_DAY: Final = rf"(?:(?:{WEEKDAY},?{_S})?{_DATE}|{WEEKDAY})"
+_TIME: Final = (
+    r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?![0-9])"
+    rf"(?:{_S}(?P<half>[ap])\.?m\b\.?)?(?:{_S}h(?:ou)?rs?\b)?"
+)
+_ZONE: Final = rf"{_S}(?:GMT|UTC|Z)\b(?!\s?[+-][0-9])"
+_GAP: Final = rf"{_S}[:,.;–—-]?{_S}"
+
+_FIRST: Final = re.compile(
+    rf"[(\[]?(?P<word>UPDATE)\b{_GAP}(?:[(\[]?(?P<day>{_DAY})[)\]]?{_GAP}"
+    rf"(?:at )?)?[(\[]?{_TIME}{_ZONE}[)\]]?",
+    re.I,
+)
+_LAST: Final = re.compile(
+    rf"[(\[]?{_TIME}{_ZONE}[)\]]?{_GAP}(?:[(\[]?(?P<day>{_DAY})[)\]]?{_GAP})?"
+    r"(?P<word>UPDATE)\b[)\]]?",
+    re.I,
+)
+_ZONELESS: Final = re.compile(
+    rf"(?P<word>UPDATE)\b[:,]?{_S}(?P<hour>[0-9]{{1,2}}):?(?P<minute>[0-9]{{2}})"
+    rf"(?P<half>)(?P<day>)(?={_S}:(?![0-9]))"
+)
+_IN_BRACKETS: Final = re.compile(r"\s*[(\[]([^()\[\]]{1,40})[)\]]")
+_BARE: Final = re.compile(
+    rf"{_S},?{_S}({_DAY})(?={_S}(?:[:.–—](?!\S*[0-9]:)|-\s|$))", re.I
+)
+_END: Final = re.compile(r"\s*(?:[:–—]|[.,;-](?=\s|$))?\s*")
+_SUSPECT: Final = re.compile(
+    r"\W*(?:(?i:UPDATE)\b\W{0,4}[0-9]|UPDATE\b\s{0,9}[:,([]|UPDATE\b.{0,30}\bGMT\b"
+    r"|[0-9]{1,2}[:.h]?[0-9]{2}\s{0,9}(?i:GMT|UTC)\s{0,9}:)"
+)
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a stamp says of its day; 0 for what it leaves out, weekdays from 1."""
+
+    day: int = 0
+    month: int = 0
+    year: int = 0
+    weekday: int = 0
+
+    def on(self, year: int) -> date | None:
+        """Return the date in a year, None where there is none (29 February)."""
+        try:
+            return date(self.year or year, self.month, self.day)
+        except ValueError:
+            return None
+
+    def fits(self, on: date) -> bool:
+        """Whether the weekday, if it is told, is that of a date."""
+        return not self.weekday or on.isoweekday() == self.weekday
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The time of an update, its day where that is told, and the text behind it."""
+
+    at: time
+    day: Day | None
+    rest: str
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A line that looks like a stamp and cannot be one, with the reason."""
+
+    reason: str
+
+
+def stamp(line: str, *, starts: bool = True) -> Stamp | Doubt | None:
+    """Read the stamp at the beginning of a line; None for ordinary text.
+
+    `starts` says that the line begins a paragraph: inside one, only a stamp in
+    capitals or with its colon counts.
+    """
+    if match := _FIRST.match(line) or _LAST.match(line):
+        return _read(line, match, starts)
+    if match := _ZONELESS.match(line):
+        found = _read(line, match, starts)
+        if isinstance(found, Stamp):
+            return replace(found, doubt="it names no GMT; read as GMT")
+        return found
+    if starts and _SUSPECT.match(line):
+        return Doubt("this looks like an update, but has no time in GMT that is clear")
+    return None
+
+
+def _read(line: str, match: re.Match[str], starts: bool) -> Stamp | Doubt | None:
+    rest = line[match.end() :]
+    day = parse_day(match["day"] or "")
+    doubt = ""
+    if match["day"] and day is None:
+        return Doubt(f"“{match['day']}” is no date")
+    if day is None:
+        day, rest, doubt = _day_behind(rest)
+    end = _END.match(rest)
+    ended = bool(end and end[0].strip()) or not rest.strip()
+    if match["word"] != "UPDATE" and not ended:
+        is_stamp = starts and match.re is _FIRST
+        if not is_stamp:
+            return None
+    at = _time(match)
+    if at is None:
+        return Doubt("there is no such time")
+    return Stamp(at, day, rest[end.end() :] if end else rest, doubt)
+
+
+def _time(match: re.Match[str]) -> time | None:
+    if not match["minute"] and not match["half"]:
+        return None
+    hour, minute = int(match["hour"]), int(match["minute"] or 0)
+    if half := match["half"]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half.lower() == "p" else 0)
+    return time(hour, minute) if hour < 24 and minute < 60 else None
+
+
+def _day_behind(rest: str) -> tuple[Day | None, str, str]:
+    """Return the day that follows a stamp, what is left, and a doubt."""
+    if match := _IN_BRACKETS.match(rest):
+        day = parse_day(match[1])
+        if day:
+            return day, rest[match.end() :], ""
+        doubt = f"“{match[0].strip()}” is no day that is clear; it stays text"
+        return None, rest, doubt
+    match = _BARE.match(rest)
+    if match and (day := parse_day(match[1])):
+        return day, rest[match.end() :], ""
+    doubt = f"“{match[1]}” is no date; it stays text" if match else ""
+    return None, rest, doubt
+
+
+def parse_day(text: str) -> Day | None:
+    """Read `Tuesday`, `20 December`, `Dec. 20, 2016`, `2016-12-20`, …"""
+    words = text.strip().lower()
+    weekday = 0
+    if match := re.match(rf"({WEEKDAY}),?\s*", words):
+        weekday = _WEEKDAYS[match[1][:3]] + 1
+        words = words[match.end() :]
+        if not words:
+            return Day(weekday=weekday)
+    if not re.fullmatch(_DATE, words):
+        return None
+    day = _named(words) if re.search("[a-z]{3}", words) else _numbered(words)
+    if day is None or day.on(2024) is None or (day.year and day.year not in YEARS):
+        return None
+    return Day(day.day, day.month, day.year, weekday)
+
+
+def _named(words: str) -> Day | None:
+    month = next(
+        _MONTHS[w[:3]] for w in re.findall("[a-z]+", words) if w[:3] in _MONTHS
+    )
+    numbers = [int(number) for number in re.findall("[0-9]+", words)]
+    return Day(numbers[0], month, numbers[1] if len(numbers) > 1 else 0)
+
+
+def _numbered(words: str) -> Day | None:
+    """Read a date in figures, if only one reading of it is possible."""
+    first, second, third = (int(number) for number in re.findall("[0-9]+", words))
+    if first > 31:
+        return Day(third, second, first)
+    if first > 12 or first == second:
+        return Day(first, second, third)
+    return Day(second, first, third) if second > 12 else None

@@ -1,0 +1,87 @@
+"""`export_story`: a story to a file."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError
+from django.core.management.base import BaseCommand, CommandParser
+
+from entries import exchange
+from entries.models import Story, StorySlug
+
+
+class Command(BaseCommand):
+    """Export a story."""
+
+    help = (
+        "Write a story to standard output, or to a file. json: all of it, drafts and "
+        "earlier versions too, to be imported without loss; with --output its pictures "
+        "are written into a folder beside the file, for import_story --images. text: "
+        "what is published, in the form that import_story reads. html: what is "
+        "published, as one page that needs no other file."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.epilog = "Exit codes: 0 done, 1 not possible, 2 wrong usage."
+        parser.add_argument("slug", metavar="SLUG", help="one the story has or had")
+        parser.add_argument(
+            "--format", choices=["json", "text", "html"], default="json"
+        )
+        parser.add_argument("--output", type=Path, metavar="FILE")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write the story."""
+        story = _story(options["slug"])
+        content = self.content(story, options["format"])
+        output: Path | None = options["output"]
+        if output is None:
+            self.stdout.write(content, ending="")
+            return
+        try:
+            output.write_text(content, encoding="utf-8", newline="\n")
+            if options["format"] == "json":
+                self.write_pictures(story, output)
+        except OSError as error:
+            raise CommandError(
+                f"“{output}” cannot be written: {error.strerror or error}."
+            ) from error
+
+    def content(self, story: Story, form: str) -> str:
+        """Return the story in a form."""
+        if form == "html":
+            return exchange.story_page(story)
+        if form == "json":
+            data = exchange.story_data(story, public=False)
+            return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+        told = exchange.story_text(story)
+        if told.notes:
+            left = ", ".join(told.notes)
+            self.stderr.write(f"The text has no place for: {left}. JSON keeps all.")
+        return told.text
+
+    def write_pictures(self, story: Story, output: Path) -> None:
+        """Copy the largest JPEG of each picture beside the file, under its name."""
+        pictures = [p for p in exchange.story_pictures(story) if p.stem]
+        if not pictures:
+            return
+        folder = output.with_name(f"{output.stem}-pictures")
+        folder.mkdir(exist_ok=True)
+        for image in pictures:
+            source = settings.PICTURES_DIR / exchange.picture_file(image)
+            shutil.copyfile(source, folder / f"{image.name}{source.suffix}")
+        self.stderr.write(f"{len(pictures)} pictures are in “{folder}”.")
+
+
+def _story(slug: str) -> Story:
+    row = (
+        StorySlug.objects.select_related("story__series", "story__lead_image")
+        .filter(slug=slug)
+        .first()
+    )
+    if row is None:
+        raise CommandError(f"There is no story “{slug}”.")
+    return row.story

@@ -1,0 +1,222 @@
+"""`import_story`: a story from a file."""
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError
+from django.core.management.base import BaseCommand, CommandParser
+
+from entries import exchange
+from entries.exchange import ExchangeError, Folder, Loaded, Told, Understood, Wanted
+from entries.ledger import Refused
+from entries.models import Image
+
+EVERY = 100  # entries between two lines of progress
+MOST = 10  # names in a list
+
+
+class Command(BaseCommand):
+    """Import a story."""
+
+    help = (
+        "Import a story: a text in the form of a running story (PHOTO, LATEST, "
+        "FEATURE, UPDATE 1800 GMT:, ORIGINAL ENTRY:, headed sections), or JSON that "
+        "export_story wrote. Nothing in the file is dropped: what is not understood "
+        "stays text where it stands, and is warned about with its line number. The "
+        "story becomes a draft unless --publish is given."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.epilog = (
+            "Exit codes: 0 imported (or understood, with --dry-run), 1 not possible, "
+            "2 wrong usage, 3 this very file was imported before."
+        )
+        add = parser.add_argument
+        add("file", type=Path, metavar="FILE", help="text (any encoding) or JSON")
+        add("--headline", default="", help="instead of the one in the file")
+        add("--slug", default="", help="the story's address; else from the headline")
+        add("--series", default="", metavar="NAME", help="made if there is none")
+        add(
+            "--date",
+            type=_day,
+            metavar="YYYY-MM-DD",
+            help=(
+                "the story's first day, that of its earliest updates; without it the "
+                "latest that leaves nothing in the future"
+            ),
+        )
+        add(
+            "--images",
+            type=_folder,
+            metavar="DIR",
+            help=(
+                "where the named pictures are (any case, with or without extension); "
+                "photo.*, lead.* or <slug>.* is the lead picture. Others are missing "
+                "pictures: the desk shows their names, readers nothing"
+            ),
+        )
+        add(
+            "--publish",
+            action="store_true",
+            help="let the story go live (JSON: take the state it was exported in)",
+        )
+        add("--again", action="store_true", help="also if it was imported before")
+        add(
+            "--dry-run",
+            action="store_true",
+            help="say what was understood; write nothing",
+        )
+        add("--json", action="store_true", help="say it as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Read the file, and import it."""
+        try:
+            self.run(options)
+        except (ExchangeError, Refused) as error:
+            raise CommandError(str(error)) from error
+
+    def run(self, options: dict[str, Any]) -> None:
+        """Do what the options ask. Raises ExchangeError and Refused."""
+        content = exchange.read_file(options["file"])
+        wanted = Wanted(
+            headline=options["headline"].strip(),
+            slug=options["slug"],
+            series=options["series"].strip(),
+            publish=options["publish"],
+            folder=Folder(options["images"]),
+        )
+        name = options["file"].name
+        if not options["dry_run"] and not options["again"]:
+            _refuse_second(content)
+        understood = exchange.understand(content, name, wanted, options["date"])
+        for note in understood.told.notes:
+            self.stderr.write(note)
+        if options["dry_run"]:
+            self.say_understood(understood, options["json"])
+            return
+        loaded = exchange.carry_out(understood, self.progress(options["verbosity"]))
+        warnings = [*understood.told.warnings, *loaded.remarks]
+        if options["json"]:
+            story = {"slug": loaded.story.slug, "story": loaded.story.pk}
+            data = exchange.understood(understood.told) | story
+            data["warnings"] = list(map(str, sorted(set(warnings))))
+            self.say_json(data)
+        else:
+            self.say_warnings(warnings)
+            self.say_loaded(loaded)
+
+    def progress(self, verbosity: int) -> exchange.Progress:
+        """Return what says how far a long import is."""
+
+        def say(done: int, total: int) -> None:
+            if verbosity and total > EVERY and (done % EVERY == 0 or done == total):
+                self.stderr.write(f"  {done:,} of {total:,} entries", ending="\n")
+
+        return say
+
+    def say_json(self, data: dict[str, Any]) -> None:
+        """Print data for scripts."""
+        self.stdout.write(json.dumps(data, ensure_ascii=False, indent=2))
+
+    def say_warnings(self, warnings: Iterable[object]) -> None:
+        """Print warnings apart from the result."""
+        for warning in sorted(set(map(str, warnings)), key=_line):
+            self.stderr.write(self.style.WARNING(warning))
+
+    def say_understood(self, understood: Understood, as_json: bool) -> None:
+        """Print what was understood."""
+        told = understood.told
+        problems = exchange.too_long(told)
+        if as_json:
+            data = exchange.understood(told)
+            data["warnings"] += map(str, problems)
+            self.say_json(data)
+            return
+        self.say_warnings([*told.warnings, *problems])
+        for line in _summary(told, understood.wanted):
+            self.stdout.write(line)
+
+    def say_loaded(self, loaded: Loaded) -> None:
+        """Print what became of the file."""
+        story = loaded.story
+        entries = story.entries.count()
+        self.stdout.write(
+            self.style.SUCCESS(
+                f"Imported “{story.headline}” with {entries:,} "
+                f"{'entry' if entries == 1 else 'entries'}; it is {story.state}."
+            )
+        )
+        missing = Image.objects.filter(entries__story=story, stem="").distinct()
+        names = sorted(missing.values_list("name", flat=True))
+        if story.lead_image and story.lead_image.missing:
+            names.append(story.lead_image.name)
+        if names:
+            more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+            self.stdout.write(f"Missing pictures: {', '.join(names[:MOST])}{more}")
+        self.stdout.write(f"{settings.SITE_URL}{story.get_absolute_url()}")
+
+
+def _refuse_second(content: bytes) -> None:
+    if story := exchange.imported_before(content):
+        raise CommandError(
+            f"This file was imported before, as “{story.headline}”: "
+            f"{settings.SITE_URL}{story.get_absolute_url()} (--again makes another).",
+            returncode=3,
+        )
+
+
+def _summary(told: Told, wanted: Wanted) -> Iterable[str]:
+    """Yield lines that tell an editor what was understood."""
+    yield f"Headline: {wanted.headline or told.headline}"
+    if series := wanted.series or told.series:
+        yield f"Series: {series}"
+    if told.photo:
+        yield f"Photo: {told.photo}"
+    for title in told.latest:
+        yield f"Latest: {title}"
+    for feature in told.features:
+        yield f"{feature.label}: {feature.title}"
+    for update in told.updates:
+        first = next(iter(exchange.texts(update.body.items)), "")
+        yield f"{update.at:%Y-%m-%d %H%M} GMT: {_short(first)}"
+    original = next(iter(exchange.texts(told.original.items)), "")
+    if told.original.items:
+        yield f"Original entry: {_short(original)}"
+    for item in told.original.items:
+        if item.kind == exchange.Kind.HEADING:
+            yield f"  Section: {item.text}"
+    count = len(told.warnings)
+    yield f"{len(told.updates)} updates, {count} warning{'' if count == 1 else 's'}."
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 70 else f"{line[:69]}…"
+
+
+def _line(warning: str) -> tuple[int, str]:
+    number = warning.removeprefix("line ").partition(":")[0]
+    return (int(number) if number.isdigit() else 0, warning)
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"“{text}” is no day: write 2026-03-14") from error
+    if not 1900 <= day.year < 2200:
+        raise ArgumentTypeError(f"“{text}” is no day of this age")
+    return day
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise ArgumentTypeError(f"“{text}” is no folder")
+    return path
