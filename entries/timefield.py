@@ -133,7 +133,8 @@ def _days(years: list[int], month: int, day: int) -> Iterator[date]:
 
 def typed(at: datetime) -> str:
     """Return a time as the field shows it, in a form that `parse` reads."""
-    return f"{at.astimezone(UTC):%H%M} {clock.day(at.astimezone(UTC).date())}"
+    at = at.astimezone(UTC)
+    return f"{at:%H%M} {at.day} {calendar.month_abbr[at.month]} {at.year}"
 
 
 def describe(at: datetime | None, now: datetime) -> str:

@@ -1,0 +1,12 @@
+"""The desk: Django's admin with a live timeline in each story's page."""
+
+from django.conf import settings
+from django.contrib import admin
+
+from entries.admin import entries, images, links, series, stories
+
+__all__ = ["entries", "images", "links", "series", "stories"]
+
+admin.site.site_header = f"{settings.SITE_NAME} desk"
+admin.site.site_title = f"{settings.SITE_NAME} desk"
+admin.site.index_title = "The newsroom"

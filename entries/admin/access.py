@@ -1,0 +1,131 @@
+"""Who may do what at the desk, and how it answers those who may not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from entries.models import Entry, Story
+
+ANSWER = "Desk-Answer"  # tells the page that the desk itself is speaking
+SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again."
+NOT_ALLOWED = "Your account may not do this. Ask the chief of the desk."
+
+State = Entry.State
+View = Callable[..., HttpResponseBase]
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one person may do at the desk of a story.
+
+    `read`: see what is not published; `write`: add texts; `edit`: change and publish
+    anybody's; `run`: change the story and its state; `upload`: bring pictures;
+    `cross_post`: take cross-posts back.
+    """
+
+    user: User
+    read: bool
+    write: bool
+    edit: bool
+    run: bool
+    upload: bool
+    cross_post: bool
+
+    @classmethod
+    def of(cls, user: User | AnonymousUser) -> "Rights":
+        """Return the rights of somebody who is signed in."""
+        if isinstance(user, AnonymousUser):
+            raise PermissionDenied
+        return cls(
+            user,
+            read=user.has_perm("entries.view_entry"),
+            write=user.has_perm("entries.add_entry"),
+            edit=user.has_perm("entries.change_entry"),
+            run=user.has_perm("entries.change_story"),
+            upload=user.has_perm("entries.add_image"),
+            cross_post=user.has_perm("entries.change_posting"),
+        )
+
+    @property
+    def publish(self) -> bool:
+        """Whether a text of theirs can go to readers without another's consent."""
+        return self.write and self.edit
+
+    def owns(self, entry: Entry) -> bool:
+        """Whether a contributor may still work on a text of their own."""
+        mine = self.write and entry.author_id == self.user.pk
+        return mine and not entry.published_at and entry.state != State.SCHEDULED
+
+    def change(self, entry: Entry) -> bool:
+        """Whether they may change the text of an entry."""
+        return self.edit or self.owns(entry)
+
+    def see(self, entry: Entry) -> bool:
+        """Whether they may see an entry that readers do not see."""
+        return entry.published or self.read or entry.author_id == self.user.pk
+
+
+def desk(*permissions: str) -> Callable[[View], View]:
+    """Let a view answer staff who have all of these permissions.
+
+    htmx gets 401 or 403 with a sentence, so that nothing is swapped into the page;
+    others get the sign-in page, or Django's own refusal.
+    """
+
+    def decorate(view: View) -> View:
+        @never_cache
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            user = request.user
+            if not (user.is_active and user.is_staff):
+                return _signed_out(request)
+            try:
+                _check(user, permissions)
+                response = view(request, *args, **kwargs)
+            except PermissionDenied:
+                if not is_htmx(request):
+                    raise
+                return sentence(NOT_ALLOWED, 403)
+            response[ANSWER] = "yes"
+            return response
+
+        return answer
+
+    return decorate
+
+
+def _check(user: User, permissions: tuple[str, ...]) -> None:
+    if not user.has_perms([f"entries.{name}" for name in permissions]):
+        raise PermissionDenied
+
+
+def _signed_out(request: HttpRequest) -> HttpResponseBase:
+    if is_htmx(request):
+        return sentence(SIGNED_OUT, 401)
+    return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Whether htmx asks, which wants parts of a page."""
+    return bool(request.htmx)  # type: ignore[attr-defined]
+
+
+def sentence(words: str, status: int) -> HttpResponse:
+    """Answer one sentence, which the page shows beside what was pressed."""
+    response = HttpResponse(words, status=status, content_type="text/plain")
+    response[ANSWER] = "yes"
+    return response
+
+
+def desk_url(story: Story | int, name: str = "change", *args: int) -> str:
+    """Return an address of a story's desk."""
+    pk = story if isinstance(story, int) else story.pk
+    return reverse(f"admin:entries_story_{name}", args=[pk, *args])

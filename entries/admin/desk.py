@@ -1,0 +1,291 @@
+"""The desk of a story: its page, its composer, and what keeps it up to date."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from entries import publishing, timefield
+from entries.admin import pictures, timeline
+from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
+from entries.admin.answers import (
+    Posted,
+    answer_posted,
+    answer_preview,
+    part,
+    refusal,
+    trigger,
+)
+from entries.admin.forms import EditForm, EntryForm
+from entries.admin.preview import preview_of
+from entries.admin.states import closing_targets
+from entries.admin.words import difference
+from entries.images import ImageError
+from entries.ledger import Refused
+from entries.models import Entry, Story
+from entries.publishing import Conflict
+
+State = Entry.State
+STATES = {
+    "publish": State.PUBLISHED,
+    "submit": State.SUBMITTED,
+    "draft": State.DRAFT,
+}
+
+
+def story_of(pk: int) -> Story:
+    """Return a story with what its desk shows of it, or answer 404."""
+    return get_object_or_404(Story.objects.select_related("series"), pk=pk)
+
+
+@desk("view_story")
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the desk of a story, or take what its composer sends."""
+    story = story_of(pk)
+    rights = Rights.of(request.user)
+    if request.method == "POST":
+        return compose(request, story, rights)
+    form = EntryForm.empty()
+    return show(request, story, rights, {"form": form})
+
+
+def show(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    extra: dict[str, Any],
+    status: int = 200,
+) -> HttpResponse:
+    """Draw the whole page."""
+    # The pulse first: what changes while the rows are read comes with the next poll.
+    pulse = timeline.pulse(story.pk)
+    window = timeline.window(
+        story, rights, before=_id(request, "before"), start=_id(request, "from")
+    )
+    context = {
+        **admin.site.each_context(request),
+        "is_nav_sidebar_enabled": False,
+        "title": story.headline,
+        "opts": Story._meta,
+        "story": story,
+        "rights": rights,
+        "window": window,
+        "pulse": pulse,
+        "original_form": EntryForm.empty("original"),
+        "closing_targets": closing_targets(story) if rights.run else [],
+        **extra,
+    }
+    return render(request, "admin/entries/desk/page.html", context, status=status)
+
+
+def _id(request: HttpRequest, name: str) -> int:
+    value = request.GET.get(name, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
+
+
+def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
+    """Publish, keep, submit or preview what was typed."""
+    if not rights.write:
+        raise PermissionDenied
+    original = request.POST.get("kind") == Entry.Kind.ORIGINAL
+    form = EntryForm(request.POST, name="original" if original else "composer")
+    do = request.POST.get("action", "publish")
+    if do == "picture":
+        return _take_picture(request, story, rights, form)
+    if not form.is_valid():
+        return _again(request, story, rights, form)
+    kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
+    entry = Entry(story=story, kind=kind, author=rights.user)
+    if do == "preview":
+        return _preview(request, story, rights, form, entry)
+    if do not in STATES or (do == "publish" and not rights.publish):
+        raise PermissionDenied
+    if not pictures.save_words(request):
+        return _again(request, story, rights, form)
+    return _post(request, story, rights, form, entry, STATES[do])
+
+
+def _post(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    form: EntryForm,
+    entry: Entry,
+    state: str,
+) -> HttpResponse:
+    data = form.cleaned_data
+    try:
+        entry = publishing.post(
+            story,
+            form.text(),
+            author=rights.user,
+            kind=entry.kind,
+            state=state,
+            pinned=data["pinned"] and rights.edit,
+            key_event=data["key_event"] and rights.edit,
+            key=data["separate"] or data["key"],
+        )
+    except Conflict as conflict:
+        return _conflict(request, story, rights, form, conflict)
+    except Refused as refused:
+        pictures.refuse(form, refused)
+        return _again(request, story, rights, form)
+    posted = Posted(form.name, entry, story, rights)
+    if is_htmx(request):
+        return answer_posted(request, posted)
+    messages.success(request, posted.words)
+    return redirect(desk_url(story))
+
+
+def _again(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    form: EntryForm,
+    status: int = 422,
+    **extra: Any,
+) -> HttpResponse:
+    """Give the form back with what was typed and what is wrong."""
+    cards = _cards(request, rights, form)
+    if is_htmx(request) and not extra:
+        return refusal(request, story, form, cards, status)
+    own = "original_form" if form.name == "original" else "form"
+    fresh = {"form": EntryForm.empty()}
+    context = {**fresh, own: form, "pictures": cards, **extra}
+    return show(request, story, rights, context, status)
+
+
+def _cards(
+    request: HttpRequest, rights: Rights, form: EntryForm
+) -> list[pictures.WordsForm]:
+    """Return the cards of the pictures that a form's text shows."""
+    if not rights.upload:
+        return []
+    needed = request.POST.get("action", "publish") == "publish"
+    body = form.data.get("body", "")
+    return pictures.cards_again(request, body, needed=needed)
+
+
+def _conflict(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    form: EntryForm,
+    conflict: Conflict,
+) -> HttpResponse:
+    """Show the text that this form made before beside the text it holds now."""
+    entry, slot = conflict.entry, f"#{form.name}-conflict"
+    typed = {**request.POST.dict(), "version": entry.version, "how": EditForm.QUIET}
+    context: dict[str, Any] = {
+        "theirs": entry,
+        "pieces": difference(entry.body, form.cleaned_data["body"]),
+        "clash": EditForm(typed, name=f"edit-{entry.pk}")
+        if rights.change(entry)
+        else None,
+        "separate": uuid4(),
+    }
+    if is_htmx(request):
+        template = "admin/entries/desk/_sent_before.html"
+        context |= {"story": story, "form": form, "rights": rights}
+        response = HttpResponse(part(request, slot, template, context), status=409)
+        return trigger(response, "desk:conflict", form=form.name)
+    context |= {"sent_before": form.name}
+    return _again(request, story, rights, form, 409, **context)
+
+
+def _preview(
+    request: HttpRequest, story: Story, rights: Rights, form: EntryForm, entry: Entry
+) -> HttpResponse:
+    pictures.save_words(request)
+    data = form.cleaned_data
+    marks = {name: data[name] for name in ("pinned", "key_event")}
+    preview = preview_of(story, entry, form, **marks)
+    if is_htmx(request):
+        return answer_preview(request, form, preview)
+    own = "original_form" if form.name == "original" else "form"
+    context = {
+        "form": EntryForm.empty(),
+        own: form,
+        f"{form.name}_preview": preview,
+        "pictures": _cards(request, rights, form),
+    }
+    return show(request, story, rights, context)
+
+
+def _take_picture(
+    request: HttpRequest, story: Story, rights: Rights, form: EntryForm
+) -> HttpResponse:
+    """Take a picture without JavaScript: its line goes to the end of the text."""
+    if not rights.upload:
+        raise PermissionDenied
+    file = request.FILES.get("file")
+    data = request.POST.copy()
+    form = EntryForm(data, name=form.name)
+    if file is None:
+        form.refuse("", "Choose a picture first.")
+        return _again(request, story, rights, form)
+    try:
+        image = pictures.take(file)
+    except (ImageError, Refused) as error:
+        form.refuse("", str(error))
+        return _again(request, story, rights, form)
+    data["body"] = f"{data.get('body', '').rstrip()}\n\n![](image:{image.name})\n"
+    return _again(request, story, rights, EntryForm(data, name=form.name), 200)
+
+
+@require_safe
+def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Answer what has changed since a pulse; 204 where nothing has.
+
+    Whoever holds the present pulse, which cannot be guessed, saw everything when
+    they were let in: they are told "nothing new" in one query.
+    """
+    given = timeline.Pulse.parse(request.GET.get("have", ""))
+    present = timeline.pulse(pk)
+    if present is not None and present.same(given):
+        return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+    return _changes(request, pk, given, present)
+
+
+@desk("view_story")
+def _changes(
+    request: HttpRequest,
+    pk: int,
+    given: timeline.Pulse | None,
+    present: timeline.Pulse | None,
+) -> HttpResponse:
+    story = story_of(pk)
+    rights = Rights.of(request.user)
+    if given is None or present is None:
+        return sentence("Load this page again.", 400)
+    changed = timeline.changes(story, rights, given)
+    context = {
+        "story": story,
+        "rights": rights,
+        "pulse": present,
+        "rows": changed.rows,
+        "gone": changed.gone,
+        "restated": given.state != present.state,
+        "closing_targets": closing_targets(story) if rights.run else [],
+    }
+    return render(request, "admin/entries/desk/_changes.html", context)
+
+
+@desk("view_story")
+@require_safe
+def echo(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say in words what a typed time means."""
+    now = timezone.now()
+    try:
+        at = timefield.parse(request.GET.get("at", ""), now)
+    except timefield.TimeError as error:
+        return render(request, "admin/entries/desk/_echo.html", {"error": error})
+    story = story_of(pk)
+    early = at is not None and story.first_day and at.date() < story.first_day
+    context = {"words": timefield.describe(at, now), "early": early}
+    return render(request, "admin/entries/desk/_echo.html", context)

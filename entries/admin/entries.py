@@ -1,0 +1,68 @@
+"""Entries in the admin: a list to search; the work is done at the desk."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.html import format_html
+
+from entries import clock
+from entries.admin.access import desk, desk_url
+from entries.models import Entry
+
+
+@admin.register(Entry)
+class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list that leads to each entry's place at its desk."""
+
+    list_display = ["first_line", "state", "time", "author", "story_title"]
+    list_filter = ["state", "kind"]
+    list_select_related = ["author", "story__series"]
+    list_per_page = 50
+    search_fields = ["headline", "body", "byline", "story__headline"]
+    search_help_text = "Words of the text, byline or story"
+    ordering = ["-changed_at", "-pk"]
+
+    @admin.display(description="entry")
+    def first_line(self, entry: Entry) -> str:
+        """Say how it begins."""
+        return entry.first_words or "(no text)"
+
+    @admin.display(description="time (GMT)", ordering="at")
+    def time(self, entry: Entry) -> str:
+        """Say its time with its day."""
+        if entry.at is None:
+            return "Original" if entry.original else "–"
+        return f"{clock.hhmm(entry.at)}, {clock.day(entry.at.date())}"
+
+    @admin.display(description="story", ordering="story__headline")
+    def story_title(self, entry: Entry) -> str:
+        """Lead to the desk of its story."""
+        address = desk_url(entry.story_id)
+        return format_html('<a href="{}">{}</a>', address, entry.story.headline)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Texts are written at a desk."""
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Entry | None = None
+    ) -> bool:
+        """Let only those go that readers never saw, and with their story."""
+        if obj is None or not super().has_delete_permission(request, obj):
+            return False
+        return not obj.postings.exclude(seq=None).exists()
+
+    def change_view(  # type: ignore[override]
+        self, request: HttpRequest, object_id: str, *args: object, **kwargs: object
+    ) -> HttpResponseBase:
+        """Lead to the entry's place in its story's timeline."""
+        return _to_its_desk(request, object_id)
+
+
+@desk("view_entry")
+def _to_its_desk(request: HttpRequest, object_id: str) -> HttpResponse:
+    number = int(object_id) if object_id.isdecimal() else 0
+    entry = get_object_or_404(Entry, pk=number)
+    first = entry.original or entry.state in ("draft", "submitted", "scheduled")
+    page = "" if first else f"?from={entry.pk}"
+    return redirect(f"{desk_url(entry.story_id)}{page}#row-{entry.pk}")

@@ -1,0 +1,127 @@
+"""Links in the admin, for moderators."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from entries import linking
+from entries.ledger import Refused
+from entries.models import Link
+
+UNRESOLVED = Q(target_story=None, target_series=None, target_url="")
+
+
+class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A link, checked as its verb checks it."""
+
+    class Meta:
+        model = Link
+        fields = [
+            "kind",
+            "story",
+            "entry",
+            "target_story",
+            "target_series",
+            "target_url",
+            "title",
+            "label",
+            "order",
+        ]
+        help_texts = {
+            "story": "The story it stands beside…",
+            "entry": "…or the entry it stands in. Neither: the site's front page.",
+            "title": "Empty: the title of where it leads.",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for one place to leave from and one to lead to, or a title."""
+        data = super().clean() or self.cleaned_data
+        if data.get("story") and data.get("entry"):
+            self.add_error("entry", "Choose the story or the entry, not both.")
+        targets = ("target_story", "target_series", "target_url")
+        given = [name for name in targets if data.get(name)]
+        for name in given[1:]:
+            self.add_error(name, "A link leads to one place: empty the others.")
+        if not given and not data.get("title"):
+            self.add_error("title", "Give the link a title or a target.")
+        return data
+
+    def clean_target_url(self) -> str:
+        """Refuse what is no address of the web."""
+        address: str = self.cleaned_data["target_url"]
+        try:
+            linking.check_link(Link(title="-", target_url=address))
+        except Refused as refused:
+            raise forms.ValidationError(str(refused)) from refused
+        return address
+
+
+class Unresolved(admin.SimpleListFilter):
+    """The links whose target is not known yet."""
+
+    title = "target"
+    parameter_name = "target"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the two kinds."""
+        return [("unresolved", "Unresolved"), ("known", "Known")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep one kind."""
+        if self.value() == "unresolved":
+            return queryset.filter(UNRESOLVED)
+        return queryset.exclude(UNRESOLVED) if self.value() == "known" else queryset
+
+
+@admin.register(Link)
+class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Lines that lead elsewhere, written through the verbs."""
+
+    form = LinkForm
+    list_display = ["text", "kind", "leaves_from", "leads_to", "order"]
+    list_filter = [Unresolved, "kind"]
+    list_select_related = [
+        "story",
+        "entry__story",
+        "target_story__series",
+        "target_series",
+    ]
+    search_fields = ["title", "story__headline", "target_story__headline"]
+    autocomplete_fields = ["story", "entry", "target_story", "target_series"]
+
+    @admin.display(description="from")
+    def leaves_from(self, link: Link) -> str:
+        """Say where it stands."""
+        if link.entry:
+            return f"{link.entry.label} in {link.entry.story}"
+        return str(link.story) if link.story else "The site"
+
+    @admin.display(description="to")
+    def leads_to(self, link: Link) -> str:
+        """Say where it leads."""
+        target = link.target_story or link.target_series or link.target_url
+        return str(target) if target else "Unresolved"
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Link | None = None
+    ) -> list[str]:
+        """Keep a link where it stands; another place is another link."""
+        return ["story", "entry"] if obj else []
+
+    def save_model(
+        self, request: HttpRequest, obj: Link, form: Any, change: bool
+    ) -> None:
+        """Save it through the verb, which tells readers."""
+        linking.save_link(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Link) -> None:
+        """Remove it through the verb, which tells readers."""
+        linking.remove_link(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Link]) -> None:
+        """Remove several, one after the other."""
+        for link in queryset:
+            linking.remove_link(link)

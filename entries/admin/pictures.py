@@ -1,0 +1,183 @@
+"""Pictures at the desk: taking files, and saving the words that go with them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO, cast
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.text import slugify
+from django.views.decorators.http import require_POST, require_safe
+
+from entries import images, linking, rendering
+from entries.admin.access import desk, sentence
+from entries.admin.forms import TextForm
+from entries.ledger import Refused
+from entries.models import Entry, Image, Story
+
+CARDS = "admin/entries/desk/_pictures.html"
+MOST = 20  # pictures in one text that the composer shows
+
+
+class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What is said of a picture to those who see it and to those who do not."""
+
+    class Meta:
+        model = Image
+        fields = ["alt", "decorative", "caption", "credit"]
+
+    def __init__(self, *args: Any, needed: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.needed = needed
+
+    def clean(self) -> dict[str, Any]:
+        """Keep a picture that readers see described."""
+        data = super().clean() or self.cleaned_data
+        described = data.get("alt", "").strip() or data.get("decorative")
+        if not described and "alt" in data and self._shown:
+            self.add_error("alt", "Readers see this picture: say what it shows.")
+        return data
+
+    @property
+    def _shown(self) -> bool:
+        image: Image = self.instance
+        published = image.entries.filter(state=Entry.State.PUBLISHED)
+        return bool(image.pk) and not image.missing and published.exists()
+
+    @property
+    def alt_error(self) -> str:
+        """Return what is wrong with the alt text."""
+        if self.is_bound and (errors := self.errors.get("alt")):
+            return str(errors[0])
+        image: Image = self.instance
+        if self.needed and image.stem and not image.described:
+            return "Say what the picture shows, or mark it as decorative."
+        return ""
+
+
+def words_form(image: Image, data: Any = None, *, needed: bool = False) -> WordsForm:
+    """Return the form of a picture's words, as its card holds it."""
+    prefix = f"picture-{image.pk}"
+    return WordsForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
+
+
+def take(file: "UploadedFile[Any]", name: str = "") -> Image:
+    """Store an uploaded picture and return its row.
+
+    `name` fills in the missing picture of that name; otherwise the file's own name
+    makes a new one. Raises `images.ImageError` or Refused with the sentence to show.
+    """
+    ingested = linking.ingest(cast(BinaryIO, file))
+    known = Image.objects.filter(stem=ingested.stem).first()
+    if known and not name:
+        return known
+    return linking.add_picture(name or _free_name(file.name or ""), ingested)
+
+
+def _free_name(file_name: str) -> str:
+    stem = file_name.rpartition(".")[0] or file_name
+    base = slugify(stem, allow_unicode=True)[:100].strip("-") or "picture"
+    taken = set(
+        Image.objects.filter(name__startswith=base).values_list("name", flat=True)
+    )
+    number, name = 1, base
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def named_in(body: str) -> list[Image]:
+    """Return the pictures that a text shows, in their order."""
+    try:
+        names = rendering.image_names(body)[:MOST]
+    except rendering.BodyError:
+        return []
+    found = {image.name: image for image in Image.objects.filter(name__in=names)}
+    return [found[name] for name in names if name in found]
+
+
+def cards(found: Iterable[Image]) -> list[WordsForm]:
+    """Return a card for each picture that has its file."""
+    return [words_form(image) for image in found if image.stem]
+
+
+def cards_again(
+    request: HttpRequest, body: str, *, needed: bool = False
+) -> list[WordsForm]:
+    """Return the cards of a text's pictures with what was typed into them.
+
+    `needed`: mark those without alt text.
+    """
+    sent = set(request.POST.getlist("picture"))
+    return [
+        words_form(
+            image, request.POST if str(image.pk) in sent else None, needed=needed
+        )
+        for image in named_in(body)
+        if image.stem
+    ]
+
+
+def refuse(form: TextForm, refused: Refused) -> None:
+    """Put a verb's sentence where its cause is.
+
+    What is said of the text may be about its pictures: their cards are marked then.
+    """
+    body = form.data.get("body", "")
+    mute = any(image.stem and not image.described for image in named_in(body))
+    field = "" if refused.field == "body" and mute else refused.field
+    form.refuse(field, str(refused))
+
+
+def save_words(request: HttpRequest) -> bool:
+    """Save what a form says of its pictures; False where something is wrong."""
+    if not request.user.has_perm("entries.change_image"):
+        return True
+    numbers = [pk for pk in request.POST.getlist("picture") if pk.isdecimal()]
+    if not numbers:
+        return True
+    found = Image.objects.filter(pk__in=numbers[:MOST])
+    forms = [words_form(image, request.POST) for image in found]
+    for form in forms:
+        if form.is_valid() and form.has_changed():
+            linking.save_picture(form.instance)
+    return all(form.is_valid() for form in forms)
+
+
+@desk("add_image", "view_story")
+@require_POST
+def upload(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take one file; answer its card, whose `data-name` goes into the text."""
+    file = request.FILES.get("file")
+    if file is None:
+        return sentence("Choose a picture first.", 400)
+    try:
+        image = take(file, request.POST.get("name", ""))
+    except (images.ImageError, Refused) as error:
+        return sentence(str(error), 422)
+    context = {"pictures": cards([image]), "story": Story(pk=pk)}
+    return render(request, CARDS, context)
+
+
+@desk("add_image", "view_story")
+@require_safe
+def shown(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer the cards of the pictures that a kept text names."""
+    names: Sequence[str] = request.GET.getlist("name")[:MOST]
+    found = Image.objects.filter(name__in=names)
+    context = {"pictures": cards(found), "story": Story(pk=pk)}
+    return render(request, CARDS, context)
+
+
+@desk("change_image")
+@require_POST
+def words(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
+    """Save the words of one picture as they are typed."""
+    image = get_object_or_404(Image, pk=image_pk)
+    form = words_form(image, request.POST)
+    if form.is_valid() and form.has_changed():
+        linking.save_picture(form.instance)
+    context = {"slots": [(f"picture-{image.pk}-alt-error", form.alt_error)]}
+    return render(request, "admin/entries/desk/_slots.html", context)

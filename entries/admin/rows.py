@@ -1,0 +1,244 @@
+"""What can be done with one entry in the timeline: edit, mark, publish, withdraw."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_POST
+
+from entries import clock, publishing
+from entries.admin import pictures, timeline
+from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
+from entries.admin.answers import answer_preview, part, refusal, trigger
+from entries.admin.forms import EditForm
+from entries.admin.preview import preview_of
+from entries.admin.timeline import Row
+from entries.admin.words import difference
+from entries.ledger import Refused
+from entries.models import Entry, Story
+from entries.publishing import Conflict, Text
+
+FOLDER = "admin/entries/desk"
+EDIT, CONFLICT = f"{FOLDER}/_edit.html", f"{FOLDER}/_conflict.html"
+VERSION = f"{FOLDER}/_version.html"
+
+
+def row_of(request: HttpRequest, pk: int, entry_pk: int) -> Row:
+    """Return a row of a story that somebody may see, or answer 404."""
+    rights = Rights.of(request.user)
+    found = timeline.postings(pk).filter(entry=entry_pk, removed=False)
+    rows = timeline.as_rows(found, rights)
+    if not rows or not rights.see(rows[0].entry):
+        raise Http404
+    return rows[0]
+
+
+def _answer(request: HttpRequest, row: Row) -> HttpResponse:
+    """Answer the row as it stands now."""
+    story = row.posting.story
+    if not is_htmx(request):
+        return redirect(_address(row))
+    rows = timeline.postings(story.pk).filter(entry=row.entry.pk)
+    context: dict[str, Any] = {"story": story, "rows": [], "gone": []}
+    for fresh in timeline.as_rows(rows, row.rights):
+        if fresh.posting.removed:
+            context["gone"].append(fresh.entry.pk)
+        else:
+            context["rows"].append(fresh)
+    html = render_to_string("admin/entries/desk/_rows.html", context, request)
+    return HttpResponse(html)
+
+
+def _address(row: Row) -> str:
+    number = row.entry.pk
+    page = f"?from={number}" if row.place == "timeline" else ""
+    return f"{desk_url(row.posting.story)}{page}#row-{number}"
+
+
+@desk("view_story")
+def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Show an entry's form in its row, or save it."""
+    row = row_of(request, pk, entry_pk)
+    if not row.editable:
+        raise PermissionDenied
+    if request.method != "POST":
+        return _show(request, row, EditForm.of(row.entry))
+    form = EditForm(request.POST, name=f"edit-{entry_pk}")
+    if not form.is_valid():
+        return _again(request, row, form)
+    if request.POST.get("action") == "preview":
+        return _preview(request, row, form)
+    if not pictures.save_words(request):
+        return _again(request, row, form)
+    try:
+        _save(row, form, publish=request.POST.get("action") == "publish")
+    except Conflict as conflict:
+        return _conflict(request, row, form, conflict.entry)
+    except Refused as refused:
+        pictures.refuse(form, refused)
+        return _again(request, row, form)
+    return trigger(_answer(request, row), "desk:done", form=form.name)
+
+
+def _save(row: Row, form: EditForm, *, publish: bool) -> None:
+    """Save the text, unless it stands there already, and publish it if asked."""
+    if publish and not row.rights.publish:
+        raise PermissionDenied
+    entry, data, text = row.entry, form.cleaned_data, form.text(row.entry.byline)
+    with transaction.atomic():
+        if not _stands(entry, text) or data["correction"]:
+            try:
+                publishing.edit(
+                    entry,
+                    text,
+                    version=data["version"],
+                    author=row.rights.user,
+                    correction=data["correction"] if entry.published else "",
+                )
+            except Conflict as conflict:
+                # The same text sent twice: its first copy arrived after all.
+                if not _stands(conflict.entry, text):
+                    raise
+        if publish and not entry.published:
+            publishing.publish(entry)
+
+
+def _stands(entry: Entry, text: Text) -> bool:
+    text = text.tidy()
+    same_time = text.at is None or text.at == entry.at
+    given = (text.body, text.headline, text.byline)
+    return same_time and given == (entry.body, entry.headline, entry.byline)
+
+
+def _show(
+    request: HttpRequest, row: Row, form: EditForm, status: int = 200, **extra: Any
+) -> HttpResponse:
+    """Answer the form alone to htmx, on a page of its own to others."""
+    context = {
+        "form": form,
+        "edit_entry": row.entry,
+        "story": row.posting.story,
+        "rights": row.rights,
+        "pictures": _cards(request, row, form),
+        **extra,
+    }
+    if is_htmx(request):
+        return render(request, EDIT, context, status=status)
+    context |= admin.site.each_context(request)
+    context |= {"title": f"Edit {row.entry.label}", "opts": Story._meta}
+    return render(request, "admin/entries/desk/edit_page.html", context, status=status)
+
+
+def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[pictures.WordsForm]:
+    """Return the cards of the pictures that a form's text shows."""
+    if not row.rights.upload:
+        return []
+    publishes = row.entry.published or request.POST.get("action") == "publish"
+    body = str(form["body"].value() or "")
+    return pictures.cards_again(request, body, needed=publishes and form.is_bound)
+
+
+def _again(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
+    if not is_htmx(request):
+        return _show(request, row, form, 422)
+    cards = _cards(request, row, form)
+    return refusal(request, row.posting.story, form, cards)
+
+
+def _preview(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
+    pictures.save_words(request)
+    row.entry.story = row.posting.story
+    marks = {"pinned": row.posting.pinned, "key_event": row.posting.key_event}
+    preview = preview_of(row.posting.story, row.entry, form, **marks)
+    if not is_htmx(request):
+        return _show(request, row, form, preview=preview)
+    return answer_preview(request, form, preview)
+
+
+def _conflict(
+    request: HttpRequest, row: Row, form: EditForm, theirs: Entry
+) -> HttpResponse:
+    """Show both texts; the next save begins from the version that is there now."""
+    data = request.POST.copy()
+    data["version"] = str(theirs.version)
+    pieces = difference(theirs.body, form.cleaned_data["body"])
+    form = EditForm(data, name=form.name)
+    context = {"theirs": theirs, "pieces": pieces, "form": form}
+    if not is_htmx(request):
+        return _show(request, row, form, 409, theirs=theirs, pieces=pieces)
+    html = part(request, f"#{form.name}-conflict", CONFLICT, context)
+    html += part(request, f"#{form.name}-version", VERSION, context, "outerHTML")
+    return trigger(HttpResponse(html, status=409), "desk:conflict", form=form.name)
+
+
+Do = Callable[[Row], object]
+
+
+def _mark(**marks: bool) -> Do:
+    return lambda row: publishing.mark(row.posting, **marks)
+
+
+def _publish(row: Row) -> object:
+    """Publish at the entry's own time; what was scheduled, now."""
+    entry = row.entry
+    if entry.state != Entry.State.SCHEDULED or row.late:
+        return publishing.publish(entry)
+    now = Text(entry.body, entry.headline, clock.now(), entry.byline)
+    with transaction.atomic():
+        publishing.edit(entry, now, version=entry.version, author=row.rights.user)
+        return publishing.publish(entry)
+
+
+MARKS: dict[str, Do] = {
+    "key": _mark(key_event=True),
+    "unkey": _mark(key_event=False),
+    "pin": _mark(pinned=True),
+    "unpin": _mark(pinned=False),
+}
+STEPS: dict[str, Do] = {
+    "publish": _publish,
+    "submit": lambda row: publishing.submit(row.entry),
+    "unschedule": lambda row: publishing.unschedule(row.entry),
+    "withdraw": lambda row: publishing.withdraw(row.entry),
+    "undo": lambda row: publishing.withdraw(row.entry),
+    "restore": lambda row: publishing.restore(row.entry),
+    "take_back": lambda row: publishing.take_back(row.posting),
+}
+ACTS = MARKS | STEPS
+
+
+def _allowed(row: Row, do: str) -> bool:
+    """Whether somebody may press a button, be it offered at this moment or not."""
+    if do == "take_back":
+        return row.rights.cross_post
+    if do in ("withdraw", "undo", "restore", "submit"):
+        return row.editable
+    return row.rights.edit and (row.posting.home or do in MARKS)
+
+
+@desk("view_story")
+@require_POST
+def act(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Do what a button of a row says, and answer the row.
+
+    Each says what it wants the row to be, so that a double click is one.
+    """
+    row = row_of(request, pk, entry_pk)
+    do = request.POST.get("do", "")
+    if do not in ACTS:
+        return sentence("There is no such button.", 400)
+    if not _allowed(row, do):
+        raise PermissionDenied
+    try:
+        ACTS[do](row)
+    except Refused as refused:
+        if is_htmx(request):
+            return sentence(str(refused), 409)
+        messages.error(request, str(refused))
+    response = _answer(request, row)
+    return trigger(response, "desk:undone") if do == "undo" else response

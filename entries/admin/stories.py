@@ -1,0 +1,210 @@
+"""Stories in the admin: the list, a new one on one screen, the head, the desk."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import AdminForm
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+
+from entries import clock, publishing, stories
+from entries.admin import desk, pictures, rows, states
+from entries.admin.access import Rights, desk_url
+from entries.admin.access import desk as answers
+from entries.admin.forms import NewStoryForm, StoryForm
+from entries.ledger import Refused
+from entries.models import Entry, Story
+from entries.publishing import Text
+
+UPDATES = Q(entries__kind=Entry.Kind.UPDATE, entries__state=Entry.State.PUBLISHED)
+
+
+@admin.register(Story)
+class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The list of stories, and the way to each story's desk."""
+
+    form = StoryForm
+    list_display = [
+        "headline",
+        "state_word",
+        "series",
+        "updates",
+        "last_change",
+        "public_page",
+    ]
+    list_filter = ["state", "series"]
+    list_select_related = ["series"]
+    list_per_page = 50
+    search_fields = ["headline", "slug", "series__name"]
+    search_help_text = "Headline, address or series"
+    ordering = ["-changed_at", "-pk"]
+    autocomplete_fields = ["lead_image", "continues_in"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Story]:
+        """Count the published updates beside each story."""
+        count = Count("entries", filter=UPDATES)
+        found: QuerySet[Story] = super().get_queryset(request)
+        return found.annotate(update_count=count)
+
+    @admin.display(description="state", ordering="state")
+    def state_word(self, story: Story) -> str:
+        """Say the state in words."""
+        return format_html(
+            '<span class="state-word" data-state="{}">{}</span>',
+            story.state,
+            story.get_state_display(),
+        )
+
+    @admin.display(description="updates", ordering="update_count")
+    def updates(self, story: Story) -> int:
+        """Say how many updates readers see."""
+        return int(getattr(story, "update_count", 0))
+
+    @admin.display(description="last change (GMT)", ordering="changed_at")
+    def last_change(self, story: Story) -> str:
+        """Say when it changed last."""
+        at = story.changed_at
+        return f"{clock.hhmm(at)}, {clock.day(at.date())}"
+
+    @admin.display(description="readers' page")
+    def public_page(self, story: Story) -> str:
+        """Lead to what readers see, where they see something."""
+        if not story.public:
+            return "–"
+        address = story.get_absolute_url()
+        return format_html('<a href="{}">Open public page</a>', address)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Story | None = None
+    ) -> bool:
+        """Refuse what was ever public, or is named by what may be."""
+        if not super().has_delete_permission(request, obj) or obj is None:
+            return super().has_delete_permission(request, obj)
+        named = obj.linked_from.exists() or obj.continues.exists()
+        return obj.live_at is None and not named
+
+    def get_urls(self) -> list[URLPattern]:
+        """Put the desk's addresses before those of the admin."""
+        own = [
+            ("<int:pk>/change/", desk.page, "change"),
+            ("<int:pk>/details/", self.details, "details"),
+            ("<int:pk>/desk/timeline/", desk.poll, "timeline"),
+            ("<int:pk>/desk/time/", desk.echo, "time"),
+            ("<int:pk>/desk/state/", states.change_state, "state"),
+            ("<int:pk>/desk/pictures/", pictures.upload, "upload"),
+            ("<int:pk>/desk/pictures/shown/", pictures.shown, "pictures"),
+            ("<int:pk>/desk/pictures/<int:image_pk>/", pictures.words, "words"),
+            ("<int:pk>/desk/entries/<int:entry_pk>/edit/", rows.edit, "edit"),
+            ("<int:pk>/desk/entries/<int:entry_pk>/do/", rows.act, "act"),
+        ]
+        return [
+            *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),
+            *super().get_urls(),
+        ]
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Make a story with its original entry, as a draft or live at once."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewStoryForm(request.POST or None)
+        form.fields["headline"].widget.attrs["autofocus"] = True
+        if request.method == "POST" and form.is_valid():
+            try:
+                story = self._make(request, form)
+            except Refused as refused:
+                field = {"body": "original"}.get(refused.field, refused.field)
+                form.add_error(field if field in form.fields else None, str(refused))
+            else:
+                return redirect(desk_url(story))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "New story",
+            "opts": self.opts,
+            "form": form,
+            "key": request.POST.get("key") or uuid4(),
+        }
+        return render(request, "admin/entries/story/new.html", context)
+
+    def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
+        """Make the story of a form; one that was sent twice makes one."""
+        data, key = form.cleaned_data, _uuid(request.POST.get("key", ""))
+        if earlier := Entry.objects.filter(key=key, key__isnull=False).first():
+            return earlier.story
+        user = Rights.of(request.user).user
+        with transaction.atomic():
+            story = stories.create_story(
+                data["headline"], series=data["series"], standfirst=data["standfirst"]
+            )
+            if data["original"].strip():
+                publishing.post(
+                    story,
+                    Text(data["original"]),
+                    author=user,
+                    kind=Entry.Kind.ORIGINAL,
+                    key=key,
+                )
+            if request.POST.get("action") == "live":
+                stories.go_live(story)
+        self.log_addition(request, story, "Made the story.")
+        messages.success(request, f"The story is {story.state}.")
+        return story
+
+    def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Show the head of a story, or save it."""
+        return answers("change_story")(self._details)(request, pk)
+
+    def _details(self, request: HttpRequest, pk: int) -> HttpResponse:
+        story = desk.story_of(pk)
+        form_class = self.get_form(request, story, change=True)
+        form = form_class(request.POST or None, instance=story)
+        if request.method == "POST" and form.is_valid():
+            try:
+                self._save_head(request, pk, form)
+            except Refused as refused:
+                form.add_error(refused.field or None, str(refused))
+            else:
+                return redirect(desk_url(pk, "details"))
+        fieldsets: Any = self.get_fieldsets(request, story)
+        # The form has written into its instance; the page names what is saved.
+        saved = desk.story_of(pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "is_nav_sidebar_enabled": False,
+            "title": saved.headline,
+            "opts": self.opts,
+            "story": saved,
+            "rights": Rights.of(request.user),
+            "form": form,
+            "adminform": AdminForm(form, fieldsets, {}, model_admin=self),
+            "media": self.media + form.media,
+        }
+        return render(request, "admin/entries/story/details.html", context)
+
+    def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
+        data = dict(form.cleaned_data)
+        story = stories.edit_story(Story.objects.get(pk=pk), **data)
+        if form.changed_data:
+            states.log(
+                Rights.of(request.user).user,
+                story,
+                f"Changed {', '.join(form.changed_data).replace('_', ' ')}.",
+            )
+        messages.success(request, "Saved.")
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,328 @@
+"""What the desk shows of a story's timeline, and what in it has changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Count, Max, Prefetch, Q, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.text import Truncator
+
+from entries import clock, rendering, timefield
+from entries.admin.access import Rights
+from entries.models import Entry, Image, Posting, Story
+from entries.models.entries import PostingQuerySet
+from entries.publishing import WAITING
+
+SIZE = 50
+MOST_CHANGES = 100
+# Clocks of several machines differ a little; what comes twice is told by `identity`.
+OVERLAP = timedelta(seconds=10)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+State = Entry.State
+
+
+class Act(NamedTuple):
+    """A button of a row: what it does, its words, and the name it keeps.
+
+    `pressed` is None where it is no toggle.
+    """
+
+    do: str
+    word: str
+    name: str
+    pressed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One posting as the desk lists it, for somebody with these rights."""
+
+    posting: Posting
+    rights: Rights
+    now: datetime
+
+    @property
+    def entry(self) -> Entry:
+        """Return its entry."""
+        return self.posting.entry
+
+    @property
+    def place(self) -> str:
+        """Return the list it stands in."""
+        if self.entry.original:
+            return "original"
+        return "waiting" if self.entry.state in WAITING else "timeline"
+
+    @property
+    def key(self) -> str:
+        """Return what lists sort by: its time (else when it was written), then id."""
+        at = self.entry.at or self.entry.created_at
+        return f"{at.astimezone(UTC):%Y%m%d%H%M%S}-{self.entry.pk}"
+
+    @property
+    def identity(self) -> str:
+        """Return what differs as soon as the row looks different."""
+        posting = self.posting
+        changed = f"{self.entry.changed_at:%H%M%S%f}"
+        marks = f"{posting.pinned:d}{posting.key_event:d}{len(self.missing)}"
+        return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}"
+
+    @property
+    def stamp(self) -> str:
+        """Return its time, with the date on days other than the story's first."""
+        if self.entry.original:
+            return "ORIGINAL ENTRY"
+        if self.entry.at is None:
+            return "No time yet"
+        return clock.stamp(self.entry.at, self.posting.story.first_day)
+
+    @property
+    def label(self) -> str:
+        """Return its state in words; nothing for what is simply published."""
+        entry = self.entry
+        if entry.published:
+            return "" if self.posting.story.public else "Waits for the story"
+        if entry.state == State.SCHEDULED and entry.at:
+            words = timefield.moment(entry.at, self.now)
+            return f"Due since {words}" if self.late else f"Scheduled for {words}"
+        return str(entry.get_state_display())
+
+    @property
+    def late(self) -> bool:
+        """Whether its time has come and its story does not run."""
+        entry = self.entry
+        due = entry.at is not None and entry.at + timedelta(minutes=1) < self.now
+        return due and entry.state == State.SCHEDULED
+
+    @property
+    def author(self) -> str:
+        """Return who wrote it."""
+        author = self.entry.author
+        return (author.get_full_name() or author.get_username()) if author else ""
+
+    @property
+    def words(self) -> str:
+        """Return how the text begins."""
+        return Truncator(rendering.plain_text(self.entry.html)).words(24)
+
+    @property
+    def missing(self) -> list[Image]:
+        """Return the pictures whose files have not arrived."""
+        return list(getattr(self.entry, "missing_pictures", ()))
+
+    @property
+    def editable(self) -> bool:
+        """Whether its text can be changed here."""
+        return self.posting.home and self.rights.change(self.entry)
+
+    @property
+    def public(self) -> bool:
+        """Whether readers find it at its address."""
+        return self.posting.visible and not self.entry.original
+
+    @property
+    def acts(self) -> list[Act]:
+        """Return the buttons that its state and the rights offer."""
+        if self.posting.home:
+            return [*self._marks, *self._steps]
+        back = Act("take_back", "Take back", "back")
+        return [*self._marks, back] if self.rights.cross_post else self._marks
+
+    @property
+    def _marks(self) -> list[Act]:
+        if self.entry.original or not self.rights.edit:
+            return []
+        key, pin = self.posting.key_event, self.posting.pinned
+        return [
+            Act("unkey" if key else "key", "Key event", "key", key),
+            Act("unpin" if pin else "pin", "Pin", "pin", pin),
+        ]
+
+    @property
+    def _steps(self) -> list[Act]:
+        """Return the ways from its state to another."""
+        state, steps = self.entry.state, []
+        if self.rights.edit and state in WAITING:
+            steps.append(Act("publish", self._publish_word, "publish"))
+        elif state == State.DRAFT and self.rights.owns(self.entry):
+            steps.append(Act("submit", "Submit", "publish"))
+        if self.rights.edit and state in (State.SCHEDULED, State.SUBMITTED):
+            steps.append(Act("unschedule", "Make a draft", "draft"))
+        if self.rights.change(self.entry):
+            back = state == State.WITHDRAWN
+            do, word = ("restore", "Restore") if back else ("withdraw", "Withdraw")
+            steps.append(Act(do, word, "withdraw"))
+        return steps
+
+    @property
+    def _publish_word(self) -> str:
+        entry = self.entry
+        future = entry.at is not None and entry.at > self.now
+        if entry.state == State.SCHEDULED:
+            return "Publish now"
+        return "Schedule" if future else "Publish"
+
+
+@dataclass(frozen=True)
+class Window:
+    """One page of the desk's timeline."""
+
+    rows: list[Row]
+    waiting: list[Row]
+    original: Row | None
+    older: int | None
+    front: bool
+
+
+def postings(story_id: int, *, pictures: bool = True) -> PostingQuerySet:
+    """Return a story's postings with all that rows show, newest first.
+
+    `pictures`: whether any of them may show one.
+    """
+    files = Image.objects.filter(stem="")
+    missing = Prefetch("entry__images", files, to_attr="missing_pictures")
+    return (
+        Posting.objects.filter(story=story_id)
+        .select_related("entry__author", "entry__story__series", "story")
+        .prefetch_related(*([missing] if pictures else []))
+        .annotate(place_at=Coalesce("entry__at", "entry__created_at"))
+        .order_by("-place_at", "-entry_id")
+    )
+
+
+def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Window:
+    """Return the newest page; that below the entry `before`; or that from `start`.
+
+    A page below has neither waiting texts nor the original entry on it.
+    """
+    standing = _for(postings(story.pk).filter(removed=False), rights)
+    front = not (before or start)
+    page = standing.filter(entry__kind=Entry.Kind.UPDATE).exclude(
+        entry__state__in=WAITING
+    )
+    if not front:
+        page = _from(story, page, before or start, inclusive=not before)
+    rows = as_rows(page[: SIZE + 1], rights)
+    special = (
+        as_rows(
+            standing.filter(
+                Q(entry__kind=Entry.Kind.ORIGINAL) | Q(entry__state__in=WAITING)
+            )[:MOST_CHANGES],
+            rights,
+        )
+        if front
+        else []
+    )
+    return Window(
+        rows=rows[:SIZE],
+        waiting=[row for row in special if row.place == "waiting"],
+        original=next((row for row in special if row.place == "original"), None),
+        older=rows[SIZE - 1].entry.pk if len(rows) > SIZE else None,
+        front=front,
+    )
+
+
+def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
+    """Keep what somebody may see, as `Rights.see` tells it of one entry."""
+    if rights.read:
+        return rows
+    return rows.filter(Q(entry__state=State.PUBLISHED) | Q(entry__author=rights.user))
+
+
+def _from(
+    story: Story, page: PostingQuerySet, entry_id: int, *, inclusive: bool
+) -> PostingQuerySet:
+    entry = Entry.objects.filter(pk=entry_id, postings__story=story).first()
+    if entry is None:
+        return page
+    at = entry.at or entry.created_at
+    same = Q(place_at=at, entry_id__lt=entry_id + inclusive)
+    return page.filter(Q(place_at__lt=at) | same)
+
+
+def as_rows(rows: Iterable[Posting], rights: Rights) -> list[Row]:
+    """Return postings as rows for somebody."""
+    now = timezone.now()
+    return [Row(posting, rights, now) for posting in rows]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The state of a desk's timeline in a few numbers.
+
+    `seal` changes with whatever changes on the desk, and nobody can guess it: who
+    shows the present one has seen the present timeline already.
+    """
+
+    changed: datetime
+    seq: int
+    state: str
+    seal: str
+
+    def __str__(self) -> str:
+        micros = (self.changed - _EPOCH) // timedelta(microseconds=1)
+        return f"{micros}.{self.seq}.{self.state}.{self.seal}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Pulse | None":
+        """Read what a page sends back; None for anything else."""
+        micros, _, rest = text.partition(".")
+        seq, _, rest = rest.partition(".")
+        state, _, seal = rest.partition(".")
+        numbers = micros + seq
+        if not (numbers.isascii() and numbers.isdigit() and len(numbers) < 36):
+            return None
+        try:
+            changed = _EPOCH + timedelta(microseconds=int(micros or 0))
+        except OverflowError:
+            return None
+        return cls(changed, int(seq or 0), state, seal)
+
+    def same(self, other: "Pulse | None") -> bool:
+        """Whether nothing has changed in between."""
+        return other is not None and constant_time_compare(self.seal, other.seal)
+
+
+def pulse(story_id: int) -> Pulse | None:
+    """Return the present pulse in one query; None where there is no story."""
+    facts = (
+        Story.objects.filter(pk=story_id)
+        .annotate(
+            entries_changed=Max("postings__entry__changed_at"),
+            rows=Count("postings"),
+            pins=Count("postings", filter=Q(postings__pinned=True)),
+            keys=Count("postings", filter=Q(postings__key_event=True)),
+            versions=Sum("postings__entry__version"),
+        )
+        .values_list(
+            "entries_changed", "seq", "state", "rows", "pins", "keys", "versions", "pk"
+        )
+        .first()
+    )
+    if facts is None:
+        return None
+    seal = salted_hmac("entries.desk.pulse", repr(facts)).hexdigest()[:24]
+    return Pulse(facts[0] or _EPOCH, facts[1], facts[2], seal)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a page of the desk lacks: rows to put in, entries to take away."""
+
+    rows: list[Row]
+    gone: list[int]
+
+
+def changes(story: Story, rights: Rights, since: Pulse) -> Changes:
+    """Return what may have changed since a pulse; some of it may be known."""
+    recent = Q(entry__changed_at__gt=since.changed - OVERLAP) | Q(seq__gt=since.seq)
+    # The marks of a text that waits are not numbered, so these come every time.
+    found = postings(story.pk).filter(recent | Q(seq=None))[:MOST_CHANGES]
+    rows = as_rows(found, rights)
+    shown = [r for r in rows if not r.posting.removed and rights.see(r.entry)]
+    return Changes(rows=shown, gone=[row.entry.pk for row in rows if row not in shown])

@@ -1,0 +1,420 @@
+"""The rest of the admin: pictures, links, series, and lists."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from PIL import Image as Pixels
+
+from entries import linking, publishing
+from entries.models import Entry, Image, Link, Posting, Series, Story
+from tests.builders import make_series, make_story, make_update, make_user
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour")
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    """Give a browser in which an editor is signed in."""
+    client.force_login(make_user("editor", "Editors"))
+    return client
+
+
+@pytest.fixture
+def moderator() -> Client:
+    client = Client()
+    client.force_login(make_user("moderator", "Moderators"))
+    return client
+
+
+@pytest.fixture
+def chief() -> Client:
+    client = Client()
+    client.force_login(make_user("chief", chief=True))
+    return client
+
+
+def photo(name: str = "Harbour at dawn.jpg", colour: str = "teal") -> Any:
+    buffer = BytesIO()
+    Pixels.new("RGB", (64, 48), colour).save(buffer, "JPEG")
+    return SimpleUploadedFile(name, buffer.getvalue(), "image/jpeg")
+
+
+def upload(client: Client, story: Story, file: Any, **fields: str) -> Any:
+    way = reverse("admin:entries_story_upload", args=[story.pk])
+    return client.post(way, {"file": file} | fields, headers=HTMX)
+
+
+def compose(client: Client, story: Story, body: str, **fields: Any) -> Any:
+    way = f"/admin/entries/story/{story.pk}/change/"
+    data = {"body": body, "action": "publish"} | fields
+    return client.post(way, data, headers=HTMX)
+
+
+def files() -> list[Path]:
+    folder = Path(settings.PICTURES_DIR)
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+HOSTILE = {
+    "empty": b"",
+    "text.jpg": b"no picture at all",
+    "script.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>',
+    "page.pdf": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj",
+    "post.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    "page.html": b"<html><script>alert(1)</script></html>",
+    "cut.jpg": photo().read()[:200],
+}
+
+
+# --- Pictures at the desk
+
+
+def test_an_uploaded_picture_gives_a_card_with_its_name(client, story):
+    answer = upload(client, story, photo())
+    image = Image.objects.get()
+    html = answer.content.decode()
+    assert image.name == "harbour-at-dawn"
+    assert 'data-name="harbour-at-dawn"' in html
+    assert f'name="picture-{image.pk}-alt"' in html
+    assert files()
+
+
+def test_the_name_of_a_file_is_never_its_alt_text(client, story):
+    upload(client, story, photo("DSC_0815.jpg"))
+    assert Image.objects.get().alt == ""
+
+
+def test_the_same_file_brought_again_is_the_same_picture(client, story):
+    upload(client, story, photo("one.jpg"))
+    upload(client, story, photo("two.jpg"))
+    assert Image.objects.get().name == "one"
+
+
+def test_another_file_of_the_same_name_gets_a_name_of_its_own(client, story):
+    upload(client, story, photo("fog.jpg", "teal"))
+    upload(client, story, photo("fog.jpg", "navy"))
+    assert set(Image.objects.values_list("name", flat=True)) == {"fog", "fog-2"}
+
+
+def test_a_file_never_fills_the_missing_picture_of_another_story(client, story):
+    Image.objects.create(name="fog")
+    upload(client, story, photo("fog.jpg"))
+    assert Image.objects.get(name="fog").missing
+    assert not Image.objects.get(name="fog-2").missing
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_with_a_sentence(client, story, name: str):
+    answer = upload(client, story, SimpleUploadedFile(name, HOSTILE[name]))
+    assert answer.status_code in (400, 422)
+    assert answer.content.decode().endswith(".")
+    assert not Image.objects.exists()
+    assert not files()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_an_error_of_the_admins_form(client, name: str):
+    file = SimpleUploadedFile(name, HOSTILE[name])
+    answer = client.post("/admin/entries/image/add/", {"file": file})
+    assert answer.status_code == 200
+    assert b'class="error"' in answer.content
+    assert not Image.objects.exists()
+
+
+def test_a_picture_without_alt_text_stops_the_publishing(client, story):
+    upload(client, story, photo())
+    answer = compose(client, story, "Look.\n\n![](image:harbour-at-dawn)")
+    html = answer.content.decode()
+    image = Image.objects.get()
+    assert answer.status_code == 422
+    assert not story.entries.exists()
+    assert f'id="picture-{image.pk}-alt"' in html
+    assert 'aria-invalid="true"' in html
+    assert "Say what the picture shows" in html
+
+
+def test_the_words_of_a_card_are_saved_with_the_text(client, story):
+    upload(client, story, photo())
+    image = Image.objects.get()
+    words = {
+        "picture": str(image.pk),
+        f"picture-{image.pk}-alt": "Boats in grey fog",
+        f"picture-{image.pk}-caption": "The harbour at dawn",
+        f"picture-{image.pk}-credit": "Ida Vell",
+    }
+    answer = compose(client, story, "![](image:harbour-at-dawn)", **words)
+    assert answer.status_code == 200
+    page = client.get(story.get_absolute_url()).content.decode()
+    assert 'alt="Boats in grey fog"' in page
+    assert "The harbour at dawn" in page
+    assert "Ida Vell" in page
+
+
+def test_decorative_is_a_choice(client, story):
+    upload(client, story, photo())
+    image = Image.objects.get()
+    words = {"picture": str(image.pk), f"picture-{image.pk}-decorative": "on"}
+    compose(client, story, "![](image:harbour-at-dawn)", **words)
+    assert story.entries.get().published
+
+
+def test_a_card_saves_its_words_as_they_are_typed(client, story):
+    upload(client, story, photo())
+    image = Image.objects.get()
+    way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
+    client.post(way, {f"picture-{image.pk}-alt": "Boats"}, headers=HTMX)
+    image.refresh_from_db()
+    assert image.alt == "Boats"
+
+
+def test_a_picture_that_readers_see_keeps_its_alt_text(client, story):
+    image = described(client, story)
+    way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
+    answer = client.post(way, {f"picture-{image.pk}-alt": ""}, headers=HTMX)
+    assert "Readers see this picture" in answer.content.decode()
+    image.refresh_from_db()
+    assert image.alt == "Boats"
+
+
+def described(client: Client, story: Story) -> Image:
+    """Return a picture with alt text that a published update shows."""
+    upload(client, story, photo())
+    image = Image.objects.get()
+    image.alt = "Boats"
+    linking.save_picture(image)
+    make_update(story, f"![](image:{image.name})")
+    return image
+
+
+def test_a_picture_is_brought_without_javascript(client, story):
+    way = f"/admin/entries/story/{story.pk}/change/"
+    data = {"body": "Typed so far.", "action": "picture", "file": photo()}
+    html = client.post(way, data).content.decode()
+    assert "Typed so far.\n\n![](image:harbour-at-dawn)" in html
+    assert 'data-name="harbour-at-dawn"' in html
+
+
+def test_a_missing_picture_shows_in_its_row_and_is_filled(client, story):
+    Image.objects.create(name="old-quay")
+    make_update(story, "Then.\n\n![](image:old-quay)")
+    page = client.get(f"/admin/entries/story/{story.pk}/change/").content.decode()
+    assert "Picture “old-quay” is missing" in page
+    assert b"old-quay" not in client.get(story.get_absolute_url()).content
+    data = {"file": photo("scan.jpg"), "name": "old-quay"}
+    client.post("/admin/entries/image/add/", data)
+    image = Image.objects.get()
+    assert not image.missing
+    assert image.thumb in client.get(story.get_absolute_url()).content.decode()
+
+
+# --- Pictures in the admin
+
+
+def test_the_library_shows_thumbnails_and_uses(client, story):
+    image = described(client, story)
+    page = client.get("/admin/entries/image/").content.decode()
+    assert image.thumb in page
+    assert 'class="field-shown_in">1</td>' in page
+
+
+def test_a_changed_caption_reaches_the_pages_that_show_it(client, story):
+    image = described(client, story)
+    before = Posting.objects.get(story=story).seq
+    data = {"alt": "Boats in fog", "caption": "Grey morning", "credit": ""}
+    client.post(f"/admin/entries/image/{image.pk}/change/", data)
+    posting = Posting.objects.get(story=story)
+    assert "Grey morning" in posting.html
+    assert posting.seq > before
+
+
+def test_a_picture_in_use_is_not_deleted(client, chief, story):
+    image = described(client, story)
+    way = f"/admin/entries/image/{image.pk}/delete/"
+    assert chief.get(way).status_code == 403
+    chief.post(way, {"post": "yes"})
+    assert Image.objects.filter(pk=image.pk).exists()
+
+
+def test_a_picture_that_nobody_shows_is_deleted_with_its_files(client, chief, story):
+    upload(client, story, photo())
+    image = Image.objects.get()
+    chief.post(f"/admin/entries/image/{image.pk}/delete/", {"post": "yes"})
+    assert not Image.objects.exists()
+    assert not files()
+
+
+def test_a_name_that_is_taken_is_refused_beside_its_field(client, story):
+    upload(client, story, photo("fog.jpg", "teal"))
+    data = {"file": photo("other.jpg", "navy"), "name": "fog"}
+    answer = client.post("/admin/entries/image/add/", data)
+    assert "There is another picture named “fog”" in answer.content.decode()
+
+
+# --- Links
+
+
+def link_data(**fields: Any) -> dict[str, Any]:
+    return {"kind": "see", "order": 0} | fields
+
+
+def test_a_moderators_link_reaches_readers(moderator, story):
+    entry = make_update(story, "Look elsewhere too.")
+    other = make_story("The lighthouse keeper")
+    data = link_data(entry=entry.pk, target_story=other.pk)
+    answer = moderator.post("/admin/entries/link/add/", data)
+    assert answer.status_code == 302
+    page = moderator.get(story.get_absolute_url()).content.decode()
+    assert "The lighthouse keeper" in page
+    moderator.post(
+        f"/admin/entries/link/{Link.objects.get().pk}/delete/", {"post": "y"}
+    )
+    assert "See" not in Posting.objects.get(entry=entry).html
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Give the link a title or a target."),
+        ({"target_url": "javascript:alert(1)"}, "errorlist"),
+        ({"target_url": "ftp://files.example/x"}, "Write the whole address"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_an_error(moderator, story, fields, words):
+    data = link_data(story=story.pk, **fields)
+    answer = moderator.post("/admin/entries/link/add/", data)
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert not Link.objects.exists()
+
+
+def test_a_link_has_one_place_and_one_target(moderator, story):
+    entry = make_update(story)
+    data = link_data(
+        story=story.pk,
+        entry=entry.pk,
+        target_story=story.pk,
+        target_url="https://news.example/page",
+    )
+    html = moderator.post("/admin/entries/link/add/", data).content.decode()
+    assert "Choose the story or the entry, not both." in html
+    assert "A link leads to one place" in html
+
+
+def test_unresolved_links_are_listed(moderator, story):
+    linking.add_link("see", story=story, title="A story to come")
+    linking.add_link("see", story=story, target_url="https://news.example/page")
+    page = moderator.get("/admin/entries/link/?target=unresolved").content.decode()
+    assert "A story to come" in page
+    assert "news.example" not in page
+
+
+def test_several_links_are_removed_through_their_verb(moderator, story):
+    entry = make_update(story)
+    other = make_story("The lighthouse keeper")
+    link = linking.add_link("see", entry=entry, target_story=other)
+    data = {
+        "action": "delete_selected",
+        "_selected_action": [link.pk],
+        "post": "yes",
+    }
+    moderator.post("/admin/entries/link/", data)
+    assert not Link.objects.exists()
+    assert "lighthouse" not in Posting.objects.get(entry=entry).html
+
+
+def test_editors_only_look_at_links(client, story):
+    link = linking.add_link("see", story=story, title="A story to come")
+    assert client.get("/admin/entries/link/").status_code == 200
+    assert client.get("/admin/entries/link/add/").status_code == 403
+    way = f"/admin/entries/link/{link.pk}/change/"
+    assert client.post(way, link_data(title="x")).status_code == 403
+
+
+# --- Series, entries, stories
+
+
+def test_a_renamed_series_reaches_the_pages_of_its_stories(chief):
+    story = make_story(series="Sorrava Daily")
+    series = Series.objects.get()
+    before = story.head_seq
+    data = {"name": "Sorrava Today", "description": ""}
+    chief.post(f"/admin/entries/series/{series.pk}/change/", data)
+    story.refresh_from_db()
+    assert story.head_seq > before
+    page = chief.get(story.get_absolute_url()).content.decode()
+    assert "Sorrava Today" in page
+
+
+def test_the_address_of_a_series_stays(chief):
+    series = make_series()
+    data = {"name": "Renamed", "slug": "renamed", "description": ""}
+    chief.post(f"/admin/entries/series/{series.pk}/change/", data)
+    series.refresh_from_db()
+    assert (series.name, series.slug) == ("Renamed", "sorrava-daily")
+
+
+def test_the_list_of_entries_searches_and_leads_to_the_desk(client, story):
+    entry = make_update(story, "A rope was found.")
+    make_update(story, "Nothing else.")
+    page = client.get("/admin/entries/entry/?q=rope").content.decode()
+    assert "A rope was found." in page
+    assert "Nothing else." not in page
+    answer = client.get(f"/admin/entries/entry/{entry.pk}/change/")
+    place = f"/admin/entries/story/{story.pk}/change/?from={entry.pk}#row-{entry.pk}"
+    assert answer["Location"] == place
+    assert client.get("/admin/entries/entry/add/").status_code == 403
+
+
+def test_no_entry_is_changed_or_deleted_past_its_desk(chief, story):
+    entry = make_update(story, "As it was.")
+    way = f"/admin/entries/entry/{entry.pk}"
+    chief.post(f"{way}/change/", {"body": "Changed.", "headline": ""})
+    assert chief.post(f"{way}/delete/", {"post": "yes"}).status_code == 403
+    assert Entry.objects.get().body == "As it was."
+
+
+def test_the_list_of_stories_says_what_an_editor_wants_to_know(client, story):
+    make_update(story)
+    make_update(story, state="draft")
+    draft = make_story("Nobody knows yet", live=False)
+    page = client.get("/admin/entries/story/").content.decode()
+    assert 'data-state="live">Live' in page
+    assert 'data-state="draft">Draft' in page
+    assert 'class="field-updates">1</td>' in page
+    assert f'<a href="{story.get_absolute_url()}">Open public page</a>' in page
+    assert draft.get_absolute_url() not in page
+
+
+def test_stories_are_searched_and_filtered(client, story):
+    make_story("Eclipse", live=False)
+    assert b"Fog over" not in client.get("/admin/entries/story/?q=eclipse").content
+    page = client.get("/admin/entries/story/?state__exact=draft").content
+    assert b"Fog over" not in page
+
+
+def test_pages_of_the_admin_have_no_scripts_in_them(client, chief, story):
+    publishing.withdraw(make_update(story))
+    for way in (
+        f"/admin/entries/story/{story.pk}/change/",
+        f"/admin/entries/story/{story.pk}/details/",
+        "/admin/entries/story/add/",
+        "/admin/entries/image/add/",
+    ):
+        html = chief.get(way).content.decode()
+        assert " style=" not in html
+        assert "onclick" not in html
+        assert all(" src=" in part[:200] for part in html.split("<script")[1:])

@@ -1,0 +1,801 @@
+"""The desk through HTTP: composing, the timeline, editing, marks, and who may what."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from entries import publishing, stories
+from entries.models import Entry, EntryVersion, Link, Posting, Series, Story
+from tests.builders import (
+    bulk_updates,
+    make_original,
+    make_series,
+    make_story,
+    make_update,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    """Give a browser in which an editor is signed in."""
+    client.force_login(make_user("editor", "Editors"))
+    return client
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour")
+
+
+def signed_in(name: str, *groups: str, chief: bool = False) -> Client:
+    client = Client()
+    client.force_login(make_user(name, *groups, chief=chief))
+    return client
+
+
+def desk(story: Story) -> str:
+    return f"/admin/entries/story/{story.pk}/change/"
+
+
+def address(story: Story, name: str, *args: int) -> str:
+    return reverse(f"admin:entries_story_{name}", args=[story.pk, *args])
+
+
+def compose(
+    client: Client, story: Story, body: str, *, htmx: bool = True, **fields: Any
+) -> Any:
+    data = {"body": body, "action": "publish", "key": str(uuid4())} | fields
+    return client.post(desk(story), data, headers=HTMX if htmx else {})
+
+
+def edit(client: Client, entry: Entry, **fields: Any) -> Any:
+    data = {"body": entry.body, "version": entry.version, "action": "save"} | fields
+    way = address(entry.story, "edit", entry.pk)
+    return client.post(way, data, headers=HTMX)
+
+
+def press(client: Client, entry: Entry, do: str, story: Story | None = None) -> Any:
+    way = address(story or entry.story, "act", entry.pk)
+    return client.post(way, {"do": do}, headers=HTMX)
+
+
+def only_update(story: Story) -> Entry:
+    return story.entries.get(kind="update")
+
+
+# --- Composing
+
+
+def test_the_desk_has_the_composer_with_its_fields_and_buttons(client, story):
+    page = client.get(desk(story)).content.decode()
+    composer = page[page.index('<form id="composer"') :]
+    composer = composer[: composer.index("</form>")]
+    for name in ("at", "headline", "body", "key_event", "pinned"):
+        assert f'name="{name}"' in composer
+    buttons = re.findall(r"<button[^>]*>([^<]+)</button>", composer)
+    assert {"Publish", "Save draft", "Preview"} <= set(buttons)
+
+
+def test_a_text_is_published_now_and_its_row_comes_back(client, story):
+    answer = compose(client, story, "The **ferry** has moored.")
+    entry = only_update(story)
+    assert entry.published
+    assert timezone.now() - entry.at < timedelta(minutes=2)
+    html = answer.content.decode()
+    assert f'id="row-{entry.pk}"' in html
+    assert "The ferry has moored." in html
+    assert "Published " in html
+
+
+def test_without_htmx_the_desk_is_shown_again_with_the_news(client, story):
+    answer = compose(client, story, "The ferry has moored.", htmx=False)
+    assert answer.status_code == 302
+    page = client.get(answer["Location"]).content.decode()
+    assert "Published " in page
+    assert "The ferry has moored." in page
+
+
+def test_marks_of_the_composer_stand_on_the_posting(client, story):
+    compose(client, story, "All are ashore.", key_event="on", pinned="on")
+    posting = Posting.objects.get(story=story)
+    assert posting.key_event
+    assert posting.pinned
+
+
+def test_a_typed_time_backdates(client, story):
+    compose(client, story, "The lighthouse saw it first.", at="0615 14 March 2026")
+    assert f"{only_update(story).at:%Y-%m-%d %H:%M}" == "2026-03-14 06:15"
+
+
+def test_a_time_to_come_schedules_and_says_so(client, story):
+    when = timezone.now() + timedelta(days=2)
+    answer = compose(client, story, "The inquiry opens.", at=f"{when:%Y-%m-%d} 10:15")
+    entry = only_update(story)
+    assert entry.state == "scheduled"
+    assert "Scheduled for 1015 GMT, " in answer.content.decode()
+
+
+def test_a_draft_is_kept_and_not_published(client, story):
+    answer = compose(client, story, "Notes of the press conference.", action="draft")
+    assert only_update(story).state == "draft"
+    html = answer.content.decode()
+    assert "Draft kept" in html
+    assert 'hx-target="#waiting"' in html
+    assert b"press conference" not in client.get(story.get_absolute_url()).content
+
+
+def test_the_same_form_sent_twice_makes_one_update(client, story):
+    key = str(uuid4())
+    first = compose(client, story, "Once only.", key=key)
+    second = compose(client, story, "Once only.", key=key)
+    assert only_update(story).body == "Once only."
+    assert first.status_code == second.status_code == 200
+
+
+def test_the_same_form_with_another_text_shows_both_and_changes_nothing(client, story):
+    key = str(uuid4())
+    compose(client, story, "Two hundred people are aboard.", key=key)
+    answer = compose(client, story, "Two hundred and fourteen are aboard.", key=key)
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert only_update(story).body == "Two hundred people are aboard."
+    assert "Two hundred people are aboard." in html
+    assert "Two hundred and fourteen are aboard." in html
+
+
+def test_without_htmx_the_conflict_stands_above_the_composer(client, story):
+    key = str(uuid4())
+    compose(client, story, "Two hundred people are aboard.", key=key)
+    answer = compose(client, story, "Nobody is aboard.", key=key, htmx=False)
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "Two hundred people are aboard." in html
+    assert "Nobody is aboard.</textarea>" in html
+
+
+def test_a_conflict_can_be_sent_as_a_separate_update(client, story):
+    key = str(uuid4())
+    compose(client, story, "First text.", key=key)
+    html = compose(client, story, "Second text.", key=key).content.decode()
+    separate = re.search(r'name="separate" value="([^"]+)"', html)[1]
+    compose(client, story, "Second text.", key=key, separate=separate)
+    assert {entry.body for entry in story.entries.all()} == {
+        "First text.",
+        "Second text.",
+    }
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_an_empty_text_is_refused_beside_its_field(client, story, htmx: bool):
+    answer = compose(client, story, "  ", headline="Kept", htmx=htmx)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert not story.entries.exists()
+    assert "Write the text of the entry first." in html
+    if htmx:
+        assert 'hx-target="#composer-body-error"' in html
+    else:
+        assert 'value="Kept"' in html
+
+
+def test_a_wrong_time_is_refused_and_the_text_stays(client, story):
+    answer = compose(client, story, "Typed with care.", at="2560", htmx=False)
+    html = answer.content.decode()
+    assert "There is no 25:60" in html
+    assert "Typed with care." in html
+    assert 'value="2560"' in html
+    assert not story.entries.exists()
+
+
+def test_a_text_that_is_too_long_is_refused(client, story):
+    answer = compose(client, story, "x" * 20_001)
+    assert answer.status_code == 422
+    assert "20,000 is the limit" in answer.content.decode()
+
+
+def test_windows_line_ends_of_a_browser_are_one_line_end(client, story):
+    compose(client, story, "First line.\r\n\r\nSecond line.")
+    assert only_update(story).body == "First line.\n\nSecond line."
+
+
+def test_a_closed_story_says_why_it_takes_nothing(client, story):
+    stories.close(story)
+    answer = compose(client, story, "Too late.")
+    assert "This story is closed." in answer.content.decode()
+
+
+def test_the_original_entry_is_written_at_its_foot(client, story):
+    compose(client, story, "How it began.", kind="original")
+    assert story.entries.get().kind == "original"
+    page = client.get(desk(story)).content.decode()
+    assert "Write the original entry" not in page
+
+
+def test_the_echo_says_what_a_time_means(client, story):
+    answer = client.get(address(story, "time"), {"at": "yesterday 2310"})
+    assert "2310 GMT yesterday" in answer.content.decode()
+    answer = client.get(address(story, "time"), {"at": "25:00"})
+    assert "There is no 25:00" in answer.content.decode()
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_the_preview_shows_what_the_page_would_and_saves_nothing(client, story, htmx):
+    answer = compose(client, story, "A *calm* sea.", action="preview", htmx=htmx)
+    html = answer.content.decode()
+    assert "A &lt;em&gt;calm&lt;/em&gt; sea." in html
+    assert "srcdoc=" in html
+    assert not story.entries.exists()
+
+
+def test_the_preview_of_an_edit_is_the_article_that_readers_will_get(client, story):
+    entry = make_update(story, "Before.", headline="At sea")
+    answer = edit(client, entry, body="After.", headline="At sea", action="preview")
+    html = answer.content.decode()
+    edit(client, entry, body="After.", headline="At sea")
+    public = client.get(story.get_absolute_url()).content.decode()
+    article = re.search(r'<div class="body" dir="auto">.*?</div>', public, re.S)[0]
+    from django.utils.html import escape
+
+    assert escape(article) in html
+
+
+# --- The timeline
+
+
+def test_rows_say_their_state_in_words(client, story):
+    make_update(story, "Published text.")
+    make_update(story, "Draft text.", state="draft")
+    make_update(story, "Submitted text.", state="submitted")
+    publishing.withdraw(make_update(story, "Withdrawn text."))
+    make_update(story, "To come.", at=timezone.now() + timedelta(hours=30))
+    page = client.get(desk(story)).content.decode()
+    labels = re.findall(r'<span class="label">([^<]+)</span>', page)
+    assert sorted(label.split(" for ")[0] for label in labels) == [
+        "Draft",
+        "Scheduled",
+        "Submitted",
+        "Withdrawn",
+    ]
+
+
+def test_the_timeline_is_newest_first_a_page_at_a_time(client, story):
+    bulk_updates(story, 120)
+    first = _rows(client.get(desk(story)))
+    second = _rows(client.get(desk(story), {"before": first[-1]}))
+    third = _rows(client.get(desk(story), {"before": second[-1]}))
+    entries = list(story.entries.order_by("-at", "-pk").values_list("pk", flat=True))
+    assert [len(first), len(second), len(third)] == [50, 50, 20]
+    assert first + second + third == entries
+    assert b"Older entries" in client.get(desk(story)).content
+
+
+def _rows(answer: Any) -> list[int]:
+    found = re.findall(r'<li id="row-(\d+)"', answer.content.decode())
+    return [int(number) for number in found]
+
+
+def test_an_address_can_begin_at_an_entry(client, story):
+    bulk_updates(story, 80)
+    entry = story.entries.order_by("at")[10]
+    assert _rows(client.get(desk(story), {"from": entry.pk}))[0] == entry.pk
+
+
+@pytest.mark.parametrize("number", [1, 300])
+def test_the_desk_needs_as_many_queries_for_one_row_as_for_300(
+    client, story, number: int, django_assert_max_num_queries
+):
+    make_original(story)
+    make_update(story, "A draft.", state="draft")
+    story.refresh_from_db()
+    bulk_updates(story, number)
+    with django_assert_max_num_queries(20):
+        client.get(desk(story))
+
+
+def test_publishing_needs_few_queries(client, story, django_assert_max_num_queries):
+    bulk_updates(story, 30)
+    with django_assert_max_num_queries(15):
+        compose(client, story, "One more.")
+
+
+# --- What colleagues do
+
+
+def poll(client: Client, story: Story, have: str) -> Any:
+    return client.get(address(story, "timeline"), {"have": have}, headers=HTMX)
+
+
+def pulse_of(answer: Any) -> str:
+    return re.search(r"\?have=([^\"]+)\"", answer.content.decode())[1]
+
+
+def test_a_poll_with_nothing_new_is_204_in_two_queries(
+    client, story, django_assert_max_num_queries
+):
+    make_update(story)
+    have = pulse_of(client.get(desk(story)))
+    with django_assert_max_num_queries(2):
+        assert poll(client, story, have).status_code == 204
+
+
+@pytest.mark.parametrize("state", ["published", "draft", "submitted"])
+def test_a_colleagues_entry_comes_with_the_poll(client, story, state: str):
+    make_update(story, "Old.")
+    have = pulse_of(client.get(desk(story)))
+    entry = make_update(story, "News from a colleague.", at=None, state=state)
+    answer = poll(client, story, have)
+    assert f'id="row-{entry.pk}"' in answer.content.decode()
+    assert poll(client, story, pulse_of(answer)).status_code == 204
+
+
+@pytest.mark.parametrize("state", ["published", "draft"])
+def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
+    entry = make_update(story, state=state)
+    have = pulse_of(client.get(desk(story)))
+    publishing.mark(Posting.objects.get(entry=entry), pinned=True)
+    html = poll(client, story, have).content.decode()
+    assert 'value="unpin" aria-pressed="true"' in html
+
+
+def test_what_was_moved_away_leaves_the_timeline(client, story):
+    entry = make_update(story)
+    have = pulse_of(client.get(desk(story)))
+    publishing.move(entry, make_story())
+    html = poll(client, story, have).content.decode()
+    assert f'hx-target="#row-{entry.pk}" hx-swap="delete"' in html
+
+
+def test_a_story_that_a_colleague_closed_shows_it(client, story):
+    have = pulse_of(client.get(desk(story)))
+    stories.close(story)
+    html = poll(client, story, have).content.decode()
+    assert 'hx-target="#story-state"' in html
+    assert "Reopen" in html
+
+
+def test_a_pulse_that_was_made_up_tells_nothing_to_strangers(story):
+    make_update(story, "A secret draft.", state="draft")
+    for have in ("", "1.1.live.abc", "x", "9" * 60, "1.2", "-1.0.live.x"):
+        answer = poll(Client(), story, have)
+        assert answer.status_code == 401
+        assert b"secret" not in answer.content
+
+
+# --- Editing
+
+
+def test_an_edit_opens_in_its_row_and_is_saved(client, story):
+    entry = make_update(story, "A hundred poeple.")
+    form = client.get(address(story, "edit", entry.pk), headers=HTMX).content.decode()
+    assert "A hundred poeple." in form
+    assert "<html" not in form
+    answer = edit(client, entry, body="A hundred people.")
+    entry.refresh_from_db()
+    assert entry.body == "A hundred people."
+    assert f'id="row-{entry.pk}"' in answer.content.decode()
+    assert not EntryVersion.objects.exclude(line="").exists()
+
+
+def test_without_htmx_an_edit_has_a_page_of_its_own(client, story):
+    entry = make_update(story, "Before.")
+    way = address(story, "edit", entry.pk)
+    assert b"<html" in client.get(way).content
+    data = {"body": "After.", "version": 1, "action": "save"}
+    answer = client.post(way, data)
+    entry.refresh_from_db()
+    assert entry.body == "After."
+    assert answer["Location"] == f"{desk(story)}?from={entry.pk}#row-{entry.pk}"
+
+
+def test_an_edit_keeps_the_time_that_its_field_shows(client, story):
+    entry = make_update(story, "Before.", at="0805")
+    form = client.get(address(story, "edit", entry.pk), headers=HTMX).content.decode()
+    shown = re.search(r'name="at"[^>]* value="([^"]+)"', form)[1]
+    edit(client, entry, body="After.", at=shown)
+    before = entry.at
+    entry.refresh_from_db()
+    assert entry.at == before
+
+
+def test_a_correction_has_a_line_for_readers(client, story):
+    entry = make_update(story, "Three boats.")
+    edit(client, entry, body="Two boats.", how="correction", correction="It was two.")
+    assert entry.versions.get().line == "It was two."
+    page = client.get(story.get_absolute_url()).content.decode()
+    assert "It was two." in page
+
+
+def test_a_correction_without_its_line_is_refused(client, story):
+    entry = make_update(story, "Three boats.")
+    answer = edit(client, entry, body="Two boats.", how="correction")
+    assert answer.status_code == 422
+    assert "Tell readers in a line" in answer.content.decode()
+    entry.refresh_from_db()
+    assert entry.body == "Three boats."
+
+
+def test_the_second_of_two_editors_sees_both_texts_and_decides(client, story):
+    entry = make_update(story, "The quay is closed.")
+    stale = Entry.objects.get(pk=entry.pk)
+    edit(client, entry, body="The east quay is closed.")
+    other = signed_in("editor2", "Editors")
+    answer = edit(other, stale, body="The quay is closed to cars.")
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "The east quay is closed." in html
+    assert "<ins>" in html
+    entry.refresh_from_db()
+    assert entry.body == "The east quay is closed."
+    version = re.search(r'name="version"[^>]* value="(\d+)"', html)[1]
+    merged = "The east quay is closed to cars."
+    assert edit(other, stale, body=merged, version=version).status_code == 200
+    entry.refresh_from_db()
+    assert entry.body == merged
+
+
+def test_the_second_sees_both_texts_without_htmx_too(client, story):
+    entry = make_update(story, "The quay is closed.")
+    publishing.edit(entry, publishing.Text("The east quay is closed."), version=1)
+    data = {"body": "The quay is closed to cars.", "version": 1, "action": "save"}
+    answer = client.post(address(story, "edit", entry.pk), data)
+    html = answer.content.decode()
+    assert "The east quay is closed." in html
+    assert "The quay is closed to cars.</textarea>" in html
+    assert 'name="version" id="edit-' in html
+    assert 'value="2"' in html
+
+
+def test_an_edit_that_was_sent_twice_is_no_conflict(client, story):
+    entry = make_update(story, "Before.")
+    stale = Entry.objects.get(pk=entry.pk)
+    assert edit(client, entry, body="After.").status_code == 200
+    assert edit(client, stale, body="After.").status_code == 200
+    assert entry.versions.count() == 1
+
+
+def test_a_draft_is_saved_and_published_in_one(client, story):
+    draft = make_update(story, "Nearly there.", at=None, state="draft")
+    edit(client, draft, body="There.", action="publish")
+    draft.refresh_from_db()
+    assert draft.published
+    assert draft.body == "There."
+
+
+def test_a_published_entry_is_not_moved_into_the_future(client, story):
+    entry = make_update(story)
+    when = timezone.now() + timedelta(days=1)
+    answer = edit(client, entry, at=f"{when:%Y-%m-%d} 1015")
+    assert answer.status_code == 422
+    assert "cannot move into the future" in answer.content.decode()
+
+
+# --- Buttons of a row
+
+
+def test_marks_are_toggles_that_say_whether_they_are_pressed(client, story):
+    entry = make_update(story)
+    html = press(client, entry, "pin").content.decode()
+    assert 'value="unpin" aria-pressed="true"' in html
+    press(client, entry, "pin")
+    assert Posting.objects.get(entry=entry).pinned
+    press(client, entry, "unpin")
+    press(client, entry, "key")
+    posting = Posting.objects.get(entry=entry)
+    assert (posting.pinned, posting.key_event) == (False, True)
+
+
+def test_withdrawing_and_restoring(client, story):
+    entry = make_update(story, "Sent too early.")
+    press(client, entry, "withdraw")
+    assert b"Sent too early." not in client.get(story.get_absolute_url()).content
+    html = press(client, entry, "restore").content.decode()
+    assert b"Sent too early." in client.get(story.get_absolute_url()).content
+    assert ">Withdraw</button>" in html
+
+
+def test_undoing_withdraws_and_tells_the_page(client, story):
+    compose(client, story, "Oh no.")
+    entry = only_update(story)
+    answer = press(client, entry, "undo")
+    entry.refresh_from_db()
+    assert entry.state == "withdrawn"
+    assert "desk:undone" in answer["HX-Trigger"]
+
+
+def test_a_draft_is_published_from_its_row(client, story):
+    entry = make_update(story, at=None, state="draft")
+    html = press(client, entry, "publish").content.decode()
+    entry.refresh_from_db()
+    assert entry.published
+    assert 'hx-target="#timeline"' in html
+
+
+def test_what_is_scheduled_is_published_now_or_made_a_draft(client, story):
+    later = timezone.now() + timedelta(hours=3)
+    entry = make_update(story, at=later)
+    press(client, entry, "unschedule")
+    entry.refresh_from_db()
+    assert entry.state == "draft"
+    press(client, entry, "publish")
+    entry.refresh_from_db()
+    assert entry.state == "scheduled"
+    press(client, entry, "publish")
+    entry.refresh_from_db()
+    assert entry.published
+    assert entry.at <= timezone.now()
+
+
+def test_what_a_verb_refuses_is_a_sentence_beside_the_row(client, story):
+    entry = make_update(story, at=None, state="draft")
+    stories.close(story)
+    answer = press(client, entry, "publish")
+    assert answer.status_code == 409
+    assert answer.content.decode().startswith("This story is closed.")
+
+
+def test_a_cross_post_is_edited_at_home_and_taken_back_here(client, story):
+    home = make_story("At home")
+    entry = make_update(home, "Seen from both.")
+    publishing.cross_post(entry, story)
+    page = client.get(desk(story)).content.decode()
+    assert "Cross-posted from" in page
+    assert client.get(address(story, "edit", entry.pk)).status_code == 403
+    press(client, entry, "take_back", story)
+    assert Posting.objects.get(story=story).removed
+    assert Posting.objects.get(story=home).visible
+
+
+# --- The story's own state and head
+
+
+def test_a_story_goes_live_closes_and_is_reopened(client):
+    story = make_story(live=False)
+    state = address(story, "state")
+    for do, expected in [
+        ("live", "live"),
+        ("close", "closed"),
+        ("reopen", "live"),
+        ("withdraw", "withdrawn"),
+        ("restore", "live"),
+    ]:
+        client.post(state, {"do": do})
+        story.refresh_from_db()
+        assert story.state == expected
+
+
+def test_closing_can_lead_on(client, story):
+    other = make_story("The day after")
+    client.post(address(story, "state"), {"do": "close", "continues_in": other.pk})
+    story.refresh_from_db()
+    assert story.continues_in == other
+
+
+def test_a_state_that_does_not_fit_is_answered_with_a_sentence(client, story):
+    answer = client.post(address(story, "state"), {"do": "live"}, headers=HTMX)
+    assert "Only a draft story can go live." in answer.content.decode()
+    answer = client.post(address(story, "state"), {"do": "explode"}, follow=True)
+    assert "There is no such button." in answer.content.decode()
+
+
+def test_the_head_of_a_story_is_saved_through_its_verb(client, story):
+    way = address(story, "details")
+    assert client.get(way).status_code == 200
+    before = story.head_seq
+    data = {"headline": "Fog lifts", "slug": "fog-lifts", "language": "en"}
+    client.post(way, data)
+    old = story.slug
+    story.refresh_from_db()
+    assert (story.headline, story.slug) == ("Fog lifts", "fog-lifts")
+    assert story.head_seq > before
+    assert client.get(f"/stories/{old}/").status_code == 301
+
+
+def test_a_slug_that_another_story_had_is_refused_beside_its_field(client, story):
+    other = make_story("Another")
+    old = other.slug
+    stories.edit_story(other, slug="renamed")
+    data = {"headline": "Fog", "slug": old, "language": "en"}
+    answer = client.post(address(story, "details"), data)
+    assert "Another story has, or had, this slug" in answer.content.decode()
+
+
+def test_a_new_story_is_one_screen_and_can_go_live_at_once(client):
+    series = make_series()
+    add = "/admin/entries/story/add/"
+    assert client.get(add).status_code == 200
+    data = {
+        "headline": "Eclipse over Port Ilaria",
+        "series": series.pk,
+        "standfirst": "The moon takes a bite.",
+        "original": "It begins at noon.",
+        "action": "live",
+        "key": str(uuid4()),
+    }
+    answer = client.post(add, data)
+    story = Story.objects.get()
+    assert answer["Location"] == desk(story)
+    assert story.state == "live"
+    assert story.entries.get().published
+    client.post(add, data)
+    assert Story.objects.count() == 1
+
+
+def test_a_new_story_without_a_headline_keeps_what_was_typed(client):
+    data = {"headline": "", "original": "It begins at noon.", "action": "draft"}
+    answer = client.post("/admin/entries/story/add/", data)
+    assert "It begins at noon." in answer.content.decode()
+    assert not Story.objects.exists()
+
+
+# --- Who may what
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize(
+    "name", ["change", "details", "timeline", "time", "state", "upload", "edit", "act"]
+)
+def test_htmx_without_a_session_gets_401_and_a_sentence(story, name: str, method: str):
+    entry = make_update(story)
+    args = [entry.pk] if name in ("edit", "act") else []
+    way = address(story, name, *args)
+    answer = getattr(Client(), method)(way, headers=HTMX)
+    if name == "timeline" and method == "post":
+        assert answer.status_code == 405
+        return
+    assert answer.status_code == 401
+    assert answer.content.decode().startswith("You are signed out.")
+
+
+def test_others_without_a_session_get_the_sign_in_page(story):
+    answer = Client().get(desk(story))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/admin/login/")
+
+
+def test_readers_with_an_account_are_not_let_in(story):
+    reader = User.objects.create_user("reader")
+    client = Client()
+    client.force_login(reader)
+    assert client.get(desk(story), headers=HTMX).status_code == 401
+
+
+def test_moderators_change_no_text_and_no_state_by_any_address(story):
+    entry = make_update(story, "As it was.")
+    draft = make_update(story, "A draft.", state="draft")
+    moderator = signed_in("moderator", "Moderators")
+    assert b'id="composer"' not in moderator.get(desk(story)).content
+    answers = [
+        compose(moderator, story, "Sneaked in."),
+        compose(moderator, story, "Sneaked in.", action="draft"),
+        compose(moderator, story, "Sneaked in.", action="submit"),
+        edit(moderator, entry, body="Changed."),
+        *(press(moderator, entry, do) for do in ("withdraw", "pin", "key", "undo")),
+        *(press(moderator, draft, do) for do in ("publish", "submit", "unschedule")),
+        moderator.post(address(story, "state"), {"do": "close"}, headers=HTMX),
+        moderator.post(address(story, "details"), {"headline": "x"}, headers=HTMX),
+        moderator.post(address(story, "upload"), {}, headers=HTMX),
+        moderator.get("/admin/entries/story/add/"),
+    ]
+    assert {answer.status_code for answer in answers} == {403}
+    assert {e.body for e in story.entries.all()} == {"As it was.", "A draft."}
+    story.refresh_from_db()
+    assert story.state == "live"
+
+
+def test_contributors_submit_and_never_publish(story):
+    writer = signed_in("writer", "Contributors")
+    page = writer.get(desk(story)).content.decode()
+    assert ">Submit</button>" in page
+    assert ">Publish</button>" not in page
+    assert compose(writer, story, "Mine.").status_code == 403
+    fields = {"action": "submit", "pinned": "on"}
+    assert compose(writer, story, "Mine.", **fields).status_code == 200
+    assert only_update(story).state == "submitted"
+    assert not Posting.objects.get(story=story).pinned
+
+
+def test_contributors_work_on_their_own_texts_until_these_are_taken(story):
+    writer = signed_in("writer", "Contributors")
+    compose(writer, story, "Mine.", action="draft")
+    entry = only_update(story)
+    assert edit(writer, entry, body="Mine, better.").status_code == 200
+    assert press(writer, entry, "submit").status_code == 200
+    entry.refresh_from_db()
+    assert (entry.state, entry.body) == ("submitted", "Mine, better.")
+    assert press(writer, entry, "publish").status_code == 403
+    publishing.publish(entry)
+    assert edit(writer, entry, body="Changed after all.").status_code == 403
+    assert press(writer, entry, "withdraw").status_code == 403
+
+
+def test_contributors_see_no_draft_of_others(story):
+    secret = make_update(story, "A secret draft.", state="draft")
+    writer = signed_in("writer", "Contributors")
+    have = pulse_of(writer.get(desk(story)))
+    assert b"secret" not in writer.get(desk(story)).content
+    publishing.edit(secret, publishing.Text("A secret draft, changed."), version=1)
+    assert b"secret" not in poll(writer, story, have).content
+    way = address(story, "edit", secret.pk)
+    assert writer.get(way, headers=HTMX).status_code == 404
+
+
+def test_an_entry_is_only_reached_through_its_own_story(client, story):
+    entry = make_update(make_story("Elsewhere"))
+    assert client.get(address(story, "edit", entry.pk)).status_code == 404
+    assert press(client, entry, "withdraw", story).status_code == 404
+
+
+def test_every_answer_needs_the_token(story):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_user("editor", "Editors"))
+    assert compose(client, story, "Forged.").status_code == 403
+    assert not story.entries.exists()
+
+
+def test_the_groups_come_with_the_migrations_and_are_made_once():
+    call_command("migrate", verbosity=0)
+    editor, moderator = make_user("e", "Editors"), make_user("m", "Moderators")
+    contributor = make_user("c", "Contributors")
+    assert editor.has_perm("entries.change_entry")
+    assert not editor.has_perm("entries.change_link")
+    assert moderator.has_perm("entries.delete_link")
+    assert not moderator.has_perm("entries.change_entry")
+    assert contributor.get_all_permissions() == {
+        "entries.add_entry",
+        "entries.view_story",
+    }
+
+
+def test_a_group_that_the_chief_has_changed_stays_changed():
+    from django.contrib.auth.models import Group
+
+    editors = Group.objects.get(name="Editors")
+    editors.permissions.remove(editors.permissions.get(codename="add_image"))
+    call_command("migrate", verbosity=0)
+    assert not editors.permissions.filter(codename="add_image").exists()
+
+
+# --- Nothing that was public is deleted
+
+
+def test_only_a_story_that_was_never_public_can_be_deleted(story):
+    chief = signed_in("chief", chief=True)
+    make_update(story)
+    assert chief.get(f"/admin/entries/story/{story.pk}/delete/").status_code == 403
+    draft = make_story(live=False)
+    make_update(draft, state="draft")
+    way = f"/admin/entries/story/{draft.pk}/delete/"
+    assert chief.get(way).status_code == 200
+    chief.post(way, {"post": "yes"})
+    assert not Story.objects.filter(pk=draft.pk).exists()
+    named = make_story(live=False)
+    Link.objects.create(kind="see", story=story, target_story=named)
+    assert chief.get(f"/admin/entries/story/{named.pk}/delete/").status_code == 403
+
+
+def test_public_stories_survive_the_bulk_action(story):
+    chief = signed_in("chief", chief=True)
+    data = {"action": "delete_selected", "_selected_action": [story.pk], "post": "yes"}
+    chief.post("/admin/entries/story/", data)
+    assert Story.objects.filter(pk=story.pk).exists()
+
+
+def test_a_series_with_stories_is_not_deleted():
+    chief = signed_in("chief", chief=True)
+    make_story(series="Sorrava Daily")
+    series = Series.objects.get()
+    assert chief.get(f"/admin/entries/series/{series.pk}/delete/").status_code == 403

@@ -1,0 +1,444 @@
+"""The desk in a real browser: keys, focus, lost networks, and colleagues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image as Pixels
+from playwright.sync_api import Locator, Page, expect
+
+from entries import publishing
+from entries.models import Entry, Story
+from tests import builders
+from tests.browser import Reader
+from tests.servers import PASSWORD, Newsroom, Newsrooms, Server, wait_for
+
+Open = Callable[..., Reader]
+
+
+def texts(story_id: int) -> list[tuple[str, str]]:
+    """Return body and state of a story's entries, oldest first."""
+    rows = Entry.objects.filter(story=story_id).order_by("pk")
+    return list(rows.values_list("body", "state"))
+
+
+def post(story_id: int, body: str, state: str = "published") -> int:
+    """Post as a colleague does, from another process."""
+    story = Story.objects.get(pk=story_id)
+    return publishing.post(story, publishing.Text(body), state=state).pk
+
+
+def change(entry_id: int, body: str) -> None:
+    """Edit as a colleague does."""
+    entry = Entry.objects.get(pk=entry_id)
+    publishing.edit(entry, publishing.Text(body), version=entry.version)
+
+
+def many(number: int) -> Story:
+    """Make a story with many updates."""
+    story = builders.make_story()
+    builders.bulk_updates(story, number)
+    return story
+
+
+@pytest.fixture(scope="module")
+def office(newsrooms: Newsrooms) -> Iterator[Newsroom]:
+    """Give one newsroom with one server to all tests of this module."""
+    with newsrooms.open("sqlite") as newsroom:
+        newsroom.server()
+        yield newsroom
+
+
+@pytest.fixture
+def server(office: Newsroom) -> Server:
+    return office.servers[0]
+
+
+@pytest.fixture
+def story(office: Newsroom) -> Story:
+    return office.call(builders.make_story)
+
+
+@pytest.fixture
+def editor(reader: Open, server: Server, story: Story) -> Reader:
+    """Give a window with the story's desk in it, an editor signed in."""
+    return at_the_desk(reader(), server, story)
+
+
+def at_the_desk(
+    window: Reader, server: Server, story: Story, name: str = "editor"
+) -> Reader:
+    window.sign_in(server.url, name)
+    window.desk(server.url, story.pk)
+    return window
+
+
+def box(page: Page) -> Locator:
+    return page.locator("#composer [name=body]")
+
+
+def status(page: Page) -> Locator:
+    return page.locator("#composer-status")
+
+
+def rows(page: Page) -> Locator:
+    return page.locator("#timeline > .row")
+
+
+def test_publishing_by_keyboard_clears_the_box_and_keeps_focus(editor, office, story):
+    page = editor.page
+    box(page).click()
+    page.keyboard.type("The ferry has moored.")
+    page.keyboard.press("Control+Enter")
+    expect(rows(page).first).to_contain_text("The ferry has moored.")
+    expect(box(page)).to_have_value("")
+    expect(box(page)).to_be_focused()
+    expect(status(page)).to_contain_text("Published ")
+    page.keyboard.type("And another.")
+    page.keyboard.press("Meta+Enter")
+    expect(rows(page).first).to_contain_text("And another.")
+    assert len(office.call(texts, story.pk)) == 2
+
+
+def test_ctrl_s_keeps_a_draft(editor, office, story):
+    page = editor.page
+    box(page).fill("Half a thought")
+    box(page).press("Control+s")
+    expect(page.locator("#waiting .row")).to_contain_text("Half a thought")
+    expect(page.locator("#waiting .label")).to_have_text("Draft")
+    assert office.call(texts, story.pk) == [("Half a thought", "draft")]
+
+
+def test_pressing_twice_makes_one_update(editor, office, story):
+    page = editor.page
+    box(page).fill("Once by click.")
+    page.get_by_role("button", name="Publish", exact=True).dblclick()
+    expect(rows(page)).to_have_count(1)
+    box(page).fill("Once by key.")
+    box(page).press("Control+Enter")
+    box(page).press("Control+Enter")
+    expect(rows(page)).to_have_count(2)
+    page.wait_for_timeout(300)
+    expect(status(page)).to_contain_text("Published")
+    bodies = [body for body, _ in office.call(texts, story.pk)]
+    assert bodies == ["Once by click.", "Once by key."]
+
+
+def test_what_is_wrong_stands_beside_its_field_and_the_text_stays(editor):
+    page = editor.page
+    editor.compose("Typed with care.", at="2560")
+    error = page.locator("#composer-at-error")
+    expect(error).to_contain_text("There is no 25:60")
+    field = page.locator("#composer-at")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    expect(box(page)).to_have_value("Typed with care.")
+    field.fill("")
+    box(page).press("Control+Enter")
+    expect(box(page)).to_have_value("")
+    expect(error).to_have_text("")
+    assert field.get_attribute("aria-invalid") is None
+
+
+def test_the_time_is_echoed_in_words(editor):
+    editor.page.fill("#composer-at", "0600 tomorrow")
+    expect(editor.page.locator("#composer-at-echo")).to_have_text(
+        "Scheduled for 0600 GMT tomorrow."
+    )
+
+
+def test_nothing_is_lost_while_the_server_is_down(editor, office, server, story):
+    page = editor.page
+    server.stop()
+    editor.compose("Sent into the void.")
+    expect(status(page)).to_contain_text("Failed")
+    expect(status(page)).to_contain_text("safe")
+    expect(box(page)).to_have_value("Sent into the void.")
+    server.start()
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(rows(page)).to_have_count(1)
+    assert office.call(texts, story.pk) == [("Sent into the void.", "published")]
+
+
+def test_an_answer_that_was_lost_makes_no_second_update(editor, office, story):
+    page = editor.page
+    page.route("**/change/", lambda route: (route.fetch(), route.abort()))
+    editor.compose("It did arrive.")
+    expect(status(page)).to_contain_text("Failed")
+    page.unroute("**/change/")
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(box(page)).to_have_value("")
+    assert office.call(texts, story.pk) == [("It did arrive.", "published")]
+
+
+def test_a_changed_text_after_a_lost_answer_shows_both(editor, office, story):
+    page = editor.page
+    page.route("**/change/", lambda route: (route.fetch(), route.abort()))
+    editor.compose("Ten boats.")
+    expect(status(page)).to_contain_text("Failed")
+    page.unroute("**/change/")
+    editor.compose("Eleven boats.")
+    panel = page.locator("#composer-conflict")
+    expect(panel.locator("del")).to_contain_text("Ten ")
+    expect(panel.locator("[name=body]")).to_have_value("Eleven boats.")
+    panel.get_by_role("button", name="Save changes").click()
+    expect(panel).to_be_empty()
+    expect(box(page)).to_have_value("")
+    assert office.call(texts, story.pk) == [("Eleven boats.", "published")]
+
+
+def test_a_text_survives_a_reload_and_is_offered_back(editor, story):
+    page = editor.page
+    box(page).fill("Almost gone.")
+    page.fill("#composer-headline", "A headline")
+    page.reload()
+    kept = page.locator("#composer-kept")
+    expect(kept).to_contain_text("that was not sent: “Almost gone.”")
+    kept.get_by_role("button", name="Restore").click()
+    expect(box(page)).to_have_value("Almost gone.")
+    expect(page.locator("#composer-headline")).to_have_value("A headline")
+    box(page).press("Control+Enter")
+    expect(rows(page)).to_have_count(1)
+    page.reload()
+    expect(page.locator("#composer-kept")).to_be_empty()
+
+
+def test_a_text_can_be_discarded(editor):
+    page = editor.page
+    box(page).fill("Not worth it.")
+    page.reload()
+    page.get_by_role("button", name="Discard").click()
+    page.reload()
+    expect(page.locator("#composer-kept")).to_be_empty()
+
+
+def test_an_expired_session_says_where_to_sign_in(editor, office, server, story):
+    page = editor.page
+    editor.context.clear_cookies(name="liveblog_session")
+    editor.compose("Typed for an hour.")
+    expect(status(page)).to_contain_text("Sign in in another tab")
+    expect(box(page)).to_have_value("Typed for an hour.")
+    other = editor.new_page()
+    other.goto(f"{server.url}/admin/login/")
+    other.fill("[name=username]", "editor")
+    other.fill("[name=password]", PASSWORD)
+    other.click("[type=submit]")
+    other.wait_for_url(f"{server.url}/admin/")
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(rows(page)).to_have_count(1)
+    assert office.call(texts, story.pk) == [("Typed for an hour.", "published")]
+
+
+def test_colleagues_updates_and_drafts_arrive_by_themselves(editor, office, story):
+    page = editor.page
+    box(page).fill("Being typed")
+    office.call(post, story.pk, "News from a colleague.")
+    expect(rows(page).first).to_contain_text("News from a colleague.")
+    office.call(post, story.pk, "A colleague's notes.", "draft")
+    expect(page.locator("#waiting .row")).to_contain_text("A colleague's notes.")
+    expect(box(page)).to_have_value("Being typed")
+    expect(box(page)).to_be_focused()
+
+
+def test_an_open_edit_is_not_disturbed(editor, office, story):
+    page = editor.page
+    entry = office.call(post, story.pk, "The quay is closed.")
+    row = page.locator(f"#row-{entry}")
+    row.get_by_role("link", name="Edit").click()
+    area = row.locator("[name=body]")
+    expect(area).to_be_focused()
+    area.fill("The quay is closed to cars.")
+    top = row.bounding_box()["y"]
+    office.call(post, story.pk, "Something newer.")
+    expect(rows(page)).to_have_count(2)
+    assert abs(row.bounding_box()["y"] - top) < 2
+    office.call(change, entry, "The east quay is closed.")
+    expect(row).to_contain_text("changed meanwhile")
+    expect(area).to_have_value("The quay is closed to cars.")
+    area.press("Control+Enter")
+    conflict = row.locator(".conflict")
+    expect(conflict).to_contain_text("The east quay is closed.")
+    expect(conflict.locator("ins")).to_contain_text("cars.")
+    area.fill("The east quay is closed to cars.")
+    area.press("Control+Enter")
+    expect(row.locator("form.editing")).to_have_count(0)
+    expect(row).to_contain_text("The east quay is closed to cars.")
+    expect(row.get_by_role("link", name="Edit")).to_be_focused()
+
+
+def test_escape_leaves_an_edit_and_what_was_typed_is_offered_again(
+    editor, office, story
+):
+    page = editor.page
+    entry = office.call(post, story.pk, "Before.")
+    row = page.locator(f"#row-{entry}")
+    row.get_by_role("link", name="Edit").click()
+    row.locator("[name=body]").fill("After.")
+    page.keyboard.press("Escape")
+    expect(row.locator("form.editing")).to_have_count(0)
+    expect(row.get_by_role("link", name="Edit")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(row.locator("[name=body]")).to_have_value("Before.")
+    row.get_by_role("button", name="Restore", exact=True).first.click()
+    expect(row.locator("[name=body]")).to_have_value("After.")
+
+
+def test_a_correction_is_made_in_place(editor, office, server, story, reader):
+    page = editor.page
+    entry = office.call(post, story.pk, "Three boats.")
+    row = page.locator(f"#row-{entry}")
+    row.get_by_role("link", name="Edit").click()
+    row.locator("[name=body]").fill("Two boats.")
+    row.get_by_label("Correction: readers are told").check()
+    row.locator("[name=correction]").fill("There were two boats, not three.")
+    row.locator("[name=correction]").press("Control+Enter")
+    expect(row.locator("form.editing")).to_have_count(0)
+    public = reader()
+    public.open(f"{server.url}/stories/{story.slug}/")
+    public.sees("There were two boats, not three.")
+
+
+def test_undo_puts_the_text_back_into_the_box(editor, office, story):
+    page = editor.page
+    editor.publish("Too early.", headline="Oh", key_event=True)
+    page.get_by_role("button", name="Undo").click()
+    expect(box(page)).to_have_value("Too early.")
+    expect(page.locator("#composer-headline")).to_have_value("Oh")
+    expect(page.locator("#composer-key_event")).to_be_checked()
+    expect(rows(page).first).to_contain_text("Withdrawn")
+    assert office.call(texts, story.pk) == [("Too early.", "withdrawn")]
+    box(page).press("Control+Enter")
+    expect(rows(page)).to_have_count(2)
+
+
+def test_marks_keep_focus_where_it_was(editor, office, story):
+    page = editor.page
+    entry = office.call(post, story.pk, "Mark me.")
+    pin = page.locator(f"#row-{entry}-pin")
+    pin.focus()
+    page.keyboard.press("Enter")
+    expect(pin).to_have_attribute("aria-pressed", "true")
+    expect(pin).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(pin).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_draft_moves_to_the_timeline_when_it_is_published(editor, office, story):
+    page = editor.page
+    entry = office.call(post, story.pk, "Wait for it.", "draft")
+    page.locator(f"#waiting #row-{entry}-publish").click()
+    expect(page.locator(f"#timeline #row-{entry}")).to_contain_text("Wait for it.")
+    expect(page.locator("#waiting .row")).to_have_count(0)
+
+
+def picture() -> dict[str, object]:
+    buffer = BytesIO()
+    Pixels.new("RGB", (640, 480), "teal").save(buffer, "PNG")
+    return {"name": "harbour.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def test_a_picture_is_chosen_described_and_published(
+    editor, office, server, story, reader
+):
+    page = editor.page
+    box(page).fill("Look at this.")
+    page.set_input_files("#composer-file", picture())  # type: ignore[arg-type]
+    alt = page.locator("#composer-pictures [name$=-alt]")
+    expect(alt).to_be_focused()
+    assert "![](image:harbour)" in box(page).input_value()
+    box(page).press("Control+Enter")
+    expect(page.locator("#composer-pictures .error").first).to_contain_text("Say what")
+    expect(alt).to_be_focused()
+    page.keyboard.type("A calm harbour")
+    page.keyboard.press("Control+Enter")
+    expect(box(page)).to_have_value("")
+    public = reader()
+    public.open(f"{server.url}/stories/{story.slug}/")
+    expect(public.page.locator(".entry img")).to_have_attribute("alt", "A calm harbour")
+
+
+def test_a_file_that_is_no_picture_is_refused_in_a_sentence(editor):
+    page = editor.page
+    file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"}
+    page.set_input_files("#composer-file", file)  # type: ignore[arg-type]
+    expect(status(page)).to_contain_text("notes.txt: This file is no picture")
+
+
+def test_the_preview_is_shown_in_a_frame(editor):
+    editor.compose("A *calm* sea.", button="Preview")
+    frame = editor.page.frame_locator("#composer-preview iframe")
+    expect(frame.locator(".entry .body em")).to_have_text("calm")
+    expect(box(editor.page)).to_have_value("A *calm* sea.")
+
+
+def test_the_toolbar_and_its_keys_write_markdown(editor):
+    page = editor.page
+    box(page).fill("calm sea")
+    box(page).press("Control+a")
+    box(page).press("Control+b")
+    expect(box(page)).to_have_value("**calm sea**")
+    page.keyboard.press("Control+i")
+    expect(box(page)).to_have_value("***calm sea***")
+
+
+def test_everything_works_without_javascript(reader, server, office, story):
+    window = at_the_desk(reader(java_script_enabled=False), server, story)
+    page = window.page
+    window.compose("Plain HTML.", headline="No script")
+    expect(rows(page)).to_have_count(1)
+    expect(page.locator(".messagelist")).to_contain_text("Published")
+    rows(page).first.get_by_role("link", name="Edit").click()
+    page.locator("[name=body]").fill("Plain HTML, edited.")
+    page.get_by_role("button", name="Save changes").click()
+    expect(rows(page).first).to_contain_text("Plain HTML, edited.")
+    rows(page).first.get_by_role("button", name="Withdraw").click()
+    expect(rows(page).first).to_contain_text("Withdrawn")
+    assert office.call(texts, story.pk) == [("Plain HTML, edited.", "withdrawn")]
+
+
+def test_a_story_goes_live_and_closes_without_leaving_the_desk(reader, server, office):
+    draft = office.call(builders.make_story, live=False)
+    window = at_the_desk(reader(), server, draft)
+    page = window.page
+    box(page).fill("Being typed")
+    page.get_by_role("button", name="Go live").click()
+    expect(page.locator(".state-word")).to_have_text("Live")
+    page.get_by_text("Close…").click()
+    page.get_by_role("button", name="Close story").click()
+    expect(page.locator(".state-word")).to_have_text("Closed")
+    expect(box(page)).to_have_value("Being typed")
+
+
+def test_a_long_story_opens_fast_and_goes_on_below(reader, server, office):
+    long = office.call(many, 1500)
+    window = at_the_desk(reader(), server, long)
+    page = window.page
+    page.reload()
+    timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+    assert page.evaluate(timing) < 2000  # milliseconds; other tests run beside it
+    expect(rows(page)).to_have_count(50)
+    page.get_by_role("link", name="Older entries").click()
+    expect(rows(page)).to_have_count(100)
+    page.get_by_role("link", name="Older entries").click()
+    expect(rows(page)).to_have_count(150)
+    wait_for(lambda: page.locator("#older").count() == 1, "one link for more")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing(reader, server, office, story, width: int, scheme: str):
+    entry = office.call(post, story.pk, "Something to edit.")
+    office.call(post, story.pk, "A draft.", "draft")
+    window = reader(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    at_the_desk(window, server, story)
+    page = window.page
+    page.locator(f"#row-{entry}-edit").click()
+    expect(page.locator(f"#edit-{entry}")).to_be_visible()
+    window.compose("  ")
+    expect(status(page)).to_contain_text("Not sent")
+    # The admin's own header is Django's.
+    result = Axe().run(page, context={"include": ["#content"]})
+    assert not result.response["violations"], result.generate_report()
