@@ -1,6 +1,9 @@
 """Public pages. Every view: fetch, check, act, render; no cookie, no user."""
 
+import zlib
 from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from django.conf import settings
@@ -87,11 +90,24 @@ def _absolute(path: str) -> str:
     return f"{settings.SITE_URL}{path}"
 
 
+@cache
+def _release() -> str:
+    """Return what changes with the code, the styles and the scripts."""
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    made = manifest.read_bytes() if manifest.is_file() else b""
+    return f"{zlib.crc32(version('liveblog').encode() + made):x}"
+
+
+def _etag(tag: str) -> str:
+    """Return a weak ETag: the same for every coding of the same bytes."""
+    return f"W/{quote_etag(f'{_release()}-{tag}')}"
+
+
 def _page(
     request: HttpRequest, template: str, context: dict[str, Any], tag: str
 ) -> HttpResponse:
     """Render a page that every reader gets alike, or answer 304."""
-    etag = quote_etag(tag)
+    etag = _etag(tag)
     unchanged = get_conditional_response(request, etag=etag)
     response = unchanged or render(request, template, context)
     response["ETag"] = etag
@@ -206,7 +222,7 @@ def _elsewhere(posting: Posting) -> HttpResponse:
 def story_json(request: HttpRequest, slug: str) -> HttpResponse:
     """Give the published parts of a story as data."""
     row, site = _page_of(slug), Site.current()
-    tag = quote_etag(f"{site.epoch}-{row.seq}-{site.seq}-json")
+    tag = _etag(f"{site.epoch}-{row.seq}-{site.seq}-json")
     response = get_conditional_response(request, etag=tag) or JsonResponse(
         exchange.story_data(row), json_dumps_params={"ensure_ascii": False}
     )
@@ -228,7 +244,7 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
     after, rail = request.GET.get("after", ""), _id(request, "rail")
     answer = delivery.changes_after(row.pk, after, rail)
     since = "reset" if answer.reset else after
-    tag = quote_etag(f"{answer.cursor}-{answer.site_seq}-{since}-{rail}")
+    tag = _etag(f"{answer.cursor}-{answer.site_seq}-{since}-{rail}")
     gone = answer.state == Story.State.WITHDRAWN
     response = get_conditional_response(request, etag=tag) or HttpResponse(
         answer.html, status=410 if gone else 200

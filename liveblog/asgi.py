@@ -37,6 +37,7 @@ class Application:
     """ASGI: one hub for the life of the process."""
 
     hub: delivery.Hub
+    door: delivery.Door
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one connection."""
@@ -45,7 +46,7 @@ class Application:
         elif slug := delivery.slug_of(scope):
             await delivery.serve(self.hub, slug, scope, receive, send)
         else:
-            await _pages(scope, receive, send)
+            await self.door(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         while True:
@@ -58,6 +59,7 @@ class Application:
 
     def _start(self) -> None:
         self.hub = delivery.Hub()
+        self.door = delivery.Door(self.hub, _pages)
         self.hub.start(publishing.publish_due)
         _end_streams_first(self.hub)
         # Streams are many small objects that live long: look at them rarely.

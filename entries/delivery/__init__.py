@@ -1,8 +1,18 @@
 """Changes on their way to readers: the door to the package."""
 
+from entries.delivery.door import Door
 from entries.delivery.hub import Hub
 from entries.delivery.log import Changes, Cursor, changes_after
 from entries.delivery.stream import serve, slug_of
 from entries.delivery.watchers import nudge
 
-__all__ = ["Changes", "Cursor", "Hub", "changes_after", "nudge", "serve", "slug_of"]
+__all__ = [
+    "Changes",
+    "Cursor",
+    "Door",
+    "Hub",
+    "changes_after",
+    "nudge",
+    "serve",
+    "slug_of",
+]

@@ -210,6 +210,7 @@ class Hub:
         self.count = 0
         self._slugs: dict[str, asyncio.Future[Story | None]] = {}
         self._wake = asyncio.Event()
+        self.watcher = watchers.Watcher(self._wake.set)
         self._looked: asyncio.Future[None] = asyncio.Future()
         self._tasks: list[asyncio.Task[None]] = []
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="hub")
@@ -217,7 +218,7 @@ class Hub:
     def start(self, tick: Callable[[], object]) -> None:
         """Start watching; `tick` is called every second, for what time brings."""
         jobs = (
-            watchers.watch(self._wake.set),
+            self.watcher.run(),
             self._follow(),
             self._beat(),
             self._clock(tick),
@@ -330,6 +331,8 @@ class Hub:
         if site_seq != self.site_seq:
             self._slugs.clear()
         other_history = self.epoch not in ("", epoch)
+        if other_history:
+            self.watcher.hear()  # a restore tells nobody
         self.epoch, self.site_seq = epoch, site_seq
         for story_id, (seq, state) in stories.items():
             channel = self.channels.get(story_id)

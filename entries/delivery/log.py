@@ -105,6 +105,13 @@ def numbers(story_ids: list[int]) -> tuple[str, int, dict[int, tuple[int, str]]]
     return site.epoch, site.seq, found
 
 
+def numbers_of(slugs: list[str]) -> tuple[str, int, dict[str, int]]:
+    """Return the epoch, the site's number, and `seq` of public stories by slug."""
+    site = Site.current()
+    rows = StorySlug.objects.filter(slug__in=slugs, story__state__in=Story.PUBLIC)
+    return site.epoch, site.seq, dict(rows.values_list("slug", "story__seq"))
+
+
 def rail_partial(story_id: int) -> str:
     """Return the rail beside a story, for pages that are open."""
     seq = Site.current().seq

@@ -1,17 +1,25 @@
 """Who wakes the hub when something was committed, in whatever process."""
 
 import asyncio
+import itertools
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
 CHANNEL = "liveblog"
 LOOK = 0.04  # seconds between two looks at an SQLite file
 RETRY = 0.5  # seconds before a lost listener tries again
+CONFIRM = 0.7  # seconds between two questions whether the listener lives
+TRUST = 2.0  # seconds that such an answer is trusted
+
+
+_committed = itertools.count(1)
+_commits = 0
 
 
 def nudge() -> None:
@@ -23,49 +31,90 @@ def nudge() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
+        transaction.on_commit(_count)
 
 
-async def watch(wake: Callable[[], None]) -> None:
-    """Call `wake` after every commit that may concern readers; never end."""
-    job = _listen if connection.vendor == "postgresql" else _look
-    while True:
-        try:
-            await job(wake)
-        except (OSError, psycopg.Error, sqlite3.Error) as error:
-            logger.warning("The watcher lost the database: %s", error)
-            await asyncio.sleep(RETRY)
+def _count() -> None:
+    """Let this process know of its own commit before the listener hears of it."""
+    global _commits
+    _commits = next(_committed)
 
 
-async def _listen(wake: Callable[[], None]) -> None:
-    """LISTEN on a connection of its own, outside every pool."""
-    parameters = {
-        **connection.get_connection_params(),
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "connect_timeout": 5,
-    }
-    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
-    listener = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
-    async with listener:
-        await listener.execute(f"LISTEN {CHANNEL}")
-        wake()
-        async for _ in listener.notifies():
-            wake()
+class Watcher:
+    """Calls `wake` after every commit that may concern readers."""
 
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._file: sqlite3.Connection | None = None
+        self._heard = 0
+        self._alive = 0.0
 
-async def _look(wake: Callable[[], None]) -> None:
-    """Ask the file whether another connection has committed: some microseconds."""
-    path = f"file:{connection.settings_dict['NAME']}?mode=ro"
-    file = sqlite3.connect(path, uri=True, timeout=0, isolation_level=None)
-    try:
-        seen = None
+    def stamp(self) -> tuple[int, int] | None:
+        """Return what changes with every commit; None while nobody can know."""
+        if self._file is not None:
+            try:
+                return (self._version(self._file), self._heard)
+            except sqlite3.Error:
+                return None
+        if time.monotonic() - self._alive > TRUST:
+            return None
+        return (self._heard, _commits)
+
+    async def run(self) -> None:
+        """Watch for ever; begin again when the database was lost."""
+        job = self._listen if connection.vendor == "postgresql" else self._look
         while True:
-            (version,) = file.execute("PRAGMA data_version").fetchone()
-            if version != seen:
-                seen = version
-                wake()
-            await asyncio.sleep(LOOK)
-    finally:
-        file.close()
+            try:
+                await job()
+            except (OSError, psycopg.Error, sqlite3.Error) as error:
+                logger.warning("The watcher lost the database: %s", error)
+                await asyncio.sleep(RETRY)
+
+    async def _listen(self) -> None:
+        """LISTEN on a connection of its own, outside every pool."""
+        parameters = {
+            **connection.get_connection_params(),
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "connect_timeout": 5,
+        }
+        for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
+            parameters.pop(name, None)
+        listener = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+        async with listener:
+            self._alive = time.monotonic()
+            await listener.execute(f"LISTEN {CHANNEL}")
+            self.hear()
+            while True:
+                async for _ in listener.notifies(timeout=CONFIRM):
+                    self.hear()
+                # An answer proves that nothing was missed until it was asked for.
+                asked = time.monotonic()
+                async with asyncio.timeout(TRUST):
+                    await listener.execute("SELECT 1")
+                self._alive = asked
+
+    def hear(self) -> None:
+        """Take it that something was committed."""
+        self._heard += 1
+        self._wake()
+
+    async def _look(self) -> None:
+        """Ask the file whether another connection has committed: microseconds."""
+        path = f"file:{connection.settings_dict['NAME']}?mode=ro"
+        file = sqlite3.connect(path, uri=True, timeout=0, isolation_level=None)
+        try:
+            self._file, seen = file, -1
+            while True:
+                if (version := self._version(file)) != seen:
+                    seen = version
+                    self._wake()
+                await asyncio.sleep(LOOK)
+        finally:
+            self._file = None
+            file.close()
+
+    @staticmethod
+    def _version(file: sqlite3.Connection) -> int:
+        return int(file.execute("PRAGMA data_version").fetchone()[0])
