@@ -146,9 +146,9 @@ def rail_html(story: Story, seq: int) -> SafeString:
     `seq` is the site's number, read before the rows that the rail shows.
     """
     links = list(
-        Link.objects.shown().with_targets().filter(
-            Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE)
-        )
+        Link.objects.shown()
+        .with_targets()
+        .filter(Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE))
     )
     own = [link for link in links if link.story_id]
     pinned = [link for link in own if link.kind == Link.Kind.LATEST]

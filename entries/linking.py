@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 
 from entries import images
 from entries.ledger import Refused, changing, redraw
-from entries.models import Entry, Image, Link, Story
+from entries.models import Entry, Image, Link, Series, Story
 
 _ADDRESS = URLValidator(schemes=["http", "https"])
 
@@ -62,6 +62,15 @@ def _apply(link: Link, act: Any) -> None:
             ledger.redraw(link.entry)
         else:
             ledger.site()
+
+
+def touch_series(series: Series) -> None:
+    """Tell readers that the name which lines to a series show has changed."""
+    naming = Entry.objects.filter(links__target_series=series)
+    with changing(entries=set(naming.values_list("pk", flat=True))) as ledger:
+        for entry in Entry.objects.filter(pk__in=ledger.entries).order_by("pk"):
+            ledger.redraw(entry)
+        ledger.site()
 
 
 def ingest(source: BinaryIO) -> images.Ingested:

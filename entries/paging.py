@@ -98,7 +98,12 @@ def page(
     has_original = first or window.low == 0
     places = timeline[window.low : window.high]
     rows = _rows(story, places, pinned=first, original=has_original)
-    shown = [rows[entry_id] for _, entry_id in places if entry_id in rows]
+    # One that was retimed since the places were read arrives where it belongs.
+    shown = [
+        rows[entry_id]
+        for at, entry_id in places
+        if entry_id in rows and rows[entry_id].entry.at == at
+    ]
     if first:
         shown = [row for row in shown if not row.pinned]
     return Page(

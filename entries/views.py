@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import BigIntegerField
 from django.http import (
     FileResponse,
     Http404,
@@ -18,6 +19,7 @@ from django.http import (
     JsonResponse,
 )
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
@@ -77,11 +79,14 @@ def answers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         try:
             return view(request, *args, **kwargs)
         except Gone:
-            return render(request, "410.html", status=410)
+            response = render(request, "410.html", status=410)
         except Moved as moved:
             old, new = f"/stories/{kwargs['slug']}", f"/stories/{moved.story.slug}"
             address = request.get_full_path().replace(old, new, 1)
-            return HttpResponsePermanentRedirect(address)
+            response = HttpResponsePermanentRedirect(address)
+        # Both may be undone: by a restoring, or by the old slug's return.
+        response["Cache-Control"] = CACHE_PAGE
+        return response
 
     return wrapped
 
@@ -131,11 +136,13 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _list(request: HttpRequest, stories: Any, context: dict[str, Any]) -> HttpResponse:
-    rows = list(stories.newest().select_related("series", "lead_image")[:40])
-    _fetch_newest(rows)
+    newest = stories.newest().select_related("series", "lead_image")
+    live = list(newest.filter(state=Story.State.LIVE))
+    closed = list(newest.filter(state=Story.State.CLOSED)[:40])
+    _fetch_newest(live)  # teasers of closed stories show no update
     context |= {
-        "live": [row for row in rows if row.state == Story.State.LIVE],
-        "closed": [row for row in rows if row.state == Story.State.CLOSED],
+        "live": live,
+        "closed": closed,
         "canonical": _absolute(request.path),
     }
     response = render(request, "entries/front.html", context)
@@ -192,6 +199,8 @@ def _id(request: HttpRequest, name: str) -> int:
 def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Show one update at the address of its own; 410 once it was withdrawn."""
     row = _page_of(slug)
+    if pk > BigIntegerField.MAX_BIGINT:  # SQLite would not even look for it
+        raise Http404
     posting = get_object_or_404(
         Posting.objects.exclude(seq=None).select_related("entry", "story__series"),
         story=row,
@@ -200,10 +209,11 @@ def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if not posting.visible:
         return _elsewhere(posting)
     site = Site.current()
+    home = posting.entry.story if posting.entry.story.public else row
     context = {
         "story": row,
         "posting": posting,
-        "canonical": _absolute(posting.entry.get_absolute_url()),
+        "canonical": _absolute(reverse("entry", args=[home.slug, pk])),
         "in_page": f"{row.get_absolute_url()}#entry-{pk}",
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}"

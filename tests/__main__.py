@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.browser import NAMES
 from tests.servers import environment, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 180  # seconds that an installation may take
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),

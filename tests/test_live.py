@@ -375,3 +375,77 @@ def test_a_page_oldest_first_takes_news_at_its_end(
     page.locator("button.arrivals").click()
     assert window.entries()[-1] == pk
     expect_like_fresh(window)
+
+
+def test_an_announcement_that_waits_does_no_harm_when_the_story_is_withdrawn(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    window.page.clock.install()
+    room.call(verbs.post, slug, "A first floe.")
+    window.sees("A first floe.")
+    window.page.clock.run_for(1000)
+    room.call(verbs.post, slug, "A second floe.")
+    window.sees("A second floe.")
+    room.call(verbs.turn, slug, "withdraw_story")
+    window.sees("This story has been withdrawn")
+    window.page.clock.run_for(25_000)
+    assert not window.problems
+
+
+def test_a_restored_story_comes_back_to_the_open_page(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    room.call(verbs.turn, slug, "withdraw_story")
+    window.sees("This story has been withdrawn")
+    room.call(verbs.turn, slug, "restore_story")
+    window.hide()
+    window.hide(False)
+    window.sees("Report 3 from the quay.")
+    state(window.page, "Live")
+    expect_like_fresh(window)
+    assert not window.problems
+
+
+def test_what_was_withdrawn_or_moved_waits_no_more(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    room.call(verbs.fill, slug, 120)
+    window = reader()
+    page = window.open(f"{server.url}/stories/{slug}/")
+    page.locator("#older").click()
+    page.wait_for_url("**/?before=*")
+    state(page, "Live")
+    button = page.locator("button.arrivals")
+    pk = room.call(verbs.post, slug, "Fresh from the quay.")
+    expect(button).to_have_text("1 new update")
+    room.call(verbs.withdraw, pk)
+    expect(button).to_be_hidden()
+    # One that waits on this page, and then belongs on an older one.
+    page = window.open(f"{server.url}/stories/{slug}/")
+    state(page, "Live")
+    scroll(page, 900)
+    pk = room.call(verbs.post, slug, "Wrongly timed.")
+    expect(button).to_have_text("1 new update")
+    room.call(verbs.retime, pk, 170)
+    expect(page.locator("a.earlier")).to_have_text("1 earlier update added")
+    expect(button).to_be_hidden()
+
+
+def test_an_original_that_has_no_place_on_a_page_is_left_out(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    room.call(verbs.fill, slug, 100)
+    original = room.call(verbs.drop_original, slug)
+    window = reader()
+    page = window.open(f"{server.url}/stories/{slug}/?order=oldest")
+    page.locator("#newer").click()
+    page.wait_for_url("**from=*")
+    state(page, "Live")
+    room.call(verbs.publish, original)
+    room.call(verbs.post, slug, "And now the ferry.")
+    expect(page.locator("button.arrivals")).to_have_text("1 new update")
+    assert page.locator(f"#entry-{original}").count() == 0
+    assert not window.problems
+    expect_like_fresh(window)

@@ -64,6 +64,19 @@ def withdraw(pk: int) -> None:
     publishing.withdraw(Entry.objects.get(pk=pk))
 
 
+def publish(pk: int) -> None:
+    publishing.publish(Entry.objects.get(pk=pk))
+
+
+def drop_original(slug: str) -> int:
+    """Make a draft of a story's original that no reader has seen; return its id."""
+    entry = Entry.objects.get(story=story_of(slug), kind=Entry.Kind.ORIGINAL)
+    Posting.objects.filter(entry=entry).delete()
+    Posting.objects.create(entry=entry, story=entry.story)
+    Entry.objects.filter(pk=entry.pk).update(state="draft", published_at=None)
+    return int(entry.pk)
+
+
 def restore(pk: int) -> None:
     publishing.restore(Entry.objects.get(pk=pk))
 

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
-from entries import stories
+from entries import linking, stories
 from entries.models import Series
 
 
@@ -48,6 +48,7 @@ class SeriesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Save it, and tell readers of its stories where its name has changed."""
         super().save_model(request, obj, form, change)
         if change and "name" in form.changed_data:
+            linking.touch_series(obj)
             for story in obj.stories.order_by("pk"):
                 stories.touch(story)
 

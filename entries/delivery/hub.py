@@ -175,6 +175,13 @@ class Channel:
             self.size -= len(self.frames.popleft().message["body"])
             self.first += 1
 
+    def restart(self, seq: int, state: str, site_seq: int) -> None:
+        """Begin the log of another history; what was kept is of the old one."""
+        self.first, self.size, self.rail = self.end, 0, None
+        self.frames.clear()
+        self.missed.clear()
+        self.seq, self.state, self.site_seq = seq, state, site_seq
+
     def place(self, after: int) -> int | None:
         """Return the position from which a page at a number reads; None if too old."""
         if after == self.seq:
@@ -328,9 +335,9 @@ class Hub:
 
     async def _refresh(self) -> None:
         epoch, site_seq, stories = await self.read(log.numbers, list(self.channels))
-        if site_seq != self.site_seq:
+        other_history = self.epoch not in ("", epoch) or site_seq < self.site_seq
+        if other_history or site_seq != self.site_seq:
             self._slugs.clear()
-        other_history = self.epoch not in ("", epoch)
         if other_history:
             self.watcher.hear()  # a restore tells nobody
         self.epoch, self.site_seq = epoch, site_seq
@@ -339,14 +346,16 @@ class Hub:
             if channel is None:
                 continue
             if other_history or seq < channel.seq:
+                channel.restart(seq, state, site_seq)
                 await self._dismiss(channel, RESET)
-                channel.seq, channel.state = seq, state
             else:
                 await self._advance(channel, seq, state)
 
     async def _advance(self, channel: Channel, seq: int, state: str) -> None:
         if seq > channel.seq:
             missed = await self.missed(channel, channel.seq)
+            if missed.changes.reset:
+                return  # restored just now: the next look tells
             seq, state = missed.changes.cursor.seq, missed.changes.state
             channel.append(Frame(channel.seq, seq, missed.message))
             channel.seq = seq

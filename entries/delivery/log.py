@@ -73,7 +73,9 @@ def _html(story: Story, after: int) -> str:
         if posting.visible:
             parts.append(_upsert(posting.html))
         else:
-            parts.append(_partial(f"#entry-{posting.entry_id}", "delete"))
+            # Named in it too, for pages that only count it.
+            name = f"entry-{posting.entry_id}"
+            parts.append(_partial(f"#{name}", "delete", name))
     if story.head_seq > after:
         parts.append(_partial("#story-head", "outerHTML", drawing.head_html(story)))
         events = drawing.key_events_html(story)

@@ -19,6 +19,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 PATIENCE = 10.0  # seconds that a new reader waits for the database
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _PATH = re.compile(r"/stories/([-a-zA-Z0-9_]+)/stream")
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -123,7 +124,7 @@ async def _catch_up(
     Return False where the cursor belongs to another history.
     """
     at = cursor.seq
-    shown = int(rail) if rail.isascii() and rail.isdigit() else channel.site_seq
+    shown = int(rail) if _NUMBER.fullmatch(rail) else channel.site_seq
     if cursor.epoch != hub.epoch or at > channel.seq:
         await hub.look()
     while cursor.epoch == hub.epoch and at <= channel.seq:

@@ -7,9 +7,9 @@ from entries.exchange.importing import (
     read_file,
     understand,
 )
-from entries.exchange.loading import Loaded, Progress, Wanted, too_long
+from entries.exchange.loading import Loaded, Wanted, too_long
 from entries.exchange.page import story_page
-from entries.exchange.pictures import Folder
+from entries.exchange.pictures import Folder, Progress
 from entries.exchange.story_json import picture_file, story_data, story_pictures
 from entries.exchange.telling import story_text
 from entries.exchange.told import ExchangeError, Kind, Told, texts

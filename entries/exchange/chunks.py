@@ -10,7 +10,7 @@ from entries.exchange.marks import Mark, Marked
 from entries.exchange.stamps import Doubt, Stamp, stamp
 from entries.exchange.told import Remark
 
-QUOTED: Final = 60  # characters of a line in a warning
+QUOTED: Final = 120  # characters of a line in a warning
 _ONCE: Final = frozenset(Mark) - {Mark.FEATURE, Mark.JUMP, Mark.BYLINE}
 _LEADING: Final = (  # marks behind which text may follow on the same line
     Mark.ORIGINAL,
@@ -65,15 +65,17 @@ def chunks(lines: Iterable[Line], remarks: list[Remark]) -> list[Chunk]:
 
 def _with_text(found: list[Chunk], remarks: list[Remark]) -> list[Chunk]:
     """Make text of each stamp under which there is none: no update is empty."""
-    following: Chunk | None = None  # the next entry or text
+    text_follows = False
     for chunk in reversed(found):
-        empty = following is None or following.entry
-        if isinstance(chunk.what, Stamp) and empty:
+        stamped = isinstance(chunk.what, Stamp)
+        if stamped and not text_follows:
             chunk.what = None
             message = f"no text follows {quoted(chunk.text)}; the line stays text"
             remarks.append(Remark(chunk.line, message))
-        if chunk.entry or chunk.what is None:
-            following = chunk
+        if stamped or chunk.entry:
+            text_follows = False
+        elif chunk.what is None:
+            text_follows = True
     return found
 
 
@@ -130,14 +132,6 @@ class _Chunker:
         self.gap, self.fresh = 0, False
 
     def recognise(self, line: Line) -> What:
-        found = stamp(line.text, starts=self.open is None)
-        if isinstance(found, Doubt):
-            self.remark(line, f"{found.reason}: {quoted(line.text)} stays text")
-            return None
-        if found is not None:
-            if found.doubt:
-                self.remark(line, found.doubt)
-            return found
         words = flat(line.text)
         if self.fresh and (marked := marks.entry_head(words)):
             return marked
@@ -146,7 +140,16 @@ class _Chunker:
         if marked and marked.mark in self.seen & _ONCE:
             self.remark(line, f"a second {quoted(words)} stays text")
             return None
-        return marked
+        return marked or self.stamp(line)
+
+    def stamp(self, line: Line) -> Stamp | None:
+        found = stamp(line.text, starts=self.open is None)
+        if isinstance(found, Doubt):
+            self.remark(line, f"{found.reason}: {quoted(line.text)} stays text")
+            return None
+        if found and found.doubt:
+            self.remark(line, found.doubt)
+        return found
 
     def head_mark(self, line: Line, words: str) -> Marked | None:
         marked = marks.head(words)

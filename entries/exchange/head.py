@@ -8,6 +8,7 @@ from entries.exchange import bodies, marks, paragraphs
 from entries.exchange.chunks import Chunk, flat, quoted
 from entries.exchange.marks import Mark, Marked
 from entries.exchange.paragraphs import Hints
+from entries.exchange.stamps import stamp
 from entries.exchange.told import Feature, Item, Kind, Remark
 
 CAPTION_LIMIT: Final = 1000  # characters, as the rows hold them
@@ -105,6 +106,8 @@ class Head:
         line = flat(chunk.lines[0].text)
         alone = len(chunk.lines) == 1
         if not marks.may_head(line) or not (alone or marks.title_case(line)):
+            return chunk
+        if stamp(line):  # of an update that has no text
             return chunk
         self.headline = line
         rest = chunk.lines[1:]

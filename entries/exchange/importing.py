@@ -9,8 +9,9 @@ from entries.exchange import json_reading, loading, reading
 from entries.exchange.decoding import FILE_LIMIT, decode
 from entries.exchange.json_loading import load_data
 from entries.exchange.json_reading import Data
-from entries.exchange.loading import Loaded, Progress, Wanted
+from entries.exchange.loading import Loaded, Wanted
 from entries.exchange.paragraphs import Hints
+from entries.exchange.pictures import Progress
 from entries.exchange.told import ExchangeError, Told
 from entries.models import ImportedFile, Series, Story
 
@@ -67,7 +68,10 @@ def understand(
     told = reading.read(
         lines, now=now, first_day=first_day, hints=hints, remarks=remarks
     )
-    if not (wanted.headline or told.headline):
+    if wanted.headline and told.headline not in ("", wanted.headline):
+        note = f"--headline replaces the file's own, “{told.headline}”."
+        told = replace(told, notes=(*told.notes, note))
+    elif not (wanted.headline or told.headline):
         told = _named(told, name)
     return Understood(told, wanted)
 

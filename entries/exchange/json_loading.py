@@ -11,8 +11,13 @@ from django.utils.text import slugify
 
 from entries import linking, publishing, stories
 from entries.exchange.json_reading import Data, EntryData, LinkData, PictureData
-from entries.exchange.loading import Loaded, Progress, Wanted, find_series
-from entries.exchange.pictures import Gallery, describe, kept_only_if_used
+from entries.exchange.loading import Loaded, Wanted, find_series
+from entries.exchange.pictures import (
+    Gallery,
+    Progress,
+    describe,
+    kept_only_if_used,
+)
 from entries.exchange.told import Remark
 from entries.ledger import Refused
 from entries.models import (
@@ -38,11 +43,8 @@ def load_data(data: Data, wanted: Wanted, progress: Progress) -> Loaded:
     """
     gallery = Gallery(wanted.folder)
     with kept_only_if_used(gallery):
-        remarks = [
-            Remark(0, f"“{picture.name}”: {problem}")
-            for picture in data.pictures
-            if (problem := gallery.ingest(wanted.folder.find(picture.name)))
-        ]
+        named = [(picture.name, 0) for picture in data.pictures]
+        remarks = gallery.ingest_all(named, progress)
         with transaction.atomic():
             loading = _Loading(data, wanted, gallery)
             loading.run(progress)
@@ -65,7 +67,7 @@ class _Loading:
         self.pictures = {each.name: self.picture(each) for each in self.data.pictures}
         self.story = self.create()
         for done, entry in enumerate(self.data.entries, 1):
-            progress(done, len(self.data.entries))
+            progress(done, len(self.data.entries), "entries")
             if entry.home_name:
                 self.foreign(entry)
             else:

@@ -1,6 +1,6 @@
 """What a file tells → rows, through the verbs; all of it or nothing."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -14,6 +14,7 @@ from entries.exchange import bodies
 from entries.exchange.pictures import (
     Folder,
     Gallery,
+    Progress,
     describe,
     free_name,
     kept_only_if_used,
@@ -22,7 +23,6 @@ from entries.exchange.told import Body, ExchangeError, Item, Kind, Remark, Told
 from entries.models import Entry, ImportedFile, Link, Series, Story
 from entries.publishing import Text
 
-Progress = Callable[[int, int], None]
 _LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language": 20}
 
 
@@ -50,8 +50,7 @@ class Loaded:
 def load(told: Told, wanted: Wanted, progress: Progress) -> Loaded:
     """Make a story of what a file tells; a draft unless `wanted.publish`.
 
-    `progress` is told how many of how many entries are done. Raises ExchangeError
-    or Refused with a sentence, and then nothing was written.
+    Raises ExchangeError or Refused with a sentence, and then nothing was written.
     """
     told = replace(
         told,
@@ -62,11 +61,8 @@ def load(told: Told, wanted: Wanted, progress: Progress) -> Loaded:
     gallery = Gallery(wanted.folder)
     lead = wanted.folder.lead(wanted.slug or slugify(told.headline)[:100])
     with kept_only_if_used(gallery):
-        remarks = [
-            Remark(item.line, f"“{item.text}”: {problem}")
-            for item in _pictures(told)
-            if (problem := gallery.ingest(wanted.folder.find(item.text)))
-        ]
+        named = [(item.text, item.line) for item in _pictures(told)]
+        remarks = gallery.ingest_all(named, progress)
         if told.photo and (problem := gallery.ingest(lead)):
             remarks.append(Remark(1, f"the lead picture: {problem}"))
         with transaction.atomic():
@@ -140,13 +136,13 @@ class _Loading:
         if told.original.items:
             self.entry(told.original, Entry.Kind.ORIGINAL)
         for done, update in enumerate(told.oldest_first, 1):
-            progress(done, total)
+            progress(done, total, "entries")
             self.entry(update.body, Entry.Kind.UPDATE, update.at)
         self.story_links()
         ImportedFile.objects.create(
             digest=self.wanted.digest, name=self.wanted.name[-255:], story=self.story
         )
-        progress(total, total)
+        progress(total, total, "entries")
         if self.wanted.publish:
             self.publish()
 

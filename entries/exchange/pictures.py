@@ -1,7 +1,7 @@
 """The pictures that a file names: their files, and the rows they become."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -10,9 +10,11 @@ from django.conf import settings
 
 from entries import images, linking
 from entries.exchange import marks
-from entries.exchange.told import ExchangeError
+from entries.exchange.told import ExchangeError, Remark
 from entries.models import Image
 
+# Told how many of how many are done, and what they are.
+Progress = Callable[[int, int, str], None]
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".tif", ".tiff"}
 )
@@ -69,6 +71,21 @@ class Gallery:
         self.rows: dict[str, Image] = {}  # by the name as typed
         self.made: set[int] = set()  # ids of those that were not there before
 
+    def ingest_all(
+        self, named: Iterable[tuple[str, int]], progress: Progress
+    ) -> list[Remark]:
+        """Take in the files of pictures, given with the lines that name them.
+
+        Return what is to be said of those that are none.
+        """
+        wanted = [(n, line, path) for n, line in named if (path := self.folder.find(n))]
+        remarks = []
+        for done, (name, line, path) in enumerate(wanted, 1):
+            if problem := self.ingest(path):
+                remarks.append(Remark(line, f"“{name}”: {problem}"))
+            progress(done, len(wanted), "pictures")
+        return remarks
+
     def ingest(self, path: Path | None) -> str:
         """Take in a file; return why it cannot be, or nothing."""
         if path is None or path in self.ingested:
@@ -85,13 +102,14 @@ class Gallery:
     def row(self, typed: str, name: str = "", path: Path | None = None) -> Image:
         """Return the row of a picture, made or filled; a missing one has no file.
 
-        A name that another picture has gets a number.
+        What was typed tells name and file, unless `name` (and perhaps `path`) do. A
+        name that another picture has gets a number.
         """
         if typed in self.rows:
             return self.rows[typed]
-        path = path or self.folder.find(typed)
+        if not name:
+            path, name = self.folder.find(typed), marks.picture_name(typed)
         ingested = self.ingested.get(path) if path else None
-        name = name or marks.picture_name(typed)
         if ingested:
             name = next(
                 free for free in _numbered(name) if _may_hold(free, ingested.stem)

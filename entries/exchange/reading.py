@@ -17,7 +17,7 @@ from entries.exchange.head import Head, joined, source
 from entries.exchange.marks import Mark, Marked
 from entries.exchange.paragraphs import Hints
 from entries.exchange.stamps import Stamp
-from entries.exchange.told import Body, ExchangeError, Item, Kind, Remark, Told, Update
+from entries.exchange.told import Body, ExchangeError, Item, Remark, Told, Update
 
 UPDATES_LIMIT: Final = 20_000
 NO_HINTS: Final = Hints()
@@ -118,8 +118,7 @@ class _Reading:
         first_day = first_day or marks.day(values.get(Mark.DATE, ""))
         dated = self.dated(now, first_day)
         if not self.markdown:
-            self.find_headings()
-            self.find_original(dated)
+            self.find_parts(dated)
         standfirst, summary = self.place_intro(dated)
         original = self.original
         bodies_ = [entry.body for entry in self.updates]
@@ -163,11 +162,13 @@ class _Reading:
             self.notes.append(_date_note(dated, now))
         return dated
 
-    def find_headings(self) -> None:
+    def find_parts(self, dated: Dated) -> None:
+        """Find what only the spacing tells: headings, and an unnamed original entry."""
         space = headings.spacing(
             [entry.items for entry in self.entries] or [self.head.intro],
             [entry.gap for entry in self.entries],
         )
+        self.find_original(dated, space)
         for entry in self.entries:
             if entry.stamp:
                 entry.items = headings.in_update(entry.items, space)
@@ -182,24 +183,21 @@ class _Reading:
             self.remark(item.line, f"{quoted(item.text)} is read as a heading")
         return found
 
-    def find_original(self, dated: Dated) -> None:
-        """Let headed sections under the last update be the original entry.
+    def find_original(self, dated: Dated, space: headings.Spacing) -> None:
+        """Let what stands apart below the last update be the original entry.
 
         So in a file that has its newest update first and names no original entry.
         """
         if self.original or not self.entries or not dated.newest_first:
             return
         last = self.entries[-1]
-        kinds = [item.kind for item in last.items]
-        if Kind.HEADING not in kinds[1:]:
+        apart = (n for n, item in enumerate(last.items) if n and space.wide(item))
+        if not space.wide_parts or (place := next(apart, None)) is None:
             return
-        place = kinds.index(Kind.HEADING, 1)
         line = last.items[place].line
         self.entries.append(_Entry(line, 0, None, last.items[place:]))
         del last.items[place:]
-        self.remark(
-            line, "no ORIGINAL ENTRY; the headed sections below are taken for it"
-        )
+        self.remark(line, "no ORIGINAL ENTRY; the text from here on is taken for it")
 
     def place_intro(self, dated: Dated) -> tuple[str, Body]:
         """Return standfirst and summary, with the text that nothing explains."""
@@ -208,6 +206,7 @@ class _Reading:
         summary = Body(tuple(head.summary), head.source)
         if not intro.items:
             return standfirst, summary
+        formed = head.marked or bool(self.entries)
         above = dated.newest_first and len(dated.times) > 1
         if head.standfirst and not standfirst and (self.original or above):
             standfirst, where = head.standfirst, "as the standfirst"
@@ -219,7 +218,7 @@ class _Reading:
             entry = _Entry(head.intro[0].line, 0, None, list(intro.items), intro.source)
             self.entries.append(entry)
             where = "as the original entry"
-        if not (head.marked or self.updates):
+        if not formed:
             first = head.intro[0].line
             self.remark(first, f"no part of the form was found: kept {where}")
             return standfirst, summary

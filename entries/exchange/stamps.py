@@ -44,6 +44,7 @@ _LAST: Final = re.compile(
     r"(?P<word>UPDATE)\b[)\]]?",
     re.I,
 )
+_AHEAD: Final = re.compile(rf"({_DAY}){_GAP}(?=UPDATE\b)", re.I)
 _ZONELESS: Final = re.compile(
     rf"(?P<word>UPDATE)\b[:,]?{_S}(?P<hour>[0-9]{{1,2}}):?(?P<minute>[0-9]{{2}})"
     rf"(?P<half>)(?P<day>)(?={_S}:(?![0-9]))"
@@ -54,7 +55,8 @@ _BARE: Final = re.compile(
 )
 _END: Final = re.compile(r"\s*(?:[:–—]|[.,;-](?=\s|$))?\s*")
 _SUSPECT: Final = re.compile(
-    r"\W*(?:(?i:UPDATE)\b\W{0,4}[0-9]|UPDATE\b\s{0,9}[:,([]|UPDATE\b.{0,30}\bGMT\b"
+    r"\W*(?:(?i:UPDATE)\b\W{0,4}[0-9]|UPDATE\b\s{0,9}[:,([]"
+    r"|.{0,20}\bUPDATE\b.{0,30}\bGMT\b"
     r"|[0-9]{1,2}[:.h]?[0-9]{2}\s{0,9}(?i:GMT|UTC)\s{0,9}:)"
 )
 
@@ -103,6 +105,11 @@ def stamp(line: str, *, starts: bool = True) -> Stamp | Doubt | None:
     `starts` says that the line begins a paragraph: inside one, only a stamp in
     capitals or with its colon counts.
     """
+    if ahead := _AHEAD.match(line):
+        found = stamp(line[ahead.end() :], starts=starts)
+        if (day := parse_day(ahead[1])) is None:
+            return Doubt(f"“{ahead[1]}” is no date")
+        return replace(found, day=day) if isinstance(found, Stamp) else found
     if match := _FIRST.match(line) or _LAST.match(line):
         return _read(line, match, starts)
     if match := _ZONELESS.match(line):

@@ -91,7 +91,10 @@ def _head(story: Story, public: bool) -> dict[str, Any]:
         "continues_in": follower.slug if follower else None,
     }
     if public:
-        return head | {"url": _absolute(story.get_absolute_url())}
+        return head | {
+            "summary": _without_missing(story.summary, set()),  # it shows none
+            "url": _absolute(story.get_absolute_url()),
+        }
     return head | {"created_at": _time(story.created_at)}
 
 

@@ -56,6 +56,7 @@
     return at ? `Ended ${at} GMT` : "Ended";
   };
   const show = () => {
+    if (!live) return; // nothing of a story is left on the page
     const [state, word] = words();
     live.dataset.state = state;
     const place = live.querySelector(".state .word");
@@ -71,7 +72,7 @@
   const connection = () => live._htmx?.sse;
   const connect = () => {
     clearTimeout(retryTimer);
-    if (stream || paused || ended || document.hidden || connection()) return;
+    if (!live || stream || paused || ended || document.hidden || connection()) return;
     htmx.trigger(live, "live-connect");
   };
   const reconnectLater = () => {
@@ -154,7 +155,7 @@
 
   const schedule = (now = false) => {
     clearTimeout(pollTimer);
-    if (stream || paused) return;
+    if (!live || stream || paused) return;
     let wait = POLL.fallback;
     if (now) wait = 0;
     else if (ended) wait = POLL.ended;
@@ -187,6 +188,7 @@
       advance(at);
     }
     if (answer.status === 410) return end();
+    if (!live.isConnected) return replacePage(); // the story was withdrawn, and is back
     if (state === "closed") end();
     else if (ended) {
       ended = false;
@@ -286,6 +288,7 @@
     if (present && seqOf(present) >= seqOf(el)) return drop(task);
     if (!home) {
       present?.remove();
+      forget(el.id);
       if (isNew) noteOutside(el);
       return drop(task);
     }
@@ -295,7 +298,10 @@
     if (present) {
       el.hidden = present.hidden;
       if (present.parentElement !== home || present.dataset.key !== el.dataset.key) present.remove();
-    } else arrive(el, home);
+    } else {
+      forget(el.id);
+      arrive(el, home);
+    }
   };
   const arrive = (el, home) => {
     const keys = [...home.children].map((child) => child.dataset.key);
@@ -311,6 +317,7 @@
     }
   };
   const noteOutside = (el) => {
+    if ("original" in el.dataset) return;
     const key = el.dataset.key;
     if (page.newer && compare(key, page.newer) >= 0) elsewhere.add(el.id);
     else below.set(el.id, el.querySelector(".stamp a").getAttribute("href"));
@@ -330,7 +337,7 @@
     const refocus = focusKeeper();
     for (const task of tasks) {
       if (task.swapSpec.style === "upsert") place(task);
-      else if (task.swapSpec.style === "delete" && task.target) forget(task.target.id);
+      else if (task.swapSpec.style === "delete") forget(task.fragment.textContent);
     }
     const done = () => {
       live.removeEventListener("htmx:finally:swap", done);
@@ -393,6 +400,7 @@
     clearTimeout(announceTimer);
     const wait = Math.max(0, announced + ANNOUNCE - Date.now());
     announceTimer = setTimeout(() => {
+      if (!live?.isConnected) return;
       announced = Date.now();
       $("announcer").textContent = plural(Math.max(n, held.size + elsewhere.size), "new update", "new updates");
     }, wait);

@@ -10,13 +10,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
+from django.urls import reverse
 
 from entries import exchange
 from entries.exchange import ExchangeError, Folder, Loaded, Told, Understood, Wanted
 from entries.ledger import Refused
 from entries.models import Image
 
-EVERY = 100  # entries between two lines of progress
+EVERY = {"entries": 100, "pictures": 10}  # between two lines of progress
 MOST = 10  # names in a list
 
 
@@ -34,6 +35,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.epilog = (
+            "A text may also have what export_story writes: lines HEADLINE:, SERIES:, "
+            "DATE: 2026-03-14, LANGUAGE:, STANDFIRST: and SUMMARY: at its top; "
+            "HEADLINE: and BYLINE: right below a stamp; and MARKUP: Markdown where its "
+            "entries are not plain prose. "
             "Exit codes: 0 imported (or understood, with --dry-run), 1 not possible, "
             "2 wrong usage, 3 this very file was imported before."
         )
@@ -95,8 +100,8 @@ class Command(BaseCommand):
         if not options["dry_run"] and not options["again"]:
             _refuse_second(content)
         understood = exchange.understand(content, name, wanted, options["date"])
-        for note in understood.told.notes:
-            self.stderr.write(note)
+        for note in understood.told.notes if not options["json"] else ():
+            self.stderr.write(note)  # to a script, its data says the same
         if options["dry_run"]:
             self.say_understood(understood, options["json"])
             return
@@ -114,9 +119,10 @@ class Command(BaseCommand):
     def progress(self, verbosity: int) -> exchange.Progress:
         """Return what says how far a long import is."""
 
-        def say(done: int, total: int) -> None:
-            if verbosity and total > EVERY and (done % EVERY == 0 or done == total):
-                self.stderr.write(f"  {done:,} of {total:,} entries", ending="\n")
+        def say(done: int, total: int, what: str) -> None:
+            every = EVERY[what]
+            if verbosity and total > every and (done % every == 0 or done == total):
+                self.stderr.write(f"  {done:,} of {total:,} {what}")
 
         return say
 
@@ -149,7 +155,8 @@ class Command(BaseCommand):
         self.stdout.write(
             self.style.SUCCESS(
                 f"Imported “{story.headline}” with {entries:,} "
-                f"{'entry' if entries == 1 else 'entries'}; it is {story.state}."
+                f"{'entry' if entries == 1 else 'entries'}; it is "
+                f"{'a draft' if story.state == story.State.DRAFT else story.state}."
             )
         )
         missing = Image.objects.filter(entries__story=story, stem="").distinct()
@@ -159,7 +166,9 @@ class Command(BaseCommand):
         if names:
             more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
             self.stdout.write(f"Missing pictures: {', '.join(names[:MOST])}{more}")
-        self.stdout.write(f"{settings.SITE_URL}{story.get_absolute_url()}")
+        desk = reverse("admin:entries_story_change", args=[story.pk])
+        for path in (story.get_absolute_url(), desk):
+            self.stdout.write(f"{settings.SITE_URL}{path}")
 
 
 def _refuse_second(content: bytes) -> None:

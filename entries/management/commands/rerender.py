@@ -20,10 +20,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Walk over the entries, oldest first."""
-        total, changed = Entry.objects.count(), 0
-        entries = Entry.objects.order_by("pk").iterator(chunk_size=STEP)
-        for done, entry in enumerate(entries, 1):
-            changed += redraw(entry)
+        # No reading stays open: SQLite would refuse to write after another's commit.
+        keys = list(Entry.objects.order_by("pk").values_list("pk", flat=True))
+        total, changed = len(keys), 0
+        for done, key in enumerate(keys, 1):
+            changed += redraw(Entry.objects.get(pk=key))
             if done % STEP == 0:
                 self.stderr.write(f"{done} of {total} entries")
         self.stdout.write(f"{total} entries, {changed} changed.")

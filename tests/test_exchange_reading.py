@@ -1,0 +1,666 @@
+"""The text form, as newsrooms write it: what is read, and what is left as text."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from entries.exchange.decoding import decode
+from entries.exchange.paragraphs import Hints
+from entries.exchange.reading import read
+from entries.exchange.stamps import Day, Doubt, Stamp, stamp
+from entries.exchange.told import ExchangeError, Kind, Told, texts
+from entries.exchange.understood import understood
+
+NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
+DAY = date(2026, 3, 14)
+
+PAGE = """\
+PHOTO: The ferry Ostara and her tug in the fog off Port Ilaria
+
+
+LATEST
+
+
+WEDNESDAY FEATURE
+
+Analysis: Why the Harbour Lamps Went Out
+
+
+Jump to Original
+
+
+UPDATE 1800 GMT: The ferry “Ostara” is alongside.
+
+Çelğa Doss, the harbour master, said nobody was hurt.
+
+
+UPDATE 1015 GMT: A tug has a line aboard.
+
+(Cross-posted from Harbour Wire)
+
+
+UPDATE 0910 GMT: The fog signal sounds every two minutes.
+
+See Sorrava Daily: Fog Closes the Strait, Ferries Wait
+
+Pictures from the quay:
+
+quay-fog-14-03-26
+
+quay-fog-2-14-03-26
+
+
+ORIGINAL ENTRY: The night ferry waits outside Port Ilaria.
+
+See Developing: Lamps Fail in the Old Town
+
+[The harbour] will open when we see its mouth.
+
+
+Market Hall Without Power
+
+The market hall of Saltgate has been dark since six.
+
+market-hall-14-03-26
+
+
+Reports: Bridge Closed to Carts
+
+Two carts are stuck.
+"""
+
+
+def parsed(text: str | bytes, **options: Any) -> Told:
+    content = text if isinstance(text, bytes) else text.encode()
+    lines, remarks = decode(content)
+    return read(lines, now=NOW, remarks=remarks, **options)
+
+
+def warned(told: Told) -> list[int]:
+    """Return the lines that are warned about."""
+    return [warning.line for warning in told.warnings]
+
+
+def times(told: Told) -> list[str]:
+    return [f"{update.at:%d %H%M}" for update in told.updates]
+
+
+def original(text: str, **options: Any) -> list[tuple[str, str]]:
+    """Return the items of an original entry."""
+    told = parsed(f"ORIGINAL ENTRY: So it began.\n\n{text}", **options)
+    return [(item.kind.value, item.text) for item in told.original.items[1:]]
+
+
+# --- The whole page
+
+
+def test_a_page_of_the_form_is_understood_without_a_warning():
+    data = understood(parsed(PAGE, first_day=DAY))
+    assert data["photo"] == "The ferry Ostara and her tug in the fog off Port Ilaria"
+    assert data["latest"] == []
+    assert data["feature"] == {
+        "label": "WEDNESDAY FEATURE",
+        "title": "Analysis: Why the Harbour Lamps Went Out",
+    }
+    assert data["warnings"] == []
+
+
+def test_updates_are_told_in_the_order_of_the_file():
+    updates = understood(parsed(PAGE, first_day=DAY))["updates"]
+    assert [each["time"] for each in updates] == ["18:00", "10:15", "09:10"]
+    assert updates[0]["datetime"] == "2026-03-14T18:00:00+00:00"
+    assert updates[0]["text"] == "The ferry “Ostara” is alongside."
+    assert updates[1]["cross_posts"] == ["Harbour Wire"]
+    assert updates[2] == {
+        "time": "09:10",
+        "datetime": "2026-03-14T09:10:00+00:00",
+        "text": "The fog signal sounds every two minutes.",
+        "see": ["Sorrava Daily: Fog Closes the Strait, Ferries Wait"],
+        "images": ["quay-fog-14-03-26", "quay-fog-2-14-03-26"],
+        "cross_posts": [],
+    }
+
+
+def test_the_original_entry_is_told_apart_from_its_sections():
+    data = understood(parsed(PAGE, first_day=DAY))
+    assert data["original"]["text"] == "The night ferry waits outside Port Ilaria."
+    assert data["original"]["see"] == ["Developing: Lamps Fail in the Old Town"]
+    assert data["original"]["images"] == []
+    assert [each["heading"] for each in data["sections"]] == [
+        "Market Hall Without Power",
+        "Reports: Bridge Closed to Carts",
+    ]
+    assert data["sections"][0]["images"] == ["market-hall-14-03-26"]
+
+
+def test_bracketed_quotations_stay_text():
+    told = parsed(PAGE, first_day=DAY)
+    assert "[The harbour] will open when we see its mouth." in texts(
+        told.original.items
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n").encode("utf-8-sig"),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.replace("\n", " \t\n").encode(),
+        lambda text: text.replace("\n\n\n", "\n\n\n\n\n").encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.replace("GMT: ", "GMT:\N{NO-BREAK SPACE}").encode(),
+        lambda text: text.replace("UPDATE ", "UPDATE\N{NO-BREAK SPACE}").encode(),
+        lambda text: text.replace("\n\nUPDATE", "\n\n\ufeff\tUPDATE").encode(),
+    ],
+    ids=[
+        "crlf",
+        "cr",
+        "trailing",
+        "wide",
+        "utf-16",
+        "no-bom",
+        "nbsp",
+        "nbsp-stamp",
+        "bom",
+    ],
+)
+def test_how_a_program_writes_its_files_changes_nothing(change: Any):
+    assert parsed(change(PAGE), first_day=DAY) == parsed(PAGE, first_day=DAY)
+
+
+def test_a_page_that_lost_its_double_gaps_is_the_same_story():
+    collapsed = PAGE.replace("\n\n\n", "\n\n")
+    assert parsed(collapsed, first_day=DAY) == parsed(PAGE, first_day=DAY)
+
+
+def test_a_page_without_any_blank_line_keeps_its_parts():
+    bare = "\n".join(filter(None, PAGE.split("\n")))
+    told, whole = parsed(bare, first_day=DAY), parsed(PAGE, first_day=DAY)
+    for kind in (Kind.SEE, Kind.PICTURE, Kind.CROSS_POST, Kind.HEADING):
+        assert [b.of(kind) for b in told.bodies] == [b.of(kind) for b in whole.bodies]
+    assert (told.photo, told.features) == (whole.photo, whole.features)
+
+
+def test_western_text_is_read_line_by_line_and_said():
+    content = "UPDATE 1800 GMT: Café “Ostara”.\n\nÇelğa.\n".encode()
+    mixed = content + "UPDATE 1700 GMT: Café – closed…\n".encode("cp1252")
+    told = parsed(mixed, first_day=DAY)
+    assert texts(told.updates[0].body.items) == ["Café “Ostara”.", "Çelğa."]
+    assert texts(told.updates[1].body.items) == ["Café – closed…"]
+    assert warned(told) == [4]
+
+
+def test_control_characters_are_taken_out_and_said():
+    told = parsed("UPDATE 1800 GMT: A\0 bell\x07.\n", first_day=DAY)
+    assert texts(told.updates[0].body.items) == ["A bell."]
+    assert str(told.warnings[0]) == "line 1: 2 control characters were taken out"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b" \r\n\t\xc2\xa0\n\xef\xbb\xbf", "empty"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "picture"),
+        (b"PK\3\4" + bytes(99), "word processor"),
+        (b"%PDF-1.7", "PDF"),
+        (bytes(range(256)) * 9, "not text"),
+        (b"\xff\xfea", "UTF-16"),
+    ],
+    ids=["nothing", "blank", "png", "docx", "pdf", "binary", "half-utf-16"],
+)
+def test_what_is_no_text_is_refused_with_a_sentence(content: bytes, words: str):
+    with pytest.raises(ExchangeError, match=words):
+        decode(content)
+
+
+# --- Stamps
+
+
+@pytest.mark.parametrize(
+    ("line", "at", "rest"),
+    [
+        ("UPDATE 1800 GMT: Fog.", "18:00", "Fog."),
+        ("UPDATE, 1800 GMT: Fog.", "18:00", "Fog."),
+        ("UPDATE: 1800 GMT: Fog.", "18:00", "Fog."),
+        ("UPDATE 18:00 GMT", "18:00", ""),
+        ("UPDATE 18.05 GMT Fog.", "18:05", "Fog."),
+        ("1800 GMT UPDATE: Fog.", "18:00", "Fog."),
+        ("1800 GMT, Update: Fog.", "18:00", "Fog."),
+        ("update 1800 gmt: fog.", "18:00", "fog."),
+        ("Update, 0905 GMT – Fog.", "09:05", "Fog."),
+        ("UPDATE 905 GMT. Fog.", "09:05", "Fog."),
+        ("UPDATE (1800 GMT): Fog.", "18:00", "Fog."),
+        ("UPDATE 6:30 p.m. GMT: Fog.", "18:30", "Fog."),
+        ("UPDATE 12 AM GMT: Fog.", "00:00", "Fog."),
+        ("UPDATE 1800 UTC: Fog.", "18:00", "Fog."),
+        ("UPDATE 1800 GMT: 20 March: Fog.", "18:00", "20 March: Fog."),
+        ("UPDATE 1800 GMT Tuesday's ferry", "18:00", "Tuesday's ferry"),
+        ("UPDATE 1800 GMT May will go", "18:00", "May will go"),
+    ],
+)
+def test_a_stamp_has_many_spellings(line: str, at: str, rest: str):
+    found = stamp(line)
+    assert isinstance(found, Stamp)
+    assert (f"{found.at:%H:%M}", found.rest, found.day) == (at, rest, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "day"),
+    [
+        ("UPDATE 1800 GMT (20 March): Fog.", Day(20, 3)),
+        ("UPDATE 1800 GMT, 20 March: Fog.", Day(20, 3)),
+        ("UPDATE 1800 GMT 20th March 2026: Fog.", Day(20, 3, 2026)),
+        ("UPDATE 1800 GMT (Mar. 20, 2026) Fog.", Day(20, 3, 2026)),
+        ("UPDATE 1800 GMT (2026-03-20): Fog.", Day(20, 3, 2026)),
+        ("UPDATE 1800 GMT (20/3/2026): Fog.", Day(20, 3, 2026)),
+        ("UPDATE 1800 GMT (Friday): Fog.", Day(weekday=5)),
+        ("UPDATE 1800 GMT, Fri: Fog.", Day(weekday=5)),
+        ("UPDATE 1800 GMT (Friday, 20 March): Fog.", Day(20, 3, 0, 5)),
+        ("FRIDAY UPDATE 1800 GMT: Fog.", Day(weekday=5)),
+        ("UPDATE FRIDAY 1800 GMT: Fog.", Day(weekday=5)),
+        ("UPDATE (20 March, 1800 GMT): Fog.", Day(20, 3)),
+        ("1800 GMT (20 March) UPDATE: Fog.", Day(20, 3)),
+        ("1800 GMT UPDATE (20 March): Fog.", Day(20, 3)),
+    ],
+)
+def test_a_stamp_may_tell_its_day(line: str, day: Day):
+    found = stamp(line)
+    assert isinstance(found, Stamp)
+    assert (found.day, found.rest) == (day, "Fog.")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "UPDATE 2560 GMT: Fog.",
+        "UPDATE 2400 GMT: Fog.",
+        "UPDATE 18000 GMT: Fog.",
+        "UPDATE 1800 BST: Fog.",
+        "UPDATE 1800 GMT+3: Fog.",
+        "UPDATE: Fog.",
+        "LATEST UPDATE 1800 GMT: Fog.",
+        "31 APRIL UPDATE 1800 GMT: Fog.",
+        "UPDATE 31 April 1800 GMT: Fog.",
+        "Update 2026: the year of the fog",
+        "1800 GMT: Fog.",
+    ],
+)
+def test_a_line_like_a_stamp_stays_text_and_is_warned_about(line: str):
+    assert isinstance(stamp(line), Doubt)
+    told = parsed(f"UPDATE 1900 GMT: Before.\n\n{line}\n\nAfter.", first_day=DAY)
+    assert texts(told.updates[0].body.items) == ["Before.", line, "After."]
+    assert warned(told) == [3]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Updates at 1800 GMT", "1800 GMT update on the talks", "UPDATED 1800 GMT", "Fog."],
+)
+def test_prose_is_no_stamp(line: str):
+    assert stamp(line) is None
+
+
+def test_a_bracket_that_is_no_day_stays_in_the_text():
+    told = parsed("UPDATE 1800 GMT (31 April): Fog.", first_day=DAY)
+    assert texts(told.updates[0].body.items) == ["(31 April): Fog."]
+    assert times(told) == ["14 1800"]
+    assert warned(told) == [1]
+
+
+def test_a_stamp_without_text_stays_a_line_of_the_entry_before():
+    told = parsed("UPDATE 1800 GMT: Fog.\n\nUPDATE 1700 GMT:\n", first_day=DAY)
+    assert texts(told.updates[0].body.items) == ["Fog.", "UPDATE 1700 GMT:"]
+    assert warned(told) == [3]
+
+
+# --- Days
+
+
+def test_a_story_oldest_first_is_known_by_its_times():
+    told = parsed(
+        "ORIGINAL ENTRY: A.\n\nUPDATE 0910 GMT: B.\n\nUPDATE 1800 GMT: C.",
+        first_day=DAY,
+    )
+    assert not told.newest_first
+    assert times(told) == ["14 0910", "14 1800"]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        (["1800", "1015", "0910"], ["14 1800", "14 1015", "14 0910"]),
+        (["0910", "1015", "1800"], ["14 0910", "14 1015", "14 1800"]),
+        (["0015", "2350", "2200"], ["15 0015", "14 2350", "14 2200"]),
+        (["0015", "2350"], ["15 0015", "14 2350"]),
+        (["2200", "2350", "0015"], ["14 2200", "14 2350", "15 0015"]),
+        (
+            ["0700", "2300", "0600", "2200"],
+            ["16 0700", "15 2300", "15 0600", "14 2200"],
+        ),
+        (["1800", "1800", "0900"], ["14 1800", "14 1800", "14 0900"]),
+    ],
+)
+def test_a_clock_that_goes_back_has_passed_midnight(
+    stamps: list[str], expected: list[str]
+):
+    text = "\n\n".join(f"UPDATE {hhmm} GMT: Fog." for hhmm in stamps)
+    told = parsed(f"{text}\n\nORIGINAL ENTRY: So.", first_day=DAY)
+    assert times(told) == expected
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        (["0900 GMT (16 March)", "1800 GMT", "0800 GMT (15 March)"],
+         ["16 0900", "15 1800", "15 0800"]),
+        (["0900 GMT (Monday)", "1800 GMT (Saturday)"], ["16 0900", "14 1800"]),
+        (["0015 GMT, 15 March", "2350 GMT"], ["15 0015", "14 2350"]),
+        (["0800 GMT, 17 March", "0900 GMT"], ["17 0800", "14 0900"]),
+        (["0900 GMT (Saturday)", "2300 GMT (Friday)"], ["14 0900", "13 2300"]),
+        (["0900 GMT (14 March)", "1800 GMT", "0015 GMT (15 March)"],
+         ["14 0900", "14 1800", "15 0015"]),
+    ],
+)  # fmt: skip
+def test_a_day_in_brackets_counts_for_its_neighbours_too(
+    stamps: list[str], expected: list[str]
+):
+    text = "\n\n".join(f"UPDATE {each}: Fog." for each in stamps)
+    told = parsed(text, first_day=DAY)
+    assert times(told) == expected
+    assert warned(told) == []
+
+
+def test_a_slip_of_minutes_is_not_another_day():
+    text = "\n\n".join(f"UPDATE {hhmm} GMT: x" for hhmm in (1800, 1810, 1700))
+    told = parsed(text, first_day=DAY)
+    assert times(told) == ["14 1800", "14 1810", "14 1700"]
+    assert warned(told) == [1]
+
+
+def test_a_date_out_of_order_is_kept_and_warned_about():
+    stamps = ["1800 GMT (16 March)", "1700 GMT (4 March)", "1600 GMT (16 March)"]
+    told = parsed("\n\n".join(f"UPDATE {each}: x" for each in stamps), first_day=DAY)
+    assert times(told) == ["16 1800", "04 1700", "16 1600"]
+    assert warned(told) == [3]
+
+
+def test_a_weekday_that_is_not_that_of_its_date_is_warned_about():
+    told = parsed("UPDATE 1800 GMT (Monday, 14 March 2026): x")
+    assert times(told) == ["14 1800"]
+    assert "is a Saturday" in str(told.warnings[0])
+
+
+def test_without_a_date_nothing_lies_in_the_future():
+    later = parsed("UPDATE 1231 GMT: x\n\nUPDATE 0900 GMT: y")
+    assert times(later) == ["19 1231", "19 0900"]
+    assert times(parsed("UPDATE 1230 GMT: x\n\nUPDATE 0900 GMT: y")) == [
+        "20 1230",
+        "20 0900",
+    ]
+    assert "19 March 2026" in later.notes[0]
+
+
+def test_a_date_without_its_year_is_the_last_one():
+    told = parsed("UPDATE 1800 GMT (21 March): x")
+    assert told.updates[0].at.date() == date(2025, 3, 21)
+    dated = parsed("UPDATE 0015 GMT, 1 January 2017: x\n\nUPDATE 2350 GMT: y")
+    assert dated.updates[1].at.date() == date(2016, 12, 31)
+
+
+def test_an_update_that_is_yet_to_come_is_warned_about():
+    told = parsed("UPDATE 1800 GMT (1 April 2026): x")
+    assert "yet to come" in str(told.warnings[0])
+
+
+# --- Lines between paragraphs
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("See Harbour Wire: The Bridge Is Open", "Harbour Wire: The Bridge Is Open"),
+        ("See also Sorrava Votes on Sunday", "Sorrava Votes on Sunday"),
+        ("SEE ALSO: Sorrava Votes", "Sorrava Votes"),
+        ("See “The Long Night” in Pictures", "“The Long Night” in Pictures"),
+        ("See Who Lit the Lamps?", "Who Lit the Lamps?"),
+        ("See Talks in the S.R.", "Talks in the S.R."),
+        ("See 25,000 Moved From the Old Town", "25,000 Moved From the Old Town"),
+        ("See الضباب يغلق الميناء", "الضباب يغلق الميناء"),
+    ],
+)
+def test_a_see_line_has_a_title(line: str, title: str):
+    told = parsed(f"ORIGINAL ENTRY: So.\n\n{line}\n\nMore.")
+    assert told.original.items[1].names == (title,)
+    assert told.original.items[1].text == line
+    assert told.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "certain"),
+    [
+        ("See you at the match.", True),
+        ("See Maria run.", True),
+        ("See what the harbour looked like this morning:", True),
+        ("See you at the match", False),
+        ("See below", False),
+        ("See Sorrava Daily: The Lamps Are Lit Again.", False),
+        (f"See {'Fog ' * 60}", True),
+    ],
+)
+def test_prose_that_begins_with_see_stays_prose(line: str, certain: bool):
+    told = parsed(f"ORIGINAL ENTRY: So.\n\n{line}\n\nMore.")
+    assert [item.kind for item in told.original.items] == [Kind.TEXT] * 3
+    assert warned(told) == ([] if certain else [3])
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("(Cross-posted from A)", ("A",)),
+        ("(Cross-posted from Harbour Wire and Sorrava Daily)",
+         ("Harbour Wire", "Sorrava Daily")),
+        ("(Cross-posted from A, B and C)", ("A", "B", "C")),
+        ("(Cross-posted from A, B, and C.)", ("A", "B", "C")),
+        ("[cross posted from A & B]", ("A", "B")),
+        ("(Cross-posted from Rope and Lamp and Harbour Wire)",
+         ("Rope and Lamp", "Harbour Wire")),
+        ("Cross-posted from Harbour Wire", ("Harbour Wire",)),
+    ],
+)  # fmt: skip
+def test_cross_post_lines_name_their_sources(line: str, names: tuple[str, ...]):
+    hints = Hints(names=["Rope and Lamp", "Sorrava Daily"])
+    told = parsed(f"UPDATE 1800 GMT: Fog.\n\n{line}", first_day=DAY, hints=hints)
+    assert told.updates[0].body.items[1].names == names
+
+
+def test_a_cross_post_note_inside_a_paragraph_stays_there_and_is_warned_about():
+    line = "The fog lifts. (Cross-posted from Harbour Wire)"
+    told = parsed(f"UPDATE 1800 GMT: {line}", first_day=DAY)
+    assert texts(told.updates[0].body.items) == [line]
+    assert warned(told) == [1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "quay-2",
+        "quay_fog",
+        "IMG_1234.JPG",
+        "lamp.png",
+        "DSC01234",
+        "photo1",
+        "Quay-14-03",
+    ],
+)
+def test_the_name_of_a_picture_stands_alone_on_its_line(name: str):
+    assert original(f"{name}\n\nMore.") == [("picture", name), ("text", "More.")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Fog", "Cease-fire", "2026-03-14", "MH17", "3pm", "G20", "#fog_day", "@harbour_1",
+     "harbour.example", "quay 2", "-quay-2", "see-saw."],
+)  # fmt: skip
+def test_other_lone_words_stay_text(line: str):
+    assert original(f"{line}\n\nMore.")[0] == ("text", line)
+
+
+def test_a_file_in_the_folder_makes_any_word_a_picture():
+    hints = Hints(files={"fog", "market hall.jpg"})
+    assert original("FOG\n\nMarket Hall.jpg", hints=hints) == [
+        ("picture", "FOG"),
+        ("picture", "Market Hall.jpg"),
+    ]
+
+
+def test_pictures_may_stand_under_each_other():
+    assert original("quay-1\nquay-fog\nquay-3") == [
+        ("picture", "quay-1"),
+        ("picture", "quay-fog"),
+        ("picture", "quay-3"),
+    ]
+
+
+def test_a_wrapped_paragraph_keeps_its_lines_and_loses_none_to_pictures():
+    text = "The council spoke of a\nlong-term\nplan until the\nSee of Ilaria spoke."
+    assert original(text) == [("text", text)]
+
+
+# --- Headings
+
+
+def test_a_line_set_apart_is_a_heading_in_any_case():
+    items = original("Text.\n\n\nMarket hall without power\n\nIt is dark.")
+    assert items[1] == ("heading", "Market hall without power")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The market hall has no power.",
+        "“We saw nothing”",
+        "[Laughter]",
+        "and then the lamps",
+        "It went like this:",
+    ],
+)
+def test_prose_set_apart_is_no_heading(line: str):
+    assert original(f"Text.\n\n\n{line}\n\nIt is dark.")[1] == ("text", line)
+
+
+def test_in_a_file_without_gaps_a_heading_is_known_by_its_capitals():
+    items = original("Text.\n\nMarket Hall Without Power\n\nIt is dark.")
+    assert items[1] == ("heading", "Market Hall Without Power")
+    items = original("Text.\n\nMayor Doss\n\nIt is dark.")
+    assert items[1] == ("text", "Mayor Doss")
+
+
+def test_the_last_line_is_no_heading():
+    assert original("Text.\n\n\nMore to Follow From Saltgate")[1][0] == "text"
+
+
+# --- The head of the page
+
+
+def test_latest_takes_the_titles_under_it():
+    told = parsed(
+        "LATEST\n\n• Lamps Lit\n- Fog Lifts?\n\nVotes Counted\n\nFEATURE\n\nX Y"
+    )
+    assert told.latest == ("Lamps Lit", "Fog Lifts?", "Votes Counted")
+    assert told.features[0].label == "FEATURE"
+
+
+def test_a_feature_may_run_over_two_lines_and_have_its_day_in_any_case():
+    told = parsed("Tuesday Feature\n\nWhy the Lamps\nWent Out\n\nORIGINAL ENTRY: So.")
+    assert told.features[0].label == "Tuesday Feature"
+    assert told.features[0].title == "Why the Lamps Went Out"
+
+
+def test_a_feature_without_a_title_is_warned_about():
+    told = parsed("FRIDAY FEATURE\n\nUPDATE 1800 GMT: x", first_day=DAY)
+    assert understood(told)["feature"] == {"label": "FRIDAY FEATURE", "title": ""}
+    assert warned(told) == [1]
+
+
+def test_the_first_line_is_the_headline_if_it_looks_like_one():
+    told = parsed("Fog Closes the Harbour\n\nUPDATE 1800 GMT: x", first_day=DAY)
+    assert told.headline == "Fog Closes the Harbour"
+    assert told.warnings == ()
+
+
+def test_text_that_nothing_announces_is_kept_above_and_warned_about():
+    told = parsed(
+        "By our harbour desk.\n\nUPDATE 1800 GMT: x\n\nORIGINAL ENTRY: So.",
+        first_day=DAY,
+    )
+    assert told.standfirst == "By our harbour desk."
+    assert warned(told) == [1]
+
+
+def test_longer_text_that_nothing_announces_goes_to_the_summary():
+    told = parsed("Some text.\n\nMore text.\n\nORIGINAL ENTRY: So.")
+    assert texts(told.summary.items) == ["Some text.", "More text."]
+    assert warned(told) == [1, 3]
+
+
+def test_a_text_above_updates_oldest_first_is_the_original_entry():
+    told = parsed(
+        "It began at dawn.\n\nFog came.\n\nUPDATE 0900 GMT: x\n\nUPDATE 1800 GMT: y",
+        first_day=DAY,
+    )
+    assert texts(told.original.items) == ["It began at dawn.", "Fog came."]
+
+
+def test_what_stands_apart_below_the_last_update_is_the_original_if_none_is_named():
+    unnamed = PAGE.replace("ORIGINAL ENTRY: ", "")
+    told, whole = parsed(unnamed, first_day=DAY), parsed(PAGE, first_day=DAY)
+    assert (told.updates, told.original) == (whole.updates, whole.original)
+    assert "no ORIGINAL ENTRY" in str(told.warnings[0])
+
+
+def test_without_gaps_text_below_the_last_update_stays_there():
+    told = parsed("UPDATE 1800 GMT: x\n\nUPDATE 1700 GMT: y\n\nMore.", first_day=DAY)
+    assert texts(told.updates[1].body.items) == ["y", "More."]
+    assert told.original.items == ()
+
+
+def test_a_file_without_any_mark_is_an_original_entry():
+    told = parsed("It is foggy in Saltgate today.\n\nNobody can see.")
+    assert texts(told.original.items)[0] == "It is foggy in Saltgate today."
+    assert warned(told) == [1]
+
+
+def test_the_original_entry_may_begin_on_the_next_line():
+    told = parsed("Original Entry:\nIt is foggy.\n\nVery.")
+    assert texts(told.original.items) == ["It is foggy.", "Very."]
+    assert told.warnings == ()
+
+
+def test_a_second_original_entry_stays_text():
+    told = parsed("ORIGINAL ENTRY: One.\n\nORIGINAL ENTRY: Two.")
+    assert texts(told.original.items) == ["One.", "ORIGINAL ENTRY: Two."]
+    assert warned(told) == [3]
+
+
+def test_a_photo_line_among_entries_stays_text():
+    told = parsed("UPDATE 1800 GMT: x\n\nPHOTO: The quay", first_day=DAY)
+    assert texts(told.updates[0].body.items) == ["x", "PHOTO: The quay"]
+    assert warned(told) == [3]
+
+
+def test_an_export_names_what_the_form_has_no_sign_for():
+    told = parsed(
+        "HEADLINE: Fog\nSERIES: Sorrava Daily\nDATE: 2026-03-14\nLANGUAGE: de\n"
+        "STANDFIRST: It is foggy.\n\n\nSUMMARY:\n\nWhat we know.\n\n\n"
+        "UPDATE 1800 GMT:\nHEADLINE: Lamps lit\nBYLINE: Çelğa Doss\n\nThey burn."
+    )
+    assert (told.headline, told.series, told.first_day) == ("Fog", "Sorrava Daily", DAY)
+    assert (told.language, told.standfirst) == ("de", "It is foggy.")
+    assert texts(told.summary.items) == ["What we know."]
+    body = told.updates[0].body
+    assert (body.headline, body.byline) == ("Lamps lit", "Çelğa Doss")

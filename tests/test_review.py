@@ -1,0 +1,271 @@
+"""Races and hostile requests that once went wrong, each told by what readers get."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+
+from entries import linking, paging, publishing, stories
+from entries.delivery import hub as hubs
+from entries.delivery import stream
+from entries.delivery.hub import Channel, Hub, Reader
+from entries.delivery.log import Changes, Cursor
+from entries.management.commands import rerender
+from entries.models import Entry, Posting, Story
+from entries.publishing import Text
+from tests.builders import (
+    bulk_updates,
+    gmt,
+    make_series,
+    make_story,
+    make_update,
+    make_user,
+)
+
+
+class Sent:
+    """What a reader's network was given."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, one: dict[str, Any]) -> None:
+        self.bodies.append(one.get("body", b""))
+
+    @property
+    def text(self) -> str:
+        return b"".join(self.bodies).decode()
+
+
+def hub_of(monkeypatch: pytest.MonkeyPatch, **reads: Any) -> Hub:
+    """Return a hub that knows one epoch, and reads what it is told."""
+    hub = Hub()
+    hub.epoch, hub.site_seq = "old", 9
+
+    async def read(function: Any, *args: Any) -> Any:
+        return reads[function.__name__](*args)
+
+    monkeypatch.setattr(hub, "read", read)
+    return hub
+
+
+def add(channel: Channel, words: str, epoch: str = "old") -> None:
+    cursor = Cursor(epoch, channel.seq + 1)
+    one = hubs.message(hubs.frame(words, cursor))
+    channel.append(hubs.Frame(channel.seq, cursor.seq, one))
+    channel.seq = cursor.seq
+
+
+def test_a_channel_forgets_its_log_when_a_backup_was_restored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> str:
+        changes = Changes("restored news", Cursor("new", 10), "live", 3)
+        hub = hub_of(
+            monkeypatch,
+            numbers=lambda _ids: ("new", 3, {1: (9, "live")}),
+            changes_after=lambda *_: changes,
+            rail_partial=lambda _id: "rail",
+        )
+        # Somebody is connecting, so the channel stays.
+        channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
+        add(channel, "lost with the old database")
+        add(channel, "lost too")
+        await hub._refresh()
+        await hub._advance(channel, 10, "live")
+        sent = Sent()
+        task = asyncio.current_task()
+        assert task is not None
+        reader = Reader(sent, task)
+        async with asyncio.timeout(2):
+            await stream._catch_up(hub, channel, reader, Cursor("new", 9), "2")
+        return sent.text
+
+    text = asyncio.run(asyncio.wait_for(run(), 5))
+    assert "restored news" in text
+    assert "lost" not in text
+
+
+@pytest.mark.parametrize("epoch", ["old", "new"])
+def test_a_rail_of_an_older_backup_is_sent_once(
+    monkeypatch: pytest.MonkeyPatch, epoch: str
+) -> None:
+    sent = Sent()
+
+    async def counted(one: dict[str, Any]) -> None:
+        await sent(one)
+        assert len(sent.bodies) < 5
+
+    async def run() -> None:
+        hub = hub_of(
+            monkeypatch,
+            numbers=lambda _ids: (epoch, 3, {1: (8, "live")}),
+            rail_partial=lambda _id: "rail",
+        )
+        channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
+        await hub._refresh()
+        task = asyncio.current_task()
+        assert task is not None
+        reader = Reader(counted, task)
+        await stream._catch_up(hub, channel, reader, Cursor(epoch, 8), "2")
+
+    asyncio.run(run())
+    assert sent.text.count("rail") == 1
+
+
+def test_no_page_takes_the_number_of_another_history_for_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> str:
+        other = Changes("", Cursor("new", 12), "live", 9, reset=True)
+        hub = hub_of(
+            monkeypatch,
+            numbers=lambda _ids: ("old", 9, {1: (9, "live")}),
+            changes_after=lambda *_: other,
+        )
+        sent = Sent()
+        task = asyncio.current_task()
+        assert task is not None
+        channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
+        channel.readers.add(Reader(sent, task))
+        await hub._refresh()
+        return sent.text
+
+    assert "new-12" not in asyncio.run(run())
+
+
+def test_a_number_of_thousands_of_digits_is_no_rail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> bool:
+        hub = hub_of(monkeypatch)
+        task = asyncio.current_task()
+        assert task is not None
+        channel = Channel(1, 8, "live", 9)
+        reader = Reader(Sent(), task)
+        cursor = Cursor("old", 8)
+        return await stream._catch_up(hub, channel, reader, cursor, "9" * 5000)
+
+    assert asyncio.run(run())
+
+
+@pytest.mark.django_db
+def test_a_retiming_between_two_reads_leaves_no_entry_out_of_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = make_story()
+    first, second = (make_update(story, at=at) for at in ("1000", "1100"))
+    rows = paging._rows
+
+    def late(*args: Any, **options: Any) -> dict[int, Posting]:
+        version = Entry.objects.get(pk=first.pk).version
+        publishing.edit(first, Text("Later.", at=gmt("1130")), version=version)
+        return rows(*args, **options)
+
+    monkeypatch.setattr(paging, "_rows", late)
+    shown = [posting.entry for posting in paging.page(story).postings]
+    assert shown == sorted(shown, key=lambda entry: (entry.at, entry.pk), reverse=True)
+    assert second in shown
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("hidden", ["draft", "withdrawn"])
+def test_a_cross_post_does_not_name_a_home_that_is_not_public(
+    client: Client, hidden: str
+) -> None:
+    home = make_story("Zwyngaard comes")
+    other, shown = make_story(live=False, headline="Zwyngaard goes"), make_story()
+    entry = make_update(home)
+    publishing.cross_post(entry, shown)
+    if hidden == "draft":
+        publishing.move(entry, other)
+    else:
+        stories.withdraw_story(home)
+    address = f"/stories/{shown.slug}/updates/{entry.pk}/"
+    answer = client.get(address)
+    assert answer.status_code == 200
+    html = answer.content.decode()
+    assert "zwyngaard" not in html.lower()
+    assert f'rel="canonical" href="http://testserver{address}"' in html.replace(
+        "http://127.0.0.1:8000", "http://testserver"
+    )
+
+
+@pytest.mark.django_db
+def test_an_old_slug_may_become_the_present_one_again(client: Client) -> None:
+    story = make_story(slug="fog")
+    stories.edit_story(story, slug="thick-fog")
+    answer = client.get("/stories/fog/")
+    assert answer.status_code == 301
+    assert "max-age=0" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_what_was_withdrawn_may_be_restored(client: Client) -> None:
+    story = make_story()
+    stories.withdraw_story(story)
+    answer = client.get(story.get_absolute_url())
+    assert answer.status_code == 410
+    assert "max-age=0" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 40, "9" * 5000])
+def test_no_id_is_too_big_to_be_looked_for(client: Client, number: str) -> None:
+    story = make_story()
+    address = story.get_absolute_url()
+    assert client.get(f"{address}updates/{number}/").status_code == 404
+    assert client.get(f"{address}?before={number}").status_code == 404
+
+
+@pytest.mark.django_db
+def test_a_renamed_series_is_named_anew_by_lines_that_lead_to_it(
+    client: Client,
+) -> None:
+    entry, series = make_update(make_story()), make_series("Elsewhere Daily")
+    linking.add_link("see", entry=entry, target_series=series)
+    client.force_login(make_user("chief", chief=True))
+    words = {"name": "Everywhere Daily", "description": ""}
+    client.post(f"/admin/entries/series/{series.pk}/change/", words)
+    assert "Everywhere Daily" in Posting.objects.get(entry=entry).html
+
+
+@pytest.mark.django_db
+def test_a_story_that_runs_on_stays_on_the_front(client: Client) -> None:
+    make_story("The long strike")
+    for _ in range(41):
+        stories.close(make_story())
+    assert "The long strike" in client.get("/").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = make_story()
+    bulk_updates(story, 2 * rerender.STEP + 5)
+    redraw, turns = rerender.redraw, []
+
+    def other() -> None:
+        try:
+            make_update(Story.objects.get(pk=story.pk))
+        finally:
+            connection.close()
+
+    def slow(entry: Entry) -> bool:
+        if len(turns) % 50 == 0:
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+        turns.append(entry.pk)
+        return redraw(entry)
+
+    monkeypatch.setattr(rerender, "redraw", slow)
+    call_command("rerender")
+    assert len(turns) >= 2 * rerender.STEP + 5
