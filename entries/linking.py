@@ -8,7 +8,7 @@ from django.core.validators import URLValidator
 from django.utils.crypto import salted_hmac
 
 from entries import images
-from entries.ledger import Refused, changing, redraw
+from entries.ledger import Refused, changing
 from entries.models import Entry, Image, Link, Series, Story
 
 _ADDRESS = URLValidator(schemes=["http", "https"])
@@ -103,13 +103,15 @@ def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
 
 def save_picture(image: Image) -> Image:
     """Save a picture's row and draw anew every entry and head that shows it."""
-    image.save()
-    for entry in image.entries.all():
-        redraw(entry)
-    led = list(image.led_stories.values_list("pk", flat=True))
-    if led:
-        with changing(*led) as ledger:
-            for story in ledger.stories.values():
-                ledger.head(story)
+    shown: list[Entry] = list(image.entries.all()) if image.pk else []
+    led = list(image.led_stories.values_list("pk", flat=True)) if image.pk else []
+    with changing(*led, entries=[entry.pk for entry in shown]) as ledger:
+        image.save()
+        for entry in shown:
+            entry.refresh_from_db()
+            ledger.redraw(entry)
+        for pk in led:
+            ledger.head(ledger.story(pk))
+        if led:
             ledger.site()
     return image

@@ -1,5 +1,6 @@
 """The verbs that change an entry and tell the readers of every story it stands in."""
 
+import logging
 from datetime import datetime
 from uuid import UUID
 
@@ -30,6 +31,7 @@ __all__ = [
     "withdraw",
 ]
 
+logger = logging.getLogger(__name__)
 State = Entry.State
 WAITING = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
 
@@ -325,8 +327,8 @@ def publish_due() -> int:
     for entry in _due().order_by("at", "pk"):
         try:
             done += _publish_due(entry)
-        except Refused:
-            continue
+        except Exception:  # one that cannot be published holds back no other
+            logger.exception("Entry %s was due and could not be published.", entry.pk)
     return done
 
 

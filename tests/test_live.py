@@ -41,7 +41,13 @@ def server(room: Newsroom) -> Server:
 
 
 def state(page: Page, word: str) -> None:
-    expect(page.locator("#live .word")).to_contain_text(word, timeout=15_000)
+    """Wait until the line says a word; `Live` is said of a stream alone."""
+    if word == "Live":
+        bar = page.locator("#live")
+        expect(bar).to_have_attribute("data-state", "live", timeout=30_000)
+    else:
+        line = page.locator("#live .word")
+        expect(line).to_contain_text(word, timeout=15_000)
 
 
 def open_live(reader: Readers, server: Server, slug: str, **options: object) -> Reader:

@@ -66,6 +66,16 @@ async def serve(
         return await _refuse(
             send, 503, "Too many readers: poll the changes.", (b"retry-after", wait)
         )
+    hub.count += 1
+    try:
+        return await _admit(hub, slug, scope, receive, send)
+    finally:
+        hub.count -= 1
+
+
+async def _admit(
+    hub: Hub, slug: str, scope: Scope, receive: Receive, send: Send
+) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             channel = await hub.enter(slug)
@@ -78,14 +88,12 @@ async def serve(
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine always runs in one
     reader = Reader(send, task)
-    hub.count += 1
     try:
         await _stream(hub, channel, reader, scope, receive)
     except asyncio.CancelledError:
         if not reader.ended:
             raise
     finally:
-        hub.count -= 1
         channel.readers.discard(reader)
         hub.leave(channel)
     if not reader.busy:
@@ -110,6 +118,8 @@ async def _stream(
     if cursor is None or not await _catch_up(hub, channel, reader, cursor, rail):
         await reader.send(hubs.RESET)
     elif channel.state != "live":
+        while reader.busy:  # the last word comes after what it is about
+            await asyncio.sleep(0.05)
         await reader.send(hubs.END)
     else:
         while (await receive())["type"] != "http.disconnect":

@@ -28,6 +28,7 @@
   let stream = false; // whether the stream is open
   let paused = false;
   let ended = false;
+  let opened = 0; // when the page began, ms
   let lost = 0; // when the stream was lost, ms
   let heard = 0; // when the server was last heard, ms
   let attempts = 0;
@@ -160,16 +161,18 @@
     if (now) wait = 0;
     else if (ended) wait = POLL.ended;
     else if (document.hidden) wait = POLL.hidden;
-    else if (!polling) wait = Math.max(500, PATIENCE - (Date.now() - lost));
+    else if (!polling) wait = Math.max(500, PATIENCE - (Date.now() - (lost || opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
   const poll = async () => {
+    const asking = live;
     if (stream || paused || (ended && document.hidden)) return schedule();
     try {
       const address = `${page.changes}?after=${cursor}&rail=${live.dataset.rail}`;
       const answer = await fetch(address, { signal: AbortSignal.timeout(15e3) });
       const state = answer.headers.get("Live-State");
       if (!state) throw new Error(`no answer of ours: ${answer.status}`);
+      if (live !== asking || paused) return; // asked for a page that is gone, or rests
       await take(answer, state);
       polling = true;
     } catch {
@@ -211,7 +214,6 @@
         const story = fresh.getElementById("story") || fresh.querySelector(".notice");
         if (!story || answer.status >= 500) throw new Error(String(answer.status));
         const keep = anchor();
-        htmx.process($("story"));
         $("story").replaceWith(document.adoptNode(story));
         htmx.process(story);
         keep();
@@ -460,15 +462,10 @@
     live.addEventListener("htmx:before:swap", adapt);
     live.querySelector(".arrivals").addEventListener("click", reveal);
     live.querySelector(".pause").addEventListener("click", pause);
-    lost = Date.now();
+    opened = Date.now();
     settle();
-    lost = 0;
     connect();
-    if (!stream) {
-      lost = Date.now();
-      schedule();
-      lost = 0;
-    }
+    schedule();
   };
   const pause = () => {
     paused = !paused;
