@@ -2,7 +2,7 @@ r"""The Markdown that editors write: what is read as markup, and what stays text
 
 Python-Markdown with processors of ours. Only what was very likely meant as markup is
 read as such; all else, raw HTML and entities included, comes out as it was typed:
-`#Aleppo`, `2016. It was…`, `5*3*2`, `C:\new`, `[The meeting] will…`, `<b>`, `&amp;`.
+`#Mirest`, `2016. It was…`, `5*3*2`, `C:\new`, `[The crew] may…`, `<b>`, `&amp;`.
 Left out for that reason: indented code, underlined headings, reference definitions,
 footnotes, and raw HTML. Every mark that is read takes at least one character away, so
 text that comes out complete was read as text alone.

@@ -475,7 +475,7 @@ LOADED_XMP = xmp(
     '<rdf:li xml:lang="x-default">Smoke over a\nmarket &amp; a square</rdf:li>'
     '<rdf:li xml:lang="de">Rauch</rdf:li>'
     "</rdf:Alt></Iptc4xmpCore:AltTextAccessibility>"
-    "<dc:description><rdf:Alt><rdf:li>Aleppo, Friday</rdf:li></rdf:Alt>"
+    "<dc:description><rdf:Alt><rdf:li>Mirest, Friday</rdf:li></rdf:Alt>"
     "</dc:description>"
     "<dc:creator><rdf:Seq><rdf:li>Jane Doe</rdf:li><rdf:li>Ali</rdf:li></rdf:Seq>"
     "</dc:creator></rdf:Description>"
@@ -492,23 +492,23 @@ def test_texts_are_read_from_xmp(tmp_path: Path, kind: str) -> None:
         data = encode(noise(), kind, xmp=LOADED_XMP)
     done = take(tmp_path, data)
     assert done.alt == "Smoke over a market & a square"
-    assert done.caption == "Aleppo, Friday"
+    assert done.caption == "Mirest, Friday"
     assert done.credit == "Jane Doe, Ali / Reuters"
 
 
 def test_texts_are_read_from_iptc(tmp_path: Path) -> None:
     body = iptc(
-        (80, b"Jane Doe"), (80, b"Ali"), (110, b"AFP"), (120, "Idlib – dusk".encode())
+        (80, b"Jane Doe"), (80, b"Ali"), (110, b"AFP"), (120, "Tolvar – dusk".encode())
     )
     done = take(tmp_path, with_segment(encode(noise(), "JPEG"), 0xED, body))
-    assert (done.alt, done.caption) == ("", "Idlib – dusk")
+    assert (done.alt, done.caption) == ("", "Tolvar – dusk")
     assert done.credit == "Jane Doe, Ali / AFP"
 
 
 def test_texts_are_read_from_exif(tmp_path: Path) -> None:
-    block = exif(ImageDescription="Damascus at dawn", Artist="Zoë".encode())
+    block = exif(ImageDescription="Castren at dawn", Artist="Zoë".encode())
     done = take(tmp_path, encode(noise(), "JPEG", exif=block))
-    assert (done.alt, done.caption, done.credit) == ("", "Damascus at dawn", "Zoë")
+    assert (done.alt, done.caption, done.credit) == ("", "Castren at dawn", "Zoë")
 
 
 def test_exif_values_of_another_type_are_no_text(tmp_path: Path) -> None:
@@ -560,11 +560,11 @@ def test_what_a_camera_writes_is_no_text(tmp_path: Path, name: str) -> None:
 
 
 def test_texts_lose_control_characters_and_keep_their_spelling(tmp_path: Path) -> None:
-    text = "\u202eA\0le\x07ppo\x85 \u2066می\u200cخواهم\u2069\ufeff \ud83d"
+    text = "\u202eM\0ir\x07est\x85 \u2066می\u200cخواهم\u2069\ufeff \ud83d"
     raw = text.encode("utf-8", "surrogatepass")
     body = iptc((120, raw.replace(b"\xed\xa0\xbd", b"") + b"\r\n\t end "))
     done = take(tmp_path, with_segment(encode(noise(), "JPEG"), 0xED, body))
-    assert done.caption == "Aleppo می\u200cخواهم end"
+    assert done.caption == "Mirest می\u200cخواهم end"
 
 
 def test_texts_are_cut_to_their_limits(tmp_path: Path) -> None:
@@ -728,7 +728,7 @@ STRANGERS: dict[str, bytes] = {
     "html-behind-magic": b"\xff\xd8\xff<html><script>alert(1)</script></html>",
     "php": b"GIF89a<?php system($_GET['c']); ?>",
     "zip": zipped(),
-    "text": b"Aleppo, Friday\n" * 50,
+    "text": b"Mirest, Friday\n" * 50,
     "zeros": b"\0" * 5000,
     "noise": random.Random(2).randbytes(5000),
     "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 99,
