@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests import verbs
 from tests.browser import Reader, expect_like_fresh
@@ -242,6 +243,22 @@ def test_a_page_whose_first_connection_fails_tries_again(
     room.call(verbs.post, slug, "Heard after all.")
     window.sees("Heard after all.")
     expect_like_fresh(window)
+
+
+def test_a_page_whose_scripts_come_slowly_goes_live(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+
+    def late(route: Route) -> None:
+        time.sleep(1.5)  # a slow network, between one script and the next
+        route.continue_()
+
+    window.page.route("**/hx-sse*", late)
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Live")
+    room.call(verbs.post, slug, "Heard over a slow line.")
+    window.sees("Heard over a slow line.")
 
 
 def test_a_page_that_gets_no_stream_polls(

@@ -8,6 +8,7 @@
 
   const SILENCE = 45e3; // ms without a word (the server pings every 15 s)
   const PATIENCE = 6e3; // ms without a stream before the page polls
+  const WATCHDOG = 20e3; // ms after which a connection that came to nothing is tried again
   const POLL = { fallback: 5e3, hidden: 20e3, ended: 60e3 };
   const ANNOUNCE = 20e3; // ms between two announcements
   const TOP = 100; // px from the top that still count as the top
@@ -25,6 +26,7 @@
   let page; // what the server said of this page
   let cursor; // what the page shows
   let loaded; // the number at which it was loaded
+  let connecting = false; // whether a request for the stream is under way
   let stream = false; // whether the stream is open
   let paused = false;
   let ended = false;
@@ -74,6 +76,7 @@
   const connect = () => {
     clearTimeout(retryTimer);
     if (!live || stream || paused || ended || document.hidden || connection()) return;
+    retryTimer = setTimeout(connect, WATCHDOG);
     htmx.trigger(live, "live-connect");
   };
   const reconnectLater = () => {
@@ -99,6 +102,8 @@
 
   const listen = () => {
     live.addEventListener("htmx:config:request", (event) => {
+      if (connecting) return event.preventDefault(); // one at a time
+      connecting = true;
       // A cursor in the address is that of the page as it was loaded.
       event.detail.ctx.request.headers["Last-Event-ID"] = cursor;
     });
@@ -124,6 +129,7 @@
       if (event.detail.reason !== "message") reconnectLater();
     });
     live.addEventListener("htmx:finally:request", () => {
+      connecting = false;
       if (connection()) return;
       lose();
       reconnectLater();
@@ -454,7 +460,7 @@
     cursor = live.dataset.cursor;
     loaded = parse(cursor).seq;
     ended = $("story-head").dataset.state !== "live";
-    stream = polling = false;
+    stream = polling = connecting = false;
     lost = attempts = 0;
     baseTitle = $("story-head").dataset.title;
     localTimes(document);
@@ -463,6 +469,9 @@
     live.querySelector(".arrivals").addEventListener("click", reveal);
     live.querySelector(".pause").addEventListener("click", pause);
     opened = Date.now();
+    // Not in the HTML: htmx may look through the page before hx-sse has loaded.
+    live.setAttribute("hx-sse:connect", live.dataset.stream);
+    htmx.process(live);
     settle();
     connect();
     schedule();
