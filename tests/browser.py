@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -103,7 +105,8 @@ class Reader:
     """One window with a profile of its own.
 
     `problems` are what no page may ever do: break its own security policy, or
-    throw. `messages` is all that stands in its console.
+    throw. `messages` is all that stands in its console, `diary` what went over the
+    network and when.
     """
 
     def __init__(self, chromium: Browser, **options: Any) -> None:
@@ -111,6 +114,8 @@ class Reader:
         self.context = chromium.new_context(**options)
         self.problems: list[str] = []
         self.messages: list[str] = []
+        self.diary: list[str] = []
+        self._opened = time.monotonic()
         self.page = self.new_page()
 
     def new_page(self) -> Page:
@@ -118,6 +123,8 @@ class Reader:
         page = self.context.new_page()
         page.set_default_timeout(PATIENCE * 1000)
         page.on("console", self._note)
+        for kind in ("request", "response", "requestfinished", "requestfailed"):
+            page.on(kind, functools.partial(self._enter, kind))
         page.on("pageerror", lambda error: self.problems.append(f"threw {error}"))
         return page
 
@@ -125,6 +132,16 @@ class Reader:
         self.messages.append(f"{message.type}: {message.text}")
         if "Content Security Policy" in message.text:
             self.problems.append(message.text)
+
+    def _enter(self, kind: str, what: Any) -> None:
+        status = what.status if kind == "response" else ""
+        path = what.url.split("/", 3)[-1]
+        seconds = time.monotonic() - self._opened
+        self.diary.append(f"{seconds:7.2f} {kind} {status} /{path}")
+
+    def story(self) -> str:
+        """Return what happened in the window, for whoever looks into a failure."""
+        return "\n".join([self.page.url, *self.diary[-40:], *self.messages[-10:]])
 
     def close(self) -> None:
         """Close the window."""

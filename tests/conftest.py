@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -188,5 +189,6 @@ def reader(chromium: Browser) -> Iterator[Callable[..., Reader]]:
     yield open_window
     problems = [problem for reader in readers for problem in reader.problems]
     for window in readers:
+        sys.stdout.write(f"\n{window.story()}\n")  # shown where the test failed
         window.close()
     assert not problems, "\n".join(problems)
