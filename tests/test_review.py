@@ -12,9 +12,9 @@ from django.db import connection
 from django.test import Client
 
 from entries import linking, paging, publishing, stories
-from entries.delivery import hub as hubs
-from entries.delivery import stream
-from entries.delivery.hub import Channel, Hub, Reader
+from entries.delivery import channels, stream
+from entries.delivery.channels import Channel, Reader
+from entries.delivery.hub import Hub
 from entries.delivery.log import Changes, Cursor
 from entries.management.commands import rerender
 from entries.models import Entry, Posting, Story
@@ -57,8 +57,8 @@ def hub_of(monkeypatch: pytest.MonkeyPatch, **reads: Any) -> Hub:
 
 def add(channel: Channel, words: str, epoch: str = "old") -> None:
     cursor = Cursor(epoch, channel.seq + 1)
-    one = hubs.message(hubs.frame(words, cursor))
-    channel.append(hubs.Frame(channel.seq, cursor.seq, one))
+    one = channels.message(channels.frame(words, cursor))
+    channel.append(channels.Frame(channel.seq, cursor.seq, one))
     channel.seq = cursor.seq
 
 

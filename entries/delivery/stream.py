@@ -11,8 +11,9 @@ from django.conf import settings
 from django.db import Error
 from django.http.request import validate_host
 
-from entries.delivery import hub as hubs
-from entries.delivery.hub import Channel, Hub, Reader, Send
+from entries.delivery import channels
+from entries.delivery.channels import Channel, Reader, Send
+from entries.delivery.hub import Hub
 from entries.delivery.log import Cursor
 
 Scope = dict[str, Any]
@@ -111,16 +112,20 @@ async def _stream(
     await reader.send(start)
     # Reconnections are spread: every reader gets a pause of its own.
     pause = random.randint(500, 2500)  # noqa: S311 - only spreads
-    await reader.send(hubs.message(f"retry: {pause}\n".encode() + hubs.event("ready")))
+    await reader.send(
+        channels.message(f"retry: {pause}\n".encode() + channels.event("ready"))
+    )
     cursor = Cursor.parse(given) if given else Cursor(hub.epoch, channel.seq)
     if not given:
-        await reader.send(hubs.message(f"id: {cursor}\n".encode() + hubs.event("at")))
+        await reader.send(
+            channels.message(f"id: {cursor}\n".encode() + channels.event("at"))
+        )
     if cursor is None or not await _catch_up(hub, channel, reader, cursor, rail):
-        await reader.send(hubs.RESET)
+        await reader.send(channels.RESET)
     elif channel.state != "live":
         while reader.busy:  # the last word comes after what it is about
             await asyncio.sleep(0.05)
-        await reader.send(hubs.END)
+        await reader.send(channels.END)
     else:
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -1,0 +1,182 @@
+"""A story's channel: a log of finished messages, and the readers that follow it.
+
+Each message is the same bytes for every reader. The publisher starts a reader's
+`send` itself; in the normal case it returns at once. A reader whose network is slow
+suspends: a task finishes it and follows the log; one that falls out of the log is
+dropped, and comes back with its cursor.
+"""
+
+import asyncio
+import types
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from entries.delivery import log
+from entries.delivery.log import Cursor
+
+Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
+
+FRAMES = 256  # frames that a channel keeps
+BYTES = 4 * 1024 * 1024  # that a channel keeps
+SLOW = 30.0  # seconds that a reader may take for what was written to it
+
+
+def message(body: bytes) -> dict[str, Any]:
+    """Return an ASGI message; readers share it."""
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def frame(html: str, cursor: Cursor | None = None) -> bytes:
+    """Return an unnamed event of HTML; the standard's `id` is the cursor."""
+    lines = html.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    head = f"id: {cursor}\n" if cursor else ""
+    return (head + "".join(f"data: {line}\n" for line in lines) + "\n").encode()
+
+
+def event(name: str, data: str = "") -> bytes:
+    """Return a named event: told to the page, never put into it."""
+    return f"event: {name}\ndata: {data}\n\n".encode()
+
+
+PING = message(event("ping"))
+END = message(event("end"))
+RESET = message(event("reset"))
+
+
+@types.coroutine
+def _rest(
+    coroutine: Coroutine[Any, Any, None], waiting: Any
+) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that was started by hand and waits for a future."""
+    yield waiting
+    yield from coroutine.__await__()
+
+
+@dataclass(eq=False)
+class Reader:
+    """One open stream: its `send`, and how far it is in its channel's log."""
+
+    send: Send
+    task: "asyncio.Task[None]"
+    position: int = 0
+    busy: bool = False
+    ended: bool = False
+    _finishing: "asyncio.Task[None] | None" = None
+
+    def push(self, one: dict[str, Any], then: Callable[["Reader"], None]) -> bool:
+        """Start sending a message; False if the network makes it wait.
+
+        `then` is called when it has gone out after all.
+        """
+        coroutine = self.send(one)
+        try:
+            waiting = coroutine.send(None)
+        except StopIteration:
+            return True
+        except Exception:
+            self.end()
+            return False
+        self.busy = True
+        self._finishing = asyncio.create_task(self._finish(coroutine, waiting, then))
+        return False
+
+    async def _finish(
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        waiting: Any,
+        then: Callable[["Reader"], None],
+    ) -> None:
+        try:
+            async with asyncio.timeout(SLOW):
+                await _rest(coroutine, waiting)
+        except Exception:
+            self.end()
+            return
+        self.busy = False
+        then(self)
+
+    def end(self) -> None:
+        """Let the stream's own task finish the answer."""
+        if not self.ended:
+            self.ended = True
+            self.task.cancel()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A message that brings a page from one number to another."""
+
+    after: int
+    seq: int
+    message: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What a page lacks: one message for all who lack the same."""
+
+    changes: log.Changes
+    message: dict[str, Any]
+
+
+@dataclass(eq=False)
+class Channel:
+    """A story that is read here: its latest number, its log and its readers."""
+
+    story_id: int
+    seq: int
+    state: str
+    site_seq: int
+    frames: deque[Frame] = field(default_factory=deque)
+    first: int = 0  # position of frames[0]
+    size: int = 0  # bytes in the log
+    users: int = 0
+    readers: set[Reader] = field(default_factory=set)
+    rail: tuple[int, dict[str, Any]] | None = None
+    missed: "dict[int, asyncio.Future[Missed]]" = field(default_factory=dict)
+
+    @property
+    def end(self) -> int:
+        """Return the position behind the last frame."""
+        return self.first + len(self.frames)
+
+    def append(self, new: Frame) -> None:
+        """Add a frame and forget the oldest beyond the bounds."""
+        self.frames.append(new)
+        self.missed.clear()
+        self.size += len(new.message["body"])
+        while len(self.frames) > 1 and (len(self.frames) > FRAMES or self.size > BYTES):
+            self.size -= len(self.frames.popleft().message["body"])
+            self.first += 1
+
+    def restart(self, seq: int, state: str, site_seq: int) -> None:
+        """Begin the log of another history; what was kept is of the old one."""
+        self.first, self.size, self.rail = self.end, 0, None
+        self.frames.clear()
+        self.missed.clear()
+        self.seq, self.state, self.site_seq = seq, state, site_seq
+
+    def place(self, after: int) -> int | None:
+        """Return the position from which a page at a number reads; None if too old."""
+        if after == self.seq:
+            return self.end
+        if not self.frames or self.frames[0].after > after:
+            return None
+        return self.end - sum(1 for one in self.frames if one.seq > after)
+
+    def serve(self, reader: Reader) -> None:
+        """Send a reader everything that it lacks, as far as its network takes it."""
+        while reader.position < self.end and not reader.busy and not reader.ended:
+            if reader.position < self.first:
+                reader.end()
+                return
+            one = self.frames[reader.position - self.first].message
+            reader.position += 1
+            reader.push(one, self.serve)
+
+    def tell(self, reader: Reader, one: dict[str, Any]) -> None:
+        """Send a reader what is in no log, unless it is behind anyway."""
+        if not reader.busy and not reader.ended:
+            reader.push(one, self.serve)
