@@ -5,7 +5,6 @@
   const byId = (id) => document.getElementById(id);
   const desk = $(".desk");
   if (!desk) return;
-  const MODIFIER = (event) => (event.ctrlKey || event.metaKey) && !event.altKey;
   const SECONDS_TO_UNDO = 10;
   const formOf = (element) => element?.closest?.("form[data-form]");
   const bodyOf = (form) => $("[name=body]", form);
@@ -64,6 +63,10 @@
     status.textContent = words;
     status.dataset.kind = kind;
   };
+
+  // What desk-writing.js, desk-kept.js and desk-pictures.js add.
+  const keep = {};
+  const begin = []; // called with each form that has come into the page
 
   const sending = new WeakMap(); // form -> what it held when it was sent
   const published = new Map(); // name of a form -> what it held when it was taken
@@ -270,261 +273,18 @@
     bodyOf(form).focus();
   });
 
-  // --- What is typed is kept in this browser until it has arrived
-
-  const keep = {
-    prefix: (name) => `desk:${desk.dataset.user}:${desk.dataset.story}:${name}:`,
-    id(form) {
-      const name = form.dataset.form;
-      return keep.prefix(name) + (form.elements.key ?? form.elements.version).value;
-    },
-    store(form) {
-      const same = [...form.elements].every((f) =>
-        !["body", "headline"].includes(f.name) || f.value === f.defaultValue);
-      try {
-        if (same) localStorage.removeItem(keep.id(form));
-        else {
-          const text = { values: valuesOf(form), when: clock() };
-          localStorage.setItem(keep.id(form), JSON.stringify(text));
-        }
-      } catch { /* full or forbidden: the page itself still holds the text */ }
-    },
-    forget(name) {
-      const own = keep.prefix(name) + byId(`${name}-key`)?.value;
-      for (const id of keep.ids(name)) {
-        if (id === own || name.startsWith("edit-")) localStorage.removeItem(id);
-      }
-    },
-    ids(name) {
-      try {
-        return Object.keys(localStorage).filter((id) => id.startsWith(keep.prefix(name)));
-      } catch { return []; }
-    },
-    read(id) {
-      try { return JSON.parse(localStorage.getItem(id)); } catch { return null; }
-    },
-    look(form) {
-      for (const id of keep.ids(form.dataset.form)) {
-        const text = keep.read(id);
-        if (!text?.values?.body && !text?.values?.headline) localStorage.removeItem(id);
-        else if (text.values.body !== bodyOf(form).value) keep.offer(form, id, text);
-      }
-    },
-    offer(form, id, text) {
-      const line = document.createElement("p");
-      const button = (word, act) => {
-        const made = document.createElement("button");
-        made.type = "button";
-        made.textContent = word;
-        made.addEventListener("click", () => { act(); line.remove(); bodyOf(form).focus(); });
-        return made;
-      };
-      const glance = (text.values.body || text.values.headline).trim().slice(0, 80);
-      line.append(
-        `Text from ${text.when} GMT that was not sent: “${glance}” `,
-        button("Restore", () => {
-          if (!empty(form) && form.elements.key) {
-            keep.offer(form, `put-aside-${Date.now()}`, { values: valuesOf(form), when: clock() });
-          }
-          // With its own key, so that what did arrive after all is not made twice.
-          const key = id.startsWith("desk:") ? id.split(":").pop() : "";
-          if (form.elements.key && key) form.elements.key.value = key;
-          fill(form, text.values);
-          showCards(form);
-        }),
-        " ",
-        button("Discard", () => localStorage.removeItem(id)),
-      );
-      byId(`${form.dataset.form}-kept`).append(line);
-    },
-  };
-  document.addEventListener("input", ({ target }) => {
-    const form = formOf(target);
-    if (!form || !target.name) return;
-    keep.store(form);
-    if (target.name === "body") count(target);
-    const status = statusOf(form);
-    if (status?.dataset.kind === "bad") say(form, "");
-  });
-  document.addEventListener("change", ({ target }) => {
-    if (formOf(target) && target.type === "checkbox") keep.store(formOf(target));
-  });
-
-  const count = (area) => {
-    const limit = Number(area.dataset.limit);
-    const output = byId(`${area.id.replace(/-body$/, "")}-count`);
-    const length = [...area.value].length;
-    output.textContent = length
-      ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters` : "";
-    output.toggleAttribute("data-over", length > limit);
-  };
-
-  // --- Keys and the toolbar
-
-  document.addEventListener("keydown", (event) => {
-    const form = formOf(event.target);
-    const key = event.key.toLowerCase();
-    if (event.isComposing) return;
-    if (form && MODIFIER(event) && key === "enter") press(event, $(".primary", form));
-    else if (MODIFIER(event) && key === "s") {
-      const within = form ?? byId("composer");
-      if (within) press(event, $("[value=draft], [value=save]", within));
-    } else if (key === "escape" && form && $("[data-cancel]", form)) leave(form, event);
-    else if (form && key === "enter" && event.target.matches("input[type=text]")) {
-      event.preventDefault(); // in a field of one line it would press a button unseen
-      if (!event.target.closest(".picture, .how")) bodyOf(form).focus();
-    } else if (event.target.matches("textarea[name=body]") && MODIFIER(event)) {
-      const tool = { b: "Ctrl+B", i: "Ctrl+I", k: "Ctrl+K" }[key];
-      if (tool) press(event, $(`.tools [title$="${tool}"]`, form));
-    }
-  });
-  const press = (event, button) => {
-    event.preventDefault();
-    if (!event.repeat) button?.click();
-  };
-  const leave = (form, event) => {
-    event.preventDefault();
-    const row = form.closest(".row");
-    form.remove();
-    row && $("[id$=-edit]", row)?.focus();
-  };
-
-  document.addEventListener("click", (event) => {
-    const cancel = event.target.closest("[data-cancel]");
-    if (cancel?.closest(".row, .conflict")) return void leave(formOf(cancel), event);
-    const tool = event.target.closest(".tools button");
-    if (!tool) return;
-    const area = bodyOf(formOf(tool));
-    area.focus();
-    if (tool.dataset.wrap) wrap(area, tool.dataset.wrap, tool.dataset.wrap);
-    else if ("link" in tool.dataset) wrap(area, "[", "](https://)");
-    else prefix(area, tool.dataset.line);
-  });
-  // The only way to change a text that the browser's own undo knows of.
-  const type = (area, text) => {
-    if (!document.execCommand("insertText", false, text)) {
-      area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
-      area.dispatchEvent(new Event("input", { bubbles: true }));
-    }
-  };
-  const wrap = (area, before, after) => {
-    const { selectionStart: start, selectionEnd: end } = area;
-    const chosen = area.value.slice(start, end);
-    type(area, before + chosen + after);
-    const from = start + before.length;
-    if (before === "[" && chosen) {
-      const place = from + chosen.length + 2;
-      area.setSelectionRange(place, place + 8);
-    } else area.setSelectionRange(from, from + chosen.length);
-  };
-  const prefix = (area, mark) => {
-    const start = area.value.lastIndexOf("\n", area.selectionStart - 1) + 1;
-    const chosen = area.value.slice(start, area.selectionEnd);
-    area.setSelectionRange(start, area.selectionEnd);
-    type(area, chosen.split("\n").map((line) => mark + line).join("\n"));
-  };
-  const insertLine = (area, line) => {
-    area.focus();
-    const before = area.value.slice(0, area.selectionStart).replace(/[^\n]*$/, "");
-    const atStart = area.selectionStart === before.length;
-    const gap = !area.value.slice(0, area.selectionStart).trim() ? ""
-      : atStart && before.endsWith("\n\n") ? "" : atStart ? "\n" : "\n\n";
-    type(area, `${gap}${line}\n\n`);
-  };
-
-  // --- Pictures: chosen, dropped or pasted
-
-  const upload = async (form, files) => {
-    const field = $("[data-upload]", form);
-    if (!field) return;
-    for (const file of files) {
-      const data = new FormData();
-      data.append("file", file);
-      say(form, `Uploading ${file.name}…`);
-      try {
-        const answer = await fetch(field.dataset.upload, {
-          method: "POST",
-          body: data,
-          headers: { "X-CSRFToken": token() ?? "", "HX-Request": "true" },
-        });
-        const text = await answer.text();
-        if (answer.ok && answer.headers.get("desk-answer")) takeCard(form, text);
-        else {
-          const known = answer.headers.get("desk-answer") ? text : "";
-          say(form, `${file.name}: ${known || "it could not be uploaded. Try again."}`, "bad");
-        }
-      } catch {
-        say(form, `${file.name}: no connection. Choose it again.`, "bad");
-      }
-    }
-    field.value = "";
-  };
-  const takeCard = (form, html) => {
-    const card = addCards(form, html)[0];
-    if (!card) return;
-    insertLine(bodyOf(form), `![](image:${card.dataset.name})`);
-    say(form, "The picture is in the text. Say what it shows.", "good");
-    $("[name$=-alt]", card).focus();
-  };
-  const addCards = (form, html) => {
-    const parsed = new DOMParser().parseFromString(html, "text/html");
-    const list = byId(`${form.dataset.form}-pictures`);
-    return [...parsed.querySelectorAll(".picture")].map((card) => {
-      const known = $(`[data-name="${CSS.escape(card.dataset.name)}"]`, list);
-      if (known) return known;
-      list.append(card);
-      window.htmx?.process(card);
-      return card;
-    });
-  };
-  const showCards = async (form) => {
-    const field = $("[data-shown]", form);
-    const names = [...bodyOf(form).value.matchAll(/^ *!\[[^\]]*\]\(image:([^)\s]+)\)/gm)];
-    if (!field || !names.length) return;
-    const query = new URLSearchParams(names.map((found) => ["name", found[1]]));
-    try {
-      const answer = await fetch(`${field.dataset.shown}?${query}`);
-      if (answer.ok) addCards(form, await answer.text());
-    } catch { /* their words can be given later: publishing asks for them */ }
-  };
-  document.addEventListener("change", ({ target }) => {
-    if (target.matches("[data-upload]") && target.files.length) {
-      upload(formOf(target), [...target.files]);
-    }
-  });
-  const pasted = (event, from) => {
-    const form = formOf(event.target);
-    const files = [...(from?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-    if (!form || !files.length) return;
-    event.preventDefault();
-    upload(form, files);
-  };
-  document.addEventListener("paste", (event) => pasted(event, event.clipboardData));
-  document.addEventListener("drop", (event) => pasted(event, event.dataTransfer));
-  document.addEventListener("dragover", (event) => {
-    if (formOf(event.target) && event.dataTransfer.types.includes("Files")) event.preventDefault();
-  });
-
   // --- What has come into the page is made ready once
 
-  const fit = (frame) => {
-    const page = frame.contentDocument?.documentElement;
-    if (page) frame.style.blockSize = `${Math.min(page.scrollHeight + 2, 720)}px`;
-  };
   const ready = () => {
     for (const form of document.querySelectorAll("form[data-form]:not([data-ready])")) {
       form.dataset.ready = "";
-      keep.look(form);
-      count(bodyOf(form));
-    }
-    for (const frame of document.querySelectorAll("iframe.preview:not([data-ready])")) {
-      frame.dataset.ready = "";
-      frame.addEventListener("load", () => {
-        fit(frame);
-        frame.scrollIntoView({ block: "nearest" });
-      });
+      for (const act of begin) act(form);
     }
   };
   document.documentElement.classList.add("scripted");
-  ready();
+  document.addEventListener("DOMContentLoaded", ready); // every script has come by then
+  window.Desk = {
+    $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say,
+    keep, begin,
+  };
 })();

@@ -1,0 +1,115 @@
+"use strict";
+// Writing at the desk: keys, the toolbar, and the preview's frame.
+(() => {
+  if (!window.Desk) return;
+  const { $, byId, formOf, bodyOf, begin } = window.Desk;
+  const MODIFIER = (event) => (event.ctrlKey || event.metaKey) && !event.altKey;
+
+  // --- Keys and the toolbar
+
+  document.addEventListener("keydown", (event) => {
+    const form = formOf(event.target);
+    const key = event.key.toLowerCase();
+    if (event.isComposing) return;
+    if (form && MODIFIER(event) && key === "enter") press(event, $(".primary", form));
+    else if (MODIFIER(event) && key === "s") {
+      const within = form ?? byId("composer");
+      if (within) press(event, $("[value=draft], [value=save]", within));
+    } else if (key === "escape" && form && $("[data-cancel]", form)) leave(form, event);
+    else if (form && key === "enter" && event.target.matches("input[type=text]")) {
+      event.preventDefault(); // in a field of one line it would press a button unseen
+      if (!event.target.closest(".picture, .how")) bodyOf(form).focus();
+    } else if (event.target.matches("textarea[name=body]") && MODIFIER(event)) {
+      const tool = { b: "Ctrl+B", i: "Ctrl+I", k: "Ctrl+K" }[key];
+      if (tool) press(event, $(`.tools [title$="${tool}"]`, form));
+    }
+  });
+  const press = (event, button) => {
+    event.preventDefault();
+    if (!event.repeat) button?.click();
+  };
+  const leave = (form, event) => {
+    event.preventDefault();
+    const row = form.closest(".row");
+    form.remove();
+    row && $("[id$=-edit]", row)?.focus();
+  };
+
+  document.addEventListener("click", (event) => {
+    const cancel = event.target.closest("[data-cancel]");
+    if (cancel?.closest(".row, .conflict")) return void leave(formOf(cancel), event);
+    const tool = event.target.closest(".tools button");
+    if (!tool) return;
+    const area = bodyOf(formOf(tool));
+    area.focus();
+    if (tool.dataset.wrap) wrap(area, tool.dataset.wrap, tool.dataset.wrap);
+    else if ("link" in tool.dataset) wrap(area, "[", "](https://)");
+    else prefix(area, tool.dataset.line);
+  });
+  // The only way to change a text that the browser's own undo knows of.
+  const type = (area, text) => {
+    if (!document.execCommand("insertText", false, text)) {
+      area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  };
+  const wrap = (area, before, after) => {
+    const { selectionStart: start, selectionEnd: end } = area;
+    const chosen = area.value.slice(start, end);
+    type(area, before + chosen + after);
+    const from = start + before.length;
+    if (before === "[" && chosen) {
+      const place = from + chosen.length + 2;
+      area.setSelectionRange(place, place + 8);
+    } else area.setSelectionRange(from, from + chosen.length);
+  };
+  const prefix = (area, mark) => {
+    const start = area.value.lastIndexOf("\n", area.selectionStart - 1) + 1;
+    const chosen = area.value.slice(start, area.selectionEnd);
+    area.setSelectionRange(start, area.selectionEnd);
+    type(area, chosen.split("\n").map((line) => mark + line).join("\n"));
+  };
+  const insertLine = (area, line) => {
+    area.focus();
+    const before = area.value.slice(0, area.selectionStart).replace(/[^\n]*$/, "");
+    const atStart = area.selectionStart === before.length;
+    const gap = !area.value.slice(0, area.selectionStart).trim() ? ""
+      : atStart && before.endsWith("\n\n") ? "" : atStart ? "\n" : "\n\n";
+    type(area, `${gap}${line}\n\n`);
+  };
+
+  window.Desk.insertLine = insertLine;
+
+  // --- The length of a text against its limit
+
+  const count = (area) => {
+    const limit = Number(area.dataset.limit);
+    const output = byId(`${area.id.replace(/-body$/, "")}-count`);
+    const length = [...area.value].length;
+    output.textContent = length
+      ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters` : "";
+    output.toggleAttribute("data-over", length > limit);
+  };
+  document.addEventListener("input", ({ target }) => {
+    if (formOf(target) && target.name === "body") count(target);
+  });
+  begin.push((form) => count(bodyOf(form)));
+
+  // --- The frame of the preview is as high as what it shows
+
+  const fit = (frame) => {
+    const page = frame.contentDocument?.documentElement;
+    if (page) frame.style.blockSize = `${Math.min(page.scrollHeight + 2, 720)}px`;
+  };
+  const frames = () => {
+    for (const frame of document.querySelectorAll("iframe.preview:not([data-ready])")) {
+      frame.dataset.ready = "";
+      frame.addEventListener("load", () => {
+        fit(frame);
+        frame.scrollIntoView({ block: "nearest" });
+      });
+    }
+  };
+  document.addEventListener("htmx:after:swap", frames);
+  frames();
+})();
