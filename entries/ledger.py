@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from entries import delivery, drawing
+from entries import delivery, drawing, searching
 from entries.models import Entry, Posting, Site, Story
 
 
@@ -41,6 +41,8 @@ class Ledger:
         self.stories = {story.pk: story for story in locked}
         self.entries = frozenset(entries)
         self._changed: set[int] = set()
+        self._worded: dict[int, Entry] = {}
+        self._headed: dict[int, Story] = {}
         self._site = False
 
     def story(self, pk: int) -> Story:
@@ -62,6 +64,7 @@ class Ledger:
             posting.seq = self._next(posting.story)
             posting.first_seq = posting.first_seq or posting.seq
             posting.html = drawing.entry_html(posting)
+            self._worded[posting.entry_id] = posting.entry
         posting.save()
 
     def post_everywhere(self, entry: Entry) -> None:
@@ -78,6 +81,7 @@ class Ledger:
         if html != entry.html:
             entry.html = html
             entry.save(update_fields=["html"])
+        self._worded[entry.pk] = entry
         changed = False
         for posting in entry.postings.exclude(seq=None).order_by("story_id"):
             posting.entry, posting.story = entry, self.stories[posting.story_id]
@@ -91,13 +95,14 @@ class Ledger:
     def head(self, story: Story) -> None:
         """Say that the story's own head (or its list of key events) changed."""
         story.head_seq = self._next(story)
+        self._headed[story.pk] = story
 
     def site(self) -> None:
         """Say that what every page's rail shows has changed."""
         self._site = True
 
     def close(self) -> None:
-        """Save the counters and wake the watchers."""
+        """Save the counters and the words for search, and wake the watchers."""
         now = timezone.now()
         for pk in sorted(self._changed):
             story = self.stories[pk]
@@ -105,6 +110,7 @@ class Ledger:
             story.save(update_fields=["seq", "head_seq", "changed_at"])
         if self._site and not Site.objects.filter(pk=1).update(seq=F("seq") + 1):
             Site.current()
+        searching.keep(self._worded.values(), self._headed.values())
         if self._changed or self._site:
             delivery.nudge()
 

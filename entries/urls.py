@@ -6,6 +6,7 @@ from entries import views
 
 urlpatterns = [
     path("", views.front, name="front"),
+    path("search/", views.search, name="search"),
     path("series/<slug:slug>/", views.series, name="series"),
     path("stories/<slug:slug>/", views.story, name="story"),
     path("stories/<slug:slug>/updates/<int:pk>/", views.entry, name="entry"),

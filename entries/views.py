@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import connection
@@ -24,7 +25,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from entries import delivery, drawing, exchange, paging
+from entries import delivery, drawing, exchange, paging, searching
 from entries.models import Link, Posting, Series, Site, Story, StorySlug
 
 CACHE_PAGE = "public, max-age=0, s-maxage=1, must-revalidate"
@@ -158,6 +159,22 @@ def _fetch_newest(stories: list[Story]) -> None:
     }
     for story in stories:
         story.newest = newest.get(story.pk)  # type: ignore[attr-defined]
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponse:
+    """Show what holds the words of `q`, twenty results a page."""
+    query = request.GET.get("q", "").replace("\0", " ").strip()[: searching.LONGEST]
+    number = max(1, min(_id(request, "page"), 50))
+    context = {
+        "query": query,
+        "number": number,
+        "results": searching.search(query, (number - 1) * searching.PAGE),
+        "more": urlencode({"q": query, "page": number + 1}),
+    }
+    response = render(request, "entries/search.html", context)
+    response["Cache-Control"] = CACHE_PAGE
+    return response
 
 
 @answers

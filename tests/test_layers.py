@@ -14,7 +14,7 @@ FLOORS: tuple[set[str], ...] = (
     {"dialect", "timefield"},
     {"rendering"},
     {"models"},
-    {"drawing", "paging", "structured_data"},
+    {"drawing", "paging", "searching", "structured_data"},
     {"delivery"},
     {"ledger"},
     {"texts"},

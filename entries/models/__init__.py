@@ -4,6 +4,7 @@ from entries.models.entries import Entry, EntryVersion, Posting
 from entries.models.imports import ImportedFile
 from entries.models.links import Link
 from entries.models.pictures import Image
+from entries.models.search import SearchText
 from entries.models.site import Series, Site
 from entries.models.stories import Story, StorySlug
 
@@ -14,6 +15,7 @@ __all__ = [
     "ImportedFile",
     "Link",
     "Posting",
+    "SearchText",
     "Series",
     "Site",
     "Story",

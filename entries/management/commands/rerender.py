@@ -1,11 +1,12 @@
-"""`rerender`: draw every entry anew after a change of rendering."""
+"""`rerender`: draw every entry anew, and keep its words for search anew."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from entries import searching
 from entries.ledger import redraw
-from entries.models import Entry
+from entries.models import Entry, Story
 
 STEP = 100  # entries between two lines of progress
 
@@ -15,7 +16,8 @@ class Command(BaseCommand):
 
     help = (
         "Draw all entries anew from their kept source. Only entries whose HTML "
-        "really changes get a new number and reach open pages."
+        "really changes get a new number and reach open pages. Keeps the words that "
+        "search looks through anew, too."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -27,4 +29,6 @@ class Command(BaseCommand):
             changed += redraw(Entry.objects.get(pk=key))
             if done % STEP == 0:
                 self.stderr.write(f"{done} of {total} entries")
+        for story in Story.objects.select_related("series"):
+            searching.keep(stories=[story])
         self.stdout.write(f"{total} entries, {changed} changed.")
