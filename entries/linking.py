@@ -1,5 +1,6 @@
 """The verbs that change links, and what readers are told of a picture."""
 
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -101,17 +102,41 @@ def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
     return save_picture(image)
 
 
+class _Shown(Exception):
+    """Something began to show the picture before all locks were held."""
+
+
 def save_picture(image: Image) -> Image:
-    """Save a picture's row and draw anew every entry and head that shows it."""
-    shown: list[Entry] = list(image.entries.all()) if image.pk else []
-    led = list(image.led_stories.values_list("pk", flat=True)) if image.pk else []
-    with changing(*led, entries=[entry.pk for entry in shown]) as ledger:
-        image.save()
-        for entry in shown:
-            entry.refresh_from_db()
-            ledger.redraw(entry)
-        for pk in led:
-            ledger.head(ledger.story(pk))
-        if led:
-            ledger.site()
-    return image
+    """Save a picture's row and draw anew every entry and head that shows it.
+
+    Who shows it is read before the locks can be taken in their order, and once more
+    when nobody can begin to show it any more; if that changed, all begins again.
+    """
+    while True:
+        entries, led = _showing(image)
+        with suppress(_Shown), changing(*led, entries=entries) as ledger:
+            _hold(image, entries, led)
+            image.save()
+            for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
+                ledger.redraw(entry)
+            for pk in sorted(led):
+                ledger.head(ledger.story(pk))
+            if led:
+                ledger.site()
+            return image
+
+
+def _showing(image: Image) -> tuple[set[int], set[int]]:
+    """Return the ids of the entries and of the stories' heads that show a picture."""
+    if not image.pk:
+        return set(), set()
+    entries = image.entries.values_list("pk", flat=True)
+    return set(entries), set(image.led_stories.values_list("pk", flat=True))
+
+
+def _hold(image: Image, entries: set[int], led: set[int]) -> None:
+    """Lock a picture last of all. Raises _Shown where more is to be locked before."""
+    list(Image.objects.held([image.name]))
+    now_in, now_led = _showing(image)
+    if now_in - entries or now_led - led:
+        raise _Shown

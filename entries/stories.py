@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from entries import rendering
 from entries.ledger import Ledger, Refused, changing
-from entries.models import Entry, Posting, Story, StorySlug
+from entries.models import Entry, Image, Posting, Story, StorySlug
 
 State = Story.State
 EDITABLE = frozenset(
@@ -94,6 +94,8 @@ def edit_story(story: Story, *, slug: str | None = None, **fields: Any) -> Story
         changed = {name for name in after if after[name] != before[name]}
         if not changed:
             return
+        if story.lead_image:  # its caption and this head take turns
+            list(Image.objects.held([story.lead_image.name]))
         story.save()
         ledger.head(story)
         if changed & {"first_day", "slug"}:

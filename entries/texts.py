@@ -78,7 +78,10 @@ def draw(text: Text, entry: Entry) -> Drawn:
 
 def still(drawn: Drawn, text: Text, entry: Entry) -> Drawn:
     """Return the drawing, made anew if a picture or link changed before the lock."""
-    rows = _rows([image.name for image in drawn.pictures], entry)
+    names = [image.name for image in drawn.pictures]
+    if names:
+        list(Image.objects.held(names))
+    rows = _rows(names, entry)
     return drawn if _inputs(*rows) == drawn.inputs else draw(text, entry)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from entries import linking, publishing, stories
 from entries.ledger import Refused
-from entries.models import Entry, Link, Posting, Site, Story, StorySlug
+from entries.models import Entry, Image, Link, Posting, Site, Story, StorySlug
 from entries.publishing import Conflict, Text
 from tests.builders import (
     bulk_updates,
@@ -857,3 +857,51 @@ def test_a_story_page_takes_at_most_eight_queries(
     address = story.get_absolute_url() + query.replace("last", str(last.pk))
     with django_assert_max_num_queries(8):
         assert Client().get(address).status_code == 200
+
+
+@at_once
+@pytest.mark.parametrize("first", ["caption", "update"])
+def test_a_caption_changed_while_an_update_is_posted_is_new_in_both(
+    monkeypatch: pytest.MonkeyPatch, first: str
+):
+    story = make_story()
+    files = {"stem": f"ab/{'c' * 40}", "widths": [320], "width": 320, "height": 240}
+    Image.objects.create(name="quay", alt="A quay", caption="Old.", **files)
+    begun = Event()
+
+    def caption() -> None:
+        image = Image.objects.get(name="quay")
+        image.caption = "New."
+        linking.save_picture(image)
+
+    def update() -> None:
+        make_update(story, "Look.\n\n![](image:quay)")
+
+    def second(act: Callable[[], None]) -> Callable[[], None]:
+        return lambda: act() if begun.wait(10) else None
+
+    # Whoever is first has read, and not yet written, when the other begins.
+    if first == "update":
+        slow(monkeypatch, publishing, "still", begun)
+        assert together(update, second(caption)) == [None, None]
+    else:
+        slow(monkeypatch, linking, "_showing", begun)
+        assert together(caption, second(update)) == [None, None]
+    html = story.postings.get().html
+    assert "New." in html
+    assert "Old." not in html
+
+
+def slow(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, reached: Event
+) -> None:
+    """Let a function's callers wait a moment after it, and say that it is reached."""
+    real = getattr(module, name)
+
+    def waiting(*args: Any) -> Any:
+        answer = real(*args)
+        reached.set()
+        time.sleep(0.3)
+        return answer
+
+    monkeypatch.setattr(module, name, waiting)
