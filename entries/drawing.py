@@ -100,12 +100,14 @@ def entry_html(posting: Posting) -> SafeString:
             "corrections": entry.versions.exclude(line="").filter(hidden=False)
             if entry.version > 1
             else [],
+            "source": entry.story.name_in(posting.story),
             "also_in": _also_in(posting),
         },
     )
 
 
-def _also_in(posting: Posting) -> list[Story]:
+def _also_in(posting: Posting) -> list[tuple[Story, str]]:
+    """Return the other stories that show an entry, and what a line here calls each."""
     if not posting.home or posting.pk is None:
         return []
     others = (
@@ -114,7 +116,7 @@ def _also_in(posting: Posting) -> list[Story]:
         .select_related("story__series")
         .order_by("story_id")
     )
-    return [other.story for other in others]
+    return [(other.story, other.story.name_in(posting.story)) for other in others]
 
 
 def head_html(story: Story) -> SafeString:

@@ -81,7 +81,9 @@ class Posted:
 def answer_posted(request: HttpRequest, posted: Posted) -> HttpResponse:
     """Answer the new row, and let the script empty the form."""
     entry = posted.entry
-    found = timeline.postings(posted.story.pk, pictures="![" in entry.body)
+    found = timeline.postings(
+        posted.story.pk, pictures="![" in entry.body, others=False
+    )
     context = {
         "rows": timeline.as_rows(found.filter(entry=entry), posted.rights),
         "slots": EntryForm(name=posted.form).slots,

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST
 
 from entries import clock, publishing
-from entries.admin import pictures, timeline
+from entries.admin import pictures, states, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import answer_preview, part, refusal, trigger
 from entries.admin.forms import EditForm
@@ -106,6 +106,19 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                     raise
         if publish and not entry.published:
             publishing.publish(entry)
+        _tell_closed(row, "corrected" if data["correction"] else "edited")
+
+
+def _tell_closed(row: Row, done: str) -> None:
+    """Write into the histories of ended stories that a text they show was changed.
+
+    Their readers get corrections like all others; their editors, who are not at
+    work on them any more, find there what was done and by whom.
+    """
+    for posting in row.elsewhere:
+        if posting.story.state == Story.State.CLOSED:
+            words = f"{row.entry.label} of {row.entry.story.title} was {done} there."
+            states.log(row.rights.user, posting.story, words)
 
 
 def _stands(entry: Entry, text: Text) -> bool:
@@ -125,6 +138,7 @@ def _show(
         "story": row.posting.story,
         "rights": row.rights,
         "pictures": _cards(request, row, form),
+        "elsewhere": row.elsewhere,
         **extra,
     }
     if is_htmx(request):
@@ -210,6 +224,7 @@ STEPS: dict[str, Do] = {
     "take_back": lambda row: publishing.take_back(row.posting),
 }
 ACTS = MARKS | STEPS
+TOLD = {"withdraw": "withdrawn", "undo": "withdrawn", "restore": "restored"}
 
 
 def _allowed(row: Row, do: str) -> bool:
@@ -236,6 +251,8 @@ def act(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         raise PermissionDenied
     try:
         ACTS[do](row)
+        if do in TOLD:
+            _tell_closed(row, TOLD[do])
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from entries import clock, publishing, stories
-from entries.admin import desk, pictures, rows, states
+from entries.admin import crossing, desk, pictures, rows, states
 from entries.admin.access import Rights, desk_url
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
@@ -102,6 +102,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ("<int:pk>/desk/pictures/<int:image_pk>/", pictures.words, "words"),
             ("<int:pk>/desk/entries/<int:entry_pk>/edit/", rows.edit, "edit"),
             ("<int:pk>/desk/entries/<int:entry_pk>/do/", rows.act, "act"),
+            ("<int:pk>/desk/entries/<int:entry_pk>/cross/", crossing.panel, "cross"),
         ]
         return [
             *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Max, Prefetch, Q, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 
 from entries import clock, rendering, timefield
 from entries.admin.access import Rights
-from entries.models import Entry, Image, Posting, Story
+from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.publishing import WAITING
 
@@ -86,6 +86,8 @@ class Row:
         """Return its state in words; nothing for what is simply published."""
         entry = self.entry
         if entry.published:
+            if getattr(self.posting, "changed_since_closing", False):
+                return "Changed after the end"
             return "" if self.posting.story.public else "Waits for the story"
         if entry.state == State.SCHEDULED and entry.at:
             words = timefield.moment(entry.at, self.now)
@@ -124,6 +126,23 @@ class Row:
     def public(self) -> bool:
         """Whether readers find it at its address."""
         return self.posting.visible and not self.entry.original
+
+    @property
+    def elsewhere(self) -> list[Posting]:
+        """Return its postings in other stories, its home left out."""
+        found = getattr(self.entry, "standing", ())
+        return [p for p in found if p.story_id != self.entry.story_id]
+
+    @property
+    def also_in(self) -> list[Story]:
+        """Return the other stories that show it, for its row at home."""
+        return [p.story for p in self.elsewhere] if self.posting.home else []
+
+    @property
+    def crossable(self) -> bool:
+        """Whether it can be placed in other stories from here."""
+        shown = self.public and self.entry.story.public
+        return self.rights.cross_post and shown
 
     @property
     def acts(self) -> list[Act]:
@@ -179,18 +198,30 @@ class Window:
     front: bool
 
 
-def postings(story_id: int, *, pictures: bool = True) -> PostingQuerySet:
+def postings(
+    story_id: int, *, pictures: bool = True, others: bool = True
+) -> PostingQuerySet:
     """Return a story's postings with all that rows show, newest first.
 
-    `pictures`: whether any of them may show one.
+    `pictures`: whether any of them may show one; `others`: whether any may stand in
+    another story too.
     """
     files = Image.objects.filter(stem="")
     missing = Prefetch("entry__images", files, to_attr="missing_pictures")
+    rows = Posting.objects.filter(removed=False).select_related("story__series")
+    standing = Prefetch("entry__postings", rows.order_by("story_id"), "standing")
+    fetched = [*([missing] if pictures else []), *([standing] if others else [])]
+    later = EntryVersion.objects.filter(
+        entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
+    )
     return (
         Posting.objects.filter(story=story_id)
         .select_related("entry__author", "entry__story__series", "story")
-        .prefetch_related(*([missing] if pictures else []))
-        .annotate(place_at=Coalesce("entry__at", "entry__created_at"))
+        .prefetch_related(*fetched)
+        .annotate(
+            place_at=Coalesce("entry__at", "entry__created_at"),
+            changed_since_closing=Exists(later),
+        )
         .order_by("-place_at", "-entry_id")
     )
 

@@ -100,6 +100,13 @@ class Story(models.Model):
         """Return what a provenance line calls it: its series, else its headline."""
         return self.series.name if self.series else self.headline
 
+    def name_in(self, other: "Story") -> str:
+        """Return what a line in another story calls it.
+
+        Where both are of one series, its name would not tell them apart.
+        """
+        return self.headline if self.series_id == other.series_id else self.column
+
 
 class StorySlug(models.Model):
     """A slug that a story has or had; nobody else ever gets it."""

@@ -136,14 +136,15 @@
   // --- Rows: each once, in its place, and none that is being worked on taken away
 
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
-  const editing = (row) => $("form", $(".slot", row)) !== null;
+  const editing = (row) => $("form[data-form]", $(".slot", row)) !== null;
+  const panel = (row) => $(".slot > .panel", row);
   let focused = "";
   let anchor = null;
 
   const arrange = (tasks, source) => {
     const active = document.activeElement;
     focused = active.closest("#story-state") ? "story-state" : "";
-    if (active.closest(".row")) focused = active.id;
+    if (active.closest(".row")) focused = active.dataset.after || active.id;
     holdStill(active);
     for (const task of [...tasks]) {
       if (task.type !== "partial") continue;
@@ -167,6 +168,8 @@
       say($("form", $(".slot", old)), "This entry has changed meanwhile: saving will show both texts.", "bad");
       return row.remove();
     }
+    // A panel that somebody has open moves over into the row as it is now.
+    if (panel(old) && !old.contains(source)) $(".slot", row).append(panel(old));
     if (old.parentElement !== list || old.dataset.key !== row.dataset.key) old.remove();
     return undefined;
   };

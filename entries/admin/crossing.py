@@ -1,0 +1,107 @@
+"""Placing an update in other running stories, and taking it back."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from entries import publishing
+from entries.admin import rows, suggesting, timeline
+from entries.admin.access import desk, desk_url, is_htmx, sentence
+from entries.admin.answers import part
+from entries.admin.timeline import Row
+from entries.ledger import Refused
+from entries.models import Posting, Story
+
+PANEL = "admin/entries/desk/_cross.html"
+ROWS = {
+    "": "admin/entries/desk/_row.html",
+    "moderate": "admin/entries/moderate/_row.html",
+}
+
+
+@desk("change_posting")
+def panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Offer running stories for an update; post it in one, or take it back."""
+    row = rows.row_of(request, pk, entry_pk)
+    if not row.crossable:
+        raise Http404
+    if request.method == "POST":
+        return _act(request, row)
+    if is_htmx(request):
+        return render(request, PANEL, _context(request, row))
+    return _page(request, row)
+
+
+def _context(request: HttpRequest, row: Row) -> dict[str, Any]:
+    query = request.GET.get("q", "")[:200]
+    standing = [row.entry.story_id, row.posting.story_id]
+    standing += [other.story_id for other in row.elsewhere]
+    return {
+        "row": row,
+        "story": row.posting.story,
+        "q": query,
+        "page": _page_of(request),
+        "found": suggesting.running(query, standing),
+    }
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return which page the row stands on: the desk, or the moderators'."""
+    name = (request.POST or request.GET).get("page", "")
+    return name if name in ROWS else ""
+
+
+def _page(request: HttpRequest, row: Row) -> HttpResponse:
+    """Show the panel as a page of its own, for browsers without scripts."""
+    context = admin.site.each_context(request) | _context(request, row)
+    context |= {"title": f"Cross-post {row.entry.label}", "opts": Story._meta}
+    return render(request, "admin/entries/desk/cross_page.html", context)
+
+
+def _act(request: HttpRequest, row: Row) -> HttpResponse:
+    try:
+        words = _do(request, row)
+    except Refused as refused:
+        if is_htmx(request):
+            return sentence(str(refused), 409)
+        messages.error(request, str(refused))
+        return redirect(request.get_full_path())
+    if is_htmx(request):
+        return row_again(request, row, words)
+    messages.success(request, words)
+    return redirect(f"{desk_url(row.posting.story)}?from={row.entry.pk}")
+
+
+def _do(request: HttpRequest, row: Row) -> str:
+    """Post the update in the story `to`, or take it back from the story `back`."""
+    back = _number(request, "back")
+    if back:
+        posting = Posting.objects.filter(entry=row.entry, story=back).first()
+        if posting is None:
+            raise Refused("It does not stand in that story.")
+        posting.entry = row.entry
+        publishing.take_back(posting)
+        return f"Taken back from {posting.story.title}."
+    story = Story.objects.select_related("series").filter(pk=_number(request, "to"))
+    found = story.first()
+    if found is None:
+        raise Refused("There is no such story: type part of its title.")
+    publishing.cross_post(row.entry, found)
+    return f"Stands in {found.title} too."
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def row_again(request: HttpRequest, row: Row, note: str) -> HttpResponse:
+    """Answer a row as it is now, with a note of what was done."""
+    found = timeline.postings(row.posting.story_id).filter(entry=row.entry)
+    fresh = timeline.as_rows(found, row.rights)[0]
+    context = {"row": fresh, "note": note}
+    template = ROWS[_page_of(request)]
+    target = f"#row-{row.entry.pk}"
+    return HttpResponse(part(request, target, template, context, "outerHTML"))
