@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from django.conf import settings
+
 SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
 # Stricter than any browser's reading: an address has to begin with a scheme of ours to
@@ -55,3 +57,8 @@ def site_name(address: str) -> str | None:
             if m := pattern.match(address):
                 return f"{kind} on {m[1].lower()}"
     return None
+
+
+def absolute(path: str) -> str:
+    """Return the public address of a path of this site."""
+    return f"{settings.SITE_URL}{path}"

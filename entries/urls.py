@@ -6,9 +6,12 @@ from entries import views
 
 urlpatterns = [
     path("", views.front, name="front"),
+    path("feed/", views.feed, name="feed"),
     path("search/", views.search, name="search"),
     path("series/<slug:slug>/", views.series, name="series"),
+    path("series/<slug:slug>/feed/", views.series_feed, name="series_feed"),
     path("stories/<slug:slug>/", views.story, name="story"),
+    path("stories/<slug:slug>/feed/", views.story_feed, name="story_feed"),
     path("stories/<slug:slug>/updates/<int:pk>/", views.entry, name="entry"),
     path("stories/<slug:slug>.json", views.story_json, name="story_json"),
     path("stories/<slug:slug>/changes", views.changes, name="changes"),

@@ -1,9 +1,6 @@
 """Public pages. Every view: fetch, check, act, render; no cookie, no user."""
 
-import zlib
 from collections.abc import Callable
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,14 +19,11 @@ from django.http import (
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
-from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
-from entries import delivery, drawing, exchange, paging, searching
+from entries import caching, delivery, drawing, exchange, feeds, paging, searching
+from entries.addresses import absolute
 from entries.models import Link, Posting, Series, Site, Story, StorySlug
-
-CACHE_PAGE = "public, max-age=0, s-maxage=1, must-revalidate"
-CACHE_FILE = "public, max-age=31536000, immutable"
 
 
 class Moved(Exception):
@@ -86,39 +80,17 @@ def answers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             address = request.get_full_path().replace(old, new, 1)
             response = HttpResponsePermanentRedirect(address)
         # Both may be undone: by a restoring, or by the old slug's return.
-        response["Cache-Control"] = CACHE_PAGE
+        response["Cache-Control"] = caching.PAGE
         return response
 
     return wrapped
-
-
-def _absolute(path: str) -> str:
-    return f"{settings.SITE_URL}{path}"
-
-
-@cache
-def _release() -> str:
-    """Return what changes with the code, the styles and the scripts."""
-    manifest = settings.STATIC_ROOT / "staticfiles.json"
-    made = manifest.read_bytes() if manifest.is_file() else b""
-    return f"{zlib.crc32(version('liveblog').encode() + made):x}"
-
-
-def _etag(tag: str) -> str:
-    """Return a weak ETag: the same for every coding of the same bytes."""
-    return f"W/{quote_etag(f'{_release()}-{tag}')}"
 
 
 def _page(
     request: HttpRequest, template: str, context: dict[str, Any], tag: str
 ) -> HttpResponse:
     """Render a page that every reader gets alike, or answer 304."""
-    etag = _etag(tag)
-    unchanged = get_conditional_response(request, etag=etag)
-    response = unchanged or render(request, template, context)
-    response["ETag"] = etag
-    response["Cache-Control"] = CACHE_PAGE
-    return response
+    return caching.answer(request, tag, lambda: render(request, template, context))
 
 
 @answers
@@ -137,18 +109,18 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _list(request: HttpRequest, stories: Any, context: dict[str, Any]) -> HttpResponse:
+    tag = caching.site_tag()  # read first: a page never claims what it lacks
     newest = stories.newest().select_related("series", "lead_image")
     live = list(newest.filter(state=Story.State.LIVE))
     closed = list(newest.filter(state=Story.State.CLOSED)[:40])
     _fetch_newest(live)  # teasers of closed stories show no update
     context |= {
+        "feed": f"{request.path}feed/",
         "live": live,
         "closed": closed,
-        "canonical": _absolute(request.path),
+        "canonical": absolute(request.path),
     }
-    response = render(request, "entries/front.html", context)
-    response["Cache-Control"] = CACHE_PAGE
-    return response
+    return _page(request, "entries/front.html", context, tag)
 
 
 def _fetch_newest(stories: list[Story]) -> None:
@@ -173,7 +145,7 @@ def search(request: HttpRequest) -> HttpResponse:
         "more": urlencode({"q": query, "page": number + 1}),
     }
     response = render(request, "entries/search.html", context)
-    response["Cache-Control"] = CACHE_PAGE
+    response["Cache-Control"] = caching.PAGE
     return response
 
 
@@ -193,7 +165,7 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "cursor": f"{site.epoch}-{row.seq}",
         "rail_seq": site.seq,
-        "canonical": _absolute(row.get_absolute_url()),
+        "canonical": absolute(row.get_absolute_url()),
         "head": drawing.head_html(row),
         "key_events": drawing.key_events_html(row),
         "last_update": drawing.last_update_html(row, page.last_at),
@@ -230,7 +202,7 @@ def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     context = {
         "story": row,
         "posting": posting,
-        "canonical": _absolute(reverse("entry", args=[home.slug, pk])),
+        "canonical": absolute(reverse("entry", args=[home.slug, pk])),
         "in_page": f"{row.get_absolute_url()}#entry-{pk}",
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}"
@@ -249,13 +221,30 @@ def _elsewhere(posting: Posting) -> HttpResponse:
 def story_json(request: HttpRequest, slug: str) -> HttpResponse:
     """Give the published parts of a story as data."""
     row, site = _page_of(slug), Site.current()
-    tag = _etag(f"{site.epoch}-{row.seq}-{site.seq}-json")
-    response = get_conditional_response(request, etag=tag) or JsonResponse(
-        exchange.story_data(row), json_dumps_params={"ensure_ascii": False}
-    )
-    response["ETag"] = tag
-    response["Cache-Control"] = CACHE_PAGE
-    return response
+
+    def make() -> HttpResponse:
+        data = exchange.story_data(row)
+        return JsonResponse(data, json_dumps_params={"ensure_ascii": False})
+
+    return caching.answer(request, f"{site.epoch}-{row.seq}-{site.seq}-json", make)
+
+
+@require_safe
+def feed(request: HttpRequest) -> HttpResponse:
+    """Give the newest entries of the site as Atom."""
+    return feeds.SiteFeed()(request)
+
+
+@require_safe
+def series_feed(request: HttpRequest, slug: str) -> HttpResponse:
+    """Give the newest entries of a series as Atom."""
+    return feeds.SeriesFeed()(request, slug=slug)
+
+
+@answers
+def story_feed(request: HttpRequest, slug: str) -> HttpResponse:
+    """Give the newest entries of a story as Atom."""
+    return feeds.StoryFeed()(request, story=_page_of(slug))
 
 
 @require_safe
@@ -271,13 +260,13 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
     after, rail = request.GET.get("after", ""), _id(request, "rail")
     answer = delivery.changes_after(row.pk, after, rail)
     since = "reset" if answer.reset else after
-    tag = _etag(f"{answer.cursor}-{answer.site_seq}-{since}-{rail}")
+    tag = caching.etag(f"{answer.cursor}-{answer.site_seq}-{since}-{rail}")
     gone = answer.state == Story.State.WITHDRAWN
     response = get_conditional_response(request, etag=tag) or HttpResponse(
         answer.html, status=410 if gone else 200
     )
     response["ETag"] = tag
-    response["Cache-Control"] = CACHE_PAGE
+    response["Cache-Control"] = caching.PAGE
     response["Live-Cursor"] = str(answer.cursor)
     response["Live-State"] = "reset" if answer.reset else answer.state
     return response
@@ -293,7 +282,7 @@ def picture(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
         raise Http404 from error
     media_type = {"jpg": "image/jpeg"}.get(file.suffix[1:], f"image/{file.suffix[1:]}")
     response = HttpResponse(content, content_type=media_type)
-    response["Cache-Control"] = CACHE_FILE
+    response["Cache-Control"] = caching.FILE
     return response
 
 

@@ -14,13 +14,13 @@ FLOORS: tuple[set[str], ...] = (
     {"dialect", "timefield"},
     {"rendering"},
     {"models"},
-    {"drawing", "paging", "searching", "structured_data"},
+    {"caching", "drawing", "paging", "searching", "structured_data"},
     {"delivery"},
     {"ledger"},
     {"texts"},
     {"publishing", "stories", "linking"},
-    {"exchange"},
-    {"admin", "apps", "checks", "demo", "feeds", "sitemaps", "templatetags", "views"},
+    {"exchange", "feeds", "sitemaps"},
+    {"admin", "apps", "checks", "demo", "templatetags", "views"},
     {"management", "urls"},
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

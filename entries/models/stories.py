@@ -3,7 +3,7 @@
 from typing import Self
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Sum
 from django.urls import reverse
 
 from entries.models.pictures import Image
@@ -20,6 +20,14 @@ class StoryQuerySet(models.QuerySet["Story"]):
     def live(self) -> Self:
         """Keep the stories that are running."""
         return self.filter(state=Story.State.LIVE)
+
+    def changes(self) -> int:
+        """Return a number that every visible change of one of them moves.
+
+        Which stories are public is counted by the site's number.
+        """
+        total: int | None = self.aggregate(total=Sum("seq"))["total"]
+        return total or 0
 
     def newest(self) -> Self:
         """Order by when they went live, newest first."""

@@ -1,0 +1,60 @@
+"""Answers that every reader gets alike: their tags, and what caches may do."""
+
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.metadata import version
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+from django.utils.http import http_date, quote_etag
+
+from entries.models import Site, Story
+
+PAGE = "public, max-age=0, s-maxage=1, must-revalidate"
+FILE = "public, max-age=31536000, immutable"
+SETTLED = timedelta(seconds=2)  # after which nothing else can bear the same second
+
+
+@cache
+def _release() -> str:
+    """Return what changes with the code, the styles and the scripts."""
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    made = manifest.read_bytes() if manifest.is_file() else b""
+    return f"{zlib.crc32(version('liveblog').encode() + made):x}"
+
+
+def etag(tag: str) -> str:
+    """Return a weak ETag: the same for every coding of the same bytes."""
+    return f"W/{quote_etag(f'{_release()}-{tag}')}"
+
+
+def answer(
+    request: HttpRequest,
+    tag: str,
+    make: Callable[[], HttpResponse],
+    changed_at: datetime | None = None,
+) -> HttpResponse:
+    """Answer 304 where the reader has what `tag` names, else what `make` makes.
+
+    `changed_at` becomes Last-Modified once its second is over: a second change in
+    the same second would otherwise go unnoticed.
+    """
+    quoted, modified = etag(tag), None
+    if changed_at and datetime.now(UTC) - changed_at > SETTLED:
+        modified = int(changed_at.timestamp())
+    unchanged = get_conditional_response(request, etag=quoted, last_modified=modified)
+    response = unchanged or make()
+    response["ETag"] = quoted
+    if modified:
+        response["Last-Modified"] = http_date(modified)
+    response["Cache-Control"] = PAGE
+    return response
+
+
+def site_tag() -> str:
+    """Return a tag that moves with every visible change of any public story."""
+    site = Site.current()
+    return f"{site.epoch}-{site.seq}-{Story.objects.public().changes()}"
