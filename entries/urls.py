@@ -21,6 +21,8 @@ urlpatterns = [
         views.picture,
         name="picture",
     ),
+    path("sitemap.xml", views.sitemap, name="sitemap"),
+    path("news-sitemap.xml", views.news_sitemap, name="news_sitemap"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
 ]

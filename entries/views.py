@@ -21,7 +21,16 @@ from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from entries import caching, delivery, drawing, exchange, feeds, paging, searching
+from entries import (
+    caching,
+    delivery,
+    drawing,
+    exchange,
+    feeds,
+    paging,
+    searching,
+    sitemaps,
+)
 from entries.addresses import absolute
 from entries.models import Link, Posting, Series, Site, Story, StorySlug
 
@@ -245,6 +254,18 @@ def series_feed(request: HttpRequest, slug: str) -> HttpResponse:
 def story_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Give the newest entries of a story as Atom."""
     return feeds.StoryFeed()(request, story=_page_of(slug))
+
+
+@require_safe
+def sitemap(request: HttpRequest) -> HttpResponse:
+    """List every page worth finding."""
+    return sitemaps.pages(request)
+
+
+@require_safe
+def news_sitemap(request: HttpRequest) -> HttpResponse:
+    """List the stories of the last two days."""
+    return sitemaps.news(request)
 
 
 @require_safe

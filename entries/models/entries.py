@@ -6,7 +6,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils.text import Truncator
 
@@ -142,6 +142,10 @@ class PostingQuerySet(models.QuerySet["Posting"]):
     def visible(self) -> Self:
         """Keep what a public story shows: published and not taken back."""
         return self.filter(entry__state=Entry.State.PUBLISHED, removed=False)
+
+    def own(self) -> Self:
+        """Keep each entry's posting in the story it belongs to."""
+        return self.filter(story=F("entry__story"))
 
     def updates(self) -> Self:
         """Keep the timed updates, newest first: by time, then id."""

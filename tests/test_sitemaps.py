@@ -1,0 +1,93 @@
+"""Sitemaps, read as the XML they are."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+
+from entries import publishing, stories
+from entries.models import Story
+from tests.builders import make_story, make_update
+
+pytestmark = pytest.mark.django_db
+
+MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+NEWS = "{http://www.google.com/schemas/sitemap-news/0.9}"
+
+
+def rows(client: Client, path: str = "/sitemap.xml") -> dict[str, ET.Element]:
+    """Return the `<url>` elements by their paths."""
+    response = client.get(path, headers={"Host": "127.0.0.1"})
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("application/xml")
+    root = ET.fromstring(response.content)
+    assert root.tag == f"{MAP}urlset"
+    found = {}
+    for url in root:
+        loc, lastmod = url.findtext(f"{MAP}loc"), url.findtext(f"{MAP}lastmod")
+        assert loc is not None
+        assert loc.startswith(settings.SITE_URL)
+        assert lastmod is None or datetime.fromisoformat(lastmod)
+        found[loc.removeprefix(settings.SITE_URL)] = url
+    assert len(found) == len(root)
+    return found
+
+
+def test_every_public_page_is_listed_once(client: Client) -> None:
+    story = make_story(slug="fog", series="Harbour Daily")
+    other = make_story(slug="ice", series="Harbour Daily")
+    update = make_update(story)
+    publishing.cross_post(update, other)
+    assert set(rows(client)) == {
+        "/",
+        "/series/harbour-daily/",
+        "/stories/fog/",
+        "/stories/ice/",
+        f"/stories/fog/updates/{update.pk}/",
+    }
+
+
+def test_what_is_not_public_is_not_listed(client: Client) -> None:
+    story = make_story(slug="fog")
+    gone = make_update(story)
+    make_update(story, state="draft")
+    make_update(story, at=timezone.now() + timedelta(hours=1))
+    make_update(make_story(slug="shut", live=False, series="Shut Daily"))
+    withdrawn = make_story(slug="withdrawn")
+    make_update(withdrawn)
+    assert len(rows(client)) == 5
+    publishing.withdraw(gone)
+    stories.withdraw_story(withdrawn)
+    assert set(rows(client)) == {"/", "/stories/fog/"}
+    assert set(rows(client, "/news-sitemap.xml")) == {"/stories/fog/"}
+
+
+def test_news_are_the_stories_that_began_in_two_days(client: Client) -> None:
+    now = timezone.now()
+    make_story("Fog & ice", slug="new", language="ar")
+    make_story(slug="old")
+    Story.objects.filter(slug="old").update(live_at=now - timedelta(hours=49))
+    Story.objects.filter(slug="new").update(live_at=now - timedelta(hours=47))
+    news = rows(client, "/news-sitemap.xml")
+    assert set(news) == {"/stories/new/"}
+    about = news["/stories/new/"].find(f"{NEWS}news")
+    assert about is not None
+    assert about.findtext(f"{NEWS}title") == "Fog & ice"
+    publication = about.find(f"{NEWS}publication")
+    assert publication is not None
+    assert publication.findtext(f"{NEWS}language") == "ar"
+    assert publication.findtext(f"{NEWS}name") == settings.SITE_NAME
+    assert datetime.fromisoformat(about.findtext(f"{NEWS}publication_date") or "")
+
+
+def test_a_sitemap_is_sent_again_only_after_a_change(client: Client) -> None:
+    story = make_story()
+    tag = client.get("/sitemap.xml")["ETag"]
+    assert client.get("/sitemap.xml", headers={"If-None-Match": tag}).status_code == 304
+    make_update(story)
+    assert client.get("/sitemap.xml", headers={"If-None-Match": tag}).status_code == 200
