@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from entries import clock
 from entries.ledger import Ledger, Refused, changing
-from entries.models import Entry, EntryVersion, Posting, Story
+from entries.models import Draft, Entry, EntryVersion, Posting, Story
 from entries.texts import Drawn, Text, check_pictures, draw, still
 
 __all__ = [
@@ -75,6 +75,8 @@ def post(
     drawn = draw(text, entry)
     with changing(story.pk) as ledger:
         story = entry.story = ledger.story(story.pk)
+        if key and author:
+            Draft.objects.of(author, key=key).delete()
         if key and (earlier := Entry.objects.filter(key=key).first()):
             return _same(earlier, text)
         if kind == Entry.Kind.ORIGINAL and _has_original(story):

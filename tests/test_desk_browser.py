@@ -210,9 +210,30 @@ def test_a_text_can_be_discarded(editor):
     page = editor.page
     box(page).fill("Not worth it.")
     page.reload()
-    page.get_by_role("button", name="Discard").click()
+    with page.expect_response("**/desk/draft/"):
+        page.get_by_role("button", name="Discard").click()
     page.reload()
     expect(page.locator("#composer-kept")).to_be_empty()
+
+
+def test_a_text_is_offered_in_another_browser_until_it_is_published(
+    editor, reader, server, office, story
+):
+    page = editor.page
+    box(page).fill("Begun at the office.")
+    expect(page.locator("#composer-saved")).to_contain_text("Kept ")
+    other = at_the_desk(reader(), server, story).page
+    kept = other.locator("#composer-kept")
+    expect(kept).to_contain_text("“Begun at the office.”")
+    kept.get_by_role("button", name="Restore").click()
+    box(other).press("Control+Enter")
+    expect(rows(other)).to_have_count(1)
+    other.reload()
+    expect(kept).to_be_empty()
+    # The first browser's copy was sent from the other one: it makes no second update.
+    box(page).press("Control+Enter")
+    expect(box(page)).to_have_value("")
+    assert office.call(texts, story.pk) == [("Begun at the office.", "published")]
 
 
 def test_an_expired_session_says_where_to_sign_in(editor, office, server, story):

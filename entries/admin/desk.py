@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from entries import publishing, timefield
-from entries.admin import pictures, timeline
+from entries.admin import drafts, pictures, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import (
     Posted,
@@ -27,7 +27,7 @@ from entries.admin.states import closing_targets
 from entries.admin.words import difference
 from entries.images import ImageError
 from entries.ledger import Refused
-from entries.models import Entry, Story
+from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict
 
 State = Entry.State
@@ -50,8 +50,10 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     rights = Rights.of(request.user)
     if request.method == "POST":
         return compose(request, story, rights)
-    form = EntryForm.empty()
-    return show(request, story, rights, {"form": form})
+    forms = [EntryForm.empty(), EntryForm.empty("original")]
+    drafts.offer(rights, story, *forms)
+    context = {"form": forms[0], "original_form": forms[1]}
+    return show(request, story, rights, context)
 
 
 def show(
@@ -135,6 +137,8 @@ def _post(
     except Refused as refused:
         pictures.refuse(form, refused)
         return _again(request, story, rights, form)
+    if data["separate"]:
+        Draft.objects.of(rights.user, key=data["key"]).delete()
     posted = Posted(form.name, entry, story, rights)
     if is_htmx(request):
         return answer_posted(request, posted)

@@ -21,6 +21,7 @@ class TextForm(forms.Form):
     body = forms.CharField(label="Text", required=False, strip=False)
 
     limit = rendering.BODY_LIMIT
+    kept = ""  # unsent texts of its writer, as JSON for the script
 
     def __init__(self, *args: Any, name: str = "composer", **kwargs: Any) -> None:
         kwargs.setdefault("auto_id", f"{name}-%s")

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST
 
 from entries import clock, publishing
-from entries.admin import pictures, states, timeline
+from entries.admin import drafts, pictures, states, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import answer_preview, part, refusal, trigger
 from entries.admin.forms import EditForm
@@ -20,7 +20,7 @@ from entries.admin.preview import preview_of
 from entries.admin.timeline import Row
 from entries.admin.words import difference
 from entries.ledger import Refused
-from entries.models import Entry, Story
+from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict, Text
 
 FOLDER = "admin/entries/desk"
@@ -67,7 +67,9 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     if not row.editable:
         raise PermissionDenied
     if request.method != "POST":
-        return _show(request, row, EditForm.of(row.entry))
+        form = EditForm.of(row.entry)
+        drafts.offer(row.rights, row.posting.story, form)
+        return _show(request, row, form)
     form = EditForm(request.POST, name=f"edit-{entry_pk}")
     if not form.is_valid():
         return _again(request, row, form)
@@ -106,6 +108,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                     raise
         if publish and not entry.published:
             publishing.publish(entry)
+        Draft.objects.of(row.rights.user, entry=entry).delete()
         _tell_closed(row, "corrected" if data["correction"] else "edited")
 
 

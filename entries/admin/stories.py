@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from entries import clock, publishing, stories
-from entries.admin import crossing, desk, pictures, rows, states
+from entries.admin import crossing, desk, drafts, pictures, rows, states
 from entries.admin.access import Rights, desk_url
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
@@ -96,6 +96,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ("<int:pk>/details/", self.details, "details"),
             ("<int:pk>/desk/timeline/", desk.poll, "timeline"),
             ("<int:pk>/desk/time/", desk.echo, "time"),
+            ("<int:pk>/desk/draft/", drafts.keep, "draft"),
             ("<int:pk>/desk/state/", states.change_state, "state"),
             ("<int:pk>/desk/pictures/", pictures.upload, "upload"),
             ("<int:pk>/desk/pictures/shown/", pictures.shown, "pictures"),

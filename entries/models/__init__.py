@@ -1,5 +1,6 @@
-"""The rows: series, stories, entries, their postings, links and pictures."""
+"""The rows: series, stories, entries, their postings, links, pictures, the desk."""
 
+from entries.models.desk import Draft, Presence
 from entries.models.entries import Entry, EntryVersion, Posting
 from entries.models.imports import ImportedFile
 from entries.models.links import Link
@@ -9,12 +10,14 @@ from entries.models.site import Series, Site
 from entries.models.stories import Story, StorySlug
 
 __all__ = [
+    "Draft",
     "Entry",
     "EntryVersion",
     "Image",
     "ImportedFile",
     "Link",
     "Posting",
+    "Presence",
     "SearchText",
     "Series",
     "Site",

@@ -1,22 +1,116 @@
 "use strict";
-// What is typed is kept in this browser until it has arrived.
+// What is typed is kept until it has arrived: in this browser at once, on the server
+// every few seconds. Each filled form has a key; of two copies the newest counts.
 (() => {
   if (!window.Desk) return;
-  const { $, byId, desk, formOf, bodyOf, clock, valuesOf, fill, empty, statusOf, say, keep, begin } = window.Desk;
+  const { $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say, keep, begin } = window.Desk;
+  const EVERY = 3000; // milliseconds between two copies for the server
+  const AGAIN = 8000; // after one that failed
+  const SMALL = 60000; // bytes that a closing page may still send
+
+  const keyOf = (form) => (form.elements.key ?? form.elements.version).value;
+  const told = (typed) => {
+    const at = new Date(typed);
+    const hhmm = clock(at);
+    if (at.toDateString() === new Date().toDateString()) return `${hhmm} GMT`;
+    const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
+    return `${hhmm} GMT, ${day}`;
+  };
+  const untouched = (form) => [...form.elements].every((f) =>
+    !["body", "headline"].includes(f.name) || f.value === f.defaultValue);
+
+  // --- On the server
+
+  const copies = new WeakMap(); // form -> {timer, sending, kept: key -> text}
+  const copyOf = (form) => {
+    if (!copies.has(form)) copies.set(form, { timer: 0, sending: null, kept: new Map() });
+    return copies.get(form);
+  };
+  const later = (form, wait = EVERY) => {
+    const copy = copyOf(form);
+    copy.timer ||= setTimeout(() => copyNow(form), wait);
+  };
+  const hold = (form) => {
+    const copy = copyOf(form);
+    clearTimeout(copy.timer);
+    copy.timer = 0;
+    copy.sending?.abort();
+  };
+  const send = (data, options) => fetch(desk.dataset.drafts, {
+    method: "POST",
+    body: data,
+    headers: { "X-CSRFToken": token() ?? "", "HX-Request": "true" },
+    ...options,
+  });
+  const packed = (form, key) => {
+    const data = new URLSearchParams({ form: form.dataset.form, key, typed: Date.now() });
+    for (const [name, value] of Object.entries(valuesOf(form))) {
+      if (value !== false) data.set(name, value === true ? "on" : value);
+    }
+    return data;
+  };
+  const copyNow = async (form, closing = false) => {
+    const copy = copyOf(form);
+    clearTimeout(copy.timer);
+    copy.timer = 0;
+    const key = keyOf(form);
+    const data = packed(form, key);
+    const gone = untouched(form);
+    const text = gone ? "" : JSON.stringify(valuesOf(form));
+    if (copy.sending) return void later(form);
+    if (text === (copy.kept.get(key) ?? "")) return;
+    if (gone) data.set("forget", "1");
+    copy.sending = new AbortController();
+    try {
+      const keepalive = closing && data.toString().length < SMALL;
+      const answer = await send(data, { keepalive, signal: copy.sending.signal });
+      const ours = answer.headers.get("desk-answer");
+      if (ours && answer.status < 300) {
+        copy.kept.set(key, text);
+        saved(form, gone ? "" : `Kept ${clock(new Date(), true)}`);
+        recovered(form);
+      } else refused(form, answer.status, ours && (await answer.text()));
+    } catch (error) {
+      if (error.name !== "AbortError") refused(form, 0);
+    } finally {
+      copy.sending = null;
+    }
+  };
+  const saved = (form, words) => {
+    const place = byId(`${form.dataset.form}-saved`);
+    if (place) place.textContent = words;
+  };
+  const SIGNED_OUT = "You are signed out; your text is kept in this browser. Sign in in another tab.";
+  const refused = (form, status, words) => {
+    if (status === 422) return void saved(form, words);
+    saved(form, "Kept in this browser only");
+    if (status === 401 || status === 403) {
+      say(form, SIGNED_OUT, "bad");
+      copyOf(form).out = true;
+    }
+    if (form.isConnected) later(form, AGAIN);
+  };
+  const recovered = (form) => {
+    const copy = copyOf(form);
+    if (copy.out && statusOf(form)?.textContent === SIGNED_OUT) say(form, "");
+    copy.out = false;
+  };
+  const discard = (name, key) => {
+    const data = new URLSearchParams({ form: name, key, typed: 0, forget: 1 });
+    send(data, { keepalive: true }).catch(() => {});
+  };
+
+  // --- In this browser
 
   Object.assign(keep, {
     prefix: (name) => `desk:${desk.dataset.user}:${desk.dataset.story}:${name}:`,
-    id(form) {
-      const name = form.dataset.form;
-      return keep.prefix(name) + (form.elements.key ?? form.elements.version).value;
-    },
+    id: (form) => keep.prefix(form.dataset.form) + keyOf(form),
     store(form) {
-      const same = [...form.elements].every((f) =>
-        !["body", "headline"].includes(f.name) || f.value === f.defaultValue);
+      later(form);
       try {
-        if (same) localStorage.removeItem(keep.id(form));
+        if (untouched(form)) localStorage.removeItem(keep.id(form));
         else {
-          const text = { values: valuesOf(form), when: clock() };
+          const text = { values: valuesOf(form), typed: Date.now() };
           localStorage.setItem(keep.id(form), JSON.stringify(text));
         }
       } catch { /* full or forbidden: the page itself still holds the text */ }
@@ -26,6 +120,12 @@
       for (const id of keep.ids(name)) {
         if (id === own || name.startsWith("edit-")) localStorage.removeItem(id);
       }
+      // The server has forgotten its copy in the transaction that took the text.
+      const form = $(`form[data-form="${name}"]`);
+      if (!form) return;
+      hold(form);
+      copyOf(form).kept.clear();
+      saved(form, "");
     },
     ids(name) {
       try {
@@ -36,13 +136,21 @@
       try { return JSON.parse(localStorage.getItem(id)); } catch { return null; }
     },
     look(form) {
+      const found = new Map(); // key -> the newest copy
+      for (const text of JSON.parse($(".kept", form)?.dataset.drafts ?? "[]")) {
+        found.set(text.key, text);
+      }
       for (const id of keep.ids(form.dataset.form)) {
         const text = keep.read(id);
+        const key = id.split(":").pop();
         if (!text?.values?.body && !text?.values?.headline) localStorage.removeItem(id);
-        else if (text.values.body !== bodyOf(form).value) keep.offer(form, id, text);
+        else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed) found.set(key, text);
+      }
+      for (const [key, text] of found) {
+        if (text.values.body !== bodyOf(form).value) keep.offer(form, key, text);
       }
     },
-    offer(form, id, text) {
+    offer(form, key, text) {
       const line = document.createElement("p");
       const button = (word, act) => {
         const made = document.createElement("button");
@@ -51,25 +159,32 @@
         made.addEventListener("click", () => { act(); line.remove(); bodyOf(form).focus(); });
         return made;
       };
-      const glance = (text.values.body || text.values.headline).trim().slice(0, 80);
+      const glance = (text.values.body || text.values.headline || "").trim().slice(0, 80);
+      const when = text.typed ? `from ${told(text.typed)} ` : "";
       line.append(
-        `Text from ${text.when} GMT that was not sent: “${glance}” `,
+        `Text ${when}that was not sent: “${glance}” `,
         button("Restore", () => {
-          if (!empty(form) && form.elements.key) {
-            keep.offer(form, `put-aside-${Date.now()}`, { values: valuesOf(form), when: clock() });
+          if (form.elements.key && !empty(form)) {
+            keep.offer(form, "", { values: valuesOf(form), typed: Date.now() });
           }
-          // With its own key, so that what did arrive after all is not made twice.
-          const key = id.startsWith("desk:") ? id.split(":").pop() : "";
-          if (form.elements.key && key) form.elements.key.value = key;
+          // With its own key, so that what did arrive after all is not made twice, and
+          // what was written upon an older text is compared with the one there now.
+          if (key) (form.elements.key ?? form.elements.version).value = key;
+          copyOf(form).kept.set(key, "offered");
           fill(form, text.values);
           document.dispatchEvent(new CustomEvent("desk:restored", { detail: form }));
         }),
         " ",
-        button("Discard", () => localStorage.removeItem(id)),
+        button("Discard", () => {
+          if (!key) return;
+          localStorage.removeItem(keep.prefix(form.dataset.form) + key);
+          discard(form.dataset.form, key);
+        }),
       );
-      byId(`${form.dataset.form}-kept`).append(line);
+      $(".kept", form).append(line);
     },
   });
+
   document.addEventListener("input", ({ target }) => {
     const form = formOf(target);
     if (!form || !target.name) return;
@@ -78,7 +193,21 @@
     if (status?.dataset.kind === "bad") say(form, "");
   });
   document.addEventListener("change", ({ target }) => {
-    if (formOf(target) && target.type === "checkbox") keep.store(formOf(target));
+    if (formOf(target) && ["checkbox", "radio"].includes(target.type)) keep.store(formOf(target));
+  });
+  // A copy on its way must not arrive after the text itself.
+  document.addEventListener("htmx:before:request", ({ target }) => {
+    if (target.matches?.("form[data-form]")) hold(target);
+  });
+  document.addEventListener("htmx:finally:request", ({ target }) => {
+    const stays = target.matches?.("form[data-form]") && target.isConnected;
+    if (stays && !untouched(target)) later(target);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) return;
+    for (const form of document.querySelectorAll("form[data-form]")) {
+      if (copyOf(form).timer) copyNow(form, true);
+    }
   });
   begin.push((form) => keep.look(form));
 })();

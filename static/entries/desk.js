@@ -8,7 +8,10 @@
   const SECONDS_TO_UNDO = 10;
   const formOf = (element) => element?.closest?.("form[data-form]");
   const bodyOf = (form) => $("[name=body]", form);
-  const clock = () => new Date().toISOString().slice(11, 16).replace(":", "");
+  const clock = (at = new Date(), seconds = false) => {
+    const [hours, minutes, rest] = at.toISOString().slice(11, 19).split(":");
+    return hours + minutes + (seconds ? `:${rest}` : "");
+  };
 
   // --- The token is read when sending: signing in again elsewhere changes it.
 
@@ -271,7 +274,7 @@
     const values = published.get("composer");
     if (!values) return;
     if (empty(form)) fill(form, values);
-    else keep.offer(form, `undone-${Date.now()}`, { values, when: clock() });
+    else keep.offer(form, "", { values, typed: Date.now() });
     say(form, "Taken back: it is withdrawn, and the text is here again.", "good");
     bodyOf(form).focus();
   });

@@ -1,0 +1,156 @@
+"""Texts being typed: kept for their writer alone, until they are sent."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from entries import publishing
+from entries.models import Draft, Entry, Story
+from entries.publishing import Text
+from tests.builders import make_story, make_update, make_user
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour")
+
+
+@pytest.fixture
+def client() -> Client:
+    return signed_in("editor", "Editors")
+
+
+def signed_in(name: str, *groups: str) -> Client:
+    client = Client()
+    client.force_login(make_user(name, *groups))
+    return client
+
+
+def keep(client: Client, story: Story, body: str, **fields: Any) -> Any:
+    data = {"form": "composer", "key": str(uuid4()), "typed": 1, "body": body} | fields
+    way = reverse("admin:entries_story_draft", args=[story.pk])
+    return client.post(way, data, headers=HTMX)
+
+
+def change(client: Client, story: Story, **data: Any) -> Any:
+    way = reverse("admin:entries_story_change", args=[story.pk])
+    return client.post(way, data, headers=HTMX) if data else client.get(way)
+
+
+def edit(client: Client, entry: Entry, **data: Any) -> Any:
+    way = reverse("admin:entries_story_edit", args=[entry.story_id, entry.pk])
+    send = client.post if data else client.get
+    return send(way, data, headers=HTMX)
+
+
+def offered(answer: Any) -> list[str]:
+    """Return the bodies of the unsent texts that a page brings along."""
+    found = re.findall(r'data-drafts="(\[[^"]*)"', answer.content.decode())
+    texts = [text for each in found for text in json.loads(html.unescape(each))]
+    return [text["values"]["body"] for text in texts]
+
+
+def test_what_is_typed_is_offered_again_as_it_was_last(client, story):
+    key = str(uuid4())
+    assert keep(client, story, "Half a", key=key).status_code == 204
+    keep(client, story, "Half a thought", key=key, pinned="on", at="1015", typed=2)
+    keep(client, story, "Another")
+    assert offered(change(client, story)) == ["Half a thought", "Another"]
+    values = Draft.objects.get(key=key).values
+    assert (values["at"], values["pinned"]) == ("1015", True)
+
+
+def test_a_draft_is_for_its_writer_in_its_story_alone(client, story):
+    keep(client, story, "Not for you.")
+    other = signed_in("editor2", "Editors")
+    assert offered(change(other, story)) == []
+    assert offered(change(client, make_story())) == []
+
+
+def test_publishing_forgets_the_draft_and_no_other(client, story):
+    key = str(uuid4())
+    keep(client, story, "Sent.", key=key)
+    keep(client, story, "Not sent.")
+    keep(signed_in("editor2", "Editors"), story, "Theirs.", key=key)
+    change(client, story, body="Sent.", key=key, action="publish")
+    assert offered(change(client, story)) == ["Not sent."]
+    assert Draft.objects.count() == 2
+
+
+def test_a_refused_text_stays_kept(client, story):
+    key = str(uuid4())
+    keep(client, story, "x" * 20_001, key=key)
+    answer = change(client, story, body="x" * 20_001, key=key, action="publish")
+    assert answer.status_code == 422
+    assert len(offered(change(client, story))[0]) == 20_001
+
+
+def test_a_copy_that_comes_after_its_text_is_not_offered(client, story):
+    key = str(uuid4())
+    change(client, story, body="Sent.", key=key, action="publish")
+    keep(client, story, "Sent.", key=key)
+    assert offered(change(client, story)) == []
+    keep(client, story, "Changed since, and never sent.", key=key)
+    assert offered(change(client, story)) == ["Changed since, and never sent."]
+
+
+def test_an_edit_is_kept_with_its_entry_until_it_is_saved(client, story):
+    entry = make_update(story, "Before.")
+    name = f"edit-{entry.pk}"
+    keep(client, story, "Nearly", form=name, key="1")
+    assert offered(edit(client, entry)) == ["Nearly"]
+    assert offered(change(client, story)) == []
+    edit(client, entry, body="After.", version=1, action="save")
+    assert offered(edit(client, entry)) == []
+
+
+def test_an_edit_is_kept_when_its_entry_moves(client, story):
+    entry = make_update(story, "Before.")
+    keep(client, story, "Nearly", form=f"edit-{entry.pk}", key="1")
+    publishing.move(entry, make_story())
+    assert offered(edit(client, Entry.objects.get(pk=entry.pk))) == ["Nearly"]
+
+
+def test_what_was_discarded_is_gone(client, story):
+    key = str(uuid4())
+    keep(client, story, "Not worth it.", key=key)
+    keep(client, story, "", key=key, forget="1")
+    assert not Draft.objects.exists()
+
+
+def test_nobody_keeps_a_text_where_they_may_not_write(story):
+    secret = make_update(story, "A secret draft.", state="draft")
+    public = make_update(story)
+    moderator = signed_in("moderator", "Moderators")
+    writer = signed_in("writer", "Contributors")
+    assert keep(moderator, story, "Sneaked in.").status_code == 403
+    for entry, status in ((secret, 404), (public, 403)):
+        form = f"edit-{entry.pk}"
+        assert keep(writer, story, "x", form=form, key="1").status_code == status
+    assert keep(writer, story, "x", form="elsewhere").status_code == 422
+    assert keep(Client(), story, "x").status_code == 401
+    assert not Draft.objects.exists()
+
+
+def test_keeping_needs_few_queries(client, story, django_assert_max_num_queries):
+    keep(client, story, "Once")
+    with django_assert_max_num_queries(7):
+        keep(client, story, "Twice")
+
+
+def test_a_draft_never_reaches_readers(client, story):
+    keep(client, story, "A secret being typed.")
+    publishing.post(story, Text("Public."))
+    for way in (story.get_absolute_url(), f"/stories/{story.slug}.json"):
+        assert b"secret" not in client.get(way).content
