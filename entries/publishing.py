@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -44,6 +45,11 @@ class Conflict(Refused):
         self.entry = entry
 
 
+def _check_there(entry: Entry) -> None:
+    if entry.erased_at:
+        raise Refused("This text was erased. Write a new one.")
+
+
 def _check_open(story: Story) -> None:
     if story.state == Story.State.CLOSED:
         raise Refused("This story is closed. Reopen it to publish in it.")
@@ -72,43 +78,62 @@ def post(
     """
     text = text.tidy()
     entry = Entry(story=story, kind=kind, author=author, key=key)
+    posting = Posting(entry=entry, pinned=pinned, key_event=key_event)
     drawn = draw(text, entry)
-    with changing(story.pk) as ledger:
-        story = entry.story = ledger.story(story.pk)
-        if key and author:
-            Draft.objects.of(author, key=key).delete()
-        if key and (earlier := Entry.objects.filter(key=key).first()):
-            return _same(earlier, text)
-        if kind == Entry.Kind.ORIGINAL and _has_original(story):
-            raise Refused("This story has its original entry already: edit that one.")
-        drawn = still(drawn, text, entry)
-        _write(entry, text, drawn)
-        if state == State.PUBLISHED:
-            _check_open(story)
-            check_pictures(drawn.pictures)
-            _publish(entry)
-        else:
-            entry.state = state
-            if state == State.SCHEDULED and not entry.at:
-                raise Refused("Give the time to publish at.", "at")
-        entry.save()
-        if drawn.pictures:
-            entry.images.set(drawn.pictures)
-        posting = Posting(entry=entry, story=story, pinned=pinned, key_event=key_event)
-        ledger.post(posting)
-        if key_event and posting.visible:
-            ledger.head(story)
+    try:
+        with changing(story.pk) as ledger:
+            entry.story = posting.story = ledger.story(story.pk)
+            _add(ledger, posting, text, still(drawn, text, entry), state)
+            _forget_draft(entry)
+    except (IntegrityError, Refused):
+        earlier = Entry.objects.filter(key=key).first() if key else None
+        if earlier is None:
+            raise
+        _check_same(earlier, story, text)
+        _forget_draft(entry)
+        return earlier
     return entry
+
+
+def _add(
+    ledger: Ledger, posting: Posting, text: Text, drawn: Drawn, state: str
+) -> None:
+    """Write a new entry and its posting into a story that is locked."""
+    entry, story = posting.entry, posting.story
+    if entry.original and _has_original(story):
+        raise Refused("This story has its original entry already: edit that one.")
+    _write(entry, text, drawn)
+    if state == State.PUBLISHED:
+        _check_open(story)
+        check_pictures(drawn.pictures)
+        _publish(entry)
+    else:
+        entry.state = state
+        if state == State.SCHEDULED and not entry.at:
+            raise Refused("Give the time to publish at.", "at")
+    entry.save(force_insert=True)
+    if drawn.pictures:
+        entry.images.set(drawn.pictures)
+    ledger.post(posting)
+    if posting.key_event and posting.visible:
+        ledger.head(story)
+
+
+def _forget_draft(entry: Entry) -> None:
+    if entry.key and entry.author:
+        Draft.objects.of(entry.author, key=entry.key).delete()
 
 
 def _has_original(story: Story) -> bool:
     return story.entries.filter(kind=Entry.Kind.ORIGINAL).exists()
 
 
-def _same(earlier: Entry, text: Text) -> Entry:
+def _check_same(earlier: Entry, story: Story, text: Text) -> None:
+    """Raise Conflict unless a form was sent again just as it was before."""
+    if not earlier.postings.filter(story=story).exists():
+        raise Conflict("This form was sent before, in another story.", earlier)
     if (earlier.body, earlier.headline) != (text.body, text.headline):
         raise Conflict("This form was sent before, with another text.", earlier)
-    return earlier
 
 
 def _write(entry: Entry, text: Text, drawn: Drawn) -> None:
@@ -156,8 +181,9 @@ def edit(
     """Change the words or the time of an entry, wherever it is posted.
 
     `version` is the one the editor began from; `correction` is the line for
-    readers where the edit is one. The text before is kept as a version;
-    `changed_at` is when it was replaced, for texts that come from elsewhere.
+    readers where the edit is one; it is dropped where no reader saw the text
+    before, which is kept as a version. `changed_at` is when it was replaced, for
+    texts that come from elsewhere.
 
     Raises Conflict where another edit came in between, Refused for a text or a
     time that cannot stand.
@@ -165,6 +191,7 @@ def edit(
     text = text.tidy()
     drawn = draw(text, entry)
     with changing(entry=entry) as ledger:
+        _check_there(entry)
         if entry.version != version:
             raise Conflict("Somebody else has changed this entry meanwhile.", entry)
         drawn = still(drawn, text, entry)
@@ -176,7 +203,10 @@ def edit(
                     "or choose a time that has passed.",
                     "at",
                 )
-        _keep_version(entry, author, correction.strip(), changed_at)
+        line = correction.strip()
+        if line and not (changed_at or entry.postings.read().exists()):
+            line = ""
+        _keep_version(entry, author, line, changed_at)
         _write(entry, text, drawn)
         entry.save()
         entry.images.set(drawn.pictures)
@@ -216,6 +246,7 @@ def restore(entry: Entry) -> Entry:
             return entry
         if entry.state != State.WITHDRAWN:
             raise Refused("This entry is not withdrawn.")
+        _check_there(entry)
         _turn(ledger, entry, state)
     return entry
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Container
 from datetime import UTC, date, datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
 from entries import rendering
 from entries.ledger import Ledger, Refused, changing
-from entries.models import Entry, Image, Posting, Story, StorySlug
+from entries.models import Entry, Image, Posting, Story, StorySlug, StoryVersion
 
 State = Story.State
 EDITABLE = frozenset(
@@ -25,6 +26,10 @@ EDITABLE = frozenset(
         "continues_in",
     }
 )
+
+
+class Changed(Refused):
+    """Somebody else has changed the words of the story's head meanwhile."""
 
 
 def create_story(headline: str, *, slug: str = "", **fields: Any) -> Story:
@@ -77,14 +82,26 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
         raise Refused(str(error), "summary") from error
 
 
-def edit_story(story: Story, *, slug: str | None = None, **fields: Any) -> Story:
+def edit_story(
+    story: Story,
+    *,
+    slug: str | None = None,
+    version: int | None = None,
+    author: User | None = None,
+    **fields: Any,
+) -> Story:
     """Change the head of a story, and every line elsewhere that names it.
 
-    An old slug goes on leading here. Raises Refused for a value that cannot stand.
+    An old slug goes on leading here; the words before are kept as a version.
+    `version` is the one the editor began from, None where nobody read it before.
+
+    Raises Refused for a value that cannot stand, Changed where another came between.
     """
 
     def act(ledger: Ledger) -> None:
         before = _values(story)
+        if version is not None and story.version != version:
+            _check_words(before, fields)
         _assign(story, fields)
         if slug is not None and slug != story.slug:
             story.slug = slug
@@ -96,6 +113,8 @@ def edit_story(story: Story, *, slug: str | None = None, **fields: Any) -> Story
             return
         if story.lead_image:  # its caption and this head take turns
             list(Image.objects.held([story.lead_image.name]))
+        if changed & set(StoryVersion.WORDS):
+            _keep_version(story, before, author)
         story.save()
         ledger.head(story)
         if changed & {"first_day", "slug"}:
@@ -104,6 +123,23 @@ def edit_story(story: Story, *, slug: str | None = None, **fields: Any) -> Story
             _tell_others(ledger, story)
 
     return _restate(story, act)
+
+
+def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Let those pass who would leave the words as somebody else has made them."""
+    if any(name in fields and fields[name] != now[name] for name in StoryVersion.WORDS):
+        raise Changed(
+            "Somebody else has changed the headline, standfirst or summary meanwhile. "
+            "Compare, and save again: what is written here then stands."
+        )
+
+
+def _keep_version(story: Story, before: dict[str, Any], author: User | None) -> None:
+    words = {name: before[name] for name in StoryVersion.WORDS}
+    StoryVersion.objects.create(
+        story=story, number=story.version, changed_by=author, **words
+    )
+    story.version += 1
 
 
 def _values(story: Story) -> dict[str, Any]:

@@ -13,6 +13,11 @@ urlpatterns = [
     path("stories/<slug:slug>/", views.story, name="story"),
     path("stories/<slug:slug>/feed/", views.story_feed, name="story_feed"),
     path("stories/<slug:slug>/updates/<int:pk>/", views.entry, name="entry"),
+    path(
+        "stories/<slug:slug>/updates/<int:pk>/history/",
+        views.entry_history,
+        name="entry_history",
+    ),
     path("stories/<slug:slug>.json", views.story_json, name="story_json"),
     path("stories/<slug:slug>/changes", views.changes, name="changes"),
     path("stories/<slug:slug>/stream", views.changes, name="stream"),

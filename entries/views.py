@@ -27,13 +27,13 @@ from entries import (
     drawing,
     exchange,
     feeds,
+    history,
     paging,
     searching,
     sitemaps,
-    structured_data,
 )
 from entries.addresses import absolute
-from entries.models import Link, Posting, Series, Site, Story, StorySlug
+from entries.models import Entry, Link, Posting, Series, Site, Story, StorySlug
 
 
 class Moved(Exception):
@@ -124,13 +124,11 @@ def _list(request: HttpRequest, stories: Any, context: dict[str, Any]) -> HttpRe
     live = list(newest.filter(state=Story.State.LIVE))
     closed = list(newest.filter(state=Story.State.CLOSED)[:40])
     _fetch_newest(live)  # teasers of closed stories show no update
-    name = context.get("heading") or settings.SITE_NAME
-    about, url = context.get("description", ""), absolute(request.path)
     context |= {
         "feed": f"{request.path}feed/",
         "live": live,
         "closed": closed,
-        "card": structured_data.Card("website", name, about, url, None),
+        "canonical": absolute(request.path),
     }
     return _page(request, "entries/front.html", context, tag)
 
@@ -177,8 +175,7 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "cursor": f"{site.epoch}-{row.seq}",
         "rail_seq": site.seq,
-        "card": structured_data.story_card(row),
-        "data": structured_data.script(_story_data(row, page)),
+        "canonical": absolute(row.get_absolute_url()),
         "head": drawing.head_html(row),
         "key_events": drawing.key_events_html(row),
         "last_update": drawing.last_update_html(row, page.last_at),
@@ -186,15 +183,6 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     return _page(request, "entries/story.html", context, tag)
-
-
-def _story_data(story: Story, page: paging.Page) -> structured_data.Data:
-    postings = sorted(
-        [*page.pinned, *page.postings],
-        key=lambda row: (row.entry.at, row.entry_id),
-        reverse=True,
-    )
-    return structured_data.story_data(story, postings, page.first_at)
 
 
 def _id(request: HttpRequest, name: str) -> int:
@@ -209,6 +197,29 @@ def _id(request: HttpRequest, name: str) -> int:
 @answers
 def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Show one update at the address of its own; 410 once it was withdrawn."""
+    return _of_entry(request, slug, pk, "entry", lambda entry: {})
+
+
+@answers
+def entry_history(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Show the corrections of one update, each with its difference."""
+    return _of_entry(
+        request,
+        slug,
+        pk,
+        "entry_history",
+        lambda entry: {"corrections": history.corrections(entry)},
+    )
+
+
+def _of_entry(
+    request: HttpRequest,
+    slug: str,
+    pk: int,
+    name: str,
+    more: Callable[[Entry], dict[str, Any]],
+) -> HttpResponse:
+    """Show a page about one update, where readers may see it."""
     row = _page_of(slug)
     if pk > BigIntegerField.MAX_BIGINT:  # SQLite would not even look for it
         raise Http404
@@ -218,28 +229,25 @@ def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         entry_id=pk,
     )
     if not posting.visible:
-        return _elsewhere(posting)
+        return _elsewhere(posting, name)
     site = Site.current()
     home = posting.entry.story if posting.entry.story.public else row
-    url = absolute(reverse("entry", args=[home.slug, pk]))
     context = {
         "story": row,
         "posting": posting,
-        "card": structured_data.update_card(row, posting.entry, url),
-        "data": structured_data.script(
-            structured_data.update_data(home, posting.entry, url)
-        ),
+        "canonical": absolute(reverse(name, args=[home.slug, pk])),
         "in_page": f"{row.get_absolute_url()}#entry-{pk}",
+        **more(posting.entry),
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}"
-    return _page(request, "entries/entry.html", context, tag)
+    return _page(request, f"entries/{name}.html", context, tag)
 
 
-def _elsewhere(posting: Posting) -> HttpResponse:
+def _elsewhere(posting: Posting, name: str) -> HttpResponse:
     """Lead to an update that was moved; say Gone of one that was withdrawn."""
-    moved = posting.entry.published and not posting.home
-    if moved and posting.entry.story.public:
-        return HttpResponseRedirect(posting.entry.get_absolute_url())
+    entry = posting.entry
+    if entry.published and not posting.home and entry.story.public:
+        return HttpResponseRedirect(reverse(name, args=[entry.story.slug, entry.pk]))
     raise Gone
 
 

@@ -249,10 +249,13 @@ def test_a_picture_in_use_is_not_deleted(client, chief, story):
     assert Image.objects.filter(pk=image.pk).exists()
 
 
-def test_a_picture_that_nobody_shows_is_deleted_with_its_files(client, chief, story):
+def test_a_picture_that_nobody_shows_is_deleted_with_its_files(
+    client, chief, story, django_capture_on_commit_callbacks
+):
     upload(client, story, photo())
     image = Image.objects.get()
-    chief.post(f"/admin/entries/image/{image.pk}/delete/", {"post": "yes"})
+    with django_capture_on_commit_callbacks(execute=True):
+        chief.post(f"/admin/entries/image/{image.pk}/delete/", {"post": "yes"})
     assert not Image.objects.exists()
     assert not files()
 

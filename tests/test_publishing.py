@@ -289,6 +289,29 @@ def test_a_form_sent_again_with_another_text_is_a_conflict_that_shows_the_first(
     assert Entry.objects.count() == 1
 
 
+def test_one_form_is_not_for_two_stories():
+    one, other, key = make_story(), make_story(), uuid4()
+    sent = text("The mole is closed.")
+    first = publishing.post(one, sent, key=key)
+    with pytest.raises(Conflict) as conflict:
+        publishing.post(other, sent, key=key)
+    assert conflict.value.entry == first
+    publishing.move(first, other)
+    assert publishing.post(one, sent, key=key) == first
+
+
+@at_once
+def test_one_form_sent_to_two_stories_at_once_is_one_entry_and_a_conflict():
+    key, sent = uuid4(), text("The mole is closed.")
+    acts = [
+        lambda story=story: publishing.post(story, sent, key=key)
+        for story in (make_story(), make_story())
+    ]
+    answers = together(*acts)
+    assert {type(answer) for answer in answers} == {Entry, Conflict}
+    assert Entry.objects.count() == 1
+
+
 @at_once
 def test_a_form_sent_four_times_at_once_makes_one_entry():
     story, key = make_story(), uuid4()

@@ -28,7 +28,8 @@ class Rights:
 
     `read`: see what is not published; `write`: add texts; `edit`: change and publish
     anybody's; `run`: change the story and its state; `upload`: bring pictures;
-    `cross_post`: take cross-posts back.
+    `cross_post`: take cross-posts back; `erase`: remove texts for good, which the
+    chief of the desk alone may do until others are given the permission.
     """
 
     user: User
@@ -38,6 +39,7 @@ class Rights:
     run: bool
     upload: bool
     cross_post: bool
+    erase: bool
 
     @classmethod
     def of(cls, user: User | AnonymousUser) -> "Rights":
@@ -52,6 +54,7 @@ class Rights:
             run=user.has_perm("entries.change_story"),
             upload=user.has_perm("entries.add_image"),
             cross_post=user.has_perm("entries.change_posting"),
+            erase=user.has_perm("entries.erase_entry"),
         )
 
     @property
@@ -66,7 +69,7 @@ class Rights:
 
     def change(self, entry: Entry) -> bool:
         """Whether they may change the text of an entry."""
-        return self.edit or self.owns(entry)
+        return entry.erased_at is None and (self.edit or self.owns(entry))
 
     def see(self, entry: Entry) -> bool:
         """Whether they may see an entry that readers do not see."""

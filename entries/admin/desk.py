@@ -23,8 +23,9 @@ from entries.admin.answers import (
 )
 from entries.admin.forms import EditForm, EntryForm
 from entries.admin.preview import preview_of
+from entries.admin.records import ADDITION, record
 from entries.admin.states import closing_targets
-from entries.admin.words import difference
+from entries.history import difference
 from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Draft, Entry, Story
@@ -120,7 +121,7 @@ def _post(
     entry: Entry,
     state: str,
 ) -> HttpResponse:
-    data = form.cleaned_data
+    data, begun = form.cleaned_data, timezone.now()
     try:
         entry = publishing.post(
             story,
@@ -139,6 +140,8 @@ def _post(
         return _again(request, story, rights, form)
     if data["separate"]:
         Draft.objects.of(rights.user, key=data["key"]).delete()
+    if entry.created_at >= begun:  # not one that was sent before
+        record(rights.user, entry, f"Wrote it: {entry.state}.", ADDITION)
     posted = Posted(form.name, entry, story, rights)
     if is_htmx(request):
         return answer_posted(request, posted)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
@@ -12,9 +11,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 
-from entries import linking
+from entries import erasing, linking
 from entries.admin import pictures
-from entries.images import ImageError, remove
+from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Image
 
@@ -133,9 +132,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def delete_model(self, request: HttpRequest, obj: Image) -> None:
         """Delete the row, and then the files, which nobody shows."""
-        super().delete_model(request, obj)
-        if not Image.objects.filter(stem=obj.stem).exists():
-            remove(settings.PICTURES_DIR, obj.stem, obj.widths)
+        erasing.drop_picture(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
         """Delete several, one after the other."""
@@ -149,6 +146,4 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         allowed = super().has_delete_permission(request, obj)
         if obj is None or not allowed:
             return allowed
-        return not any(
-            rows.exists() for rows in (obj.entries, obj.led_stories, obj.featured)
-        )
+        return not (obj.entries.exists() or obj.led_stories.exists())

@@ -12,13 +12,14 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST
 
 from entries import clock, publishing
-from entries.admin import drafts, pictures, states, timeline
+from entries.admin import drafts, pictures, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import answer_preview, part, refusal, trigger
 from entries.admin.forms import EditForm
 from entries.admin.preview import preview_of
+from entries.admin.records import EDITED, record
 from entries.admin.timeline import Row
-from entries.admin.words import difference
+from entries.history import difference
 from entries.ledger import Refused
 from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict, Text
@@ -92,6 +93,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
     if publish and not row.rights.publish:
         raise PermissionDenied
     entry, data, text = row.entry, form.cleaned_data, form.text(row.entry.byline)
+    user = row.rights.user
     with transaction.atomic():
         if not _stands(entry, text) or data["correction"]:
             try:
@@ -99,15 +101,17 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                     entry,
                     text,
                     version=data["version"],
-                    author=row.rights.user,
+                    author=user,
                     correction=data["correction"] if entry.published else "",
                 )
+                record(user, entry, EDITED)
             except Conflict as conflict:
                 # The same text sent twice: its first copy arrived after all.
                 if not _stands(conflict.entry, text):
                     raise
         if publish and not entry.published:
             publishing.publish(entry)
+            record(user, entry, DONE["publish"])
         Draft.objects.of(row.rights.user, entry=entry).delete()
         _tell_closed(row, "corrected" if data["correction"] else "edited")
 
@@ -121,7 +125,7 @@ def _tell_closed(row: Row, done: str) -> None:
     for posting in row.elsewhere:
         if posting.story.state == Story.State.CLOSED:
             words = f"{row.entry.label} of {row.entry.story.title} was {done} there."
-            states.log(row.rights.user, posting.story, words)
+            record(row.rights.user, posting.story, words)
 
 
 def _stands(entry: Entry, text: Text) -> bool:
@@ -228,6 +232,19 @@ STEPS: dict[str, Do] = {
 }
 ACTS = MARKS | STEPS
 TOLD = {"withdraw": "withdrawn", "undo": "withdrawn", "restore": "restored"}
+DONE = {
+    "key": "Marked as a key event.",
+    "unkey": "Took the key-event mark away.",
+    "pin": "Pinned.",
+    "unpin": "Unpinned.",
+    "publish": "Published.",
+    "submit": "Submitted.",
+    "unschedule": "Made a draft again.",
+    "withdraw": "Withdrew.",
+    "undo": "Withdrew, just after publishing.",
+    "restore": "Restored.",
+    "take_back": "Took the cross-post back.",
+}
 
 
 def _allowed(row: Row, do: str) -> bool:
@@ -252,10 +269,13 @@ def act(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         return sentence("There is no such button.", 400)
     if not _allowed(row, do):
         raise PermissionDenied
+    before = row.told
     try:
         ACTS[do](row)
         if do in TOLD:
             _tell_closed(row, TOLD[do])
+        if row.told != before:
+            record(row.rights.user, row.entry, DONE[do])
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -12,6 +10,7 @@ from django.views.decorators.http import require_POST
 from entries import stories
 from entries.admin.access import Rights, desk, desk_url, is_htmx
 from entries.admin.answers import part
+from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Story
 
@@ -32,13 +31,6 @@ def closing_targets(story: Story) -> Iterable[Story]:
     return others.select_related("series").newest()[:MOST_TARGETS]
 
 
-def log(user: User, story: Story, words: str) -> None:
-    """Write a line into the story's history in the admin."""
-    LogEntry.objects.log_actions(
-        user.pk, [story], CHANGE, change_message=words, single_object=True
-    )
-
-
 @desk("change_story")
 @require_POST
 def change_state(request: HttpRequest, pk: int) -> HttpResponse:
@@ -48,7 +40,7 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     words, refused = "", ""
     try:
         words = _turn(story, request.POST.get("do", ""), request)
-        log(rights.user, story, words)
+        record(rights.user, story, words)
     except Refused as error:
         refused = str(error)
     if is_htmx(request):

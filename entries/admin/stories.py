@@ -14,10 +14,12 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from entries import clock, publishing, stories
-from entries.admin import crossing, desk, drafts, pictures, rows, states
+from entries.admin import crossing, desk, drafts, history, pictures, rows, states
 from entries.admin.access import Rights, desk_url
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
+from entries.admin.records import ADDITION, record
+from entries.history import compare
 from entries.ledger import Refused
 from entries.models import Entry, Story
 from entries.publishing import Text
@@ -94,6 +96,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         own = [
             ("<int:pk>/change/", desk.page, "change"),
             ("<int:pk>/details/", self.details, "details"),
+            ("<int:pk>/history/", history.of_story, "history"),
             ("<int:pk>/desk/timeline/", desk.poll, "timeline"),
             ("<int:pk>/desk/time/", desk.echo, "time"),
             ("<int:pk>/desk/draft/", drafts.keep, "draft"),
@@ -104,6 +107,11 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ("<int:pk>/desk/entries/<int:entry_pk>/edit/", rows.edit, "edit"),
             ("<int:pk>/desk/entries/<int:entry_pk>/do/", rows.act, "act"),
             ("<int:pk>/desk/entries/<int:entry_pk>/cross/", crossing.panel, "cross"),
+            (
+                "<int:pk>/desk/entries/<int:entry_pk>/history/",
+                history.of_entry,
+                "versions",
+            ),
         ]
         return [
             *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),
@@ -158,7 +166,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 )
             if request.POST.get("action") == "live":
                 stories.go_live(story)
-        self.log_addition(request, story, "Made the story.")
+        record(user, story, "Made the story.", ADDITION)
         messages.success(request, f"The story is {story.state}.")
         return story
 
@@ -170,11 +178,13 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         story = desk.story_of(pk)
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
+        clash = False
         if request.method == "POST" and form.is_valid():
             try:
                 self._save_head(request, pk, form)
             except Refused as refused:
                 form.add_error(refused.field or None, str(refused))
+                clash = isinstance(refused, stories.Changed)
             else:
                 return redirect(desk_url(pk, "details"))
         fieldsets: Any = self.get_fieldsets(request, story)
@@ -188,6 +198,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "story": saved,
             "rights": Rights.of(request.user),
             "form": form,
+            "clash": compare(saved, story) if clash else [],
             "adminform": AdminForm(form, fieldsets, {}, model_admin=self),
             "media": self.media + form.media,
         }
@@ -195,13 +206,17 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
         data = dict(form.cleaned_data)
-        story = stories.edit_story(Story.objects.get(pk=pk), **data)
+        user = Rights.of(request.user).user
+        given = request.POST.get("version", "")
+        story = stories.edit_story(
+            Story.objects.get(pk=pk),
+            version=int(given) if given.isdecimal() else None,
+            author=user,
+            **data,
+        )
         if form.changed_data:
-            states.log(
-                Rights.of(request.user).user,
-                story,
-                f"Changed {', '.join(form.changed_data).replace('_', ' ')}.",
-            )
+            changed = ", ".join(form.changed_data).replace("_", " ")
+            record(user, story, f"Changed {changed}.")
         messages.success(request, "Saved.")
 
 

@@ -73,6 +73,13 @@ class Row:
         return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}"
 
     @property
+    def told(self) -> tuple[object, ...]:
+        """Return what its buttons change, to see whether one did."""
+        posting = self.posting
+        marks = (posting.pinned, posting.key_event, posting.removed)
+        return (self.entry.state, self.entry.at, *marks)
+
+    @property
     def stamp(self) -> str:
         """Return its time, with the date on days other than the story's first."""
         if self.entry.original:
@@ -85,6 +92,8 @@ class Row:
     def label(self) -> str:
         """Return its state in words; nothing for what is simply published."""
         entry = self.entry
+        if entry.erased_at:
+            return "Erased"
         if entry.published:
             if getattr(self.posting, "changed_since_closing", False):
                 return "Changed after the end"
@@ -121,6 +130,12 @@ class Row:
     def editable(self) -> bool:
         """Whether its text can be changed here."""
         return self.posting.home and self.rights.change(self.entry)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether they may see its history."""
+        mine = self.entry.author_id == self.rights.user.pk
+        return self.posting.home and (self.rights.read or mine)
 
     @property
     def public(self) -> bool:
@@ -328,10 +343,10 @@ def pulse(story_id: int) -> Pulse | None:
             rows=Count("postings"),
             pins=Count("postings", filter=Q(postings__pinned=True)),
             keys=Count("postings", filter=Q(postings__key_event=True)),
-            versions=Sum("postings__entry__version"),
+            edits=Sum("postings__entry__version"),
         )
         .values_list(
-            "entries_changed", "seq", "state", "rows", "pins", "keys", "versions", "pk"
+            "entries_changed", "seq", "state", "rows", "pins", "keys", "edits", "pk"
         )
         .first()
     )

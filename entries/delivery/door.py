@@ -36,7 +36,7 @@ _SLUG = "[-a-zA-Z0-9_]+"
 ADDRESSES = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/"), ("order", "before", "from")),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail")),
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/\d{{1,18}}/"), ()),
+    (re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/\d{{1,18}}/(?:history/)?"), ()),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
 )
 # A kept answer depends on none of these.

@@ -171,6 +171,7 @@ class _Loading:
                 body=self.renamed(version.body),
                 line=version.line,
                 hidden=version.hidden,
+                erased=version.erased,
                 changed_by=self.users.get(version.changed_by),
                 changed_at=version.changed_at,
             )
@@ -227,9 +228,6 @@ class _Loading:
             target_story=target if data.story else None,
             target_series=series,
             target_url=data.url,
-            picture=self.pictures.get(data.picture),
-            starts_at=data.starts_at,
-            ends_at=data.ends_at,
         )
 
     # --- Going public

@@ -29,9 +29,6 @@ class LinkData:
     story: str
     series: str
     url: str
-    picture: str
-    starts_at: datetime | None
-    ends_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,7 @@ class VersionData:
     body: str
     line: str
     hidden: bool
+    erased: bool
     changed_by: str
     changed_at: datetime
 
@@ -336,6 +334,7 @@ def _version(fields: _Fields) -> VersionData:
         body=fields.text("body", rendering.BODY_LIMIT),
         line=fields.text("line", 300),
         hidden=fields.flag("hidden"),
+        erased=fields.flag("erased"),
         changed_by=fields.text("changed_by", 150),
         changed_at=changed_at,
     )
@@ -351,9 +350,6 @@ def _link(fields: _Fields) -> LinkData:
         story=fields.text("story", 120),
         series=fields.text("series", 100),
         url=fields.text("url", 500),
-        picture=fields.text("picture", 120),
-        starts_at=fields.time("starts_at"),
-        ends_at=fields.time("ends_at"),
     )
     if sum(map(bool, (link.story, link.series, link.url))) > 1:
         raise fields.fail("story", "the only target of the link")

@@ -47,12 +47,12 @@ def _postings(story: Story, public: bool) -> list[Posting]:
         story.postings.visible() if public else story.postings.filter(removed=False)
     )
     return list(
-        postings.select_related("entry__story__series", "entry__author", "story")
+        postings.filter(entry__erased_at=None)
+        .select_related("entry__story__series", "entry__author", "story")
         .prefetch_related(
             "entry__images",
             "entry__links__target_story__series",
             "entry__links__target_series",
-            "entry__links__picture",
             "entry__versions__changed_by",
             "entry__postings__story",
         )
@@ -177,6 +177,7 @@ def _version(version: EntryVersion) -> dict[str, Any]:
         "body": version.body,
         "line": version.line,
         "hidden": version.hidden,
+        "erased": version.erased,
         "changed_by": version.changed_by.username if version.changed_by else None,
         "changed_at": _time(version.changed_at),
     }
@@ -186,9 +187,7 @@ def _links(links: Iterable[Link], public: bool) -> list[dict[str, Any]]:
     """Return links; `text` is what pages show, `title` what was given for it."""
     found = []
     for link in links:
-        target, picture = link.target_story, link.picture
-        if public and not link.running:
-            continue
+        target = link.target_story
         if public and target and not target.public:
             if not link.title:
                 continue
@@ -203,11 +202,6 @@ def _links(links: Iterable[Link], public: bool) -> list[dict[str, Any]]:
                 "story": target.slug if target else None,
                 "series": link.target_series.slug if link.target_series else None,
                 "url": link.target_url,
-                "picture": picture.name
-                if picture and not (public and picture.missing)
-                else None,
-                "starts_at": _time(link.starts_at),
-                "ends_at": _time(link.ends_at),
             }
         )
     return found
@@ -217,10 +211,6 @@ def _pictures(story: Story, postings: list[Posting], public: bool) -> list[Image
     found = {image.pk: image for p in postings for image in p.entry.images.all()}
     if story.lead_image:
         found[story.lead_image.pk] = story.lead_image
-    featured = story.links.filter(running=True) if public else story.links.all()
-    for link in featured.exclude(picture=None).select_related("picture"):
-        if link.picture:
-            found[link.picture.pk] = link.picture
     if not public:
         earlier = {
             name

@@ -7,7 +7,7 @@ from entries.models.links import Link
 from entries.models.pictures import Image
 from entries.models.search import SearchText
 from entries.models.site import Series, Site
-from entries.models.stories import Story, StorySlug
+from entries.models.stories import Story, StorySlug, StoryVersion
 
 __all__ = [
     "Draft",
@@ -23,4 +23,5 @@ __all__ = [
     "Site",
     "Story",
     "StorySlug",
+    "StoryVersion",
 ]

@@ -52,9 +52,12 @@ class Entry(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
     published_at = models.DateTimeField(null=True, editable=False)
+    sent_back = models.CharField(max_length=300, blank=True, editable=False)
+    erased_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name_plural = "entries"
+        permissions = [("erase_entry", "Can erase a text for good")]
         constraints = [
             models.UniqueConstraint(
                 fields=["story"],
@@ -109,7 +112,8 @@ class EntryVersion(models.Model):
     """A text that an entry had, and what readers are told about the change.
 
     Version `number` is the text that stood until the change; `line` is not empty
-    where the change was a correction.
+    where the change was a correction of what readers saw. `hidden`: readers are
+    not told of it; `erased`: its words are gone for good.
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="versions")
@@ -119,6 +123,7 @@ class EntryVersion(models.Model):
     body = models.TextField(blank=True)
     line = models.CharField("correction", max_length=300, blank=True)
     hidden = models.BooleanField(default=False)
+    erased = models.BooleanField(default=False)
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
@@ -146,6 +151,10 @@ class PostingQuerySet(models.QuerySet["Posting"]):
     def own(self) -> Self:
         """Keep each entry's posting in the story it belongs to."""
         return self.filter(story=F("entry__story"))
+
+    def read(self) -> Self:
+        """Keep what readers see now, in whatever story."""
+        return self.visible().filter(story__state__in=Story.PUBLIC)
 
     def updates(self) -> Self:
         """Keep the timed updates, newest first: by time, then id."""

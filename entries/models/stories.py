@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Sum
 from django.urls import reverse
@@ -72,6 +73,7 @@ class Story(models.Model):
     continues_in = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="continues"
     )
+    version = models.PositiveIntegerField(default=1, editable=False)
     seq = models.BigIntegerField(default=0, editable=False)
     head_seq = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -124,3 +126,31 @@ class StorySlug(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class StoryVersion(models.Model):
+    """The words that the head of a story had until a change."""
+
+    WORDS = ("headline", "standfirst", "summary")
+
+    story = models.ForeignKey(Story, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    headline = models.CharField(max_length=200, blank=True)
+    standfirst = models.CharField(max_length=500, blank=True)
+    summary = models.TextField(blank=True)
+    erased = models.BooleanField(default=False)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
+    )
+    changed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["story", "number"], name="one_story_version_a_number"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.story_id} v{self.number}"

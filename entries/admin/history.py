@@ -1,0 +1,210 @@
+"""The history of an entry and of a story's head: who, when, what, and back again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+
+from entries import erasing, history, publishing, stories
+from entries.admin import records
+from entries.admin.access import Rights, desk, desk_url
+from entries.admin.desk import story_of
+from entries.admin.rows import row_of
+from entries.history import Change
+from entries.ledger import Refused
+from entries.models import Entry, EntryVersion, Story
+from entries.publishing import Text
+
+TEMPLATE = "admin/entries/story/history.html"
+MOST = 300  # lines of a story's history
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line: when, who, what; with the texts before and after, where there are."""
+
+    at: datetime
+    user: User | None
+    words: str
+    change: Change | None = None
+    about: str = ""  # the entry that it happened to, in the story's history
+    address: str = ""
+
+    @property
+    def who(self) -> str:
+        """Return the name of whoever did it."""
+        user = self.user
+        return (user.get_full_name() or user.get_username()) if user else ""
+
+
+def _sorted(events: Iterable[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: event.at, reverse=True)
+
+
+def _change(change: Change) -> Event:
+    version = change.version
+    line = version.line if isinstance(version, EntryVersion) else ""
+    words = f"Corrected: {line}" if line else records.EDITED
+    return Event(version.changed_at, version.changed_by, words, change)
+
+
+def _line(line: LogEntry, story: Story | None = None) -> Event:
+    about = address = ""
+    if story and (kind := line.content_type) and kind.model == "entry":
+        about = line.object_repr.partition(" in ")[0]
+        address = desk_url(story, "versions", int(line.object_id or 0))
+    return Event(line.action_time, line.user, line.change_message, None, about, address)
+
+
+def _show(
+    request: HttpRequest, story: Story, events: list[Event], **extra: object
+) -> HttpResponse:
+    context = {
+        **admin.site.each_context(request),
+        "is_nav_sidebar_enabled": False,
+        "title": f"History of {story.headline}",
+        "opts": Story._meta,
+        "story": story,
+        "rights": Rights.of(request.user),
+        "events": events,
+        **extra,
+    }
+    return render(request, TEMPLATE, context)
+
+
+@desk("view_story")
+def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
+    """Show what became of an entry, or restore, hide and erase parts of it."""
+    row = row_of(request, pk, entry_pk)
+    entry, rights = row.entry, row.rights
+    if not row.posting.home:
+        return redirect(desk_url(entry.story_id, "versions", entry.pk))
+    if not row.remembered:
+        raise PermissionDenied
+    if request.method == "POST":
+        return _act(request, entry, rights)
+    lines = list(records.of_entry(entry))
+    events = [*map(_change, history.changes(entry)), *map(_line, lines)]
+    if not any(line.is_addition() for line in lines):
+        events.append(Event(entry.created_at, entry.author, "Wrote it."))
+    orphans = erasing.orphans(entry) if rights.erase and not entry.erased_at else []
+    return _show(
+        request,
+        row.posting.story,
+        _sorted(events),
+        row=row,
+        entry=entry,
+        orphans=orphans,
+    )
+
+
+def _act(request: HttpRequest, entry: Entry, rights: Rights) -> HttpResponse:
+    do = request.POST.get("do", "")
+    try:
+        words = _done(request, entry, rights, do)
+    except Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        records.record(rights.user, entry, words)
+        messages.success(request, words)
+    return redirect(desk_url(entry.story_id, "versions", entry.pk))
+
+
+def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
+    """Do what a button says; return what was done."""
+    if do == "erase":
+        _allow(rights.erase)
+        erasing.erase(entry)
+        records.forget(entry, f"Erased entry {entry.pk}")
+        return "Erased the text for good."
+    version = get_object_or_404(
+        EntryVersion.objects.select_related("entry__story"),
+        entry=entry,
+        number=_number(request, "number"),
+    )
+    if do == "restore":
+        _allow(rights.change(entry))
+        return _restore(request, version, rights)
+    if do in ("hide", "show"):
+        _allow(rights.edit)
+        erasing.hide_correction(version, hidden=do == "hide")
+        return f"{'Hid' if do == 'hide' else 'Showed'} a correction."
+    if do == "erase_version":
+        _allow(rights.erase)
+        erasing.erase_version(version)
+        return "Erased an earlier text for good."
+    raise Refused("There is no such button.")
+
+
+def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str:
+    """Make an earlier text the present one, by an edit that is guarded as any is."""
+    if version.erased:
+        raise Refused("This text was erased.")
+    entry = version.entry
+    publishing.edit(
+        entry,
+        Text(version.body, version.headline, byline=entry.byline),
+        version=_number(request, "version"),
+        author=rights.user,
+        correction=request.POST.get("correction", "")[:300] if entry.published else "",
+    )
+    return "Restored an earlier text."
+
+
+def _allow(allowed: bool) -> None:
+    if not allowed:
+        raise PermissionDenied
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+@desk("view_story", "view_entry")
+def of_story(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show what was done in a story, or restore and erase words of its head."""
+    story = story_of(pk)
+    if request.method == "POST":
+        return _act_on_head(request, story)
+    lines = records.of_story(story).select_related("content_type")[:MOST]
+    events = [
+        *map(_change, history.story_changes(story)),
+        *(_line(line, story) for line in lines),
+        Event(story.created_at, None, "The story was made."),
+    ]
+    return _show(request, story, _sorted(events))
+
+
+def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
+    rights = Rights.of(request.user)
+    version = get_object_or_404(story.versions, number=_number(request, "number"))
+    if request.POST.get("do") == "erase_version":
+        _allow(rights.erase)
+        erasing.erase_story_version(version)
+        records.forget(story, story.headline)
+        words = "Erased earlier words of the head for good."
+    else:
+        _allow(rights.run and not version.erased)
+        try:
+            stories.edit_story(
+                story,
+                version=_number(request, "version"),
+                author=rights.user,
+                headline=version.headline,
+                standfirst=version.standfirst,
+                summary=version.summary,
+            )
+        except Refused:
+            messages.error(request, "Somebody has changed the head meanwhile.")
+            return redirect(desk_url(story, "history"))
+        words = "Restored earlier words of the head."
+    records.record(rights.user, story, words)
+    messages.success(request, words)
+    return redirect(desk_url(story, "history"))

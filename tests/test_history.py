@@ -1,0 +1,395 @@
+"""What became of a text: its history at the desk and for readers, and erasing."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from entries import erasing, history, linking, publishing, stories
+from entries.ledger import Refused
+from entries.models import (
+    Draft,
+    Entry,
+    EntryVersion,
+    Image,
+    Link,
+    Posting,
+    SearchText,
+    Story,
+)
+from entries.publishing import Conflict, Text
+from tests.builders import make_original, make_story, make_update, make_user
+from tests.test_admin import photo
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour")
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    """Give a browser in which an editor is signed in."""
+    client.force_login(make_user("editor", "Editors"))
+    return client
+
+
+@pytest.fixture
+def chief() -> Client:
+    client = Client()
+    client.force_login(make_user("chief", chief=True))
+    return client
+
+
+def change(entry: Entry, body: str, line: str = "", **more: Any) -> Entry:
+    text = Text(body, more.pop("headline", entry.headline), entry.at, entry.byline)
+    return publishing.edit(entry, text, version=entry.version, correction=line, **more)
+
+
+def desk_history(entry: Entry) -> str:
+    return reverse("admin:entries_story_versions", args=[entry.story_id, entry.pk])
+
+
+def head_history(story: Story) -> str:
+    return reverse("admin:entries_story_history", args=[story.pk])
+
+
+def public(entry: Entry, story: Story | None = None) -> str:
+    return f"/stories/{(story or entry.story).slug}/updates/{entry.pk}/history/"
+
+
+def html_of(answer: Any) -> str:
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+# --- What readers see of corrections
+
+
+def test_a_correction_leads_to_its_difference(story):
+    entry = make_update(story, "Eight boats are **out**.")
+    change(entry, "Nine boats are **out**.", "There are nine boats.")
+    assert f'href="{public(entry)}"' in Posting.objects.get().html
+    page = html_of(Client().get(public(entry)))
+    assert "There are nine boats." in page
+    assert "<del>Eight </del><ins>Nine </ins>boats are out." in page
+
+
+def test_quiet_edits_are_not_told(story):
+    entry = make_update(story, "First words.")
+    change(entry, "Second words.")
+    change(entry, "Third words.", "The number was wrong.")
+    change(entry, "Fourth words.")
+    page = html_of(Client().get(public(entry)))
+    assert "<del>Second </del><ins>Third </ins>words." in page
+    assert "First" not in page
+    assert "Fourth" not in page
+
+
+def test_a_corrected_headline_and_time_are_told(story):
+    entry = make_update(story, "The same.", at="1805", headline="Eight boats")
+    text = Text("The same.", "Nine boats", entry.at.replace(minute=50))
+    publishing.edit(entry, text, version=1, correction="Nine, and later.")
+    page = html_of(Client().get(public(entry)))
+    assert "<del>Eight </del><ins>Nine </ins>boats" in page
+    assert "<del>1805 </del><ins>1850 </ins>GMT" in page
+
+
+def test_no_draft_is_told_as_a_correction(story):
+    entry = make_update(story, "A secret draft.", state="draft")
+    change(entry, "The text.", "Not for readers.")
+    publishing.publish(entry)
+    page = html_of(Client().get(public(entry)))
+    assert "secret" not in page
+    assert "Not for readers" not in page + Posting.objects.get().html
+
+
+def test_what_no_reader_saw_before_the_story_went_live_is_not_told():
+    story = make_story(live=False)
+    entry = make_update(story, "A secret.")
+    change(entry, "The text.", "It is no secret.")
+    stories.go_live(story)
+    assert "secret" not in html_of(Client().get(public(entry)))
+
+
+def test_the_history_of_what_readers_cannot_see_is_refused(story):
+    withdrawn = make_update(story, "Withdrawn words.")
+    change(withdrawn, "Withdrawn, corrected.", "A line.")
+    publishing.withdraw(withdrawn)
+    answer = Client().get(public(withdrawn))
+    assert answer.status_code == 410
+    assert b"ithdrawn, corrected" not in answer.content
+    draft = make_update(story, "A draft.", state="draft")
+    assert Client().get(public(draft)).status_code == 404
+    stories.withdraw_story(story)
+    entry = make_update(make_story(), "Elsewhere.")
+    assert Client().get(public(entry, story)).status_code == 410
+
+
+def test_a_moved_updates_history_is_where_it_went(story):
+    other = make_story("Rain")
+    entry = make_update(story)
+    change(entry, "Corrected.", "A line.")
+    publishing.move(entry, other)
+    assert Client().get(public(entry, story))["Location"] == public(entry, other)
+
+
+def test_a_cross_post_has_the_same_history_and_one_canonical_address(story):
+    other = make_story("Rain")
+    entry = make_update(story, "Eight boats.")
+    publishing.cross_post(entry, other)
+    change(entry, "Nine boats.", "It was nine.")
+    page = html_of(Client().get(public(entry, other)))
+    assert "<del>Eight </del><ins>Nine </ins>" in page
+    assert f'rel="canonical" href="{settings.SITE_URL}{public(entry, story)}"' in page
+
+
+def test_a_hidden_correction_is_told_nowhere(client, story):
+    entry = make_update(story, "The name is Ruel.")
+    change(entry, "The name is not known.", "We named Ruel wrongly.")
+    change(entry, "Nobody is named.", "Nobody should be named.")
+    seq = Posting.objects.get().seq
+    client.post(desk_history(entry), {"do": "hide", "number": "1"})
+    posting = Posting.objects.get()
+    assert posting.seq > seq
+    page = html_of(Client().get(public(entry)))
+    assert "Ruel" not in posting.html + page
+    assert "Nobody should be named." in posting.html
+    assert "Ruel" in html_of(client.get(desk_history(entry)))
+    client.post(desk_history(entry), {"do": "show", "number": "1"})
+    assert "Ruel" in html_of(Client().get(public(entry)))
+
+
+def test_the_history_has_an_etag_of_its_own_numbers(story):
+    entry = make_update(story, "Eight boats.")
+    change(entry, "Nine boats.", "It was nine.")
+    tag = Client().get(public(entry))["ETag"]
+    again = Client().get(public(entry), headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    erasing.hide_correction(entry.versions.get())
+    assert Client().get(public(entry))["ETag"] != tag
+
+
+# --- What the desk sees
+
+
+def test_the_desk_shows_who_changed_what(client, story):
+    entry = make_update(story, "Eight boats.", author=make_user("ann", "Editors"))
+    way = reverse("admin:entries_story_edit", args=[story.pk, entry.pk])
+    client.post(way, {"body": "Nine boats.", "version": 1, "action": "save"})
+    page = html_of(client.get(desk_history(entry)))
+    assert "<del>Eight </del><ins>Nine </ins>" in page
+    assert page.index('class="who">editor') < page.index('class="who">ann')
+    act = reverse("admin:entries_story_act", args=[story.pk, entry.pk])
+    client.post(act, {"do": "withdraw"})
+    client.post(act, {"do": "withdraw"})
+    assert html_of(client.get(desk_history(entry))).count("Withdrew.") == 1
+    assert "Withdrew." in html_of(client.get(head_history(story)))
+
+
+def test_what_is_done_at_the_desk_stands_in_djangos_log(client, story):
+    way = f"/admin/entries/story/{story.pk}/change/"
+    client.post(way, {"body": "Secret words.", "action": "publish"})
+    line = LogEntry.objects.get()
+    assert line.user.username == "editor"
+    assert str(story.entries.get().pk) == line.object_id
+    assert "Secret" not in line.object_repr + line.change_message
+
+
+def test_an_old_text_is_restored_as_an_edit(client, story):
+    entry = make_update(story, "The first text.", headline="One")
+    change(entry, "The second text.", headline="Two")
+    data = {"do": "restore", "number": "1", "version": "2"}
+    client.post(desk_history(entry), data | {"correction": "The first was right."})
+    entry.refresh_from_db()
+    assert (entry.body, entry.headline, entry.version) == ("The first text.", "One", 3)
+    assert "The first was right." in Posting.objects.get().html
+    assert [v.body for v in entry.versions.all()] == [
+        "The first text.",
+        "The second text.",
+    ]
+
+
+def test_restoring_overwrites_nobody(client, story):
+    entry = make_update(story, "The first text.")
+    change(entry, "The second text.")
+    change(entry, "A colleague's text.")
+    data = {"do": "restore", "number": "1", "version": "2"}
+    answer = client.post(desk_history(entry), data, follow=True)
+    entry.refresh_from_db()
+    assert entry.body == "A colleague's text."
+    assert "Somebody else has changed this entry" in html_of(answer)
+
+
+def test_the_words_of_a_head_have_versions(client, story):
+    stories.edit_story(story, headline="Fog lifts", summary="- Two boats")
+    stories.edit_story(story, slug="fog-lifts")
+    assert [v.headline for v in story.versions.all()] == ["Fog over the harbour"]
+    page = html_of(client.get(head_history(story)))
+    assert "<del>over the harbour</del><ins>lifts</ins>" in page
+    client.post(head_history(story), {"do": "restore", "number": "1", "version": "1"})
+    story.refresh_from_db()
+    assert story.headline == "Fog lifts"
+    client.post(head_history(story), {"do": "restore", "number": "1", "version": "2"})
+    story.refresh_from_db()
+    assert (story.headline, story.summary) == ("Fog over the harbour", "")
+
+
+def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
+    way = reverse("admin:entries_story_details", args=[story.pk])
+    data = {
+        "headline": "Fog and rain",
+        "slug": story.slug,
+        "language": "en",
+        "version": "1",
+    }
+    stories.edit_story(story, headline="Fog lifts")
+    page = html_of(client.post(way, data))
+    story.refresh_from_db()
+    assert story.headline == "Fog lifts"
+    assert "<del>lifts</del><ins>and rain</ins>" in page
+    assert 'name="version" value="2"' in page
+    client.post(way, data | {"version": "2"})
+    story.refresh_from_db()
+    assert story.headline == "Fog and rain"
+
+
+def test_contributors_see_the_history_of_their_own_texts_alone(story):
+    writer = make_user("writer", "Contributors")
+    client = Client()
+    client.force_login(writer)
+    own = make_update(story, "Mine.", state="draft", author=writer)
+    others = make_update(story, "A secret draft.")
+    change(others, "Published.")
+    assert client.get(desk_history(own)).status_code == 200
+    assert client.get(desk_history(others)).status_code == 403
+    assert client.get(head_history(story)).status_code == 403
+
+
+# --- Erasing
+
+
+def told_everywhere(story: Story, entry: Entry) -> str:
+    """Return all that the database and the public pages say."""
+    rows: list[Any] = []
+    tables = (Draft, Entry, EntryVersion, Posting, Link, Image, SearchText, LogEntry)
+    for model in tables:
+        rows += model.objects.values_list()
+    page = Client().get(story.get_absolute_url()).content.decode()
+    return repr(rows) + page + repr(history.changes(entry))
+
+
+def test_an_erased_text_stands_nowhere(chief, story):
+    other = make_story("Rain")
+    entry = make_update(story, "Ruel did it.", headline="Ruel", key_event=True)
+    linking.add_link("see", entry=entry, title="Ruel's page")
+    publishing.cross_post(entry, other)
+    typed = {"values": {"body": "Ruel it was."}, "typed": 1, "story": story}
+    user = make_user("editor", "Editors")
+    Draft.objects.create(user=user, entry=entry, form="edit", key="1", **typed)
+    change(entry, "Ruel may have done it.", "Ruel was named.")
+    seq = story.postings.get().seq
+    chief.post(desk_history(entry), {"do": "erase"})
+    assert "Ruel" not in told_everywhere(story, entry)
+    assert "Ruel" not in html_of(chief.get(desk_history(entry)))
+    assert Client().get(public(entry)).status_code == 410
+    assert Client().get(public(entry, other)).status_code == 410
+    assert story.postings.get().seq > seq
+
+
+def test_nothing_brings_an_erased_text_back(story):
+    entry = make_update(story, "Ruel did it.")
+    erasing.erase(entry)
+    with pytest.raises(Refused):
+        publishing.restore(entry)
+    with pytest.raises(Refused):
+        change(entry, "Ruel did it.")
+    key = uuid4()
+    erasing.erase(make_update(story, "Ruel.", key=key))
+    with pytest.raises(Conflict):
+        make_update(story, "Ruel.", key=key)
+
+
+def test_pictures_go_with_a_text_unless_something_else_shows_them(
+    story, django_capture_on_commit_callbacks: Any
+):
+    for name in ("own", "shared", "lead"):
+        colour = {"own": "teal", "shared": "navy", "lead": "gold"}[name]
+        linking.add_picture(name, linking.ingest(photo(colour=colour)), alt="Boats")
+    stories.edit_story(story, lead_image=Image.objects.get(name="lead"))
+    make_update(story, "![](image:shared)")
+    body = "![](image:own)\n\n![](image:shared)\n\n![](image:lead)"
+    entry = make_update(story, body)
+    change(entry, "No pictures.")
+    folder = settings.PICTURES_DIR
+    stem = Image.objects.get(name="own").stem
+    assert list(folder.glob(f"{stem}*"))
+    with django_capture_on_commit_callbacks(execute=True):
+        erasing.erase(entry)
+    assert set(Image.objects.values_list("name", flat=True)) == {"shared", "lead"}
+    assert not list(folder.glob(f"{stem}*"))
+    for image in Image.objects.all():
+        assert list(folder.glob(f"{image.stem}*"))
+
+
+def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
+    entry = make_update(story, "Somebody did it.")
+    change(entry, "Ruel did it.", "It is known who.")
+    change(entry, "Nobody is named.", "We named Ruel.")
+    chief.post(desk_history(entry), {"do": "erase_version", "number": "2"})
+    entry.refresh_from_db()
+    assert entry.published
+    assert entry.body == "Nobody is named."
+    assert "Ruel" not in told_everywhere(story, entry)
+    page = html_of(Client().get(public(entry)))
+    assert "It is known who." in page
+    assert "Nobody" not in page.split("It is known who.")[1].split("</article>")[0]
+
+
+def test_earlier_words_of_a_head_are_erased(chief, story):
+    stories.edit_story(story, headline="Ruel accused", standfirst="By Ruel.")
+    stories.edit_story(story, headline="A man accused", standfirst="")
+    chief.post(head_history(story), {"do": "erase_version", "number": "2"})
+    assert "Ruel" not in repr(list(story.versions.values()))
+    assert "Ruel" not in html_of(chief.get(head_history(story)))
+
+
+def test_erasing_needs_a_permission_that_no_group_brings(client, story):
+    moderator = Client()
+    moderator.force_login(make_user("moderator", "Moderators"))
+    entry = make_update(story, "It stays.")
+    change(entry, "It stays, too.")
+    stories.edit_story(story, headline="Another")
+    for browser in (client, moderator):
+        assert "Erase" not in html_of(browser.get(desk_history(entry)))
+        for data in ({"do": "erase"}, {"do": "erase_version", "number": "1"}):
+            assert browser.post(desk_history(entry), data).status_code == 403
+        data = {"do": "erase_version", "number": "1"}
+        assert browser.post(head_history(story), data).status_code == 403
+    hiding = {"do": "hide", "number": "1"}
+    assert moderator.post(desk_history(entry), hiding).status_code == 403
+    entry.refresh_from_db()
+    assert entry.body == "It stays, too."
+    assert entry.versions.get().body == "It stays."
+    given = make_user("lawyer", "Editors")
+    given.user_permissions.add(Permission.objects.get(codename="erase_entry"))
+    browser = Client()
+    browser.force_login(given)
+    browser.post(desk_history(entry), {"do": "erase"})
+    entry.refresh_from_db()
+    assert entry.erased_at
+
+
+def test_an_erased_original_leaves_the_page(story):
+    original = make_original(story, "Ruel began it.")
+    erasing.erase(original)
+    assert "Ruel" not in Client().get(story.get_absolute_url()).content.decode()
