@@ -192,7 +192,7 @@ def _conflict(
         "theirs": entry,
         "pieces": difference(entry.body, form.cleaned_data["body"]),
         "clash": EditForm(typed, name=f"edit-{entry.pk}")
-        if rights.change(entry)
+        if rights.change(entry) and entry.story_id == story.pk
         else None,
         "separate": uuid4(),
     }

@@ -14,7 +14,16 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from entries import clock, publishing, stories
-from entries.admin import crossing, desk, drafts, history, pictures, rows, states
+from entries.admin import (
+    crossing,
+    desk,
+    drafts,
+    history,
+    moving,
+    pictures,
+    rows,
+    states,
+)
 from entries.admin.access import Rights, desk_url
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
@@ -107,6 +116,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ("<int:pk>/desk/entries/<int:entry_pk>/edit/", rows.edit, "edit"),
             ("<int:pk>/desk/entries/<int:entry_pk>/do/", rows.act, "act"),
             ("<int:pk>/desk/entries/<int:entry_pk>/cross/", crossing.panel, "cross"),
+            ("<int:pk>/desk/entries/<int:entry_pk>/move/", moving.panel, "move"),
             (
                 "<int:pk>/desk/entries/<int:entry_pk>/history/",
                 history.of_entry,

@@ -7,6 +7,7 @@ from django.db.models import Q
 from entries.models import Series, Story
 
 MOST = 6
+State = Story.State
 
 
 def named(text: str) -> Q:
@@ -29,6 +30,13 @@ def running(text: str, standing: Iterable[int]) -> list[Story]:
     """
     stories = Story.objects.live().exclude(pk__in=standing).filter(named(text))
     return list(stories.select_related("series").newest()[:MOST])
+
+
+def open_for(text: str, standing: Iterable[int]) -> list[Story]:
+    """Return the same among all stories that take updates, drafts included."""
+    stories = Story.objects.filter(named(text), state__in=(State.LIVE, State.DRAFT))
+    found = stories.exclude(pk__in=standing).select_related("series")
+    return list(found.newest()[:MOST])
 
 
 def series(text: str) -> list[Series]:

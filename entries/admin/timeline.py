@@ -132,6 +132,18 @@ class Row:
         return self.posting.home and self.rights.change(self.entry)
 
     @property
+    def movable(self) -> bool:
+        """Whether they may move it to another story."""
+        entry = self.entry
+        stays = entry.original or entry.erased_at is not None
+        return self.posting.home and self.rights.edit and not stays
+
+    @property
+    def number(self) -> str:
+        """Return its entry's id, for names in templates."""
+        return str(self.entry.pk)
+
+    @property
     def remembered(self) -> bool:
         """Whether they may see its history."""
         mine = self.entry.author_id == self.rights.user.pk
