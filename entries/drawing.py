@@ -97,6 +97,12 @@ def entry_html(posting: Posting) -> SafeString:
                 if link.kind == Link.Kind.SEE
                 and not any(f" {anchor(link)}</p>" in html for html in placed)
             ],
+            "sources": [
+                link
+                for link in links
+                if link.kind == Link.Kind.CROSS_POSTED
+                and not any(anchor(link) in html for html in placed)
+            ],
             "corrections": entry.versions.exclude(line="").filter(hidden=False)
             if entry.version > 1
             else [],

@@ -1,18 +1,28 @@
 """The verbs that change links, and what readers are told of a picture."""
 
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.db.models import F, Max
 from django.utils.crypto import salted_hmac
 
 from entries import images
 from entries.ledger import Refused, changing
 from entries.models import Entry, Image, Link, Series, Story
+from entries.models.links import LinkQuerySet
 
 _ADDRESS = URLValidator(schemes=["http", "https"])
+# What leads back from the other end of a link between two stories.
+BACK: Final[dict[str, str]] = {
+    Link.Kind.SEE: Link.Kind.SEE,
+    Link.Kind.LATEST: Link.Kind.LATEST,
+    Link.Kind.PREVIOUS: Link.Kind.NEXT,
+    Link.Kind.NEXT: Link.Kind.PREVIOUS,
+}
 
 
 def add_link(
@@ -21,7 +31,7 @@ def add_link(
     """Add a link from a story, from an entry, or (neither) from the site itself.
 
     `fields`: one of `target_story`, `target_series`, `target_url`, or none yet;
-    `title`, `label`, `order`.
+    `title`, `label`, `order`; of a feature also `picture`, `starts_at`, `ends_at`.
     """
     return save_link(Link(kind=kind, story=story, entry=entry, **fields))
 
@@ -30,6 +40,10 @@ def check_link(link: Link) -> None:
     """Raise Refused where a link says nothing, or its outside address is none."""
     if link.unresolved and not link.title:
         raise Refused("Give the link a title or a target.", "title")
+    if (link.starts_at or link.ends_at) and link.kind != Link.Kind.FEATURE:
+        raise Refused("Only a feature begins and ends.", "starts_at")
+    if link.starts_at and link.ends_at and link.starts_at >= link.ends_at:
+        raise Refused("It would end before it begins.", "ends_at")
     if link.target_url:
         try:
             _ADDRESS(link.target_url)
@@ -45,8 +59,54 @@ def save_link(link: Link) -> Link:
     Raises Refused where `check_link` does.
     """
     check_link(link)
-    _apply(link, link.save)
+
+    def act() -> None:
+        link.running = True
+        link.save()
+        if turn(Link.objects.filter(pk=link.pk)):
+            link.running = False
+
+    _apply(link, act)
     return link
+
+
+def add_both(link: Link) -> Link:
+    """Add a link and the one that leads back, unless that is there.
+
+    From a story a line leads back to another line of its kind, or to the next one
+    from what was previous; from an entry it leads back to the entry's own story.
+    """
+    home = link.entry.story if link.entry else link.story
+    other = link.target_story
+    if home is None or other is None or link.kind not in BACK:
+        raise Refused("Nothing leads back from there.", "both")
+    back = Link(kind=BACK[link.kind], story=other, target_story=home)
+    # Every story of both is locked before the first, in the order of all verbs.
+    with changing(home.pk, other.pk, entry=link.entry):
+        save_link(link)
+        same = other.links.filter(kind=back.kind, target_story=home)
+        if not same.exists():
+            back.order = next_order(other.links.filter(kind=back.kind))
+            save_link(back)
+    return link
+
+
+def next_order(links: LinkQuerySet) -> int:
+    """Return the order of one more of them."""
+    last = links.aggregate(last=Max("order"))["last"]
+    return 0 if last is None else last + 1
+
+
+def order_links(links: Sequence[Link]) -> None:
+    """Give links of one place this order."""
+    entry = links[0].entry if links else None
+    with changing(entry=entry) as ledger:
+        for number, link in enumerate(links):
+            Link.objects.filter(pk=link.pk).update(order=number)
+        if entry:
+            ledger.redraw(entry)
+        elif links:
+            ledger.site()
 
 
 def remove_link(link: Link) -> None:
@@ -63,6 +123,25 @@ def _apply(link: Link, act: Any) -> None:
             ledger.redraw(link.entry)
         else:
             ledger.site()
+
+
+def turn(links: LinkQuerySet) -> int:
+    """Let those of the links begin or end whose time it is; return how many."""
+    return links.due().update(running=~F("running"))
+
+
+def turn_due() -> int:
+    """Let features begin and end, and move every rail; return how many did.
+
+    Any number of processes may call it: whoever comes second finds the rows turned.
+    """
+    if not Link.objects.due().exists():
+        return 0
+    with changing() as ledger:
+        done = turn(Link.objects.all())
+        if done:
+            ledger.site()
+    return done
 
 
 def touch_series(series: Series) -> None:
@@ -121,7 +200,7 @@ def save_picture(image: Image) -> Image:
                 ledger.redraw(entry)
             for pk in sorted(led):
                 ledger.head(ledger.story(pk))
-            if led:
+            if led or image.featured.exists():
                 ledger.site()
             return image
 

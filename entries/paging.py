@@ -38,8 +38,8 @@ class Page:
 
     `newer_key` is the sort key below which every update of the page stands; empty
     where the page is open to news. `older_key` is that of its oldest update; empty
-    where nothing is older than the page. `last_at` is the time of the story's newest
-    update.
+    where nothing is older than the page. `first_at` and `last_at` are the times of the
+    story's oldest and newest update.
     """
 
     order: str
@@ -52,6 +52,7 @@ class Page:
     older_key: str
     older: Pager | None
     newer: Pager | None
+    first_at: datetime | None
     last_at: datetime | None
 
     @property
@@ -117,6 +118,7 @@ def page(
         older_key=_key(timeline, window.low) if window.low else "",
         older=_older(story, order, timeline, window),
         newer=_newer(story, order, timeline, window) if newer_key else None,
+        first_at=timeline[0][0] if timeline else None,
         last_at=timeline[-1][0] if timeline else None,
     )
 

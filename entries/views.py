@@ -31,6 +31,7 @@ from entries import (
     paging,
     searching,
     sitemaps,
+    structured_data,
 )
 from entries.addresses import absolute
 from entries.models import Entry, Link, Posting, Series, Site, Story, StorySlug
@@ -124,11 +125,13 @@ def _list(request: HttpRequest, stories: Any, context: dict[str, Any]) -> HttpRe
     live = list(newest.filter(state=Story.State.LIVE))
     closed = list(newest.filter(state=Story.State.CLOSED)[:40])
     _fetch_newest(live)  # teasers of closed stories show no update
+    name = context.get("heading") or settings.SITE_NAME
+    about, url = context.get("description", ""), absolute(request.path)
     context |= {
         "feed": f"{request.path}feed/",
         "live": live,
         "closed": closed,
-        "canonical": absolute(request.path),
+        "card": structured_data.Card("website", name, about, url, None),
     }
     return _page(request, "entries/front.html", context, tag)
 
@@ -175,7 +178,8 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "cursor": f"{site.epoch}-{row.seq}",
         "rail_seq": site.seq,
-        "canonical": absolute(row.get_absolute_url()),
+        "card": structured_data.story_card(row),
+        "data": structured_data.script(_story_data(row, page)),
         "head": drawing.head_html(row),
         "key_events": drawing.key_events_html(row),
         "last_update": drawing.last_update_html(row, page.last_at),
@@ -183,6 +187,15 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     return _page(request, "entries/story.html", context, tag)
+
+
+def _story_data(story: Story, page: paging.Page) -> structured_data.Data:
+    postings = sorted(
+        [*page.pinned, *page.postings],
+        key=lambda row: (row.entry.at, row.entry_id),
+        reverse=True,
+    )
+    return structured_data.story_data(story, postings, page.first_at)
 
 
 def _id(request: HttpRequest, name: str) -> int:
@@ -232,9 +245,14 @@ def _of_entry(
         return _elsewhere(posting, name)
     site = Site.current()
     home = posting.entry.story if posting.entry.story.public else row
+    url = absolute(reverse("entry", args=[home.slug, pk]))
     context = {
         "story": row,
         "posting": posting,
+        "card": structured_data.update_card(row, posting.entry, url),
+        "data": structured_data.script(
+            structured_data.update_data(home, posting.entry, url)
+        ),
         "canonical": absolute(reverse(name, args=[home.slug, pk])),
         "in_page": f"{row.get_absolute_url()}#entry-{pk}",
         **more(posting.entry),

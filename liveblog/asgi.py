@@ -16,7 +16,7 @@ _django = get_asgi_application()
 from django.conf import settings  # noqa: E402 - after the applications are loaded
 from servestatic import ServeStaticASGI  # noqa: E402
 
-from entries import delivery, publishing  # noqa: E402
+from entries import delivery, linking, publishing  # noqa: E402
 
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 
@@ -31,6 +31,12 @@ _pages = ServeStaticASGI(
     prefix=settings.STATIC_URL,
     immutable_file_test=_immutable,
 )
+
+
+def _tick() -> None:
+    """Do what time brings; called every second in every process."""
+    publishing.publish_due()
+    linking.turn_due()
 
 
 class Application:
@@ -60,7 +66,7 @@ class Application:
     def _start(self) -> None:
         self.hub = delivery.Hub()
         self.door = delivery.Door(self.hub, _pages)
-        self.hub.start(publishing.publish_due)
+        self.hub.start(_tick)
         _end_streams_first(self.hub)
         # Streams are many small objects that live long: look at them rarely.
         gc.collect()

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from entries import clock, linking, publishing, stories
 from entries.ledger import Refused
-from entries.models import Entry, Image, Posting, Story
+from entries.models import Entry, Image, Link, Posting, Story
 from entries.publishing import Text
 
 WORDS = ["tide", "quay", "ice", "gull", "lamp", "rope", "mast", "fog", "buoy", "keel"]
@@ -150,6 +150,28 @@ class Newsroom:
     def link_latest(self) -> None:
         linking.add_link("latest", story=self.story, title=self.words(2, 6))
 
+    def feature_begins(self) -> None:
+        soon = timezone.now() + timedelta(minutes=2)
+        link = linking.add_link(
+            "feature", story=self.story, title=self.words(2, 6), starts_at=soon
+        )
+        Link.objects.filter(pk=link.pk).update(starts_at=clock.now())
+
+    def feature_ends(self) -> None:
+        running = Link.objects.filter(kind="feature", running=True).first()
+        if running:
+            Link.objects.filter(pk=running.pk).update(ends_at=clock.now())
+
+    def link_both_ways(self) -> None:
+        kind = self.chance.choice(["see", "previous", "next", "latest"])
+        link = Link(kind=kind, story=self.story, target_story=self.other)
+        linking.add_both(link)
+
+    def order_links(self) -> None:
+        links = list(self.story.links.all())
+        self.chance.shuffle(links)
+        linking.order_links(links)
+
     def unlink(self) -> None:
         link = self.story.links.first()
         if link:
@@ -195,6 +217,10 @@ HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (
     (2, Newsroom.rename_other),
     (2, Newsroom.link),
     (1, Newsroom.link_latest),
+    (2, Newsroom.feature_begins),
+    (1, Newsroom.feature_ends),
+    (1, Newsroom.link_both_ways),
+    (1, Newsroom.order_links),
     (1, Newsroom.unlink),
     (1, Newsroom.missing_picture),
     (1, Newsroom.close_and_reopen),

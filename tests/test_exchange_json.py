@@ -30,7 +30,7 @@ from tests.builders import (
 from tests.test_import_story import Ran, picture
 
 pytestmark = pytest.mark.django_db
-SECRETS = ["draft", "submitted", "scheduled", "withdrawn"]
+SECRETS = ["draft", "submitted", "scheduled", "withdrawn", "feature"]
 
 
 def take_picture(name: str, folder: Path, **words: Any) -> Image:
@@ -100,6 +100,14 @@ def full_story(folder: Path) -> Story:
     linking.add_link("latest", story=story, title="Votes Counted", order=2)
     linking.add_link("latest", story=story, target_story=other, order=1)
     linking.add_link("feature", story=story, title="Why", label="TUESDAY FEATURE")
+    linking.add_link(
+        "feature",
+        story=story,
+        title="SECRET feature",
+        picture=lead,
+        starts_at=later,
+        ends_at=later + timedelta(hours=2),
+    )
     linking.add_link(
         "previous", story=story, target_series=make_series("Harbour Wire"), order=3
     )

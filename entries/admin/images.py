@@ -146,4 +146,6 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         allowed = super().has_delete_permission(request, obj)
         if obj is None or not allowed:
             return allowed
-        return not (obj.entries.exists() or obj.led_stories.exists())
+        return not any(
+            rows.exists() for rows in (obj.entries, obj.led_stories, obj.featured)
+        )

@@ -28,6 +28,9 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
             "target_url",
             "title",
             "label",
+            "picture",
+            "starts_at",
+            "ends_at",
             "order",
         ]
         help_texts = {
@@ -90,7 +93,7 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "target_series",
     ]
     search_fields = ["title", "story__headline", "target_story__headline"]
-    autocomplete_fields = ["story", "entry", "target_story", "target_series"]
+    autocomplete_fields = ["story", "entry", "target_story", "target_series", "picture"]
 
     @admin.display(description="from")
     def leaves_from(self, link: Link) -> str:

@@ -228,6 +228,9 @@ class _Loading:
             target_story=target if data.story else None,
             target_series=series,
             target_url=data.url,
+            picture=self.pictures.get(data.picture),
+            starts_at=data.starts_at,
+            ends_at=data.ends_at,
         )
 
     # --- Going public

@@ -29,6 +29,9 @@ class LinkData:
     story: str
     series: str
     url: str
+    picture: str
+    starts_at: datetime | None
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -350,6 +353,9 @@ def _link(fields: _Fields) -> LinkData:
         story=fields.text("story", 120),
         series=fields.text("series", 100),
         url=fields.text("url", 500),
+        picture=fields.text("picture", 120),
+        starts_at=fields.time("starts_at"),
+        ends_at=fields.time("ends_at"),
     )
     if sum(map(bool, (link.story, link.series, link.url))) > 1:
         raise fields.fail("story", "the only target of the link")

@@ -32,7 +32,7 @@ def story_page(story: Story) -> str:
         .select_related("entry__story__series", "story__series")
         .order_by("-entry__at", "-entry_id")
     )
-    links = list(story.links.with_targets())
+    links = list(story.links.shown().with_targets())
     html = render_to_string(
         "entries/export.html",
         {

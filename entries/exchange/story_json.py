@@ -53,6 +53,7 @@ def _postings(story: Story, public: bool) -> list[Posting]:
             "entry__images",
             "entry__links__target_story__series",
             "entry__links__target_series",
+            "entry__links__picture",
             "entry__versions__changed_by",
             "entry__postings__story",
         )
@@ -187,7 +188,9 @@ def _links(links: Iterable[Link], public: bool) -> list[dict[str, Any]]:
     """Return links; `text` is what pages show, `title` what was given for it."""
     found = []
     for link in links:
-        target = link.target_story
+        target, picture = link.target_story, link.picture
+        if public and not link.running:
+            continue
         if public and target and not target.public:
             if not link.title:
                 continue
@@ -202,6 +205,11 @@ def _links(links: Iterable[Link], public: bool) -> list[dict[str, Any]]:
                 "story": target.slug if target else None,
                 "series": link.target_series.slug if link.target_series else None,
                 "url": link.target_url,
+                "picture": picture.name
+                if picture and not (public and picture.missing)
+                else None,
+                "starts_at": _time(link.starts_at),
+                "ends_at": _time(link.ends_at),
             }
         )
     return found
@@ -211,6 +219,10 @@ def _pictures(story: Story, postings: list[Posting], public: bool) -> list[Image
     found = {image.pk: image for p in postings for image in p.entry.images.all()}
     if story.lead_image:
         found[story.lead_image.pk] = story.lead_image
+    featured = story.links.filter(running=True) if public else story.links.all()
+    for link in featured.exclude(picture=None).select_related("picture"):
+        if link.picture:
+            found[link.picture.pk] = link.picture
     if not public:
         earlier = {
             name

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from django.db.models import Prefetch
+
 from entries import rendering
 from entries.exchange import bodies
 from entries.exchange.paragraphs import Hints
@@ -39,12 +41,11 @@ def tell(story: Story) -> Told:
     postings = (
         story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
         .select_related("entry__story__series")
-        .prefetch_related("entry__links__target_story__series")
-        .prefetch_related("entry__links__target_series")
+        .prefetch_related(Prefetch("entry__links", Link.objects.shown().with_targets()))
         .order_by("-entry__at", "-entry_id")
     )
     entries = [(posting, _body(posting, names)) for posting in postings]
-    links = list(story.links.with_targets())
+    links = list(story.links.shown().with_targets())
     updates = [
         Update(posting.entry.at, body)
         for posting, body in entries
@@ -83,10 +84,17 @@ def _body(posting: Posting, names: tuple[str, ...]) -> Body:
     entry = posting.entry
     items = list(bodies.items(entry.body, names))
     shown = {item.names[0] for item in items if item.kind == Kind.SEE}
+    sourced = [item.names for item in items if item.kind == Kind.CROSS_POST]
+    sources = {name for names in sourced for name in names}
     extra = [
         Item(Kind.SEE, f"See {link.text}", (link.text,))
         for link in entry.links.all()
         if link.kind == Link.Kind.SEE and link.text not in shown
+    ]
+    extra += [
+        Item(Kind.CROSS_POST, bodies.cross_post_line([link.text]), (link.text,))
+        for link in entry.links.all()
+        if link.kind == Link.Kind.CROSS_POSTED and link.text not in sources
     ]
     if not posting.home:
         line = bodies.cross_post_line([entry.story.column])

@@ -4,8 +4,10 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from entries.models.entries import Entry
+from entries.models.pictures import Image
 from entries.models.site import Series
 from entries.models.stories import Story
 
@@ -16,15 +18,35 @@ class LinkQuerySet(models.QuerySet["Link"]):
     def with_targets(self) -> Self:
         """Fetch the stories and series they point to."""
         return self.select_related(
-            "target_story__series", "target_story__lead_image", "target_series"
+            "target_story__series",
+            "target_story__lead_image",
+            "target_series",
+            "picture",
         )
 
     def shown(self) -> Self:
-        """Keep what readers may see: no link names a story that is not public."""
+        """Keep what readers may see: no link names a story that is not public.
+
+        Nor does one show before its start or after its end.
+        """
         hidden = Q(target_story__isnull=False) & ~Q(
             target_story__state__in=Story.PUBLIC
         )
-        return self.exclude(hidden, title="")
+        return self.filter(running=True).exclude(hidden, title="")
+
+    def due(self) -> Self:
+        """Keep those that ought to show and do not, or do and ought not to.
+
+        It is the database's clock that says.
+        """
+        begun = Q(starts_at=None) | Q(starts_at__lte=Now())
+        lasts = Q(ends_at=None) | Q(ends_at__gt=Now())
+        outside = Q(starts_at__gt=Now()) | Q(ends_at__lte=Now())
+        return self.filter(Q(running=False) & begun & lasts | Q(running=True) & outside)
+
+    def unresolved(self) -> Self:
+        """Keep those of which nobody has said yet where they lead."""
+        return self.filter(target_story=None, target_series=None, target_url="")
 
     def site_features(self) -> Self:
         """Keep the feature links of the site itself."""
@@ -65,6 +87,18 @@ class Link(models.Model):
         max_length=60, blank=True, help_text="As in “Tuesday feature”."
     )
     order = models.PositiveIntegerField(default=0)
+    picture = models.ForeignKey(
+        Image,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="featured",
+        help_text="Empty: the lead picture of the story.",
+    )
+    starts_at = models.DateTimeField("start (GMT)", null=True, blank=True)
+    ends_at = models.DateTimeField("end (GMT)", null=True, blank=True)
+    # Whether now lies between both: pages are drawn from rows, without a clock.
+    running = models.BooleanField(default=True, editable=False)
 
     objects = LinkQuerySet.as_manager()
 
@@ -84,6 +118,17 @@ class Link(models.Model):
                 condition=Q(target_story__isnull=True) | Q(target_series__isnull=True),
                 name="a_link_has_one_target_here",
             ),
+            models.CheckConstraint(
+                condition=Q(starts_at=None, ends_at=None) | Q(kind="feature"),
+                name="a_feature_has_its_time",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["running"],
+                condition=Q(starts_at__isnull=False) | Q(ends_at__isnull=False),
+                name="links_with_a_time",
+            )
         ]
 
     def __str__(self) -> str:
@@ -108,6 +153,15 @@ class Link(models.Model):
         if self.target_series:
             return self.target_series.get_absolute_url()
         return self.target_url
+
+    @property
+    def image(self) -> Image | None:
+        """Return the picture it shows: its own, else that of the story it leads to."""
+        if self.picture and self.picture.stem:
+            return self.picture
+        story = self.target_story
+        lead = story.lead_image if story and story.public else None
+        return lead if lead and lead.stem else None
 
     @property
     def unresolved(self) -> bool:

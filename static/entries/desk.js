@@ -115,8 +115,13 @@
   document.addEventListener("htmx:error", ({ target, detail: { ctx } }) => {
     if (!ctx) return;
     connection(false);
-    if (!polls(target)) say(target, `Failed: no connection. ${FAILED}`, "bad");
+    if (!polls(target)) fail(target, ctx, "no connection");
   });
+  const fail = (element, ctx, why) => {
+    const again = formOf(element) === element && window.Desk.again;
+    if (again && again(element, ctx.request.submitter, why)) return;
+    say(element, `Failed: ${why}. ${FAILED}`, "bad");
+  };
 
   // Only what the desk itself has answered gets into the page: no page of a proxy,
   // no sign-in form. A plain sentence stands beside what was pressed.
@@ -131,7 +136,7 @@
     if (headers.get("desk-answer")) say(ctx.sourceElement, ctx.text, "bad");
     else if (status === 403) say(ctx.sourceElement, SIGNED_OUT, "bad");
     else if (!polls(ctx.sourceElement)) {
-      say(ctx.sourceElement, `Failed: the server answered ${status}. ${FAILED}`, "bad");
+      fail(ctx.sourceElement, ctx, `the server answered ${status}`);
     }
     if (status === 401 && polls(ctx.sourceElement)) say(desk, ctx.text, "bad");
   });
@@ -291,6 +296,6 @@
   document.addEventListener("DOMContentLoaded", ready); // every script has come by then
   window.Desk = {
     $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say,
-    keep, begin,
+    keep, begin, sent: (form) => sending.get(form),
   };
 })();

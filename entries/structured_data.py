@@ -1,0 +1,213 @@
+"""What machines read of a page: schema.org's LiveBlogPosting, and a card to share.
+
+All of it follows from the rows of the page, whose numbers name its bytes: no clock
+and no request comes in here, and every address is absolute.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.conf import settings
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
+
+from entries import images, rendering
+from entries.addresses import absolute
+from entries.models import Entry, Image, Posting, Story
+
+DESCRIPTION = 200  # characters of a card's text
+Data = dict[str, Any]
+# Figures that we drew ourselves: no attribute holds a ">".
+_IMG: Final = re.compile(r"<img\b([^>]*)>")
+_ATTRIBUTE: Final = re.compile(r'\b(srcset|width|height|alt)="([^"]*)"')
+# Nothing in the data ends the element that it stands in.
+_ESCAPES: Final = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture at its largest, by its public address."""
+
+    url: str
+    width: int
+    height: int
+    alt: str
+
+    @property
+    def data(self) -> Data:
+        """Return schema.org's ImageObject."""
+        size = {"width": self.width, "height": self.height}
+        return {"@type": "ImageObject", "url": self.url, **size}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What others show of a page that is shared (Open Graph, Twitter)."""
+
+    kind: str
+    title: str
+    description: str
+    url: str
+    picture: Picture | None
+    published: str = ""
+    modified: str = ""
+    section: str = ""
+
+
+def script(data: Data) -> SafeString:
+    """Return data as the text of a `<script type="application/ld+json">`."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return mark_safe(text.translate(_ESCAPES))  # noqa: S308 - escaped in this line
+
+
+# ---- a story ----------------------------------------------------------------------
+
+
+def story_data(
+    story: Story, postings: Iterable[Posting], first_at: datetime | None
+) -> Data:
+    """Return the LiveBlogPosting of a page with its updates.
+
+    `first_at` is the time of the story's oldest update: coverage began then, where
+    that lies before the story went live here.
+    """
+    lead = _lead(story)
+    began = min(filter(None, (story.live_at, first_at)), default=None)
+    return _tight(
+        {
+            "@context": "https://schema.org",
+            "@type": "LiveBlogPosting",
+            "@id": absolute(story.get_absolute_url()),
+            "url": absolute(story.get_absolute_url()),
+            "mainEntityOfPage": absolute(story.get_absolute_url()),
+            "headline": story.headline,
+            "description": story.standfirst,
+            "inLanguage": story.language,
+            "articleSection": story.series and story.series.name,
+            "image": lead and lead.data,
+            "coverageStartTime": _time(began),
+            "coverageEndTime": _time(story.closed_at),
+            "datePublished": _time(story.live_at),
+            "dateModified": _time(story.changed_at),
+            "author": _publisher(),
+            "publisher": _publisher(),
+            "liveBlogUpdate": [_update(story, posting.entry) for posting in postings],
+        }
+    )
+
+
+def story_card(story: Story) -> Card:
+    """Return the card of a story."""
+    return Card(
+        "article",
+        story.title,
+        story.standfirst,
+        absolute(story.get_absolute_url()),
+        _lead(story),
+        _time(story.live_at) or "",
+        _time(story.changed_at) or "",
+        story.series.name if story.series else "",
+    )
+
+
+# ---- one update -------------------------------------------------------------------
+
+
+def update_data(story: Story, entry: Entry, url: str) -> Data:
+    """Return the BlogPosting of an update that stands on a page of its own."""
+    return _tight(
+        {
+            "@context": "https://schema.org",
+            **_update(story, entry),
+            "@id": url,
+            "url": url,
+            "mainEntityOfPage": url,
+            "inLanguage": story.language,
+            "isPartOf": {
+                "@type": "LiveBlogPosting",
+                "@id": absolute(story.get_absolute_url()),
+                "headline": story.headline,
+            },
+        }
+    )
+
+
+def update_card(story: Story, entry: Entry, url: str) -> Card:
+    """Return the card of one update: its own words and picture, else its story's."""
+    text = rendering.plain_text(entry.html)
+    return Card(
+        "article",
+        entry.headline or f"{entry.label}: {story.headline}",
+        Truncator(" ".join(text.split())).chars(DESCRIPTION),
+        url,
+        next(iter(_pictures(entry.html)), None) or _lead(story),
+        _time(entry.at or entry.published_at) or "",
+        _time(entry.changed_at) or "",
+        story.series.name if story.series else "",
+    )
+
+
+def _update(story: Story, entry: Entry) -> Data:
+    text = rendering.plain_text(entry.html)
+    url = absolute(f"{story.get_absolute_url()}updates/{entry.pk}/")
+    pictures = [picture.data for picture in _pictures(entry.html)]
+    author = {"@type": "Person", "name": entry.byline} if entry.byline else _publisher()
+    return _tight(
+        {
+            "@type": "BlogPosting",
+            "@id": url,
+            "url": url,
+            "headline": entry.headline or Truncator(text).words(18),
+            "articleBody": text,
+            "image": pictures,
+            "datePublished": _time(entry.at or entry.published_at),
+            "dateModified": _time(entry.changed_at),
+            "author": author,
+            "publisher": _publisher(),
+        }
+    )
+
+
+def _publisher() -> Data:
+    name, url = settings.SITE_NAME, absolute("/")
+    return {"@type": "Organization", "name": name, "url": url}
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="seconds") if at else None
+
+
+def _tight(data: Data) -> Data:
+    """Return the data without what is not there."""
+    return {name: value for name, value in data.items() if value}
+
+
+def _lead(story: Story) -> Picture | None:
+    return picture(story.lead_image) if story.lead_image else None
+
+
+def picture(image: Image) -> Picture | None:
+    """Return a picture that has its files."""
+    if not image.stem:
+        return None
+    width = image.widths[-1]
+    height = round(image.height * width / image.width)
+    url = absolute(image.address(width, images.FORMATS[-1]))
+    return Picture(url, width, height, image.alt)
+
+
+def _pictures(markup: str) -> list[Picture]:
+    """Return the pictures of a drawn text, from its own HTML: no row is read."""
+    found = []
+    for img in _IMG.findall(markup):
+        given = {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(img)}
+        url, _, width = given["srcset"].rpartition(", ")[2].rpartition(" ")
+        largest, height = int(width[:-1]), int(given["height"])
+        scaled = round(height * largest / int(given["width"]))
+        found.append(Picture(absolute(url), largest, scaled, given["alt"]))
+    return found

@@ -1,0 +1,182 @@
+"""What machines read of a page: LiveBlogPosting, and the cards to share."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+
+from entries import publishing, stories
+from entries.models import Story
+from tests.builders import bulk_updates, gmt, make_original, make_story, make_update
+from tests.test_pages import make_picture
+
+pytestmark = pytest.mark.django_db
+
+
+class Head(HTMLParser):
+    """Read a page as a crawler does: its `<meta>`, `<link>` and JSON-LD."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.meta: dict[str, str] = {}
+        self.links: dict[str, str] = {}
+        self.data: list[Any] = []
+        self._in_data = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "meta" and "content" in given:
+            name = given.get("property") or given.get("name", "")
+            assert name not in self.meta, name
+            self.meta[name] = given["content"]
+        elif tag == "link":
+            self.links[given["rel"]] = given["href"]
+        elif tag == "script":
+            self._in_data = given.get("type") == "application/ld+json"
+
+    def handle_data(self, data: str) -> None:
+        if self._in_data:
+            self.data.append(json.loads(data))
+            self._in_data = False
+
+
+def head(client: Client, path: str) -> Head:
+    response = client.get(path)
+    assert response.status_code == 200
+    return Head(response.content.decode())
+
+
+@pytest.fixture
+def story() -> Story:
+    lead = make_picture("quay", alt="A crane", caption="The quay")
+    story = make_story(
+        "Fog & ice",
+        slug="fog",
+        series="Harbour Daily",
+        standfirst="Ships wait outside.",
+        lead_image=lead,
+    )
+    make_original(story)
+    make_update(story, "The first word.", at="0700", pinned=True)
+    make_update(story, "Closing tag: `</script>`.", at="0910", headline="Tags <b>")
+    make_update(story, "The newest.", at="1800")
+    return story
+
+
+def test_a_story_is_a_live_blog_posting_with_every_update_of_the_page(
+    client: Client, story: Story
+) -> None:
+    (data,) = head(client, "/stories/fog/").data
+    url = f"{settings.SITE_URL}/stories/fog/"
+    assert data["@context"] == "https://schema.org"
+    assert data["@type"] == "LiveBlogPosting"
+    assert data["url"] == data["mainEntityOfPage"] == url
+    assert data["headline"] == "Fog & ice"
+    assert data["articleSection"] == "Harbour Daily"
+    assert data["publisher"]["name"] == settings.SITE_NAME
+    assert data["image"]["url"].startswith(f"{settings.SITE_URL}/pictures/")
+    assert data["coverageStartTime"] == "2026-03-14T07:00:00+00:00"
+    assert "coverageEndTime" not in data
+    updates = data["liveBlogUpdate"]
+    bodies = [update["articleBody"] for update in updates]
+    assert bodies == ["The newest.", "Closing tag: </script>.", "The first word."]
+    assert updates[1]["headline"] == "Tags <b>"
+    for update in updates:
+        assert update["@type"] == "BlogPosting"
+        assert update["url"].startswith(f"{url}updates/")
+        assert client.get(update["url"].removeprefix(settings.SITE_URL))
+        for name in ("datePublished", "dateModified"):
+            assert datetime.fromisoformat(update[name]).tzinfo
+
+
+def test_an_ended_story_says_when_its_coverage_ended(
+    client: Client, story: Story
+) -> None:
+    stories.close(story, at=gmt("2210"))
+    (data,) = head(client, "/stories/fog/").data
+    assert data["coverageEndTime"] == "2026-03-14T22:10:00+00:00"
+    assert data["coverageStartTime"] < data["coverageEndTime"]
+
+
+def test_an_older_page_holds_its_own_updates(client: Client) -> None:
+    story = make_story(slug="long")
+    bulk_updates(story, 120)
+    place = story.postings.order_by("seq")[49].entry_id
+    (front,) = head(client, "/stories/long/").data
+    (older,) = head(client, f"/stories/long/?before={place}").data
+    assert len(front["liveBlogUpdate"]) == 70
+    assert len(older["liveBlogUpdate"]) == 49
+    urls = {row["url"] for page in (front, older) for row in page["liveBlogUpdate"]}
+    assert len(urls) == 119
+
+
+def test_nothing_that_is_not_public_is_told(client: Client, story: Story) -> None:
+    make_update(story, "Zwyngaard draft", state="draft")
+    make_update(story, "Zwyngaard later", at=timezone.now() + timedelta(hours=1))
+    gone = make_update(story, "Zwyngaard gone", headline="Zwyngaard")
+    page = client.get("/stories/fog/").content.decode()
+    assert page.partition("</head>")[0].count("Zwyngaard") == 2
+    publishing.withdraw(gone)
+    assert "Zwyngaard" not in client.get("/stories/fog/").content.decode()
+
+
+def test_the_card_of_a_story(client: Client, story: Story) -> None:
+    found = head(client, "/stories/fog/")
+    url = f"{settings.SITE_URL}/stories/fog/"
+    assert found.links["canonical"] == found.meta["og:url"] == url
+    assert found.meta["og:type"] == "article"
+    assert found.meta["og:title"] == "Harbour Daily: Fog & ice"
+    assert found.meta["og:description"] == "Ships wait outside."
+    assert found.meta["og:image"].startswith(f"{settings.SITE_URL}/pictures/")
+    assert (found.meta["og:image:width"], found.meta["og:image:height"]) == ("64", "32")
+    assert found.meta["og:image:alt"] == "A crane"
+    assert found.meta["twitter:card"] == "summary_large_image"
+    assert datetime.fromisoformat(found.meta["article:published_time"])
+
+
+def test_the_card_of_an_update_has_its_own_words_and_picture(
+    client: Client, story: Story
+) -> None:
+    make_picture("mast", alt='A "mast" > all')
+    words = "It *stands*.\n\n![](image:mast)"
+    update = make_update(story, words, at="1900", headline="The mast")
+    path = f"/stories/fog/updates/{update.pk}/"
+    found = head(client, path)
+    assert found.links["canonical"] == f"{settings.SITE_URL}{path}"
+    assert found.meta["og:title"] == "The mast"
+    assert found.meta["og:description"].startswith("It stands.")
+    assert found.meta["og:image:alt"] == 'A "mast" > all'
+    (data,) = found.data
+    assert data["@type"] == "BlogPosting"
+    assert data["isPartOf"]["@id"] == f"{settings.SITE_URL}/stories/fog/"
+    plain = story.entries.get(body="The newest.")
+    found = head(client, f"/stories/fog/updates/{plain.pk}/")
+    assert found.meta["og:title"] == "UPDATE 1800 GMT: Fog & ice"
+    assert found.meta["og:image:alt"] == "A crane"  # its story's
+
+
+def test_a_cross_posted_update_is_canonical_in_its_own_story(
+    client: Client, story: Story
+) -> None:
+    other = make_story(slug="other")
+    update = story.entries.get(body="The newest.")
+    publishing.cross_post(update, other)
+    found = head(client, f"/stories/other/updates/{update.pk}/")
+    own = f"{settings.SITE_URL}/stories/fog/updates/{update.pk}/"
+    assert found.links["canonical"] == found.meta["og:url"] == own
+    assert found.data[0]["url"] == own
+
+
+def test_data_does_not_end_its_own_element(client: Client, story: Story) -> None:
+    page = client.get("/stories/fog/").content.decode()
+    (text,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page)
+    assert not set("<>&") & set(text)
