@@ -11,11 +11,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from entries import clock
+from entries.conditions import WAITING, Conflict, check_open, check_there, check_waits
 from entries.ledger import Ledger, Refused, changing
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
 from entries.texts import Drawn, Text, check_pictures, draw, still
 
 __all__ = [
+    "WAITING",
     "Conflict",
     "Text",
     "cross_post",
@@ -26,6 +28,7 @@ __all__ = [
     "publish",
     "publish_due",
     "restore",
+    "send_back",
     "submit",
     "take_back",
     "unschedule",
@@ -34,27 +37,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 State = Entry.State
-WAITING = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
-
-
-class Conflict(Refused):
-    """Somebody else's text (or an earlier one of the same form) stands already."""
-
-    def __init__(self, sentence: str, entry: Entry) -> None:
-        super().__init__(sentence)
-        self.entry = entry
-
-
-def _check_there(entry: Entry) -> None:
-    if entry.erased_at:
-        raise Refused("This text was erased. Write a new one.")
-
-
-def _check_open(story: Story) -> None:
-    if story.state == Story.State.CLOSED:
-        raise Refused("This story is closed. Reopen it to publish in it.")
-    if story.state == Story.State.WITHDRAWN:
-        raise Refused("This story was withdrawn. Restore it to publish in it.")
 
 
 def post(
@@ -104,7 +86,7 @@ def _add(
         raise Refused("This story has its original entry already: edit that one.")
     _write(entry, text, drawn)
     if state == State.PUBLISHED:
-        _check_open(story)
+        check_open(story)
         check_pictures(drawn.pictures)
         _publish(entry)
     else:
@@ -152,16 +134,20 @@ def _publish(entry: Entry) -> None:
         return
     if not entry.at and not entry.original:
         entry.at = clock.whole_minute(now)
-    entry.state = State.PUBLISHED
+    entry.state, entry.sent_back = State.PUBLISHED, ""
     entry.published_at = entry.published_at or now
 
 
-def publish(entry: Entry) -> Entry:
-    """Publish an entry that waited: at its own time, or now where it has none."""
+def publish(entry: Entry, *, version: int | None = None) -> Entry:
+    """Publish an entry that waited: at its own time, or now where it has none.
+
+    `version` is the one that was read; None where nobody can have changed it since.
+    """
     with changing(entry=entry) as ledger:
-        if entry.state not in WAITING:
-            raise Refused("This entry is not waiting to be published.")
-        _check_open(ledger.story(entry.story_id))
+        check_waits(entry)
+        if version not in (None, entry.version):
+            raise Conflict("Its writer has changed this text: read it again.", entry)
+        check_open(ledger.story(entry.story_id))
         check_pictures(entry.images.all())
         _publish(entry)
         entry.save()
@@ -191,7 +177,7 @@ def edit(
     text = text.tidy()
     drawn = draw(text, entry)
     with changing(entry=entry) as ledger:
-        _check_there(entry)
+        check_there(entry)
         if entry.version != version:
             raise Conflict("Somebody else has changed this entry meanwhile.", entry)
         drawn = still(drawn, text, entry)
@@ -246,7 +232,7 @@ def restore(entry: Entry) -> Entry:
             return entry
         if entry.state != State.WITHDRAWN:
             raise Refused("This entry is not withdrawn.")
-        _check_there(entry)
+        check_there(entry)
         _turn(ledger, entry, state)
     return entry
 
@@ -257,6 +243,21 @@ def submit(entry: Entry) -> Entry:
         if entry.state not in (State.DRAFT, State.SUBMITTED):
             raise Refused("Only a draft can be submitted.")
         entry.state = State.SUBMITTED
+        entry.sent_back = ""
+        entry.save()
+    return entry
+
+
+def send_back(entry: Entry, line: str) -> Entry:
+    """Give what was submitted back to its writer, with a line that says why."""
+    line = " ".join(line.split())[:300]
+    if not line:
+        raise Refused("Tell the writer in a line what is missing.", "line")
+    with changing(entry=entry):
+        if entry.state != State.SUBMITTED:
+            raise Refused("This text does not wait for an editor any more.")
+        entry.state = State.DRAFT
+        entry.sent_back = line
         entry.save()
     return entry
 
@@ -264,8 +265,7 @@ def submit(entry: Entry) -> Entry:
 def unschedule(entry: Entry) -> Entry:
     """Make a draft of what is scheduled or submitted; its time stays written in it."""
     with changing(entry=entry):
-        if entry.state not in WAITING:
-            raise Refused("This entry is not waiting to be published.")
+        check_waits(entry)
         entry.state = State.DRAFT
         entry.save()
     return entry
@@ -303,7 +303,7 @@ def cross_post(entry: Entry, story: Story) -> Posting:
             raise Refused("Only a published update can be cross-posted.")
         if not ledger.story(entry.story_id).public:
             raise Refused("Readers cannot see the story that this update is from.")
-        _check_open(ledger.story(story.pk))
+        check_open(ledger.story(story.pk))
         posting, _ = Posting.objects.get_or_create(
             entry=entry, story=ledger.story(story.pk)
         )
@@ -335,7 +335,7 @@ def move(entry: Entry, story: Story) -> Entry:
         if entry.story_id == story.pk:
             return entry
         if entry.published:
-            _check_open(ledger.story(story.pk))
+            check_open(ledger.story(story.pk))
         old = entry.postings.get(story=entry.story_id)
         new, _ = Posting.objects.get_or_create(
             entry=entry,

@@ -17,7 +17,7 @@ FLOORS: tuple[set[str], ...] = (
     {"caching", "drawing", "history", "paging", "searching", "structured_data"},
     {"delivery"},
     {"ledger"},
-    {"texts"},
+    {"conditions", "texts"},
     {"erasing", "publishing", "stories", "linking"},
     {"exchange", "feeds", "sitemaps"},
     {"admin", "apps", "checks", "demo", "templatetags", "views"},

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from entries import stories
+from entries import publishing, stories
 from entries.models import Entry, Posting, Story
 from tests.builders import make_original, make_story, make_update, make_user
 
@@ -89,3 +89,103 @@ def test_only_editors_move(story):
         browser = signed_in(group, group)
         assert browser.post(moving(entry), {"to": other.pk}).status_code == 403
     assert Posting.objects.get().story == story
+
+
+# --- The queue
+
+QUEUE = "/admin/entries/entry/queue/"
+
+
+@pytest.fixture
+def submitted(story) -> Entry:
+    writer = make_user("writer", "Contributors")
+    entry = make_update(
+        story, "The *mole* is closed.", at=None, author=writer, state="submitted"
+    )
+    assert entry.html
+    return entry
+
+
+def writer_of(entry: Entry) -> Client:
+    client = Client()
+    client.force_login(entry.author)
+    return client
+
+
+def test_the_queue_shows_what_waits_in_all_stories(client, submitted):
+    other = make_update(make_story("Rain"), "It rains.", at=None, state="submitted")
+    make_update(submitted.story, "A draft of a colleague.", state="draft")
+    page = html_of(client.get(QUEUE))
+    assert "The <em>mole</em> is closed." in page
+    assert page.index("mole") < page.index("It rains.")
+    assert "Rain" in page
+    assert "A draft of a colleague." not in page
+    assert f'id="entry-{other.pk}"' in page
+
+
+def test_the_first_page_of_the_admin_says_how_many_wait(client, submitted):
+    page = html_of(client.get("/admin/"))
+    assert QUEUE in page
+    assert "1 waiting" in page
+    make_update(submitted.story, "More.", at=None, state="submitted")
+    assert "2 waiting" in html_of(client.get("/admin/"))
+    moderator = signed_in("moderator", "Moderators")
+    assert QUEUE not in html_of(moderator.get("/admin/"))
+
+
+def test_an_editor_publishes_from_the_queue(client, submitted):
+    data = {"do": "publish", "entry": submitted.pk, "version": 1}
+    answer = client.post(QUEUE, data, follow=True)
+    assert "Published in Fog over the harbour." in html_of(answer)
+    assert "The <em>mole</em> is closed." in read(submitted.story)
+    again = html_of(client.post(QUEUE, data, follow=True))
+    assert "This entry is not waiting to be published." in again
+
+
+def test_a_text_that_was_changed_after_it_was_read_is_not_published(client, submitted):
+    publishing.edit(submitted, publishing.Text("Unread words."), version=1)
+    data = {"do": "publish", "entry": submitted.pk, "version": 1}
+    answer = client.post(QUEUE, data, follow=True)
+    assert "read it again" in html_of(answer)
+    submitted.refresh_from_db()
+    assert submitted.state == "submitted"
+
+
+def test_a_text_is_sent_back_with_a_line_and_submitted_again(client, submitted):
+    writer = writer_of(submitted)
+    data = {"do": "send_back", "entry": submitted.pk, "line": "Who says so?"}
+    client.post(QUEUE, data)
+    assert "Nothing waits" in html_of(client.get(QUEUE))
+    assert "1 sent back" in html_of(writer.get("/admin/"))
+    assert "Who says so?" in html_of(writer.get(QUEUE))
+    desk = f"/admin/entries/story/{submitted.story_id}/change/"
+    assert "Who says so?" in html_of(writer.get(desk))
+    way = reverse("admin:entries_story_act", args=[submitted.story_id, submitted.pk])
+    writer.post(way, {"do": "submit"}, headers=HTMX)
+    page = html_of(client.get(QUEUE))
+    assert "mole" in page
+    assert "Who says so?" not in page
+
+
+def test_nothing_is_sent_back_without_a_line_or_after_it_was_published(
+    client, submitted
+):
+    data = {"do": "send_back", "entry": submitted.pk, "line": " "}
+    assert "in a line" in html_of(client.post(QUEUE, data, follow=True))
+    publishing.publish(submitted)
+    answer = client.post(QUEUE, data | {"line": "Too late"}, follow=True)
+    assert "any more" in html_of(answer)
+    submitted.refresh_from_db()
+    assert (submitted.published, submitted.sent_back) == (True, "")
+
+
+def test_contributors_see_their_own_texts_and_act_on_none(story, submitted):
+    make_update(story, "Another writer's text.", at=None, state="submitted")
+    writer = writer_of(submitted)
+    page = html_of(writer.get(QUEUE))
+    assert "mole" in page
+    assert "Another writer" not in page
+    for do in ("publish", "send_back"):
+        data = {"do": do, "entry": submitted.pk, "version": 1, "line": "x"}
+        assert writer.post(QUEUE, data).status_code == 403
+    assert signed_in("moderator", "Moderators").get(QUEUE).status_code == 403

@@ -3,9 +3,11 @@
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from entries import clock
+from entries.admin import queue
 from entries.admin.access import desk, desk_url
 from entries.models import Entry
 
@@ -51,6 +53,11 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if obj is None or not super().has_delete_permission(request, obj):
             return False
         return not obj.postings.exclude(seq=None).exists()
+
+    def get_urls(self) -> list[URLPattern]:
+        """Put the queue before the admin's own addresses."""
+        own = path("queue/", queue.page, name="entries_entry_queue")
+        return [own, *super().get_urls()]
 
     def change_view(  # type: ignore[override]
         self, request: HttpRequest, object_id: str, *args: object, **kwargs: object

@@ -46,8 +46,8 @@ def _context(request: HttpRequest, row: Row) -> dict[str, Any]:
 
 
 def _chosen(number: str) -> Story:
-    found = Story.objects.select_related("series").filter(pk=number)
-    story = found.first() if number.isdecimal() else None
+    pk = int(number) if number.isdecimal() else 0
+    story = Story.objects.select_related("series").filter(pk=pk).first()
     if story is None:
         raise Refused("There is no such story: type part of its title.")
     return story

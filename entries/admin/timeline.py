@@ -132,6 +132,11 @@ class Row:
         return self.posting.home and self.rights.change(self.entry)
 
     @property
+    def sent_back(self) -> str:
+        """Return why an editor gave it back, while it was not submitted again."""
+        return self.entry.sent_back if self.entry.state == State.DRAFT else ""
+
+    @property
     def movable(self) -> bool:
         """Whether they may move it to another story."""
         entry = self.entry

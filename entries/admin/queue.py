@@ -1,0 +1,83 @@
+"""The queue: what contributors have submitted, in all stories."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+
+from entries import publishing
+from entries.admin.access import Rights, desk
+from entries.admin.records import record
+from entries.ledger import Refused
+from entries.models import Entry
+
+MOST = 100
+State = Entry.State
+
+
+def waiting() -> QuerySet[Entry]:
+    """Return what was submitted and waits for an editor, the longest first."""
+    return Entry.objects.filter(state=State.SUBMITTED).order_by("changed_at", "pk")
+
+
+@desk("view_story")
+def page(request: HttpRequest) -> HttpResponse:
+    """Show editors what waits, contributors what became of theirs; or act on one."""
+    rights = Rights.of(request.user)
+    if not rights.write:
+        raise PermissionDenied
+    if request.method == "POST":
+        return _act(request, rights)
+    found = waiting()
+    if not rights.edit:
+        own = Entry.objects.filter(author=rights.user)
+        found = own.filter(state__in=(State.SUBMITTED, State.DRAFT)).order_by("-pk")
+    rows = list(found.select_related("story__series", "author")[: MOST + 1])
+    context: dict[str, Any] = {
+        **admin.site.each_context(request),
+        "title": "Submitted texts" if rights.edit else "Your texts",
+        "opts": Entry._meta,
+        "rights": rights,
+        "entries": rows[:MOST],
+        "more": len(rows) > MOST,
+    }
+    return render(request, "admin/entries/entry/queue.html", context)
+
+
+def _act(request: HttpRequest, rights: Rights) -> HttpResponse:
+    if not rights.edit:
+        raise PermissionDenied
+    number = request.POST.get("entry", "")
+    entry = get_object_or_404(
+        Entry.objects.select_related("story"),
+        pk=int(number) if number.isdecimal() else 0,
+    )
+    try:
+        words, told = _done(request, entry, rights)
+    except Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        record(rights.user, entry, told)
+        messages.success(request, words)
+    return redirect("admin:entries_entry_queue")
+
+
+def _done(request: HttpRequest, entry: Entry, rights: Rights) -> tuple[str, str]:
+    """Do what a button says; return the words for the editor, and for the log."""
+    version = request.POST.get("version", "")
+    read = int(version) if version.isdecimal() else 0
+    do = request.POST.get("do", "")
+    if do == "publish":
+        if not rights.publish:
+            raise PermissionDenied
+        publishing.publish(entry, version=read)
+        if entry.published:
+            return f"Published in {entry.story.title}.", "Published."
+        return f"Scheduled in {entry.story.title}.", "Scheduled."
+    if do == "send_back":
+        publishing.send_back(entry, request.POST.get("line", ""))
+        return "Sent back to its writer.", "Sent back."
+    raise Refused("There is no such button.")

@@ -1,0 +1,22 @@
+"""What the admin's first page says of the newsroom's work."""
+
+from typing import Any
+
+from django import template
+
+from entries.models import Entry
+
+register = template.Library()
+
+
+@register.simple_tag
+def waiting_texts(user: Any) -> dict[str, object] | None:
+    """Return what a person's queue holds: words and a number; None without one."""
+    if user.has_perm("entries.change_entry"):
+        number = Entry.objects.filter(state=Entry.State.SUBMITTED).count()
+        return {"number": number, "words": "Submitted texts"}
+    if user.has_perm("entries.add_entry"):
+        own = Entry.objects.filter(author=user, state=Entry.State.DRAFT)
+        number = own.exclude(sent_back="").count()
+        return {"number": number, "words": "Your texts", "what": "sent back"}
+    return None
