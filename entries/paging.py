@@ -123,6 +123,20 @@ def page(
     )
 
 
+def address_of(story: Story, entry_id: int) -> str:
+    """Return the address at which the live pages show an update; it moves with news.
+
+    Of one that was withdrawn or moved: where it stood. Raises NoSuchPlace.
+    """
+    timeline = _timeline(story)
+    rank = bisect_left(timeline, _place(story, timeline, entry_id))
+    end = (rank // SIZE + 1) * SIZE
+    pinned = story.postings.visible().filter(entry=entry_id, pinned=True)
+    on_front = end > _last_break(len(timeline)) or pinned.exists()
+    query = "" if on_front else f"before={timeline[end][1]}"
+    return f"{_address(story, query)}#entry-{entry_id}"
+
+
 def _timeline(story: Story) -> Timeline:
     """Return the places of all visible updates, oldest first.
 

@@ -164,8 +164,13 @@ def search(request: HttpRequest) -> HttpResponse:
 
 @answers
 def story(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the live page: the front, an older page, or oldest first."""
+    """Show the live page: the front, an older page, or oldest first.
+
+    `?at=<entry id>` leads to the page that shows an update now, and to its place.
+    """
     row = _page_of(slug)
+    if at := _id(request, "at"):
+        return _lead_to(row, at)
     site = Site.current()
     order = "oldest" if request.GET.get("order") == "oldest" else "newest"
     before, start = _id(request, "before"), _id(request, "from")
@@ -187,6 +192,16 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     return _page(request, "entries/story.html", context, tag)
+
+
+def _lead_to(story: Story, entry_id: int) -> HttpResponse:
+    try:
+        address = paging.address_of(story, entry_id)
+    except paging.NoSuchPlace as error:
+        raise Http404 from error
+    response = HttpResponseRedirect(address)
+    response["Cache-Control"] = caching.PAGE
+    return response
 
 
 def _story_data(story: Story, page: paging.Page) -> structured_data.Data:
@@ -254,11 +269,17 @@ def _of_entry(
             structured_data.update_data(home, posting.entry, url)
         ),
         "canonical": absolute(reverse(name, args=[home.slug, pk])),
-        "in_page": f"{row.get_absolute_url()}#entry-{pk}",
+        "in_page": _in_page(row, posting.entry),
         **more(posting.entry),
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}"
     return _page(request, f"entries/{name}.html", context, tag)
+
+
+def _in_page(story: Story, entry: Entry) -> str:
+    """Return what leads to an entry among the others."""
+    query = "" if entry.original else f"?at={entry.pk}"
+    return f"{story.get_absolute_url()}{query}#entry-{entry.pk}"
 
 
 def _elsewhere(posting: Posting, name: str) -> HttpResponse:

@@ -174,7 +174,7 @@ def test_a_key_event_is_listed_and_leads_to_its_entry(
     event = story.postings.get(key_event=True).entry
     page = get(client, "/stories/ferry-strike/")
     listed = page[page.index('id="key-events"') : page.index('class="order"')]
-    assert f'href="/stories/ferry-strike/updates/{event.pk}/"' in listed
+    assert f'href="/stories/ferry-strike/?at={event.pk}#entry-{event.pk}"' in listed
     assert "The talks have begun." in listed
 
 
@@ -262,7 +262,7 @@ def test_an_entry_has_a_page_with_the_way_back(client: Client, story: Story) -> 
     entry = story.entries.get(body="The talks have begun.")
     page = get(client, entry.get_absolute_url())
     assert "UPDATE 1800 GMT:" in plain(page)
-    assert f'href="/stories/ferry-strike/#entry-{entry.pk}"' in page
+    assert f'href="/stories/ferry-strike/?at={entry.pk}#entry-{entry.pk}"' in page
     assert (
         f'rel="canonical" href="{settings.SITE_URL}{entry.get_absolute_url()}"' in page
     )

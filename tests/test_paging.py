@@ -7,6 +7,7 @@ from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.test import Client
 
 from entries import paging, publishing
 from entries.models import Entry, Posting, Story
@@ -256,3 +257,27 @@ def test_an_empty_story_has_one_page_without_links():
     page = paging.page(make_story())
     assert (ids(page), page.top, page.bottom) == ([], None, None)
     assert page.has_original
+
+
+def test_an_update_far_down_is_led_to_on_the_page_that_shows_it(client: Client) -> None:
+    story = filled(260)
+    every = in_order(story)
+    pinned = every[7]
+    story.postings.filter(entry=pinned).update(pinned=True)
+    for pk in [*every[::23], *every[48:53], *every[148:153], every[2], pinned]:
+        answer = client.get(f"{story.get_absolute_url()}?at={pk}")
+        address, _, fragment = answer["Location"].partition("#")
+        assert (answer.status_code, fragment) == (302, f"entry-{pk}")
+        assert f'id="entry-{pk}"' in client.get(address).content.decode()
+        assert (pk in every[200:] or pk == pinned) == ("before" not in address)
+    assert client.get(f"{story.get_absolute_url()}?at=99999999").status_code == 404
+
+
+def test_an_update_of_its_own_page_and_key_events_lead_into_the_live_page(
+    client: Client,
+) -> None:
+    story = make_story()
+    update = make_update(story, key_event=True)
+    link = f'href="{story.get_absolute_url()}?at={update.pk}#entry-{update.pk}"'
+    assert link in client.get(update.get_absolute_url()).content.decode()
+    assert link in client.get(story.get_absolute_url()).content.decode()
