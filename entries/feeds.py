@@ -17,7 +17,7 @@ from django.utils.xmlutils import SimplerXMLGenerator
 
 from entries import caching
 from entries.addresses import absolute
-from entries.models import Entry, Posting, Series, Story
+from entries.models import Entry, Posting, Series, Site, Story
 
 NEWEST = 50  # entries of a feed
 # What we drew ourselves: text in it has no "<", and attributes no ">".
@@ -69,8 +69,8 @@ class _Entries(_Feed):
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with the feed, or 304."""
-        tag = caching.site_tag()  # read first: a feed never claims what it lacks
         obj = self.get_object(request, *args, **kwargs)
+        tag = self.tag(obj)  # read first: a feed never claims what it lacks
         newest = self.stories(obj).order_by("-changed_at")
         changed_at = newest.values_list("changed_at", flat=True).first()
         return caching.answer(
@@ -79,6 +79,10 @@ class _Entries(_Feed):
             lambda: super(_Entries, self).__call__(request, *args, **kwargs),
             changed_at,
         )
+
+    def tag(self, obj: Any) -> str:
+        """Return what moves with every change of the feed."""
+        return caching.site_tag()
 
     def stories(self, obj: Any) -> QuerySet[Story]:
         """Return the public stories whose entries the feed holds."""
@@ -206,6 +210,11 @@ class StoryFeed(_Entries):
         """Return the story that the view has found."""
         story: Story = kwargs["story"]
         return story
+
+    def tag(self, obj: Story) -> str:
+        """Return the numbers of the story, as they were read with it."""
+        site = Site.current()
+        return f"{site.epoch}-{obj.seq}-{site.seq}"
 
     def stories(self, obj: Story) -> QuerySet[Story]:
         """Return the story alone."""

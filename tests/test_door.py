@@ -156,3 +156,25 @@ def test_what_is_not_public_does_not_get_through(
     wait_for(lambda: get(server, "/stories/unsaid/").status_code == 200, "the story", 1)
     foreign = get(server, Host="elsewhere.example")
     assert foreign.status_code == 400
+
+
+@pytest.mark.parametrize("newsroom", ["sqlite"], indirect=True)
+def test_pages_of_the_whole_site_follow_every_story(
+    newsroom: Newsroom, server: Server
+) -> None:
+    newsroom.call(verbs.make_story, "The Long Strike", "strike", updates=1)
+    paths = ("/", "/feed/", f"{PAGE}feed/", "/sitemap.xml")
+
+    def kept(path: str) -> bool:
+        return get(server, path).headers.get("Vary") == "Accept-Encoding"
+
+    wait_for(lambda: all(map(kept, paths)), "every page to be kept")
+    newsroom.call(verbs.post, SLUG, "The pilot boat is out.")
+    for path in paths[:3]:
+        wait_for(lambda: "The pilot boat" in get(server, path).text, path, 1)  # noqa: B023
+    newsroom.call(verbs.post, "strike", "Both sides have met.")
+    wait_for(lambda: "Both sides have met." in get(server, "/").text, "the front", 1)
+    assert "Both sides" not in get(server, f"{PAGE}feed/").text
+    newsroom.call(verbs.turn, SLUG, "withdraw_story")
+    wait_for(lambda: SLUG not in get(server, "/").text, "the withdrawal", 1)
+    assert SLUG not in get(server, "/feed/").text + get(server, "/sitemap.xml").text

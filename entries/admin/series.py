@@ -45,10 +45,11 @@ class SeriesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Series, form: Any, change: bool
     ) -> None:
-        """Save it, and tell readers of its stories where its name has changed."""
+        """Save it, and tell readers of what shows it."""
         super().save_model(request, obj, form, change)
-        if change and "name" in form.changed_data:
+        if change and form.has_changed():
             linking.touch_series(obj)
+        if change and "name" in form.changed_data:
             for story in obj.stories.order_by("pk"):
                 stories.touch(story)
 

@@ -32,12 +32,16 @@ BYTES = 64 * 1024 * 1024  # of answers kept in memory
 LARGEST = 2 * 1024 * 1024  # bytes of one answer
 WATCHED = 1000  # stories whose numbers are known
 _SLUG = "[-a-zA-Z0-9_]+"
-# What may be kept: path (its slug named), and the parameters that mean something.
+# What may be kept: path (its slug named, empty for what shows the whole site), and
+# the parameters that mean something.
 ADDRESSES = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/"), ("order", "before", "from")),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail")),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/\d{{1,18}}/(?:history/)?"), ()),
+    (re.compile(rf"/stories/(?P<slug>{_SLUG})/feed/"), ()),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
+    (re.compile(rf"(?P<slug>)/series/{_SLUG}/(?:feed/)?"), ()),
+    (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)?"), ()),
 )
 # A kept answer depends on none of these.
 _LEFT_OUT = {b"cookie", b"if-none-match", b"if-modified-since", b"accept-encoding"}

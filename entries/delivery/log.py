@@ -108,10 +108,16 @@ def numbers(story_ids: list[int]) -> tuple[str, int, dict[int, tuple[int, str]]]
 
 
 def numbers_of(slugs: list[str]) -> tuple[str, int, dict[str, int]]:
-    """Return the epoch, the site's number, and `seq` of public stories by slug."""
+    """Return the epoch, the site's number, and `seq` of public stories by slug.
+
+    The empty slug stands for all of them: its number moves with every change.
+    """
     site = Site.current()
     rows = StorySlug.objects.filter(slug__in=slugs, story__state__in=Story.PUBLIC)
-    return site.epoch, site.seq, dict(rows.values_list("slug", "story__seq"))
+    found = dict(rows.values_list("slug", "story__seq"))
+    if "" in slugs:
+        found[""] = Story.objects.public().changes()
+    return site.epoch, site.seq, found
 
 
 def rail_partial(story_id: int) -> str:
