@@ -1,0 +1,189 @@
+"""Measure delivery and pages: `python -m benchmarks [--readers 1000,10000,19000]`.
+
+Compares the product with nchan and nginx (Debian's `nginx` and `libnginx-mod-nchan`,
+where installed) and with the cheapest possible server in C, in the same run: machines
+differ, and are shared; ratios last longer than figures. Needs a C compiler, and the
+packages that the tests need. `--record WORDS` adds the figures to RESULTS.md.
+"""
+
+import argparse
+import datetime
+import resource
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from benchmarks import measures, subjects
+from benchmarks.measures import Fanout
+from tests.servers import HOST, Newsrooms, postgres
+
+RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
+COLUMNS = (
+    ("cpu", "CPU µs a delivery", "{:.1f}"),
+    ("p50", "delay p50 ms", "{:.0f}"),
+    ("p99", "p99 ms", "{:.0f}"),
+    ("last", "last reader ms", "{:.0f}"),
+    ("wait", "small request, worst ms", "{:.1f}"),
+    ("wait_p99", "its p99 ms", "{:.1f}"),
+    ("memory", "memory a reader, bytes", "{:.0f}"),
+    ("connections", "connections a second", "{:.0f}"),
+    ("bytes", "bytes a delivery", "{:.0f}"),
+    ("lost", "lost", "{:.0f}"),
+    ("doubled", "doubled", "{:.0f}"),
+    ("dropped", "dropped", "{:.0f}"),
+)
+
+
+def say(words: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def fanout_table(found: list[Fanout]) -> str:
+    """Return the figures of the fan-out, a row a server and number of readers."""
+    rows = [
+        [f"{one.readers:,}", one.name]
+        + [form.format(one.figures[key]) for key, _, form in COLUMNS]
+        for one in found
+    ]
+    return table(["readers", "server", *(title for _, title, _ in COLUMNS)], rows)
+
+
+def ratio_table(found: list[Fanout]) -> str:
+    """Return what the product costs as a multiple of the others."""
+    rows = []
+    for one in found:
+        others = {
+            other.name: other.figures
+            for other in found
+            if other.readers == one.readers and other is not one
+        }
+        if one.name in ("nchan", "floor"):
+            continue
+        rows.append(
+            [f"{one.readers:,}", one.name]
+            + [
+                f"{one.figures[key] / others[name][key]:.2f}" if name in others else "–"
+                for key, name in (
+                    ("cpu", "nchan"),
+                    ("cpu", "floor"),
+                    ("last", "nchan"),
+                    ("memory", "nchan"),
+                )
+            ]
+        )
+    heads = ["CPU ÷ nchan", "CPU ÷ floor", "last reader ÷ nchan", "memory ÷ nchan"]
+    return table(["readers", "server", *heads], rows)
+
+
+def fanouts(
+    folder: Path, newsrooms: Newsrooms, counts: list[int], marks: int
+) -> list[Fanout]:
+    """Measure every server at every number of readers, one after the other."""
+    found: list[Fanout] = []
+    size = 1500
+    for count in counts:
+        for kind in ("sqlite", "postgres"):
+            with subjects.product(newsrooms, kind) as subject:
+                one = measures.fanout(folder, subject, count, marks, 1500)
+            size = round(one.figures["bytes"])  # the same bytes for the others
+            found.append(one)
+            say(fanout_table(found[-1:]).splitlines()[-1])
+        with ExitStack() as stack:
+            others = [stack.enter_context(subjects.floor(folder / "floor"))]
+            if subjects.MODULE.exists():
+                place = folder / f"nginx-{count}"
+                others.append(stack.enter_context(subjects.nginx(place)))
+            for other in others:
+                found.append(measures.fanout(folder, other, count, marks, size))
+                say(fanout_table(found[-1:]).splitlines()[-1])
+    return found
+
+
+def pages(folder: Path, newsrooms: Newsrooms, seconds: float) -> str:
+    """Measure a page of 100 updates: fresh, kept, not modified; nginx beside it."""
+    rows: list[list[str]] = []
+    place = folder / "nginx-pages"
+    with subjects.nginx(place, hub=False) as file:
+        for kind in ("sqlite", "postgres"):
+            with subjects.product(newsrooms, kind) as subject:
+                path = f"/stories/{subjects.SLUG}/"
+                plain = httpx.get(f"http://{HOST}:{subject.port}{path}")
+                (place / "files" / "page.html").write_bytes(plain.content)
+                tag = f"If-None-Match: {plain.headers['etag']}"
+                base = httpx.get(f"http://{HOST}:{file.port}/page.html")
+                same = f"If-None-Match: {base.headers['etag']}"
+                for what, header, other in (
+                    ("fresh (Django, each time)", "Range: bytes=0-", ""),
+                    ("kept by the door", "", "-"),
+                    ("304", tag, same),
+                ):
+                    ours = measures.ask(folder, subject.port, path, seconds, header)
+                    if other:
+                        header = other if other != "-" else ""
+                        theirs = measures.ask(
+                            folder, file.port, "/page.html", seconds, header
+                        )
+                        row = [f"{theirs:,.0f}", f"{ours / theirs:.2f}"]
+                    else:
+                        row = ["–", "–"]
+                    size = f"{len(plain.content):,}"
+                    rows.append([subject.name, what, size, f"{ours:,.0f}", *row])
+                    say(" | ".join(rows[-1]))
+    heads = ["server", "page", "bytes", "a second", "nginx, the same file", "ratio"]
+    return table(heads, rows)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--readers", default="1000,10000,19000")
+    parser.add_argument("--marks", type=int, default=20, help="messages (at most 64)")
+    parser.add_argument("--seconds", type=float, default=4, help="a page measurement")
+    parser.add_argument("--only", choices=["fanout", "pages"])
+    parser.add_argument("--record", metavar="WORDS", help="add to RESULTS.md")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print, and record if asked."""
+    options = arguments()
+    counts = [int(count) for count in options.readers.split(",")]
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if max(counts) > most - 500:
+        sys.exit(f"A process may open {most} files here: ask for fewer readers.")
+    if not shutil.which("cc"):
+        sys.exit("The clients are written in C: install a compiler (gcc).")
+    parts: list[str] = []
+    with TemporaryDirectory(prefix="liveblog-bench-") as name:
+        folder = Path(name)
+        measures.build(folder)
+        with postgres(folder / "postgres") as url:
+            newsrooms = Newsrooms(folder / "rooms", lambda: url)
+            if options.only != "pages":
+                found = fanouts(folder, newsrooms, counts, options.marks)
+                parts += [fanout_table(found), ratio_table(found)]
+            if options.only != "fanout" and shutil.which("nginx"):
+                parts.append(pages(folder, newsrooms, options.seconds))
+    text = "\n\n".join(parts)
+    say(f"\n{text}")
+    if options.record:
+        day = datetime.datetime.now(datetime.UTC).date()
+        with RESULTS.open("a") as file:
+            file.write(f"\n## {day}: {options.record}\n\n{text}\n")
+
+
+if __name__ == "__main__":
+    main()
