@@ -1,6 +1,7 @@
 """How it is measured: clients in C, processor time and memory by the kernel."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -32,12 +33,12 @@ def build(folder: Path) -> None:
 
 
 def processor(pids: list[int]) -> float:
-    """Return the seconds that processes were on a processor (all their threads)."""
+    """Return the seconds that processes were on a processor, ended threads too."""
     total = 0
     for pid in pids:
-        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            total += int(path.read_text().split()[0])
-    return total / 1e9
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pids: list[int]) -> float:
@@ -122,16 +123,20 @@ def fanout(
     )
 
 
-def ask(folder: Path, port: int, path: str, seconds: float, header: str = "") -> float:
-    """Return the answers a second to 32 clients that ask again and again."""
-    command = [folder / "readers", "ask", port, path, 32, seconds]
+def ask(
+    folder: Path, subject: Subject, path: str, seconds: float, header: str = ""
+) -> tuple[float, float]:
+    """Let 32 clients ask again and again: answers a second, and µs of CPU for each."""
+    command = [folder / "readers", "ask", subject.port, path, 32, seconds]
+    began = processor(subject.pids)
     done = subprocess.run(
         [*map(str, command), *([header] if header else [])],
         check=True,
         capture_output=True,
         text=True,
     )
+    spent = processor(subject.pids) - began
     found = json.loads(done.stdout)
     if found["status"] not in (200, 206, 304):
         raise RuntimeError(f"{path} answered {found['status']}")
-    return float(found["per_second"])
+    return found["per_second"], spent * 1e6 / (found["per_second"] * seconds)

@@ -222,7 +222,7 @@ static void probe(void) {
             continue;
         }
         waits[count++] = (now() - began) / 1000;
-        usleep(2000);
+        usleep(10000);
     }
     qsort(waits, count, sizeof *waits, by_size);
     printf("{\"requests\": %zu, \"p50\": %u, \"p99\": %u, \"worst\": %u}\n", count,

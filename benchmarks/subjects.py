@@ -19,6 +19,7 @@ from tests.servers import HOST, Newsroom, Newsrooms, free_port, wait_for
 
 SLUG = "ice-on-the-sound"
 MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+WORDS = "the tide is out again "
 FILES = 20_000  # open files that nginx may have
 NGINX = """
 {load}
@@ -91,7 +92,8 @@ class Product:
     def __init__(self, name: str, newsroom: Newsroom) -> None:
         self.name = name
         self.newsroom = newsroom
-        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=100)
+        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG)
+        newsroom.call(verbs.post_many, SLUG, WORDS * 50, 99)
         self.server = newsroom.server()
         self.port = self.server.port
         self.path = f"/stories/{SLUG}/stream"
@@ -108,8 +110,8 @@ class Product:
 
     def tell(self, mark: str, size: int) -> None:
         """Post an update that makes an event of about that size."""
-        words = "the tide is out again "
-        self.newsroom.call(verbs.post, SLUG, f"{mark} {words * (size // 40)}"[:size])
+        body = f"{mark} {WORDS * (size // 40)}"
+        self.newsroom.call(verbs.post, SLUG, body)
 
 
 def family(pid: int) -> list[int]:

@@ -378,6 +378,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Show what delivery counts, to Prometheus."""
+    body, kind = delivery.metrics()
+    return HttpResponse(body, content_type=kind)
+
+
+@require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether the database answers too."""
     try:

@@ -5,19 +5,24 @@ import gc
 import os
 import re
 import signal
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveblog.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-_django = get_asgi_application()
+django.setup(set_prefix=False)
 
-from django.conf import settings  # noqa: E402 - after the applications are loaded
+from asgiref.sync import ThreadSensitiveContext, sync_to_async  # noqa: E402 - after the applications are loaded
+from django.conf import settings  # noqa: E402
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from entries import delivery, linking, publishing  # noqa: E402
 
+LANES = 8  # requests that Django works on at the same moment
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 
 
@@ -25,8 +30,38 @@ def _immutable(_path: str, url: str) -> bool:
     return bool(_HASHED.search(url))
 
 
+class _Django(ASGIHandler):
+    """Django for synchronous middlewares and views: one change of threads a request.
+
+    Django itself starts a thread for each request, and changes threads twice for
+    each middleware. A lane is a thread that stays, and keeps its connection.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._free: asyncio.LifoQueue[ThreadPoolExecutor] = asyncio.LifoQueue()
+        for number in range(LANES):
+            name = f"django-{number}"
+            self._free.put_nowait(ThreadPoolExecutor(1, thread_name_prefix=name))
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Make the chain a synchronous one, entered once a request."""
+        super().load_middleware(is_async=False)
+        chain = cast("Callable[..., Any]", self._middleware_chain)  # type: ignore[has-type]
+        self._middleware_chain = sync_to_async(chain, thread_sensitive=True)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request in the lane that was free last."""
+        lane = await self._free.get()
+        try:
+            async with ThreadSensitiveContext(executor=lane):
+                await self.handle(scope, receive, send)
+        finally:
+            self._free.put_nowait(lane)
+
+
 _pages = ServeStaticASGI(
-    _django,
+    _Django(),
     root=str(settings.STATIC_ROOT) if settings.STATIC_ROOT.is_dir() else None,
     prefix=settings.STATIC_URL,
     immutable_file_test=_immutable,

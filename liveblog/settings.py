@@ -86,6 +86,7 @@ def _database() -> dict[str, Any]:
     engine = str(database["ENGINE"]).rpartition(".")[2]
     options: dict[str, Any] = database.setdefault("OPTIONS", {})
     if engine == "sqlite3":
+        database["CONN_MAX_AGE"] = None  # a connection a thread, for its life
         if str(database["NAME"]).startswith(str(DATA_DIR)):
             DATA_DIR.mkdir(parents=True, exist_ok=True)
         # IMMEDIATE stands in for row locks: a verb waits at its first line.

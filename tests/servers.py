@@ -329,15 +329,16 @@ class Stream:
 class Server:
     """One process of the product, on a port that it keeps through restarts."""
 
-    def __init__(self, env: dict[str, str], log: Path) -> None:
+    def __init__(self, env: dict[str, str], log: Path, *more: str) -> None:
         self.port = free_port()
+        self._more = more
         self.url = f"http://{HOST}:{self.port}"
         self._env, self._log = env, log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Start the process, and wait until it answers."""
-        options = ["--host", HOST, "--port", str(self.port)]
+        options = ["--host", HOST, "--port", str(self.port), *self._more]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve", *options],
@@ -452,10 +453,10 @@ class Newsroom:
     ) -> None:
         self._stack.close()
 
-    def server(self) -> Server:
-        """Start one more process of the product."""
+    def server(self, *more: str) -> Server:
+        """Start one more process of the product, with more options for `serve`."""
         log = self.data / f"server-{len(self.servers) + 1}.log"
-        server = Server(self.env, log)
+        server = Server(self.env, log, *more)
         self.servers.append(server)
         self._stack.callback(server.kill)
         return server.start()

@@ -3,6 +3,7 @@
 from entries.delivery.door import Door
 from entries.delivery.hub import Hub
 from entries.delivery.log import Changes, Cursor, changes_after
+from entries.delivery.metrics import text as metrics
 from entries.delivery.stream import serve, slug_of
 from entries.delivery.watchers import nudge
 
@@ -12,6 +13,7 @@ __all__ = [
     "Door",
     "Hub",
     "changes_after",
+    "metrics",
     "nudge",
     "serve",
     "slug_of",

@@ -15,6 +15,7 @@ from typing import Any
 
 from entries.delivery import log
 from entries.delivery.log import Cursor
+from entries.delivery.metrics import tally
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
@@ -70,6 +71,7 @@ class Reader:
 
         `then` is called when it has gone out after all.
         """
+        tally.deliveries += 1
         coroutine = self.send(one)
         try:
             waiting = coroutine.send(None)
@@ -92,6 +94,7 @@ class Reader:
             async with asyncio.timeout(SLOW):
                 await _rest(coroutine, waiting)
         except Exception:
+            tally.dropped += 1
             self.end()
             return
         self.busy = False
@@ -170,6 +173,7 @@ class Channel:
         """Send a reader everything that it lacks, as far as its network takes it."""
         while reader.position < self.end and not reader.busy and not reader.ended:
             if reader.position < self.first:
+                tally.dropped += 1
                 reader.end()
                 return
             one = self.frames[reader.position - self.first].message

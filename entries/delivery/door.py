@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -21,6 +21,7 @@ from django.db import Error
 from entries.delivery import log
 from entries.delivery.hub import Hub
 from entries.delivery.log import Cursor
+from entries.delivery.metrics import tally
 
 Scope = dict[str, Any]
 App = Callable[..., Awaitable[None]]
@@ -31,6 +32,7 @@ Headers = list[tuple[bytes, bytes]]
 BYTES = 64 * 1024 * 1024  # of answers kept in memory
 LARGEST = 2 * 1024 * 1024  # bytes of one answer
 WATCHED = 1000  # stories whose numbers are known
+WAYS = 5000  # to ask for something, that are known
 _SLUG = "[-a-zA-Z0-9_]+"
 # What may be kept: path (its slug named, empty for what shows the whole site), and
 # the parameters that mean something.
@@ -48,61 +50,109 @@ _LEFT_OUT = {b"cookie", b"if-none-match", b"if-modified-since", b"accept-encodin
 _KEPT_FOR_304 = {b"etag", b"cache-control", b"vary", b"live-cursor", b"live-state"}
 
 
+Message = dict[str, Any]
+Heads = dict[bytes, bytes]
+_NOTHING: Message = {"type": "http.response.body", "body": b""}
+
+
 @dataclass(frozen=True)
 class Asked:
-    """A request for an answer that may be kept."""
+    """What a request asks for, in its one canonical form."""
 
     slug: str
     key: Key
-    scope: Scope
+
+    def of(self, scope: Scope) -> Scope:
+        """Return a request's scope with nothing in it that its answer may not know."""
+        headers = [pair for pair in scope["headers"] if pair[0] not in _LEFT_OUT]
+        query = self.key[3].encode()
+        return {**scope, "method": "GET", "query_string": query, "headers": headers}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A finished answer: its body in every coding, and what it was made at."""
+    """A finished answer, as messages in every coding, and what it was made at."""
 
     numbers: Made
-    headers: Headers
     etag: bytes
-    bodies: dict[bytes, bytes]
+    size: int
+    whole: dict[bytes, tuple[Message, Message]]
+    unchanged: Message
 
-    @property
-    def size(self) -> int:
-        """Return the bytes that it takes."""
-        return sum(map(len, self.bodies.values())) + 1024
+    @classmethod
+    def of(
+        cls, numbers: Made, headers: Headers, bodies: dict[bytes, bytes]
+    ) -> "Answer":
+        """Make the messages once; every request gets the same."""
+        headers = [
+            pair for pair in headers if pair[0] not in (b"content-length", b"vary")
+        ]
+        headers.append((b"vary", b"Accept-Encoding"))
+        whole = {}
+        for coding, body in bodies.items():
+            more = [(b"content-length", b"%d" % len(body))]
+            if coding:
+                more.append((b"content-encoding", coding))
+            whole[coding] = (
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": headers + more,
+                },
+                {"type": "http.response.body", "body": body},
+            )
+        few = [pair for pair in headers if pair[0] in _KEPT_FOR_304]
+        unchanged = {"type": "http.response.start", "status": 304, "headers": few}
+        size = sum(map(len, bodies.values())) + 2048
+        return cls(numbers, dict(headers)[b"etag"], size, whole, unchanged)
+
+    async def give(self, method: str, heads: Heads, send: Any) -> None:
+        """Send it, or that the client has it."""
+        known = heads.get(b"if-none-match")
+        if known and _matches(known, self.etag):
+            start, body = self.unchanged, _NOTHING
+            tally.unchanged += 1
+        else:
+            coding = _coding(heads.get(b"accept-encoding", b""), self.whole)
+            start, body = self.whole[coding]
+            tally.kept += 1
+        await send(start)
+        await send(_NOTHING if method == "HEAD" else body)
 
 
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
+class Requests:
+    """What requests ask for; read once for each way to ask."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, bytes, bytes, bytes], Asked | None] = {}
+
+    def asked(self, scope: Scope, heads: Heads) -> Asked | None:
+        """Return what a request asks for, if its answer may be kept."""
+        if scope["method"] not in ("GET", "HEAD") or b"range" in heads:
+            return None
+        origin = heads.get(b"x-forwarded-proto") or scope["scheme"].encode()
+        raw = (scope["path"], scope["query_string"], heads.get(b"host", b""), origin)
+        try:
+            return self._read[raw]
+        except KeyError:
+            found = _canonical(*raw)
+        if sum(map(len, raw)) < 400:
+            if len(self._read) >= WAYS:
+                self._read.clear()
+            self._read[raw] = found
+        return found
 
 
-def asked(scope: Scope) -> Asked | None:
-    """Return what a request asks for in its one canonical form, if it may be kept."""
-    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+def _canonical(path: str, query: bytes, host: bytes, origin: bytes) -> Asked | None:
+    matches = ((address.fullmatch(path), names) for address, names in ADDRESSES)
+    found, names = next((pair for pair in matches if pair[0]), (None, ()))
+    if found is None:
         return None
-    if _header(scope, b"range"):
-        return None
-    for path, names in ADDRESSES:
-        if found := path.fullmatch(scope["path"]):
-            return _canonical(scope, found["slug"], names)
-    return None
-
-
-def _canonical(scope: Scope, slug: str, names: tuple[str, ...]) -> Asked | None:
-    given = parse_qs(scope["query_string"].decode("latin-1"))
+    given = parse_qs(query.decode("latin-1"))
     if "after" in names and Cursor.parse(given.get("after", [""])[0]) is None:
         return None  # nobody fills the memory with what is no place
-    query = urlencode([(name, given[name][0]) for name in names if name in given])
-    headers = [pair for pair in scope["headers"] if pair[0] not in _LEFT_OUT]
-    plain = {
-        **scope,
-        "method": "GET",
-        "query_string": query.encode(),
-        "headers": headers,
-    }
-    origin = _header(scope, b"x-forwarded-proto") or scope["scheme"].encode()
-    key = (origin, _header(scope, b"host"), scope["path"], query)
-    return Asked(slug, key, plain)
+    wanted = urlencode([(name, given[name][0]) for name in names if name in given])
+    return Asked(found["slug"], (origin, host, path, wanted))
 
 
 class Numbers:
@@ -114,6 +164,12 @@ class Numbers:
         self._slugs: OrderedDict[str, None] = OrderedDict()
         self._known: dict[str, Made] = {}
         self._reading: asyncio.Future[None] | None = None
+
+    def known(self, slug: str) -> Made | None:
+        """Return a public story's numbers if no commit came after they were read."""
+        if self._stamp is None or self.hub.watcher.stamp() != self._stamp:
+            return None
+        return self._known.get(slug)
 
     async def of(self, slug: str) -> Made | None:
         """Return a public story's numbers as they are now; None for any other."""
@@ -156,38 +212,43 @@ class Door:
     def __init__(self, hub: Hub, app: App) -> None:
         self.app = app
         self.numbers = Numbers(hub)
+        self.requests = Requests()
         self.size = 0
         self._answers: OrderedDict[Key, Answer] = OrderedDict()
         self._making: dict[Key, asyncio.Future[Answer | None]] = {}
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer from what is kept, or pass on."""
-        wanted = asked(scope)
-        numbers = await self.numbers.of(wanted.slug) if wanted else None
-        if wanted is None or numbers is None:
+        wanted = None
+        if scope["type"] == "http":
+            heads = dict(scope["headers"])
+            wanted = self.requests.asked(scope, heads)
+        if wanted is None:
+            return await self.app(scope, receive, send)
+        numbers = self.numbers.known(wanted.slug) or await self.numbers.of(wanted.slug)
+        if numbers is None:
             return await self.app(scope, receive, send)
         answer = self._answers.get(wanted.key)
         if answer is None or answer.numbers != numbers:
-            answer = await self._made(wanted, numbers)
+            answer = await self._made(wanted, scope, numbers)
         else:
             self._answers.move_to_end(wanted.key)
         if answer is None:
             return await self.app(scope, receive, send)
-        await _give(answer, scope, send)
-        return None
+        return await answer.give(scope["method"], heads, send)
 
-    async def _made(self, wanted: Asked, numbers: Made) -> Answer | None:
+    async def _made(self, wanted: Asked, scope: Scope, numbers: Made) -> Answer | None:
         """Have an answer made, once for all who ask for it meanwhile."""
         job = self._making.get(wanted.key)
         if job is None:
-            job = asyncio.ensure_future(self._make(wanted, numbers))
+            job = asyncio.ensure_future(self._make(wanted, scope, numbers))
             self._making[wanted.key] = job
             job.add_done_callback(lambda _: self._making.pop(wanted.key, None))
         answer = await asyncio.shield(job)
         # One that was begun before the last change is not for those who came after.
         return answer if answer and answer.numbers == numbers else None
 
-    async def _make(self, wanted: Asked, numbers: Made) -> Answer | None:
+    async def _make(self, wanted: Asked, scope: Scope, numbers: Made) -> Answer | None:
         start: dict[str, Any] = {}
         body = bytearray()
         requests = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -202,7 +263,7 @@ class Door:
             else:
                 body.extend(part.get("body", b""))
 
-        await self.app(wanted.scope, receive, send)
+        await self.app(wanted.of(scope), receive, send)
         headers = [(name.lower(), value) for name, value in start["headers"]]
         names = dict(headers)
         if start["status"] != 200 or b"set-cookie" in names or b"etag" not in names:
@@ -210,10 +271,9 @@ class Door:
         if len(body) > LARGEST or b"cookie" in names.get(b"vary", b"").lower():
             return None
         bodies = await asyncio.to_thread(_coded, bytes(body))
-        headers = [pair for pair in headers if pair[0] != b"content-length"]
-        headers.append((b"vary", b"Accept-Encoding"))
-        answer = Answer(numbers, headers, names[b"etag"], bodies)
+        answer = Answer.of(numbers, headers, bodies)
         self._keep(wanted.key, answer)
+        tally.made += 1
         return answer
 
     def _keep(self, key: Key, answer: Answer) -> None:
@@ -235,33 +295,17 @@ def _coded(body: bytes) -> dict[bytes, bytes]:
     return bodies
 
 
-async def _give(answer: Answer, scope: Scope, send: Any) -> None:
-    if _matches(_header(scope, b"if-none-match"), answer.etag):
-        headers = [pair for pair in answer.headers if pair[0] in _KEPT_FOR_304]
-        status, body = 304, b""
-    else:
-        coding = _coding(_header(scope, b"accept-encoding"), answer)
-        body = answer.bodies[coding]
-        headers = [*answer.headers, (b"content-length", b"%d" % len(body))]
-        if coding:
-            headers.append((b"content-encoding", coding))
-        status = 200
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    plain = b"" if scope["method"] == "HEAD" else body
-    await send({"type": "http.response.body", "body": plain})
-
-
-def _coding(accepted: bytes, answer: Answer) -> bytes:
+def _coding(accepted: bytes, there: Collection[bytes]) -> bytes:
     words = [part.strip().lower() for part in accepted.split(b",")]
     for coding in (b"br", b"gzip"):
-        if coding in words and coding in answer.bodies:
+        if coding in words and coding in there:
             return coding
     return b""
 
 
 def _matches(given: bytes, etag: bytes) -> bool:
     """Compare weakly, as If-None-Match is compared (RFC 9110, 13.1.2)."""
-    if not given:
-        return False
+    if given == etag:
+        return True
     tags = {tag.strip().removeprefix(b"W/") for tag in given.split(b",")}
     return etag.removeprefix(b"W/") in tags or b"*" in tags

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from django.db import close_old_connections
 
-from entries.delivery import log, watchers
+from entries.delivery import log, metrics, watchers
 from entries.delivery.channels import (
     END,
     PING,
@@ -23,6 +24,7 @@ from entries.delivery.channels import (
     message,
 )
 from entries.delivery.log import Cursor
+from entries.delivery.metrics import tally
 from entries.models import Story
 
 logger = logging.getLogger(__name__)
@@ -141,6 +143,7 @@ class Hub:
         return await asyncio.shield(job)
 
     async def _read_missed(self, channel: Channel, after: int) -> Missed:
+        tally.catch_ups += after < channel.seq
         cursor = Cursor(self.epoch, after)
         found = await self.read(log.changes_after, channel.story_id, cursor)
         return Missed(found, message(frame(found.html, found.cursor)))
@@ -190,6 +193,7 @@ class Hub:
                 await self._advance(channel, seq, state)
 
     async def _advance(self, channel: Channel, seq: int, state: str) -> None:
+        began, place = time.monotonic(), channel.end
         if seq > channel.seq:
             missed = await self.missed(channel, channel.seq)
             if missed.changes.reset:
@@ -203,6 +207,8 @@ class Hub:
             channel.site_seq = site_seq
         channel.state = state
         await self._turns(channel, channel.serve)
+        if channel.end > place:
+            metrics.FANOUT.observe(time.monotonic() - began)
         if state != "live":
             await self._dismiss(channel, END)
 
@@ -232,6 +238,8 @@ class Hub:
     async def _clock(self, tick: Callable[[], object]) -> None:
         while True:
             await asyncio.sleep(1)
+            stories = {pk: len(one.readers) for pk, one in self.channels.items()}
+            metrics.publish(self.count, stories, self.watcher.lag)
             try:
                 await self.read(tick)
             except Exception:

@@ -15,6 +15,7 @@ from entries.delivery import channels
 from entries.delivery.channels import Channel, Reader, Send
 from entries.delivery.hub import Hub
 from entries.delivery.log import Cursor
+from entries.delivery.metrics import tally
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -47,6 +48,7 @@ def _host(scope: Scope) -> str:
 
 
 async def _refuse(send: Send, status: int, sentence: str, *more: Any) -> None:
+    tally.refused += status == 503
     headers = [(b"content-type", b"text/plain; charset=utf-8"), *more]
     headers.append((b"cache-control", b"no-store"))
     start = {"type": "http.response.start", "status": status, "headers": headers}

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
 CHANNEL = "liveblog"
-LOOK = 0.04  # seconds between two looks at an SQLite file
+LOOK = 0.02  # seconds between two looks at an SQLite file
 RETRY = 0.5  # seconds before a lost listener tries again
 CONFIRM = 0.7  # seconds between two questions whether the listener lives
 TRUST = 2.0  # seconds that such an answer is trusted
@@ -46,19 +46,37 @@ class Watcher:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._file: sqlite3.Connection | None = None
+        self._asked: tuple[int, int] | None = None
         self._heard = 0
         self._alive = 0.0
 
     def stamp(self) -> tuple[int, int] | None:
         """Return what changes with every commit; None while nobody can know."""
         if self._file is not None:
-            try:
-                return (self._version(self._file), self._heard)
-            except sqlite3.Error:
-                return None
+            return self._file_stamp(self._file)
         if time.monotonic() - self._alive > TRUST:
             return None
         return (self._heard, _commits)
+
+    @property
+    def lag(self) -> float:
+        """Return the seconds since the database was last known to be heard."""
+        if self._file is not None:
+            return 0.0 if self.stamp() else TRUST
+        return time.monotonic() - self._alive
+
+    def _file_stamp(self, file: sqlite3.Connection) -> tuple[int, int] | None:
+        """Ask the file once for all requests that had come by this turn."""
+        if self._asked is None:
+            try:
+                self._asked = (self._version(file), self._heard)
+            except sqlite3.Error:
+                return None
+            asyncio.get_running_loop().call_soon(self._forget)
+        return self._asked
+
+    def _forget(self) -> None:
+        self._asked = None
 
     async def run(self) -> None:
         """Watch for ever; begin again when the database was lost."""

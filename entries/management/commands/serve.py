@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
@@ -73,6 +74,13 @@ def check_database() -> None:
 
 def serve(host: str, port: int, workers: int = 1) -> None:
     """Run uvicorn until a signal ends it."""
+    with TemporaryDirectory(prefix="liveblog-metrics-") as folder:
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        _run(host, port, workers)
+
+
+def _run(host: str, port: int, workers: int) -> None:
     uvicorn.run(
         "liveblog.asgi:application",
         host=host,
