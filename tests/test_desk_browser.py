@@ -266,6 +266,23 @@ def test_colleagues_updates_and_drafts_arrive_by_themselves(editor, office, stor
     expect(box(page)).to_be_focused()
 
 
+def test_editors_see_who_is_editing_what_and_when_they_leave(
+    editor, reader, server, office, story
+):
+    entry = office.call(post, story.pk, "The quay is closed.")
+    other = at_the_desk(reader(), server, story, "editor2").page
+    others = editor.page.locator("#presence")
+    expect(others).to_contain_text("editor2 is here")
+    other.locator(f"#row-{entry}-edit").click()
+    expect(others).to_contain_text("editor2 is editing UPDATE ")
+    note = editor.page.locator(f"#row-{entry} .row-line .at-it")
+    expect(note).to_have_text("editor2 is editing")
+    expect(other.locator("#presence")).to_contain_text("editor is here")
+    other.goto("about:blank")
+    expect(others).to_be_empty()
+    expect(note).to_have_count(0)
+
+
 def test_an_open_edit_is_not_disturbed(editor, office, story):
     page = editor.page
     entry = office.call(post, story.pk, "The quay is closed.")

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from entries import publishing, timefield
-from entries.admin import drafts, pictures, timeline
+from entries.admin import drafts, pictures, presence, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import (
     Posted,
@@ -65,6 +65,7 @@ def show(
     status: int = 200,
 ) -> HttpResponse:
     """Draw the whole page."""
+    ticket = None if is_htmx(request) else presence.arrive(rights, story.pk)
     # The pulse first: what changes while the rows are read comes with the next poll.
     pulse = timeline.pulse(story.pk)
     window = timeline.window(
@@ -79,6 +80,8 @@ def show(
         "rights": rights,
         "window": window,
         "pulse": pulse,
+        "ticket": ticket,
+        "colleagues": presence.colleagues(rights, story.pk),
         "original_form": EntryForm.empty("original"),
         "closing_targets": closing_targets(story) if rights.run else [],
         **extra,
@@ -250,11 +253,16 @@ def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Answer what has changed since a pulse; 204 where nothing has.
 
     Whoever holds the present pulse, which cannot be guessed, saw everything when
-    they were let in: they are told "nothing new" in one query.
+    they were let in: they are told "nothing new" in one query. Every few seconds
+    the page says, in one more, what is being done there.
     """
-    given = timeline.Pulse.parse(request.GET.get("have", ""))
+    asked = request.GET
+    known = "beat" not in asked or presence.beat(
+        asked.get("me", ""), pk, asked.get("doing", "")
+    )
+    given = timeline.Pulse.parse(asked.get("have", ""))
     present = timeline.pulse(pk)
-    if present is not None and present.same(given):
+    if known and present is not None and present.same(given):
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
     return _changes(request, pk, given, present)
 
@@ -275,6 +283,8 @@ def _changes(
         "story": story,
         "rights": rights,
         "pulse": present,
+        "ticket": presence.renew(rights, pk, request.GET.get("me", "")),
+        "colleagues": presence.colleagues(rights, pk),
         "rows": changed.rows,
         "gone": changed.gone,
         "restated": given.state != present.state,

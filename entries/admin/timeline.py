@@ -12,6 +12,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.text import Truncator
 
 from entries import clock, rendering, timefield
+from entries.admin import presence
 from entries.admin.access import Rights
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
@@ -361,9 +362,18 @@ def pulse(story_id: int) -> Pulse | None:
             pins=Count("postings", filter=Q(postings__pinned=True)),
             keys=Count("postings", filter=Q(postings__key_event=True)),
             edits=Sum("postings__entry__version"),
+            present=presence.digest(),
         )
         .values_list(
-            "entries_changed", "seq", "state", "rows", "pins", "keys", "edits", "pk"
+            "entries_changed",
+            "seq",
+            "state",
+            "rows",
+            "pins",
+            "keys",
+            "edits",
+            "pk",
+            "present",
         )
         .first()
     )

@@ -1,0 +1,137 @@
+"""Who else is at a desk: told with the poll, shown to colleagues, fading."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.test import Client
+from django.urls import reverse
+
+from entries.admin import presence
+from entries.models import Presence, Story
+from tests.builders import make_story, make_update, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour")
+
+
+class Page:
+    """One open desk, which polls as its script does."""
+
+    def __init__(self, story: Story, name: str, group: str = "Editors") -> None:
+        self.client = Client()
+        self.client.force_login(make_user(name, group))
+        self.story = story
+        self.have = self.me = self.shown = ""
+        way = reverse("admin:entries_story_change", args=[story.pk])
+        self.read(self.client.get(way))
+
+    def read(self, answer: Any) -> None:
+        if answer.status_code != 200:
+            return
+        text = html.unescape(answer.content.decode())
+        self.have = re.search(r'\?have=([^"]+)"', text)[1]  # type: ignore[index]
+        self.me = re.search(r'"me": "([^"]*)"', text)[1]  # type: ignore[index]
+        self.shown = re.search(r'<ul id="presence".*?</ul>', text, re.S)[0]  # type: ignore[index]
+
+    def poll(self, doing: str | None = None) -> Any:
+        data = {"have": self.have, "me": self.me}
+        if doing is not None:
+            data |= {"beat": "1", "doing": doing}
+        way = reverse("admin:entries_story_timeline", args=[self.story.pk])
+        answer = self.client.get(way, data, headers={"HX-Request": "true"})
+        self.read(answer)
+        return answer
+
+
+def test_a_colleague_is_shown_with_what_is_being_done(story):
+    entry = make_update(story, at="1804")
+    mine, theirs = Page(story, "editor"), Page(story, "editor2")
+    mine.poll()
+    assert "editor2 is here" in mine.shown
+    theirs.poll("new")
+    mine.poll()
+    assert "editor2 is writing" in mine.shown
+    theirs.poll(f"edit-{entry.pk}")
+    mine.poll()
+    assert "editor2 is editing UPDATE 1804 GMT" in mine.shown
+    assert f'data-entry="{entry.pk}"' in mine.shown
+
+
+def test_nobody_is_told_of_themselves_or_of_another_story(story):
+    mine = Page(story, "editor")
+    Page(make_story(), "editor2").poll("new")
+    assert mine.poll().status_code == 204
+    assert "is" not in re.sub("<[^>]+>", "", mine.shown)
+
+
+def test_who_leaves_or_falls_silent_fades(story):
+    mine, theirs, silent = (Page(story, name) for name in ("a", "b", "c"))
+    mine.poll()
+    assert "b is here" in mine.shown
+    theirs.poll(presence.GONE)
+    mine.poll()
+    assert "b is here" not in mine.shown
+    assert "c is here" in mine.shown
+    old = Presence.objects.filter(user__username="c")
+    old.update(seen_at=F("seen_at") - presence.FRESH - timedelta(seconds=1))
+    mine.poll()
+    assert "c is here" not in mine.shown
+    silent.poll("")
+    mine.poll()
+    assert "c is here" in mine.shown
+
+
+def test_a_poll_that_tells_of_itself_is_204_in_two_queries(
+    story, django_assert_max_num_queries
+):
+    mine = Page(story, "editor")
+    Page(story, "editor2")
+    mine.poll("")
+    with django_assert_max_num_queries(2):
+        assert mine.poll("").status_code == 204
+
+
+def test_a_draft_that_somebody_may_not_see_is_not_named(story):
+    secret = make_update(story, "A secret draft.", at="1804", state="draft")
+    editor, writer = Page(story, "editor"), Page(story, "writer", "Contributors")
+    editor.poll(f"edit-{secret.pk}")
+    writer.poll()
+    assert "editor is writing" in writer.shown
+    assert "1804" not in writer.shown
+
+
+def test_a_made_up_ticket_puts_nobody_at_a_desk(story):
+    mine = Page(story, "editor")
+    before = Presence.objects.count()
+    other = Page(make_story(), "editor2")
+    other.story, other.have = story, mine.have
+    for ticket in ("x", other.me, mine.me[:-2]):
+        other.me = ticket
+        other.poll("new")
+    mine.poll()
+    assert "editor2" not in mine.shown
+    assert Presence.objects.filter(story=story).count() == before
+
+
+def test_an_old_ticket_asks_the_session_again(story, monkeypatch):
+    mine = Page(story, "editor")
+    monkeypatch.setattr(presence, "VALID", -1)
+    assert mine.poll("").status_code == 200
+    mine.client.logout()
+    assert mine.poll("").status_code == 401
+
+
+def test_an_entry_that_is_not_there_breaks_nothing(story):
+    mine = Page(story, "editor")
+    for doing in ("edit-999999", "edit-x", "edit-" + "9" * 30, "?"):
+        assert mine.poll(doing).status_code in (200, 204)
