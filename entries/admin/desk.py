@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from entries import publishing, timefield
-from entries.admin import drafts, pictures, presence, timeline
+from entries.admin import drafts, pictures, presence, pulse, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import (
     Posted,
@@ -23,6 +23,7 @@ from entries.admin.answers import (
 )
 from entries.admin.forms import EditForm, EntryForm
 from entries.admin.preview import preview_of
+from entries.admin.pulse import Pulse
 from entries.admin.records import ADDITION, record
 from entries.admin.states import closing_targets
 from entries.history import difference
@@ -67,7 +68,7 @@ def show(
     """Draw the whole page."""
     ticket = None if is_htmx(request) else presence.arrive(rights, story.pk)
     # The pulse first: what changes while the rows are read comes with the next poll.
-    pulse = timeline.pulse(story.pk)
+    present = pulse.of(story.pk)
     window = timeline.window(
         story, rights, before=_id(request, "before"), start=_id(request, "from")
     )
@@ -79,7 +80,7 @@ def show(
         "story": story,
         "rights": rights,
         "window": window,
-        "pulse": pulse,
+        "pulse": present,
         "ticket": ticket,
         "colleagues": presence.colleagues(rights, story.pk),
         "original_form": EntryForm.empty("original"),
@@ -260,8 +261,8 @@ def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
     known = "beat" not in asked or presence.beat(
         asked.get("me", ""), pk, asked.get("doing", "")
     )
-    given = timeline.Pulse.parse(asked.get("have", ""))
-    present = timeline.pulse(pk)
+    given = Pulse.parse(asked.get("have", ""))
+    present = pulse.of(pk)
     if known and present is not None and present.same(given):
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
     return _changes(request, pk, given, present)
@@ -271,8 +272,8 @@ def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
 def _changes(
     request: HttpRequest,
     pk: int,
-    given: timeline.Pulse | None,
-    present: timeline.Pulse | None,
+    given: Pulse | None,
+    present: Pulse | None,
 ) -> HttpResponse:
     story = story_of(pk)
     rights = Rights.of(request.user)

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, Sum
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.text import Truncator
 
 from entries import clock, rendering, timefield
-from entries.admin import presence
 from entries.admin.access import Rights
+from entries.admin.pulse import Pulse
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.publishing import WAITING
@@ -22,7 +21,6 @@ SIZE = 50
 MOST_CHANGES = 100
 # Clocks of several machines differ a little; what comes twice is told by `identity`.
 OVERLAP = timedelta(seconds=10)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 State = Entry.State
 
@@ -313,74 +311,6 @@ def as_rows(rows: Iterable[Posting], rights: Rights) -> list[Row]:
     """Return postings as rows for somebody."""
     now = timezone.now()
     return [Row(posting, rights, now) for posting in rows]
-
-
-@dataclass(frozen=True)
-class Pulse:
-    """The state of a desk's timeline in a few numbers.
-
-    `seal` changes with whatever changes on the desk, and nobody can guess it: who
-    shows the present one has seen the present timeline already.
-    """
-
-    changed: datetime
-    seq: int
-    state: str
-    seal: str
-
-    def __str__(self) -> str:
-        micros = (self.changed - _EPOCH) // timedelta(microseconds=1)
-        return f"{micros}.{self.seq}.{self.state}.{self.seal}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Pulse | None":
-        """Read what a page sends back; None for anything else."""
-        micros, _, rest = text.partition(".")
-        seq, _, rest = rest.partition(".")
-        state, _, seal = rest.partition(".")
-        numbers = micros + seq
-        if not (numbers.isascii() and numbers.isdigit() and len(numbers) < 36):
-            return None
-        try:
-            changed = _EPOCH + timedelta(microseconds=int(micros or 0))
-        except OverflowError:
-            return None
-        return cls(changed, int(seq or 0), state, seal)
-
-    def same(self, other: "Pulse | None") -> bool:
-        """Whether nothing has changed in between."""
-        return other is not None and constant_time_compare(self.seal, other.seal)
-
-
-def pulse(story_id: int) -> Pulse | None:
-    """Return the present pulse in one query; None where there is no story."""
-    facts = (
-        Story.objects.filter(pk=story_id)
-        .annotate(
-            entries_changed=Max("postings__entry__changed_at"),
-            rows=Count("postings"),
-            pins=Count("postings", filter=Q(postings__pinned=True)),
-            keys=Count("postings", filter=Q(postings__key_event=True)),
-            edits=Sum("postings__entry__version"),
-            present=presence.digest(),
-        )
-        .values_list(
-            "entries_changed",
-            "seq",
-            "state",
-            "rows",
-            "pins",
-            "keys",
-            "edits",
-            "pk",
-            "present",
-        )
-        .first()
-    )
-    if facts is None:
-        return None
-    seal = salted_hmac("entries.desk.pulse", repr(facts)).hexdigest()[:24]
-    return Pulse(facts[0] or _EPOCH, facts[1], facts[2], seal)
 
 
 @dataclass(frozen=True)
