@@ -10,8 +10,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from entries import publishing, stories
-from entries.models import Entry, Story
+from entries import linking, publishing, stories
+from entries.models import Entry, Link, Story
 from entries.publishing import Text
 from tests.builders import make_original, make_story, make_update, make_user
 
@@ -173,3 +173,190 @@ def test_edits_retimings_and_withdrawals_reach_every_story(story):
         assert "First said." not in page(place)
     publishing.withdraw(entry)
     assert "Then said." not in page(story) + page(other)
+
+
+# --- Links
+
+
+def links(story: Story, entry: Entry | None = None) -> str:
+    if entry:
+        return reverse("admin:entries_story_entry_links", args=[story.pk, entry.pk])
+    return reverse("admin:entries_story_links", args=[story.pk])
+
+
+def offered(answer: Any) -> list[str]:
+    return re.findall(r'name="target" value="([^"]+)"', html(answer))
+
+
+def test_a_link_is_typed_by_part_of_a_title_and_reaches_readers(client, story):
+    other = make_story("Ice on the sound")
+    found = offered(client.get(f"{links(story)}?q=soun", headers=HTMX))
+    assert found[0] == f"story:{other.pk}"
+    data = {"kind": "previous", "q": "soun", "target": found[0]}
+    answer = client.post(links(story), data, headers=HTMX)
+    assert "Linked: Ice on the sound" in html(answer)
+    line = f'Previous:</span> <a href="{other.get_absolute_url()}">'
+    assert line in page(story)
+    assert client.post(links(story), data, headers=HTMX).status_code == 409
+
+
+def test_a_link_leads_to_a_series_an_address_or_nowhere_yet(client, story):
+    make_story(series="Isles Daily")
+    way, kind = links(story), {"kind": "see"}
+    typed = offered(client.get(f"{way}?q=isles", headers=HTMX))
+    series = next(value for value in typed if value.startswith("series:"))
+    client.post(way, kind | {"target": series})
+    address = "https://post.example/1"
+    assert offered(client.get(f"{way}?q={address}", headers=HTMX))[0] == "url"
+    client.post(way, kind | {"q": address, "target": "url", "title": "The Post"})
+    client.post(way, kind | {"q": "Not written yet", "target": "none"})
+    text = page(story)
+    assert 'href="/series/isles-daily/">Isles Daily</a>' in text
+    assert f'href="{address}" rel="nofollow noopener">The Post</a>' in text
+    assert "Not written yet</li>" in text.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"target": "url", "q": "javascript:alert(1)"},
+        {"target": "story:99999"},
+        {"target": "none", "q": " "},
+        {"target": "x"},
+        {"kind": "cross-posted", "target": "none", "q": "A"},
+        {"kind": "feature", "target": "none", "q": "A", "starts": "soon"},
+        {"kind": "feature", "target": "none", "q": "A", "picture": "no-such"},
+        {"do": "save", "link": "1"},
+        {"do": "nothing"},
+    ],
+)
+def test_a_link_that_cannot_stand_is_a_sentence(client, story, fields: dict[str, str]):
+    data = {"kind": "see"} | fields
+    answer = client.post(links(story), data, headers=HTMX)
+    assert answer.status_code == 409
+    assert html(answer).endswith(".")
+    assert not Link.objects.exists()
+    assert client.post(links(story), data).status_code == 422
+
+
+def test_a_feature_gets_label_and_time_in_one_form(client, story):
+    data = {"kind": "feature", "target": "none", "q": "The lamp", "label": "SUNDAY"}
+    times = {"starts": "1015 yesterday", "ends": "1015 tomorrow"}
+    client.post(links(story), data | times)
+    link = Link.objects.get()
+    assert link.running
+    assert "<h2>SUNDAY</h2>" in page(story)
+    data = {"do": "save", "link": link.pk, "title": "The lamp", "label": "MONDAY"}
+    client.post(links(story), data | {"ends": "1015 yesterday"})
+    assert "MONDAY" not in page(story)
+    assert "Ended 1015 GMT yesterday" in html(client.get(links(story)))
+
+
+def test_links_are_ordered_by_keys_and_by_dragging(client, story):
+    rows = [linking.add_link("see", story=story, title=t) for t in ("A", "B", "C")]
+    one, two, three = rows
+    client.post(links(story), {"do": "up", "link": three.pk})
+    assert [link.title for link in story.links.all()] == ["A", "C", "B"]
+    client.post(links(story), {"do": "down", "link": one.pk})
+    assert [link.title for link in story.links.all()] == ["C", "A", "B"]
+    order = f"{two.pk},{one.pk},junk,99999"
+    client.post(links(story), {"do": "order", "order": order})
+    assert [link.title for link in story.links.all()] == ["B", "A", "C"]
+
+
+def test_both_directions_are_one_tick(client, story):
+    other = make_story("Ice on the sound")
+    data = {"kind": "see", "target": f"story:{other.pk}", "both": "on"}
+    client.post(links(story), data)
+    assert other.links.get().target_story == story
+
+
+def test_an_entry_gets_its_line_from_its_row(client, story):
+    entry, other = (
+        make_update(story, "The ferry waits."),
+        make_story("Ice on the sound"),
+    )
+    panel = client.get(links(story, entry), headers=HTMX)
+    assert f"story:{other.pk}" in offered(panel)
+    data = {"kind": "see", "target": f"story:{other.pk}"}
+    answer = client.post(links(story, entry), data, headers=HTMX)
+    assert f'hx-target="#links-entry-{entry.pk}"' in html(answer)
+    assert "See <a" in page(story)
+    client.post(links(story, entry), {"do": "remove", "link": Link.objects.get().pk})
+    assert "See <a" not in page(story)
+
+
+def test_a_place_changes_its_own_links_alone(client, story):
+    foreign = linking.add_link("see", story=make_story(), title="Not yours")
+    data = {"do": "remove", "link": foreign.pk}
+    assert client.post(links(story), data, headers=HTMX).status_code == 409
+    assert Link.objects.filter(pk=foreign.pk).exists()
+
+
+def test_editors_see_links_and_change_none(editor, story):
+    link = linking.add_link("see", story=story, title="A")
+    assert 'name="do"' not in html(editor.get(links(story))).split('id="links-')[1]
+    for data in ({"do": "remove", "link": link.pk}, {"kind": "see", "target": "none"}):
+        assert editor.post(links(story), data).status_code == 403
+    assert story.links.count() == 1
+
+
+# --- The moderators' page
+
+
+def test_the_page_shows_all_running_stories_and_what_came_in(client, story):
+    other, closed = make_story("Ice on the sound"), make_story("Last winter")
+    for place in (story, other, closed):
+        make_update(place, f"News of {place.headline}.")
+    make_update(story, "A secret draft.", state="draft")
+    stories.close(closed)
+    text = html(client.get("/admin/moderate/"))
+    lately = text[text.index('id="lately"') : text.index('id="running-title"')]
+    for place in (story, other):
+        assert f"News of {place.headline}." in lately
+        assert f"/admin/entries/story/{place.pk}/links/" in text
+    assert "News of Last winter." not in text
+    assert "secret" not in text
+    assert "secret" not in html(client.get("/admin/moderate/", headers=HTMX))
+
+
+def test_a_cross_post_from_there_answers_its_row(client, story):
+    entry, other = make_update(story), make_story("Ice on the sound")
+    data = {"to": other.pk, "page": "moderate"}
+    answer = html(client.post(cross(entry), data, headers=HTMX))
+    assert f'id="row-{entry.pk}"' in answer
+    assert "Stands in Ice on the sound too." in answer
+
+
+def test_unresolved_links_are_worked_through_with_suggestions(client, story):
+    entry = make_update(story, "The ferry waits.\n\nSee Isles Daily: Ice on the Sound")
+    link = linking.add_link("see", entry=entry, title="Isles Daily: Ice on the Sound")
+    other = make_story("Ice holds the ferries on the Sound", series="Isles Daily")
+    assert "<a" not in entry.postings.get().html.split('class="see"')[1]
+    text = html(client.get("/admin/moderate/"))
+    way = reverse("resolve", args=[link.pk])
+    assert f'hx-post="{way}"' in text
+    loose = text[text.index(f'id="loose-{link.pk}"') :]
+    found = re.findall(r'name="target" value="([^"]+)"', loose)
+    assert found[0] == f"story:{other.pk}"
+    client.post(way, {"target": found[0]}, headers=HTMX)
+    line = entry.postings.get().html.split('class="see"')[1]
+    assert f'href="{other.get_absolute_url()}">Isles Daily: Ice on the Sound' in line
+    assert f'id="loose-{link.pk}"' not in html(client.get("/admin/moderate/"))
+
+
+def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
+    one, two = (linking.add_link("see", story=story, title=t) for t in ("One", "Two"))
+    way = reverse("resolve", args=[one.pk])
+    bad = {"target": "url", "q": "ftp://x.example"}
+    assert client.post(way, bad, headers=HTMX).status_code == 409
+    client.post(way, {"target": "url", "q": "https://x.example/1"})
+    one.refresh_from_db()
+    assert (one.title, one.target_url) == ("One", "https://x.example/1")
+    client.post(reverse("resolve", args=[two.pk]), {"do": "remove"})
+    assert story.links.get() == one
+
+
+def test_the_page_is_for_moderators(editor, story):
+    assert editor.get("/admin/moderate/").status_code == 403
+    assert Client().get("/admin/moderate/").status_code == 302

@@ -28,8 +28,9 @@ class Rights:
 
     `read`: see what is not published; `write`: add texts; `edit`: change and publish
     anybody's; `run`: change the story and its state; `upload`: bring pictures;
-    `cross_post`: take cross-posts back; `erase`: remove texts for good, which the
-    chief of the desk alone may do until others are given the permission.
+    `cross_post`: place updates in other stories; `link`: change links; `erase`:
+    remove texts for good, which the chief of the desk alone may do until others are
+    given the permission.
     """
 
     user: User
@@ -40,6 +41,7 @@ class Rights:
     upload: bool
     cross_post: bool
     erase: bool
+    link: bool
 
     @classmethod
     def of(cls, user: User | AnonymousUser) -> "Rights":
@@ -55,6 +57,7 @@ class Rights:
             upload=user.has_perm("entries.add_image"),
             cross_post=user.has_perm("entries.change_posting"),
             erase=user.has_perm("entries.erase_entry"),
+            link=user.has_perm("entries.change_link"),
         )
 
     @property

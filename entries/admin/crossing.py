@@ -43,8 +43,12 @@ def _context(request: HttpRequest, row: Row) -> dict[str, Any]:
         "story": row.posting.story,
         "q": query,
         "page": _page_of(request),
-        "found": suggesting.running(query, standing),
+        "found": suggesting.running(query, _about(row), standing),
     }
+
+
+def _about(row: Row) -> str:
+    return f"{row.entry.headline} {row.entry.body}"[:2000]
 
 
 def _page_of(request: HttpRequest) -> str:

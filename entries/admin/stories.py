@@ -19,6 +19,7 @@ from entries.admin import (
     desk,
     drafts,
     history,
+    linkdesk,
     moving,
     pictures,
     rows,
@@ -122,6 +123,12 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 history.of_entry,
                 "versions",
             ),
+            (
+                "<int:pk>/desk/entries/<int:entry_pk>/links/",
+                linkdesk.of_entry,
+                "entry_links",
+            ),
+            ("<int:pk>/links/", linkdesk.of_story, "links"),
         ]
         return [
             *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),

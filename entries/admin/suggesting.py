@@ -1,16 +1,29 @@
-"""Which stories somebody means who has typed part of a title."""
+"""What somebody means who has typed part of a title, an address, or nothing yet."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from django.db.models import Q
 
+from entries import searching
+from entries.ledger import Refused
 from entries.models import Series, Story
 
 MOST = 6
 State = Story.State
+Fields = dict[str, object]  # of a link: its target, and a title where that has none
 
 
-def named(text: str) -> Q:
+@dataclass(frozen=True)
+class Target:
+    """One place that a link can lead to; `value` names it in a form."""
+
+    value: str
+    title: str
+    note: str = ""
+
+
+def _titled(text: str) -> Q:
     """Return what keeps the stories whose title holds every word of a text."""
     found = Q()
     for word in text.split()[:8]:
@@ -22,23 +35,79 @@ def named(text: str) -> Q:
     return found
 
 
-def running(text: str, standing: Iterable[int]) -> list[Story]:
-    """Return running stories by part of a title, in which nothing stands yet.
+def running(text: str, about: str, standing: Collection[int]) -> list[Story]:
+    """Return running stories that a text, else what it is `about`, may mean.
 
-    `standing` are the ids of those that are no choice; without a text the newest
-    stories come.
+    `standing` are the ids of those that are no choice.
     """
-    stories = Story.objects.live().exclude(pk__in=standing).filter(named(text))
-    return list(stories.select_related("series").newest()[:MOST])
+    found = _by_words(text or about, standing)
+    live = Story.objects.live().exclude(pk__in=standing).filter(_titled(text))
+    return _together(
+        [story for story in found if story.state == Story.State.LIVE],
+        live.select_related("series").newest()[:MOST],
+    )
 
 
-def open_for(text: str, standing: Iterable[int]) -> list[Story]:
+def open_for(text: str, standing: Collection[int]) -> list[Story]:
     """Return the same among all stories that take updates, drafts included."""
-    stories = Story.objects.filter(named(text), state__in=(State.LIVE, State.DRAFT))
+    stories = Story.objects.filter(_titled(text), state__in=(State.LIVE, State.DRAFT))
     found = stories.exclude(pk__in=standing).select_related("series")
     return list(found.newest()[:MOST])
 
 
-def series(text: str) -> list[Series]:
-    """Return series by part of a name."""
-    return list(Series.objects.filter(name__icontains=text.strip())[:3]) if text else []
+def targets(text: str, about: str, standing: Collection[int]) -> list[Target]:
+    """Return where a link can lead, the likeliest first.
+
+    Stories and series by words; with a typed `text` also what it is itself: an
+    address outside, or words that lead nowhere yet.
+    """
+    text = text.strip()
+    others = Story.objects.exclude(pk__in=standing).filter(_titled(text))
+    others = others.exclude(state=Story.State.WITHDRAWN).select_related("series")
+    stories = _together(_by_words(text or about, standing), others.newest()[:MOST])
+    found = [Target(f"story:{s.pk}", s.title, s.get_state_display()) for s in stories]
+    if not text:
+        return found
+    if address := outside(text):
+        found.insert(0, Target("url", address, "Address outside"))
+    named = Series.objects.filter(name__icontains=text)[:3]
+    found += [Target(f"series:{row.pk}", row.name, "Series") for row in named]
+    return [*found, Target("none", f"“{text}”", "Words alone, until it is known")]
+
+
+def _by_words(text: str, standing: Collection[int]) -> list[Story]:
+    return searching.suggest_stories(text, standing, MOST) if text.strip() else []
+
+
+def _together(first: Collection[Story], then: Collection[Story]) -> list[Story]:
+    both = {story.pk: story for story in (*first, *then)}
+    return list(both.values())[:MOST]
+
+
+def outside(text: str) -> str:
+    """Return the address that a text is, or nothing."""
+    text = text.strip()
+    if " " in text or "." not in text:
+        return ""
+    if text.startswith(("http://", "https://")):
+        return text
+    return f"https://{text}" if text.startswith("www.") else ""
+
+
+def target_fields(value: str, text: str) -> Fields:
+    """Return the fields of a link that leads where a button says.
+
+    Raises Refused for what is not there (any more).
+    """
+    kind, _, number = value.partition(":")
+    pk = int(number) if number.isascii() and number.isdigit() else 0
+    fields: Fields = {"target_story": None, "target_series": None, "target_url": ""}
+    if kind == "story" and (story := Story.objects.filter(pk=pk).first()):
+        return fields | {"target_story": story}
+    if kind == "series" and (series := Series.objects.filter(pk=pk).first()):
+        return fields | {"target_series": series}
+    if kind == "url":
+        return fields | {"target_url": outside(text) or text.strip()}
+    if kind == "none" and text.strip():
+        return fields | {"title": text.strip()[:300]}
+    raise Refused("Choose where it leads: type part of a title, or an address.", "q")

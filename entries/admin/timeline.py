@@ -237,6 +237,14 @@ def postings(
     `pictures`: whether any of them may show one; `others`: whether any may stand in
     another story too.
     """
+    found = Posting.objects.filter(story=story_id)
+    return with_parts(found, pictures=pictures, others=others)
+
+
+def with_parts(
+    found: PostingQuerySet, *, pictures: bool = True, others: bool = True
+) -> PostingQuerySet:
+    """Return postings with all that rows show, newest first."""
     files = Image.objects.filter(stem="")
     missing = Prefetch("entry__images", files, to_attr="missing_pictures")
     rows = Posting.objects.filter(removed=False).select_related("story__series")
@@ -246,8 +254,7 @@ def postings(
         entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
     )
     return (
-        Posting.objects.filter(story=story_id)
-        .select_related("entry__author", "entry__story__series", "story")
+        found.select_related("entry__author", "entry__story__series", "story__series")
         .prefetch_related(*fetched)
         .annotate(
             place_at=Coalesce("entry__at", "entry__created_at"),

@@ -144,7 +144,7 @@
   // --- Rows: each once, in its place, and none that is being worked on taken away
 
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
-  const editing = (row) => $("form[data-form]", $(".slot", row)) !== null;
+  const editing = (row) => $(".slot form[data-form]", row) !== null;
   const panel = (row) => $(".slot > .panel", row);
   let focused = "";
   let anchor = null;

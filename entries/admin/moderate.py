@@ -1,0 +1,147 @@
+"""The moderators' page: all running stories, what came in, and what needs a hand."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from entries import linking
+from entries.admin import suggesting, timeline
+from entries.admin.access import Rights, desk, is_htmx, sentence
+from entries.admin.answers import part
+from entries.admin.linkdesk import Line, Place, place_context
+from entries.admin.suggesting import Target
+from entries.admin.timeline import Row
+from entries.ledger import Refused
+from entries.models import Entry, Link, Posting, Story
+
+LATELY = 30
+A_PAGE = 12  # unresolved links; each is searched for
+FOLDER = "admin/entries/moderate"
+
+
+@dataclass(frozen=True)
+class Loose:
+    """A link of which nobody has said yet where it leads."""
+
+    link: Link
+    query: str = ""
+
+    @property
+    def home(self) -> Story | None:
+        """Return the story that shows it."""
+        return self.link.entry.story if self.link.entry else self.link.story
+
+    @cached_property
+    def found(self) -> list[Target]:
+        """Return where it may lead, its own words asked for unless others are."""
+        standing = [self.home.pk] if self.home else []
+        found = suggesting.targets(self.query or self.link.text, "", standing)
+        found = [target for target in found if target.value != "none"]
+        return found if self.query else found[:4]
+
+
+@desk("change_link")
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """Show the page; htmx asks for what came in alone."""
+    rights = Rights.of(request.user)
+    if is_htmx(request):
+        news = {"lately": _lately(rights)}
+        return render(request, f"{FOLDER}/_lately.html", news)
+    loose = Link.objects.unresolved().with_targets()
+    loose = loose.select_related("story__series", "entry__story__series")
+    pages = Paginator(loose.order_by("-pk"), A_PAGE)
+    links = pages.get_page(request.GET.get("page"))
+    context = {
+        **admin.site.each_context(request),
+        **place_context(request, Place(), typed={}),
+        "is_nav_sidebar_enabled": False,
+        "title": "Moderate",
+        "opts": Link._meta,
+        "running": _running(),
+        "slots": _slots(),
+        "lately": _lately(rights),
+        "links": links,
+        "loose": [Loose(link) for link in links],
+    }
+    return render(request, f"{FOLDER}/page.html", context)
+
+
+def _running() -> list[tuple[Story, Entry | None]]:
+    """Return the running stories, each with its newest update."""
+    stories = list(Story.objects.live().select_related("series").newest())
+    newest = Posting.objects.newest_of(stories).select_related("entry")
+    entries = {posting.story_id: posting.entry for posting in newest}
+    return [(story, entries.get(story.pk)) for story in stories]
+
+
+def _slots() -> list[tuple[Story, Line]]:
+    """Return the features beside stories that run, the newest first."""
+    links = Link.objects.filter(
+        kind=Link.Kind.FEATURE, story__state=Story.State.LIVE
+    ).with_targets()
+    now = timezone.now()
+    found = links.select_related("story__series").order_by("-pk")[:20]
+    return [(link.story, Line(link, now)) for link in found if link.story]
+
+
+def _lately(rights: Rights) -> list[Row]:
+    """Return what was published last, in whatever running story."""
+    home = Posting.objects.visible().filter(
+        story=F("entry__story"),
+        story__state=Story.State.LIVE,
+        entry__kind=Entry.Kind.UPDATE,
+    )
+    found = timeline.with_parts(home, pictures=False)
+    last = found.order_by("-entry__published_at", "-entry_id")[:LATELY]
+    return timeline.as_rows(last, rights)
+
+
+@desk("change_link")
+def resolve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say where a link leads, or remove it; its words stay as they are."""
+    link = get_object_or_404(Link.objects.with_targets(), pk=pk)
+    query = (request.POST or request.GET).get("q", "")[:200]
+    if request.method != "POST" or request.POST.get("do") == "find":
+        return _show(request, Loose(link, query))
+    try:
+        words = _settle(link, request.POST, query)
+    except Refused as refused:
+        if is_htmx(request):
+            return sentence(str(refused), 409)
+        messages.error(request, str(refused))
+        return _show(request, Loose(link, query))
+    if is_htmx(request):
+        context = {"words": words, "pk": pk}
+        target, template = f"#loose-{pk}", f"{FOLDER}/_settled.html"
+        return HttpResponse(part(request, target, template, context, "outerHTML"))
+    messages.success(request, words)
+    return redirect("moderate")
+
+
+def _show(request: HttpRequest, loose: Loose) -> HttpResponse:
+    context = {"one": loose, "title": f"Where does “{loose.link.text}” lead?"}
+    if is_htmx(request):
+        return render(request, f"{FOLDER}/_loose.html", context)
+    context |= admin.site.each_context(request) | {"opts": Link._meta}
+    return render(request, f"{FOLDER}/resolve.html", context)
+
+
+def _settle(link: Link, data: dict[str, str], query: str) -> str:
+    words = link.text
+    if data.get("do") == "remove":
+        linking.remove_link(link)
+        return f"Removed “{words}”."
+    fields = suggesting.target_fields(data.get("target", ""), query or words)
+    for name, value in (fields | {"title": words}).items():
+        setattr(link, name, value)
+    linking.save_link(link)
+    target = link.target_story or link.target_series or link.target_url
+    return f"“{words}” leads to {target}."
