@@ -169,7 +169,8 @@ def test_pages_of_the_whole_site_follow_every_story(
         return get(server, path).headers.get("Vary") == "Accept-Encoding"
 
     wait_for(lambda: all(map(kept, paths)), "every page to be kept")
-    newsroom.call(verbs.post, SLUG, "The pilot boat is out.")
+    pk = newsroom.call(verbs.post, SLUG, "The pilot boat is out.")
+    assert get(server, f"{PAGE}?at={pk}").headers["Location"] == f"{PAGE}#entry-{pk}"
     for path in paths[:3]:
         wait_for(lambda: "The pilot boat" in get(server, path).text, path, 1)  # noqa: B023
     newsroom.call(verbs.post, "strike", "Both sides have met.")

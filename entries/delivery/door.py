@@ -151,6 +151,8 @@ def _canonical(path: str, query: bytes, host: bytes, origin: bytes) -> Asked | N
     given = parse_qs(query.decode("latin-1"))
     if "after" in names and Cursor.parse(given.get("after", [""])[0]) is None:
         return None  # nobody fills the memory with what is no place
+    if "at" in given:
+        return None  # leads to the page that shows an update now
     wanted = urlencode([(name, given[name][0]) for name in names if name in given])
     return Asked(found["slug"], (origin, host, path, wanted))
 
