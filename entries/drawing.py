@@ -127,7 +127,8 @@ def _also_in(posting: Posting) -> list[tuple[Story, str]]:
 
 def head_html(story: Story) -> SafeString:
     """Return `#story-head`: headline, standfirst, state, lead picture, summary."""
-    return _part("entries/_head.html", {"story": story})
+    led = story.continues.filter(state=Story.State.CLOSED).select_related("series")
+    return _part("entries/_head.html", {"story": story, "follows": led.newest()})
 
 
 def key_events_html(story: Story) -> SafeString:

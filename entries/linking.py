@@ -1,6 +1,6 @@
 """The verbs that change links, and what readers are told of a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
@@ -12,7 +12,7 @@ from django.utils.crypto import salted_hmac
 
 from entries import images
 from entries.ledger import Refused, changing
-from entries.models import Entry, Image, Link, Series, Story
+from entries.models import Entry, Image, Link, Story
 from entries.models.links import LinkQuerySet
 
 _ADDRESS = URLValidator(schemes=["http", "https"])
@@ -114,6 +114,20 @@ def remove_link(link: Link) -> None:
     _apply(link, link.delete)
 
 
+def remove_links(links: Iterable[Link]) -> None:
+    """Remove several links, under all their locks at once."""
+    links = list(links)
+    targets = {link.target_story_id for link in links if link.target_story_id}
+    entries = {link.entry_id for link in links if link.entry_id}
+    with changing(*targets, entries=entries) as ledger:
+        for link in links:
+            link.delete()
+        for entry in Entry.objects.filter(pk__in=ledger.entries).order_by("pk"):
+            ledger.redraw(entry)
+        if any(link.entry_id is None for link in links):
+            ledger.site()
+
+
 def _apply(link: Link, act: Any) -> None:
     # The target is locked too, so that its renaming and this line take turns.
     targets = [link.target_story_id] if link.target_story_id else []
@@ -142,15 +156,6 @@ def turn_due() -> int:
         if done:
             ledger.site()
     return done
-
-
-def touch_series(series: Series) -> None:
-    """Tell readers that the name which lines to a series show has changed."""
-    naming = Entry.objects.filter(links__target_series=series)
-    with changing(entries=set(naming.values_list("pk", flat=True))) as ledger:
-        for entry in Entry.objects.filter(pk__in=ledger.entries).order_by("pk"):
-            ledger.redraw(entry)
-        ledger.site()
 
 
 def ingest(source: BinaryIO) -> images.Ingested:

@@ -1,17 +1,26 @@
 """The verbs that change a story's head and state."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
 from entries import rendering
 from entries.ledger import Ledger, Refused, changing
-from entries.models import Entry, Image, Posting, Story, StorySlug, StoryVersion
+from entries.models import (
+    Entry,
+    Image,
+    Posting,
+    Series,
+    Story,
+    StorySlug,
+    StoryVersion,
+)
 
 State = Story.State
 EDITABLE = frozenset(
@@ -117,12 +126,15 @@ def edit_story(
             _keep_version(story, before, author)
         story.save()
         ledger.head(story)
+        if "continues_in" in changed:
+            led = (before["continues_in"], story.continues_in)
+            _tell_led(ledger, {other.pk for other in led if other})
         if changed & {"first_day", "slug"}:
             _post_own(ledger, story)
         if changed & {"headline", "series", "slug"}:
-            _tell_others(ledger, story)
+            _tell_others(ledger, [story])
 
-    return _restate(story, act)
+    return _restate(story, act, fields.get("continues_in"))
 
 
 def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -162,7 +174,7 @@ def go_live(story: Story, at: datetime | None = None) -> Story:
         ledger.head(story)
         for posting in _published(story):
             ledger.post(posting)
-        _tell_others(ledger, story)
+        _tell_others(ledger, [story])
 
     return _restate(story, act)
 
@@ -181,13 +193,22 @@ def _first_day(story: Story) -> date:
 
 
 def close(
-    story: Story, continues_in: Story | None = None, at: datetime | None = None
+    story: Story,
+    continues_in: Story | None = None,
+    at: datetime | None = None,
+    *,
+    alone: bool = False,
 ) -> Story:
     """End a live story; `continues_in` is where its coverage goes on.
 
-    `at` is when it ended, for stories that come from elsewhere.
+    Without it the one that was chosen before stands, unless it ends `alone`. `at`
+    is when it ended, for stories that come from elsewhere.
     """
-    return _turn(story, (State.LIVE,), State.CLOSED, continues_in, at)
+
+    def leads_to(story: Story) -> Story | None:
+        return None if alone else continues_in or story.continues_in
+
+    return _turn(story, (State.LIVE,), State.CLOSED, leads_to, at)
 
 
 def reopen(story: Story) -> Story:
@@ -210,16 +231,40 @@ def touch(story: Story) -> Story:
 
     def act(ledger: Ledger) -> None:
         ledger.head(story)
-        _tell_others(ledger, story)
+        _tell_others(ledger, [story])
 
     return _restate(story, act)
+
+
+def save_series(series: Series) -> Series:
+    """Save a series, and tell the readers of all that names it, in one go."""
+    while True:
+        with suppress(_Moved):
+            own = set(series.stories.values_list("pk", flat=True)) if series.pk else []
+            named = _naming_series(series) | _naming(own)
+            with changing(*own, *_beside(own), entries=named) as ledger:
+                series.save()
+                stories = [ledger.stories[pk] for pk in sorted(own)]
+                for story in stories:
+                    story.series = series
+                    ledger.head(story)
+                _tell_others(ledger, stories, _naming_series(series))
+            return series
+
+
+def _naming_series(series: Series) -> set[int]:
+    """Return the entries with a line that leads to a series."""
+    if series.pk is None:
+        return set()
+    lines = Entry.objects.filter(links__target_series=series)
+    return set(lines.values_list("pk", flat=True))
 
 
 def _turn(
     story: Story,
     origins: Container[str],
     state: str,
-    continues_in: Story | None = None,
+    leads_to: Callable[[Story], Story | None] = lambda story: story.continues_in,
     at: datetime | None = None,
 ) -> Story:
     """Turn a story to a state; empty means what it was before its withdrawal."""
@@ -227,37 +272,43 @@ def _turn(
     def act(ledger: Ledger) -> None:
         if story.state not in origins:
             raise Refused(f"This story is {story.state}.")
-        before = story.public
+        before, led = story.public, {story.continues_in_id}
         story.state = state or (State.CLOSED if story.closed_at else State.LIVE)
         if story.state == State.CLOSED:
             story.closed_at = story.closed_at or at or timezone.now()
-            story.continues_in = continues_in or story.continues_in
+            story.continues_in = leads_to(story)
         elif story.state == State.LIVE:
             story.closed_at = None
         story.save()
         ledger.head(story)
+        _tell_led(ledger, led | {story.continues_in_id})
         if story.public == before:
             ledger.site()  # lines elsewhere read as they did
         else:
-            _tell_others(ledger, story)
+            _tell_others(ledger, [story])
 
-    return _restate(story, act)
+    return _restate(story, act, leads_to(story))
 
 
 class _Moved(Exception):
-    """A line that names the story was added before all locks were held."""
+    """A line that names a story was added before all locks were held."""
 
 
-def _restate(story: Story, act: Callable[[Ledger], None]) -> Story:
+def _restate(
+    story: Story, act: Callable[[Ledger], None], follower: Story | None = None
+) -> Story:
     """Act on a story under its lock and those of whatever names it.
 
     The story is refreshed in place first. Who names it is read before the locks
     can be taken in their order; if that changed meanwhile, all begins again.
+    `follower` is a story whose head is going to name it.
     """
     while True:
         try:
-            stories = {story.pk, *_leading_to(story)}
-            with changing(*stories, entries=_naming(story)) as ledger:
+            stories = {story.pk, *_beside([story.pk])}
+            if follower:
+                stories.add(follower.pk)
+            with changing(*stories, entries=_naming([story.pk])) as ledger:
                 story.__dict__.update(ledger.story(story.pk).__dict__)
                 ledger.stories[story.pk] = story
                 act(ledger)
@@ -266,19 +317,31 @@ def _restate(story: Story, act: Callable[[Ledger], None]) -> Story:
         return story
 
 
-def _naming(story: Story) -> set[int]:
-    """Return the entries whose HTML, in whatever story, names this one."""
-    elsewhere = Posting.objects.filter(
-        Q(entry__links__target_story=story)
-        | Q(entry__story=story) & ~Q(story=story)
-        | Q(entry__postings__story=story) & ~Q(story=story)
-    )
-    return set(elsewhere.values_list("entry_id", flat=True))
+def _naming(stories: Collection[int]) -> set[int]:
+    """Return the entries whose HTML, in whatever story, names one of these."""
+    elsewhere = Posting.objects.filter(entry=OuterRef("entry"))
+    shared = Exists(elsewhere.exclude(story=OuterRef("story")))
+    standing = Posting.objects.filter(shared, story__in=stories)
+    lines = Entry.objects.filter(links__target_story__in=stories)
+    return {
+        *standing.values_list("entry_id", flat=True),
+        *lines.values_list("pk", flat=True),
+    }
 
 
-def _leading_to(story: Story) -> set[int]:
-    """Return the ended stories whose coverage continues in this one."""
-    return set(story.continues.values_list("pk", flat=True))
+def _beside(stories: Collection[int]) -> set[int]:
+    """Return the stories whose heads name these: what led to them, what follows."""
+    before = Q(continues_in__in=stories)
+    pairs = Story.objects.filter(before | Q(continues__in=stories))
+    return set(pairs.values_list("pk", flat=True)) if stories else set()
+
+
+def _tell_led(ledger: Ledger, led: set[int | None]) -> None:
+    """Say that the heads of stories change in which coverage goes on, or did."""
+    for pk in sorted(pk for pk in led if pk):
+        if pk not in ledger.stories:
+            raise _Moved
+        ledger.head(ledger.story(pk))
 
 
 def _post_own(ledger: Ledger, story: Story) -> None:
@@ -287,13 +350,16 @@ def _post_own(ledger: Ledger, story: Story) -> None:
         ledger.post(posting)
 
 
-def _tell_others(ledger: Ledger, story: Story) -> None:
-    """Draw anew what names the story elsewhere, and every rail."""
+def _tell_others(
+    ledger: Ledger, stories: Collection[Story], entries: Collection[int] = ()
+) -> None:
+    """Draw anew what names the stories elsewhere, these entries, and every rail."""
     ledger.site()
-    naming, leading = _naming(story), _leading_to(story)
-    if naming - ledger.entries or leading - set(ledger.stories):
+    own = [story.pk for story in stories]
+    naming, beside = _naming(own) | set(entries), _beside(own) - set(own)
+    if naming - ledger.entries or beside - set(ledger.stories):
         raise _Moved
     for entry in Entry.objects.filter(pk__in=naming).order_by("pk"):
         ledger.redraw(entry)
-    for pk in sorted(leading):
+    for pk in sorted(beside):
         ledger.head(ledger.story(pk))

@@ -187,6 +187,12 @@ class Newsroom:
         stories.close(self.story)
         stories.reopen(self.story)
 
+    def other_leads_here(self) -> None:
+        stories.close(self.other, self.story)
+
+    def other_runs_again(self) -> None:
+        stories.reopen(self.other)
+
     def other_goes_and_comes(self) -> None:
         stories.withdraw_story(self.other)
         stories.restore_story(self.other)
@@ -224,6 +230,8 @@ HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (
     (1, Newsroom.unlink),
     (1, Newsroom.missing_picture),
     (1, Newsroom.close_and_reopen),
+    (1, Newsroom.other_leads_here),
+    (4, Newsroom.other_runs_again),
     (1, Newsroom.other_goes_and_comes),
 )
 

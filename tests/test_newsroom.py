@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from entries import publishing, stories
+from entries import ledger, linking, publishing, stories
 from entries.models import Entry, Posting, Story
 from tests.builders import make_original, make_story, make_update, make_user
 
@@ -189,3 +189,112 @@ def test_contributors_see_their_own_texts_and_act_on_none(story, submitted):
         data = {"do": do, "entry": submitted.pk, "version": 1, "line": "x"}
         assert writer.post(QUEUE, data).status_code == 403
     assert signed_in("moderator", "Moderators").get(QUEUE).status_code == 403
+
+
+# --- Leading on
+
+
+def turn(client: Client, story: Story, do: str, **fields: Any) -> Any:
+    way = reverse("admin:entries_story_state", args=[story.pk])
+    return client.post(way, {"do": do} | fields, headers=HTMX)
+
+
+def link_to(story: Story) -> str:
+    return f'<a href="{story.get_absolute_url()}">{story.title}</a>'
+
+
+def head(story: Story) -> str:
+    return read(story).partition('<div id="live"')[0]
+
+
+def test_a_closed_story_and_the_one_it_continues_in_name_each_other(client, story):
+    tomorrow = make_story("Fog lifts")
+    before = tomorrow.head_seq
+    turn(client, story, "close", continues_in=tomorrow.pk)
+    assert f"Coverage continues in {link_to(tomorrow)}" in head(story)
+    assert f"Continued from {link_to(story)}" in head(tomorrow)
+    tomorrow.refresh_from_db()
+    assert tomorrow.head_seq > before
+
+
+def test_the_link_back_follows_what_becomes_of_the_first_story(story):
+    tomorrow = make_story("Fog lifts")
+    stories.close(story, tomorrow)
+
+    def seq() -> int:
+        tomorrow.refresh_from_db()
+        return tomorrow.head_seq
+
+    for act in (
+        lambda: stories.edit_story(story, headline="Fog, day one"),
+        lambda: stories.edit_story(story, slug="day-one"),
+        lambda: stories.reopen(story),
+        lambda: stories.close(story),
+        lambda: stories.withdraw_story(story),
+        lambda: stories.restore_story(story),
+        lambda: stories.edit_story(story, continues_in=None),
+    ):
+        before = seq()
+        act()
+        assert seq() > before
+        shown = story.state == "closed" and story.continues_in is not None
+        assert (link_to(story) in head(tomorrow)) is shown
+
+
+def test_an_editor_may_end_a_story_alone_after_all(client, story):
+    stories.edit_story(story, continues_in=make_story("Fog lifts"))
+    turn(client, story, "close", continues_in="")
+    assert "Coverage continues" not in head(story)
+    turn(client, story, "reopen")
+    story.refresh_from_db()
+    assert story.state == "live"
+
+
+# --- Many stories at once
+
+
+@pytest.fixture
+def ledgers(monkeypatch) -> list[object]:
+    """Count how often locks are taken."""
+    taken: list[object] = []
+
+    class Counting(ledger.Ledger):
+        def __init__(self, *args: Any) -> None:
+            taken.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(ledger, "Ledger", Counting)
+    return taken
+
+
+def test_a_renamed_series_takes_all_locks_at_once(ledgers):
+    one, two = (make_story(series="Sorrava Daily") for _ in range(2))
+    elsewhere = make_update(make_story())
+    series = one.series
+    linking.add_link("see", entry=elsewhere, target_series=series)
+    crossed = make_update(one)
+    publishing.cross_post(crossed, two)
+    ledgers.clear()
+    chief = Client()
+    chief.force_login(make_user("chief", chief=True))
+    way = f"/admin/entries/series/{series.pk}/change/"
+    chief.post(way, {"name": "Sorrava Today", "description": ""})
+    assert len(ledgers) == 1
+    for story in (one, two, elsewhere.story):
+        page = read(story)
+        assert "Sorrava Today" in page
+        assert "Sorrava Daily" not in page
+
+
+def test_several_links_go_under_one_set_of_locks(ledgers, story):
+    entry, other = make_update(story), make_update(make_story())
+    target = make_story("The lighthouse keeper")
+    links = [
+        linking.add_link("see", entry=e, target_story=target) for e in (entry, other)
+    ]
+    links.append(linking.add_link("latest", story=story, title="Later"))
+    ledgers.clear()
+    linking.remove_links(links)
+    assert len(ledgers) == 1
+    assert not any("keeper" in p.html for p in Posting.objects.all())
+    assert "Later" not in read(story)

@@ -125,6 +125,5 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         linking.remove_link(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Link]) -> None:
-        """Remove several, one after the other."""
-        for link in queryset:
-            linking.remove_link(link)
+        """Remove several, together."""
+        linking.remove_links(queryset)

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
-from entries import linking, stories
+from entries import stories
 from entries.models import Series
 
 
@@ -46,12 +46,7 @@ class SeriesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, obj: Series, form: Any, change: bool
     ) -> None:
         """Save it, and tell readers of what shows it."""
-        super().save_model(request, obj, form, change)
-        if change and form.has_changed():
-            linking.touch_series(obj)
-        if change and "name" in form.changed_data:
-            for story in obj.stories.order_by("pk"):
-                stories.touch(story)
+        stories.save_series(obj)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Series | None = None

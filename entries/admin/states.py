@@ -67,7 +67,8 @@ def _turn(story: Story, do: str, request: HttpRequest) -> str:
         target = None
         if number.isdecimal():
             target = Story.objects.filter(pk=int(number)).exclude(pk=story.pk).first()
-        stories.close(story, continues_in=target)
+        alone = target is None and "continues_in" in request.POST
+        stories.close(story, continues_in=target, alone=alone)
         return "The story is closed."
     if do not in TURNS:
         raise Refused("There is no such button.")
