@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from html.parser import HTMLParser
 from itertools import groupby
 from types import MappingProxyType
@@ -250,8 +251,12 @@ class _Reader(HTMLParser):
             self.parts.append("\n")
 
 
+@lru_cache(maxsize=2000)
 def plain_text(markup: str) -> str:
-    """Return the visible text of rendered HTML, one line for each block or break."""
+    """Return the visible text of rendered HTML, one line for each block or break.
+
+    Remembered: whenever a page is made, most of its updates are as they were.
+    """
     reader = _Reader()
     reader.feed(markup)
     reader.close()

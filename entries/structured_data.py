@@ -76,15 +76,15 @@ def story_data(
     `first_at` is the time of the story's oldest update: coverage began then, where
     that lies before the story went live here.
     """
-    lead = _lead(story)
+    address, lead = absolute(story.get_absolute_url()), _lead(story)
     began = min(filter(None, (story.live_at, first_at)), default=None)
     return _tight(
         {
             "@context": "https://schema.org",
             "@type": "LiveBlogPosting",
-            "@id": absolute(story.get_absolute_url()),
-            "url": absolute(story.get_absolute_url()),
-            "mainEntityOfPage": absolute(story.get_absolute_url()),
+            "@id": address,
+            "url": address,
+            "mainEntityOfPage": address,
             "headline": story.headline,
             "description": story.standfirst,
             "inLanguage": story.language,
@@ -96,7 +96,10 @@ def story_data(
             "dateModified": _time(story.changed_at),
             "author": _publisher(),
             "publisher": _publisher(),
-            "liveBlogUpdate": [_update(story, posting.entry) for posting in postings],
+            "liveBlogUpdate": [
+                _update(f"{address}updates/{posting.entry_id}/", posting.entry)
+                for posting in postings
+            ],
         }
     )
 
@@ -123,9 +126,7 @@ def update_data(story: Story, entry: Entry, url: str) -> Data:
     return _tight(
         {
             "@context": "https://schema.org",
-            **_update(story, entry),
-            "@id": url,
-            "url": url,
+            **_update(url, entry),
             "mainEntityOfPage": url,
             "inLanguage": story.language,
             "isPartOf": {
@@ -152,9 +153,8 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
     )
 
 
-def _update(story: Story, entry: Entry) -> Data:
+def _update(url: str, entry: Entry) -> Data:
     text = rendering.plain_text(entry.html)
-    url = absolute(f"{story.get_absolute_url()}updates/{entry.pk}/")
     pictures = [picture.data for picture in _pictures(entry.html)]
     author = {"@type": "Person", "name": entry.byline} if entry.byline else _publisher()
     return _tight(

@@ -1,6 +1,7 @@
 """Public pages. Every view: fetch, check, act, render; no cookie, no user."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from django.http import (
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from entries import (
@@ -188,10 +190,16 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         "head": drawing.head_html(row),
         "key_events": drawing.key_events_html(row),
         "last_update": drawing.last_update_html(row, page.last_at),
-        "rail": drawing.rail_html(row, site.seq),
+        "rail": _rail(site.epoch, site.seq, row),
     }
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     return _page(request, "entries/story.html", context, tag)
+
+
+@lru_cache(maxsize=200)
+def _rail(epoch: str, seq: int, story: Story) -> SafeString:
+    """Return the rail beside a story; it stays until the site's number moves."""
+    return drawing.rail_html(story, seq)
 
 
 def _lead_to(story: Story, entry_id: int) -> HttpResponse:
