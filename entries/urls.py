@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from entries import views
+from entries import probes, views
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -28,7 +28,7 @@ urlpatterns = [
     ),
     path("sitemap.xml", views.sitemap, name="sitemap"),
     path("news-sitemap.xml", views.news_sitemap, name="news_sitemap"),
-    path("healthz", views.healthz, name="healthz"),
-    path("metrics", views.metrics, name="metrics"),
-    path("readyz", views.readyz, name="readyz"),
+    path("healthz", probes.healthz, name="healthz"),
+    path("metrics", probes.metrics, name="metrics"),
+    path("readyz", probes.readyz, name="readyz"),
 ]

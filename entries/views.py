@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import BigIntegerField
 from django.http import (
     FileResponse,
@@ -377,27 +376,3 @@ def picture(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
     response = HttpResponse(content, content_type=media_type)
     response["Cache-Control"] = caching.FILE
     return response
-
-
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Say that the process answers."""
-    return HttpResponse("ok\n", content_type="text/plain")
-
-
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Show what delivery counts, to Prometheus."""
-    body, kind = delivery.metrics()
-    return HttpResponse(body, content_type=kind)
-
-
-@require_safe
-def readyz(request: HttpRequest) -> HttpResponse:
-    """Say whether the database answers too."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Exception:
-        return HttpResponse("the database does not answer\n", status=503)
-    return HttpResponse("ok\n", content_type="text/plain")

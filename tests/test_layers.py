@@ -20,7 +20,7 @@ FLOORS: tuple[set[str], ...] = (
     {"conditions", "texts"},
     {"erasing", "publishing", "stories", "linking"},
     {"exchange", "feeds", "sitemaps"},
-    {"admin", "apps", "checks", "demo", "templatetags", "views"},
+    {"admin", "apps", "checks", "demo", "probes", "templatetags", "views"},
     {"management", "urls"},
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
