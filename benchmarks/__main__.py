@@ -94,8 +94,8 @@ def fanouts(
     found: list[Fanout] = []
     size = 1500
     for count in counts:
-        for kind in ("sqlite", "postgres"):
-            with subjects.product(newsrooms, kind) as subject:
+        for kind, workers in (("sqlite", 1), ("postgres", 1), ("postgres", 2)):
+            with subjects.product(newsrooms, kind, workers) as subject:
                 one = measures.fanout(folder, subject, count, marks, 1500)
             size = round(one.figures["bytes"])  # the same bytes for the others
             found.append(one)

@@ -87,14 +87,14 @@ class Process(NamedTuple):
 
 
 class Product:
-    """One process of the product, told through the verb that editors use."""
+    """The product, told through the verb that editors use, in another process."""
 
-    def __init__(self, name: str, newsroom: Newsroom) -> None:
+    def __init__(self, name: str, newsroom: Newsroom, workers: int) -> None:
         self.name = name
         self.newsroom = newsroom
         newsroom.call(verbs.make_story, "Ice on the Sound", SLUG)
         newsroom.call(verbs.post_many, SLUG, WORDS * 50, 99)
-        self.server = newsroom.server()
+        self.server = newsroom.server("--workers", str(workers))
         self.port = self.server.port
         self.path = f"/stories/{SLUG}/stream"
         # What most requests of open pages are: is the page still as I have it?
@@ -121,11 +121,12 @@ def family(pid: int) -> list[int]:
 
 
 @contextmanager
-def product(newsrooms: Newsrooms, kind: str, **env: str) -> Iterator[Product]:
+def product(newsrooms: Newsrooms, kind: str, workers: int = 1) -> Iterator[Product]:
     """Run the product on `sqlite` or `postgres`."""
+    name = f"liveblog, {kind}" + (f", {workers} workers" if workers > 1 else "")
     with newsrooms.open(kind) as newsroom:
-        newsroom.env |= {"MAX_STREAMS": "19500", **env}
-        yield Product(f"liveblog, {kind}", newsroom)
+        newsroom.env["MAX_STREAMS"] = "19500"
+        yield Product(name, newsroom, workers)
 
 
 @contextmanager
