@@ -40,7 +40,8 @@ http {{
 """
 HUB = """
     location = /sub { nchan_subscriber eventsource; nchan_channel_id bench;
-                      nchan_subscriber_first_message newest; }
+                      nchan_subscriber_first_message newest;
+                      nchan_eventsource_ping_interval 15; }
     location = /pub { nchan_publisher; nchan_channel_id bench; }
 """
 

@@ -55,7 +55,7 @@ def _rest(
     yield from coroutine.__await__()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Reader:
     """One open stream: its `send`, and how far it is in its channel's log."""
 
@@ -171,14 +171,17 @@ class Channel:
 
     def serve(self, reader: Reader) -> None:
         """Send a reader everything that it lacks, as far as its network takes it."""
-        while reader.position < self.end and not reader.busy and not reader.ended:
-            if reader.position < self.first:
+        frames = self.frames
+        while not reader.busy and not reader.ended:
+            ahead = reader.position - self.first
+            if ahead >= len(frames):
+                return
+            if ahead < 0:
                 tally.dropped += 1
                 reader.end()
                 return
-            one = self.frames[reader.position - self.first].message
             reader.position += 1
-            reader.push(one, self.serve)
+            reader.push(frames[ahead].message, self.serve)
 
     def tell(self, reader: Reader, one: dict[str, Any]) -> None:
         """Send a reader what is in no log, unless it is behind anyway."""
