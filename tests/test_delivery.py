@@ -41,6 +41,14 @@ def test_a_post_reaches_readers_of_every_process_within_a_second(
         assert time.monotonic() - began < 1.5
 
 
+def test_readers_of_all_processes_are_counted(newsroom: Newsroom, story: str) -> None:
+    first, second = newsroom.server(), newsroom.server()
+    with newsroom.sse(first, story) as here, newsroom.sse(second, story) as there:
+        here.wait_named("at")
+        there.wait_named("at")
+        wait_for(lambda: newsroom.call(verbs.readers, story) == 2, "both readers")
+
+
 def test_a_reader_who_returns_gets_what_it_missed_once(
     newsroom: Newsroom, story: str
 ) -> None:

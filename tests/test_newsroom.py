@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from entries import ledger, linking, publishing, stories
-from entries.models import Entry, Posting, Story
+from entries.delivery.audience import Teller
+from entries.models import Audience, Entry, Posting, Story
 from tests.builders import make_original, make_story, make_update, make_user
 
 pytestmark = pytest.mark.django_db
@@ -298,3 +300,73 @@ def test_several_links_go_under_one_set_of_locks(ledgers, story):
     assert len(ledgers) == 1
     assert not any("keeper" in p.html for p in Posting.objects.all())
     assert "Later" not in read(story)
+
+
+# --- The list of stories
+
+
+def listed(client: Client, **query: str) -> str:
+    return html_of(client.get("/admin/entries/story/", query))
+
+
+def test_the_list_counts_readers_of_all_processes(client, story):
+    other = make_story("Rain")
+    here, there = Teller(), Teller()
+    here.tell({str(story.pk): 3})
+    there.tell({str(story.pk): 4, str(other.pk): 1})
+    assert Audience.now() == {story.pk: 7, other.pk: 1}
+    assert 'class="field-readers_now">7</td>' in listed(client)
+    there.tell({})
+    assert Audience.now() == {story.pk: 3}
+
+
+def test_a_process_that_fell_silent_is_counted_no_more(story):
+    Teller().tell({str(story.pk): 3})
+    Audience.objects.update(told_at=timezone.now() - Audience.SILENT)
+    assert not Audience.now()
+
+
+def test_a_process_tells_its_readers_only_when_they_changed(story, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    teller = Teller()
+    assert teller.due({}) is None
+    assert teller.due({story.pk: 2}) == {str(story.pk): 2}
+    teller.tell({str(story.pk): 2})
+    assert teller.due({story.pk: 5}) is None
+    now += 11
+    assert teller.due({story.pk: 2, 99: 0}) is None
+    assert teller.due({story.pk: 5}) == {str(story.pk): 5}
+    assert teller.due({}) == {}
+    now += 60
+    assert teller.due({story.pk: 2}) == {str(story.pk): 2}
+
+
+def test_the_list_says_when_the_last_update_was(client, story):
+    make_update(story, at="1804")
+    publishing.withdraw(make_update(story, at="2200"))
+    make_update(story, at="2300", state="draft")
+    crossed = make_update(make_story("Rain"), at="1933")
+    publishing.cross_post(crossed, story)
+    page = listed(client, q="fog")
+    assert 'class="field-last_update">1933, 14 March 2026</td>' in page
+    assert 'class="field-updates">2</td>' in page
+
+
+def test_the_list_needs_as_many_queries_for_many_stories(
+    client, story, django_assert_max_num_queries
+):
+    for number in range(12):
+        make_update(make_story(f"Rain {number}", series="Sorrava Daily"))
+    with django_assert_max_num_queries(14):
+        listed(client)
+
+
+def test_the_list_is_filtered_by_state_and_series(client, story):
+    make_story("Rain", series="Sorrava Daily")
+    stories.close(make_story("Frost"))
+    assert "Rain" not in listed(client, state__exact="closed")
+    series = Story.objects.get(headline="Rain").series_id
+    page = listed(client, series__id__exact=str(series))
+    assert "Rain" in page
+    assert "Frost" not in page.partition('id="changelist-filter"')[0]

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from entries import clock, linking, publishing, stories
-from entries.models import Entry, Posting, Series, Site, Story
+from entries.models import Audience, Entry, Posting, Series, Site, Story
 from entries.publishing import Text
 
 
@@ -118,6 +118,10 @@ def link_latest(slug: str, title: str) -> None:
 
 def see(pk: int, slug: str) -> None:
     linking.add_link("see", entry=Entry.objects.get(pk=pk), target_story=story_of(slug))
+
+
+def readers(slug: str) -> int:
+    return Audience.now()[story_of(slug).pk]
 
 
 def cursor(slug: str) -> str:

@@ -5,9 +5,10 @@ from uuid import UUID, uuid4
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import AdminForm
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
@@ -31,10 +32,14 @@ from entries.admin.forms import NewStoryForm, StoryForm
 from entries.admin.records import ADDITION, record
 from entries.history import compare
 from entries.ledger import Refused
-from entries.models import Entry, Story
+from entries.models import Audience, Entry, Story
 from entries.publishing import Text
 
-UPDATES = Q(entries__kind=Entry.Kind.UPDATE, entries__state=Entry.State.PUBLISHED)
+UPDATES = Q(
+    postings__removed=False,
+    postings__entry__kind=Entry.Kind.UPDATE,
+    postings__entry__state=Entry.State.PUBLISHED,
+)
 
 
 @admin.register(Story)
@@ -46,11 +51,12 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "headline",
         "state_word",
         "series",
+        "last_update",
         "updates",
-        "last_change",
+        "readers_now",
         "public_page",
     ]
-    list_filter = ["state", "series"]
+    list_filter = ["state", "series", ("live_at", admin.DateFieldListFilter)]
     list_select_related = ["series"]
     list_per_page = 50
     search_fields = ["headline", "slug", "series__name"]
@@ -59,10 +65,26 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     autocomplete_fields = ["lead_image", "continues_in"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Story]:
-        """Count the published updates beside each story."""
-        count = Count("entries", filter=UPDATES)
+        """Count the updates that readers see in each story, and find the last."""
         found: QuerySet[Story] = super().get_queryset(request)
-        return found.annotate(update_count=count)
+        return found.annotate(
+            update_count=Count("postings", filter=UPDATES),
+            updated_at=Max("postings__entry__at", filter=UPDATES),
+        )
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Tell each story of the list how many read it now."""
+        changelist = super().get_changelist_instance(request)
+        readers = Audience.now()
+        for story in changelist.result_list:
+            story.readers = readers[story.pk]
+        return changelist
+
+    @admin.display(description="readers now")
+    def readers_now(self, story: Story) -> int | str:
+        """Say how many open pages of it are being told of its changes."""
+        running = story.state == Story.State.LIVE
+        return getattr(story, "readers", 0) if running else "–"
 
     @admin.display(description="state", ordering="state")
     def state_word(self, story: Story) -> str:
@@ -78,11 +100,11 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Say how many updates readers see."""
         return int(getattr(story, "update_count", 0))
 
-    @admin.display(description="last change (GMT)", ordering="changed_at")
-    def last_change(self, story: Story) -> str:
-        """Say when it changed last."""
-        at = story.changed_at
-        return f"{clock.hhmm(at)}, {clock.day(at.date())}"
+    @admin.display(description="last update (GMT)", ordering="updated_at")
+    def last_update(self, story: Story) -> str:
+        """Say the time of its newest update."""
+        at = getattr(story, "updated_at", None)
+        return f"{clock.hhmm(at)}, {clock.day(at.date())}" if at else "–"
 
     @admin.display(description="readers' page")
     def public_page(self, story: Story) -> str:

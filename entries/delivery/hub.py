@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import close_old_connections
+from django.db import Error, close_old_connections
 
-from entries.delivery import log, metrics, watchers
+from entries.delivery import audience, log, metrics, watchers
 from entries.delivery.channels import (
     END,
     PING,
@@ -58,6 +58,7 @@ class Hub:
         self._slugs: dict[str, asyncio.Future[Story | None]] = {}
         self._wake = asyncio.Event()
         self.watcher = watchers.Watcher(self._wake.set)
+        self._teller = audience.Teller()
         self._looked: asyncio.Future[None] = asyncio.Future()
         self._tasks: list[asyncio.Task[None]] = []
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="hub")
@@ -85,6 +86,8 @@ class Hub:
             task.cancel()
         for channel in list(self.channels.values()):
             await self._turns(channel, Reader.end)
+        with contextlib.suppress(Error):
+            await self.read(self._teller.tell, {})
 
     async def read(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function that reads the database, in one of the hub's threads."""
@@ -244,3 +247,13 @@ class Hub:
                 await self.read(tick)
             except Exception:
                 logger.exception("What is due could not be published; trying again.")
+            await self._tell(stories)
+
+    async def _tell(self, readers: dict[int, int]) -> None:
+        """Let all processes know how many read here, where that has changed."""
+        counts = self._teller.due(readers)
+        if counts is not None:
+            try:
+                await self.read(self._teller.tell, counts)
+            except Error as error:  # the next second tries again
+                logger.warning("The readers could not be told: %s", error)

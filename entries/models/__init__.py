@@ -1,5 +1,6 @@
 """The rows: series, stories, entries, their postings, links, pictures, the desk."""
 
+from entries.models.audience import Audience
 from entries.models.desk import Draft, Presence
 from entries.models.entries import Entry, EntryVersion, Posting
 from entries.models.imports import ImportedFile
@@ -10,6 +11,7 @@ from entries.models.site import Series, Site
 from entries.models.stories import Story, StorySlug, StoryVersion
 
 __all__ = [
+    "Audience",
     "Draft",
     "Entry",
     "EntryVersion",

@@ -1,0 +1,33 @@
+"""How many read each story now, as the processes tell it."""
+
+from collections import Counter
+from datetime import timedelta
+
+from django.db import models
+from django.utils import timezone
+
+
+class Audience(models.Model):
+    """The open streams of one server process, by story.
+
+    A process tells of itself when its counts change, and now and then while they do
+    not; one that has been silent for `SILENT` is not there any more.
+    """
+
+    SILENT = timedelta(seconds=150)
+
+    process = models.CharField(max_length=16, primary_key=True)
+    counts = models.JSONField()  # id of a story, as text -> open streams
+    told_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.process
+
+    @classmethod
+    def now(cls) -> Counter[int]:
+        """Return how many read each story, in all processes; 0 for any other."""
+        total: Counter[int] = Counter()
+        rows = cls.objects.filter(told_at__gt=timezone.now() - cls.SILENT)
+        for counts in rows.values_list("counts", flat=True):
+            total.update({int(pk): number for pk, number in counts.items()})
+        return total
