@@ -118,8 +118,15 @@ def test_marks_of_the_composer_stand_on_the_posting(client, story):
     assert posting.pinned
 
 
-def test_a_typed_time_backdates(client, story):
-    compose(client, story, "The lighthouse saw it first.", at="0615 14 March 2026")
+def test_a_typed_time_backdates_and_one_long_past_is_asked_about_once(client, story):
+    data = {"at": "0615 14 March 2026", "key": str(uuid4())}
+    answer = compose(client, story, "The lighthouse saw it first.", **data)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert "0615 GMT, 14 March is long past. If you mean it" in html
+    assert not story.entries.exists()
+    data["sure"] = re.search(r'name="sure" id="[^"]+" value="([^"]+)"', html)[1]
+    compose(client, story, "The lighthouse saw it first.", **data)
     assert f"{only_update(story).at:%Y-%m-%d %H:%M}" == "2026-03-14 06:15"
 
 

@@ -283,6 +283,19 @@ def test_editors_see_who_is_editing_what_and_when_they_leave(
     expect(note).to_have_count(0)
 
 
+def test_the_composer_says_what_a_colleague_has_just_published(editor, office, story):
+    page = editor.page
+    office.call(post, story.pk, "First: https://news.example/ferry says so.")
+    box(page).fill("The ferry has moored.")
+    notices = page.locator("#composer-notices")
+    expect(notices).to_contain_text("has just published")
+    box(page).fill("It moored: https://news.example/ferry")
+    expect(notices).to_contain_text("is in this story already")
+    box(page).press("Control+Enter")
+    expect(rows(page)).to_have_count(2)
+    expect(notices).to_be_empty()
+
+
 def test_an_open_edit_is_not_disturbed(editor, office, story):
     page = editor.page
     entry = office.call(post, story.pk, "The quay is closed.")

@@ -22,6 +22,7 @@ from entries.models import Entry, Story
 
 State = Entry.State
 SLOTS = "admin/entries/desk/_slots.html"
+SURE = "admin/entries/desk/_sure.html"
 
 
 def part(
@@ -118,5 +119,7 @@ def refusal(
         slot = f"#{form.name}-pictures"
         context = {"pictures": cards, "story": story}
         html += part(request, slot, template, context)
+    if getattr(form, "asked", ""):
+        html += part(request, f"#{form.name}-sure", SURE, {"form": form}, "outerHTML")
     response = HttpResponse(html, status=status)
     return trigger(response, "desk:refused", form=form.name)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from entries import publishing, timefield
-from entries.admin import drafts, pictures, presence, pulse, timeline
+from entries.admin import drafts, notices, pictures, presence, pulse, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import (
     Posted,
@@ -112,9 +112,20 @@ def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
         return _preview(request, story, rights, form, entry)
     if do not in STATES or (do == "publish" and not rights.publish):
         raise PermissionDenied
-    if not pictures.save_words(request):
+    if not (pictures.save_words(request) and _meant(form, story, do)):
         return _again(request, story, rights, form)
     return _post(request, story, rights, form, entry, STATES[do])
+
+
+def _meant(form: EntryForm, story: Story, do: str) -> bool:
+    """Ask once about a time that is hardly meant; False where it was asked now."""
+    at = form.cleaned_data["at"]
+    words = notices.question(story, at, timezone.now()) if do != "draft" else ""
+    if not words or form.cleaned_data["sure"] == at.isoformat():
+        return True
+    form.asked = at.isoformat()
+    form.refuse("at", words)
+    return False
 
 
 def _post(

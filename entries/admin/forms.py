@@ -82,7 +82,10 @@ class EntryForm(TextForm):
     key_event = forms.BooleanField(required=False)
     pinned = forms.BooleanField(label="Pin to the top", required=False)
     key = forms.UUIDField(required=False)
+    sure = forms.CharField(required=False, max_length=40)  # the odd time that is meant
     separate = forms.UUIDField(required=False)
+
+    asked = ""  # the time that its writer is asked about now
 
     @classmethod
     def empty(cls, name: str = "composer") -> "EntryForm":

@@ -1,0 +1,50 @@
+"use strict";
+// Before publishing: what a colleague has just published, and which outside address
+// the story has already. It is said beside the buttons and stops nobody.
+(() => {
+  if (!window.Desk) return;
+  const { byId, bodyOf, empty, token } = window.Desk;
+  const form = byId("composer");
+  const slot = byId("composer-notices");
+  if (!form || !slot) return;
+  const PAUSE = 500; // milliseconds without a key
+  const FADES = 30000; // what is no longer just published goes
+
+  let timer = 0;
+  let asked = "";
+  let turn = 0;
+  const show = (html) => {
+    if (slot.innerHTML !== html) slot.innerHTML = html;
+  };
+  const look = async () => {
+    timer = 0;
+    const mine = ++turn;
+    if (empty(form)) return void show("");
+    try {
+      const answer = await fetch(slot.dataset.look, {
+        method: "POST",
+        body: new URLSearchParams({ body: bodyOf(form).value }),
+        headers: { "X-CSRFToken": token() ?? "", "HX-Request": "true" },
+      });
+      const html = (await answer.text()).trim();
+      const ours = answer.ok && answer.headers.get("desk-answer");
+      if (ours && mine === turn && !empty(form)) show(html);
+    } catch { /* it is a courtesy: publishing does not wait for it */ }
+    if (slot.innerHTML) soon(FADES);
+  };
+  const soon = (wait = PAUSE) => {
+    clearTimeout(timer);
+    timer = setTimeout(look, wait);
+  };
+  const addresses = () => (bodyOf(form).value.match(/https?:\/\/\S+/gi) ?? []).join(" ");
+
+  form.addEventListener("input", () => {
+    const now = empty(form) ? "" : `text ${addresses()}`;
+    if (now === asked) return;
+    asked = now;
+    soon(now ? PAUSE : 0);
+  });
+  document.addEventListener("htmx:after:swap", ({ target }) => {
+    if (target.id === "poll" && !empty(form)) soon();
+  });
+})();

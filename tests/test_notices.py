@@ -1,0 +1,140 @@
+"""What the composer says before publishing, and never forbids."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from entries import publishing
+from entries.admin.notices import addresses, question
+from entries.models import Entry, Story
+from tests.builders import make_story, make_update, make_user, text
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+SOURCE = "https://news.example/ferry?id=7"
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour", first_day=timezone.now().date())
+
+
+@pytest.fixture
+def client() -> Client:
+    return signed_in("editor", "Editors")
+
+
+def signed_in(name: str, *groups: str) -> Client:
+    client = Client()
+    client.force_login(make_user(name, *groups))
+    return client
+
+
+def look(client: Client, story: Story, body: str = "Something new.") -> str:
+    way = reverse("admin:entries_story_notices", args=[story.pk])
+    return str(client.post(way, {"body": body}, headers=HTMX).content.decode())
+
+
+def compose(client: Client, story: Story, **data: Any) -> Any:
+    way = reverse("admin:entries_story_change", args=[story.pk])
+    data = {"key": str(uuid4()), "action": "publish", "body": "Text."} | data
+    return client.post(way, data, headers=HTMX)
+
+
+def test_what_a_colleague_has_just_published_is_glanced_at(client, story):
+    colleague = make_user("editor2", "Editors")
+    entry = publishing.post(
+        story, text("The ferry has moored.", at=None), author=colleague
+    )
+    html = look(client, story)
+    assert "<strong>editor2</strong> has just published" in html
+    assert "The ferry has moored." in html
+    Entry.objects.filter(pk=entry.pk).update(
+        published_at=timezone.now() - timedelta(minutes=3)
+    )
+    assert look(client, story).strip() == ""
+
+
+def test_what_is_ones_own_or_not_published_is_no_news(client, story):
+    compose(client, story, body="Mine.")
+    make_update(story, "A draft.", at=None, state="draft")
+    make_update(make_story(), "Elsewhere.", at=None)
+    assert look(client, story).strip() == ""
+
+
+def test_an_address_that_the_story_has_is_said_with_its_place(client, story):
+    make_update(story, f"As [the port]({SOURCE}) says.", at="1804")
+    html = look(client, story, "See http://www.news.example/ferry?id=7.")
+    assert "news.example/ferry?id=7" in html
+    assert "As the port says." in html
+    for other in ("https://news.example/ferry?id=77", "https://news.example/ferry"):
+        assert "in this story already" not in look(client, story, other)
+
+
+def test_an_address_in_anothers_draft_is_told_to_those_who_may_see_it(client, story):
+    make_update(story, f"A secret draft: {SOURCE}", state="draft")
+    assert "secret" in look(client, story, SOURCE)
+    writer = signed_in("writer", "Contributors")
+    assert look(writer, story, SOURCE).strip() == ""
+
+
+def test_it_never_stops_a_text(client, story):
+    make_update(story, f"First: {SOURCE}", at=None)
+    assert compose(client, story, body=f"Again: {SOURCE}").status_code == 200
+
+
+def test_looking_needs_few_queries(client, story, django_assert_max_num_queries):
+    for _ in range(3):
+        make_update(story, f"Again: {SOURCE}", at=None)
+    with django_assert_max_num_queries(8):
+        look(client, story, f"{SOURCE} https://other.example/a")
+
+
+def test_addresses_are_compared_without_what_makes_no_difference():
+    body = "Here: HTTPS://WWW.News.Example/Ferry/#top, and (https://b.example/x)."
+    assert addresses(body) == ["news.example/Ferry", "b.example/x"]
+
+
+@pytest.mark.parametrize(
+    ("at", "odd"),
+    [
+        (None, ""),
+        ("2026-03-14 17:30", ""),
+        ("2026-03-15 09:00", ""),
+        ("2026-03-14 05:00", "long past"),
+        ("2026-03-13 23:50", "before this story began"),
+    ],
+)
+def test_a_time_is_asked_about_where_it_is_hardly_meant(story, at, odd: str):
+    story.first_day = datetime(2026, 3, 14, tzinfo=UTC).date()
+    when = datetime.fromisoformat(f"{at}+00:00") if at else None
+    now = datetime(2026, 3, 14, 18, 4, tzinfo=UTC)
+    words = question(story, when, now)
+    assert (odd in words) if odd else not words
+
+
+def test_an_odd_time_is_asked_about_once_and_a_draft_never(client, story):
+    old = "0615 14 March 2026"
+    assert compose(client, story, at=old, action="draft").status_code == 200
+    first = compose(client, story, at=old)
+    assert first.status_code == 422
+    assert "before this story began" in first.content.decode()
+    sure = datetime(2026, 3, 14, 6, 15, tzinfo=UTC).isoformat()
+    assert f'value="{sure}"' in first.content.decode()
+    assert compose(client, story, at=old, sure=sure).status_code == 200
+    assert compose(client, story, at="0616 14 March 2026", sure=sure).status_code == 422
+
+
+def test_without_htmx_the_question_comes_with_its_answer(client, story):
+    way = reverse("admin:entries_story_change", args=[story.pk])
+    data = {"key": str(uuid4()), "action": "publish", "body": "Text."}
+    html = client.post(way, data | {"at": "0615 14 March 2026"}).content.decode()
+    assert "press the button again" in html
+    assert 'id="composer-sure" value="2026-03-14T06:15:00+00:00"' in html
