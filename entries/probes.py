@@ -6,6 +6,8 @@ from django.views.decorators.http import require_safe
 
 from entries import delivery
 
+PATIENCE = 2.0  # seconds that /readyz waits for the database
+
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -24,8 +26,18 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether the database answers too."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        _ask_database()
     except Exception:
         return HttpResponse("the database does not answer\n", status=503)
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+def _ask_database() -> None:
+    """Ask a question, and wait no longer for a connection than a probe would."""
+    if pool := getattr(connection, "pool", None):
+        pool.open()
+        with pool.connection(timeout=PATIENCE) as one:
+            one.execute("SELECT 1")
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")

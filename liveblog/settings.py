@@ -97,7 +97,13 @@ def _database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     elif engine == "postgresql":
-        options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": 8,
+            "timeout": 5,  # seconds that a request waits for a connection
+            # Or the pool waits about as long again as the database was away.
+            "reconnect_timeout": 1,
+        }
         database["CONN_HEALTH_CHECKS"] = True
     else:
         raise ImproperlyConfigured(
