@@ -85,6 +85,7 @@ class Watcher:
             try:
                 await job()
             except (OSError, psycopg.Error, sqlite3.Error) as error:
+                self._alive = 0.0  # not to be trusted from now on
                 logger.warning("The watcher lost the database: %s", error)
                 await asyncio.sleep(RETRY)
 
@@ -101,9 +102,11 @@ class Watcher:
             parameters.pop(name, None)
         listener = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
         async with listener:
-            self._alive = time.monotonic()
+            asked = time.monotonic()
             await listener.execute(f"LISTEN {CHANNEL}")
+            # What was committed while nobody listened is heard of first.
             self.hear()
+            self._alive = asked
             while True:
                 async for _ in listener.notifies(timeout=CONFIRM):
                     self.hear()
