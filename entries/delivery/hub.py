@@ -131,8 +131,8 @@ class Hub:
     def leave(self, channel: Channel) -> None:
         """Be one user less of a channel; that of nobody goes."""
         channel.users -= 1
-        if not channel.users:
-            self.channels.pop(channel.story_id, None)
+        if not channel.users and self.channels.get(channel.story_id) is channel:
+            del self.channels[channel.story_id]
 
     async def missed(self, channel: Channel, after: int) -> Missed:
         """Return what changed after a number: one read for all who ask for it."""
@@ -178,13 +178,16 @@ class Hub:
                 looked.set_result(None)
 
     async def _refresh(self) -> None:
-        epoch, site_seq, stories = await self.read(log.numbers, list(self.channels))
+        asked = list(self.channels)
+        epoch, site_seq, stories = await self.read(log.numbers, asked)
         other_history = self.epoch not in ("", epoch) or site_seq < self.site_seq
         if other_history or site_seq != self.site_seq:
             self._slugs.clear()
         if other_history:
             self.watcher.hear()  # a restore tells nobody
         self.epoch, self.site_seq = epoch, site_seq
+        for story_id in set(asked) - set(stories):
+            await self._drop(story_id)
         for story_id, (seq, state) in stories.items():
             channel = self.channels.get(story_id)
             if channel is None:
@@ -214,6 +217,13 @@ class Hub:
             metrics.FANOUT.observe(time.monotonic() - began)
         if state != "live":
             await self._dismiss(channel, END)
+
+    async def _drop(self, story_id: int) -> None:
+        """Send the readers of a story away that the database has no more."""
+        self._slugs.clear()
+        if channel := self.channels.pop(story_id, None):
+            channel.state = "gone"
+            await self._dismiss(channel, RESET)
 
     async def _dismiss(self, channel: Channel, last: dict[str, Any]) -> None:
         """Tell every reader a last word and end its stream."""
