@@ -100,6 +100,17 @@ class Reader:
         self.busy = False
         then(self)
 
+    async def wait(self, one: dict[str, Any]) -> None:
+        """Send a message and wait for it, but not for ever."""
+        self.busy = True
+        try:
+            async with asyncio.timeout(SLOW):
+                await self.send(one)
+        except TimeoutError:
+            self.end()
+            await asyncio.sleep(0)  # where the end arrives
+        self.busy = False
+
     def end(self) -> None:
         """Let the stream's own task finish the answer."""
         if not self.ended:
@@ -162,12 +173,17 @@ class Channel:
         self.seq, self.state, self.site_seq = seq, state, site_seq
 
     def place(self, after: int) -> int | None:
-        """Return the position from which a page at a number reads; None if too old."""
+        """Return the position from which a page at a number reads.
+
+        None where no frame begins there: it is too old, or a page of another
+        process, whose frames were cut elsewhere.
+        """
         if after == self.seq:
             return self.end
-        if not self.frames or self.frames[0].after > after:
+        place = len(self.frames) - sum(1 for one in self.frames if one.seq > after)
+        if place == len(self.frames) or self.frames[place].after != after:
             return None
-        return self.end - sum(1 for one in self.frames if one.seq > after)
+        return self.first + place
 
     def serve(self, reader: Reader) -> None:
         """Send a reader everything that it lacks, as far as its network takes it."""

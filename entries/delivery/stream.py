@@ -147,18 +147,20 @@ async def _catch_up(
     while cursor.epoch == hub.epoch and at <= channel.seq:
         if shown < channel.site_seq:
             shown, one = await hub.rail(channel)
-            await reader.send(one)
+            await reader.wait(one)
         elif (place := channel.place(at)) is not None:
             # No await between the look at the log and here.
             reader.position = place
             channel.readers.add(reader)
             channel.serve(reader)
+            if hub.stopping:
+                reader.end()
             return True
         else:
             missed = await hub.missed(channel, at)
             if missed.changes.reset:
                 return False
-            await reader.send(missed.message)
+            await reader.wait(missed.message)
             at = missed.changes.cursor.seq
             if at > channel.seq:
                 await hub.look()
