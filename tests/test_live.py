@@ -276,6 +276,35 @@ def test_a_page_that_gets_no_stream_polls(
     expect_like_fresh(window)
 
 
+def test_a_page_asks_less_often_while_nobody_answers(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    asked: list[str] = []
+    window.page.route("**/stream?*", lambda route: route.fulfill(status=503))
+    window.page.route(
+        "**/changes?*", lambda route: (asked.append("!"), route.abort())[1]
+    )
+    window.page.clock.install()
+    window.open(f"{server.url}/stories/{slug}/")
+    wait_for(lambda: passes(window, 500) and asked, "the first poll")
+    for _ in range(120):
+        passes(window, 500)
+    assert 3 < len(asked) < 12
+    window.page.unroute("**/changes?*")
+    room.call(verbs.post, slug, "Somebody answers again.")
+    wait_for(
+        lambda: passes(window, 1000) and "answers again" in window.page.content(),
+        "the answer",
+    )
+
+
+def passes(window: Reader, milliseconds: int) -> bool:
+    """Let time pass on a page whose clock is ours."""
+    window.page.clock.run_for(milliseconds)
+    return True
+
+
 def test_a_connection_that_dies_silently_is_noticed(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
@@ -420,12 +449,13 @@ def test_a_restored_story_comes_back_to_the_open_page(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = open_live(reader, server, slug)
-    room.call(verbs.turn, slug, "withdraw_story")
+    with window.page.expect_response(lambda answer: answer.status == 410):
+        room.call(verbs.turn, slug, "withdraw_story")
     window.sees("This story has been withdrawn")
     room.call(verbs.turn, slug, "restore_story")
     window.hide()
-    window.hide(False)
-    window.sees("Report 3 from the quay.")
+    window.hide(False)  # it looks when it is looked at, not a minute later
+    window.sees("Report 3 from the quay.", 5)
     state(window.page, "Live")
     expect_like_fresh(window)
     assert not window.problems

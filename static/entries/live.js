@@ -37,6 +37,8 @@
   let retryTimer = 0;
   let pollTimer = 0;
   let polling = false;
+  let failures = 0; // polls in a row that brought no answer
+  let asked = 0; // when the page polled last, ms
   let baseTitle = "";
   let announced = 0;
   let announceTimer = 0;
@@ -136,7 +138,7 @@
     });
     live.addEventListener("ready", () => {
       stream = true;
-      lost = attempts = 0;
+      lost = attempts = failures = 0;
       polling = false;
       heard = Date.now();
       show();
@@ -167,12 +169,14 @@
     if (now) wait = 0;
     else if (ended) wait = POLL.ended;
     else if (document.hidden) wait = POLL.hidden;
+    else if (failures) wait = Math.max(500, Math.min(500 * 2 ** failures, 30e3) - (Date.now() - asked));
     else if (!polling) wait = Math.max(500, PATIENCE - (Date.now() - (lost || opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
   const poll = async () => {
     const asking = live;
     if (stream || paused || (ended && document.hidden)) return schedule();
+    asked = Date.now();
     try {
       const address = `${page.changes}?after=${cursor}&rail=${live.dataset.rail}`;
       const answer = await fetch(address, { signal: AbortSignal.timeout(15e3) });
@@ -181,8 +185,10 @@
       if (live !== asking || paused) return; // asked for a page that is gone, or rests
       await take(answer, state);
       polling = true;
+      failures = 0;
     } catch {
       polling = false;
+      failures += 1;
     }
     show();
     schedule();
@@ -461,7 +467,7 @@
     loaded = parse(cursor).seq;
     ended = $("story-head").dataset.state !== "live";
     stream = polling = connecting = false;
-    lost = attempts = 0;
+    lost = attempts = failures = 0;
     baseTitle = $("story-head").dataset.title;
     localTimes(document);
     listen();
@@ -487,7 +493,9 @@
     schedule();
   };
   const wake = () => {
-    if (!live?.isConnected) return;
+    if (!live) return;
+    if (!live.isConnected) return schedule(true); // a story that was withdrawn may be back
+    failures = 0;
     if (document.hidden) {
       stream = false; // htmx lets go of the connection of a hidden tab
     } else {
@@ -506,9 +514,9 @@
   addEventListener("online", wake);
   addEventListener("offline", () => live?.isConnected && show());
   addEventListener("pageshow", (event) => {
-    if (!event.persisted || !live?.isConnected) return;
+    if (!event.persisted) return;
     heard = 0;
-    watch();
+    if (live?.isConnected) watch();
     wake();
   });
   setInterval(() => live?.isConnected && watch(), 5e3);
