@@ -109,9 +109,11 @@ def _run(host: str, port: int, workers: int) -> None:
     # The server sends itself the signal again when it has ended well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     if workers > 1:
-        Multiprocess(config, target=server.run, sockets=sockets).run()
-    else:
-        server.run(sockets=sockets)
+        Multiprocess(config, sockets=sockets).run()
+        return
+    server.run(sockets=sockets)
+    if not server.started:
+        raise CommandError("The server did not start.")
 
 
 def give_up(listener: socket.socket, seconds: float) -> None:
