@@ -226,6 +226,37 @@ def restore_story(story: Story) -> Story:
     return _turn(story, (State.WITHDRAWN,), "")
 
 
+def was_seen(story: Story) -> bool:
+    """Whether readers ever saw the story, or a text that is in it now."""
+    seen = Posting.objects.filter(entry__story=story).exclude(seq=None)
+    return story.live_at is not None or seen.exists()
+
+
+def delete_story(story: Story) -> None:
+    """Delete a story that readers never saw.
+
+    Lines that lead to it keep their words, and stand among those that lead nowhere
+    yet. Raises Refused for a story that was public: it can be withdrawn.
+    """
+
+    def act(ledger: Ledger) -> None:
+        if was_seen(story):
+            raise Refused("Readers have seen it: withdraw it instead.")
+        links = list(story.linked_from.with_targets())
+        naming = Entry.objects.filter(links__in=links)
+        if set(naming.values_list("pk", flat=True)) - ledger.entries:
+            raise _Moved
+        for link in links:
+            link.title, link.target_story = link.text, None
+            link.save()
+        for entry in naming.distinct().order_by("pk"):
+            ledger.redraw(entry)
+        _tell_others(ledger, [story])
+        story.delete()
+
+    _restate(story, act)
+
+
 def touch(story: Story) -> Story:
     """Tell readers that what a story shows of other rows (its series) changed."""
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from entries import linking, publishing, stories
+from entries.ledger import Refused
 from entries.models import Entry, Link, Story
 from entries.publishing import Text
 from tests.builders import make_original, make_story, make_update, make_user
@@ -360,3 +361,44 @@ def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
 def test_the_page_is_for_moderators(editor, story):
     assert editor.get("/admin/moderate/").status_code == 403
     assert Client().get("/admin/moderate/").status_code == 302
+
+
+# --- No dead ends
+
+
+def test_deleting_a_linked_story_warns_and_keeps_the_words(story):
+    chief = Client()
+    chief.force_login(make_user("chief", chief=True))
+    entry, draft = make_update(story), make_story("Ice to come", live=False)
+    linking.add_link("see", entry=entry, target_story=draft)
+    linking.add_link("latest", story=story, target_story=draft)
+    stories.close(story, continues_in=draft)
+    way = f"/admin/entries/story/{draft.pk}/delete/"
+    warning = html(chief.get(way))
+    assert "will keep their words" in warning
+    assert f"{entry.label} of <a" in warning
+    assert "Latest beside <a" in warning
+    seq = story.postings.get().seq or 0
+    assert chief.post(way, {"post": "yes"}).status_code == 302
+    assert not Story.objects.filter(pk=draft.pk).exists()
+    found = Link.objects.unresolved().values_list("title", flat=True)
+    assert list(found) == ["Ice to come"] * 2
+    assert "See Ice to come</p>" in page(story)
+    assert (story.postings.get().seq or 0) > seq
+
+
+def test_a_story_is_not_deleted_with_what_readers_have_seen(story):
+    entry, draft = make_update(story, "Seen here."), make_story(live=False)
+    publishing.move(entry, draft)
+    with pytest.raises(Refused, match="withdraw it"):
+        stories.delete_story(draft)
+    with pytest.raises(Refused, match="withdraw it"):
+        stories.delete_story(story)
+    assert Story.objects.count() == 2
+
+
+def test_withdrawing_a_linked_story_warns_too(editor, story):
+    linking.add_link("see", story=make_story("Ice"), target_story=story)
+    desk = html(editor.get(f"/admin/entries/story/{story.pk}/change/"))
+    assert "See beside <a" in desk
+    assert ">Ice</a>" in desk

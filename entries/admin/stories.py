@@ -118,11 +118,29 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(
         self, request: HttpRequest, obj: Story | None = None
     ) -> bool:
-        """Refuse what was ever public, or is named by what may be."""
-        if not super().has_delete_permission(request, obj) or obj is None:
-            return super().has_delete_permission(request, obj)
-        named = obj.linked_from.exists() or obj.continues.exists()
-        return obj.live_at is None and not named
+        """Refuse what was ever public."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or not stories.was_seen(obj))
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Warn of the lines elsewhere that lead to the story."""
+        story = self.get_object(request, object_id)
+        lines = list(story.lines_here) if story else []
+        return super().delete_view(request, object_id, {"lines_here": lines})
+
+    def delete_model(self, request: HttpRequest, obj: Story) -> None:
+        """Delete it through the verb, which keeps the words of lines elsewhere."""
+        stories.delete_story(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
+        """Delete several, one after the other."""
+        for story in queryset:
+            stories.delete_story(story)
 
     def get_urls(self) -> list[URLPattern]:
         """Put the desk's addresses before those of the admin."""

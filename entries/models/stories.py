@@ -1,6 +1,6 @@
 """Stories and the slugs they ever had."""
 
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -97,6 +97,11 @@ class Story(models.Model):
     def public(self) -> bool:
         """Whether readers may see it."""
         return self.state in self.PUBLIC
+
+    @property
+    def lines_here(self) -> models.QuerySet[Any]:
+        """Return the links that lead here, with where each of them stands."""
+        return self.linked_from.select_related("story", "entry__story")
 
     @property
     def title(self) -> str:
