@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from entries import probes, views
+from entries import about, probes, views
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -26,6 +26,8 @@ urlpatterns = [
         views.picture,
         name="picture",
     ),
+    path("robots.txt", about.robots, name="robots"),
+    path("imprint/", about.imprint, name="imprint"),
     path("sitemap.xml", views.sitemap, name="sitemap"),
     path("news-sitemap.xml", views.news_sitemap, name="news_sitemap"),
     path("healthz", probes.healthz, name="healthz"),

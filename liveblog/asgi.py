@@ -21,6 +21,7 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from entries import delivery, linking, publishing  # noqa: E402
+from liveblog.limits import Limits  # noqa: E402
 
 LANES = 8  # requests that Django works on at the same moment
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
@@ -60,11 +61,16 @@ class _Django(ASGIHandler):
             self._free.put_nowait(lane)
 
 
+def _never_guess(headers: Any, _path: str, _url: str) -> None:
+    headers["X-Content-Type-Options"] = "nosniff"
+
+
 _pages = ServeStaticASGI(
     _Django(),
     root=str(settings.STATIC_ROOT) if settings.STATIC_ROOT.is_dir() else None,
     prefix=settings.STATIC_URL,
     immutable_file_test=_immutable,
+    add_headers_function=_never_guess,
 )
 
 
@@ -127,4 +133,4 @@ def _end_streams_first(hub: delivery.Hub) -> None:
             return
 
 
-application = Application()
+application = Limits(Application())

@@ -100,6 +100,21 @@ def test_a_site_on_https_asks_for_it_everywhere(tmp_path: Path):
     assert setting("SECURE_SSL_REDIRECT", tmp_path) is False
 
 
+def test_preloading_is_asked_for_only_where_somebody_wants_it(tmp_path: Path):
+    there = {"SITE_URL": "https://news.example/"}
+    assert setting("SECURE_HSTS_PRELOAD", tmp_path, **there) is False
+    there["HSTS_PRELOAD"] = "True"
+    assert setting("SECURE_HSTS_INCLUDE_SUBDOMAINS", tmp_path, **there) is True
+
+
+def test_passwords_are_kept_as_argon2_and_older_ones_still_open(tmp_path: Path):
+    names = setting("PASSWORD_HASHERS", tmp_path)
+    assert [name.rpartition(".")[2] for name in names] == [
+        "Argon2PasswordHasher",
+        "PBKDF2PasswordHasher",
+    ]
+
+
 @pytest.mark.parametrize("site", ["https://news.example", "http://127.0.0.1:8000"])
 def test_the_checks_for_deployment_find_nothing(tmp_path: Path, site: str):
     done = run("manage.py", "check", "--deploy", data=tmp_path, SITE_URL=site)

@@ -12,9 +12,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from entries import errors
 from entries.models import Entry, Story
 
-ANSWER = "Desk-Answer"  # tells the page that the desk itself is speaking
+ANSWER = errors.DESK_ANSWER
 SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again."
 NOT_ALLOWED = "Your account may not do this. Ask the chief of the desk."
 

@@ -2,6 +2,7 @@
 
 from django import template
 from django.conf import settings
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from entries import drawing
@@ -26,3 +27,16 @@ def see_line(link: Link) -> SafeString:
 def site_name() -> str:
     """Draw the name of the site."""
     return str(settings.SITE_NAME)
+
+
+@register.simple_tag
+def imprint() -> str:
+    """Draw the address of the imprint, or nothing where there is none."""
+    return reverse("imprint") if settings.IMPRINT_FILE else ""
+
+
+@register.simple_tag
+def contact() -> str:
+    """Draw the address to write to, or nothing where none is set."""
+    address: str = settings.CONTACT
+    return f"mailto:{address}" if "@" in address and ":" not in address else address

@@ -1,0 +1,158 @@
+"""Signing in: the second factor of those who have one, and forgotten passwords."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth import views
+from django.contrib.auth.forms import PasswordResetForm
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse_lazy
+from django.utils.safestring import SafeString
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from django_otp import match_token, user_has_device
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from qrcode.image.svg import SvgPathFillImage
+from qrcode.main import QRCode
+
+PAUSE = 300  # seconds between two mails to one address, from one process
+WRONG = "The code is missing, wrong or used up. Take the next one that the app shows."
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return who asks; the server has put in what a trusted proxy says of it."""
+    return str(request.META.get("REMOTE_ADDR") or "unknown")
+
+
+class CodeForm(forms.Form):
+    """Six digits from an app."""
+
+    code = forms.CharField(
+        label="Code",
+        max_length=10,
+        widget=forms.TextInput(
+            {"autocomplete": "one-time-code", "inputmode": "numeric", "size": 10}
+        ),
+    )
+
+
+class SignInForm(AdminAuthenticationForm):
+    """Ask for a name, a password, and a code where the account has a second factor."""
+
+    code = forms.CharField(
+        label="Code from your app, if you use one",
+        max_length=10,
+        required=False,
+        widget=CodeForm.base_fields["code"].widget,
+    )
+
+    def confirm_login_allowed(self, user: User) -> None:
+        """Refuse who is no staff, or has a second factor and does not show it."""
+        super().confirm_login_allowed(user)
+        if not user_has_device(user):
+            return
+        if not match_token(user, "".join(self.data.get("code", "").split())):
+            raise ValidationError(WRONG, code="code")
+
+
+class ResetForm(PasswordResetForm):
+    """Send a mail with the address of the site's own, and not one after another."""
+
+    def save(self, **options: Any) -> None:  # type: ignore[override]
+        """Send the mail, unless one has just gone to this address."""
+        address = f"reset:{self.cleaned_data['email'].casefold()}"
+        if not cache.add(address, True, PAUSE):
+            return
+        site = urlsplit(settings.SITE_URL)
+        options |= {"domain_override": site.netloc, "use_https": site.scheme == "https"}
+        options["extra_email_context"] = {"site_name": settings.SITE_NAME}
+        super().save(**options)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """Let somebody begin to use a second factor, or leave it off again."""
+    user = request.user
+    assert isinstance(user, User)  # noqa: S101 - the admin lets nobody else in
+    on = user_has_device(user)
+    device = None if on else _waiting_device(user)
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        code = "".join(form.cleaned_data["code"].split())
+        if device is None and match_token(user, code):
+            TOTPDevice.objects.filter(user=user).delete()
+            messages.success(request, "The second factor is off.")
+            return redirect("admin:index")
+        if device is not None and device.verify_token(code):
+            TOTPDevice.objects.filter(pk=device.pk).update(confirmed=True)
+            messages.success(request, "From now on signing in asks for a code.")
+            return redirect("admin:index")
+        form.add_error("code", WRONG)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Second factor",
+        "is_nav_sidebar_enabled": False,
+        "form": form,
+        "on": on,
+        "device": device,
+        "picture": device and _picture(device.config_url),
+        "key": device and _spelled(device),
+    }
+    return render(request, "admin/second_factor.html", context)
+
+
+def _waiting_device(user: User) -> Any:
+    return TOTPDevice.objects.get_or_create(
+        user=user, confirmed=False, defaults={"name": "App"}
+    )[0]
+
+
+def _picture(address: str) -> SafeString:
+    code = QRCode(image_factory=SvgPathFillImage, box_size=16)
+    code.add_data(address)
+    return SafeString(code.make_image().to_string(encoding="unicode"))
+
+
+def _spelled(device: Any) -> str:
+    """Return the key as somebody types it: letters and digits in fours."""
+    key = device.config_url.partition("secret=")[2].partition("&")[0]
+    return " ".join(key[i : i + 4] for i in range(0, len(key), 4))
+
+
+def addresses(*, mail: bool) -> list[URLPattern]:
+    """Return the addresses of accounts; those that need `mail` only where it is."""
+    own = admin.site.admin_view(second_factor)
+    found = [path("second-factor/", own, name="second_factor")]
+    if mail:
+        found += _reset_addresses()
+    return found
+
+
+def _reset_addresses() -> list[URLPattern]:
+    ask = views.PasswordResetView.as_view(
+        form_class=ResetForm,
+        success_url=reverse_lazy("password_reset_done"),
+    )
+    new = views.PasswordResetConfirmView.as_view(
+        success_url=reverse_lazy("password_reset_complete")
+    )
+    sent, done = views.PasswordResetDoneView, views.PasswordResetCompleteView
+    return [
+        path("password/", ask, name="admin_password_reset"),
+        path("password/sent/", sent.as_view(), name="password_reset_done"),
+        path("password/<uidb64>/<token>/", new, name="password_reset_confirm"),
+        path("password/done/", done.as_view(), name="password_reset_complete"),
+    ]
+
+
+admin.site.login_form = SignInForm
+admin.site.login_template = "admin/sign_in.html"

@@ -1,0 +1,78 @@
+"""Bodies that are too large are refused before anything reads them."""
+
+from typing import Any, Final
+
+from django.http.request import HttpHeaders
+
+from entries import errors
+from entries.images import UPLOAD_LIMIT
+
+DESK: Final = UPLOAD_LIMIT + 1024 * 1024  # bytes: a picture, and the form around it
+ELSEWHERE: Final = 64 * 1024  # readers send nothing
+_LENGTHS: Final = (b"content-length", b"transfer-encoding")
+
+
+class Limits:
+    """ASGI: pass on what is small enough, and count what does not say its size."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer 413, or pass on."""
+        lengths = {k: v for k, v in scope.get("headers", ()) if k in _LENGTHS}
+        if not lengths:
+            await self.app(scope, receive, send)
+            return
+        most = DESK if scope["path"].startswith("/admin/") else ELSEWHERE
+        given = lengths.get(b"content-length", b"")
+        if given.isdigit() and int(given) > most:
+            await _refuse(scope, send)
+        elif given:
+            await self.app(scope, receive, send)
+        else:
+            await _Counted(most, receive, send).run(self.app, scope)
+
+
+class _Counted:
+    """A request that is read until it has grown too large."""
+
+    def __init__(self, most: int, receive: Any, send: Any) -> None:
+        self.left = most
+        self._receive, self._send = receive, send
+        self.answered = False
+
+    async def run(self, app: Any, scope: Any) -> None:
+        await app(scope, self.receive, self.send)
+        if self.left < 0 and not self.answered:
+            await _refuse(scope, self._send)
+
+    async def receive(self) -> Any:
+        message = await self._receive()
+        self.left -= len(message.get("body", b""))
+        return message if self.left >= 0 else {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.answered = True
+        await self._send(message)
+
+
+async def _refuse(scope: Any, send: Any) -> None:
+    names = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
+    headers = HttpHeaders({f"HTTP_{k.upper().replace('-', '_')}": v for k, v in names})
+    desk = errors.asked_by_desk(headers, scope["path"])
+    words = errors.WORDS[413]
+    body = (words[2] if desk else errors.page(words, 413)).encode()
+    kind = b"text/plain" if desk else b"text/html"
+    answer = [
+        (b"content-type", kind + b"; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"default-src 'self'"),
+    ]
+    if desk:
+        answer.append((errors.DESK_ANSWER.lower().encode(), b"yes"))
+    start = {"type": "http.response.start", "status": 413, "headers": answer}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,307 @@
+"""Pages for what went wrong, and the headers that every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.test import Client, override_settings
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from entries import linking, publishing
+from entries.models import Entry
+from liveblog import limits
+from tests.builders import make_accounts, make_original, make_story, make_update
+
+HTMX = {"HTTP_HX_REQUEST": "true"}
+MANIFEST = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+
+
+@pytest.fixture
+def chief(db: None) -> Client:
+    from django.contrib.auth.models import User
+
+    make_accounts()
+    client = Client(raise_request_exception=False)
+    client.force_login(User.objects.get(username="chief"))
+    return client
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OperationalError("the connection was closed by postgres://secret@host")
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+# --- What every answer carries
+
+
+class Inline(HTMLParser):
+    """Collects what a strict policy would not run or show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        self.found += [f"{tag} {n}" for n in names if n == "style" or n[:2] == "on"]
+        data = names.get("type") in ("application/json", "application/ld+json")
+        if tag == "style" or (tag == "script" and "src" not in names and not data):
+            self.found.append(tag)
+        for name in ("src", "href", "action"):
+            if (names.get(name) or "").lower().startswith(("data:", "javascript:")):
+                self.found.append(f"{tag} {name}")
+
+
+def admin_pages(resolver: URLResolver, prefix: str = "/") -> Iterator[str]:
+    for one in resolver.url_patterns:
+        address = prefix + str(one.pattern).replace("^", "")
+        if isinstance(one, URLResolver):
+            yield from admin_pages(one, address)
+        elif isinstance(one, URLPattern) and "<" not in address and "(" not in address:
+            yield address
+
+
+def test_no_page_needs_more_than_a_strict_policy_allows(chief: Client):
+    story = make_story()
+    make_original(story)
+    update = make_update(story)
+    pages = [a for a in admin_pages(get_resolver()) if a.startswith("/admin/")]
+    assert len(pages) > 20
+    pages += [
+        f"/admin/entries/story/{story.pk}/change/",
+        f"/admin/entries/entry/{update.pk}/change/",
+        "/admin/auth/user/1/change/",
+        "/",
+        story.get_absolute_url(),
+        update.get_absolute_url(),
+        "/no-such-page/",
+    ]
+    for address in pages:
+        answer: Any = chief.get(address)
+        kind = answer.get("Content-Type", "")
+        if not kind.startswith("text/html"):
+            continue
+        assert answer.status_code in (200, 301, 302, 403, 404, 405), address
+        policy = answer["Content-Security-Policy"]
+        assert "default-src 'self'" in policy, address
+        assert "unsafe" not in policy, address
+        assert answer["X-Content-Type-Options"] == "nosniff", address
+        assert answer["X-Frame-Options"] == "DENY", address
+        assert answer["Referrer-Policy"] == "strict-origin-when-cross-origin", address
+        assert "camera=()" in answer["Permissions-Policy"], address
+        page = Inline()
+        page.feed(answer.content.decode())
+        assert page.found == [], address
+
+
+def test_no_write_of_the_desk_is_taken_without_a_token(chief: Client):
+    story = make_story()
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = chief.cookies
+    desk = f"/admin/entries/story/{story.pk}/change/"
+    for more in ({}, HTMX):
+        answer = strict.post(desk, {"body": "Forged.", "action": "publish"}, **more)
+        assert answer.status_code == 403
+    assert "This form has expired" in answer.content.decode()
+    assert not Entry.objects.exists()
+
+
+# --- Pages of errors
+
+
+def test_a_page_without_a_database_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("django.db.models.query.QuerySet._fetch_all", refuse)
+    with override_settings(
+        STORAGES={
+            "default": {"BACKEND": MANIFEST},
+            "staticfiles": {"BACKEND": MANIFEST},
+        }
+    ):
+        answer = Client(raise_request_exception=False).get("/stories/fog/")
+    page = answer.content.decode()
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "The site cannot answer just now" in page
+    assert "/static/entries/site.css" in page
+    assert "secret" not in page
+    assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.django_db
+def test_a_mistake_of_ours_is_a_500_that_names_nothing(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a secret of ours")
+
+    monkeypatch.setattr("entries.paging.page", fail)
+    answer = Client(raise_request_exception=False).get(make_story().get_absolute_url())
+    assert answer.status_code == 500
+    assert "Something went wrong here" in answer.content.decode()
+    assert "secret" not in answer.content.decode()
+
+
+def test_what_was_typed_is_given_back_where_the_database_has_gone(
+    chief: Client, monkeypatch: pytest.MonkeyPatch
+):
+    story = make_story()
+    desk = f"/admin/entries/story/{story.pk}/change/"
+    text = "The ferry has turned back <b>once more</b>.\n\nIt waits."
+    monkeypatch.setattr(publishing, "post", refuse)
+    data = {"body": text, "headline": "Fog", "action": "publish"}
+    answer = chief.post(desk, data)
+    page = answer.content.decode()
+    assert answer.status_code == 503
+    assert f'action="{desk}"' in page
+    assert "turned back &lt;b&gt;once more&lt;/b&gt;.\n\nIt waits.</textarea>" in page
+    assert 'name="headline" value="Fog"' in page
+
+    answer = chief.post(desk, data, **HTMX)
+    assert answer.status_code == 503
+    assert answer["Desk-Answer"] == "yes"
+    assert answer["Content-Type"].startswith("text/plain")
+    assert "press the button again" in answer.content.decode()
+
+    monkeypatch.undo()
+    assert chief.post(desk, data, **HTMX).status_code == 200
+    assert Entry.objects.count() == 1
+
+
+def test_no_password_is_ever_given_back(chief: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("liveblog.accounts.SignInForm.clean", refuse)
+    answer = Client(raise_request_exception=False).post(
+        "/admin/login/", {"username": "chief", "password": "the-long-pass-phrase"}
+    )
+    assert answer.status_code == 503
+    assert "the-long-pass-phrase" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("broken", ["post", "upload"])
+def test_a_full_disk_is_named_and_leaves_nothing_half_done(
+    chief: Client, monkeypatch: pytest.MonkeyPatch, broken: str
+):
+    story = make_story()
+    desk = f"/admin/entries/story/{story.pk}"
+    if broken == "post":
+        monkeypatch.setattr("entries.ledger.Ledger.close", full)
+        answer = chief.post(f"{desk}/change/", {"body": "Lost?"}, **HTMX)
+    else:
+        from django.core.files.uploadedfile import SimpleUploadedFile
+
+        monkeypatch.setattr(linking, "ingest", full)
+        file = SimpleUploadedFile("fog.jpg", b"x", "image/jpeg")
+        answer = chief.post(f"{desk}/desk/pictures/", {"file": file}, **HTMX)
+    assert answer.status_code == 503
+    assert "the disk is full, and nothing was saved" in answer.content.decode()
+    assert answer["Desk-Answer"] == "yes"
+    assert not Entry.objects.exists()
+
+
+def test_too_much_text_is_refused_with_a_sentence(chief: Client):
+    story = make_story()
+    desk = f"/admin/entries/story/{story.pk}/change/"
+    answer = chief.post(desk, {"body": "x" * 3_000_000})
+    assert answer.status_code == 413
+    assert "This is too large" in answer.content.decode()
+    answer = chief.post(desk, {"body": "x" * 3_000_000}, **HTMX)
+    assert (answer.status_code, answer["Desk-Answer"]) == (413, "yes")
+
+
+@override_settings(ALLOWED_HOSTS=["news.example"])
+def test_a_request_for_another_host_is_not_understood():
+    answer = Client().get("/healthz", HTTP_HOST="evil.example")
+    assert answer.status_code == 400
+    assert "cannot be understood" in answer.content.decode()
+
+
+def test_who_may_not_gets_a_page_and_a_way_on(chief: Client):
+    from django.contrib.auth.models import User
+
+    client = Client()
+    client.force_login(User.objects.get(username="moderator"))
+    answer = client.get("/admin/auth/user/")
+    assert answer.status_code == 403
+    assert "This is not open to you" in answer.content.decode()
+
+
+# --- Pages about the site
+
+
+def test_robots_are_led_to_the_sitemap_and_kept_from_the_desk():
+    answer = Client().get("/robots.txt")
+    lines = answer.content.decode().splitlines()
+    assert answer["Content-Type"] == "text/plain"
+    assert "Disallow: /admin/" in lines
+    assert "Sitemap: http://testserver/sitemap.xml" in lines
+
+
+def test_imprint_and_contact_stand_where_settings_name_them(tmp_path: Path, db: None):
+    assert Client().get("/imprint/").status_code == 404
+    assert "Imprint" not in Client().get("/").content.decode()
+    file = tmp_path / "imprint.md"
+    file.write_text("**The Sorrava Courier**, Quay 4<script>alert(1)</script>")
+    with override_settings(IMPRINT_FILE=str(file), CONTACT="desk@sorrava.example"):
+        front = Client().get("/").content.decode()
+        page = Client().get("/imprint/").content.decode()
+    assert '<a href="/imprint/">Imprint</a>' in front
+    assert '<a href="mailto:desk@sorrava.example">' in front
+    assert "<strong>The Sorrava Courier</strong>" in page
+    assert "<script>alert" not in page
+
+
+# --- Before Django
+
+
+def ask(path: str, headers: dict[str, str], chunks: list[bytes]) -> tuple[int, bytes]:
+    """Send a request to the limits; the application behind counts what it reads."""
+    scope = {
+        "type": "http",
+        "path": path,
+        "method": "POST",
+        "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+    }
+    left, out = list(chunks), []
+
+    async def receive() -> dict[str, Any]:
+        part = left.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(left)}
+
+    async def send(message: dict[str, Any]) -> None:
+        out.append(message)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            size, more = size + len(message["body"]), message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"%d" % size})
+
+    asyncio.run(limits.Limits(app)(scope, receive, send))
+    return out[0]["status"], out[1]["body"]
+
+
+def test_a_body_that_is_too_large_is_not_even_read():
+    too_much = {"content-length": str(limits.DESK + 1)}
+    status, body = ask("/admin/entries/story/1/pictures/", too_much, [])
+    assert (status, b"This is too large" in body) == (413, True)
+    status, body = ask("/admin/x/", {**too_much, "hx-request": "true"}, [])
+    assert (status, body[:17]) == (413, b"This is too large")
+    assert ask("/", {"content-length": str(limits.ELSEWHERE + 1)}, [])[0] == 413
+
+
+def test_a_body_that_hides_its_size_is_counted():
+    chunked = {"transfer-encoding": "chunked"}
+    part = b"x" * 40_000
+    assert ask("/search/", chunked, [part]) == (200, b"40000")
+    assert ask("/search/", chunked, [part, part, part])[0] == 413
+    assert ask("/admin/x/", chunked, [part, part]) == (200, b"80000")
