@@ -60,6 +60,8 @@ class Ledger:
         One that was never public stays without a number.
         """
         posting.story = self.stories[posting.story_id]
+        if posting.home:
+            posting.entry.story = posting.story
         if posting.visible or posting.seq is not None:
             posting.seq = self._next(posting.story)
             posting.first_seq = posting.first_seq or posting.seq
