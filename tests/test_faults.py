@@ -43,8 +43,8 @@ from tests.servers import (
 )
 
 SLUG = "ice-on-the-sound"
-SECONDS = float(os.environ.get("SECONDS", "6"))
-CHANGES = int(os.environ.get("CHANGES", "120"))
+SECONDS = float(os.environ.get("SECONDS", "4"))
+CHANGES = int(os.environ.get("CHANGES", "100"))
 on_postgres = pytest.mark.parametrize("newsroom", ["postgres"], indirect=True)
 on_sqlite = pytest.mark.parametrize("newsroom", ["sqlite"], indirect=True)
 
@@ -139,15 +139,21 @@ def test_readers_outlast_a_restart_of_the_database(
     apart: Newsroom, database: Postgres
 ) -> None:
     server = apart.server()
-    page = f"/stories/{SLUG}/"
+    page, epoch = f"/stories/{SLUG}/", apart.call(verbs.start, SLUG)[:-2]
     with apart.sse(server, SLUG) as stream:
         stream.wait_named("at")
+        apart.call(verbs.post, SLUG, "All is well.")
+        stream.wait("All is well.")
         assert status(server, page) == status(server, "/readyz") == 200
         database.stop()
         began = time.monotonic()
         assert status(server, "/readyz") == 503
         assert time.monotonic() - began < 3  # as long as probes are patient
         assert status(server, "/healthz") == 200
+        with apart.sse(server, SLUG, last_id=f"{epoch}-1") as early:
+            assert early.ended.wait(8)
+            assert not early.html()
+            assert "Exception in ASGI application" not in server.log
         wait_for(lambda: status(server, page) >= 500, "no page of yesterday", 10)
         time.sleep(max(0, began + 6 - time.monotonic()))
         database.start()

@@ -107,6 +107,7 @@ class Reader:
             async with asyncio.timeout(SLOW):
                 await self.send(one)
         except TimeoutError:
+            tally.dropped += 1
             self.end()
             await asyncio.sleep(0)  # where the end arrives
         self.busy = False

@@ -1,6 +1,7 @@
 """The ASGI route of a story's stream; it never enters Django's request cycle."""
 
 import asyncio
+import logging
 import random
 import re
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from entries.delivery.hub import Hub
 from entries.delivery.log import Cursor
 from entries.delivery.metrics import tally
 
+logger = logging.getLogger(__name__)
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -96,6 +98,8 @@ async def _admit(
     except asyncio.CancelledError:
         if not reader.ended:
             raise
+    except Error as error:  # the page comes back, with its place
+        logger.warning("A stream ends, for want of the database: %s", error)
     finally:
         channel.readers.discard(reader)
         hub.leave(channel)
