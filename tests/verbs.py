@@ -201,6 +201,11 @@ def fill(slug: str, number: int) -> None:
     """Add many updates, all before those that are there."""
     story = story_of(slug)
     start = timezone.now() - timedelta(minutes=number + 60)
-    for turn in range(number):
-        at = start + timedelta(minutes=turn)
-        publishing.post(story, Text(f"Minute {turn} at sea.", at=at))
+    with transaction.atomic():  # many commits would take long
+        for turn in range(number):
+            at = start + timedelta(minutes=turn)
+            publishing.post(story, Text(f"Minute {turn} at sea.", at=at))
+
+
+def entry_saying(slug: str, body: str) -> int:
+    return int(story_of(slug).entries.get(body=body).pk)

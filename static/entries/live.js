@@ -306,7 +306,7 @@
       if (isNew) noteOutside(el);
       return drop(task);
     }
-    localTimes(task.fragment);
+    dress(task.fragment);
     task.target = home;
     task.swapSpec = { ...task.swapSpec, sort: page.order === "oldest" ? "asc" : "desc" };
     if (present) {
@@ -386,6 +386,7 @@
     if (!last) return;
     page.older = last.dataset.key;
     older.search = `?before=${last.id.slice("entry-".length)}`;
+    older.setAttribute("hx-get", older.href);
   };
 
   // ---- the button, the title, the announcement ----------------------------------
@@ -447,14 +448,58 @@
     count();
   };
 
-  const localTimes = (root) => {
-    for (const el of root.querySelectorAll(".local[data-local]")) {
-      const at = new Date(el.dataset.local);
-      if (at.getTimezoneOffset() === 0) continue;
-      const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      el.textContent = `${time} your time`;
+  // ---- older updates, in place -----------------------------------------------------
+
+  // The page that the link leads to; htmx takes its entries (hx-select). An entry
+  // that stands here already is the newer one.
+  let fetched = null;
+  const older = (event) => {
+    const { ctx, tasks } = event.detail;
+    if (!ctx.sourceElement.closest?.(".pager")) return;
+    fetched = new DOMParser().parseFromString(ctx.text, "text/html");
+    if (!fetched.getElementById("live")) {
+      event.preventDefault();
+      return location.assign(ctx.sourceElement.href);
+    }
+    for (const task of tasks) {
+      for (const el of [...task.fragment.children]) if ($(el.id)) el.remove();
+      dress(task.fragment);
     }
   };
+  const extend = async (event) => {
+    const link = event.target.closest?.(".pager a");
+    if (!link || !fetched) return;
+    const from = fetched;
+    fetched = null;
+    const { older, newer, cursor: at } = from.getElementById("live").dataset;
+    if (page.order === "newest") page.older = older;
+    else page.newer = newer;
+    const pager = link.closest(".pager");
+    const next = from.querySelector(".timeline ~ .pager");
+    const original = from.getElementById("original");
+    if (original && !$("original")) {
+      pager.after(original);
+      live.querySelector(".jump").href = "#original";
+    }
+    const first = from.querySelector("#updates > article");
+    if (next) pager.replaceWith(next);
+    else pager.remove();
+    if (next) htmx.process(next);
+    dress($("story"));
+    $(first?.id)?.focus({ preventScroll: true });
+    settle();
+    if (parse(at).epoch !== parse(cursor).epoch) return replacePage();
+    if (parse(at).seq >= parse(cursor).seq) return;
+    // Made before what this page has heard already: what came between is asked for.
+    try {
+      const answer = await fetch(`${page.changes}?after=${at}`);
+      await take(answer, answer.headers.get("Live-State") || "");
+    } catch {
+      replacePage();
+    }
+  };
+
+  const dress = (root) => document.dispatchEvent(new CustomEvent("entries:come", { detail: root }));
 
   // ---- beginning -----------------------------------------------------------------
 
@@ -469,7 +514,7 @@
     stream = polling = connecting = false;
     lost = attempts = failures = 0;
     baseTitle = $("story-head").dataset.title;
-    localTimes(document);
+    dress(document);
     listen();
     live.addEventListener("htmx:before:swap", adapt);
     live.querySelector(".arrivals").addEventListener("click", reveal);
@@ -511,6 +556,8 @@
   document.documentElement.style.overflowAnchor = "none";
   document.addEventListener("visibilitychange", wake);
   document.addEventListener("click", jump);
+  document.addEventListener("htmx:before:swap", older);
+  document.addEventListener("htmx:after:swap", extend);
   addEventListener("online", wake);
   addEventListener("offline", () => live?.isConnected && show());
   addEventListener("pageshow", (event) => {

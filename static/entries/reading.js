@@ -1,0 +1,101 @@
+// What a reader gets beside each entry: the own time, a link to share; and, on return
+// after a while, where the reading stopped. Kept in this browser alone.
+(() => {
+  "use strict";
+
+  const AWAY = 10 * 60e3; // ms after which a return is one
+  const KEEP = 10e3; // ms between two notes of what was seen
+  const $ = (id) => document.getElementById(id);
+  const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
+
+  const localTimes = (root) => {
+    for (const el of root.querySelectorAll(".local[data-local]")) {
+      const at = new Date(el.dataset.local);
+      if (at.getTimezoneOffset() === 0) continue;
+      const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      el.textContent = `${time} your time`;
+    }
+  };
+
+  // ---- share ------------------------------------------------------------------
+
+  const shareButtons = (root) => {
+    for (const header of root.querySelectorAll("article.entry > header:has(.stamp a):not(:has(.share))")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "share";
+      button.textContent = "Share";
+      button.setAttribute("aria-describedby", header.querySelector(".stamp").id);
+      header.append(button);
+    }
+  };
+  const share = async (event) => {
+    const button = event.target.closest?.(".share");
+    if (!button) return;
+    const { href } = button.closest("header").querySelector(".stamp a");
+    try {
+      if (navigator.share) return await navigator.share({ title: document.title, url: href });
+      await navigator.clipboard.writeText(href);
+      button.textContent = "Link copied";
+      const told = $("announcer");
+      if (told) told.textContent = "Link copied";
+      setTimeout(() => (button.textContent = "Share"), 3e3);
+    } catch (error) {
+      if (error.name !== "AbortError") location.assign(href);
+    }
+  };
+
+  // ---- since you were here ------------------------------------------------------
+
+  const place = `seen ${location.pathname}`;
+  const shown = () => [...document.querySelectorAll("#updates > article:not([hidden]), #pinned > article")];
+  const newest = () => shown().map((el) => el.dataset.key).sort(compare).pop();
+  let last = null; // {key, at}: the newest entry of the visit before, and when it ended
+  try {
+    last = JSON.parse(localStorage.getItem(place));
+  } catch {
+    // Nothing is kept here, or nothing of ours.
+  }
+  const note = () => {
+    const key = $("live")?.dataset.page === "front" && newest();
+    if (!key || document.hidden) return;
+    try {
+      localStorage.setItem(place, JSON.stringify({ key, at: Date.now() }));
+    } catch {
+      // A browser that keeps nothing.
+    }
+  };
+  const since = () => {
+    const line = $("since");
+    if (!line || !last?.key || Date.now() - last.at < AWAY) return;
+    const n = shown().filter((el) => compare(el.dataset.key, last.key) > 0).length;
+    if (!n) return;
+    const at = new Date(last.at).toISOString();
+    const day = at.slice(0, 10) === new Date().toISOString().slice(0, 10) ? "" : ` on ${at.slice(0, 10)}`;
+    const id = last.key.split("-")[1];
+    const found = $(`entry-${id}`);
+    const link = line.querySelector("a");
+    link.href = found ? `#entry-${id}` : `?at=${id}#entry-${id}`;
+    link.dataset.jump = `entry-${id}`;
+    const more = found ? "" : "more than ";
+    line.firstChild.data = `Since you were here at ${at.slice(11, 13)}${at.slice(14, 16)} GMT${day}: ${more}${n} ${n > 1 ? "updates" : "update"}. `;
+    line.hidden = false;
+    mark();
+  };
+  // The line itself stands above the entry that was the newest then.
+  const mark = () => {
+    if (last?.key && !$("since")?.hidden) $(`entry-${last.key.split("-")[1]}`)?.classList.add("stopped");
+  };
+
+  const dress = (root) => {
+    localTimes(root);
+    shareButtons(root);
+  };
+  document.addEventListener("click", share);
+  document.addEventListener("entries:come", (event) => dress(event.detail));
+  document.addEventListener("htmx:finally:swap", mark);
+  dress(document);
+  since();
+  note();
+  setInterval(note, KEEP);
+})();

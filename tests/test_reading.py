@@ -1,0 +1,100 @@
+"""What a reader gets beside the news: older updates in place, a way back, a share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import verbs
+from tests.browser import Reader
+from tests.servers import Newsroom, Newsrooms
+
+Readers = Callable[..., Reader]
+SLUG = "the-long-watch"
+
+
+@pytest.fixture(scope="module")
+def room(newsrooms: Newsrooms) -> Iterator[Newsroom]:
+    with newsrooms.open("sqlite") as newsroom:
+        newsroom.call(verbs.make_story, "The Long Watch", SLUG, updates=1)
+        newsroom.call(verbs.fill, SLUG, 119)
+        newsroom.server()
+        yield newsroom
+
+
+def _place(key: str) -> tuple[int, int]:
+    minute, _, pk = key.partition("-")
+    return int(minute), int(pk)
+
+
+def test_older_updates_come_in_place_and_stay_true(
+    reader: Readers, room: Newsroom
+) -> None:
+    window = reader()
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    page, entries = window.page, window.page.locator("#updates > article")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    expect(entries).to_have_count(70)
+    first_older = "Minute 49 at sea."
+    expect(page.get_by_text(first_older)).to_have_count(0)
+    page.locator("#older").click()
+    expect(entries).to_have_count(120)
+    expect(page.locator("#older")).to_have_count(0)
+    assert page.url.endswith(f"/stories/{SLUG}/")  # in place
+    assert len(set(window.entries())) == 120
+    keys = [str(el.get_attribute("data-key")) for el in entries.all()]
+    assert keys == sorted(keys, key=_place, reverse=True)
+    # What happens to an entry that came later reaches it.
+    oldest = room.call(verbs.entry_saying, SLUG, "Minute 3 at sea.")
+    room.call(verbs.edit, oldest, "Minute three, corrected.")
+    window.sees("Minute three, corrected.", 3)
+    gone = room.call(verbs.entry_saying, SLUG, "Minute 5 at sea.")
+    room.call(verbs.withdraw, gone)
+    expect(page.locator(f"#entry-{gone}")).to_have_count(0)
+    expect(entries).to_have_count(119)
+
+
+def test_a_link_to_an_update_far_down_lands_on_it(
+    reader: Readers, room: Newsroom
+) -> None:
+    pk = room.call(verbs.entry_saying, SLUG, "Minute 7 at sea.")
+    window = reader(viewport={"width": 390, "height": 800})
+    base = f"{room.servers[0].url}/stories/{SLUG}"
+    window.open(f"{base}/updates/{pk}/")
+    window.page.get_by_role("link", name="See it in the live page").click()
+    expect(window.page.locator(f"#entry-{pk}")).to_be_in_viewport()
+    expect(window.page.locator("#updates > article")).not_to_have_count(1)
+
+
+def test_who_comes_back_reads_what_came_since(reader: Readers, room: Newsroom) -> None:
+    window = reader()
+    page = window.page
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    key = page.locator("#updates > article").nth(3).get_attribute("data-key")
+    expect(page.locator("#since")).to_be_hidden()
+    back = "key => localStorage.setItem('seen ' + location.pathname,"
+    page.evaluate(f"{back} JSON.stringify({{key, at: Date.now() - 9 * 60e3}}))", key)
+    page.reload()
+    expect(page.locator("#since")).to_be_hidden()  # not away for long
+    page.evaluate(f"{back} JSON.stringify({{key, at: Date.now() - 11 * 60e3}}))", key)
+    page.reload()
+    expect(page.locator("#since")).to_contain_text("3 updates")
+    stopped = page.locator("#updates > article.stopped")
+    expect(stopped).to_have_attribute("data-key", str(key))
+    page.locator("#since a").click()
+    expect(stopped).to_be_focused()
+
+
+def test_every_update_offers_its_own_address(reader: Readers, room: Newsroom) -> None:
+    window = reader(permissions=["clipboard-read", "clipboard-write"])
+    page = window.page
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    pk = room.call(verbs.post, SLUG, "A light on the pier.")
+    entry = page.locator(f"#entry-{pk}")
+    entry.get_by_role("button", name="Share").click()
+    expect(entry.get_by_role("button")).to_have_text("Link copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"{room.servers[0].url}/stories/{SLUG}/updates/{pk}/"
