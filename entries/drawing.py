@@ -55,6 +55,12 @@ def _lines(body: str, links: list[Link]) -> Mapping[str, str]:
     return found
 
 
+def see_titles(body: str) -> list[str]:
+    """Return what the lines `See …` of a text name, in their order."""
+    lines = (rendering.unescape_markdown(line.strip()) for line in body.splitlines())
+    return [match[2] for line in lines if (match := _SEE.fullmatch(line))]
+
+
 def _provenance(names: str, sources: Mapping[str, Link]) -> str:
     pattern = "|".join(sorted(map(re.escape, sources), key=len, reverse=True))
     parts = re.split(f"({pattern})", names)

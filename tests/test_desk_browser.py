@@ -413,6 +413,46 @@ def test_a_picture_is_chosen_described_and_published(
     expect(public.page.locator(".entry img")).to_have_attribute("alt", "A calm harbour")
 
 
+def test_several_pictures_come_in_their_order_and_are_found_again(editor, story):
+    page = editor.page
+    files = [{**picture(), "name": f"quay-{n}.png"} for n in (1, 2, 3)]
+    for number, file in enumerate(files):
+        buffer = BytesIO()
+        Pixels.new("RGB", (320, 240), (9, 9 * number, 99)).save(buffer, "PNG")
+        file["buffer"] = buffer.getvalue()
+    page.set_input_files("#composer-file", files)  # type: ignore[arg-type]
+    lines = "".join(f"![](image:quay-{n})\n\n" for n in (1, 2, 3))
+    expect(box(page)).to_have_value(lines)
+    expect(page.locator("#composer-uploads li")).to_have_count(0)
+    expect(page.locator("#composer-pictures .picture")).to_have_count(3)
+    box(page).fill("")
+    page.get_by_role("button", name="Picture…").first.click()
+    page.keyboard.type("quay-2")
+    expect(page.locator("#composer .finder [data-insert]")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(box(page)).to_have_value("![](image:quay-2)\n\n")
+
+
+def test_a_see_line_is_found_by_keyboard_and_leads_there(
+    editor, office, server, story, reader
+):
+    page = editor.page
+    other = office.call(builders.make_story, "The inquiry opens")
+    box(page).fill("Adjourned.")
+    page.get_by_role("button", name="See…").first.click()
+    page.keyboard.type("inqu")
+    expect(page.locator("#composer .finder li")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(box(page)).to_be_focused()
+    expect(box(page)).to_have_value("Adjourned.\n\nSee The inquiry opens\n\n")
+    page.keyboard.press("Control+Enter")
+    expect(rows(page)).to_have_count(1)
+    public = reader()
+    public.open(f"{server.url}/stories/{story.slug}/")
+    link = public.page.locator(".entry .see a")
+    expect(link).to_have_attribute("href", f"/stories/{other.slug}/")
+
+
 def test_a_file_that_is_no_picture_is_refused_in_a_sentence(editor):
     page = editor.page
     file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"}

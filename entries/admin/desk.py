@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from entries import publishing, timefield
-from entries.admin import drafts, notices, pictures, presence, pulse, timeline
+from entries.admin import drafts, notices, pictures, presence, pulse, seeing, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import (
     Posted,
@@ -153,6 +153,7 @@ def _post(
     except Refused as refused:
         pictures.refuse(form, refused)
         return _again(request, story, rights, form)
+    seeing.follow(entry)
     if data["separate"]:
         Draft.objects.of(rights.user, key=data["key"]).delete()
     if entry.created_at >= begun:  # not one that was sent before

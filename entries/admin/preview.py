@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.template.loader import render_to_string
 
 from entries import drawing, rendering
+from entries.admin import seeing
 from entries.admin.forms import TextForm
 from entries.models import Entry, Image, Posting, Story
 
@@ -33,7 +34,9 @@ def preview_of(story: Story, entry: Entry, form: TextForm, **marks: bool) -> Pre
     try:
         names = rendering.image_names(entry.body)
         found = list(Image.objects.filter(name__in=names))
-        entry.html = drawing.render_entry(entry, found)
+        links = list(entry.links.shown().with_targets())
+        links += seeing.proposed(entry, entry.body, {link.text for link in links})
+        entry.html = drawing.body_html(entry.body, found, links)
     except rendering.BodyError as error:
         return Preview("", [str(error)])
     posting = Posting(entry=entry, story=story, **marks)

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_POST
 
 from entries import clock, publishing
-from entries.admin import drafts, pictures, timeline
+from entries.admin import drafts, pictures, seeing, timeline
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import answer_preview, part, refusal, trigger
 from entries.admin.forms import EditForm
@@ -78,6 +78,7 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         return _preview(request, row, form)
     if not pictures.save_words(request):
         return _again(request, row, form)
+    before = row.entry.body
     try:
         _save(row, form, publish=request.POST.get("action") == "publish")
     except Conflict as conflict:
@@ -85,6 +86,7 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     except Refused as refused:
         pictures.refuse(form, refused)
         return _again(request, row, form)
+    seeing.follow(row.entry, before)
     return trigger(_answer(request, row), "desk:done", form=form.name)
 
 

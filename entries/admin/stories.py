@@ -25,6 +25,7 @@ from entries.admin import (
     notices,
     pictures,
     rows,
+    seeing,
     states,
 )
 from entries.admin.access import Rights, desk_url
@@ -151,6 +152,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ("<int:pk>/desk/timeline/", desk.poll, "timeline"),
             ("<int:pk>/desk/time/", desk.echo, "time"),
             ("<int:pk>/desk/draft/", drafts.keep, "draft"),
+            ("<int:pk>/desk/find/", seeing.find, "find"),
             ("<int:pk>/desk/notices/", notices.look, "notices"),
             ("<int:pk>/desk/state/", states.change_state, "state"),
             ("<int:pk>/desk/pictures/", pictures.upload, "upload"),

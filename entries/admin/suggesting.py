@@ -23,7 +23,7 @@ class Target:
     note: str = ""
 
 
-def _titled(text: str) -> Q:
+def titled(text: str) -> Q:
     """Return what keeps the stories whose title holds every word of a text."""
     found = Q()
     for word in text.split()[:8]:
@@ -41,7 +41,7 @@ def running(text: str, about: str, standing: Collection[int]) -> list[Story]:
     `standing` are the ids of those that are no choice.
     """
     found = _by_words(text or about, standing)
-    live = Story.objects.live().exclude(pk__in=standing).filter(_titled(text))
+    live = Story.objects.live().exclude(pk__in=standing).filter(titled(text))
     return _together(
         [story for story in found if story.state == Story.State.LIVE],
         live.select_related("series").newest()[:MOST],
@@ -50,7 +50,7 @@ def running(text: str, about: str, standing: Collection[int]) -> list[Story]:
 
 def open_for(text: str, standing: Collection[int]) -> list[Story]:
     """Return the same among all stories that take updates, drafts included."""
-    stories = Story.objects.filter(_titled(text), state__in=(State.LIVE, State.DRAFT))
+    stories = Story.objects.filter(titled(text), state__in=(State.LIVE, State.DRAFT))
     found = stories.exclude(pk__in=standing).select_related("series")
     return list(found.newest()[:MOST])
 
@@ -62,7 +62,7 @@ def targets(text: str, about: str, standing: Collection[int]) -> list[Target]:
     address outside, or words that lead nowhere yet.
     """
     text = text.strip()
-    others = Story.objects.exclude(pk__in=standing).filter(_titled(text))
+    others = Story.objects.exclude(pk__in=standing).filter(titled(text))
     others = others.exclude(state=Story.State.WITHDRAWN).select_related("series")
     stories = _together(_by_words(text or about, standing), others.newest()[:MOST])
     found = [Target(f"story:{s.pk}", s.title, s.get_state_display()) for s in stories]

@@ -44,7 +44,8 @@
     asked = now;
     soon(now ? PAUSE : 0);
   });
-  document.addEventListener("htmx:after:swap", ({ target }) => {
-    if (target.id === "poll" && !empty(form)) soon();
+  document.addEventListener("htmx:after:swap", ({ target, detail }) => {
+    const news = target.id === "poll" && detail.ctx?.response?.status === 200;
+    if (news && !empty(form)) soon();
   });
 })();

@@ -1,0 +1,79 @@
+"""“See …” lines of a text: found while writing, linked when it is sent."""
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.functions import Concat
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from entries import drawing, linking
+from entries.admin import suggesting
+from entries.admin.access import Rights, desk
+from entries.models import Entry, Image, Link, Story
+
+MOST = 6
+MOST_LINES = 10  # of one text
+
+
+@desk("view_story", "add_entry")
+@require_safe
+def find(request: HttpRequest, pk: int) -> HttpResponse:
+    """Answer stories to see, or pictures to show again, by part of their words."""
+    rights = Rights.of(request.user)
+    q = request.GET.get("q", "").strip()[:200]
+    context: dict[str, object] = {"q": q}
+    if request.GET.get("what") == "picture":
+        if not rights.upload:
+            raise PermissionDenied
+        context["pictures"] = _pictures(pk, q)
+    else:
+        public = Story.objects.public().exclude(pk=pk).filter(suggesting.titled(q))
+        context["stories"] = public.select_related("series").newest()[:MOST]
+    return render(request, "admin/entries/desk/_found.html", context)
+
+
+def _pictures(story_id: int, q: str) -> list[Image]:
+    """Return pictures whose words hold all that was typed, the story's own first."""
+    found = Image.objects.exclude(stem="")
+    for word in q.split()[:8]:
+        said = Q(alt__icontains=word) | Q(caption__icontains=word)
+        found = found.filter(Q(name__icontains=word) | said)
+    here = Entry.objects.filter(images=OuterRef("pk"), postings__story=story_id)
+    return list(found.annotate(here=Exists(here)).order_by("-here", "-pk")[:MOST])
+
+
+def proposed(entry: Entry, body: str, known: set[str]) -> list[Link]:
+    """Return links, not saved, for the lines that name a public story exactly.
+
+    `known` are the lines that have their link.
+    """
+    titles = [t for t in drawing.see_titles(body) if t not in known][:MOST_LINES]
+    if not titles:
+        return []
+    full = Concat("series__name", Value(": "), "headline")
+    named = Story.objects.public().annotate(full=full)
+    named = named.filter(Q(headline__in=titles) | Q(full__in=titles))
+    stories: dict[str, Story] = {}
+    for story in named.select_related("series").newest()[:100]:
+        stories.setdefault(story.title, story)
+    see = Link.Kind.SEE
+    return [
+        Link(kind=see, entry=entry, target_story=stories[title], title=title)
+        for title in dict.fromkeys(titles)
+        if title in stories
+    ]
+
+
+def follow(entry: Entry, before: str = "") -> None:
+    """Link the lines of a text as it stands now; what it lost goes with its line."""
+    titles, old = drawing.see_titles(entry.body), drawing.see_titles(before)
+    if not (titles or old):
+        return
+    links = entry.links.filter(kind=Link.Kind.SEE).with_targets()
+    known = {link.text: link for link in links}
+    for title in set(old) - set(titles):
+        if title in known:
+            linking.remove_link(known[title])
+    for link in proposed(entry, entry.body, set(known)):
+        linking.save_link(link)
