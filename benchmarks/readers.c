@@ -6,7 +6,8 @@
  *
  * A message carries its number and the CLOCK_MONOTONIC nanosecond of its publication:
  * `bench0007t0000123456789012345z`. `follow` prints a line when every reader has
- * been answered, and its figures when standard input ends; the others end likewise.
+ * been answered, one when every reader has every message, and its figures when
+ * standard input ends; the others end likewise.
  * Figures are JSON. Times are microseconds unless the name says otherwise.
  */
 #define _GNU_SOURCE
@@ -117,7 +118,8 @@ static void scan(struct reader *one, char *data, int size) {
 static void follow(int count, int marks) {
     struct reader *readers = calloc(count, sizeof *readers);
     delays = malloc(sizeof *delays * (size_t)count * MOST);
-    int poll = epoll_create1(0), opened = 0, answered = 0, gone = 0;
+    int poll = epoll_create1(0), opened = 0, answered = 0, gone = 0,
+        complete = 0;
     struct epoll_event event, events[1024];
     event.events = EPOLLIN;
     event.data.ptr = NULL;
@@ -168,6 +170,11 @@ static void follow(int count, int marks) {
                 }
             }
             scan(one, buffer, one->held + got);
+        }
+        if (!complete && delay_count == (size_t)count * marks) {
+            complete = 1;
+            printf("{\"complete\": true}\n");
+            fflush(stdout);
         }
     }
     size_t lost = 0;
