@@ -1,0 +1,392 @@
+"""Who may do what: every address, asked as everybody; and no draft leaves by any.
+
+What is expected stands in one table, in README. A new address needs a line in
+ADDRESSES: the row of that table which its GET needs, and those of what is posted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from entries import linking, publishing, stories
+from entries.models import Entry, Image, Site, Story
+from tests.builders import (
+    make_original,
+    make_series,
+    make_story,
+    make_update,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+README = Path(__file__).resolve().parent.parent / "README.md"
+SECRET = "Quokkas"  # stands in whatever readers must not see
+STEM = f"ee/{'e' * 40}"  # names the files of a picture that only a draft shows
+GROUPS = {"contributor": "Contributors", "editor": "Editors", "moderator": "Moderators"}
+
+# The rows of README's table, and two more that need no row.
+READ, DESK, WRITE = "read what", "see the desk", "write and submit"
+SEE, PUBLISH, RUN = "see drafts", "publish, edit", "start, change"
+CROSS, LINK, CHIEF = "cross-post", "link stories", "accounts"
+NOBODY, NOT_OFFERED = "nobody", ""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an address needs: to GET it, and to POST each of some forms.
+
+    `at`: how it is filled in, where that is not by the world's own names.
+    """
+
+    get: str = NOT_OFFERED
+    posts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    at: dict[str, Any] = field(default_factory=dict)
+    query: str = ""
+
+
+def do(act: str, *names: str, **more: Any) -> list[tuple[str, dict[str, Any]]]:
+    return [(act, {"do": name} | more) for name in names]
+
+
+def plain(
+    model: str, add: str, view: str, change: str, delete: str
+) -> dict[str, Needs]:
+    """Return the needs of the admin's own addresses of a model."""
+    return {
+        f"admin:{model}_changelist": Needs(view),
+        f"admin:{model}_add": Needs(add, [(add, {})]),
+        f"admin:{model}_history": Needs(view),
+        f"admin:{model}_change": Needs(view, [(change, {})]),
+        f"admin:{model}_delete": Needs(delete, [(delete, {"post": "yes"})]),
+        f"admin/{model.replace('_', '/')}/<path:object_id>/": Needs(DESK),
+    }
+
+
+PUBLIC = ["front", "feed", "search", "series", "series_feed", "story", "story_feed"]
+PUBLIC += ["entry", "entry_history", "story_json", "changes", "stream", "sitemap"]
+PUBLIC += ["news_sitemap", "healthz", "metrics", "readyz", "admin:login"]
+KEEPING = {"form": "composer", "body": "A", "key": "a", "typed": 1}
+EDITING = {"body": "Changed.", "version": 1, "action": "save"}
+COMPOSING = [
+    (WRITE, {"body": "A", "action": "submit"}),
+    (PUBLISH, {"body": "A", "action": "publish"}),
+]
+AN_ENTRY = "admin:entries_story_{}".format
+ADDRESSES = {
+    **{name: Needs(READ) for name in PUBLIC},
+    "picture": Needs(READ, at={"path": f"ab/{'a' * 40}-320.jpg"}),
+    # The admin itself
+    "admin:index": Needs(DESK),
+    "admin:logout": Needs(NOT_OFFERED),
+    "admin:password_change": Needs(DESK),
+    "admin:password_change_done": Needs(DESK),
+    "admin:jsi18n": Needs(DESK),
+    "admin:view_on_site": Needs(DESK),
+    "admin:autocomplete": Needs(
+        SEE, query="app_label=entries&model_name=link&field_name=entry&term="
+    ),
+    "admin:app_list": Needs(DESK),
+    "admin/(?P<url>.*)$": Needs(NOT_OFFERED, at={"url": "no/such/page"}),
+    # The desk of a story
+    AN_ENTRY("changelist"): Needs(DESK),
+    AN_ENTRY("add"): Needs(RUN, [(RUN, {"headline": "A"})]),
+    AN_ENTRY("change"): Needs(DESK, COMPOSING),
+    AN_ENTRY("details"): Needs(RUN, [(RUN, {"headline": "A", "slug": "a"})]),
+    AN_ENTRY("history"): Needs(SEE),
+    AN_ENTRY("delete"): Needs(CHIEF, [(CHIEF, {"post": "yes"})]),
+    AN_ENTRY("timeline"): Needs(DESK, query="have=0.0.live.x"),
+    AN_ENTRY("time"): Needs(DESK, query="at=1015"),
+    AN_ENTRY("draft"): Needs(posts=[(WRITE, KEEPING)]),
+    AN_ENTRY("notices"): Needs(posts=[(WRITE, {"body": "A"})]),
+    AN_ENTRY("state"): Needs(posts=do(RUN, "close", "withdraw", "live", "reopen")),
+    AN_ENTRY("upload"): Needs(posts=[(RUN, {})]),
+    AN_ENTRY("pictures"): Needs(RUN),
+    AN_ENTRY("words"): Needs(posts=[(RUN, {})]),
+    AN_ENTRY("edit"): Needs(PUBLISH, [(PUBLISH, EDITING)]),
+    AN_ENTRY("act"): Needs(
+        posts=[
+            *do(PUBLISH, "key", "pin", "unpin", "withdraw", "undo", "restore"),
+            *do(PUBLISH, "publish", "unschedule"),
+            *do(CROSS, "take_back"),
+        ]
+    ),
+    AN_ENTRY("cross"): Needs(CROSS, [(CROSS, {"to": 1}), (CROSS, {"back": 1})]),
+    AN_ENTRY("move"): Needs(PUBLISH, [(PUBLISH, {"to": 1})]),
+    AN_ENTRY("versions"): Needs(SEE, do(CHIEF, "erase")),
+    AN_ENTRY("entry_links"): Needs(SEE, do(LINK, "remove")),
+    AN_ENTRY("links"): Needs(SEE, do(LINK, "remove")),
+    "admin/entries/story/<path:object_id>/": Needs(DESK),
+    # Moderators' pages
+    "moderate": Needs(LINK),
+    "feature": Needs(SEE, do(LINK, "remove")),
+    "resolve": Needs(LINK, do(LINK, "remove")),
+    # Lists
+    **plain("entries_entry", NOBODY, SEE, SEE, CHIEF),
+    "admin:entries_entry_queue": Needs(WRITE),
+    **plain("entries_image", RUN, SEE, RUN, CHIEF),
+    **plain("entries_link", LINK, SEE, LINK, LINK),
+    **plain("entries_series", CHIEF, SEE, CHIEF, CHIEF),
+    **plain("auth_group", CHIEF, CHIEF, CHIEF, CHIEF),
+    **plain("auth_user", CHIEF, CHIEF, CHIEF, CHIEF),
+    "admin:auth_user_password_change": Needs(CHIEF, [(CHIEF, {})]),
+}
+# Addresses that ask more of a contributor than the table can say: their own texts.
+OWN = {AN_ENTRY("versions")}
+
+
+def table() -> dict[str, dict[str, bool]]:
+    """Read README's table: act → role → whether they may."""
+    part = README.read_text().split("## Who may do what")[1].split("\n## ")[0]
+    lines = [
+        line.strip("|").split("|") for line in part.splitlines() if line[:1] == "|"
+    ]
+    head = [cell.strip() for cell in lines[0][1:]]
+    return {
+        line[0].strip(): {
+            role: cell.strip() == "yes"
+            for role, cell in zip(head, line[1:], strict=True)
+        }
+        for line in lines[2:]
+    }
+
+
+def expected() -> dict[str, dict[str, bool]]:
+    rows = table()
+    acts = (READ, DESK, WRITE, SEE, PUBLISH, RUN, CROSS, LINK, CHIEF)
+    found = {
+        act: next(may for what, may in rows.items() if what.startswith(act))
+        for act in acts
+    }
+    return found | {NOBODY: dict.fromkeys(found[READ], False)}
+
+
+def addresses(patterns: Any = None, way: str = "", space: str = "") -> Iterator[str]:
+    """Yield the name of every address; its pattern where it has none."""
+    for pattern in patterns or get_resolver().url_patterns:
+        here = way + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            name = f"{pattern.namespace}:" if pattern.namespace else ""
+            yield from addresses(pattern.url_patterns, here, space + name)
+        elif isinstance(pattern, URLPattern):
+            yield f"{space}{pattern.name}" if pattern.name else here
+
+
+@dataclass
+class World:
+    """One of everything, and texts of every state with a word that could leak."""
+
+    story: Story
+    entry: Entry
+    hidden: list[Entry]
+    at: dict[str, dict[str, Any]]
+
+    def path(self, name: str, entry: Entry | None = None) -> str:
+        """Return the address of something that is there."""
+        needs = ADDRESSES[name]
+        model = next((m for m in self.at if f":{m}_" in name or f"/{m}" in name), "")
+        own = self.at[""] | self.at.get(model, {}) | needs.at
+        if entry is not None:
+            own |= {"entry_pk": entry.pk, "object_id": entry.pk}
+            own |= {"pk": entry.pk} if name.startswith("entry") else {}
+        if name.endswith("_delete"):  # of what readers never saw, and nothing shows
+            own |= {"object_id": own.get("spare", own["object_id"])}
+        if "/" in name:
+            folder = "/".join(name.split("/")[:3])
+            path = f"/{folder}/{own['object_id']}/" if "<" in name else "/admin/no/such"
+        else:
+            path = _reversed(name, own)
+        return f"{path}?{needs.query}" if needs.query else path
+
+
+def _reversed(name: str, own: dict[str, Any]) -> str:
+    """Reverse an address with what it takes of the given arguments."""
+    taken = get_resolver()
+    for space in name.split(":")[:-1]:
+        taken = taken.namespace_dict[space][1]
+    possible = taken.reverse_dict.getlist(name.split(":")[-1])
+    names = next(
+        params
+        for ways, *_ in possible
+        for _, params in ways
+        if set(params) <= own.keys()
+    )
+    return reverse(name, kwargs={key: own[key] for key in names})
+
+
+@pytest.fixture
+def world() -> World:
+    story = make_story("Fog over the harbour", slug="fog", series="Sorrava Daily")
+    make_original(story)
+    files = {"widths": [320], "width": 320, "height": 240, "alt": SECRET}
+    image = Image.objects.create(name="quokka", stem=STEM, **files)
+    entry = make_update(story, "The ferry has moored.")
+    later = timezone.now() + timedelta(days=2)
+    body = f"{SECRET} swim.\n\n![](image:quokka)"
+    hidden = [
+        make_update(story, body, headline=SECRET, at=None, state="draft"),
+        make_update(story, body, headline=SECRET, at=None, state="submitted"),
+        make_update(story, body, headline=SECRET, at=later, state="scheduled"),
+        publishing.withdraw(make_update(story, body, headline=SECRET)),
+    ]
+    draft = make_story(f"{SECRET} to come", live=False, standfirst=SECRET)
+    make_update(draft, body)
+    gone = make_story(f"{SECRET} gone", slug="gone")
+    make_update(gone, body)
+    stories.withdraw_story(gone)
+    linking.add_link("latest", story=story, target_story=draft)
+    linking.add_link("see", entry=entry, target_story=draft)
+    linking.add_link("feature", story=story, title=SECRET, starts_at=later)
+    linking.add_link("feature", title=SECRET, starts_at=later)
+    link = linking.add_link("see", story=story, title="Elsewhere")
+    other = User.objects.create_user("somebody")
+    story.refresh_from_db()
+    at = {
+        "": {
+            "slug": "fog",
+            "pk": story.pk,
+            "entry_pk": entry.pk,
+            "image_pk": image.pk,
+            "object_id": story.pk,
+            "spare": draft.pk,
+            "app_label": "entries",
+            "content_type_id": ContentType.objects.get_for_model(Story).pk,
+        },
+        "entries_entry": one(hidden[0]),
+        "entries_image": one(image, Image.objects.create(name="spare")),
+        "entries_link": one(link),
+        "entries_series": one(story.series, make_series("Spare")),
+        "auth_group": one(Group.objects.get(name="Editors")),
+        "auth_user": one(other) | {"id": other.pk},
+    }
+    world = World(story, entry, hidden, at)
+    ADDRESSES["resolve"].at["pk"] = link.pk
+    ADDRESSES["entry"].at["pk"] = entry.pk
+    ADDRESSES["entry_history"].at["pk"] = entry.pk
+    ADDRESSES["series"].at["slug"] = story.series.slug if story.series else ""
+    ADDRESSES["series_feed"].at["slug"] = ADDRESSES["series"].at["slug"]
+    return world
+
+
+@pytest.fixture
+def people() -> dict[str, Client]:
+    """Return a browser for each role, signed in."""
+    found = {"reader": Client(), "chief": Client()}
+    found["chief"].force_login(make_user("the-chief", chief=True))
+    for role, group in GROUPS.items():
+        found[role] = Client()
+        found[role].force_login(make_user(f"the-{role}", group))
+    return found
+
+
+def one(row: Any, spare: Any = None) -> dict[str, Any]:
+    """Return how an address names a row, and another to delete."""
+    return {"object_id": row.pk, "spare": (spare or row).pk}
+
+
+def let_in(answer: Any) -> bool:
+    """Whether somebody was let in: neither refused nor sent to sign in."""
+    to_sign_in = "/admin/login/" in answer.headers.get("Location", "")
+    return answer.status_code not in (401, 403) and not to_sign_in
+
+
+def ask(client: Client, method: str, path: str, data: Any = None) -> Any:
+    """Ask, and undo whatever it did."""
+    client.raise_request_exception = False
+    with transaction.atomic():
+        answer = getattr(client, method)(path, data)
+        transaction.set_rollback(True)
+    return answer
+
+
+def test_every_address_has_its_line():
+    assert set(addresses()) == set(ADDRESSES)
+
+
+def test_everybody_may_do_what_the_table_says_and_nothing_else(
+    world: World, people: dict[str, Client]
+):
+    may, wrong = expected(), []
+    for name, needs in ADDRESSES.items():
+        asked = [("get", needs.get, None)] if needs.get else []
+        asked += [("post", act, data) for act, data in needs.posts]
+        for role, client in people.items():
+            for method, act, data in asked:
+                answer = ask(client, method, world.path(name), data)
+                wanted = may[act][role]
+                own = role == "contributor" and name in OWN
+                if (let_in(answer) != wanted and not own) or answer.status_code >= 500:
+                    said = f"{answer.status_code}, may: {wanted}"
+                    wrong.append(f"{role} {method} {name} {data or ''}: {said}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_unpublished_leaves_by_any_address(
+    world: World, people: dict[str, Client]
+):
+    may, leaks = expected(), []
+    desks = {"/admin/entries/story/"}  # the newsroom knows its stories to come
+    site = Site.current()
+    more = [
+        f"/stories/{slug}/{rest}"
+        for slug in ("fog", "gone", "quokkas-to-come")
+        for rest in (
+            "",
+            "?order=oldest",
+            f"changes?after={site.epoch}-0&rail=1",
+            "feed/",
+        )
+    ]
+    more += [f"/stories/{slug}.json" for slug in ("fog", "gone", "quokkas-to-come")]
+    more += [f"/stories/fog/?before={entry.pk}" for entry in world.hidden]
+    more += ["/search/?q=quokkas", "/search/?q=swim", "/search/?q=gone"]
+    for role in ("reader", "contributor"):
+        assert not may[SEE][role]
+        ways = {world.path(name) for name, needs in ADDRESSES.items() if needs.get}
+        for entry in world.hidden:
+            ways |= {world.path(n, entry) for n in ("entry", "entry_history")}
+            ways |= {
+                world.path(AN_ENTRY(n), entry)
+                for n in ("edit", "cross", "move", "versions", "entry_links")
+            }
+        for way in (*sorted(ways - desks), *more):
+            answer = ask(people[role], "get", way)
+            text = answer.content.decode(errors="replace") if answer.content else ""
+            asked = f"{SECRET.lower()}" in way.lower()
+            said = text.replace("quokkas-to-come", "")
+            found = SECRET in said or "e" * 40 in said
+            if found and not (asked and answer.status_code == 404):
+                leaks.append(f"{role} {way}")
+    assert not leaks, "\n".join(leaks)
+    shown = people["moderator"].get(world.path(AN_ENTRY("change"))).content.decode()
+    assert SECRET in shown  # it could have leaked
+
+
+def test_moderators_change_no_text_and_editors_no_permission(
+    world: World, people: dict[str, Client]
+):
+    texts = list(Entry.objects.order_by("pk").values_list("body", "headline", "state"))
+    heads = list(Story.objects.order_by("pk").values_list("headline", "state"))
+    rights = {u.pk: u.get_all_permissions() for u in User.objects.all()}
+    for name, needs in ADDRESSES.items():
+        for act, data in needs.posts:
+            if act != LINK and act != CROSS:
+                people["moderator"].post(world.path(name), data)
+            if name.startswith("admin:auth"):
+                people["editor"].post(world.path(name), data | {"is_superuser": "on"})
+    now = Entry.objects.order_by("pk").values_list("body", "headline", "state")
+    assert list(now) == texts
+    now_heads = Story.objects.order_by("pk").values_list("headline", "state")
+    assert list(now_heads) == heads
+    assert {u.pk: u.get_all_permissions() for u in User.objects.all()} == rights
