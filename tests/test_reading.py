@@ -98,3 +98,16 @@ def test_every_update_offers_its_own_address(reader: Readers, room: Newsroom) ->
     expect(entry.get_by_role("button")).to_have_text("Link copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"{room.servers[0].url}/stories/{SLUG}/updates/{pk}/"
+
+
+def test_the_front_page_follows_what_is_newest(reader: Readers, room: Newsroom) -> None:
+    window = reader()
+    window.open(f"{room.servers[0].url}/")
+    line = window.page.locator(".live-now .newest").first
+    room.call(verbs.post, SLUG, "The watch is over.")
+    window.hide()
+    window.hide(False)  # it looks when it is shown, and every twenty seconds
+    expect(line).to_contain_text("The watch is over.")
+    room.call(verbs.make_story, "Ice on the Sound", "ice", updates=1)
+    window.hide(False)
+    expect(window.page.locator(".live-now .teaser")).to_have_count(2)
