@@ -68,6 +68,22 @@ def test_a_reader_who_returns_gets_what_it_missed_once(
             assert stream.cursor == newsroom.call(verbs.cursor, story)
 
 
+def test_what_was_withdrawn_is_told_to_nobody_who_returns(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    before = newsroom.call(verbs.cursor, story)
+    with newsroom.sse(server, story) as stays:  # so that the log is kept
+        stays.wait_named("at")
+        gone = newsroom.call(verbs.post, story, "A name that had to go.")
+        stays.wait("A name that had to go.")
+        newsroom.call(verbs.withdraw, gone)
+        stays.wait(f'hx-target="#entry-{gone}" hx-swap="delete"')
+        with newsroom.sse(server, story, last_id=before) as stream:
+            stream.wait(f'hx-target="#entry-{gone}" hx-swap="delete"')
+            assert "A name that had to go." not in stream.html()
+
+
 @pytest.mark.parametrize("after", ["nonsense", "other-3", "-", "9" * 30, "\x00-1"])
 def test_a_cursor_of_another_history_asks_for_the_whole_page(
     newsroom: Newsroom, story: str, after: str

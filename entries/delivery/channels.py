@@ -166,10 +166,15 @@ class Channel:
             self.size -= len(self.frames.popleft().message["body"])
             self.first += 1
 
+    def forget(self) -> None:
+        """Let nobody read what was told before; who is behind comes back and asks."""
+        self.first, self.size = self.end, 0
+        self.frames.clear()
+
     def restart(self, seq: int, state: str, site_seq: int) -> None:
         """Begin the log of another history; what was kept is of the old one."""
-        self.first, self.size, self.rail = self.end, 0, None
-        self.frames.clear()
+        self.forget()
+        self.rail = None
         self.missed.clear()
         self.seq, self.state, self.site_seq = seq, state, site_seq
 

@@ -205,6 +205,9 @@ class Hub:
             if missed.changes.reset:
                 return  # restored just now: the next look tells
             seq, state = missed.changes.cursor.seq, missed.changes.state
+            if missed.changes.withdrew:
+                channel.forget()
+                place = channel.end
             channel.append(Frame(channel.seq, seq, missed.message))
             channel.seq = seq
         if channel.site_seq < self.site_seq:

@@ -34,6 +34,8 @@ class Changes:
 
     `html` brings a page from `after` to `cursor`; empty where nothing changed.
     `reset` means that the page's cursor is of another history: fetch it whole.
+    `withdrew`: it takes something away, so nothing that was told before may be told
+    again.
     """
 
     html: str
@@ -41,6 +43,7 @@ class Changes:
     state: str
     site_seq: int
     reset: bool = False
+    withdrew: bool = False
 
 
 def changes_after(story_id: int, after: str | Cursor | None, rail: int = 0) -> Changes:
@@ -57,15 +60,18 @@ def changes_after(story_id: int, after: str | Cursor | None, rail: int = 0) -> C
     known = Cursor.parse(after) if isinstance(after, str) else after
     if known is None or known.epoch != now.epoch or known.seq > now.seq:
         return Changes("", now, story.state, site.seq, reset=True)
-    html = _html(story, known.seq) if known.seq < now.seq else ""
+    html, withdrew = _html(story, known.seq) if known.seq < now.seq else ("", False)
     if rail and rail != site.seq and story.public:
         html += rail_partial(story_id)
-    return Changes(html, now, story.state, site.seq)
+    return Changes(html, now, story.state, site.seq, withdrew=withdrew)
 
 
-def _html(story: Story, after: int) -> str:
+def _html(story: Story, after: int) -> tuple[str, bool]:
+    """Return what a page lacks, and whether that takes something away."""
     if story.state == Story.State.WITHDRAWN:
-        return _partial("#story", "innerHTML", drawing.withdrawn_html(story))
+        gone = drawing.withdrawn_html(story)
+        return _partial("#story", "innerHTML", gone), True
+    withdrew = False
     postings = story.postings.changed(after, story.seq).select_related("entry")
     parts = []
     for posting in postings:
@@ -73,6 +79,7 @@ def _html(story: Story, after: int) -> str:
         if posting.visible:
             parts.append(_upsert(posting.html))
         else:
+            withdrew = True
             # Named in it too, for pages that only count it.
             name = f"entry-{posting.entry_id}"
             parts.append(_partial(f"#{name}", "delete", name))
@@ -83,7 +90,7 @@ def _html(story: Story, after: int) -> str:
     last = story.postings.visible().updates().aggregate(at=Max("entry__at"))["at"]
     line = drawing.last_update_html(story, last)
     parts.append(_partial("#last-update", "outerHTML", line))
-    return "\n".join(parts)
+    return "\n".join(parts), withdrew
 
 
 def public_story(slug: str) -> Story | None:
