@@ -33,7 +33,9 @@ class EntriesConfig(AppConfig):
     verbose_name = "Newsroom"
 
     def ready(self) -> None:
-        """Have the groups made whenever the database was migrated."""
+        """Register the checks; have the groups made after every migration."""
+        from entries import checks  # noqa: F401 - they register themselves
+
         post_migrate.connect(make_groups, dispatch_uid="entries.groups")
 
 

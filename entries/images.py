@@ -133,6 +133,15 @@ def ingest(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
     return Ingested(stem, *sizes[-1], widths, *texts)
 
 
+def unwritable() -> list[str]:
+    """Return the formats that this Pillow cannot read and write."""
+    Image.init()
+    names = {options["format"] for options in _ENCODERS.values()} | {"PNG"}
+    return sorted(
+        name for name in names if not {name} <= set(Image.SAVE) & set(Image.OPEN)
+    )
+
+
 def variant(stem: str, width: int, ext: str) -> str:
     """Return the path of one variant, relative to the folder of pictures."""
     return f"{stem}-{width}.{ext}"

@@ -1,0 +1,129 @@
+"""What in a deployment would break the promise: each check has an id and a hint."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from entries import images
+
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs")
+POOLER_PORT = "6432"
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """Return the kind of file system that a path lies on, by a list of mounts."""
+    found = ("", "")
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) > 2 and path.is_relative_to(fields[1].replace("\\040", " ")):
+            found = max(found, (fields[1], fields[2]), key=lambda one: len(one[0]))
+    return found[1]
+
+
+@register(Tags.files)
+def data_folder(**_: Any) -> Sequence[CheckMessage]:
+    """Find a data folder that cannot be written, or that several machines share."""
+    folder = settings.DATA_DIR
+    nearest = next(p for p in (folder, *folder.parents) if p.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return [
+            Error(
+                f"DATA_DIR, {folder}, cannot be written.",
+                hint="Give it to the account that runs the site, or set another.",
+                id="entries.E001",
+            )
+        ]
+    mounts = Path("/proc/self/mounts")
+    if connection.vendor != "sqlite" or not mounts.is_file():
+        return []
+    kind = file_system(Path(str(connection.settings_dict["NAME"])), mounts.read_text())
+    if kind not in NETWORK:
+        return []
+    return [
+        Error(
+            f"The SQLite file lies on a network file system ({kind}), which cannot "
+            "lock it: two writers would destroy it.",
+            hint="Move DATA_DIR to a local disk, or use PostgreSQL (DATABASE_URL).",
+            id="entries.E002",
+        )
+    ]
+
+
+@register()
+def pictures(**_: Any) -> Sequence[CheckMessage]:
+    """Find a Pillow that was built without a format that pages offer."""
+    return [
+        Error(
+            f"Pictures cannot be written as {name}.",
+            hint="Install Pillow from its wheel, or build it with this library.",
+            id="entries.E003",
+        )
+        for name in images.unwritable()
+    ]
+
+
+@register(Tags.security)
+def debugging(**_: Any) -> Sequence[CheckMessage]:
+    """Find debugging pages on a public site."""
+    if not (settings.DEBUG and urlsplit(settings.SITE_URL).scheme == "https"):
+        return []
+    return [
+        Error(
+            "DEBUG is on, and SITE_URL is a public address: error pages would show "
+            "the inside of the site to everybody.",
+            hint="Take DEBUG out of the environment.",
+            id="entries.E004",
+        )
+    ]
+
+
+@register()
+def pooler(**_: Any) -> Sequence[CheckMessage]:
+    """Find what looks like a pooling proxy in front of PostgreSQL."""
+    if str(connection.settings_dict.get("PORT")) != POOLER_PORT:
+        return []
+    return [_pooled("DATABASE_URL names port 6432, where PgBouncer listens.")]
+
+
+def _pooled(sentence: str) -> CheckMessage:
+    return checks.Warning(
+        f"{sentence} LISTEN does not live through a pool that gives each transaction "
+        "another connection: readers would wait a second or two for each update.",
+        hint="Name PostgreSQL itself; the site keeps a small pool of its own.",
+        id="entries.W005",
+    )
+
+
+@register(Tags.database)
+def listening(
+    databases: Sequence[str] | None = None, **_: Any
+) -> Sequence[CheckMessage]:
+    """Try LISTEN and NOTIFY (with `check --database default`)."""
+    if "default" not in (databases or ()) or connection.vendor != "postgresql":
+        return []
+    parameters = dict(connection.get_connection_params())
+    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(name, None)
+    try:
+        with psycopg.connect(**parameters, autocommit=True) as wire:
+            wire.execute("LISTEN liveblog_check")
+            wire.execute("NOTIFY liveblog_check")
+            heard = list(wire.notifies(timeout=2, stop_after=1))
+    except (psycopg.Error, DatabaseError) as error:
+        return [
+            Error(
+                f"The database does not answer: {error}",
+                hint="Look at DATABASE_URL, and whether PostgreSQL runs.",
+                id="entries.E006",
+            )
+        ]
+    return [] if heard else [_pooled("What NOTIFY said was not heard.")]

@@ -1,0 +1,113 @@
+"""A copy taken while the site is written to, and the same pages elsewhere."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import verbs
+from tests.servers import Newsroom, Newsrooms, database_url, sql
+
+SLUG = "ice-on-the-sound"
+
+
+def plain(page: str) -> str:
+    """Return a page without what names its history of the database."""
+    return re.sub(r"\b[0-9a-f]{8}-(\d+)", r"epoch-\1", page)
+
+
+def pages(url: str, ids: list[int]) -> list[str]:
+    paths = [f"/stories/{SLUG}/", "/", f"/stories/{SLUG}.json", "/feed/"]
+    paths += [f"/stories/{SLUG}/updates/{pk}/" for pk in ids]
+    answers = [httpx.get(f"{url}{path}") for path in paths]
+    assert {answer.status_code for answer in answers} == {200}
+    return [plain(answer.text) for answer in answers]
+
+
+def empty(newsroom: Newsroom) -> None:
+    """Take everything away that the newsroom was prepared with."""
+    if newsroom.kind == "sqlite":
+        for file in newsroom.data.glob("liveblog.sqlite3*"):
+            file.unlink()
+    else:
+        url = newsroom.env["DATABASE_URL"]
+        name = url.partition("?")[0].rpartition("/")[2]
+        other = database_url(url, "postgres")
+        sql(other, f'DROP DATABASE "{name}" WITH (FORCE)')
+        sql(other, f'CREATE DATABASE "{name}"')
+
+
+def test_a_restored_site_shows_the_same_pages(
+    newsrooms: Newsrooms, newsroom: Newsroom, tmp_path: Path
+) -> None:
+    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    ids = newsroom.call(verbs.post_many, SLUG, "Before", 3)
+    picture = newsroom.data / "pictures" / "ab" / f"ab{'0' * 38}-480.jpg"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"A picture.")
+    writing = threading.Event()
+    helper = newsroom.helper()
+
+    def write() -> None:
+        while not writing.is_set():
+            helper.call(verbs.post, SLUG, "While it is copied.")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        newsroom.manage("backup", str(tmp_path / "busy.tar"))
+    finally:
+        writing.set()
+        thread.join()
+    again = newsroom.manage("backup", str(tmp_path / "busy.tar"), code=1)
+    assert "name another file" in again.stderr
+    newsroom.manage("backup", str(tmp_path / "quiet.tar"))
+    assert (tmp_path / "quiet.tar").stat().st_mode & 0o077 == 0
+    before = pages(newsroom.server().url, ids)
+
+    with newsrooms.open(newsroom.kind) as other:
+        refused = other.manage("restore", str(tmp_path / "quiet.tar"), code=1)
+        assert "This site has data already" in refused.stderr
+        empty(other)
+        other.manage("restore", str(tmp_path / "quiet.tar"))
+        server = other.server()
+        assert pages(server.url, ids) == before
+        assert (other.data / picture.relative_to(newsroom.data)).read_bytes()
+        new = other.call(verbs.post, SLUG, "After the restoring.")
+        assert new > max(ids)
+        epoch = other.call(verbs.cursor, SLUG).partition("-")[0]
+        assert epoch != newsroom.call(verbs.cursor, SLUG).partition("-")[0]
+
+        # What was written under load is whole too, put in the place of a running
+        # site; who reads there is told that this is another history.
+        with other.sse(server, SLUG) as reader:
+            reader.wait_named("at")
+            other.manage("restore", str(tmp_path / "busy.tar"), "--replace")
+            reader.wait_named("reset")
+        page = httpx.get(f"{server.url}/stories/{SLUG}/").text
+        assert "After the restoring." not in page
+        assert all(f'id="entry-{pk}"' in page for pk in ids)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_a_damaged_backup_is_refused_and_changes_nothing(
+    newsrooms: Newsrooms, tmp_path: Path, kind: str
+) -> None:
+    with newsrooms.open(kind) as newsroom:
+        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=1)
+        newsroom.manage("backup", str(tmp_path / "one.tar"))
+        data = bytearray((tmp_path / "one.tar").read_bytes())
+        place = data.index(b"Report 0 from the quay")
+        data[place : place + 6] = b"Rumour"
+        (tmp_path / "two.tar").write_bytes(data)
+        done = newsroom.manage(
+            "restore", str(tmp_path / "two.tar"), "--replace", code=1
+        )
+        assert "is damaged" in done.stderr
+        (tmp_path / "half.tar").write_bytes(data[: len(data) // 2])
+        newsroom.manage("restore", str(tmp_path / "half.tar"), "--replace", code=1)
+        assert newsroom.call(verbs.cursor, SLUG).partition("-")[2] != ""

@@ -1,0 +1,85 @@
+"""What in a deployment would break the promise is said before it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+from django.test import override_settings
+from PIL import Image
+
+from entries import checks
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+depot:/pool /srv/news nfs4 rw 0 0
+/dev/sdb1 /srv/news/local xfs rw 0 0
+"""
+
+
+def ids(found: object) -> list[str]:
+    return [message.id for message in found]  # type: ignore[attr-defined]
+
+
+def test_the_nearest_mount_says_where_a_file_lies():
+    kinds = {
+        "/srv/news/site.sqlite3": "nfs4",
+        "/srv/news/local/site.sqlite3": "xfs",
+        "/srv/newspaper/site.sqlite3": "ext4",
+    }
+    for path, kind in kinds.items():
+        assert checks.file_system(Path(path), MOUNTS) == kind
+
+
+def test_a_data_folder_that_nobody_may_write_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    with override_settings(DATA_DIR=tmp_path / "new" / "data"):
+        assert ids(checks.data_folder()) == []
+        monkeypatch.setattr("os.access", lambda *_: False)
+        assert ids(checks.data_folder()) == ["entries.E001"]
+
+
+def test_sqlite_on_a_network_disk_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checks, "file_system", lambda *_: "nfs4")
+    database = SimpleNamespace(vendor="sqlite", settings_dict={"NAME": "/srv/x"})
+    monkeypatch.setattr(checks, "connection", database)
+    assert ids(checks.data_folder()) == ["entries.E002"]
+    database.vendor = "postgresql"
+    assert ids(checks.data_folder()) == []
+
+
+def test_a_pillow_without_avif_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    assert ids(checks.pictures()) == []
+    monkeypatch.delitem(Image.SAVE, "AVIF")
+    (message,) = checks.pictures()
+    assert (message.id, "AVIF" in message.msg) == ("entries.E003", True)
+
+
+@pytest.mark.parametrize(
+    ("debug", "site", "found"),
+    [
+        (True, "https://news.example", ["entries.E004"]),
+        (False, "https://news.example", []),
+        (True, "http://127.0.0.1:8000", []),
+    ],
+)
+def test_debugging_on_a_public_site_is_an_error(
+    debug: bool, site: str, found: list[str]
+):
+    with override_settings(DEBUG=debug, SITE_URL=site):
+        assert ids(checks.debugging()) == found
+
+
+def test_a_pooling_proxy_is_warned_of(monkeypatch: pytest.MonkeyPatch):
+    assert ids(checks.pooler()) == []
+    monkeypatch.setitem(connection.settings_dict, "PORT", 6432)
+    assert ids(checks.pooler()) == ["entries.W005"]
+
+
+@pytest.mark.django_db
+def test_listening_is_tried_where_the_database_is_checked():
+    assert ids(checks.listening(databases=["default"])) == []
+    assert ids(checks.listening()) == []

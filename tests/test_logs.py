@@ -1,0 +1,53 @@
+"""Logs say what happened in one line, by whose request, and no secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from liveblog import logs
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.Json())
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.django_db
+def test_a_write_is_logged_with_its_request_and_without_secrets(lines: io.StringIO):
+    answer = Client().post(
+        "/admin/login/?next=/hidden/",
+        {"username": "editor", "password": "the-long-pass-phrase"},
+        HTTP_X_REQUEST_ID="from-the-proxy-7",
+    )
+    records = [json.loads(line) for line in lines.getvalue().splitlines()]
+    (record,) = [one for one in records if one["logger"] == "liveblog.writes"]
+    assert record["request"] == answer["X-Request-ID"] == "from-the-proxy-7"
+    assert record["message"].startswith("POST /admin/login/ answered 200 in ")
+    assert "the-long-pass-phrase" not in lines.getvalue()
+    assert "hidden" not in lines.getvalue()
+
+
+@pytest.mark.django_db
+def test_a_forged_id_is_replaced_and_readers_get_none(lines: io.StringIO):
+    forged = 'x" level=CRITICAL'
+    answer = Client().post("/admin/login/", HTTP_X_REQUEST_ID=forged)
+    assert answer["X-Request-ID"] != forged
+    assert "X-Request-ID" not in Client().get("/")
+
+
+def test_a_line_stays_one_line():
+    record = logging.LogRecord("a", logging.INFO, "", 0, 'two\nlines "x"', (), None)
+    line = logs.Line().format(record)
+    assert "\n" not in line
+    assert line.endswith('level=INFO logger=a message="two\\nlines \\"x\\""')
