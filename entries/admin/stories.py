@@ -66,6 +66,9 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ordering = ["-changed_at", "-pk"]
     autocomplete_fields = ["lead_image", "continues_in"]
 
+    class Media:
+        css = {"all": ["entries/desk.css"]}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Story]:
         """Count the updates that readers see in each story, and find the last."""
         found: QuerySet[Story] = super().get_queryset(request)
@@ -106,7 +109,9 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def last_update(self, story: Story) -> str:
         """Say the time of its newest update."""
         at = getattr(story, "updated_at", None)
-        return f"{clock.hhmm(at)}, {clock.day(at.date())}" if at else "–"
+        if at is None:
+            return "–"
+        return f"{clock.hhmm(at)}, {clock.day(at.date(), clock.now().date())}"
 
     @admin.display(description="readers' page")
     def public_page(self, story: Story) -> str:
