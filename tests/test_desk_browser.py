@@ -467,6 +467,22 @@ def test_the_preview_is_shown_in_a_frame(editor):
     expect(box(editor.page)).to_have_value("A *calm* sea.")
 
 
+def test_the_preview_follows_the_typing_at_the_width_of_choice(editor):
+    page = editor.page
+    editor.compose("A calm sea.", button="Preview")
+    frame = page.frame_locator("#composer-preview iframe")
+    expect(frame.locator(".entry .body")).to_have_text("A calm sea.")
+    width = "document.querySelector('#composer-preview iframe').clientWidth"
+    assert 380 < page.evaluate(width) <= 390
+    page.get_by_role("button", name="Desk", exact=True).click()
+    wait_for(lambda: page.evaluate(width) > 1000, "the width of a desk")
+    box(page).fill("A *rough* sea.")
+    expect(frame.locator(".entry .body em")).to_have_text("rough")
+    expect(box(page)).to_be_focused()
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.locator("#composer-preview iframe")).to_have_count(0)
+
+
 def test_the_toolbar_and_its_keys_write_markdown(editor):
     page = editor.page
     box(page).fill("calm sea")

@@ -1,5 +1,5 @@
 "use strict";
-// Writing at the desk: keys, the toolbar, and the preview's frame.
+// Writing at the desk: keys, the toolbar, and the length of a text.
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf, bodyOf, begin } = window.Desk;
@@ -94,22 +94,4 @@
     if (formOf(target) && target.name === "body") count(target);
   });
   begin.push((form) => count(bodyOf(form)));
-
-  // --- The frame of the preview is as high as what it shows
-
-  const fit = (frame) => {
-    const page = frame.contentDocument?.documentElement;
-    if (page) frame.style.blockSize = `${Math.min(page.scrollHeight + 2, 720)}px`;
-  };
-  const frames = () => {
-    for (const frame of document.querySelectorAll("iframe.preview:not([data-ready])")) {
-      frame.dataset.ready = "";
-      frame.addEventListener("load", () => {
-        fit(frame);
-        frame.scrollIntoView({ block: "nearest" });
-      });
-    }
-  };
-  document.addEventListener("htmx:after:swap", frames);
-  frames();
 })();
