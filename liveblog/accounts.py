@@ -29,7 +29,8 @@ WRONG = "The code is missing, wrong or used up. Take the next one that the app s
 
 def client_address(request: HttpRequest) -> str:
     """Return who asks; the server has put in what a trusted proxy says of it."""
-    return str(request.META.get("REMOTE_ADDR") or "unknown")
+    # Behind a socket file there is none; PostgreSQL keeps nothing but addresses.
+    return str(request.META.get("REMOTE_ADDR") or "::")
 
 
 class CodeForm(forms.Form):

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from entries import linking, publishing, stories
 from entries.models import Entry, Image, Site, Story
@@ -70,13 +72,14 @@ def plain(
         f"admin:{model}_history": Needs(view),
         f"admin:{model}_change": Needs(view, [(change, {})]),
         f"admin:{model}_delete": Needs(delete, [(delete, {"post": "yes"})]),
-        f"admin/{model.replace('_', '/')}/<path:object_id>/": Needs(DESK),
+        f"admin/{'/'.join(model.rsplit('_', 1))}/<path:object_id>/": Needs(DESK),
     }
 
 
 PUBLIC = ["front", "feed", "search", "series", "series_feed", "story", "story_feed"]
 PUBLIC += ["entry", "entry_history", "story_json", "changes", "stream", "sitemap"]
-PUBLIC += ["news_sitemap", "healthz", "metrics", "readyz", "admin:login"]
+PUBLIC += ["news_sitemap", "robots", "imprint", "healthz", "metrics", "readyz"]
+PUBLIC += ["admin:login"]
 KEEPING = {"form": "composer", "body": "A", "key": "a", "typed": 1}
 EDITING = {"body": "Changed.", "version": 1, "action": "save"}
 COMPOSING = [
@@ -109,6 +112,7 @@ ADDRESSES = {
     AN_ENTRY("timeline"): Needs(DESK, query="have=0.0.live.x"),
     AN_ENTRY("time"): Needs(DESK, query="at=1015"),
     AN_ENTRY("draft"): Needs(posts=[(WRITE, KEEPING)]),
+    AN_ENTRY("find"): Needs(WRITE, query="q=ferry"),
     AN_ENTRY("notices"): Needs(posts=[(WRITE, {"body": "A"})]),
     AN_ENTRY("state"): Needs(posts=do(RUN, "close", "withdraw", "live", "reopen")),
     AN_ENTRY("upload"): Needs(posts=[(RUN, {})]),
@@ -140,6 +144,15 @@ ADDRESSES = {
     **plain("entries_series", CHIEF, SEE, CHIEF, CHIEF),
     **plain("auth_group", CHIEF, CHIEF, CHIEF, CHIEF),
     **plain("auth_user", CHIEF, CHIEF, CHIEF, CHIEF),
+    **{
+        name: needs
+        for model in ("accessattempt", "accessfailurelog", "accesslog")
+        for name, needs in plain(f"axes_{model}", NOBODY, CHIEF, CHIEF, CHIEF).items()
+    },
+    **plain("otp_totp_totpdevice", CHIEF, CHIEF, CHIEF, CHIEF),
+    "admin:otp_totp_totpdevice_config": Needs(NOBODY),
+    "admin:otp_totp_totpdevice_qrcode": Needs(NOBODY),
+    "second_factor": Needs(DESK),
     "admin:auth_user_password_change": Needs(CHIEF, [(CHIEF, {})]),
 }
 # Addresses that ask more of a contributor than the table can say: their own texts.
@@ -195,7 +208,10 @@ class World:
     def path(self, name: str, entry: Entry | None = None) -> str:
         """Return the address of something that is there."""
         needs = ADDRESSES[name]
-        model = next((m for m in self.at if f":{m}_" in name or f"/{m}" in name), "")
+        model = next(
+            (m for m in self.at if m and (f":{m}_" in name or f"{m}/" in _flat(name))),
+            "",
+        )
         own = self.at[""] | self.at.get(model, {}) | needs.at
         if entry is not None:
             own |= {"entry_pk": entry.pk, "object_id": entry.pk}
@@ -208,6 +224,11 @@ class World:
         else:
             path = _reversed(name, own)
         return f"{path}?{needs.query}" if needs.query else path
+
+
+def _flat(name: str) -> str:
+    """Return a pattern with the names of its model as elsewhere."""
+    return "_".join(name.split("/")[1:3]) + "/" if "/" in name else name
 
 
 def _reversed(name: str, own: dict[str, Any]) -> str:
@@ -251,6 +272,7 @@ def world() -> World:
     linking.add_link("feature", title=SECRET, starts_at=later)
     link = linking.add_link("see", story=story, title="Elsewhere")
     other = User.objects.create_user("somebody")
+    device = TOTPDevice.objects.create(user=other, name="Phone")
     story.refresh_from_db()
     at = {
         "": {
@@ -269,6 +291,10 @@ def world() -> World:
         "entries_series": one(story.series, make_series("Spare")),
         "auth_group": one(Group.objects.get(name="Editors")),
         "auth_user": one(other) | {"id": other.pk},
+        "axes_accessattempt": one(AccessAttempt.objects.create(failures_since_start=1)),
+        "axes_accessfailurelog": one(AccessFailureLog.objects.create()),
+        "axes_accesslog": one(AccessLog.objects.create()),
+        "otp_totp_totpdevice": one(device) | {"pk": device.pk},
     }
     world = World(story, entry, hidden, at)
     ADDRESSES["resolve"].at["pk"] = link.pk
