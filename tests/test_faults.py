@@ -1,7 +1,7 @@
 """Everything that breaks during coverage, and readers who lose nothing by it.
 
-The sizes suit a test run. `CROWD=5000` makes every crowd as big, `SECONDS=60` and
-`CHANGES=300` the time in which readers drop out at random.
+The sizes suit a test run. `CROWD=5000` makes every crowd as big;
+`CROWD_SECONDS=60` and `CROWD_CHANGES=300` are for readers who drop out at random.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from tests.servers import (
 )
 
 SLUG = "ice-on-the-sound"
-SECONDS = float(os.environ.get("SECONDS", "4"))
-CHANGES = int(os.environ.get("CHANGES", "100"))
+SECONDS = float(os.environ.get("CROWD_SECONDS", "4"))
+CHANGES = int(os.environ.get("CROWD_CHANGES", "100"))
 on_postgres = pytest.mark.parametrize("newsroom", ["postgres"], indirect=True)
 on_sqlite = pytest.mark.parametrize("newsroom", ["sqlite"], indirect=True)
 
@@ -330,7 +330,7 @@ def test_readers_who_drop_out_at_random_miss_nothing(
     readers.call(crowd.gather, SLUG, ports, size(200), start)
     readers.call(crowd.scatter, SECONDS, SECONDS / 4)
     writers = [newsroom.helper(), newsroom.helper()]
-    pause = SECONDS / CHANGES
+    pause = 2 * SECONDS / CHANGES  # for each of two
 
     def write(turn: int) -> None:
         writers[turn].call(verbs.stir, SLUG, f"Writer {turn}", CHANGES // 2, pause)
