@@ -301,6 +301,7 @@ def _changes(
         "rows": changed.rows,
         "gone": changed.gone,
         "restated": given.state != present.state,
+        "retold": given.seq < story.head_seq,
         "closing_targets": closing_targets(story) if rights.run else [],
     }
     return render(request, "admin/entries/desk/_changes.html", context)

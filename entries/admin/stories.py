@@ -27,6 +27,7 @@ from entries.admin import (
     rows,
     seeing,
     states,
+    summary,
 )
 from entries.admin.access import Rights, desk_url
 from entries.admin.access import desk as answers
@@ -157,6 +158,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ("<int:pk>/desk/timeline/", desk.poll, "timeline"),
             ("<int:pk>/desk/time/", desk.echo, "time"),
             ("<int:pk>/desk/draft/", drafts.keep, "draft"),
+            ("<int:pk>/desk/summary/", summary.save, "summary"),
             ("<int:pk>/desk/find/", seeing.find, "find"),
             ("<int:pk>/desk/notices/", notices.look, "notices"),
             ("<int:pk>/desk/state/", states.change_state, "state"),

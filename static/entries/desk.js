@@ -164,7 +164,7 @@
   };
   const disturbs = (task, target, source) => {
     if (!target || target.contains(source)) return false;
-    if (target.id === "story-state") return $("details[open]", target) !== null;
+    if (["story-state", "summary-box"].includes(target.id)) return $("details[open]", target) !== null;
     return task.swapSpec.style === "delete" && editing(target);
   };
   const place = (row, list, source) => {

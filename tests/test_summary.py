@@ -1,0 +1,61 @@
+"""The summary box, edited in place at the desk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from entries import stories
+from entries.models import Story
+from tests.builders import make_story, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour", summary="Two boats are out.")
+
+
+def signed_in(name: str, group: str) -> Client:
+    client = Client()
+    client.force_login(make_user(name, group))
+    return client
+
+
+def save(client: Client, story: Story, summary: str, version: int = 1) -> Any:
+    way = reverse("admin:entries_story_summary", args=[story.pk])
+    data = {"summary": summary, "version": version}
+    return client.post(way, data, headers={"HX-Request": "true"})
+
+
+def test_the_box_is_edited_at_the_desk_and_readers_get_it(story):
+    client = signed_in("editor", "Editors")
+    desk = client.get(reverse("admin:entries_story_change", args=[story.pk]))
+    assert "Two boats are out.</textarea>" in desk.content.decode()
+    answer = save(client, story, "*One* boat is out.")
+    assert "<em>One</em> boat is out." in answer.content.decode()
+    assert b"<em>One</em> boat is out." in client.get(story.get_absolute_url()).content
+
+
+def test_the_second_of_two_sees_both_texts_and_decides(story):
+    client = signed_in("editor", "Editors")
+    stories.edit_story(story, summary="All boats are in.")
+    answer = save(client, story, "Three boats are out.")
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "<del>All </del>" in html
+    assert "Three boats are out.</textarea>" in html
+    story.refresh_from_db()
+    assert story.summary == "All boats are in."
+    assert save(client, story, "Three boats are out.", story.version).status_code == 200
+
+
+def test_who_may_not_run_a_story_changes_no_box(story):
+    for name, group in (("m", "Moderators"), ("c", "Contributors")):
+        assert save(signed_in(name, group), story, "Sneaked in.").status_code == 403
+    story.refresh_from_db()
+    assert story.summary == "Two boats are out."
