@@ -8,12 +8,12 @@
   const $ = (id) => document.getElementById(id);
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
+  const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" }); // slow to make
   const localTimes = (root) => {
     for (const el of root.querySelectorAll(".local[data-local]")) {
       const at = new Date(el.dataset.local);
       if (at.getTimezoneOffset() === 0) continue;
-      const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      el.textContent = `${time} your time`;
+      el.textContent = `${clock.format(at)} your time`;
     }
   };
 
