@@ -65,6 +65,8 @@ def erase_version(version: EntryVersion) -> EntryVersion:
         version.headline = version.body = version.line = ""
         version.hidden = version.erased = True
         version.save()
+        # An edit that began from these words and was never sent holds them still.
+        Draft.objects.filter(entry=entry, key=str(version.number)).delete()
         ledger.post_everywhere(entry)
         for image in pictures:
             drop_picture(image)
@@ -92,7 +94,7 @@ def orphans(
         bodies = [entry.body, *entry.versions.values_list("body", flat=True)]
     names = {name for body in bodies for name in _names(body)}
     others = Entry.objects.exclude(pk=entry.pk) if shown else Entry.objects.all()
-    found = Image.objects.filter(name__in=names, led_stories=None)
+    found = Image.objects.filter(name__in=names, led_stories=None, featured=None)
     return list(found.exclude(pk__in=others.filter(images__in=found).values("images")))
 
 

@@ -341,9 +341,20 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
         assert list(folder.glob(f"{image.stem}*"))
 
 
+def test_a_picture_that_a_feature_shows_stays_when_a_text_with_it_is_erased(story):
+    image = linking.add_picture("boats", linking.ingest(photo()), alt="Boats")
+    linking.add_link("feature", title="The harbour", picture=image)
+    erasing.erase(make_update(story, "![](image:boats)"))
+    assert Link.objects.get().picture == image
+
+
 def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
     entry = make_update(story, "Somebody did it.")
     change(entry, "Ruel did it.", "It is known who.")
+    typed = {"typed": 1, "story": story, "entry": entry, "form": f"edit-{entry.pk}"}
+    for key, body in (("2", "Ruel it was."), ("3", "Nobody knows.")):
+        user = make_user(f"editor{key}", "Editors")
+        Draft.objects.create(user=user, key=key, values={"body": body}, **typed)
     change(entry, "Nobody is named.", "We named Ruel.")
     chief.post(desk_history(entry), {"do": "erase_version", "number": "2"})
     entry.refresh_from_db()
@@ -353,6 +364,7 @@ def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
     page = html_of(Client().get(public(entry)))
     assert "It is known who." in page
     assert "Nobody" not in page.split("It is known who.")[1].split("</article>")[0]
+    assert Draft.objects.get().values["body"] == "Nobody knows."
 
 
 def test_earlier_words_of_a_head_are_erased(chief, story):
