@@ -218,6 +218,19 @@ def test_a_text_can_be_discarded(editor):
     expect(page.locator("#composer-kept")).to_be_empty()
 
 
+def test_equal_texts_that_were_not_sent_are_one_offer(editor):
+    page = editor.page
+    for _ in range(3):
+        box(page).fill("Typed, left, and typed again.")
+        page.reload()
+    offers = page.locator("#composer-kept p")
+    expect(offers).to_have_count(1)
+    with page.expect_response("**/desk/draft/"):
+        offers.get_by_role("button", name="Discard").click()
+    page.reload()
+    expect(page.locator("#composer-kept")).to_be_empty()
+
+
 def test_a_text_is_offered_in_another_browser_until_it_is_published(
     editor, reader, server, office, story
 ):

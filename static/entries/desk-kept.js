@@ -146,11 +146,18 @@
         if (!text?.values?.body && !text?.values?.headline) localStorage.removeItem(id);
         else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed) found.set(key, text);
       }
-      for (const [key, text] of found) {
-        if (text.values.body !== bodyOf(form).value) keep.offer(form, key, text);
+      const newest = [...found].sort(([, a], [, b]) => (b.typed ?? 0) - (a.typed ?? 0));
+      const offers = new Map(); // equal texts are one offer, with the newest key first
+      for (const [key, text] of newest) {
+        const words = JSON.stringify([text.values.headline ?? "", text.values.body]);
+        if (text.values.body === bodyOf(form).value) continue;
+        if (offers.has(words)) offers.get(words).keys.push(key);
+        else offers.set(words, { keys: [key], text });
       }
+      for (const { keys, text } of offers.values()) keep.offer(form, keys, text);
     },
-    offer(form, key, text) {
+    offer(form, keys, text) {
+      const key = keys[0];
       const line = document.createElement("p");
       const button = (word, act) => {
         const made = document.createElement("button");
@@ -165,7 +172,7 @@
         `Text ${when}that was not sent: “${glance}” `,
         button("Restore", () => {
           if (form.elements.key && !empty(form)) {
-            keep.offer(form, "", { values: valuesOf(form), typed: Date.now() });
+            keep.offer(form, [], { values: valuesOf(form), typed: Date.now() });
           }
           // With its own key, so that what did arrive after all is not made twice, and
           // what was written upon an older text is compared with the one there now.
@@ -176,9 +183,10 @@
         }),
         " ",
         button("Discard", () => {
-          if (!key) return;
-          localStorage.removeItem(keep.prefix(form.dataset.form) + key);
-          discard(form.dataset.form, key);
+          for (const one of keys) {
+            localStorage.removeItem(keep.prefix(form.dataset.form) + one);
+            discard(form.dataset.form, one);
+          }
         }),
       );
       $(".kept", form).append(line);

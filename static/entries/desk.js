@@ -279,7 +279,7 @@
     const values = published.get("composer");
     if (!values) return;
     if (empty(form)) fill(form, values);
-    else keep.offer(form, "", { values, typed: Date.now() });
+    else keep.offer(form, [], { values, typed: Date.now() });
     say(form, "Taken back: it is withdrawn, and the text is here again.", "good");
     bodyOf(form).focus();
   });
