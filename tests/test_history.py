@@ -25,7 +25,13 @@ from entries.models import (
     Story,
 )
 from entries.publishing import Conflict, Text
-from tests.builders import make_original, make_story, make_update, make_user
+from tests.builders import (
+    make_original,
+    make_series,
+    make_story,
+    make_update,
+    make_user,
+)
 from tests.test_admin import photo
 
 pytestmark = pytest.mark.django_db
@@ -261,6 +267,26 @@ def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
     client.post(way, data | {"version": "2"})
     story.refresh_from_db()
     assert story.headline == "Fog and rain"
+
+
+def test_an_older_page_of_a_head_takes_back_nothing_but_what_is_changed_in_it(
+    client, story
+):
+    way = reverse("admin:entries_story_details", args=[story.pk])
+    answer = client.get(way)
+    form, page = answer.context["form"], answer.content.decode()
+    data = {"version": "1"}
+    for field in form:
+        data[field.html_name] = field.value() or ""
+        if f'name="{field.html_initial_name}"' in page:
+            data[field.html_initial_name] = field.value() or ""
+    lead = linking.add_picture("lead", linking.ingest(photo()), alt="Boats")
+    series = make_series()
+    stories.edit_story(story, lead_image=lead, slug="fog", series=series)
+    client.post(way, data | {"standfirst": "It came at dawn.", "language": "pt"})
+    story.refresh_from_db()
+    assert (story.standfirst, story.language) == ("It came at dawn.", "pt")
+    assert (story.lead_image, story.slug, story.series) == (lead, "fog", series)
 
 
 def test_contributors_see_the_history_of_their_own_texts_alone(story):

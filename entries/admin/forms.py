@@ -8,7 +8,7 @@ from django import forms
 from django.utils import timezone
 
 from entries import rendering, timefield
-from entries.models import Entry, Series, Story
+from entries.models import Entry, Series, Story, StoryVersion
 from entries.publishing import Text
 
 
@@ -178,6 +178,19 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "language": "As in en, ar, pt-BR.",
             "continues_in": "Where coverage goes on after this story has closed.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The words are guarded by their version. What is not changed on the page is
+        # not saved, so that an older page takes back nothing that came meanwhile.
+        for name in set(self.fields) - set(StoryVersion.WORDS):
+            self.fields[name].show_hidden_initial = True
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """Return the words, and what else its editor has changed."""
+        names = {*self.changed_data, *StoryVersion.WORDS}
+        return {n: value for n, value in self.cleaned_data.items() if n in names}
 
     def clean_summary(self) -> str:
         """Return the text with one kind of line break."""

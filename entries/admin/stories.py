@@ -273,14 +273,13 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return render(request, "admin/entries/story/details.html", context)
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
-        data = dict(form.cleaned_data)
         user = Rights.of(request.user).user
         given = request.POST.get("version", "")
         story = stories.edit_story(
             Story.objects.get(pk=pk),
             version=int(given) if given.isdecimal() else None,
             author=user,
-            **data,
+            **form.changed,
         )
         if form.changed_data:
             changed = ", ".join(form.changed_data).replace("_", " ")
