@@ -71,7 +71,8 @@ class _Entries(_Feed):
         """Answer with the feed, or 304."""
         obj = self.get_object(request, *args, **kwargs)
         tag = self.tag(obj)  # read first: a feed never claims what it lacks
-        newest = self.stories(obj).order_by("-changed_at")
+        # Of all that was ever public: it must not go back when a story goes.
+        newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
         changed_at = newest.values_list("changed_at", flat=True).first()
         return caching.answer(
             request,

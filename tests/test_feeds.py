@@ -162,6 +162,22 @@ def test_a_feed_is_sent_again_only_after_a_change(client: Client, story: Story) 
         Story.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
 
 
+def test_a_withdrawal_is_no_reason_to_keep_an_old_feed(client: Client) -> None:
+    make_update(make_story(slug="ferries", series="Harbour Daily"))
+    Story.objects.update(changed_at=timezone.now() - timedelta(minutes=9))
+    gone = make_story(slug="leak", series="Harbour Daily")
+    make_update(gone, "To be withdrawn.")
+    Story.objects.filter(pk=gone.pk).update(
+        changed_at=timezone.now() - timedelta(minutes=5)
+    )
+    kept = {p: client.get(p) for p in ("/feed/", "/series/harbour-daily/feed/")}
+    stories.withdraw_story(gone)
+    for path, old in kept.items():
+        assert b"To be withdrawn." in old.content
+        since = {"If-Modified-Since": old["Last-Modified"]}
+        assert client.get(path, headers=since).status_code == 200
+
+
 def test_an_old_slug_leads_to_the_feed(client: Client, story: Story) -> None:
     stories.edit_story(story, slug="sea-fog")
     assert client.get("/stories/fog/feed/")["Location"] == "/stories/sea-fog/feed/"
