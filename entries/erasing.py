@@ -15,7 +15,8 @@ from entries.models import Draft, Entry, EntryVersion, Image, StoryVersion
 def hide_correction(version: EntryVersion, *, hidden: bool = True) -> EntryVersion:
     """Take a correction, and its difference, from what readers see; or give it back.
 
-    The text itself and its other corrections stay as they are.
+    Of the correction before it readers read the line without the difference, which
+    would show the same words. The text itself stays as it is.
     """
     with changing(entry=version.entry) as ledger:
         version.refresh_from_db(fields=["hidden", "line"])

@@ -75,6 +75,7 @@ def _changes(
         if public and (old.hidden or not old.line):
             continue
         gone = old.erased or getattr(new, "erased", False)
+        gone |= public and getattr(new, "hidden", False)
         words = _plain if public else str
         fields = (
             ("Time", _stamp(old, day), _stamp(new, day)),
@@ -95,7 +96,8 @@ def corrections(entry: Entry) -> list[Change]:
     """Return what readers may know of an entry's corrections, newest first.
 
     A correction is of a text that readers saw, into one that they saw: no draft is
-    shown. Quiet edits and hidden corrections are left out.
+    shown. Quiet edits and hidden corrections are left out; of the correction that
+    brought a text which a hidden one replaced, the line alone is told.
     """
     return _changes(list(entry.versions.all()), entry, public=True)
 

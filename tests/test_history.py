@@ -175,6 +175,17 @@ def test_a_hidden_correction_is_told_nowhere(client, story):
     assert "Ruel" in html_of(Client().get(public(entry)))
 
 
+def test_a_hidden_text_is_not_in_the_correction_before_it(client, story):
+    entry = make_update(story, "A man is held.")
+    change(entry, "A man, Ruel, is held.", "We add who it is.")
+    assert "Ruel" in html_of(Client().get(public(entry)))
+    change(entry, "A man is held.", "We take back whom we named.")
+    client.post(desk_history(entry), {"do": "hide", "number": "2"})
+    page = html_of(Client().get(public(entry)))
+    assert "Ruel" not in page
+    assert "We add who it is." in page
+
+
 def test_the_history_has_an_etag_of_its_own_numbers(story):
     entry = make_update(story, "Eight boats.")
     change(entry, "Nine boats.", "It was nine.")
