@@ -131,7 +131,7 @@ def edit_story(
             _tell_led(ledger, {other.pk for other in led if other})
         if changed & {"first_day", "slug"}:
             _post_own(ledger, story)
-        if changed & {"headline", "series", "slug"}:
+        if changed & {"headline", "lead_image", "series", "slug"}:
             _tell_others(ledger, [story])
 
     return _restate(story, act, fields.get("continues_in"))

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from entries import linking
+from entries import linking, stories
 from entries.ledger import Refused
 from entries.models import Image, Link, Site, Story
 from tests.builders import make_story, make_update
@@ -166,3 +166,15 @@ def test_an_outside_source_is_named_with_the_entry():
     linking.add_link("cross-posted", entry=entry, **source)
     text = entry.postings.get().html
     assert '(Cross-posted from <a href="https://post.example/1"' in text
+
+
+def test_a_new_lead_picture_reaches_the_rails_that_feature_its_story():
+    story, other = make_story(), make_story()
+    feature(None, title="", target_story=other)
+    stem = "ab/" + "c" * 40
+    image = Image.objects.create(
+        name="quay", alt="A quay", stem=stem, width=800, height=600, widths=[400, 800]
+    )
+    assert stem not in html(story.get_absolute_url())
+    stories.edit_story(other, lead_image=image)
+    assert stem in html(story.get_absolute_url())
