@@ -654,6 +654,23 @@ def test_a_new_story_without_a_headline_keeps_what_was_typed(client):
     assert not Story.objects.exists()
 
 
+def test_a_button_publishes_the_text_that_stood_beside_it(client, story):
+    entry = make_update(story, "The first words.", state="submitted")
+    page = client.get(desk(story)).content.decode()
+    way = address(story, "act", entry.pk)
+    row = page.split(way)[2].split("</form>")[0]
+    data = dict(re.findall(r'name="(version)" value="(\d+)"', row)) | {"do": "publish"}
+    edit(signed_in("other", "Editors"), entry, body="Other words.")
+    answer = client.post(way, data, headers=HTMX)
+    assert answer.status_code == 409
+    assert "Its writer has changed this text" in answer.content.decode()
+    entry.refresh_from_db()
+    assert entry.state == "submitted"
+    client.post(way, data | {"version": entry.version}, headers=HTMX)
+    entry.refresh_from_db()
+    assert (entry.published, entry.body) == (True, "Other words.")
+
+
 # --- Who may what
 
 

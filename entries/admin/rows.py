@@ -112,7 +112,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                 if not _stands(conflict.entry, text):
                     raise
         if publish and not entry.published:
-            publishing.publish(entry)
+            publishing.publish(entry, version=entry.version)
             record(user, entry, DONE["publish"])
         Draft.objects.of(row.rights.user, entry=entry).delete()
         _tell_closed(row, "corrected" if data["correction"] else "edited")
@@ -210,7 +210,7 @@ def _publish(row: Row) -> object:
     """Publish at the entry's own time; what was scheduled, now."""
     entry = row.entry
     if entry.state != Entry.State.SCHEDULED or row.late:
-        return publishing.publish(entry)
+        return publishing.publish(entry, version=entry.version)
     now = Text(entry.body, entry.headline, clock.now(), entry.byline)
     with transaction.atomic():
         publishing.edit(entry, now, version=entry.version, author=row.rights.user)
@@ -249,6 +249,13 @@ DONE = {
 }
 
 
+def _check_read(request: HttpRequest, row: Row) -> None:
+    """Refuse to publish another text than the one that stood beside the button."""
+    read = request.POST.get("version", "")
+    if read and read != str(row.entry.version):
+        raise Refused("Its writer has changed this text: read it again.")
+
+
 def _allowed(row: Row, do: str) -> bool:
     """Whether somebody may press a button, be it offered at this moment or not."""
     if do == "take_back":
@@ -273,6 +280,8 @@ def act(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         raise PermissionDenied
     before = row.told
     try:
+        if do == "publish":
+            _check_read(request, row)
         ACTS[do](row)
         if do in TOLD:
             _tell_closed(row, TOLD[do])
