@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,26 @@ def test_a_card_saves_its_words_as_they_are_typed(client, story):
     client.post(way, {f"picture-{image.pk}-alt": "Boats"}, headers=HTMX)
     image.refresh_from_db()
     assert image.alt == "Boats"
+
+
+def test_an_older_card_takes_back_nothing_but_what_is_changed_in_it(client, story):
+    image = described(client, story)
+    name = f"picture-{image.pk}"
+    way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
+    page = client.get(
+        reverse("admin:entries_story_pictures", args=[story.pk]), {"name": image.name}
+    ).content.decode()
+    hidden = r'type="hidden" name="([^"]+)" value="([^"]*)"'
+    card = dict(re.findall(hidden, page)) | {f"{name}-alt": "Boats"}
+    client.post(way, {f"{name}-alt": "Boats", f"{name}-caption": "Dawn"}, headers=HTMX)
+    compose(client, story, f"![](image:{image.name})", **card)
+    image.refresh_from_db()
+    assert image.caption == "Dawn"
+    answer = client.post(way, card | {f"{name}-alt": "Ships"}, headers=HTMX)
+    card |= dict(re.findall(hidden, answer.content.decode()))
+    client.post(way, card | {f"{name}-alt": "Boats"}, headers=HTMX)
+    image.refresh_from_db()
+    assert (image.alt, image.caption) == ("Boats", "Dawn")
 
 
 def test_a_picture_that_readers_see_keeps_its_alt_text(client, story):

@@ -7,6 +7,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
@@ -17,6 +18,7 @@ from entries.ledger import Refused
 from entries.models import Entry, Image, Story
 
 CARDS = "admin/entries/desk/_pictures.html"
+SHOWN = "admin/entries/desk/_picture_shown.html"
 MOST = 20  # pictures in one text that the composer shows
 
 
@@ -30,10 +32,15 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, needed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.needed = needed
+        self.settled = False  # whether what was typed is saved
 
     def clean(self) -> dict[str, Any]:
-        """Keep a picture that readers see described."""
+        """Keep a picture that readers see described, and what its card left alone."""
         data = super().clean() or self.cleaned_data
+        for name, field in self.fields.items():
+            shown = self.data.get(self[name].html_initial_name)
+            if shown is not None and data.get(name) == field.to_python(shown):
+                data[name] = self.initial[name]  # a colleague may have changed it
         described = data.get("alt", "").strip() or data.get("decorative")
         if not described and "alt" in data and self._shown:
             self.add_error("alt", "Readers see this picture: say what it shows.")
@@ -44,6 +51,16 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
         image: Image = self.instance
         published = image.entries.filter(state=Entry.State.PUBLISHED)
         return bool(image.pk) and not image.missing and published.exists()
+
+    @property
+    def shown(self) -> list[tuple[str, Any]]:
+        """Return the words that the next request of its card is compared with."""
+        return [(f.html_initial_name, self._began(f) or "") for f in self]
+
+    def _began(self, field: forms.BoundField) -> Any:
+        if self.settled:
+            return field.value()
+        return self.data.get(field.html_initial_name, self.initial[field.name])
 
     @property
     def alt_error(self) -> str:
@@ -177,7 +194,10 @@ def words(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
     """Save the words of one picture as they are typed."""
     image = get_object_or_404(Image, pk=image_pk)
     form = words_form(image, request.POST)
-    if form.is_valid() and form.has_changed():
+    form.settled = form.is_valid()
+    if form.settled and form.has_changed():
         linking.save_picture(form.instance)
-    context = {"slots": [(f"picture-{image.pk}-alt-error", form.alt_error)]}
-    return render(request, "admin/entries/desk/_slots.html", context)
+    kept = render_to_string(SHOWN, {"card": form})
+    name = f"picture-{image_pk}"
+    slots = [(f"{name}-alt-error", form.alt_error), (f"{name}-shown", kept)]
+    return render(request, "admin/entries/desk/_slots.html", {"slots": slots})
