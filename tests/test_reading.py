@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from tests import verbs
 from tests.browser import Reader
@@ -111,3 +111,44 @@ def test_the_front_page_follows_what_is_newest(reader: Readers, room: Newsroom) 
     room.call(verbs.make_story, "Ice on the Sound", "ice", updates=1)
     window.hide(False)
     expect(window.page.locator(".live-now .teaser")).to_have_count(2)
+    room.call(verbs.edit_story, "ice", headline="Ice breaks on the Sound")
+    window.hide(False)
+    expect(window.page.locator(".live-now")).to_contain_text("Ice breaks on the Sound")
+
+
+def _caught(page: Page, routes: list[Route]) -> Route:
+    """Return a request that was made; its route may be told a moment later."""
+    while not routes:
+        page.evaluate("0")
+    return routes[0]
+
+
+def test_older_updates_that_come_late_miss_nothing(
+    reader: Readers, room: Newsroom
+) -> None:
+    window = reader()
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    page = window.page
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    pages: list[Route] = []
+    page.route("**/*before=*", lambda route: pages.append(route))
+    with page.expect_request("**/*before=*"):
+        page.locator("#older").click()
+    way = _caught(page, pages)
+    made_before = way.fetch()
+    old = room.call(verbs.entry_saying, SLUG, "Minute 8 at sea.")
+    room.call(verbs.edit, old, "Minute eight, corrected.")
+    room.call(verbs.post, SLUG, "News while the page is on its way.")
+    expect(page.locator(".arrivals")).to_have_text("1 new update")
+    answers: list[Route] = []
+    page.route("**/changes?after=*", lambda route: answers.append(route))
+    with page.expect_request("**/changes?after=*"):
+        way.fulfill(response=made_before)
+    answer = _caught(page, answers)
+    between = answer.fetch()
+    room.call(verbs.post, SLUG, "News while the changes are on their way.")
+    expect(page.locator(".arrivals")).to_have_text("2 new updates")
+    page.unroute("**/changes?after=*")
+    answer.fulfill(response=between)
+    window.sees("Minute eight, corrected.")
+    window.misses("Minute 8 at sea.")

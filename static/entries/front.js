@@ -19,6 +19,7 @@
     }
   };
   const names = (root) => [...root.querySelectorAll(".live-now .title a")].map((a) => a.pathname).join();
+  const words = (root) => root.querySelector(".front").textContent;
   const change = (fresh) => {
     const [now, then] = [document, fresh].map((root) => root.querySelector(".live-now"));
     if (!now || !then) return false;
@@ -26,8 +27,8 @@
       const lines = then.querySelectorAll(".newest");
       const old = now.querySelectorAll(".newest");
       if (lines.length === old.length) {
-        old.forEach((line, n) => line.innerHTML !== lines[n].innerHTML && line.replaceChildren(...lines[n].childNodes));
-        return true;
+        old.forEach((line, n) => line.innerHTML !== lines[n].innerHTML && line.replaceChildren(...lines[n].cloneNode(true).childNodes));
+        if (words(document) === words(fresh)) return true;
       }
     }
     if (scrollY > TOP || now.contains(document.activeElement)) return false;

@@ -193,12 +193,13 @@
     show();
     schedule();
   };
+  // Returns false where the stream was faster, so that the answer was not taken.
   const take = async (answer, state) => {
     if (state === "reset") return replacePage();
     const html = await answer.text();
     const at = answer.headers.get("Live-Cursor");
-    // The stream may have been faster.
-    if (parse(at).seq >= parse(cursor).seq) {
+    const taken = parse(at).seq >= parse(cursor).seq;
+    if (taken) {
       if (html) await htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
       advance(at);
     }
@@ -209,6 +210,7 @@
       ended = false;
       connect();
     }
+    return taken;
   };
 
   // ---- another history: the page is fetched whole ------------------------------
@@ -489,11 +491,15 @@
     $(first?.id)?.focus({ preventScroll: true });
     settle();
     if (parse(at).epoch !== parse(cursor).epoch) return replacePage();
-    if (parse(at).seq >= parse(cursor).seq) return;
-    // Made before what this page has heard already: what came between is asked for.
+    // Made before what this page has heard already: what came between is asked for,
+    // and again where the stream brings more meanwhile.
     try {
-      const answer = await fetch(`${page.changes}?after=${at}`);
-      await take(answer, answer.headers.get("Live-State") || "");
+      let behind = parse(at).seq < parse(cursor).seq;
+      for (let tries = 0; behind; tries += 1) {
+        if (tries === 5) throw new Error("never caught up");
+        const answer = await fetch(`${page.changes}?after=${at}`);
+        behind = (await take(answer, answer.headers.get("Live-State") || "")) === false;
+      }
     } catch {
       replacePage();
     }
