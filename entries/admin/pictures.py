@@ -38,7 +38,7 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
         """Keep a picture that readers see described, and what its card left alone."""
         data = super().clean() or self.cleaned_data
         for name, field in self.fields.items():
-            shown = self.data.get(self[name].html_initial_name)
+            shown = self.data.get(f"{self[name].html_name}-shown")
             if shown is not None and data.get(name) == field.to_python(shown):
                 data[name] = self.initial[name]  # a colleague may have changed it
         described = data.get("alt", "").strip() or data.get("decorative")
@@ -55,12 +55,12 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def shown(self) -> list[tuple[str, Any]]:
         """Return the words that the next request of its card is compared with."""
-        return [(f.html_initial_name, self._began(f) or "") for f in self]
+        return [(f"{f.html_name}-shown", self._began(f) or "") for f in self]
 
     def _began(self, field: forms.BoundField) -> Any:
         if self.settled:
             return field.value()
-        return self.data.get(field.html_initial_name, self.initial[field.name])
+        return self.data.get(f"{field.html_name}-shown", self.initial[field.name])
 
     @property
     def alt_error(self) -> str:
