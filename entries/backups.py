@@ -29,6 +29,7 @@ from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Model
 
 from entries import delivery
 
@@ -306,7 +307,8 @@ def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
             with path.open("rb") as file, cursor.copy(sql) as rows:
                 while data := file.read(1 << 20):
                     rows.write(data)
-        models = apps.get_models(include_auto_created=True)
+        own = apps.get_models(include_auto_created=True)
+        models: list[type[Model]] = [MigrationRecorder.Migration, *own]
         there = [m for m in models if m._meta.db_table in tables]
         for sql in connection.ops.sequence_reset_sql(no_style(), there):
             cursor.execute(sql)

@@ -13,6 +13,11 @@ from tests import verbs
 from tests.servers import Newsroom, Newsrooms, database_url, sql
 
 SLUG = "ice-on-the-sound"
+GAP = """UPDATE django_migrations SET id = id + 1
+    WHERE id = (SELECT max(id) FROM django_migrations)"""
+UPGRADE = """INSERT INTO django_migrations (app, name, applied)
+    VALUES ('entries', 'next', now())"""
+DOWNGRADE = "DELETE FROM django_migrations WHERE name = 'next'"
 
 
 def plain(page: str) -> str:
@@ -65,6 +70,8 @@ def test_a_restored_site_shows_the_same_pages(
         thread.join()
     again = newsroom.manage("backup", str(tmp_path / "busy.tar"), code=1)
     assert "name another file" in again.stderr
+    if newsroom.kind != "sqlite":  # one upgrade failed, and its number is used up
+        sql(newsroom.env["DATABASE_URL"], GAP)
     newsroom.manage("backup", str(tmp_path / "quiet.tar"))
     assert (tmp_path / "quiet.tar").stat().st_mode & 0o077 == 0
     before = pages(newsroom.server().url, ids)
@@ -74,6 +81,9 @@ def test_a_restored_site_shows_the_same_pages(
         assert "This site has data already" in refused.stderr
         empty(other)
         other.manage("restore", str(tmp_path / "quiet.tar"))
+        if other.kind != "sqlite":
+            sql(other.env["DATABASE_URL"], UPGRADE)
+            sql(other.env["DATABASE_URL"], DOWNGRADE)
         server = other.server()
         assert pages(server.url, ids) == before
         assert (other.data / picture.relative_to(newsroom.data)).read_bytes()
