@@ -90,6 +90,8 @@ def fanout(
     following = ("follow", subject.port, subject.path, readers, marks)
     with client(folder, *following) as (process, seen):
         assert process.stdout is not None
+        if not select.select([process.stdout], [], [], 4 * PATIENCE)[0]:
+            raise RuntimeError(f"{subject.name} does not take {readers} readers.")
         connected = json.loads(process.stdout.readline())["connected_in_s"]
         time.sleep(SETTLE)
         full = memory(subject.pids)

@@ -25,7 +25,7 @@ NGINX = """
 {load}
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log crit;
 worker_processes 1; worker_rlimit_nofile {files};
-events {{ worker_connections {files}; }}
+events {{ worker_connections 65536; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;

@@ -5,6 +5,7 @@ import gc
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -113,6 +114,8 @@ class Application:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
+        # Threads that read rows shall not keep the loop waiting for 5 ms a time.
+        sys.setswitchinterval(0.0005)
 
 
 def _end_streams_first(hub: delivery.Hub) -> None:

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
 CHANNEL = "liveblog"
-LOOK = 0.02  # seconds between two looks at an SQLite file
+LOOK = 0.03  # seconds between two looks at an SQLite file
 RETRY = 0.5  # seconds before a lost listener tries again
 CONFIRM = 0.7  # seconds between two questions whether the listener lives
 TRUST = 2.0  # seconds that such an answer is trusted
