@@ -826,3 +826,13 @@ def test_a_series_with_stories_is_not_deleted():
     make_story(series="Sorrava Daily")
     series = Series.objects.get()
     assert chief.get(f"/admin/entries/series/{series.pk}/delete/").status_code == 403
+
+
+def test_no_other_way_of_writing_an_id_leads_past_the_desk(client):
+    story = make_story("Fog over the harbour")
+    way = f"/admin/entries/story/+{story.pk}/change/"
+    data = {"headline": "Changed past the verbs", "slug": story.slug, "language": "en"}
+    for answer in (client.get(way), client.post(way, data)):
+        assert answer.status_code == 404
+    story.refresh_from_db()
+    assert story.headline == "Fog over the harbour"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
@@ -400,9 +401,9 @@ def test_a_draft_moves_to_the_timeline_when_it_is_published(editor, office, stor
     expect(page.locator("#waiting .row")).to_have_count(0)
 
 
-def picture() -> dict[str, object]:
+def picture(colour: str = "teal") -> dict[str, object]:
     buffer = BytesIO()
-    Pixels.new("RGB", (640, 480), "teal").save(buffer, "PNG")
+    Pixels.new("RGB", (640, 480), colour).save(buffer, "PNG")
     return {"name": "harbour.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
 
 
@@ -424,6 +425,78 @@ def test_a_picture_is_chosen_described_and_published(
     public = reader()
     public.open(f"{server.url}/stories/{story.slug}/")
     expect(public.page.locator(".entry img")).to_have_attribute("alt", "A calm harbour")
+
+
+PASTE = """(target, hex) => {
+  const bytes = new Uint8Array(hex.match(/../g).map((pair) => parseInt(pair, 16)));
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+  const options = { clipboardData, bubbles: true, cancelable: true };
+  target.dispatchEvent(new ClipboardEvent("paste", options));
+}"""
+
+
+def test_from_signing_in_to_a_picture_before_readers_by_keyboard_alone(
+    reader, server, story
+):
+    public = reader()
+    public.open(f"{server.url}/stories/{story.slug}/")
+    page = reader().open(f"{server.url}/admin/login/?next=/admin/")
+    keys = page.keyboard
+    for words in ("editor", "Tab", PASSWORD, "Enter"):
+        keys.press(words) if words in ("Tab", "Enter") else keys.type(words)
+    page.wait_for_url(f"{server.url}/admin/")
+    page.goto(f"{server.url}/admin/entries/story/{story.pk}/change/")
+    expect(box(page)).to_be_focused()
+    keys.type("The lightship is back. ")
+    # Three steps after the words: paste, say what it shows, publish.
+    # (Of a colour of its own: the same file again would bring its words along.)
+    box(page).evaluate(PASTE, picture("olive")["buffer"].hex())  # type: ignore[attr-defined]
+    expect(page.locator("#composer-pictures [name$=-alt]")).to_be_focused()
+    keys.type("A lightship at its buoy")
+    keys.press("Control+Enter")
+    shown = public.page.locator(".entry img")
+    expect(shown).to_have_attribute("alt", "A lightship at its buoy")
+    public.sees("The lightship is back.")
+
+
+def test_a_text_is_scheduled_and_made_a_draft_again(editor, office, story):
+    page = editor.page
+    at = datetime.now(UTC) + timedelta(days=1)
+    page.fill("#composer [name=at]", f"{at:%H%M} {at.day} {at:%b}")
+    box(page).fill("The tug will sail.")
+    box(page).press("Control+Enter")
+    row = page.locator("#waiting .row")
+    expect(row).to_contain_text("The tug will sail.")
+    assert office.call(texts, story.pk) == [("The tug will sail.", "scheduled")]
+    row.get_by_role("button", name="Make a draft").click()
+    expect(row.get_by_role("button", name="Make a draft")).to_have_count(0)
+    assert office.call(texts, story.pk) == [("The tug will sail.", "draft")]
+
+
+def test_two_editors_of_one_entry_in_two_processes_see_both_texts(
+    editor, office, story, reader
+):
+    first = editor.page
+    entry = office.call(post, story.pk, "Ten boats.")
+    other = at_the_desk(reader(), office.server(), story, "editor2").page
+    for page in (first, other):
+        page.locator(f"#row-{entry}").get_by_role("link", name="Edit").click()
+        expect(page.locator(f"#row-{entry} [name=body]")).to_be_focused()
+    first.locator(f"#row-{entry} [name=body]").fill("Eleven boats.")
+    first.keyboard.press("Control+Enter")
+    expect(first.locator(f"#row-{entry} form.editing")).to_have_count(0)
+    area = other.locator(f"#row-{entry} [name=body]")
+    area.fill("Twelve boats.")
+    area.press("Control+Enter")
+    conflict = other.locator(f"#row-{entry} .conflict")
+    expect(conflict.locator("del")).to_contain_text("Eleven")
+    expect(conflict.locator("ins")).to_contain_text("Twelve")
+    assert office.call(texts, story.pk) == [("Eleven boats.", "published")]
+    expect(area).to_have_value("Twelve boats.")
+    area.press("Control+Enter")
+    expect(other.locator(f"#row-{entry} form.editing")).to_have_count(0)
+    expect(first.locator(f"#row-{entry}")).to_contain_text("Twelve boats.")
 
 
 def test_several_pictures_come_in_their_order_and_are_found_again(editor, story):

@@ -9,7 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -148,6 +148,16 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Delete several, one after the other."""
         for story in queryset:
             stories.delete_story(story)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Answer nothing: the desk is where a story is changed, through the verbs."""
+        raise Http404
 
     def get_urls(self) -> list[URLPattern]:
         """Put the desk's addresses before those of the admin."""

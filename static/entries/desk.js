@@ -293,7 +293,13 @@
     }
   };
   document.documentElement.classList.add("scripted");
-  document.addEventListener("DOMContentLoaded", ready); // every script has come by then
+  document.addEventListener("DOMContentLoaded", () => { // every script has come by then
+    ready();
+    // Whoever opens the desk means to write; on a phone the keyboard would hide it all.
+    const keys = matchMedia("(hover: hover)").matches;
+    const composer = byId("composer");
+    if (keys && composer && !location.hash) bodyOf(composer).focus({ preventScroll: true });
+  });
   window.Desk = {
     $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say,
     keep, begin, sent: (form) => sending.get(form),
