@@ -1,6 +1,7 @@
 """The server's entry point: streams here, static files there, the rest to Django."""
 
 import asyncio
+import contextvars
 import gc
 import os
 import re
@@ -16,15 +17,15 @@ import django
 
 django.setup(set_prefix=False)
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async  # noqa: E402 - after the applications are loaded
-from django.conf import settings  # noqa: E402
+from django.conf import settings  # noqa: E402 - after the applications are loaded
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
+from django.db import close_old_connections  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from entries import delivery, linking, publishing  # noqa: E402
 from liveblog.limits import Limits  # noqa: E402
 
-LANES = 8  # requests that Django works on at the same moment
+THREADS = 8  # requests that Django works on at the same moment
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 
 
@@ -36,30 +37,33 @@ class _Django(ASGIHandler):
     """Django for synchronous middlewares and views: one change of threads a request.
 
     Django itself starts a thread for each request, and changes threads twice for
-    each middleware. A lane is a thread that stays, and keeps its connection.
+    each middleware. Here a thread of a small pool is held while the answer is made,
+    and not while a slow network brings the question or takes the answer away.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._free: asyncio.LifoQueue[ThreadPoolExecutor] = asyncio.LifoQueue()
-        for number in range(LANES):
-            name = f"django-{number}"
-            self._free.put_nowait(ThreadPoolExecutor(1, thread_name_prefix=name))
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Make the chain a synchronous one, entered once a request."""
         super().load_middleware(is_async=False)
         chain = cast("Callable[..., Any]", self._middleware_chain)  # type: ignore[has-type]
-        self._middleware_chain = sync_to_async(chain, thread_sensitive=True)
+        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
+
+        def answer(request: Any) -> Any:
+            close_old_connections()
+            try:
+                return chain(request)
+            finally:
+                close_old_connections()
+
+        async def enter(request: Any) -> Any:
+            run = contextvars.copy_context().run
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(pool, run, answer, request)
+
+        self._middleware_chain = enter
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request in the lane that was free last."""
-        lane = await self._free.get()
-        try:
-            async with ThreadSensitiveContext(executor=lane):
-                await self.handle(scope, receive, send)
-        finally:
-            self._free.put_nowait(lane)
+        """Answer a request, without a thread of its own."""
+        await self.handle(scope, receive, send)
 
 
 def _never_guess(headers: Any, _path: str, _url: str) -> None:
