@@ -96,6 +96,8 @@
     copy.out = false;
   };
   const discard = (name, key) => {
+    const gone = JSON.stringify({ values: {}, typed: Date.now() });
+    try { localStorage.setItem(keep.prefix(name) + key, gone); } catch { /* full */ }
     const data = new URLSearchParams({ form: name, key, typed: 0, forget: 1 });
     send(data, { keepalive: true }).catch(() => {});
   };
@@ -143,8 +145,13 @@
       for (const id of keep.ids(form.dataset.form)) {
         const text = keep.read(id);
         const key = id.split(":").pop();
-        if (!text?.values?.body && !text?.values?.headline) localStorage.removeItem(id);
-        else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed) found.set(key, text);
+        if (!text?.values?.body && !text?.values?.headline) {
+          // Thrown away here; so is a copy that reached the server after that.
+          if (found.get(key)?.typed <= text?.typed) {
+            found.delete(key);
+            discard(form.dataset.form, key);
+          } else localStorage.removeItem(id);
+        } else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed) found.set(key, text);
       }
       const newest = [...found].sort(([, a], [, b]) => (b.typed ?? 0) - (a.typed ?? 0));
       const offers = new Map(); // equal texts are one offer, with the newest key first
@@ -183,10 +190,7 @@
         }),
         " ",
         button("Discard", () => {
-          for (const one of keys) {
-            localStorage.removeItem(keep.prefix(form.dataset.form) + one);
-            discard(form.dataset.form, one);
-          }
+          for (const one of keys) discard(form.dataset.form, one);
         }),
       );
       $(".kept", form).append(line);
