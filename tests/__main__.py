@@ -29,7 +29,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 # A test that reaches no database, and one that brings both, runs in one pass only.
 SECOND_PASS = ("-m", "not pure and not servers")
 NOTHING_COLLECTED = 5
-WORKERS = ("-n", "2", "--dist", "loadscope")
+WORKERS = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
 
 
 def say(words: str) -> None:

@@ -97,13 +97,19 @@ def _read_settings_again() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs to run once only; see SECOND_PASS in `tests/__main__.py`."""
+    """Mark what needs to run once only; see SECOND_PASS in `tests/__main__.py`.
+
+    Modules that bring servers take longest and come first, so that no worker is
+    left alone with one of them at the end.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & SERVERS:
             item.add_marker("servers")
         elif not (fixtures & DATABASE or _asks_for_database(item)):
             item.add_marker("pure")  # pytest-django lets no such test reach one
+    slow = {item.path for item in items if item.get_closest_marker("servers")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def _asks_for_database(item: pytest.Item) -> bool:
