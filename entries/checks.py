@@ -1,7 +1,9 @@
 """What in a deployment would break the promise: each check has an id and a hint."""
 
 import os
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,11 +14,13 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.http.request import split_domain_port, validate_host
 
 from entries import images
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs")
 POOLER_PORT = "6432"
+PATIENCE = 5  # seconds to wait for a database
 
 
 def file_system(path: Path, mounts: str) -> str:
@@ -71,6 +75,59 @@ def pictures(**_: Any) -> Sequence[CheckMessage]:
     ]
 
 
+@register(Tags.database)
+def search_index(**_: Any) -> Sequence[CheckMessage]:
+    """Find a SQLite that was built without full-text search."""
+    if connection.vendor != "sqlite" or _finds(sqlite3.connect(":memory:")):
+        return []
+    return [
+        Error(
+            f"This SQLite ({sqlite3.sqlite_version}) was built without FTS5, which "
+            "search needs.",
+            hint="Use a Python with another SQLite, or PostgreSQL (DATABASE_URL).",
+            id="entries.E007",
+        )
+    ]
+
+
+def _finds(memory: sqlite3.Connection) -> bool:
+    with closing(memory), suppress(sqlite3.OperationalError):
+        memory.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
+        return True
+    return False
+
+
+@register()
+def addresses(**_: Any) -> Sequence[CheckMessage]:
+    """Find a public address that the site would not answer at."""
+    host, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
+    if settings.DEBUG or validate_host(host, settings.ALLOWED_HOSTS):
+        return []
+    return [
+        Error(
+            f"The host of SITE_URL, {host}, is not among ALLOWED_HOSTS: every page "
+            "would answer 400.",
+            hint="Add it to ALLOWED_HOSTS, or leave that variable out.",
+            id="entries.E008",
+        )
+    ]
+
+
+@register()
+def imprint(**_: Any) -> Sequence[CheckMessage]:
+    """Find an imprint that the pages lead to and that cannot be read."""
+    name = settings.IMPRINT_FILE
+    if not name or os.access(name, os.R_OK):
+        return []
+    return [
+        Error(
+            f"IMPRINT_FILE, {name}, cannot be read.",
+            hint="Write the whole path, and let the site's account read it.",
+            id="entries.E009",
+        )
+    ]
+
+
 @register(Tags.security)
 def debugging(**_: Any) -> Sequence[CheckMessage]:
     """Find debugging pages on a public site."""
@@ -114,14 +171,16 @@ def listening(
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
     try:
-        with psycopg.connect(**parameters, autocommit=True) as wire:
+        with psycopg.connect(
+            **{"connect_timeout": PATIENCE, **parameters}, autocommit=True
+        ) as wire:
             wire.execute("LISTEN liveblog_check")
             wire.execute("NOTIFY liveblog_check")
             heard = list(wire.notifies(timeout=2, stop_after=1))
     except (psycopg.Error, DatabaseError) as error:
         return [
             Error(
-                f"The database does not answer: {error}",
+                f"The database does not answer: {str(error).strip()}",
                 hint="Look at DATABASE_URL, and whether PostgreSQL runs.",
                 id="entries.E006",
             )

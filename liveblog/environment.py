@@ -41,11 +41,45 @@ def folder(name: str, default: Path) -> Path:
 
 
 def address(name: str, default: str) -> str:
-    """Return an http or https address without a trailing slash."""
+    """Return an http or https address of a whole host, without a trailing slash."""
     value = text(name, default).rstrip("/")
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # the port is no number
+        whole = False
+    if not whole:
         raise ImproperlyConfigured(
             f"{name} is {value!r}: write the whole address, like https://news.example."
         )
+    if (
+        value.lower() != f"{parts.scheme}://{parts.netloc}".lower()
+        or "@" in parts.netloc
+    ):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}: write scheme and host alone, like "
+            "https://news.example; the site takes a host for itself."
+        )
     return value
+
+
+def kept(path: Path) -> str:
+    """Return the line that a file keeps; nothing where there is no file."""
+    try:
+        return path.read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{path} cannot be read: {error.strerror}."
+        ) from error
+
+
+def make(path: Path) -> None:
+    """Make a folder, where it is not there yet."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"DATA_DIR cannot be made at {path}: {error.strerror}."
+        ) from error

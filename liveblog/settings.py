@@ -27,9 +27,7 @@ _https = _site.scheme == "https"
 
 # Empty where nobody made one yet: Django then refuses whatever needs it, `serve`
 # says what to do, and `demo` makes one.
-SECRET_KEY = environment.text("SECRET_KEY") or (
-    SECRET_KEY_FILE.read_text().strip() if SECRET_KEY_FILE.is_file() else ""
-)
+SECRET_KEY = environment.text("SECRET_KEY") or environment.kept(SECRET_KEY_FILE)
 ALLOWED_HOSTS = environment.words(
     "ALLOWED_HOSTS", f"{_site.hostname},127.0.0.1,localhost,[::1]"
 )
@@ -97,7 +95,7 @@ def _database() -> dict[str, Any]:
     if engine == "sqlite3":
         database["CONN_MAX_AGE"] = None  # a connection a thread, for its life
         if str(database["NAME"]).startswith(str(DATA_DIR)):
-            DATA_DIR.mkdir(parents=True, exist_ok=True)
+            environment.make(DATA_DIR)
         # IMMEDIATE stands in for row locks: a verb waits at its first line.
         # FULL keeps a committed update through a power cut.
         options |= {
@@ -106,6 +104,11 @@ def _database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     elif engine == "postgresql":
+        if not database["NAME"]:
+            raise ImproperlyConfigured(
+                "DATABASE_URL names no database: write "
+                "postgres://user:password@host:5432/name."
+            )
         options["pool"] = {
             "min_size": 1,
             "max_size": 8,

@@ -73,6 +73,30 @@ def test_debugging_on_a_public_site_is_an_error(
         assert ids(checks.debugging()) == found
 
 
+def test_a_public_address_that_is_refused_is_an_error():
+    with override_settings(SITE_URL="https://news.example:8443", ALLOWED_HOSTS=["b.c"]):
+        assert ids(checks.addresses()) == ["entries.E008"]
+    for hosts in ["*"], ["news.example"], [".example"]:
+        with override_settings(SITE_URL="https://news.example", ALLOWED_HOSTS=hosts):
+            assert ids(checks.addresses()) == []
+
+
+def test_an_imprint_that_cannot_be_read_is_an_error(tmp_path: Path):
+    for name, found in ((__file__, []), (str(tmp_path / "no"), ["entries.E009"])):
+        with override_settings(IMPRINT_FILE=name):
+            assert ids(checks.imprint()) == found
+
+
+def test_a_sqlite_without_full_text_search_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert ids(checks.search_index()) == []
+    old = SimpleNamespace(vendor="sqlite")
+    monkeypatch.setattr(checks, "connection", old)
+    monkeypatch.setattr(checks, "_finds", lambda memory: memory.close())
+    assert ids(checks.search_index()) == ["entries.E007"]
+
+
 def test_a_pooling_proxy_is_warned_of(monkeypatch: pytest.MonkeyPatch):
     assert ids(checks.pooler()) == []
     monkeypatch.setitem(connection.settings_dict, "PORT", 6432)

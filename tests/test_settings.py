@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
 
-from tests.servers import ROOT, environment
+from entries.management.commands import serve
+from liveblog import settings
+from tests.servers import HOST, ROOT, environment
 
 SHOW = "import json; from django.conf import settings; print(json.dumps(settings.{}))"
 
@@ -48,31 +56,69 @@ def setting(name: str, data: Path, **variables: str | None) -> Any:
         ("SITE_URL", "news.example", "write the whole address"),
         ("SITE_URL", "ftp://news.example", "write the whole address"),
         ("SITE_URL", "https://", "write the whole address"),
+        ("SITE_URL", "https://news.example:port", "write the whole address"),
+        ("SITE_URL", "https://news.example/blog", "a host for itself"),
+        ("SITE_URL", "https://desk:word@news.example", "a host for itself"),
         ("DATABASE_URL", "mysql://desk@localhost/news", "use PostgreSQL or SQLite"),
         ("DATABASE_URL", "the usual one", "DATABASE_URL cannot be read"),
         ("DATABASE_URL", "postgres://desk@localhost:port/x", "cannot be read"),
+        ("DATABASE_URL", "postgres://desk@localhost", "names no database"),
+        ("LOG_FORMAT", "xml", "write line or json"),
+        ("EMAIL_PORT", "465", "take EMAIL_USE_TLS out"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_a_sentence(
-    tmp_path: Path, name: str, value: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
 ):
-    done = run("manage.py", "check", data=tmp_path, **{name: value})
-    assert done.returncode != 0
-    assert sentence in done.stderr.splitlines()[-1]
+    monkeypatch.setenv("EMAIL_USE_TLS", "True")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured, match=sentence):
+        runpy.run_path(settings.__file__)
 
 
-def test_without_a_key_the_server_says_what_to_do(tmp_path: Path):
-    done = run("manage.py", "serve", data=tmp_path, SECRET_KEY=None)
+@pytest.mark.parametrize(
+    ("command", "changed", "sentence"),
+    [
+        ("check", {"DEBUG": "yes"}, "Not started: DEBUG is 'yes'"),
+        ("check", {"DATA_DIR": "/dev/null/data"}, "/dev/null/data"),
+        ("migrate", {"DATABASE_URL": "sqlite:////nowhere/x"}, "The database says:"),
+        ("serve", {"DATABASE_URL": "sqlite:////nowhere/x"}, "does not answer"),
+        ("serve", {"SECRET_KEY": None}, "SECRET_KEY is not set"),
+        ("serve", {}, "manage.py migrate"),
+    ],
+)
+def test_who_starts_it_wrongly_reads_a_sentence_and_no_trace(
+    tmp_path: Path, command: str, changed: dict[str, str | None], sentence: str
+):
+    done = run("manage.py", command, data=tmp_path, **changed)
     assert done.returncode == 1
-    assert "SECRET_KEY is not set" in done.stderr
+    assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_unmigrated_database_is_refused_with_the_command_to_run(tmp_path: Path):
-    done = run("manage.py", "serve", data=tmp_path)
-    assert done.returncode == 1
-    assert "manage.py migrate" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_key_that_can_be_guessed_is_refused_on_a_public_address(
+    settings: Any,
+):
+    settings.SECRET_KEY = "word"
+    serve.check_settings()
+    settings.SESSION_COOKIE_SECURE = True
+    with pytest.raises(CommandError, match="SECRET_KEY has 4 characters"):
+        serve.check_settings()
+
+
+@pytest.mark.django_db
+def test_a_port_that_somebody_has_is_said_before_anything_is_made(tmp_path: Path):
+    with closing(socket.create_server((HOST, 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=f"port {port} of {HOST}: Address al"):
+            call_command("demo", port=port)
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "80a", "-1"])
+def test_a_port_is_a_number_that_there_is(port: str):
+    with pytest.raises(CommandError, match="no whole number from 1 to 65535"):
+        call_command("serve", f"--port={port}")
 
 
 def test_a_kept_key_is_read_from_the_data_folder(tmp_path: Path):
@@ -117,6 +163,7 @@ def test_passwords_are_kept_as_argon2_and_older_ones_still_open(tmp_path: Path):
 
 @pytest.mark.parametrize("site", ["https://news.example", "http://127.0.0.1:8000"])
 def test_the_checks_for_deployment_find_nothing(tmp_path: Path, site: str):
-    done = run("manage.py", "check", "--deploy", data=tmp_path, SITE_URL=site)
+    own = {"SITE_URL": site, "ALLOWED_HOSTS": None}
+    done = run("manage.py", "check", "--deploy", data=tmp_path, **own)
     assert (done.returncode, done.stderr) == (0, "")
     assert "no issues" in done.stdout

@@ -6,14 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import connection, transaction
 
 from entries.demo import loading, newsroom
-from entries.management.commands.serve import collect_static, serve
+from entries.management.commands.serve import Serving, bound, collect_static, serve
 
 
-class Command(BaseCommand):
+class Command(Serving):
     """Migrate, fill an empty site with samples, and serve it."""
 
     help = (
@@ -24,8 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
-        parser.add_argument("--host", default="127.0.0.1", help="address to bind")
-        parser.add_argument("--port", type=int, default=8000, help="port to bind")
+        super().add_arguments(parser)
         parser.add_argument(
             "--password", help="one password for all accounts (else random ones)"
         )
@@ -37,20 +36,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare the site and serve it until a signal."""
+        listener = bound(options["host"], options["port"])
         keep_secret_key()
         call_command("migrate", verbosity=0)
         if loading.empty():
             self._fill(options["password"])
         else:
-            self.stdout.write("This site has data already: it is served as it is.")
+            self.stdout.write(
+                "This site has data already: it is served as it is, and its accounts "
+                "keep their\npasswords (manage.py changepassword NAME sets another)."
+            )
         collect_static()
         connection.close()
         address = f"http://{options['host']}:{options['port']}/"
-        self.stdout.write(f"\nReaders:  {address}\nThe desk: {address}admin/\n")
+        self.stdout.write(
+            f"\nReaders:  {address}\nThe desk: {address}admin/\nCtrl+C ends it.\n"
+        )
         self.stdout.flush()
         if options["busy"]:
             newsroom.start()
-        serve(options["host"], options["port"])
+        serve(listener)
 
     def _fill(self, password: str | None) -> None:
         self.stdout.write("Making the sample stories and their pictures …")

@@ -1,9 +1,11 @@
 """`serve`: the production server."""
 
+import argparse
 import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,16 +13,53 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 from django.contrib.staticfiles import finders
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from uvicorn.supervisors import Multiprocess
 
+KEY_LENGTH = 32  # characters, where the site is on a public address
 SILENCE = 60.0  # seconds without a sign of life; streams are pinged every 15
 
 
-class Command(BaseCommand):
+def counted(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of a whole number between `least` and `most`."""
+
+    def read(value: str) -> int:
+        if value.isdecimal() and least <= int(value) <= most:
+            return int(value)
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is no whole number from {least} to {most}"
+        )
+
+    return read
+
+
+class Serving(BaseCommand):
+    """A command that ends in serving the site."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare where to serve."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to bind")
+        parser.add_argument(
+            "--port", type=counted(1, 65_535), default=8000, help="port to bind"
+        )
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> Any:
+        """Ask the database too, before anything waits for it."""
+        return {**super().get_check_kwargs(options), "databases": ["default"]}
+
+    def check(self, *args: Any, **options: Any) -> None:
+        """Run the checks; a database that cannot be asked is a sentence, too."""
+        try:
+            super().check(*args, **options)
+        except DatabaseError as error:
+            raise CommandError(f"The database does not answer: {error}") from error
+
+
+class Command(Serving):
     """Serve the site: pages, streams and the desk."""
 
     help = (
@@ -30,21 +69,24 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
-        parser.add_argument("--host", default="127.0.0.1", help="address to bind")
-        parser.add_argument("--port", type=int, default=8000, help="port to bind")
+        super().add_arguments(parser)
         parser.add_argument(
-            "--workers", type=int, default=1, help="processes on the same port"
+            "--workers",
+            type=counted(1, 1000),
+            default=1,
+            help="processes on the same port",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check the settings, collect the static files, serve until a signal."""
         check_settings()
         check_database()
+        listener = bound(options["host"], options["port"])
         collect_static()
         connection.close()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']}/")
         self.stdout.flush()
-        serve(options["host"], options["port"], options["workers"])
+        serve(listener, options["workers"])
 
 
 def collect_static() -> None:
@@ -62,9 +104,16 @@ def collect_static() -> None:
 
 def check_settings() -> None:
     """Refuse to start on settings that would break later."""
-    if not os.environ.get("SECRET_KEY") and not settings.SECRET_KEY_FILE.is_file():
+    try:
+        key = settings.SECRET_KEY
+    except ImproperlyConfigured as error:  # so Django says that it is empty
         raise CommandError(
             "SECRET_KEY is not set. Set it to 50 random characters, and keep it."
+        ) from error
+    if settings.SESSION_COOKIE_SECURE and len(key) < KEY_LENGTH:
+        raise CommandError(
+            f"SECRET_KEY has {len(key)} characters, which can be guessed: whoever "
+            "does signs in as anybody. Set it to 50 random ones, and keep it."
         )
 
 
@@ -78,19 +127,35 @@ def check_database() -> None:
         raise CommandError("The database is not up to date: run manage.py migrate.")
 
 
-def serve(host: str, port: int, workers: int = 1) -> None:
+def bound(host: str, port: int) -> socket.socket:
+    """Take the port, or say why it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"Nothing can be served on port {port} of {host}: {error.strerror}. "
+            "Choose another with --port or --host."
+        ) from error
+    listener.set_inheritable(True)
+    give_up(listener, SILENCE)
+    return listener
+
+
+def serve(listener: socket.socket, workers: int = 1) -> None:
     """Run uvicorn until a signal ends it."""
     with TemporaryDirectory(prefix="liveblog-metrics-") as folder:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        _run(host, port, workers)
+        _run(listener, workers)
 
 
-def _run(host: str, port: int, workers: int) -> None:
+def _run(listener: socket.socket, workers: int) -> None:
     config = uvicorn.Config(
         "liveblog.asgi:application",
-        host=host,
-        port=port,
         workers=workers,
         loop="uvloop",
         http="httptools",
@@ -104,8 +169,7 @@ def _run(host: str, port: int, workers: int) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
     )
-    server, sockets = uvicorn.Server(config), [config.bind_socket()]
-    give_up(sockets[0], SILENCE)
+    server, sockets = uvicorn.Server(config), [listener]
     # The server sends itself the signal again when it has ended well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     if workers > 1:
