@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.test import Client
 
 from entries import publishing, stories
 from entries.models import Entry, Posting, Series, Story
@@ -127,3 +128,10 @@ def seqs(story: Story) -> list[int]:
     """Return the numbers that a story's postings hold, in their order."""
     numbers = story.postings.exclude(seq=None).values_list("seq", flat=True)
     return sorted(number for number in numbers if number is not None)
+
+
+def signed_in(name: str, *groups: str, chief: bool = False) -> Client:
+    """Return a browser in which a new account of that name is signed in."""
+    client = Client()
+    client.force_login(make_user(name, *groups, chief=chief))
+    return client

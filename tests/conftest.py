@@ -20,6 +20,7 @@ from tests.servers import Newsroom, Newsrooms, environment, postgres
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from entries.models import Story
     from tests.browser import Reader
 
 _ours = pytest.StashKey[ExitStack]()
@@ -127,6 +128,14 @@ def _own_pictures(tmp_path: Path) -> Iterator[None]:
 
     with override_settings(PICTURES_DIR=tmp_path / "pictures"):
         yield
+
+
+@pytest.fixture
+def story(db: None) -> Story:
+    """Give a live story without any entry."""
+    from tests.builders import make_story
+
+    return make_story("Fog over the harbour")
 
 
 @pytest.fixture(scope="session")

@@ -16,36 +16,26 @@ from PIL import Image as Pixels
 
 from entries import linking, publishing
 from entries.models import Entry, Image, Link, Posting, Series, Story
-from tests.builders import make_series, make_story, make_update, make_user
+from tests.builders import make_series, make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def story() -> Story:
-    return make_story("Fog over the harbour")
-
-
-@pytest.fixture
-def client(client: Client) -> Client:
+def client() -> Client:
     """Give a browser in which an editor is signed in."""
-    client.force_login(make_user("editor", "Editors"))
-    return client
+    return signed_in("editor", "Editors")
 
 
 @pytest.fixture
 def moderator() -> Client:
-    client = Client()
-    client.force_login(make_user("moderator", "Moderators"))
-    return client
+    return signed_in("moderator", "Moderators")
 
 
 @pytest.fixture
 def chief() -> Client:
-    client = Client()
-    client.force_login(make_user("chief", chief=True))
-    return client
+    return signed_in("chief", chief=True)
 
 
 def photo(name: str = "Harbour at dawn.jpg", colour: str = "teal") -> Any:

@@ -25,6 +25,7 @@ from tests.builders import (
     make_story,
     make_update,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -32,21 +33,9 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def client(client: Client) -> Client:
+def client() -> Client:
     """Give a browser in which an editor is signed in."""
-    client.force_login(make_user("editor", "Editors"))
-    return client
-
-
-@pytest.fixture
-def story() -> Story:
-    return make_story("Fog over the harbour")
-
-
-def signed_in(name: str, *groups: str, chief: bool = False) -> Client:
-    client = Client()
-    client.force_login(make_user(name, *groups, chief=chief))
-    return client
+    return signed_in("editor", "Editors")
 
 
 def desk(story: Story) -> str:

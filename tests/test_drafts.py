@@ -15,26 +15,15 @@ from django.urls import reverse
 from entries import publishing
 from entries.models import Draft, Entry, Story
 from entries.publishing import Text
-from tests.builders import make_story, make_update, make_user
+from tests.builders import make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def story() -> Story:
-    return make_story("Fog over the harbour")
-
-
-@pytest.fixture
 def client() -> Client:
     return signed_in("editor", "Editors")
-
-
-def signed_in(name: str, *groups: str) -> Client:
-    client = Client()
-    client.force_login(make_user(name, *groups))
-    return client
 
 
 def keep(client: Client, story: Story, body: str, **fields: Any) -> Any:

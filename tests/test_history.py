@@ -31,6 +31,7 @@ from tests.builders import (
     make_story,
     make_update,
     make_user,
+    signed_in,
 )
 from tests.test_admin import photo
 
@@ -38,22 +39,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def story() -> Story:
-    return make_story("Fog over the harbour")
-
-
-@pytest.fixture
-def client(client: Client) -> Client:
+def client() -> Client:
     """Give a browser in which an editor is signed in."""
-    client.force_login(make_user("editor", "Editors"))
-    return client
+    return signed_in("editor", "Editors")
 
 
 @pytest.fixture
 def chief() -> Client:
-    client = Client()
-    client.force_login(make_user("chief", chief=True))
-    return client
+    return signed_in("chief", chief=True)
 
 
 def change(entry: Entry, body: str, line: str = "", **more: Any) -> Entry:

@@ -14,24 +14,21 @@ from entries import linking, publishing, stories
 from entries.ledger import Refused
 from entries.models import Entry, Link, Story
 from entries.publishing import Text
-from tests.builders import make_original, make_story, make_update, make_user
+from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def client(client: Client) -> Client:
+def client() -> Client:
     """Give a browser in which a moderator is signed in."""
-    client.force_login(make_user("moderator", "Moderators"))
-    return client
+    return signed_in("moderator", "Moderators")
 
 
 @pytest.fixture
 def editor() -> Client:
-    client = Client()
-    client.force_login(make_user("editor", "Editors"))
-    return client
+    return signed_in("editor", "Editors")
 
 
 @pytest.fixture

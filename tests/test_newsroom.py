@@ -12,28 +12,16 @@ from django.utils import timezone
 from entries import ledger, linking, publishing, stories
 from entries.delivery.audience import Teller
 from entries.models import Audience, Entry, Posting, Story
-from tests.builders import make_original, make_story, make_update, make_user
+from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def story() -> Story:
-    return make_story("Fog over the harbour")
-
-
-@pytest.fixture
-def client(client: Client) -> Client:
+def client() -> Client:
     """Give a browser in which an editor is signed in."""
-    client.force_login(make_user("editor", "Editors"))
-    return client
-
-
-def signed_in(name: str, *groups: str) -> Client:
-    client = Client()
-    client.force_login(make_user(name, *groups))
-    return client
+    return signed_in("editor", "Editors")
 
 
 def html_of(answer: Any) -> str:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from entries import publishing
 from entries.admin.notices import addresses, question
 from entries.models import Entry, Story
-from tests.builders import make_story, make_update, make_user, text
+from tests.builders import make_story, make_update, make_user, signed_in, text
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -29,12 +29,6 @@ def story() -> Story:
 @pytest.fixture
 def client() -> Client:
     return signed_in("editor", "Editors")
-
-
-def signed_in(name: str, *groups: str) -> Client:
-    client = Client()
-    client.force_login(make_user(name, *groups))
-    return client
 
 
 def look(client: Client, story: Story, body: str = "Something new.") -> str:

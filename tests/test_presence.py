@@ -19,11 +19,6 @@ from tests.builders import make_story, make_update, make_user
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def story() -> Story:
-    return make_story("Fog over the harbour")
-
-
 class Page:
     """One open desk, which polls as its script does."""
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from entries import stories
 from entries.models import Story
-from tests.builders import make_story, make_user
+from tests.builders import make_story, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def story() -> Story:
     return make_story("Fog over the harbour", summary="Two boats are out.")
-
-
-def signed_in(name: str, group: str) -> Client:
-    client = Client()
-    client.force_login(make_user(name, group))
-    return client
 
 
 def save(client: Client, story: Story, summary: str, version: int = 1) -> Any:
