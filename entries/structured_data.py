@@ -40,9 +40,11 @@ class Picture:
 
     @property
     def data(self) -> Data:
-        """Return schema.org's ImageObject."""
-        size = {"width": self.width, "height": self.height}
-        return {"@type": "ImageObject", "url": self.url, **size}
+        """Return schema.org's ImageObject.
+
+        It has no place for plain pixels: a size there is a length with its unit.
+        """
+        return {"@type": "ImageObject", "url": self.url}
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 import feedparser
 import pytest
@@ -24,6 +26,7 @@ from tests.builders import (
 from tests.test_pages import make_picture
 
 pytestmark = pytest.mark.django_db
+ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 def read(client: Client, path: str) -> Any:
@@ -33,12 +36,33 @@ def read(client: Client, path: str) -> Any:
     parsed = feedparser.parse(response.content)
     assert not parsed.bozo, parsed.get("bozo_exception")
     assert parsed.version == "atom10"
-    for part in (parsed.feed, *parsed.entries):  # RFC 4287, 4.1.1 and 4.1.2
-        assert part.id
-        assert part.title
-        assert part.updated
-    assert len({entry.id for entry in parsed.entries}) == len(parsed.entries)
+    keeps_the_rules(ET.fromstring(response.content))
     return parsed
+
+
+def keeps_the_rules(feed: ET.Element) -> None:
+    """Hold a feed against what RFC 4287 asks in 4.1.1 to 4.1.3 and 3.3."""
+    entries = feed.findall(f"{ATOM}entry")
+    for part in (feed, *entries):
+        for name in ("id", "title", "updated"):
+            (only,) = part.findall(f"{ATOM}{name}")
+            assert (only.text or "").strip(), name
+        assert urlsplit(part.findtext(f"{ATOM}id")).scheme
+        for name in ("published", "subtitle", "content", "rights"):
+            assert len(part.findall(f"{ATOM}{name}")) <= 1, name
+        for name in ("updated", "published"):
+            for time in part.findall(f"{ATOM}{name}"):
+                assert datetime.fromisoformat(time.text or "").tzinfo
+        links = [link.attrib for link in part.findall(f"{ATOM}link")]
+        assert all(urlsplit(link["href"]).netloc for link in links)
+        pages = [link for link in links if link.get("rel", "alternate") == "alternate"]
+        kinds = {(link.get("type"), link.get("hreflang")) for link in pages}
+        assert len(kinds) == len(pages)
+    assert len({entry.findtext(f"{ATOM}id") for entry in entries}) == len(entries)
+    for entry in entries:
+        assert entry.find(f"{ATOM}link") is not None
+        assert (entry.findtext(f"{ATOM}author/{ATOM}name") or "").strip()
+        assert entry.find(f"{ATOM}content").get("type") == "html"
 
 
 def titles(client: Client, path: str) -> list[str]:

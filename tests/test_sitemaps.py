@@ -1,14 +1,16 @@
-"""Sitemaps, read as the XML they are."""
+"""Sitemaps, read by a parser of sitemaps."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from xml.etree import ElementTree as ET
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
+from usp.objects.page import SitemapPage
+from usp.objects.sitemap import PagesXMLSitemap
+from usp.tree import sitemap_from_str
 
 from entries import publishing, stories
 from entries.models import Story
@@ -16,25 +18,20 @@ from tests.builders import make_story, make_update
 
 pytestmark = pytest.mark.django_db
 
-MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
-NEWS = "{http://www.google.com/schemas/sitemap-news/0.9}"
 
-
-def rows(client: Client, path: str = "/sitemap.xml") -> dict[str, ET.Element]:
-    """Return the `<url>` elements by their paths."""
+def rows(client: Client, path: str = "/sitemap.xml") -> dict[str, SitemapPage]:
+    """Return the pages of a sitemap by their paths."""
     response = client.get(path, headers={"Host": "127.0.0.1"})
     assert response.status_code == 200
     assert response["Content-Type"].startswith("application/xml")
-    root = ET.fromstring(response.content)
-    assert root.tag == f"{MAP}urlset"
+    parsed = sitemap_from_str(response.content.decode())
+    assert isinstance(parsed, PagesXMLSitemap)
     found = {}
-    for url in root:
-        loc, lastmod = url.findtext(f"{MAP}loc"), url.findtext(f"{MAP}lastmod")
-        assert loc is not None
-        assert loc.startswith(settings.SITE_URL)
-        assert lastmod is None or datetime.fromisoformat(lastmod)
-        found[loc.removeprefix(settings.SITE_URL)] = url
-    assert len(found) == len(root)
+    for page in parsed.pages:
+        assert page.url.startswith(settings.SITE_URL)
+        assert page.last_modified.tzinfo  # a moment, not a day
+        found[page.url.removeprefix(settings.SITE_URL)] = page
+    assert len(found) == len(parsed.pages) == response.content.count(b"</url>")
     return found
 
 
@@ -75,14 +72,12 @@ def test_news_are_the_stories_that_began_in_two_days(client: Client) -> None:
     Story.objects.filter(slug="new").update(live_at=now - timedelta(hours=47))
     news = rows(client, "/news-sitemap.xml")
     assert set(news) == {"/stories/new/"}
-    about = news["/stories/new/"].find(f"{NEWS}news")
+    about = news["/stories/new/"].news_story
     assert about is not None
-    assert about.findtext(f"{NEWS}title") == "Fog & ice"
-    publication = about.find(f"{NEWS}publication")
-    assert publication is not None
-    assert publication.findtext(f"{NEWS}language") == "ar"
-    assert publication.findtext(f"{NEWS}name") == settings.SITE_NAME
-    assert datetime.fromisoformat(about.findtext(f"{NEWS}publication_date") or "")
+    assert about.title == "Fog & ice"
+    assert about.publication_language == "ar"
+    assert about.publication_name == settings.SITE_NAME
+    assert about.publish_date.tzinfo
 
 
 def test_a_sitemap_is_sent_again_only_after_a_change(client: Client) -> None:

@@ -17,6 +17,7 @@ from entries import publishing, stories
 from entries.models import Story
 from tests.builders import bulk_updates, gmt, make_original, make_story, make_update
 from tests.test_pages import make_picture
+from tests.vocabulary import problems
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +53,10 @@ class Head(HTMLParser):
 def head(client: Client, path: str) -> Head:
     response = client.get(path)
     assert response.status_code == 200
-    return Head(response.content.decode())
+    found = Head(response.content.decode())
+    for data in found.data:
+        assert problems(data) == []
+    return found
 
 
 @pytest.fixture
@@ -96,6 +100,45 @@ def test_a_story_is_a_live_blog_posting_with_every_update_of_the_page(
         assert client.get(update["url"].removeprefix(settings.SITE_URL))
         for name in ("datePublished", "dateModified"):
             assert datetime.fromisoformat(update[name]).tzinfo
+
+
+def test_search_engines_find_all_that_they_ask_of_an_article(
+    client: Client, story: Story
+) -> None:
+    update = make_update(story, "By hand.", at="1900", headline="Signed")
+    story.entries.filter(pk=update.pk).update(byline="A Reporter")
+    (data,) = head(client, "/stories/fog/").data
+    for article in (data, *data["liveBlogUpdate"]):
+        asked = {"headline", "datePublished", "dateModified", "author", "publisher"}
+        assert asked <= set(article)
+        assert article["author"]["name"]
+    assert {"image", "coverageStartTime"} <= set(data)
+    assert data["liveBlogUpdate"][0]["author"] == {
+        "@type": "Person",
+        "name": "A Reporter",
+    }
+
+
+def test_data_that_schema_org_does_not_allow_is_noticed(
+    client: Client, story: Story
+) -> None:
+    (data,) = head(client, "/stories/fog/").data
+    update = data["liveBlogUpdate"][0]
+    update["headlines"] = update.pop("headline")  # no such property
+    update["author"]["@type"] = "Newspaperman"  # no such type
+    update["publisher"] = {"@type": "Place", "name": "Here"}  # another range
+    update["dateModified"] = "2026-03-14T09:10:00"  # no zone
+    data["url"] = "/stories/fog/"
+    data["coverageEndTime"] = "soon"
+    at = ("liveBlogUpdate", 0)
+    assert {where for where, _ in problems(data)} == {
+        (*at, "headlines"),
+        (*at, "author"),
+        (*at, "publisher"),
+        (*at, "dateModified"),
+        ("url",),
+        ("coverageEndTime",),
+    }
 
 
 def test_an_ended_story_says_when_its_coverage_ended(
