@@ -84,6 +84,25 @@ def test_what_was_withdrawn_is_told_to_nobody_who_returns(
             assert "A name that had to go." not in stream.html()
 
 
+def test_words_that_were_hidden_or_erased_are_told_to_nobody_who_returns(
+    newsroom: Newsroom, story: str
+) -> None:
+    server = newsroom.server()
+    with newsroom.sse(server, story) as stays:  # so that the log is kept
+        stays.wait_named("at")
+        for verb in ("hide_correction", "erase_version"):
+            before = newsroom.call(verbs.cursor, story)
+            pk = newsroom.call(verbs.post, story, f"A name to go, {verb}.")
+            newsroom.call(verbs.edit, pk, "Somebody.", "We gave a name that is wrong.")
+            stays.wait(f"A name to go, {verb}.")
+            newsroom.call(verbs.erasing_verb, pk, verb)
+            at = newsroom.call(verbs.cursor, story)
+            wait_for(lambda: stays.cursor == at, "the log to have it")  # noqa: B023
+            with newsroom.sse(server, story, last_id=before) as stream:
+                stream.wait("Somebody.")
+                assert "name" not in stream.html()
+
+
 @pytest.mark.parametrize("after", ["nonsense", "other-3", "-", "9" * 30, "\x00-1"])
 def test_a_cursor_of_another_history_asks_for_the_whole_page(
     newsroom: Newsroom, story: str, after: str

@@ -336,6 +336,16 @@ def test_an_erased_text_stands_nowhere(chief, story):
     assert story.postings.get().seq > seq
 
 
+def test_the_log_of_a_deleted_text_repeats_none_of_it(chief, story):
+    entry = make_update(story, "Ruel did it.", headline="Ruel", state="draft")
+    answer = chief.post(f"/admin/entries/entry/{entry.pk}/delete/", {"post": "yes"})
+    assert answer.status_code == 302
+    assert not story.entries.exists()
+    line = LogEntry.objects.get()
+    assert line.is_deletion()
+    assert line.object_repr == f"{entry.label} in {story.slug}"
+
+
 def test_nothing_brings_an_erased_text_back(story):
     entry = make_update(story, "Ruel did it.")
     erasing.erase(entry)

@@ -7,7 +7,9 @@ import json
 import logging
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 
 from liveblog import logs
@@ -51,3 +53,28 @@ def test_a_line_stays_one_line():
     line = logs.Line().format(record)
     assert "\n" not in line
     assert line.endswith('level=INFO logger=a message="two\\nlines \\"x\\""')
+
+
+@pytest.mark.django_db
+def test_no_log_repeats_the_words_of_a_row_or_a_way_to_sign_in(
+    lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+):
+    detail = "not null\nDETAIL:  Failing row contains (7, A secret\ndraft)."
+
+    def fail(*_: object, **__: object) -> None:
+        try:
+            raise psycopg.IntegrityError(detail)
+        except psycopg.Error as error:
+            raise IntegrityError(detail) from error
+
+    monkeypatch.setattr("django.http.request.HttpRequest.get_host", fail)
+    token = "cqx2-9d3c1f0b4a"
+    Client(raise_request_exception=False).get(f"/admin/password/Mg/{token}/")
+    logging.getLogger("liveblog").warning("Trying again: %s", IntegrityError(detail))
+    told = lines.getvalue()
+    assert "/admin/password/Mg/…" in told
+    assert told.count("not null") > 2
+    assert "Trying again: not null" in told
+    assert "Traceback" in told
+    for secret in (token, "secret", "draft", "DETAIL"):
+        assert secret not in told

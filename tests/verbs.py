@@ -15,7 +15,7 @@ from unittest import mock
 from django.db import transaction
 from django.utils import timezone
 
-from entries import clock, linking, publishing, stories
+from entries import clock, erasing, linking, publishing, stories
 from entries.delivery import watchers
 from entries.models import Audience, Entry, Posting, Series, Site, Story
 from entries.publishing import Text
@@ -104,6 +104,11 @@ def edit(pk: int, body: str, correction: str = "") -> None:
     entry = Entry.objects.get(pk=pk)
     text = Text(body, entry.headline, entry.at, entry.byline)
     publishing.edit(entry, text, version=entry.version, correction=correction)
+
+
+def erasing_verb(pk: int, verb: str) -> None:
+    """Hide the first correction of an entry, or erase the text before it."""
+    getattr(erasing, verb)(Entry.objects.get(pk=pk).versions.get(number=1))
 
 
 def retime(pk: int, minutes_ago: int) -> None:

@@ -1,6 +1,9 @@
 """Entries in the admin: a list to search; the work is done at the desk."""
 
 from django.contrib import admin
+from django.contrib.admin.models import DELETION
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
@@ -9,6 +12,7 @@ from django.utils.html import format_html
 from entries import clock
 from entries.admin import queue
 from entries.admin.access import desk, desk_url
+from entries.admin.records import record
 from entries.models import Entry
 
 
@@ -53,6 +57,14 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if obj is None or not super().has_delete_permission(request, obj):
             return False
         return not obj.postings.exclude(seq=None).exists()
+
+    def log_deletions(  # type: ignore[override]
+        self, request: HttpRequest, queryset: QuerySet[Entry]
+    ) -> None:
+        """Write into the log which text went, and none of its words."""
+        assert isinstance(request.user, User)  # noqa: S101 - nobody else may delete
+        for entry in queryset:
+            record(request.user, entry, "", DELETION)
 
     def get_urls(self) -> list[URLPattern]:
         """Put the queue before the admin's own addresses."""

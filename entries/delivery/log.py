@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef
 
 from entries import drawing
-from entries.models import Site, Story, StorySlug
+from entries.models import EntryVersion, Site, Story, StorySlug
 
 _CURSOR = re.compile(r"([0-9a-z]{1,16})-([0-9]{1,18})", re.ASCII)
 
@@ -34,8 +34,8 @@ class Changes:
 
     `html` brings a page from `after` to `cursor`; empty where nothing changed.
     `reset` means that the page's cursor is of another history: fetch it whole.
-    `withdrew`: it takes something away, so nothing that was told before may be told
-    again.
+    `withdrew`: it takes something away (an entry, or words it had that are not to be
+    told of any more), so nothing that was told before may be told again.
     """
 
     html: str
@@ -72,10 +72,12 @@ def _html(story: Story, after: int) -> tuple[str, bool]:
         gone = drawing.withdrawn_html(story)
         return _partial("#story", "innerHTML", gone), True
     withdrew = False
+    hidden = EntryVersion.objects.filter(entry=OuterRef("entry"), hidden=True)
     postings = story.postings.changed(after, story.seq).select_related("entry")
     parts = []
-    for posting in postings:
+    for posting in postings.annotate(hides=Exists(hidden)):
         posting.story = story
+        withdrew = withdrew or posting.hides  # type: ignore[attr-defined]
         if posting.visible:
             parts.append(_upsert(posting.html))
         else:
