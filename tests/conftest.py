@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _ours = pytest.StashKey[ExitStack]()
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
+_numbers = count(1)
 SERVERS = {"newsroom", "newsrooms", "chromium", "reader"}
 
 
@@ -172,6 +174,25 @@ def newsroom(
     """Give a newsroom of the test's own, once on each database."""
     with newsrooms.open(request.param) as newsroom:
         yield newsroom
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def room(request: pytest.FixtureRequest, newsrooms: Newsrooms) -> Iterator[Newsroom]:
+    """Give a module's tests one newsroom with two servers, once on each database."""
+    with newsrooms.open(request.param) as newsroom:
+        newsroom.server()
+        newsroom.server()
+        yield newsroom
+
+
+@pytest.fixture
+def slug(room: Newsroom) -> str:
+    """Give a live story of four entries of the test's own, in the module's room."""
+    from tests import verbs
+
+    slug = f"ice-on-the-sound-{next(_numbers):03}"
+    room.call(verbs.make_story, "Ice on the Sound", slug, updates=3)
+    return slug
 
 
 @pytest.fixture(scope="module")
