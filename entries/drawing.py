@@ -113,9 +113,17 @@ def entry_html(posting: Posting) -> SafeString:
             if entry.version > 1
             else [],
             "source": entry.story.name_in(posting.story),
+            "lang": _lang(entry.story, posting.story),
             "also_in": _also_in(posting),
         },
     )
+
+
+def _lang(story: Story, page: Story) -> SafeString:
+    """Return the attribute that tells the language of a text on another's page."""
+    if story.language == page.language:
+        return SafeString("")
+    return format_html(' lang="{}"', story.language)
 
 
 def _also_in(posting: Posting) -> list[tuple[Story, str]]:

@@ -11,7 +11,7 @@ from django.db.models import F, Max
 from django.utils.crypto import salted_hmac
 
 from entries import images
-from entries.ledger import Refused, changing
+from entries.ledger import Ledger, Refused, changing
 from entries.models import Entry, Image, Link, Story
 from entries.models.links import LinkQuerySet
 
@@ -23,6 +23,17 @@ BACK: Final[dict[str, str]] = {
     Link.Kind.PREVIOUS: Link.Kind.NEXT,
     Link.Kind.NEXT: Link.Kind.PREVIOUS,
 }
+
+
+class Changed(Refused):
+    """Somebody else has changed the link meanwhile; `link` is what it is now."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(
+            f"Somebody else has made it “{link}” meanwhile. Compare, and save again: "
+            "what is written here then stands."
+        )
+        self.link = link
 
 
 def add_link(
@@ -53,14 +64,18 @@ def check_link(link: Link) -> None:
             ) from error
 
 
-def save_link(link: Link) -> Link:
+def save_link(link: Link, *, seen: str | None = None) -> Link:
     """Save a new or changed link and tell the readers of whatever shows it.
 
-    Raises Refused where `check_link` does.
+    `seen` is what its moderator had read of it (`Link.seen`), None where nobody had.
+    Its place among others stays. Raises Refused where `check_link` does and for a
+    link that is gone, Changed where another moderator came between.
     """
     check_link(link)
 
     def act() -> None:
+        if link.pk:
+            _compare(link, seen)
         link.running = True
         link.save()
         if turn(Link.objects.filter(pk=link.pk)):
@@ -68,6 +83,16 @@ def save_link(link: Link) -> Link:
 
     _apply(link, act)
     return link
+
+
+def _compare(link: Link, seen: str | None) -> None:
+    """Lock a link that is there, and see what has become of it."""
+    now = Link.objects.select_for_update().filter(pk=link.pk).first()
+    if now is None:
+        raise Refused("Somebody else has removed this link.")
+    if seen is not None and now.seen not in (seen, link.seen):
+        raise Changed(now)
+    link.order = now.order
 
 
 def add_both(link: Link) -> Link:
@@ -100,13 +125,14 @@ def next_order(links: LinkQuerySet) -> int:
 def order_links(links: Sequence[Link]) -> None:
     """Give links of one place this order."""
     entry = links[0].entry if links else None
+    ids = [link.pk for link in links]
     with changing(entry=entry) as ledger:
-        for number, link in enumerate(links):
-            Link.objects.filter(pk=link.pk).update(order=number)
-        if entry:
-            ledger.redraw(entry)
-        elif links:
-            ledger.site()
+        # In one order by all who order them, whatever order they want.
+        list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+        for number, pk in enumerate(ids):
+            Link.objects.filter(pk=pk).update(order=number)
+        if links:
+            _tell(ledger, entry)
 
 
 def remove_link(link: Link) -> None:
@@ -123,7 +149,7 @@ def remove_links(links: Iterable[Link]) -> None:
         for link in links:
             link.delete()
         for entry in Entry.objects.filter(pk__in=ledger.entries).order_by("pk"):
-            ledger.redraw(entry)
+            _tell(ledger, entry)
         if any(link.entry_id is None for link in links):
             ledger.site()
 
@@ -133,10 +159,13 @@ def _apply(link: Link, act: Any) -> None:
     targets = [link.target_story_id] if link.target_story_id else []
     with changing(*targets, entry=link.entry) as ledger:
         act()
-        if link.entry:
-            ledger.redraw(link.entry)
-        else:
-            ledger.site()
+        _tell(ledger, link.entry)
+
+
+def _tell(ledger: Ledger, entry: Entry | None) -> None:
+    """Draw the entry anew whose lines changed; what shows no line moves the site."""
+    if entry is None or (not ledger.redraw(entry) and entry.published):
+        ledger.site()  # a rail, or data that holds more than the lines do
 
 
 def turn(links: LinkQuerySet) -> int:

@@ -1,12 +1,12 @@
 """The verbs that change a story's head and state."""
 
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Container
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -20,6 +20,15 @@ from entries.models import (
     Story,
     StorySlug,
     StoryVersion,
+)
+from entries.naming import (
+    Moved,
+    beside,
+    naming,
+    restate,
+    standing,
+    tell_led,
+    tell_others,
 )
 
 State = Story.State
@@ -128,13 +137,13 @@ def edit_story(
         ledger.head(story)
         if "continues_in" in changed:
             led = (before["continues_in"], story.continues_in)
-            _tell_led(ledger, {other.pk for other in led if other})
+            tell_led(ledger, {other.pk for other in led if other})
         if changed & {"first_day", "slug"}:
             _post_own(ledger, story)
-        if changed & {"headline", "lead_image", "series", "slug"}:
-            _tell_others(ledger, [story])
+        if changed & {"headline", "language", "lead_image", "series", "slug"}:
+            tell_others(ledger, [story])
 
-    return _restate(story, act, fields.get("continues_in"))
+    return restate(story, act, fields.get("continues_in"))
 
 
 def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -174,9 +183,9 @@ def go_live(story: Story, at: datetime | None = None) -> Story:
         ledger.head(story)
         for posting in _published(story):
             ledger.post(posting)
-        _tell_others(ledger, [story])
+        tell_others(ledger, [story])
 
-    return _restate(story, act)
+    return restate(story, act)
 
 
 def _published(story: Story) -> QuerySet[Posting]:
@@ -243,44 +252,46 @@ def delete_story(story: Story) -> None:
         if was_seen(story):
             raise Refused("Readers have seen it: withdraw it instead.")
         links = list(story.linked_from.with_targets())
-        naming = Entry.objects.filter(links__in=links)
-        if set(naming.values_list("pk", flat=True)) - ledger.entries:
-            raise _Moved
+        named = Entry.objects.filter(links__in=links)
+        ids = set(named.values_list("pk", flat=True)) | standing(story)
+        if ids - ledger.entries:
+            raise Moved
         for link in links:
             link.title, link.target_story = link.text, None
             link.save()
-        for entry in naming.distinct().order_by("pk"):
+        for entry in named.distinct().order_by("pk"):
             ledger.redraw(entry)
-        _tell_others(ledger, [story])
+        tell_others(ledger, [story])
         story.delete()
 
-    _restate(story, act)
-
-
-def touch(story: Story) -> Story:
-    """Tell readers that what a story shows of other rows (its series) changed."""
-
-    def act(ledger: Ledger) -> None:
-        ledger.head(story)
-        _tell_others(ledger, [story])
-
-    return _restate(story, act)
+    restate(story, act, whole=True)
 
 
 def save_series(series: Series) -> Series:
     """Save a series, and tell the readers of all that names it, in one go."""
     while True:
-        with suppress(_Moved):
+        with suppress(Moved):
             own = set(series.stories.values_list("pk", flat=True)) if series.pk else []
-            named = _naming_series(series) | _naming(own)
-            with changing(*own, *_beside(own), entries=named) as ledger:
+            named = _naming_series(series) | naming(own)
+            with changing(*own, *beside(own), entries=named) as ledger:
                 series.save()
                 stories = [ledger.stories[pk] for pk in sorted(own)]
                 for story in stories:
                     story.series = series
                     ledger.head(story)
-                _tell_others(ledger, stories, _naming_series(series))
+                tell_others(ledger, stories, _naming_series(series))
             return series
+
+
+def delete_series(series: Series) -> None:
+    """Delete a series that holds no story and that no line leads to."""
+    with changing() as ledger:
+        held = Series.objects.select_for_update().filter(pk=series.pk).first()
+        if held and (held.stories.exists() or held.linked_from.exists()):
+            raise Refused("A story is in it, or a line leads to it.")
+        if held:
+            held.delete()
+            ledger.site()
 
 
 def _naming_series(series: Series) -> set[int]:
@@ -312,85 +323,16 @@ def _turn(
             story.closed_at = None
         story.save()
         ledger.head(story)
-        _tell_led(ledger, led | {story.continues_in_id})
+        tell_led(ledger, led | {story.continues_in_id})
         if story.public == before:
             ledger.site()  # lines elsewhere read as they did
         else:
-            _tell_others(ledger, [story])
+            tell_others(ledger, [story])
 
-    return _restate(story, act, leads_to(story))
-
-
-class _Moved(Exception):
-    """A line that names a story was added before all locks were held."""
-
-
-def _restate(
-    story: Story, act: Callable[[Ledger], None], follower: Story | None = None
-) -> Story:
-    """Act on a story under its lock and those of whatever names it.
-
-    The story is refreshed in place first. Who names it is read before the locks
-    can be taken in their order; if that changed meanwhile, all begins again.
-    `follower` is a story whose head is going to name it.
-    """
-    while True:
-        try:
-            stories = {story.pk, *_beside([story.pk])}
-            if follower:
-                stories.add(follower.pk)
-            with changing(*stories, entries=_naming([story.pk])) as ledger:
-                story.__dict__.update(ledger.story(story.pk).__dict__)
-                ledger.stories[story.pk] = story
-                act(ledger)
-        except _Moved:
-            continue
-        return story
-
-
-def _naming(stories: Collection[int]) -> set[int]:
-    """Return the entries whose HTML, in whatever story, names one of these."""
-    elsewhere = Posting.objects.filter(entry=OuterRef("entry"))
-    shared = Exists(elsewhere.exclude(story=OuterRef("story")))
-    standing = Posting.objects.filter(shared, story__in=stories)
-    lines = Entry.objects.filter(links__target_story__in=stories)
-    return {
-        *standing.values_list("entry_id", flat=True),
-        *lines.values_list("pk", flat=True),
-    }
-
-
-def _beside(stories: Collection[int]) -> set[int]:
-    """Return the stories whose heads name these: what led to them, what follows."""
-    before = Q(continues_in__in=stories)
-    pairs = Story.objects.filter(before | Q(continues__in=stories))
-    return set(pairs.values_list("pk", flat=True)) if stories else set()
-
-
-def _tell_led(ledger: Ledger, led: set[int | None]) -> None:
-    """Say that the heads of stories change in which coverage goes on, or did."""
-    for pk in sorted(pk for pk in led if pk):
-        if pk not in ledger.stories:
-            raise _Moved
-        ledger.head(ledger.story(pk))
+    return restate(story, act, leads_to(story))
 
 
 def _post_own(ledger: Ledger, story: Story) -> None:
     own = story.postings.exclude(seq=None).select_related("entry__story__series")
     for posting in own.order_by("entry__at", "entry_id"):
         ledger.post(posting)
-
-
-def _tell_others(
-    ledger: Ledger, stories: Collection[Story], entries: Collection[int] = ()
-) -> None:
-    """Draw anew what names the stories elsewhere, these entries, and every rail."""
-    ledger.site()
-    own = [story.pk for story in stories]
-    naming, beside = _naming(own) | set(entries), _beside(own) - set(own)
-    if naming - ledger.entries or beside - set(ledger.stories):
-        raise _Moved
-    for entry in Entry.objects.filter(pk__in=naming).order_by("pk"):
-        ledger.redraw(entry)
-    for pk in sorted(beside):
-        ledger.head(ledger.story(pk))

@@ -14,8 +14,9 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image as Pixels
 
-from entries import linking, publishing
-from entries.models import Entry, Image, Link, Posting, Series, Story
+from entries import linking, publishing, stories
+from entries.ledger import Refused
+from entries.models import Entry, Image, Link, Posting, Series, Site, Story
 from tests.builders import make_series, make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -371,6 +372,22 @@ def test_a_renamed_series_reaches_the_pages_of_its_stories(chief):
     assert story.head_seq > before
     page = chief.get(story.get_absolute_url()).content.decode()
     assert "Sorrava Today" in page
+
+
+def test_a_deleted_series_is_gone_at_once_and_a_used_one_stays(chief):
+    empty, used = make_series("Isles Daily"), make_series("Sorrava Daily")
+    story = make_story()
+    linking.add_link("see", story=story, target_series=used)
+    before = Site.current().seq
+    way = "/admin/entries/series/{}/delete/"
+    assert chief.get("/series/isles-daily/").status_code == 200
+    chief.post(way.format(empty.pk), {"post": "yes"})
+    assert chief.get("/series/isles-daily/").status_code == 404
+    assert Site.current().seq > before  # the door lets go of its page
+    assert chief.post(way.format(used.pk), {"post": "yes"}).status_code == 403
+    with pytest.raises(Refused):
+        stories.delete_series(used)
+    assert Series.objects.get() == used
 
 
 def test_the_address_of_a_series_stays(chief):

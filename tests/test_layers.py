@@ -17,7 +17,7 @@ FLOORS: tuple[set[str], ...] = (
     {"caching", "drawing", "history", "paging", "searching", "structured_data"},
     {"delivery"},
     {"ledger"},
-    {"conditions", "texts"},
+    {"conditions", "naming", "texts"},
     {"erasing", "publishing", "stories", "linking"},
     {"backups", "exchange", "feeds", "sitemaps"},
     {"about", "admin", "checks", "demo", "probes", "templatetags", "views"},

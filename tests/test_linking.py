@@ -160,6 +160,29 @@ def test_links_stand_in_the_order_they_were_given():
     assert (story.postings.get().seq or 0) > (before or 0)
 
 
+def test_what_only_machines_read_of_links_is_never_kept_too_long(client):
+    """An entry's lines may look the same while the data of its story changes."""
+    story = make_story(slug="fog")
+    entry = make_update(story, "(Cross-posted from The Post and The Mail)")
+    links = [
+        linking.add_link("cross-posted", entry=entry, title=name)
+        for name in ("The Post", "The Mail")
+    ]
+
+    def told() -> tuple[str, list[str]]:
+        answer = client.get("/stories/fog.json")
+        rows = answer.json()["entries"][0]["links"]
+        return answer["ETag"], [row["text"] for row in rows]
+
+    tag, titles = told()
+    linking.order_links(links[::-1])
+    again, turned = told()
+    assert turned == titles[::-1]
+    assert again != tag
+    linking.add_link("latest", entry=entry, title="The Echo")
+    assert told()[0] != again
+
+
 def test_an_outside_source_is_named_with_the_entry():
     entry = make_update(make_story())
     source = {"title": "The Harbour Post", "target_url": "https://post.example/1"}

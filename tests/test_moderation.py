@@ -250,6 +250,52 @@ def test_a_feature_gets_label_and_time_in_one_form(client, story):
     assert "Ended 1015 GMT yesterday" in html(client.get(links(story)))
 
 
+def seen(answer: Any) -> str:
+    """Return what a link's form says of the words that were read."""
+    return re.findall(r'name="seen"[^>]* value="([^"]+)"', html(answer))[0]
+
+
+def test_the_second_of_two_moderators_sees_both_words_and_decides(client, story):
+    link = linking.add_link("latest", story=story, title="The lamp")
+    data = {"do": "save", "link": link.pk, "seen": seen(client.get(links(story)))}
+    client.post(links(story), data | {"title": "The lamp is lit"}, headers=HTMX)
+    answer = client.post(links(story), data | {"title": "Lamps"}, headers=HTMX)
+    assert answer.status_code == 409
+    assert "The lamp is lit" in html(answer)
+    assert "The lamp is lit" in page(story)
+    again = data | {"title": "Lamps", "seen": seen(answer)}
+    assert client.post(links(story), again, headers=HTMX).status_code == 200
+    assert "Lamps" in page(story)
+    late = client.post(links(story), data | {"title": "Lost"})
+    assert late.status_code == 422
+    assert "Lost" not in page(story)
+
+
+def test_the_list_of_all_links_asks_before_a_colleagues_words_go(client, story):
+    link = linking.add_link("latest", story=story, title="The lamp")
+    way = f"/admin/entries/link/{link.pk}/change/"
+    data = {"kind": "latest", "order": 0, "seen": seen(client.get(way))}
+    assert client.post(way, data | {"title": "Lit"}).status_code == 302
+    answer = client.post(way, data | {"title": "Lamps"})
+    assert "Latest Lit” meanwhile" in html(answer)
+    again = data | {"title": "Lamps", "seen": seen(answer)}
+    assert client.post(way, again).status_code == 302
+    assert "Lamps" in page(story)
+
+
+def test_words_that_are_saved_leave_a_link_where_it_was_put_meanwhile(client, story):
+    link, other = (linking.add_link("see", story=story, title=t) for t in ("A", "B"))
+    old = Link.objects.get(pk=link.pk)
+    linking.order_links([other, link])
+    old.title = "C"
+    linking.save_link(old)
+    assert [row.title for row in story.links.all()] == ["B", "C"]
+    linking.remove_link(Link.objects.get(pk=link.pk))
+    with pytest.raises(Refused, match="removed"):
+        linking.save_link(old)
+    assert story.links.get() == other
+
+
 def test_links_are_ordered_by_keys_and_by_dragging(client, story):
     rows = [linking.add_link("see", story=story, title=t) for t in ("A", "B", "C")]
     one, two, three = rows
@@ -353,6 +399,17 @@ def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
     assert (one.title, one.target_url) == ("One", "https://x.example/1")
     client.post(reverse("resolve", args=[two.pk]), {"do": "remove"})
     assert story.links.get() == one
+
+
+def test_what_one_moderator_has_resolved_no_other_resolves_anew(client, story):
+    link = linking.add_link("see", story=story, title="One")
+    way, first = reverse("resolve", args=[link.pk]), "https://x.example/1"
+    client.post(way, {"target": "url", "q": first}, headers=HTMX)
+    for data in ({"target": "url", "q": "https://y.example/"}, {"do": "remove"}):
+        answer = client.post(way, data, headers=HTMX)
+        assert answer.status_code == 409
+        assert first in html(answer)
+    assert story.links.get().target_url == first
 
 
 def test_the_page_is_for_moderators(editor, story):

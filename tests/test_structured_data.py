@@ -219,6 +219,24 @@ def test_a_cross_posted_update_is_canonical_in_its_own_story(
     assert found.data[0]["url"] == own
 
 
+def test_a_changed_home_language_reaches_every_story_of_its_updates(
+    client: Client, story: Story
+) -> None:
+    other = make_story(slug="other")
+    update = story.entries.get(body="The newest.")
+    publishing.cross_post(update, other)
+    address = f"/stories/other/updates/{update.pk}/"
+    assert 'class="body" dir="auto">' in client.get("/stories/other/").content.decode()
+    known = [client.get(way)["ETag"] for way in ("/stories/other/", address)]
+    stories.edit_story(story, language="cy")
+    assert head(client, address).data[0]["inLanguage"] == "cy"
+    page = client.get("/stories/other/")
+    assert 'class="body" dir="auto" lang="cy">' in page.content.decode()
+    assert 'lang="cy">' not in update.postings.get(story=story).html
+    assert client.get(address)["ETag"] not in known
+    assert page["ETag"] not in known
+
+
 def test_data_does_not_end_its_own_element(client: Client, story: Story) -> None:
     page = client.get("/stories/fog/").content.decode()
     (text,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page)

@@ -22,6 +22,8 @@ from entries.models.links import LinkQuerySet
 
 Kind = Link.Kind
 LISTS = "admin/entries/links/_links.html"
+SEEN = "admin/entries/links/_seen.html"
+NEWS = "admin/entries/links/_news.html"
 KINDS = {
     "site": (Kind.FEATURE,),
     "story": (Kind.FEATURE, Kind.LATEST, Kind.PREVIOUS, Kind.NEXT, Kind.SEE),
@@ -160,6 +162,8 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
         words = _do(request, place)
     except (Refused, timefield.TimeError) as refused:
         if is_htmx(request):
+            if isinstance(refused, linking.Changed):
+                return _clash(request, place, refused)
             return sentence(str(refused), 409)
         messages.error(request, str(refused))
         return _show(request, place, 422)
@@ -173,6 +177,17 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
         messages.success(request, words)
         return redirect(place.address)
     return _show(request, place)
+
+
+def _clash(
+    request: HttpRequest, place: Place, refused: linking.Changed
+) -> HttpResponse:
+    """Show what a colleague has made of a link; what is typed stays in its form."""
+    context = {"link": refused.link, "words": refused, "place": place, "kind": "bad"}
+    html = part(request, f"#seen-{refused.link.pk}", SEEN, context, "outerHTML")
+    news = f"#links-{place.key} .links-news"
+    html += part(request, news, NEWS, context, "outerHTML")
+    return HttpResponse(html, status=409)
 
 
 def place_context(request: HttpRequest, place: Place, **extra: Any) -> dict[str, Any]:
@@ -271,7 +286,7 @@ def _words(data: Any, kind: str) -> dict[str, Any]:
 def _save(link: Link, data: Any) -> str:
     for name, value in _words(data, link.kind).items():
         setattr(link, name, value)
-    linking.save_link(link)
+    linking.save_link(link, seen=data.get("seen"))
     return f"Saved: {link.text}"
 
 

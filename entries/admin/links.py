@@ -15,7 +15,9 @@ UNRESOLVED = Q(target_story=None, target_series=None, target_url="")
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A link, checked as its verb checks it."""
+    """A link, checked as its verb checks it; `seen` is what was read of it."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Link
@@ -39,9 +41,19 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
             "title": "Empty: the title of where it leads.",
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen"] = self.instance.seen
+
     def clean(self) -> dict[str, Any]:
         """Ask for one place to leave from and one to lead to, or a title."""
         data = super().clean() or self.cleaned_data
+        now = Link.objects.filter(pk=self.instance.pk).first()
+        if now and data.get("seen") not in ("", now.seen):
+            self.add_error(None, str(linking.Changed(now)))
+            # Saved again, it stands.
+            self.data = {name: self.data[name] for name in self.data}
+            self.data |= {"seen": now.seen}
         if data.get("story") and data.get("entry"):
             self.add_error("entry", "Choose the story or the entry, not both.")
         targets = ("target_story", "target_series", "target_url")
@@ -105,8 +117,7 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="to")
     def leads_to(self, link: Link) -> str:
         """Say where it leads."""
-        target = link.target_story or link.target_series or link.target_url
-        return str(target) if target else "Unresolved"
+        return link.leads_to or "Unresolved"
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Link | None = None

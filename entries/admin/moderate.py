@@ -135,13 +135,14 @@ def _show(request: HttpRequest, loose: Loose) -> HttpResponse:
 
 
 def _settle(link: Link, data: dict[str, str], query: str) -> str:
-    words = link.text
+    words, seen = link.text, link.seen
+    if not link.unresolved:
+        raise Refused(f"Somebody else has said where it leads: {link.leads_to}.")
     if data.get("do") == "remove":
         linking.remove_link(link)
         return f"Removed “{words}”."
     fields = suggesting.target_fields(data.get("target", ""), query or words)
     for name, value in (fields | {"title": words}).items():
         setattr(link, name, value)
-    linking.save_link(link)
-    target = link.target_story or link.target_series or link.target_url
-    return f"“{words}” leads to {target}."
+    linking.save_link(link, seen=seen)
+    return f"“{words}” leads to {link.leads_to}."

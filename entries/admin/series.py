@@ -48,6 +48,15 @@ class SeriesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Save it, and tell readers of what shows it."""
         stories.save_series(obj)
 
+    def delete_model(self, request: HttpRequest, obj: Series) -> None:
+        """Delete it through the verb: its address answers so at once."""
+        stories.delete_series(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Series]) -> None:
+        """Delete each through the verb."""
+        for series in queryset:
+            stories.delete_series(series)
+
     def has_delete_permission(
         self, request: HttpRequest, obj: Series | None = None
     ) -> bool:

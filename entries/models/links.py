@@ -1,5 +1,6 @@
 """Lines that lead from one place to another."""
 
+import hashlib
 from typing import Self
 
 from django.db import models
@@ -153,6 +154,18 @@ class Link(models.Model):
         if self.target_series:
             return self.target_series.get_absolute_url()
         return self.target_url
+
+    @property
+    def leads_to(self) -> str:
+        """Return what its target is called; empty while it has none."""
+        return str(self.target_story or self.target_series or self.target_url)
+
+    @property
+    def seen(self) -> str:
+        """Return what names this link as it reads now, and not as it did before."""
+        words = (self.title, self.label, self.picture_id, self.starts_at, self.ends_at)
+        target = (self.target_story_id, self.target_series_id, self.target_url)
+        return hashlib.blake2s(repr((words, target)).encode()).hexdigest()[:16]
 
     @property
     def image(self) -> Image | None:

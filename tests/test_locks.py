@@ -1,0 +1,125 @@
+"""The order of locks: whoever waits for one holds none that comes after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.db.models import Model
+
+from entries import linking, publishing, stories
+from entries.models import Entry, Link, Story
+from tests.builders import make_series, make_story, make_update, text
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 20.0  # seconds
+
+
+def ask(sql: str, *values: object) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        row = cursor.fetchone()
+    return int(row[0])
+
+
+def hold(row: Model) -> None:
+    """Lock a row, or fail at once where somebody else holds it."""
+    with transaction.atomic():
+        type(row)._base_manager.select_for_update(nowait=True).get(pk=row.pk)
+
+
+class Other:
+    """Somebody else, with a connection of their own."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.pool = pool
+        self.backend = pool.submit(ask, "SELECT pg_backend_pid()").result()
+
+    @contextmanager
+    def stops_at(self, row: Model, act: Callable[[], object]) -> Iterator[None]:
+        """Let them do something as far as they get while a row is locked."""
+        blocked = "SELECT cardinality(pg_blocking_pids(%s))"
+        with transaction.atomic():
+            hold(row)
+            done, end = self.pool.submit(act), time.monotonic() + PATIENCE
+            while not ask(blocked, self.backend):
+                assert not done.done(), "they never asked for that lock"
+                assert time.monotonic() < end
+                time.sleep(0.005)
+            yield
+        done.result(PATIENCE)
+
+
+@pytest.fixture
+def other() -> Iterator[Other]:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite lets one write at a time")
+    with ThreadPoolExecutor(1) as pool:
+        yield Other(pool)
+        pool.submit(lambda: connection.close()).result()
+
+
+def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
+    other: Other,
+) -> None:
+    """What makes sure that no two of them ever wait for each other.
+
+    Each verb is stopped at an entry, when it may hold no story, and at the lower of
+    two stories, when it may not hold the higher.
+    """
+    low, high = make_story(series="Daily"), make_story(series="Daily")
+    up, down = make_update(low), make_update(high)
+    series = make_series("Daily")
+
+    def link(entry: Entry, story: Story) -> None:
+        linking.add_both(Link(kind="see", entry=entry, target_story=story))
+
+    def edit(entry: Entry) -> None:
+        words = text(at=entry.at)
+        publishing.edit(entry, words, version=Entry.objects.get(pk=entry.pk).version)
+
+    verbs: list[tuple[Entry, Callable[[], object]]] = [
+        (up, lambda: publishing.cross_post(up, high)),
+        (down, lambda: publishing.cross_post(down, low)),
+        (up, lambda: edit(up)),
+        (down, lambda: publishing.mark(down.postings.get(story=low), pinned=True)),
+        (up, lambda: link(up, high)),
+        (down, lambda: link(down, low)),
+        (up, lambda: stories.edit_story(low, headline="The fog lifts")),
+        (down, lambda: stories.edit_story(high, headline="The ice breaks")),
+        (up, lambda: stories.save_series(series)),
+        (down, lambda: publishing.take_back(down.postings.get(story=low))),
+        (down, lambda: publishing.move(down, low)),
+    ]
+    for entry, verb in verbs:
+        with other.stops_at(entry, verb):
+            hold(low)
+            hold(high)
+        with other.stops_at(low, verb):
+            hold(high)
+
+
+def test_a_story_is_deleted_after_its_drafts_are_locked(other: Other) -> None:
+    story = make_story(live=False)
+    draft = make_update(story, state="draft")
+    with other.stops_at(draft, lambda: stories.delete_story(story)):
+        hold(story)
+    assert not Story.objects.filter(pk=story.pk).exists()
+
+
+def test_a_verb_that_took_its_locks_the_wrong_way_round_would_be_found(
+    other: Other,
+) -> None:
+    low, high = make_story(), make_story()
+
+    @transaction.atomic
+    def wrong() -> None:
+        hold(high)
+        Story.objects.select_for_update().get(pk=low.pk)
+
+    with other.stops_at(low, wrong), pytest.raises(OperationalError):
+        hold(high)
