@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from entries import stories
+from entries import rendering, stories
 from entries.models import Story
 from tests.builders import make_story, signed_in
 
@@ -20,10 +20,12 @@ def story() -> Story:
     return make_story("Fog over the harbour", summary="Two boats are out.")
 
 
-def save(client: Client, story: Story, summary: str, version: int = 1) -> Any:
+def save(
+    client: Client, story: Story, summary: str, version: int = 1, htmx: str = "true"
+) -> Any:
     way = reverse("admin:entries_story_summary", args=[story.pk])
     data = {"summary": summary, "version": version}
-    return client.post(way, data, headers={"HX-Request": "true"})
+    return client.post(way, data, headers={"HX-Request": htmx})
 
 
 def test_the_box_is_edited_at_the_desk_and_readers_get_it(story):
@@ -46,6 +48,22 @@ def test_the_second_of_two_sees_both_texts_and_decides(story):
     story.refresh_from_db()
     assert story.summary == "All boats are in."
     assert save(client, story, "Three boats are out.", story.version).status_code == 200
+
+
+@pytest.mark.parametrize("theirs", ["All boats are in.", ""])
+def test_without_scripts_what_was_typed_comes_back_with_what_is_wrong(story, theirs):
+    client = signed_in("editor", "Editors")
+    typed = "Three boats are out."
+    if theirs:
+        stories.edit_story(story, summary=theirs)
+    else:
+        typed *= rendering.BODY_LIMIT
+    answer = save(client, story, typed, htmx="")
+    html = answer.content.decode()
+    assert answer.status_code == (409 if theirs else 422)
+    assert f"{typed}</textarea>" in html
+    assert ("<del>All </del>" in html) == bool(theirs)
+    assert f'name="version" value="{story.version}"' in html
 
 
 def test_who_may_not_run_a_story_changes_no_box(story):

@@ -1,9 +1,9 @@
 """The summary box of a story, edited in place at its desk."""
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from entries import rendering, stories
@@ -54,6 +54,10 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
         context |= {"story": story}
         box = part(request, "#summary-box", BOX, context, "outerHTML")
         return HttpResponse(box, status=status)
-    if error := context.get("error"):
-        messages.error(request, str(error))
-    return redirect(desk_url(story))
+    if status == 200:
+        return redirect(desk_url(story))
+    # A page of its own: what was typed stands in it, as in that of an entry.
+    context |= {**admin.site.each_context(request), "story": story}
+    context |= {"title": "Summary box", "opts": Story._meta}
+    page = "admin/entries/desk/summary_page.html"
+    return render(request, page, context, status=status)
