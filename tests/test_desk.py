@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from entries import publishing, stories
+from entries.admin import timeline
 from entries.models import Entry, EntryVersion, Posting, Series, Story
 from tests.builders import (
     bulk_updates,
@@ -26,6 +28,7 @@ from tests.builders import (
     make_update,
     make_user,
     signed_in,
+    text,
 )
 
 pytestmark = pytest.mark.django_db
@@ -367,6 +370,44 @@ def test_a_story_that_a_colleague_closed_shows_it(client, story):
     html = poll(client, story, have).content.decode()
     assert 'hx-target="#story-state"' in html
     assert "Reopen" in html
+
+
+def poll_on(client: Client, way: str) -> list[Any]:
+    """Return all parts of what a page lacks."""
+    parts = [client.get(way, headers=HTMX)]
+    while b"&amp;below=" in parts[-1].content:
+        html = parts[-1].content.decode()
+        assert 'hx-trigger="load, ' in html
+        way = unescape(re.search(r'hx-get="([^"]+)"', html)[1])
+        parts.append(client.get(way, headers=HTMX))
+    return parts
+
+
+def test_more_than_a_hundred_changes_come_one_part_after_the_other(client, story):
+    original = make_original(story)
+    way = f"{address(story, 'timeline')}?have={pulse_of(client.get(desk(story)))}"
+    bulk_updates(story, 230)
+    parts = poll_on(client, way)
+    html = "".join(part.content.decode() for part in parts)
+    rows = re.findall(r'<li id="row-(\d+)"', html)
+    assert len(parts) == 3
+    assert len(rows) == len(set(rows)) == 231
+    # The last part knows no more than what stood there at the first.
+    began = re.search(r"&amp;then=([^\"&]+)", html)[1]
+    assert pulse_of(parts[-1]) == began
+    publishing.edit(original, text("The last word.", at=None), version=1)
+    way = f"{address(story, 'timeline')}?have={began}"
+    assert any(b"The last word." in part.content for part in poll_on(client, way))
+
+
+def test_many_waiting_texts_hide_no_original_entry(client, story, monkeypatch):
+    monkeypatch.setattr(timeline, "MOST_CHANGES", 2)
+    original = make_original(story)
+    for _ in range(3):
+        make_update(story, at=None, state="draft")
+    html = client.get(desk(story)).content.decode()
+    assert f'id="row-{original.pk}"' in html
+    assert "Write the original entry" not in html
 
 
 def test_a_pulse_that_was_made_up_tells_nothing_to_strangers(story):

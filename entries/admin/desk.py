@@ -291,11 +291,15 @@ def _changes(
     rights = Rights.of(request.user)
     if given is None or present is None:
         return sentence("Load this page again.", 400)
-    changed = timeline.changes(story, rights, given)
+    changed = timeline.changes(story, rights, given, _id(request, "below"))
+    # With the last part the page has what stood there when it asked for the first.
+    began = Pulse.parse(request.GET.get("then", "")) or present
     context = {
         "story": story,
         "rights": rights,
-        "pulse": present,
+        "pulse": given if changed.below else began,
+        "then": began,
+        "below": changed.below,
         "ticket": presence.renew(rights, pk, request.GET.get("me", "")),
         "colleagues": presence.colleagues(rights, pk),
         "rows": changed.rows,

@@ -281,7 +281,7 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
         as_rows(
             standing.filter(
                 Q(entry__kind=Entry.Kind.ORIGINAL) | Q(entry__state__in=WAITING)
-            )[:MOST_CHANGES],
+            ).order_by("entry__kind", "-place_at", "-entry_id")[:MOST_CHANGES],
             rights,
         )
         if front
@@ -322,17 +322,32 @@ def as_rows(rows: Iterable[Posting], rights: Rights) -> list[Row]:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a page of the desk lacks: rows to put in, entries to take away."""
+    """What a page of the desk lacks: rows to put in, entries to take away.
+
+    `below` is the entry under which the rest stands, None where this is all.
+    """
 
     rows: list[Row]
     gone: list[int]
+    below: int | None
 
 
-def changes(story: Story, rights: Rights, since: Pulse) -> Changes:
-    """Return what may have changed since a pulse; some of it may be known."""
+def changes(story: Story, rights: Rights, since: Pulse, below: int = 0) -> Changes:
+    """Return what may have changed since a pulse; some of it may be known.
+
+    It comes by the hundred, the newest entries first; `below` asks for what is under
+    an entry. Ids stay as they are, so that nothing slips through between two.
+    """
     recent = Q(entry__changed_at__gt=since.changed - OVERLAP) | Q(seq__gt=since.seq)
     # The marks of a text that waits are not numbered, so these come every time.
-    found = postings(story.pk).filter(recent | Q(seq=None))[:MOST_CHANGES]
-    rows = as_rows(found, rights)
+    found = postings(story.pk).filter(recent | Q(seq=None)).order_by("-entry_id")
+    if below:
+        found = found.filter(entry_id__lt=below)
+    fetched = as_rows(found[: MOST_CHANGES + 1], rights)
+    rows = fetched[:MOST_CHANGES]
     shown = [r for r in rows if not r.posting.removed and rights.see(r.entry)]
-    return Changes(rows=shown, gone=[row.entry.pk for row in rows if row not in shown])
+    return Changes(
+        rows=shown,
+        gone=[row.entry.pk for row in rows if row not in shown],
+        below=rows[-1].entry.pk if len(fetched) > MOST_CHANGES else None,
+    )
