@@ -4,6 +4,7 @@ from collections.abc import Callable, Container
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import F, Min, QuerySet
@@ -50,16 +51,18 @@ class Changed(Refused):
     """Somebody else has changed the words of the story's head meanwhile."""
 
 
-def create_story(headline: str, *, slug: str = "", **fields: Any) -> Story:
+def create_story(
+    headline: str, *, slug: str = "", key: UUID | None = None, **fields: Any
+) -> Story:
     """Make a draft story; without `slug` one is made from the headline.
 
     Raises Refused where the headline is empty or the slug is, or was, another
-    story's.
+    story's; IntegrityError where the `key` of its form has made one.
     """
     if not headline.strip():
         raise Refused("Give the story a headline.", "headline")
     with changing():
-        story = Story(headline=headline.strip())
+        story = Story(headline=headline.strip(), key=key)
         _assign(story, fields)
         story.slug = slug or _free_slug(headline)
         _check_slug(story)

@@ -627,6 +627,29 @@ def test_closing_can_lead_on(client, story):
     assert story.continues_in == other
 
 
+def test_whatever_open_story_coverage_goes_on_in_is_found_by_typing(client, story):
+    wanted = make_story("The day after the fog", live=False)
+    for _ in range(31):
+        make_story("Another matter")
+    way, found = address(story, "state"), f'value="{wanted.pk}"'
+    ended = make_story("The day after tomorrow")
+    stories.close(ended)
+    html = client.get(way, {"q": "day aft"}, headers=HTMX).content.decode()
+    assert found in html
+    assert f'value="{ended.pk}"' not in html
+    # What is chosen stays a choice, and chosen, while something else is typed.
+    asked = {"q": "another", "continues_in": wanted.pk}
+    html = client.get(way, asked, headers=HTMX).content.decode()
+    assert f"{found} checked" in html
+    html = client.post(way, {"do": "find", "q": "day aft"}).content.decode()
+    assert "<html" in html
+    assert found in html
+    story.refresh_from_db()
+    assert story.state == "live"
+    answer = client.post(way, {"do": "close", "continues_in": 10**6}, headers=HTMX)
+    assert "is not there any more" in answer.content.decode()
+
+
 def test_a_state_that_does_not_fit_is_answered_with_a_sentence(client, story):
     answer = client.post(address(story, "state"), {"do": "live"}, headers=HTMX)
     assert "Only a draft story can go live." in answer.content.decode()
@@ -675,6 +698,22 @@ def test_a_new_story_is_one_screen_and_can_go_live_at_once(client):
     assert story.entries.get().published
     client.post(add, data)
     assert Story.objects.count() == 1
+
+
+def test_a_new_story_sent_twice_is_one_also_without_an_original_entry(client):
+    add, key = "/admin/entries/story/add/", str(uuid4())
+    data = {"headline": "Eclipse over Port Ilaria", "action": "draft", "key": key}
+    for action in ("draft", "draft", "live"):
+        answer = client.post(add, data | {"action": action})
+    story = Story.objects.get()
+    assert answer["Location"] == desk(story)
+    assert story.state == "live"
+    page = client.post(add, data | {"standfirst": "A word more."}).content.decode()
+    assert "This form has made the story “Eclipse over Port Ilaria” before" in page
+    assert "A word more." in page
+    fresh = re.search(r'name="key" value="([^"]+)"', page)[1]
+    client.post(add, data | {"standfirst": "A word more.", "key": fresh})
+    assert Story.objects.count() == 2
 
 
 def test_a_new_story_without_a_headline_keeps_what_was_typed(client):

@@ -143,3 +143,23 @@ def test_a_draft_never_reaches_readers(client, story):
     publishing.post(story, Text("Public."))
     for way in (story.get_absolute_url(), f"/stories/{story.slug}.json"):
         assert b"secret" not in client.get(way).content
+
+
+def test_without_scripts_a_kept_text_is_a_link_that_puts_it_back(client, story):
+    key, entry = str(uuid4()), make_update(story, "As it stands.")
+    keep(client, story, "Half a <thought>", key=key, at="1015", pinned="on")
+    page = change(client, story).content.decode()
+    assert "“Half a &lt;thought&gt;”" in page
+    way = reverse("admin:entries_story_change", args=[story.pk])
+    assert f'href="?kept={key}"' in page
+    page = client.get(f"{way}?kept={key}").content.decode()
+    assert "Half a &lt;thought&gt;</textarea>" in page
+    assert f'name="key" id="composer-key" value="{key}"' in page
+    assert f"?kept={key}" not in page
+    other = signed_in("editor2", "Editors").get(f"{way}?kept={key}")
+    assert b"thought" not in other.content
+    keep(client, story, "As it should.", form=f"edit-{entry.pk}", key="1")
+    way = reverse("admin:entries_story_edit", args=[story.pk, entry.pk])
+    assert 'href="?kept=1"' in client.get(way).content.decode()
+    page = client.get(f"{way}?kept=1").content.decode()
+    assert "As it should.</textarea>" in page

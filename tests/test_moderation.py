@@ -49,6 +49,12 @@ def page(story: Story) -> str:
     return html(Client().get(story.get_absolute_url()))
 
 
+def log() -> list[str]:
+    """Return what was done, as the log of the admin tells it: where, what, by whom."""
+    lines = LogEntry.objects.select_related("user").order_by("pk")
+    return [f"{x.object_repr} | {x.change_message} | {x.user}" for x in lines]
+
+
 # --- Cross-posting
 
 
@@ -118,6 +124,23 @@ def test_without_scripts_cross_posting_has_a_page(client, story):
     assert "Ice on the sound" in html(client.get(f"{cross(entry)}?q=sound"))
     answer = client.post(cross(entry), {"to": other.pk}, follow=True)
     assert "Stands in Ice on the sound too." in html(answer)
+
+
+def test_the_log_says_who_cross_posted_what_and_took_it_back(client, story):
+    entry, other = make_update(story, "Seen from both."), make_story("Ice on the sound")
+    here, what = f"{entry.label} in {story.slug}", f"{entry.label} of {story.slug}"
+    for data in ({"to": other.pk}, {"to": other.pk}, {"back": other.pk}):
+        client.post(cross(entry), data, headers=HTMX)
+    assert log() == [
+        f"{here} | Cross-posted to {other.slug}. | moderator",
+        f"{other} | Cross-posted here: {what}. | moderator",
+        f"{here} | Took the cross-post back from {other.slug}. | moderator",
+        f"{other} | Took back {what}. | moderator",
+    ]
+    publishing.cross_post(entry, other)
+    way = reverse("admin:entries_story_act", args=[other.pk, entry.pk])
+    client.post(way, {"do": "take_back"}, headers=HTMX)
+    assert log()[4:] == log()[2:4]
 
 
 def test_contributors_do_not_cross_post(story):
@@ -330,6 +353,27 @@ def test_an_entry_gets_its_line_from_its_row(client, story):
     assert "See <a" not in page(story)
 
 
+def test_the_log_says_who_changed_which_link_in_no_words_of_a_text(client, story):
+    entry, other = make_update(story), make_story("Ice on the sound")
+    client.post(links(story, entry), {"kind": "see", "target": f"story:{other.pk}"})
+    outside = {"kind": "see", "target": "url", "q": "https://news.example/secret"}
+    client.post(links(story), outside | {"title": "A secret title"})
+    site = reverse("feature")
+    client.post(site, {"kind": "feature", "target": "none", "q": "A secret feature"})
+    link = Link.objects.get(kind="feature")
+    for do in ("save", "remove"):
+        data = {"do": do, "link": link.pk, "title": "A secret"}
+        assert client.post(site, data).status_code == 302
+    here = f"{entry.label} in {story.slug}"
+    assert log() == [
+        f"{here} | Linked: link (See) to {other.slug}. | moderator",
+        f"{story} | Linked: link (See) to news.example. | moderator",
+        "Front page | Linked: link (Feature) to no known target. | moderator",
+        "Front page | Saved: link (Feature) to no known target. | moderator",
+        "Front page | Removed: link (Feature) to no known target. | moderator",
+    ]
+
+
 def test_a_place_changes_its_own_links_alone(client, story):
     foreign = linking.add_link("see", story=make_story(), title="Not yours")
     data = {"do": "remove", "link": foreign.pk}
@@ -399,6 +443,10 @@ def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
     assert (one.title, one.target_url) == ("One", "https://x.example/1")
     client.post(reverse("resolve", args=[two.pk]), {"do": "remove"})
     assert story.links.get() == one
+    assert log() == [
+        f"{story} | Said where a line leads: x.example. | moderator",
+        f"{story} | Removed a line that led nowhere yet. | moderator",
+    ]
 
 
 def test_what_one_moderator_has_resolved_no_other_resolves_anew(client, story):

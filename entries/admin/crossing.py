@@ -10,6 +10,7 @@ from entries import publishing
 from entries.admin import rows, suggesting, timeline
 from entries.admin.access import desk, desk_url, is_htmx, sentence
 from entries.admin.answers import part
+from entries.admin.records import record_crossing
 from entries.admin.timeline import Row
 from entries.ledger import Refused
 from entries.models import Posting, Story
@@ -82,17 +83,21 @@ def _do(request: HttpRequest, row: Row) -> str:
     """Post the update in the story `to`, or take it back from the story `back`."""
     back = _number(request, "back")
     if back:
-        posting = Posting.objects.filter(entry=row.entry, story=back).first()
+        standing = Posting.objects.filter(entry=row.entry, story=back, removed=False)
+        posting = standing.select_related("story").first()
         if posting is None:
             raise Refused("It does not stand in that story.")
         posting.entry = row.entry
         publishing.take_back(posting)
+        record_crossing(row.rights.user, row.entry, posting.story, back=True)
         return f"Taken back from {posting.story.title}."
     story = Story.objects.select_related("series").filter(pk=_number(request, "to"))
     found = story.first()
     if found is None:
         raise Refused("There is no such story: type part of its title.")
     publishing.cross_post(row.entry, found)
+    if found.pk not in [other.story_id for other in row.elsewhere]:
+        record_crossing(row.rights.user, row.entry, found, back=False)
     return f"Stands in {found.title} too."
 
 

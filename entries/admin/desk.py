@@ -25,7 +25,6 @@ from entries.admin.forms import EditForm, EntryForm
 from entries.admin.preview import preview_of
 from entries.admin.pulse import Pulse
 from entries.admin.records import ADDITION, record
-from entries.admin.states import closing_targets
 from entries.history import difference
 from entries.images import ImageError
 from entries.ledger import Refused
@@ -53,7 +52,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return compose(request, story, rights)
     forms = [EntryForm.empty(), EntryForm.empty("original")]
-    drafts.offer(rights, story, *forms)
+    drafts.offer(rights, story, *forms, wanted=request.GET.get("kept", ""))
     context = {"form": forms[0], "original_form": forms[1]}
     return show(request, story, rights, context)
 
@@ -84,7 +83,6 @@ def show(
         "ticket": ticket,
         "colleagues": presence.colleagues(rights, story.pk),
         "original_form": EntryForm.empty("original"),
-        "closing_targets": closing_targets(story) if rights.run else [],
         **extra,
     }
     return render(request, "admin/entries/desk/page.html", context, status=status)
@@ -253,7 +251,7 @@ def _take_picture(
         form.refuse("", "Choose a picture first.")
         return _again(request, story, rights, form)
     try:
-        image = pictures.take(file)
+        image = pictures.take(rights.user, file)
     except (ImageError, Refused) as error:
         form.refuse("", str(error))
         return _again(request, story, rights, form)
@@ -306,7 +304,6 @@ def _changes(
         "gone": changed.gone,
         "restated": given.state != present.state,
         "retold": given.seq < story.head_seq,
-        "closing_targets": closing_targets(story) if rights.run else [],
     }
     return render(request, "admin/entries/desk/_changes.html", context)
 

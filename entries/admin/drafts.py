@@ -83,14 +83,21 @@ def _entry_of(rights: Rights, story_id: int, name: str) -> Entry | None:
     return entry
 
 
-def offer(rights: Rights, story: Story, *targets: TextForm) -> None:
-    """Give new forms the texts that their writer typed into them and never sent."""
+def offer(rights: Rights, story: Story, *targets: TextForm, wanted: str = "") -> None:
+    """Give new forms the texts that their writer typed into them and never sent.
+
+    `wanted` is the key of the one to put back, where no script does it.
+    """
     here = Q(story=story) | Q(entry__isnull=False)  # an entry may have moved
     names = [form.name for form in targets]
     kept = Draft.objects.filter(here, user=rights.user, form__in=names)
     unsent = _unsent(list(kept))
     for form in targets:
         own = [draft for draft in unsent if draft.form == form.name][:OFFERED]
+        if found := next((draft for draft in own if draft.key == wanted), None):
+            form.put_back(found.key, found.values)
+            own.remove(found)
+        form.offers = own
         form.kept = json.dumps([_told(draft) for draft in own]) if own else ""
 
 

@@ -1,5 +1,6 @@
 """The forms of the desk: what is typed, checked and turned into arguments of verbs."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,7 @@ from django import forms
 from django.utils import timezone
 
 from entries import rendering, timefield
-from entries.models import Entry, Series, Story, StoryVersion
+from entries.models import Draft, Entry, Series, Story, StoryVersion
 from entries.publishing import Text
 
 
@@ -22,6 +23,9 @@ class TextForm(forms.Form):
 
     limit = rendering.BODY_LIMIT
     kept = ""  # unsent texts of its writer, as JSON for the script
+    offers: Sequence[Draft] = ()  # the same, for a page without one
+    guard = "key"  # the field whose value tells a filled form from others
+    restored = False
 
     def __init__(self, *args: Any, name: str = "composer", **kwargs: Any) -> None:
         kwargs.setdefault("auto_id", f"{name}-%s")
@@ -48,6 +52,11 @@ class TextForm(forms.Form):
             at=data["at"],
             byline=data.get("byline", byline),
         )
+
+    def put_back(self, key: str, values: dict[str, Any]) -> None:
+        """Fill the form with a text that was kept of it, under the key it had."""
+        self.initial = {**self.initial, **values, self.guard: key}
+        self.restored = True
 
     def refuse(self, field: str, words: str) -> None:
         """Put a verb's sentence beside its field, or above the buttons."""
@@ -97,6 +106,7 @@ class EditForm(TextForm):
     """An entry that is there; `version` is the one that the editor began from."""
 
     QUIET, CORRECTION = "quiet", "correction"
+    guard = "version"
 
     byline = forms.CharField(required=False, max_length=100)
     version = forms.IntegerField(min_value=1)
@@ -154,6 +164,16 @@ class NewStoryForm(forms.Form):
     def clean_original(self) -> str:
         """Return the text with one kind of line break."""
         return rendering.tidy(self.cleaned_data["original"])
+
+    def made(self, story: Story) -> bool:
+        """Whether a story is what was typed here, so that sending it twice is one."""
+        data, original = (
+            self.cleaned_data,
+            story.entries.filter(kind="original").first(),
+        )
+        typed = (data["headline"].strip(), data["series"], data["standfirst"])
+        same = typed == (story.headline, story.series, story.standfirst)
+        return same and data["original"].strip() == (original.body if original else "")
 
 
 class StoryForm(forms.ModelForm):  # type: ignore[type-arg]

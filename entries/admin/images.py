@@ -13,6 +13,7 @@ from django.utils.html import format_html
 
 from entries import erasing, linking
 from entries.admin import pictures
+from entries.admin.access import Rights
 from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Image
@@ -107,13 +108,13 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if request.method == "POST" and form.is_valid():
             data = form.cleaned_data
             try:
-                image = pictures.take(data["file"], data["name"])
+                user = Rights.of(request.user).user
+                image = pictures.take(user, data["file"], data["name"])
             except ImageError as error:
                 form.add_error("file", str(error))
             except Refused as refused:
                 form.add_error(refused.field or None, str(refused))
             else:
-                self.log_addition(request, image, "Uploaded the file.")
                 messages.success(request, "Stored. Now say what it shows.")
                 return redirect("admin:entries_image_change", image.pk)
         context = {

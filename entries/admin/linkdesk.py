@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -16,8 +16,9 @@ from entries import clock, linking, timefield
 from entries.admin import rows, suggesting
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import part
+from entries.admin.records import record, target_of
 from entries.ledger import Refused
-from entries.models import Entry, Image, Link, Story
+from entries.models import Entry, Image, Link, Site, Story
 from entries.models.links import LinkQuerySet
 
 Kind = Link.Kind
@@ -73,6 +74,11 @@ class Place:
 
     story: Story | None = None
     entry: Entry | None = None
+
+    @property
+    def row(self) -> Entry | Story | Site:
+        """Return what the log names."""
+        return self.entry or self.story or Site.current()
 
     @property
     def kind(self) -> str:
@@ -159,7 +165,7 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
     if not Rights.of(request.user).link:
         raise PermissionDenied
     try:
-        words = _do(request, place)
+        words, told = _do(request, place)
     except (Refused, timefield.TimeError) as refused:
         if is_htmx(request):
             if isinstance(refused, linking.Changed):
@@ -167,6 +173,8 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
             return sentence(str(refused), 409)
         messages.error(request, str(refused))
         return _show(request, place, 422)
+    if told:
+        record(Rights.of(request.user).user, place.row, told)
     if is_htmx(request):
         typed = {} if words else request.POST.dict()
         context = place_context(request, place, words=words, typed=typed)
@@ -216,14 +224,26 @@ def _show(request: HttpRequest, place: Place, status: int = 200) -> HttpResponse
     return render(request, template, context, status=status)
 
 
-def _do(request: HttpRequest, place: Place) -> str:
-    """Do what a button says, and return the sentence that says so."""
+class Done(NamedTuple):
+    """What was done, in words for the one who did it and in those of the log."""
+
+    words: str = ""
+    told: str = ""
+
+
+def _said(done: str, link: Link) -> Done:
+    kind, target = link.get_kind_display(), target_of(link)
+    return Done(f"{done}: {link.text}", f"{done}: link ({kind}) to {target}.")
+
+
+def _do(request: HttpRequest, place: Place) -> Done:
+    """Do what a button says, and return the sentences that say so."""
     data = request.POST
     if "target" in data:
         return _add(data, place)
     do = data.get("do", "")
     if do == "find":
-        return ""
+        return Done()
     if do == "order":
         return _order(place, data.get("order", ""))
     if do not in ACTS:
@@ -240,7 +260,7 @@ def _link(place: Place, data: Any) -> Link:
     return link
 
 
-def _add(data: Any, place: Place) -> str:
+def _add(data: Any, place: Place) -> Done:
     kind = data.get("kind", "")
     if kind not in KINDS[place.kind]:
         raise Refused("Choose what kind of link it is.", "kind")
@@ -262,7 +282,7 @@ def _add(data: Any, place: Place) -> str:
         linking.add_both(link)
     else:
         linking.save_link(link)
-    return f"Linked: {link.text}"
+    return _said("Linked both ways" if data.get("both") else "Linked", link)
 
 
 def _words(data: Any, kind: str) -> dict[str, Any]:
@@ -283,32 +303,31 @@ def _words(data: Any, kind: str) -> dict[str, Any]:
     }
 
 
-def _save(link: Link, data: Any) -> str:
+def _save(link: Link, data: Any) -> Done:
     for name, value in _words(data, link.kind).items():
         setattr(link, name, value)
     linking.save_link(link, seen=data.get("seen"))
-    return f"Saved: {link.text}"
+    return _said("Saved", link)
 
 
-def _remove(link: Link, data: Any) -> str:
-    words = link.text
+def _remove(link: Link, data: Any) -> Done:
     linking.remove_link(link)
-    return f"Removed: {words}"
+    return _said("Removed", link)
 
 
-def _step(by: int) -> Callable[[Link, Any], str]:
-    def move(link: Link, data: Any) -> str:
+def _step(by: int) -> Callable[[Link, Any], Done]:
+    def move(link: Link, data: Any) -> Done:
         same = Link.objects.filter(story=link.story, entry=link.entry, kind=link.kind)
         links = list(same)
         here = links.index(link)
         links.insert(max(0, here + by), links.pop(here))
         linking.order_links(links)
-        return f"Moved {'up' if by < 0 else 'down'}: {link.text}"
+        return _said(f"Moved {'up' if by < 0 else 'down'}", link)
 
     return move
 
 
-ACTS: dict[str, Callable[[Link, Any], str]] = {
+ACTS: dict[str, Callable[[Link, Any], Done]] = {
     "save": _save,
     "remove": _remove,
     "up": _step(-1),
@@ -316,7 +335,7 @@ ACTS: dict[str, Callable[[Link, Any], str]] = {
 }
 
 
-def _order(place: Place, given: str) -> str:
+def _order(place: Place, given: str) -> Done:
     """Order the links that are named; one that came meanwhile stays at the end."""
     wanted = [int(n) for n in given.split(",") if n.isascii() and n.isdigit()]
     links = {link.pk: link for link in place.links}
@@ -326,4 +345,4 @@ def _order(place: Place, given: str) -> str:
         same = [link for link in links.values() if link.kind == kind]
         named = [link for link in named if link.kind == kind]
         linking.order_links([*named, *(link for link in same if link not in named)])
-    return f"Ordered {clock.hhmm(timezone.now())}"
+    return Done(f"Ordered {clock.hhmm(timezone.now())}", "Ordered its links.")

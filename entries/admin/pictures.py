@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, cast
 
 from django import forms
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -12,8 +13,9 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import images, linking, rendering
-from entries.admin.access import desk, sentence
+from entries.admin.access import Rights, desk, sentence
 from entries.admin.forms import TextForm
+from entries.admin.records import ADDITION, record, record_once
 from entries.ledger import Refused
 from entries.models import Entry, Image, Story
 
@@ -79,8 +81,8 @@ def words_form(image: Image, data: Any = None, *, needed: bool = False) -> Words
     return WordsForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
 
 
-def take(file: "UploadedFile[Any]", name: str = "") -> Image:
-    """Store an uploaded picture and return its row.
+def take(user: User, file: "UploadedFile[Any]", name: str = "") -> Image:
+    """Store what somebody uploads and return its row.
 
     `name` fills in the missing picture of that name; otherwise the file's own name
     makes a new one. Raises `images.ImageError` or Refused with the sentence to show.
@@ -89,7 +91,9 @@ def take(file: "UploadedFile[Any]", name: str = "") -> Image:
     known = Image.objects.filter(stem=ingested.stem).first()
     if known and not name:
         return known
-    return linking.add_picture(name or _free_name(file.name or ""), ingested)
+    image = linking.add_picture(name or _free_name(file.name or ""), ingested)
+    record(user, image, "Uploaded the file.", ADDITION)
+    return image
 
 
 def _free_name(file_name: str) -> str:
@@ -158,9 +162,15 @@ def save_words(request: HttpRequest) -> bool:
     found = Image.objects.filter(pk__in=numbers[:MOST])
     forms = [words_form(image, request.POST) for image in found]
     for form in forms:
-        if form.is_valid() and form.has_changed():
-            linking.save_picture(form.instance)
+        if form.is_valid():
+            _save(request, form)
     return all(form.is_valid() for form in forms)
+
+
+def _save(request: HttpRequest, form: WordsForm) -> None:
+    if form.has_changed():
+        linking.save_picture(form.instance)
+        record_once(Rights.of(request.user).user, form.instance, "Changed its words.")
 
 
 @desk("add_image", "view_story")
@@ -171,7 +181,7 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
     if file is None:
         return sentence("Choose a picture first.", 400)
     try:
-        image = take(file, request.POST.get("name", ""))
+        image = take(Rights.of(request.user).user, file, request.POST.get("name", ""))
     except (images.ImageError, Refused) as error:
         return sentence(str(error), 422)
     context = {"pictures": cards([image]), "story": Story(pk=pk)}
@@ -195,8 +205,8 @@ def words(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
     image = get_object_or_404(Image, pk=image_pk)
     form = words_form(image, request.POST)
     form.settled = form.is_valid()
-    if form.settled and form.has_changed():
-        linking.save_picture(form.instance)
+    if form.settled:
+        _save(request, form)
     kept = render_to_string(SHOWN, {"card": form})
     name = f"picture-{image_pk}"
     slots = [(f"{name}-alt-error", form.alt_error), (f"{name}-shown", kept)]

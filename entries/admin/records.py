@@ -1,12 +1,16 @@
 """Who did what at the desk, in the log that Django's admin keeps."""
 
+from datetime import timedelta
+from urllib.parse import urlsplit
+
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils import timezone
 
-from entries.models import Entry, Story
+from entries.models import Entry, Image, Link, Site, Story
 
 __all__ = [
     "ADDITION",
@@ -16,12 +20,18 @@ __all__ = [
     "of_entry",
     "of_story",
     "record",
+    "record_crossing",
+    "record_once",
+    "target_of",
 ]
 
 EDITED = "Changed the text."
+AT_IT = timedelta(minutes=10)
+
+Kept = Entry | Story | Image | Site
 
 
-def record(user: User, row: Entry | Story, words: str, flag: int = CHANGE) -> None:
+def record(user: User, row: Kept, words: str, flag: int = CHANGE) -> None:
     """Write a line into the log. `words` never repeat a text: the log keeps them."""
     LogEntry.objects.create(
         user_id=user.pk,
@@ -33,13 +43,39 @@ def record(user: User, row: Entry | Story, words: str, flag: int = CHANGE) -> No
     )
 
 
-def _name(row: Entry | Story) -> str:
+def record_once(user: User, row: Kept, words: str) -> None:
+    """Write a line about what is saved while somebody types: one for it all."""
+    lately = LogEntry.objects.filter(_about(row), user=user, change_message=words)
+    if not lately.filter(action_time__gt=timezone.now() - AT_IT).exists():
+        record(user, row, words)
+
+
+def record_crossing(user: User, entry: Entry, story: Story, *, back: bool) -> None:
+    """Write where an update was placed too, or taken back from, in both histories."""
+    done = "Took the cross-post back from" if back else "Cross-posted to"
+    record(user, entry, f"{done} {story.slug}.")
+    done = "Took back" if back else "Cross-posted here:"
+    record(user, story, f"{done} {entry.label} of {entry.story.slug}.")
+
+
+def target_of(link: Link) -> str:
+    """Return where a link leads, in words that never were anybody's text."""
+    if link.target_story:
+        return link.target_story.slug
+    if link.target_series:
+        return link.target_series.slug
+    return urlsplit(link.target_url).hostname or "no known target"
+
+
+def _name(row: Kept) -> str:
     if isinstance(row, Story):
         return row.headline
-    return f"{row.label} in {row.story.slug}"
+    if isinstance(row, Entry):
+        return f"{row.label} in {row.story.slug}"
+    return row.name if isinstance(row, Image) else "Front page"
 
 
-def _about(row: Entry | Story) -> Q:
+def _about(row: Kept) -> Q:
     kind = ContentType.objects.get_for_model(row)
     return Q(content_type=kind, object_id=str(row.pk))
 

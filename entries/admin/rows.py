@@ -17,7 +17,7 @@ from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import answer_preview, part, refusal, trigger
 from entries.admin.forms import EditForm
 from entries.admin.preview import preview_of
-from entries.admin.records import EDITED, record
+from entries.admin.records import EDITED, record, record_crossing
 from entries.admin.timeline import Row
 from entries.history import difference
 from entries.ledger import Refused
@@ -69,7 +69,8 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         raise PermissionDenied
     if request.method != "POST":
         form = EditForm.of(row.entry)
-        drafts.offer(row.rights, row.posting.story, form)
+        wanted = request.GET.get("kept", "")
+        drafts.offer(row.rights, row.posting.story, form, wanted=wanted)
         return _show(request, row, form)
     form = EditForm(request.POST, name=f"edit-{entry_pk}")
     if not form.is_valid():
@@ -245,7 +246,6 @@ DONE = {
     "withdraw": "Withdrew.",
     "undo": "Withdrew, just after publishing.",
     "restore": "Restored.",
-    "take_back": "Took the cross-post back.",
 }
 
 
@@ -263,6 +263,15 @@ def _allowed(row: Row, do: str) -> bool:
     if do in ("withdraw", "undo", "restore", "submit"):
         return row.editable
     return row.rights.edit and (row.posting.home or do in MARKS)
+
+
+def _record(row: Row, do: str) -> None:
+    user, posting = row.rights.user, row.posting
+    if do == "take_back":
+        record_crossing(user, row.entry, posting.story, back=True)
+    else:
+        where = "" if posting.home else f" In {posting.story.slug}."
+        record(user, row.entry, DONE[do] + where)
 
 
 @desk("view_story")
@@ -286,7 +295,7 @@ def act(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         if do in TOLD:
             _tell_closed(row, TOLD[do])
         if row.told != before:
-            record(row.rights.user, row.entry, DONE[do])
+            _record(row, do)
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)

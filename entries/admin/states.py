@@ -1,20 +1,21 @@
 """The states of a story, changed by buttons."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_POST
+from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import stories
+from entries.admin import suggesting
 from entries.admin.access import Rights, desk, desk_url, is_htmx
 from entries.admin.answers import part
 from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Story
 
-MOST_TARGETS = 30
+FOLDER = "admin/entries/desk"
 TURNS: dict[str, tuple[Callable[[Story], Story], str]] = {
     "live": (stories.go_live, "The story is live."),
     "reopen": (stories.reopen, "The story is live again."),
@@ -23,19 +24,15 @@ TURNS: dict[str, tuple[Callable[[Story], Story], str]] = {
 }
 
 
-def closing_targets(story: Story) -> Iterable[Story]:
-    """Return the stories in which its coverage can go on; none while it cannot end."""
-    if story.state != Story.State.LIVE:
-        return []
-    others = Story.objects.exclude(pk=story.pk).exclude(state=Story.State.WITHDRAWN)
-    return others.select_related("series").newest()[:MOST_TARGETS]
-
-
 @desk("change_story")
-@require_POST
 def change_state(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let a story go live, close, reopen, be withdrawn or restored."""
+    """Let a story go live, close, reopen, be withdrawn or restored.
+
+    Asked, or told to find, it offers stories in which the coverage can go on.
+    """
     story = get_object_or_404(Story.objects.select_related("series"), pk=pk)
+    if request.method != "POST" or request.POST.get("do") == "find":
+        return _offer(request, story)
     rights = Rights.of(request.user)
     words, refused = "", ""
     try:
@@ -49,9 +46,8 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
             "rights": rights,
             "words": words,
             "refused": refused,
-            "closing_targets": closing_targets(story),
         }
-        template = "admin/entries/desk/_state.html"
+        template = f"{FOLDER}/_state.html"
         return HttpResponse(
             part(request, "#story-state", template, context, "outerHTML")
         )
@@ -60,13 +56,43 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(desk_url(story))
 
 
+def _offer(request: HttpRequest, story: Story) -> HttpResponse:
+    """Answer the stories to choose from at closing; without scripts, as a page."""
+    data = request.POST or request.GET
+    query = data.get("q", "").strip()[:200]
+    chosen = _number(data.get("continues_in", str(story.continues_in_id or "")))
+    found = suggesting.open_for(query, [story.pk], _about(story))
+    if chosen and chosen not in [other.pk for other in found]:
+        kept = Story.objects.select_related("series").filter(pk=chosen)
+        found = [*kept.exclude(pk=story.pk), *found]
+    onward = {"q": query, "chosen": chosen, "found": found}
+    context: dict[str, Any] = {"story": story, "onward": onward}
+    if is_htmx(request):
+        answer = render(request, f"{FOLDER}/_continues.html", context)
+        if request.method == "POST":
+            answer["HX-Retarget"], answer["HX-Reswap"] = "#continues-found", "outerHTML"
+        return answer
+    context |= admin.site.each_context(request) | {"opts": Story._meta}
+    context |= {"title": f"Close {story.headline}", "rights": Rights.of(request.user)}
+    return render(request, f"{FOLDER}/closing_page.html", context)
+
+
+def _about(story: Story) -> str:
+    return f"{story.headline} {story.standfirst} {story.summary}"[:2000]
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
 def _turn(story: Story, do: str, request: HttpRequest) -> str:
     """Change the state and return the sentence that says so."""
     if do == "close":
-        number = request.POST.get("continues_in", "")
-        target = None
-        if number.isdecimal():
-            target = Story.objects.filter(pk=int(number)).exclude(pk=story.pk).first()
+        target, number = None, _number(request.POST.get("continues_in", ""))
+        if number:
+            target = Story.objects.filter(pk=number).exclude(pk=story.pk).first()
+            if target is None:
+                raise Refused("The story to continue in is not there any more.")
         alone = target is None and "continues_in" in request.POST
         stories.close(story, continues_in=target, alone=alone)
         return "The story is closed."

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -205,7 +205,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Make a story with its original entry, as a draft or live at once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = NewStoryForm(request.POST or None)
+        form, key = NewStoryForm(request.POST or None), request.POST.get("key")
         form.fields["headline"].widget.attrs["autofocus"] = True
         if request.method == "POST" and form.is_valid():
             try:
@@ -213,6 +213,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             except Refused as refused:
                 field = {"body": "original"}.get(refused.field, refused.field)
                 form.add_error(field if field in form.fields else None, str(refused))
+                key = None  # it made nothing, or something else
             else:
                 return redirect(desk_url(story))
         context = {
@@ -220,19 +221,42 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "title": "New story",
             "opts": self.opts,
             "form": form,
-            "key": request.POST.get("key") or uuid4(),
+            "key": key or uuid4(),
         }
         return render(request, "admin/entries/story/new.html", context)
 
     def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
         """Make the story of a form; one that was sent twice makes one."""
-        data, key = form.cleaned_data, _uuid(request.POST.get("key", ""))
-        if earlier := Entry.objects.filter(key=key, key__isnull=False).first():
-            return earlier.story
-        user = Rights.of(request.user).user
+        key = _uuid(request.POST.get("key", ""))
+        earlier = Story.objects.filter(key=key, key__isnull=False)
+        story = earlier.first()
+        if story is None:
+            try:
+                story = self._write(request, form, key)
+            except IntegrityError:  # the first sending has come in between
+                story = earlier.first()
+                if story is None:
+                    raise
+        if not form.made(story):
+            raise Refused(
+                f"This form has made the story “{story.headline}” before: change that"
+                " one, or press again to make another."
+            )
+        if request.POST.get("action") == "live" and story.state == Story.State.DRAFT:
+            stories.go_live(story)
+        messages.success(request, f"The story is {story.state}.")
+        return story
+
+    def _write(
+        self, request: HttpRequest, form: NewStoryForm, key: UUID | None
+    ) -> Story:
+        data, user = form.cleaned_data, Rights.of(request.user).user
         with transaction.atomic():
             story = stories.create_story(
-                data["headline"], series=data["series"], standfirst=data["standfirst"]
+                data["headline"],
+                key=key,
+                series=data["series"],
+                standfirst=data["standfirst"],
             )
             if data["original"].strip():
                 publishing.post(
@@ -244,8 +268,7 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 )
             if request.POST.get("action") == "live":
                 stories.go_live(story)
-        record(user, story, "Made the story.", ADDITION)
-        messages.success(request, f"The story is {story.state}.")
+            record(user, story, "Made the story.", ADDITION)
         return story
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:

@@ -48,11 +48,14 @@ def running(text: str, about: str, standing: Collection[int]) -> list[Story]:
     )
 
 
-def open_for(text: str, standing: Collection[int]) -> list[Story]:
+def open_for(text: str, standing: Collection[int], about: str = "") -> list[Story]:
     """Return the same among all stories that take updates, drafts included."""
-    stories = Story.objects.filter(titled(text), state__in=(State.LIVE, State.DRAFT))
-    found = stories.exclude(pk__in=standing).select_related("series")
-    return list(found.newest()[:MOST])
+    states = (State.LIVE, State.DRAFT)
+    stories = Story.objects.filter(titled(text), state__in=states)
+    stories = stories.exclude(pk__in=standing).select_related("series")
+    found = _by_words(text or about, standing)
+    likely = [story for story in found if story.state in states]
+    return _together(likely, stories.newest()[:MOST])
 
 
 def targets(text: str, about: str, standing: Collection[int]) -> list[Target]:

@@ -19,6 +19,7 @@ from entries.publishing import WAITING
 
 SIZE = 50
 MOST_CHANGES = 100
+NEWEST = ("-place_at", "-entry_id")
 # Clocks of several machines differ a little; what comes twice is told by `identity`.
 OVERLAP = timedelta(seconds=10)
 
@@ -260,7 +261,7 @@ def with_parts(
             place_at=Coalesce("entry__at", "entry__created_at"),
             changed_since_closing=Exists(later),
         )
-        .order_by("-place_at", "-entry_id")
+        .order_by(*NEWEST)
     )
 
 
@@ -281,7 +282,7 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
         as_rows(
             standing.filter(
                 Q(entry__kind=Entry.Kind.ORIGINAL) | Q(entry__state__in=WAITING)
-            ).order_by("entry__kind", "-place_at", "-entry_id")[:MOST_CHANGES],
+            ).order_by("entry__kind", *NEWEST)[:MOST_CHANGES],
             rights,
         )
         if front

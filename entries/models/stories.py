@@ -73,6 +73,7 @@ class Story(models.Model):
     continues_in = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="continues"
     )
+    key = models.UUIDField(null=True, unique=True, editable=False)  # of its form
     version = models.PositiveIntegerField(default=1, editable=False)
     seq = models.BigIntegerField(default=0, editable=False)
     head_seq = models.BigIntegerField(default=0, editable=False)
