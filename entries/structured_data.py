@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.conf import settings
+from django.templatetags.static import static
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
@@ -55,7 +56,7 @@ class Card:
     title: str
     description: str
     url: str
-    picture: Picture | None
+    picture: Picture
     published: str = ""
     modified: str = ""
     section: str = ""
@@ -113,9 +114,9 @@ def story_card(story: Story) -> Card:
     return Card(
         "article",
         story.title,
-        story.standfirst,
+        story.standfirst or f"{story.title}: every update, in order, with its time.",
         absolute(story.get_absolute_url()),
-        _lead(story),
+        _lead(story) or site_picture(),
         _time(story.live_at) or "",
         _time(story.changed_at) or "",
         story.series.name if story.series else "",
@@ -150,7 +151,7 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
         entry.headline or f"{entry.label}: {story.headline}",
         Truncator(" ".join(text.split())).chars(DESCRIPTION),
         url,
-        next(iter(_pictures(entry.html)), None) or _lead(story),
+        next(iter(_pictures(entry.html)), None) or _lead(story) or site_picture(),
         _time(entry.at or entry.published_at) or "",
         _time(entry.changed_at) or "",
         story.series.name if story.series else "",
@@ -189,6 +190,12 @@ def _time(at: datetime | None) -> str | None:
 def _tight(data: Data) -> Data:
     """Return the data without what is not there."""
     return {name: value for name, value in data.items() if value}
+
+
+def site_picture() -> Picture:
+    """Return what a card shows where there is no picture of its own."""
+    name = str(settings.SITE_NAME)
+    return Picture(absolute(static("entries/card.png")), 1200, 630, name)
 
 
 def _lead(story: Story) -> Picture | None:

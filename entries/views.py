@@ -127,12 +127,15 @@ def _list(request: HttpRequest, stories: Any, context: dict[str, Any]) -> HttpRe
     closed = list(newest.filter(state=Story.State.CLOSED)[:40])
     _fetch_newest(live)  # teasers of closed stories show no update
     name = context.get("heading") or settings.SITE_NAME
-    about, url = context.get("description", ""), absolute(request.path)
+    about = context.get("description") or f"Running stories, in full, from {name}."
+    picture = structured_data.site_picture()
     context |= {
         "feed": f"{request.path}feed/",
         "live": live,
         "closed": closed,
-        "card": structured_data.Card("website", name, about, url, None),
+        "card": structured_data.Card(
+            "website", name, about, absolute(request.path), picture
+        ),
     }
     return _page(request, "entries/front.html", context, tag)
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.templatetags.static import static
 from django.test import Client
 from django.utils import timezone
+from PIL import Image
 
 from entries import publishing, stories
 from entries.models import Story
@@ -205,6 +208,24 @@ def test_the_card_of_an_update_has_its_own_words_and_picture(
     found = head(client, f"/stories/fog/updates/{plain.pk}/")
     assert found.meta["og:title"] == "UPDATE 1800 GMT: Fog & ice"
     assert found.meta["og:image:alt"] == "A crane"  # its story's
+
+
+def test_a_page_without_a_picture_is_shared_with_the_card_of_the_site(
+    client: Client,
+) -> None:
+    update = make_update(make_story("Plain", slug="plain", series="Harbour Daily"))
+    name = "entries/card.png"
+    for path in ("/", "/series/harbour-daily/", f"/stories/plain/updates/{update.pk}/"):
+        meta = head(client, path).meta
+        assert meta["og:image"] == f"{settings.SITE_URL}{static(name)}"
+        assert meta["description"].strip()
+        assert meta["og:image:alt"] == settings.SITE_NAME
+    found = head(client, "/stories/plain/")
+    assert found.meta["description"].startswith("Harbour Daily: Plain")
+    assert "image" not in found.data[0]  # no picture of the news
+    with Image.open(str(finders.find(name))) as card:
+        size = (found.meta["og:image:width"], found.meta["og:image:height"])
+        assert tuple(map(int, size)) == card.size
 
 
 def test_a_cross_posted_update_is_canonical_in_its_own_story(
