@@ -4,10 +4,10 @@ Compares the product with nchan and nginx (Debian's `nginx` and `libnginx-mod-nc
 where installed) and with the cheapest possible server in C, in the same run: machines
 differ, and are shared; ratios last longer than figures. Needs a C compiler, and the
 packages that the tests need. `--record WORDS` adds the figures to RESULTS.md.
+`python -m benchmarks.lighthouse` measures pages in a browser.
 """
 
 import argparse
-import datetime
 import resource
 import shutil
 import sys
@@ -19,9 +19,9 @@ import httpx
 
 from benchmarks import measures, subjects
 from benchmarks.measures import Fanout
+from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
 
-RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 COLUMNS = (
     ("cpu", "CPU µs a delivery", "{:.1f}"),
     ("p50", "delay p50 ms", "{:.0f}"),
@@ -36,18 +36,6 @@ COLUMNS = (
     ("doubled", "doubled", "{:.0f}"),
     ("dropped", "dropped", "{:.0f}"),
 )
-
-
-def say(words: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def fanout_table(found: list[Fanout]) -> str:
@@ -181,9 +169,7 @@ def main() -> None:
     text = "\n\n".join(parts)
     say(f"\n{text}")
     if options.record:
-        day = datetime.datetime.now(datetime.UTC).date()
-        with RESULTS.open("a") as file:
-            file.write(f"\n## {day}: {options.record}\n\n{text}\n")
+        record(options.record, text)
 
 
 if __name__ == "__main__":

@@ -86,11 +86,16 @@ _HIDE = """(hidden) => {
 }"""
 
 
+def installed() -> str | None:
+    """Return the path of the Chromium named in CHROMIUM, else of an installed one."""
+    named = [os.environ.get("CHROMIUM", ""), *NAMES]
+    return next((found for name in named if (found := shutil.which(name))), None)
+
+
 @contextmanager
 def launch(**options: Any) -> Iterator[Browser]:
     """Run a Chromium: the one named in CHROMIUM, an installed one, playwright's."""
-    named = [os.environ.get("CHROMIUM", ""), *NAMES]
-    path = next((found for name in named if (found := shutil.which(name))), None)
+    path = installed()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=FLAGS, ignore_default_args=KEPT_OFF, **options

@@ -1,0 +1,68 @@
+"""What the pages that are measured show: the demo, and two longer stories.
+
+Called in a process of the product, where Django is set up.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import cycle, islice
+from typing import Any
+
+from django.utils import timezone
+
+from entries import publishing, stories
+from entries.demo import loading
+from entries.models import Entry, Image, Series
+from entries.publishing import Text
+
+WATCH, LONG = "the-long-watch", "the-longest-watch"
+UPDATES, MANY = 50, 160  # of each; the second has older pages
+PICTURES = 8  # an update in eight has one
+
+
+def fill() -> dict[str, str]:
+    """Fill an empty site; return the paths to measure, by what stands there."""
+    loading.load_stories()
+    series = Series.objects.get(slug="sorrava-daily")
+    texts = [row["body"] for row in _updates()]
+    _story("The long watch", WATCH, series, texts, UPDATES)
+    _story("The longest watch", LONG, series, texts, MANY)
+    pictured = Entry.objects.filter(story__slug=WATCH, html__contains="<img").first()
+    assert pictured is not None
+    older = Entry.objects.filter(story__slug=LONG, kind=Entry.Kind.UPDATE)
+    bound = older.order_by("at", "pk")[49]
+    return {
+        "front page": "/",
+        "story": f"/stories/{WATCH}/",
+        "one update": f"/stories/{WATCH}/updates/{pictured.pk}/",
+        "series": series.get_absolute_url(),
+        "search": "/search/?q=bridge",
+        "older page": f"/stories/{LONG}/?before={bound.pk}",
+    }
+
+
+def _updates() -> list[dict[str, Any]]:
+    rows = loading.read("stories.json")["stories"]
+    return [update for story in rows for update in story["updates"]]
+
+
+def _story(
+    headline: str, slug: str, series: Series, texts: list[str], number: int
+) -> None:
+    names = cycle(Image.objects.order_by("name").values_list("name", flat=True))
+    story = stories.create_story(
+        headline,
+        slug=slug,
+        series=series,
+        standfirst="Two rivers, one bridge, and a town that waits.",
+        lead_image=Image.objects.order_by("name").first(),
+    )
+    publishing.post(story, Text(texts[0]), kind=Entry.Kind.ORIGINAL)
+    start = timezone.now() - timedelta(minutes=10 * number)
+    for turn, words in enumerate(islice(cycle(texts), number)):
+        if turn % PICTURES == 0:
+            words = f"{words}\n\n![](image:{next(names)})"
+        at = start + timedelta(minutes=10 * turn)
+        publishing.post(story, Text(words, at=at), key_event=turn % 9 == 0)
+    stories.go_live(story)
