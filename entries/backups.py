@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+import shutil
 import sqlite3
 import tarfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -68,7 +69,7 @@ def _write(part: Path, folder: Path) -> dict[str, Any]:
     pictures = settings.PICTURES_DIR
     files: dict[str, str] = {}
     part.touch(mode=0o600)
-    with tarfile.open(part, "w") as tar:
+    with tarfile.open(part, "w", dereference=True) as tar:
         for path in sorted(folder.iterdir()):
             _add(tar, path, f"database/{path.name}", files)
         # What stands in a hidden folder is just being made.
@@ -201,7 +202,8 @@ def _unpack(source: Path, folder: Path) -> dict[str, Any]:
     """Unpack a backup, and compare every file with the manifest."""
     try:
         with tarfile.open(source) as tar:
-            tar.extractall(folder, filter="data")
+            for member in tar:
+                _take_out(tar, member, folder)
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
         for name, digest in manifest["files"].items():
             with (folder / name).open("rb") as file:
@@ -210,6 +212,18 @@ def _unpack(source: Path, folder: Path) -> dict[str, Any]:
     except (tarfile.TarError, OSError, ValueError, KeyError, EOFError) as error:
         raise BackupError(f"“{source}” is no whole backup: {error}") from error
     return manifest
+
+
+def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write one file of a backup; `extractall` is safe in newer Pythons alone."""
+    path = PurePosixPath(member.name)
+    file = tar.extractfile(member) if member.isreg() else None
+    if file is None or path.is_absolute() or ".." in path.parts:
+        raise BackupError(f"{member.name} is nothing that a backup holds.")
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with file, target.open("wb") as out:
+        shutil.copyfileobj(file, out)
 
 
 def _check(manifest: dict[str, Any], *, replace: bool) -> None:

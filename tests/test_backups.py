@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tarfile
 import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
+from entries import backups
 from tests import verbs
 from tests.servers import Newsroom, Newsrooms, database_url, sql
 
@@ -121,3 +123,17 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(
         (tmp_path / "half.tar").write_bytes(data[: len(data) // 2])
         newsroom.manage("restore", str(tmp_path / "half.tar"), "--replace", code=1)
         assert newsroom.call(verbs.cursor, SLUG).partition("-")[2] != ""
+
+
+@pytest.mark.parametrize("name", ["../out", "/out", "pictures/../../out", "link"])
+def test_a_backup_writes_nowhere_but_into_its_own_folder(tmp_path: Path, name: str):
+    target = tmp_path / "data" / "folder"
+    target.mkdir(parents=True)
+    member = tarfile.TarInfo(name)
+    if name == "link":
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    with tarfile.open(tmp_path / "bad.tar", "w") as tar:
+        tar.addfile(member)
+    with pytest.raises(backups.BackupError, match="nothing that a backup holds"):
+        backups._unpack(tmp_path / "bad.tar", target)
+    assert not [*target.iterdir(), *tmp_path.glob("**/out")]
