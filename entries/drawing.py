@@ -6,7 +6,7 @@ No request, no user and no clock comes in here, so one drawing serves every read
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q
 from django.template.loader import render_to_string
@@ -145,15 +145,27 @@ def head_html(story: Story) -> SafeString:
     return _part("entries/_head.html", {"story": story, "follows": led.newest()})
 
 
-def key_events_html(story: Story) -> SafeString:
-    """Return `#key-events`: the marked entries of the whole story, newest first."""
-    events = (
-        story.postings.visible()
-        .filter(key_event=True)
-        .updates()
-        .select_related("entry")
-    )
-    context = {"story": story, "events": [posting.entry for posting in events]}
+class Event(NamedTuple):
+    """A key event: when, which entry, and the words that name it in a list."""
+
+    at: datetime
+    entry_id: int
+    words: str
+
+
+def key_events(story: Story) -> list[Event]:
+    """Return the marked entries of a whole story, newest first."""
+    events = story.postings.visible().filter(key_event=True).updates()
+    return [
+        Event(entry.at, entry.pk, entry.first_words)
+        for entry in (posting.entry for posting in events.select_related("entry"))
+        if entry.at
+    ]
+
+
+def key_events_html(story: Story, events: Iterable[Event]) -> SafeString:
+    """Return `#key-events`, the list that leads to them."""
+    context = {"story": story, "events": list(events)}
     return _part("entries/_key_events.html", context)
 
 

@@ -8,15 +8,29 @@ named by an entry's id, which works also when that entry was withdrawn or moved.
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db.models import Q
-
-from entries.models import Entry, Posting, Story
+from entries.models import Entry, Story
 
 SIZE = 50
 
-Place = tuple[datetime, int]  # the time of an update, and its entry's id
-Timeline = list[Place]
+
+class Place(NamedTuple):
+    """Where a posting stands in a timeline, and the number of its latest change.
+
+    An original entry has no time.
+    """
+
+    at: Any  # of an update: a datetime
+    entry_id: int
+    posting_id: int
+    seq: int
+    kind: str
+    pinned: bool
+    key_event: bool
+
+
+Spot = tuple[datetime, int]  # the time of an update, and its entry's id
 
 
 @dataclass(frozen=True)
@@ -34,19 +48,22 @@ class Pager:
 
 @dataclass(frozen=True)
 class Page:
-    """The postings of one page, in reading order, and what lies around them.
+    """The places of one page, in reading order, and what lies around them.
 
-    `newer_key` is the sort key below which every update of the page stands; empty
-    where the page is open to news. `older_key` is that of its oldest update; empty
-    where nothing is older than the page. `first_at` and `last_at` are the times of the
-    story's oldest and newest update.
+    `standing` are those of the whole story, `key_events` its marked ones, the newest
+    first. `newer_key` is the sort key below which every update of the page stands;
+    empty where the page is open to news. `older_key` is that of its oldest update;
+    empty where nothing is older than the page. `first_at` and `last_at` are the times
+    of the story's oldest and newest update.
     """
 
     order: str
     kind: str
-    postings: list[Posting]
-    pinned: list[Posting]
-    original: Posting | None
+    standing: list[Place]
+    updates: list[Place]
+    pinned: list[Place]
+    original: Place | None
+    key_events: list[Place]
     has_original: bool
     newer_key: str
     older_key: str
@@ -87,7 +104,8 @@ def page(
 
     Without either: the front, or (oldest first) the first page. Raises NoSuchPlace.
     """
-    timeline = _timeline(story)
+    standing = _standing(story)
+    timeline = [place for place in standing if place.kind == Entry.Kind.UPDATE]
     if before:
         window = _below(story, timeline, before)
     elif start or order == "oldest":
@@ -97,29 +115,25 @@ def page(
     newer_key = window.newer_key or _key(timeline, window.high)
     first = order == "newest" and window.front
     has_original = first or window.low == 0
-    places = timeline[window.low : window.high]
-    rows = _rows(story, places, pinned=first, original=has_original)
-    # One that was retimed since the places were read arrives where it belongs.
-    shown = [
-        rows[entry_id]
-        for at, entry_id in places
-        if entry_id in rows and rows[entry_id].entry.at == at
-    ]
+    shown = timeline[window.low : window.high]
     if first:
-        shown = [row for row in shown if not row.pinned]
+        shown = [place for place in shown if not place.pinned]
+    originals = (place for place in standing if place.kind == Entry.Kind.ORIGINAL)
     return Page(
         order=order,
         kind="front" if first else "older",
-        postings=shown if order == "oldest" else shown[::-1],
-        pinned=_pinned(rows) if first else [],
-        original=next((row for row in rows.values() if row.entry.original), None),
+        standing=standing,
+        updates=shown if order == "oldest" else shown[::-1],
+        pinned=[place for place in reversed(timeline) if first and place.pinned],
+        original=next(originals, None) if has_original else None,
+        key_events=[place for place in reversed(timeline) if place.key_event],
         has_original=has_original,
         newer_key=newer_key,
         older_key=_key(timeline, window.low) if window.low else "",
         older=_older(story, order, timeline, window),
         newer=_newer(story, order, timeline, window) if newer_key else None,
-        first_at=timeline[0][0] if timeline else None,
-        last_at=timeline[-1][0] if timeline else None,
+        first_at=timeline[0].at if timeline else None,
+        last_at=timeline[-1].at if timeline else None,
     )
 
 
@@ -128,67 +142,44 @@ def address_of(story: Story, entry_id: int) -> str:
 
     Of one that was withdrawn or moved: where it stood. Raises NoSuchPlace.
     """
-    timeline = _timeline(story)
-    rank = bisect_left(timeline, _place(story, timeline, entry_id))
+    timeline = [p for p in _standing(story) if p.kind == Entry.Kind.UPDATE]
+    rank = bisect_left(timeline, _spot(story, timeline, entry_id))
     end = (rank // SIZE + 1) * SIZE
-    pinned = story.postings.visible().filter(entry=entry_id, pinned=True)
-    on_front = end > _last_break(len(timeline)) or pinned.exists()
-    query = "" if on_front else f"before={timeline[end][1]}"
+    pinned = any(place.pinned for place in timeline if place.entry_id == entry_id)
+    on_front = end > _last_break(len(timeline)) or pinned
+    query = "" if on_front else f"before={timeline[end].entry_id}"
     return f"{_address(story, query)}#entry-{entry_id}"
 
 
-def _timeline(story: Story) -> Timeline:
-    """Return the places of all visible updates, oldest first.
+def _standing(story: Story) -> list[Place]:
+    """Return the places of all that readers see in a story, the oldest update first.
 
     One look at the whole timeline, which has some hundred rows, gives every break
     of it; counting and seeking them one by one took four queries.
     """
-    updates = story.postings.visible().filter(entry__kind=Entry.Kind.UPDATE)
-    places = updates.order_by("entry__at", "entry_id")
-    return [(at, pk) for at, pk in places.values_list("entry__at", "entry_id") if at]
-
-
-def _rows(
-    story: Story, places: Timeline, *, pinned: bool, original: bool
-) -> dict[int, Posting]:
-    """Return the postings of a page by their entries, all that stands on it."""
-    # The span of their times says it shorter than a hundred ids.
-    wanted = Q(entry__kind=Entry.Kind.UPDATE)
-    wanted &= (
-        Q(entry__at__range=(places[0][0], places[-1][0])) if places else Q(pk=None)
-    )
-    if pinned:
-        wanted |= Q(pinned=True, entry__kind=Entry.Kind.UPDATE)
-    if original:
-        wanted |= Q(entry__kind=Entry.Kind.ORIGINAL)
-    rows = story.postings.visible().filter(wanted).select_related("entry")
-    rows = rows.defer("entry__body")
-    return {row.entry_id: row for row in rows}
-
-
-def _pinned(rows: dict[int, Posting]) -> list[Posting]:
-    """Return the pinned updates, newest first."""
-    pinned = [row for row in rows.values() if row.pinned and not row.entry.original]
-    return sorted(pinned, key=lambda row: (row.entry.at, row.entry_id), reverse=True)
+    rows = story.postings.visible().order_by("entry__at", "entry_id")
+    fields = ("entry__at", "entry_id", "pk", "seq")
+    marks = ("entry__kind", "pinned", "key_event")
+    return [Place._make(row) for row in rows.values_list(*fields, *marks)]
 
 
 def _last_break(count: int) -> int:
     return max(0, count // SIZE - 1) * SIZE
 
 
-def _key(timeline: Timeline, rank: int) -> str:
+def _key(timeline: list[Place], rank: int) -> str:
     """Return the sort key of an update; empty above the newest."""
     if rank >= len(timeline):
         return ""
-    at, entry_id = timeline[rank]
-    return Entry(pk=entry_id, at=at).sort_key
+    place = timeline[rank]
+    return Entry(pk=place.entry_id, at=place.at).sort_key
 
 
-def _place(story: Story, timeline: Timeline, entry_id: int) -> Place:
+def _spot(story: Story, timeline: list[Place], entry_id: int) -> Spot:
     """Return where an entry stands, or stood before it was withdrawn or moved."""
     for place in timeline:
-        if place[1] == entry_id:
-            return place
+        if place.entry_id == entry_id:
+            return place[:2]
     known = story.postings.exclude(seq=None).filter(
         entry_id=entry_id, entry__kind=Entry.Kind.UPDATE
     )
@@ -198,17 +189,17 @@ def _place(story: Story, timeline: Timeline, entry_id: int) -> Place:
     return at, entry_id
 
 
-def _below(story: Story, timeline: Timeline, entry_id: int) -> _Window:
-    place = _place(story, timeline, entry_id)
-    high = bisect_left(timeline, place)
-    key = Entry(pk=entry_id, at=place[0]).sort_key
+def _below(story: Story, timeline: list[Place], entry_id: int) -> _Window:
+    spot = _spot(story, timeline, entry_id)
+    high = bisect_left(timeline, spot)
+    key = Entry(pk=entry_id, at=spot[0]).sort_key
     return _Window(max(0, high - 1) // SIZE * SIZE, high, key)
 
 
-def _from(story: Story, timeline: Timeline, entry_id: int) -> _Window:
+def _from(story: Story, timeline: list[Place], entry_id: int) -> _Window:
     low = 0
     if entry_id:
-        low = bisect_left(timeline, _place(story, timeline, entry_id))
+        low = bisect_left(timeline, _spot(story, timeline, entry_id))
     high = (low // SIZE + 1) * SIZE
     if high > _last_break(len(timeline)):
         return _Window(low, len(timeline))
@@ -220,29 +211,29 @@ def _address(story: Story, query: str) -> str:
 
 
 def _older(
-    story: Story, order: str, timeline: Timeline, window: _Window
+    story: Story, order: str, timeline: list[Place], window: _Window
 ) -> Pager | None:
     if window.low == 0:
         return None
     if order == "newest":
-        query = f"before={timeline[window.low][1]}"
+        query = f"before={timeline[window.low].entry_id}"
     elif window.low <= SIZE:
         query = "order=oldest"
     else:
         start = (window.low - 1) // SIZE * SIZE
-        query = f"order=oldest&from={timeline[start][1]}"
+        query = f"order=oldest&from={timeline[start].entry_id}"
     return Pager("older", _address(story, query))
 
 
 def _newer(
-    story: Story, order: str, timeline: Timeline, window: _Window
+    story: Story, order: str, timeline: list[Place], window: _Window
 ) -> Pager | None:
     if order == "oldest":
         if window.high == len(timeline):
             return None
-        query = f"order=oldest&from={timeline[window.high][1]}"
+        query = f"order=oldest&from={timeline[window.high].entry_id}"
     else:
         end = (window.high // SIZE + 1) * SIZE
         on_front = end > _last_break(len(timeline))
-        query = "" if on_front else f"before={timeline[end][1]}"
+        query = "" if on_front else f"before={timeline[end].entry_id}"
     return Pager("newer", _address(story, query))

@@ -19,7 +19,7 @@ from django.utils.text import Truncator
 
 from entries import images, rendering
 from entries.addresses import absolute
-from entries.models import Entry, Image, Posting, Story
+from entries.models import Entry, Image, Story
 
 DESCRIPTION = 200  # characters of a card's text
 Data = dict[str, Any]
@@ -73,14 +73,22 @@ def script(data: Data) -> SafeString:
 # ---- a story ----------------------------------------------------------------------
 
 
-def story_data(
-    story: Story, postings: Iterable[Posting], first_at: datetime | None
-) -> Data:
-    """Return the LiveBlogPosting of a page with its updates.
+def story_script(
+    story: Story, updates: Iterable[bytes], first_at: datetime | None
+) -> list[bytes]:
+    """Return the LiveBlogPosting of a page, as pieces of the text of its element.
 
-    `first_at` is the time of the story's oldest update: coverage began then, where
-    that lies before the story went live here.
+    `updates` are texts that `update_script` made. `first_at` is the time of the
+    story's oldest update: coverage began then, where that lies before the story
+    went live here.
     """
+    head, joined = script(_story(story, first_at)).encode(), b",".join(updates)
+    if not joined:
+        return [head]
+    return [head[:-1], b',"liveBlogUpdate":[', joined, b"]}"]
+
+
+def _story(story: Story, first_at: datetime | None) -> Data:
     address, lead = absolute(story.get_absolute_url()), _lead(story)
     began = min(filter(None, (story.live_at, first_at)), default=None)
     return _tight(
@@ -101,12 +109,13 @@ def story_data(
             "dateModified": _time(story.changed_at),
             "author": _publisher(),
             "publisher": _publisher(),
-            "liveBlogUpdate": [
-                _update(f"{address}updates/{posting.entry_id}/", posting.entry)
-                for posting in postings
-            ],
         }
     )
+
+
+def update_script(url: str, entry: Entry) -> SafeString:
+    """Return the BlogPosting of an update on its story's page, as text."""
+    return script(_update(url, entry))
 
 
 def story_card(story: Story) -> Card:
@@ -167,7 +176,7 @@ def _update(url: str, entry: Entry) -> Data:
             "@type": "BlogPosting",
             "@id": url,
             "url": url,
-            "headline": entry.headline or Truncator(text).words(18),
+            "headline": entry.first_words,
             "articleBody": text,
             "image": pictures,
             "datePublished": _time(entry.at or entry.published_at),

@@ -1,7 +1,6 @@
 """Public pages. Every view: fetch, check, act, render; no cookie, no user."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,16 +18,15 @@ from django.http import (
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from entries import (
     caching,
     delivery,
-    drawing,
     exchange,
     feeds,
     history,
+    pages,
     paging,
     searching,
     sitemaps,
@@ -56,18 +54,13 @@ def _story(slug: str, *, withdrawn: bool = False) -> Story:
     Raises Http404 for a draft, and Gone for a withdrawn one unless the caller tells
     its readers. The one helper that knows who may see a story.
     """
-    row = (
-        StorySlug.objects.select_related(
-            "story__series", "story__lead_image", "story__continues_in__series"
-        )
-        .filter(slug=slug)
-        .first()
-    )
-    if row is None or row.story.state == Story.State.DRAFT:
+    rows = StorySlug.objects.select_related("story__series", "story__lead_image")
+    story = get_object_or_404(rows, slug=slug).story
+    if story.state == Story.State.DRAFT:
         raise Http404
-    if row.story.state == Story.State.WITHDRAWN and not withdrawn:
+    if story.state == Story.State.WITHDRAWN and not withdrawn:
         raise Gone
-    return row.story
+    return story
 
 
 def _page_of(slug: str) -> Story:
@@ -178,30 +171,18 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
     site = Site.current()
     order = "oldest" if request.GET.get("order") == "oldest" else "newest"
     before, start = _id(request, "before"), _id(request, "from")
+
+    def make() -> HttpResponse:
+        html = pages.story_page(
+            request, site, row, order=order, before=before, start=start
+        )
+        return HttpResponse(html)
+
+    tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     try:
-        page = paging.page(row, order=order, before=before, start=start)
+        return caching.answer(request, tag, make)
     except paging.NoSuchPlace as error:
         raise Http404 from error
-    context = {
-        "story": row,
-        "page": page,
-        "cursor": f"{site.epoch}-{row.seq}",
-        "rail_seq": site.seq,
-        "card": structured_data.story_card(row),
-        "data": structured_data.script(_story_data(row, page)),
-        "head": drawing.head_html(row),
-        "key_events": drawing.key_events_html(row),
-        "last_update": drawing.last_update_html(row, page.last_at),
-        "rail": _rail(site.epoch, site.seq, row),
-    }
-    tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
-    return _page(request, "entries/story.html", context, tag)
-
-
-@lru_cache(maxsize=200)
-def _rail(epoch: str, seq: int, story: Story) -> SafeString:
-    """Return the rail beside a story; it stays until the site's number moves."""
-    return drawing.rail_html(story, seq)
 
 
 def _lead_to(story: Story, entry_id: int) -> HttpResponse:
@@ -212,15 +193,6 @@ def _lead_to(story: Story, entry_id: int) -> HttpResponse:
     response = HttpResponseRedirect(address)
     response["Cache-Control"] = caching.PAGE
     return response
-
-
-def _story_data(story: Story, page: paging.Page) -> structured_data.Data:
-    postings = sorted(
-        [*page.pinned, *page.postings],
-        key=lambda row: (row.entry.at, row.entry_id),
-        reverse=True,
-    )
-    return structured_data.story_data(story, postings, page.first_at)
 
 
 def _id(request: HttpRequest, name: str) -> int:

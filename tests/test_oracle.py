@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable
 from random import Random
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
 from tests import happenings, verbs
 from tests.browser import Reader, expect_like_fresh
-from tests.servers import Newsroom, Server, Wire
+from tests.servers import Newsroom, Server, Wire, wait_for
 
 Readers = Callable[..., Reader]
 SEEDS = os.environ.get("ORACLE_SEEDS", "1").split(",")
@@ -84,8 +85,21 @@ class Coverage:
         for window in self.windows:
             try:
                 expect_like_fresh(window, site=self.servers[0].url, seconds=40)
+                self.expect_like_rows(window.page.url)
             except AssertionError as error:
                 raise AssertionError(f"{error}\n" + "\n".join(self.log)) from None
+
+    def expect_like_rows(self, url: str) -> None:
+        """Fail unless every server gives what a process makes that keeps nothing."""
+        path = "/" + url.partition("#")[0].split("/", 3)[3]
+        for server in self.servers:
+
+            def same() -> bool:
+                given = httpx.get(f"{server.url}{path}")  # noqa: B023
+                host = given.request.headers["Host"]
+                return given.text == self.newsroom.call(verbs.page_of_rows, path, host)
+
+            wait_for(same, f"{path} to be made of its rows", 20)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -38,7 +38,7 @@ def in_order(story: Story) -> list[int]:
 
 
 def ids(page: Page) -> list[int]:
-    return [posting.entry_id for posting in page.postings]
+    return [posting.entry_id for posting in page.updates]
 
 
 def follow(story: Story, pager: Pager) -> Page:

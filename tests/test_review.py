@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from entries import linking, paging, publishing, stories
+from entries import linking, parts, publishing, stories
 from entries.delivery import channels, stream
 from entries.delivery.channels import Channel, Reader
 from entries.delivery.hub import Hub
@@ -157,21 +158,25 @@ def test_a_number_of_thousands_of_digits_is_no_rail(
 
 @pytest.mark.django_db
 def test_a_retiming_between_two_reads_leaves_no_entry_out_of_place(
-    monkeypatch: pytest.MonkeyPatch,
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     story = make_story()
-    first, second = (make_update(story, at=at) for at in ("1000", "1100"))
-    rows = paging._rows
+    first, second, third = (
+        make_update(story, at=at) for at in ("1000", "1100", "1115")
+    )
+    drawn = parts._drawn
 
-    def late(*args: Any, **options: Any) -> dict[int, Posting]:
+    def late(*args: Any) -> Any:
         version = Entry.objects.get(pk=first.pk).version
         publishing.edit(first, Text("Later.", at=gmt("1130")), version=version)
-        return rows(*args, **options)
+        publishing.withdraw(third)
+        return drawn(*args)
 
-    monkeypatch.setattr(paging, "_rows", late)
-    shown = [posting.entry for posting in paging.page(story).postings]
-    assert shown == sorted(shown, key=lambda entry: (entry.at, entry.pk), reverse=True)
-    assert second in shown
+    monkeypatch.setattr(parts, "_drawn", late)
+    page = client.get(story.get_absolute_url()).content.decode()
+    shown = re.findall(r'<article class="entry" id="entry-(\d+)"', page)
+    told = re.findall(r'"@id":"[^"]*/updates/(\d+)/"', page)
+    assert shown == told == [str(second.pk)]
 
 
 @pytest.mark.django_db

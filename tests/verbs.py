@@ -13,9 +13,10 @@ from typing import Any
 from unittest import mock
 
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
-from entries import clock, erasing, linking, publishing, stories
+from entries import clock, erasing, linking, pages, parts, publishing, stories
 from entries.delivery import watchers
 from entries.models import Audience, Entry, Posting, Series, Site, Story
 from entries.publishing import Text
@@ -214,3 +215,16 @@ def fill(slug: str, number: int) -> None:
 
 def entry_saying(slug: str, body: str) -> int:
     return int(story_of(slug).entries.get(body=body).pk)
+
+
+def forget() -> None:
+    """Let the next pages be made of rows alone."""
+    parts.kept.forget()
+    pages._head.cache_clear()
+    pages._rail.cache_clear()
+
+
+def page_of_rows(path: str, host: str) -> str:
+    """Return a page that is made of rows alone."""
+    forget()
+    return Client(headers={"Host": host}).get(path).content.decode()

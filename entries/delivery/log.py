@@ -87,7 +87,7 @@ def _html(story: Story, after: int) -> tuple[str, bool]:
             parts.append(_partial(f"#{name}", "delete", name))
     if story.head_seq > after:
         parts.append(_partial("#story-head", "outerHTML", drawing.head_html(story)))
-        events = drawing.key_events_html(story)
+        events = drawing.key_events_html(story, drawing.key_events(story))
         parts.append(_partial("#key-events", "outerHTML", events))
     last = story.postings.visible().updates().aggregate(at=Max("entry__at"))["at"]
     line = drawing.last_update_html(story, last)

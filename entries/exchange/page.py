@@ -40,7 +40,7 @@ def story_page(story: Story) -> str:
             "style": _style(),
             "address": f"{settings.SITE_URL}{story.get_absolute_url()}",
             "head": drawing.head_html(story),
-            "key_events": drawing.key_events_html(story),
+            "key_events": drawing.key_events_html(story, drawing.key_events(story)),
             "updates": [_html(p, story) for p in postings if not p.entry.original],
             "original": [_html(p, story) for p in postings if p.entry.original],
             "features": [link for link in links if link.kind == Link.Kind.FEATURE],

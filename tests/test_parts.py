@@ -1,0 +1,209 @@
+"""What is kept of postings: never stale, nothing but what readers see, and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from entries import erasing, linking, paging, parts, publishing, stories
+from entries.models import Entry, Image, Link, Posting, Series, Site, Story
+from entries.parts import Parts
+from tests.builders import gmt, make_original, make_story, make_update, text
+from tests.test_pages import get, make_picture
+from tests.verbs import forget
+
+pytestmark = pytest.mark.django_db
+ADDRESSES = ("/stories/fog/", "/stories/fog/?order=oldest")
+
+
+@pytest.fixture
+def story() -> Story:
+    """Return a story that shows something of every kind of row."""
+    forget()
+    lead = make_picture("quay", alt="A crane", caption="The quay")
+    story = make_story("Fog", slug="fog", series="Harbour Daily", lead_image=lead)
+    before = make_story("The day before", slug="before", series="Harbour Daily")
+    stories.close(before, continues_in=story)
+    other = make_story("The pilots", slug="pilots", series="Sound Daily")
+    make_original(story)
+    make_picture("mast", alt="A mast", caption="Its lamp")
+    make_update(story, "Seen at dawn.\n\n![](image:mast)", at="0700")
+    led = make_update(story, "See Sound Daily: The pilots", at="0800", key_event=True)
+    linking.add_link("see", entry=led, target_story=other)
+    make_update(story, "The ferry waits.", at="0900", headline="Waiting")
+    publishing.cross_post(make_update(other, "All ashore.", at="1000"), story)
+    make_update(story, "Call the port.", at="1100", pinned=True)
+    return story
+
+
+def update(at: str) -> Entry:
+    return Entry.objects.get(at=gmt(at), story__slug__in=["fog", "mist", "pilots"])
+
+
+def posting(at: str) -> Posting:
+    return Posting.objects.select_related("entry").get(
+        entry=update(at), story__slugs__slug="fog"
+    )
+
+
+def edit(at: str, body: str, **more: str) -> None:
+    entry = update(at)
+    words = text(body, at=more.get("to", at), headline=entry.headline)
+    line = more.get("correction", "")
+    publishing.edit(entry, words, version=entry.version, correction=line)
+
+
+def caption(name: str) -> None:
+    image = Image.objects.get(name=name)
+    image.caption = f"{name} at noon"
+    linking.save_picture(image)
+
+
+def rename(known_as: str, **fields: Any) -> None:
+    stories.edit_story(Story.objects.get(slugs__slug=known_as), **fields)
+
+
+def rename_series(slug: str) -> None:
+    series = Series.objects.get(slug=slug)
+    series.name = f"The {series.name}"
+    stories.save_series(series)
+
+
+def bring_back_a_backup() -> None:
+    """Do what a restore does: the same numbers are of other texts now."""
+    Posting.objects.filter(entry__at=gmt("1100")).update(html="<article>Old</article>")
+    Story.objects.filter(slug="fog").update(standfirst="As it was.")
+    Site.objects.update(epoch="restored")
+
+
+CHANGES: dict[str, Callable[[], object]] = {
+    "edit": lambda: edit("0900", "The ferry sails."),
+    "correct": lambda: edit("0900", "The ferry is gone.", correction="It left."),
+    "retime": lambda: edit("0900", "The ferry is gone.", to="0630"),
+    "post": lambda: make_update(Story.objects.get(slug="fog"), at="1200"),
+    "caption": lambda: caption("mast"),
+    "lead's caption": lambda: caption("quay"),
+    "mark": lambda: publishing.mark(posting("0700"), key_event=True),
+    "edit a key event": lambda: edit(
+        "0800", "At eight.\n\nSee Sound Daily: The pilots"
+    ),
+    "unpin": lambda: publishing.mark(posting("1100"), pinned=False),
+    "withdraw": lambda: publishing.withdraw(update("0700")),
+    "restore": lambda: publishing.restore(update("0700")),
+    "linked story renamed": lambda: rename("pilots", headline="No pilots"),
+    "linked story moved": lambda: rename("pilots", slug="no-pilots"),
+    "home of a cross-post withdrawn": lambda: stories.withdraw_story(
+        Story.objects.get(slug="no-pilots")
+    ),
+    "home of a cross-post restored": lambda: stories.restore_story(
+        Story.objects.get(slug="no-pilots")
+    ),
+    "link removed": lambda: linking.remove_link(Link.objects.get(kind="see")),
+    "series renamed": lambda: rename_series("harbour-daily"),
+    "language": lambda: rename("fog", language="ar"),
+    "first day": lambda: rename("fog", first_day=gmt("0000").date().replace(day=13)),
+    "standfirst": lambda: rename("fog", standfirst="Ships wait."),
+    "story before renamed": lambda: rename("before", headline="Yesterday"),
+    "story before reopened": lambda: stories.reopen(Story.objects.get(slug="before")),
+    "move here": lambda: publishing.move(
+        make_update(Story.objects.get(slug="no-pilots"), at="1330"),
+        Story.objects.get(slug="fog"),
+    ),
+    "move away": lambda: publishing.move(
+        Entry.objects.get(at=gmt("1330")), Story.objects.get(slug="no-pilots")
+    ),
+    "erase": lambda: erasing.erase(update("0700")),
+    "close": lambda: stories.close(Story.objects.get(slug="fog")),
+    "backup": bring_back_a_backup,
+    "slug": lambda: rename("fog", slug="mist"),
+}
+
+
+def test_every_change_shows_at_once_on_pages_made_of_what_was_kept(
+    client: Client, story: Story
+) -> None:
+    before = {address: get(client, address) for address in ADDRESSES}
+    for name, change in CHANGES.items():
+        change()
+        if name == "slug":
+            before = {path.replace("fog", "mist"): before[path] for path in before}
+        kept = {address: get(client, address) for address in before}
+        forget()
+        for address, page in kept.items():
+            assert page == get(client, address), name
+            assert _without_numbers(page) != _without_numbers(before[address]), name
+        before = kept
+
+
+def _without_numbers(page: str) -> str:
+    """Return a page without what every change moves."""
+    site = Site.current()
+    seq = Story.objects.get(slugs__slug="fog").seq
+    return page.replace(f"{site.epoch}-{seq}", "").replace(f'"{site.seq}"', "")
+
+
+def texts() -> str:
+    """Return all that is kept of postings."""
+    return "".join(
+        f"{part.html.decode()}{part.data.decode()}{part.words}"
+        for kept, _ in parts.kept._stories.values()
+        for part in kept.values()
+    )
+
+
+def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -> None:
+    gone = make_update(story, "Zwyngaard said so.", at="1400")
+    make_update(story, "Zwyngaard draft", at="1410", state="draft", key_event=True)
+    address = story.get_absolute_url()
+    get(client, address)
+    assert texts().count("Zwyngaard said so.") == 4  # HTML, headline, body, words
+    assert "draft" not in texts()
+    publishing.withdraw(gone)
+    get(client, address)
+    assert "Zwyngaard" not in texts()
+    assert "Call the port." in texts()
+
+
+def test_what_is_kept_names_the_address_that_asks(story: Story) -> None:
+    kept, standing = Parts(), paging.page(story).standing
+    for slug in ("fog", "mist", "fog"):
+        story.slug = slug
+        found = kept.of("epoch", story, standing, standing).values()
+        assert all(f"/stories/{slug}/".encode() in part.data for part in found)
+
+
+def test_what_is_kept_is_bounded_and_the_story_asked_for_last_stays() -> None:
+    kept = Parts(limit=40_000)
+    for number in range(6):
+        story = make_story(f"Story {number}")
+        for at in ("0700", "0800"):
+            make_update(story, f"Story {number}. " + "Long words. " * 200, at=at)
+        standing = paging.page(story).standing
+        assert len(kept.of("epoch", story, standing, standing)) == 2
+        if number == 0:
+            first, its = story, standing
+        kept.of("epoch", first, its, its)  # somebody always reads the first
+    sizes = [size for _, size in kept._stories.values()]
+    assert 20_000 < kept.size == sum(sizes) <= 40_000
+    names = {key[1] for key in kept._stories}
+    assert {first.pk, story.pk} <= names
+    assert len(names) < 6
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_a_page_of_what_was_kept_takes_few_queries_however_many_updates(
+    client: Client, number: int, django_assert_max_num_queries: Any
+) -> None:
+    story = make_story("Fog", slug="fog")
+    for turn in range(number):
+        make_update(story, f"Report {turn}.", at="0700", key_event=turn == 0)
+    with django_assert_max_num_queries(8):
+        get(client, "/stories/fog/")
+    make_update(story, "The newest.", at="0800")
+    with django_assert_max_num_queries(4):
+        assert "The newest." in get(client, "/stories/fog/")
+    with django_assert_max_num_queries(3):
+        get(client, "/stories/fog/")
