@@ -167,16 +167,8 @@ def listening(
     """Try LISTEN and NOTIFY (with `check --database default`)."""
     if "default" not in (databases or ()) or connection.vendor != "postgresql":
         return []
-    parameters = dict(connection.get_connection_params())
-    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(name, None)
     try:
-        with psycopg.connect(
-            **{"connect_timeout": PATIENCE, **parameters}, autocommit=True
-        ) as wire:
-            wire.execute("LISTEN liveblog_check")
-            wire.execute("NOTIFY liveblog_check")
-            heard = list(wire.notifies(timeout=2, stop_after=1))
+        heard = _hears()
     except (psycopg.Error, DatabaseError) as error:
         return [
             Error(
@@ -185,4 +177,24 @@ def listening(
                 id="entries.E006",
             )
         ]
-    return [] if heard else [_pooled("What NOTIFY said was not heard.")]
+    return [] if heard else [_pooled("What NOTIFY said is not heard reliably.")]
+
+
+def _hears() -> bool:
+    """Tell whether a connection keeps its process of PostgreSQL, and what it hears."""
+    parameters = {"connect_timeout": PATIENCE, **connection.get_connection_params()}
+    for name in ("pool", "cursor_factory", "context"):
+        parameters.pop(name, None)
+    parameters |= {"autocommit": True, "prepare_threshold": None}
+    with psycopg.connect(**parameters) as one, psycopg.connect(**parameters) as other:
+        one.execute("LISTEN liveblog_check")
+        before = _process(one)
+        # A pool gives whoever begins a transaction what the first one has let go.
+        with other.transaction():
+            other.execute("NOTIFY liveblog_check")
+            kept = _process(one) == before
+        return kept and bool(list(one.notifies(timeout=2, stop_after=1)))
+
+
+def _process(wire: psycopg.Connection[Any]) -> Any:
+    return wire.execute("SELECT pg_backend_pid()").fetchall()
