@@ -4,7 +4,8 @@ No request, no user and no clock comes in here, so one drawing serves every read
 """
 
 import re
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,11 +15,13 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from entries import rendering
-from entries.models import Entry, Image, Link, Posting, Story
+from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
 _SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
 LATEST = 6
+# Stand for an id and a number until there are some; no text can hold them by chance.
+_PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
 RELATED = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
 
 
@@ -41,7 +44,7 @@ def figure_html(image: Image, *, lead: bool = False) -> SafeString:
     return _part("entries/_figure.html", {"image": image, "lead": lead})
 
 
-def _lines(body: str, links: list[Link]) -> Mapping[str, str]:
+def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
     """Return source lines of the body that a link turns into a line of ours."""
     see = {link.text: link for link in links if link.kind == Link.Kind.SEE}
     sources = {link.text: link for link in links if link.kind == Link.Kind.CROSS_POSTED}
@@ -90,6 +93,36 @@ def entry_html(posting: Posting) -> SafeString:
     """Return `<article>`: an entry as it stands in one story."""
     entry = posting.entry
     links = list(entry.links.shown().with_targets())
+    told = entry.versions.exclude(line="").filter(hidden=False)
+    corrections = list(told) if entry.version > 1 else []
+    return _article(posting, links, corrections, _also_in(posting))
+
+
+def early_html(
+    posting: Posting, links: Sequence[Link], corrections: Sequence[EntryVersion]
+) -> str:
+    """Draw an entry that has no row yet; `settled` puts in what only that tells."""
+    entry = posting.entry
+    entry.pk = _PK
+    posting.seq = posting.first_seq = _SEQ
+    html = _article(posting, links, corrections, [])
+    entry.pk = posting.seq = posting.first_seq = None
+    return html
+
+
+def settled(posting: Posting) -> str:
+    """Return an early drawing with the id and the number that the entry has got."""
+    html = posting.html.replace(str(_PK), str(posting.entry_id))
+    return html.replace(str(_SEQ), str(posting.seq))
+
+
+def _article(
+    posting: Posting,
+    links: Sequence[Link],
+    corrections: Sequence[EntryVersion],
+    also_in: Sequence[tuple[Story, str]],
+) -> SafeString:
+    entry = posting.entry
     placed = [html for html in _lines(entry.body, links).values() if html in entry.html]
     return _part(
         "entries/_entry.html",
@@ -109,12 +142,10 @@ def entry_html(posting: Posting) -> SafeString:
                 if link.kind == Link.Kind.CROSS_POSTED
                 and not any(anchor(link) in html for html in placed)
             ],
-            "corrections": entry.versions.exclude(line="").filter(hidden=False)
-            if entry.version > 1
-            else [],
+            "corrections": corrections,
             "source": entry.story.name_in(posting.story),
             "lang": _lang(entry.story, posting.story),
-            "also_in": _also_in(posting),
+            "also_in": also_in,
         },
     )
 

@@ -6,7 +6,7 @@ under the story's lock, so they are in the order of the commits, and a reader wh
 asks "what changed after n?" misses nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from django.db import transaction
@@ -68,6 +68,20 @@ class Ledger:
             posting.html = drawing.entry_html(posting)
             self._worded[posting.entry_id] = posting.entry
         posting.save()
+
+    def post_new(self, postings: Sequence[Posting]) -> None:
+        """Save the postings of new entries at once, numbered in their order.
+
+        What readers see of them was drawn by `drawing.early_html` before the lock.
+        """
+        for posting in postings:
+            if posting.visible:
+                posting.seq = posting.first_seq = self._next(posting.story)
+                posting.html = drawing.settled(posting)
+                self._worded[posting.entry_id] = posting.entry
+        Posting.objects.bulk_create(postings, batch_size=500)
+        for story in {one.story for one in postings if one.seq and one.key_event}:
+            self.head(story)
 
     def post_everywhere(self, entry: Entry) -> None:
         """Do the same for every posting of an entry, and for key-event lists."""

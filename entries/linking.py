@@ -203,8 +203,13 @@ def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
     Raises Refused where another picture has the name.
     """
     image = Image.objects.filter(name=name).first() or Image(name=name)
+    return save_picture(fill_picture(image, ingested, **words))
+
+
+def fill_picture(image: Image, ingested: images.Ingested, **words: Any) -> Image:
+    """Give a picture's row its file and words, and do not save it."""
     if not image.missing and image.stem != ingested.stem:
-        raise Refused(f"There is another picture named “{name}”.", "name")
+        raise Refused(f"There is another picture named “{image.name}”.", "name")
     image.stem = ingested.stem
     image.width, image.height = ingested.width, ingested.height
     image.widths = list(ingested.widths)
@@ -212,7 +217,7 @@ def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
         given = words.get(field) or getattr(image, field) or getattr(ingested, field)
         setattr(image, field, given)
     image.decorative = bool(words.get("decorative", image.decorative))
-    return save_picture(image)
+    return image
 
 
 class _Shown(Exception):

@@ -10,11 +10,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from entries import clock
 from entries.conditions import WAITING, Conflict, check_open, check_there, check_waits
 from entries.ledger import Ledger, Refused, changing
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
-from entries.texts import Drawn, Text, check_pictures, draw, still
+from entries.texts import Drawn, Text, check_pictures, draw, still, write
 
 __all__ = [
     "WAITING",
@@ -84,11 +83,11 @@ def _add(
     entry, story = posting.entry, posting.story
     if entry.original and _has_original(story):
         raise Refused("This story has its original entry already: edit that one.")
-    _write(entry, text, drawn)
+    write(entry, text, drawn)
     if state == State.PUBLISHED:
         check_open(story)
         check_pictures(drawn.pictures)
-        _publish(entry)
+        entry.set_published()
     else:
         entry.state = state
         if state == State.SCHEDULED and not entry.at:
@@ -118,26 +117,6 @@ def _check_same(earlier: Entry, story: Story, text: Text) -> None:
         raise Conflict("This form was sent before, with another text.", earlier)
 
 
-def _write(entry: Entry, text: Text, drawn: Drawn) -> None:
-    entry.body, entry.headline = text.body, text.headline
-    entry.byline = text.byline
-    entry.html = drawn.html
-    if text.at:
-        entry.at = text.at
-
-
-def _publish(entry: Entry) -> None:
-    """Set the state that publishing at its time means now."""
-    now = timezone.now()
-    if entry.at and entry.at > now:
-        entry.state = State.SCHEDULED
-        return
-    if not entry.at and not entry.original:
-        entry.at = clock.whole_minute(now)
-    entry.state, entry.sent_back = State.PUBLISHED, ""
-    entry.published_at = entry.published_at or now
-
-
 def publish(entry: Entry, *, version: int | None = None) -> Entry:
     """Publish an entry that waited: at its own time, or now where it has none.
 
@@ -149,7 +128,7 @@ def publish(entry: Entry, *, version: int | None = None) -> Entry:
             raise Conflict("Its writer has changed this text: read it again.", entry)
         check_open(ledger.story(entry.story_id))
         check_pictures(entry.images.all())
-        _publish(entry)
+        entry.set_published()
         entry.save()
         ledger.post_everywhere(entry)
     return entry
@@ -193,7 +172,7 @@ def edit(
         if line and not (changed_at or entry.postings.read().exists()):
             line = ""
         _keep_version(entry, author, line, changed_at)
-        _write(entry, text, drawn)
+        write(entry, text, drawn)
         entry.save()
         entry.images.set(drawn.pictures)
         ledger.post_everywhere(entry)

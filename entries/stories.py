@@ -64,14 +64,15 @@ def create_story(
     with changing():
         story = Story(headline=headline.strip(), key=key)
         _assign(story, fields)
-        story.slug = slug or _free_slug(headline)
+        story.slug = slug or free_slug(headline)
         _check_slug(story)
         story.save()
         StorySlug.objects.create(slug=story.slug, story=story)
     return story
 
 
-def _free_slug(headline: str) -> str:
+def free_slug(headline: str) -> str:
+    """Return the slug of a headline, with a number where a story has or had that."""
     base = slugify(headline)[:100].strip("-") or "story"
     taken = set(
         StorySlug.objects.filter(slug__startswith=base).values_list("slug", flat=True)

@@ -1,12 +1,15 @@
 """What an editor writes, checked and drawn before any lock is taken."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from entries import clock, drawing, rendering
 from entries.ledger import Refused
 from entries.models import Entry, Image, Link
+
+# Finds the pictures of these names, and the links of the text.
+_Rows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,16 @@ def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
 
 def draw(text: Text, entry: Entry) -> Drawn:
     """Check a text and draw it. Raises Refused with what to do about it."""
+    return draw_with(text, lambda names: _rows(names, entry))
+
+
+def draw_with(text: Text, rows: _Rows) -> Drawn:
+    """Do so with rows that are found, or that are yet to be written."""
     if not text.body.strip():
         raise Refused("Write the text of the entry first.", "body")
     try:
         names = rendering.image_names(text.body)
-        pictures, links = _rows(names, entry)
+        pictures, links = rows(names)
         if unknown := set(names) - {image.name for image in pictures}:
             raise Refused(
                 f"There is no picture named “{min(unknown)}”: upload it, or correct "
@@ -83,6 +91,15 @@ def still(drawn: Drawn, text: Text, entry: Entry) -> Drawn:
         list(Image.objects.held(names))
     rows = _rows(names, entry)
     return drawn if _inputs(*rows) == drawn.inputs else draw(text, entry)
+
+
+def write(entry: Entry, text: Text, drawn: Drawn) -> None:
+    """Put a text and its drawing into an entry; a time of None changes none."""
+    entry.body, entry.headline = text.body, text.headline
+    entry.byline = text.byline
+    entry.html = drawn.html
+    if text.at:
+        entry.at = text.at
 
 
 def check_pictures(pictures: Iterable[Image]) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from PIL import Image as Pillow
 
-from entries import images, linking
+from entries import bringing, images, linking, stories
 from entries.models import Entry, Image, ImportedFile, Link, Series, Story
 from tests.builders import make_series, make_story
 from tests.test_exchange_reading import PAGE
@@ -334,6 +336,50 @@ def test_a_failure_keeps_the_files_of_pictures_that_are_in_use(
 
 
 # --- A second time
+
+
+def test_a_long_import_holds_the_lock_no_longer_than_a_short_one(tmp_path: Path):
+    held = []
+    for number in (1, 2, 40):  # the first makes what is made once
+        stamps = [f"UPDATE 12{n:02} GMT: Crossing {n} is made." for n in range(number)]
+        text = "\n\n".join([f"HEADLINE: Fog {number}", "DATE: 2026-03-14", *stamps])
+        file = write(tmp_path, text, f"{number}.txt")
+        with CaptureQueriesContext(connection) as asked:
+            run(file, "--publish")
+        statements = [one["sql"] for one in asked]
+        first = next(n for n, one in enumerate(statements) if one[:6] == "INSERT")
+        held.append(len(statements) - first)
+    assert held[1] == held[2] < 40
+    assert Entry.objects.count() == 43
+
+
+def test_what_changes_before_the_lock_is_held_is_prepared_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rain = make_story("Rain")
+    with picture(tmp_path / "in" / "boats.png").open("rb") as opened:
+        linking.add_picture("boats-1", linking.ingest(opened), alt="Boats.")
+    text = "HEADLINE: Fog\n\nUPDATE 1200 GMT: Fog.\n\nSee Rain\n\nboats-1\n\nMore."
+    file = write(tmp_path, text)
+    draw = bringing.draw_piece
+    times = iter(range(9))
+
+    def drawn_slowly(*args: Any) -> Any:
+        piece = draw(*args)
+        if next(times) == 0:  # meanwhile, at the desk
+            make_story("Fog")
+            stories.withdraw_story(rain)
+            Image.objects.update(alt="Two boats.")
+        return piece
+
+    monkeypatch.setattr(bringing, "draw_piece", drawn_slowly)
+    run(file, "--publish", "--date", "2026-03-14")
+    story = Story.objects.get(slug="fog-2")
+    page = Client().get(story.get_absolute_url()).content.decode()
+    assert f"/stories/fog-2/updates/{story.entries.get().pk}/" in page
+    assert 'alt="Two boats."' in page
+    assert "See Rain" in page
+    assert "/stories/rain/" not in page
 
 
 def test_the_same_file_is_not_imported_twice(file: Path):

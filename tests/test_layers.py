@@ -19,7 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {"delivery", "pages"},
     {"ledger"},
     {"conditions", "naming", "texts"},
-    {"erasing", "publishing", "stories", "linking"},
+    {"bringing", "erasing", "publishing", "stories", "linking"},
     {"backups", "exchange", "feeds", "sitemaps"},
     {"about", "admin", "checks", "demo", "probes", "templatetags", "views"},
     {"apps", "management", "urls"},

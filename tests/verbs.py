@@ -9,16 +9,19 @@ import os
 import signal
 import time
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
+from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
 from entries import clock, erasing, linking, pages, parts, publishing, stories
 from entries.delivery import watchers
-from entries.models import Audience, Entry, Posting, Series, Site, Story
+from entries.models import Audience, Entry, ImportedFile, Posting, Series, Site, Story
 from entries.publishing import Text
 
 
@@ -65,6 +68,25 @@ def die_while_publishing(pk: int) -> None:
     with transaction.atomic():
         publish(pk)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_while_importing(*command: str) -> None:
+    """Die when all is written and nothing committed; leave a note of how much."""
+
+    def die(*_: Any, **__: Any) -> None:
+        (settings.DATA_DIR / "written").write_text(str(Entry.objects.count()))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with mock.patch.object(ImportedFile.objects, "create", die):
+        manage(*command)
+
+
+def manage(*command: str) -> None:
+    call_command(*command, verbosity=0, stdout=StringIO(), stderr=StringIO())
+
+
+def stories_and_entries() -> tuple[int, int]:
+    return Story.objects.count(), Entry.objects.count()
 
 
 def stir(slug: str, mark: str, number: int, pause: float = 0) -> None:

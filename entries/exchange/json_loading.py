@@ -2,18 +2,25 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.utils.text import slugify
 
-from entries import linking, publishing, stories
-from entries.exchange.json_reading import Data, EntryData, LinkData, PictureData
-from entries.exchange.loading import Loaded, Wanted, find_series
+from entries import bringing, linking, publishing, stories
+from entries.bringing import Piece
+from entries.exchange.json_reading import (
+    Data,
+    EntryData,
+    LinkData,
+    PictureData,
+    VersionData,
+)
+from entries.exchange.loading import Loaded, Targets, Wanted, find_series, written
 from entries.exchange.pictures import (
     Gallery,
+    Moved,
     Progress,
     describe,
     kept_only_if_used,
@@ -26,11 +33,12 @@ from entries.models import (
     Image,
     ImportedFile,
     Link,
+    Posting,
     Series,
     Story,
     StorySlug,
 )
-from entries.publishing import Text
+from entries.texts import Text
 
 _IMAGE: Final = re.compile(r"(!\[[^\[\]]*\]\(image:)([\w-]+)(\))")
 State = Entry.State
@@ -45,35 +53,68 @@ def load_data(data: Data, wanted: Wanted, progress: Progress) -> Loaded:
     with kept_only_if_used(gallery):
         named = [(picture.name, 0) for picture in data.pictures]
         remarks = gallery.ingest_all(named, progress)
-        with transaction.atomic():
-            loading = _Loading(data, wanted, gallery)
-            loading.run(progress)
+        loading = written(lambda: _Loading(data, wanted, gallery, progress))
     return Loaded(loading.story, remarks + loading.remarks)
 
 
 class _Loading:
-    """One import, inside its transaction."""
+    """One import: prepared by reading alone, then written."""
 
-    def __init__(self, data: Data, wanted: Wanted, gallery: Gallery) -> None:
+    def __init__(
+        self, data: Data, wanted: Wanted, gallery: Gallery, progress: Progress
+    ) -> None:
         self.data, self.wanted, self.gallery = data, wanted, gallery
         self.remarks: list[Remark] = []
+        self.targets = Targets()
         self.made: list[tuple[Entry, EntryData]] = []
+        self.foreign: list[tuple[Entry, EntryData]] = []
         names = {name for entry in data.entries for name in _people(entry)}
         users = User.objects.filter(username__in=names)
         self.users = {user.username: user for user in users}
-        self.story: Story
-
-    def run(self, progress: Progress) -> None:
-        self.pictures = {each.name: self.picture(each) for each in self.data.pictures}
-        self.story = self.create()
-        for done, entry in enumerate(self.data.entries, 1):
-            progress(done, len(self.data.entries), "entries")
+        gallery.start_over()
+        self.pictures = {each.name: self.picture(each) for each in data.pictures}
+        self.story = self.planned()
+        self.pieces: list[Piece] = []
+        for done, entry in enumerate(data.entries, 1):
+            progress(done, len(data.entries), "entries")
             if entry.home_name:
-                self.foreign(entry)
+                self.from_elsewhere(entry)
             else:
-                self.entry(entry)
-        for link in self.data.links:
-            self.link(link, story=self.story)
+                self.prepare(entry)
+
+    def planned(self) -> Story:
+        """Return the story as it is going to be while its entries are written."""
+        data, wanted = self.data, self.wanted
+        headline = wanted.headline or data.headline
+        slug = wanted.slug or free_slug(data.slug) or stories.free_slug(headline)
+        story = Story(headline=headline, slug=slug, first_day=data.first_day)
+        if wanted.publish:
+            story.state = Story.State.LIVE
+            times = [one.at for one in data.entries if one.at and _published(one)]
+            first = min(times, default=datetime.now(UTC))
+            story.first_day = data.first_day or first.astimezone(UTC).date()
+        return story
+
+    def write(self) -> None:
+        """Write the story with all that is in it."""
+        planned = self.story
+        self.gallery.save()
+        slugs = StorySlug.objects.filter(slug=planned.slug)
+        if not self.wanted.slug and slugs.exists():
+            raise Moved
+        self.story = self.create(planned)
+        if self.wanted.publish:
+            stories.go_live(self.story, self.data.live_at)
+        for link in (link for piece in self.pieces for link in piece.links):
+            if link.target_story is planned:
+                link.target_story = self.story
+        bringing.post_all(self.story, self.pieces)
+        for entry, data in self.foreign:
+            posting = publishing.cross_post(entry, self.story)
+            publishing.mark(posting, pinned=data.pinned, key_event=data.key_event)
+        for line in self.data.links:
+            if new := self.link(line, story=self.story):
+                linking.save_link(new)
         if self.wanted.publish:
             self.publish()
         self.restore_times()
@@ -90,24 +131,23 @@ class _Loading:
         """Return the row of a picture; one that is here already keeps its words."""
         row = self.gallery.row(data.name)
         silent = not (row.alt or row.caption or row.credit or row.decorative)
-        if silent or row.pk in self.gallery.made:
+        if silent or row.pk is None:
             for name, value in data.words.items():
                 setattr(row, name, value)
-            linking.save_picture(row)
+            self.gallery.changed.add(row.name)
         return row
 
-    def create(self) -> Story:
-        data, wanted = self.data, self.wanted
-        lead = self.pictures.get(data.lead_image)
+    def create(self, planned: Story) -> Story:
+        data = self.data
         story = stories.create_story(
-            wanted.headline or data.headline,
-            slug=wanted.slug or free_slug(data.slug),
+            planned.headline,
+            slug=planned.slug,
             series=self.series(),
             standfirst=data.standfirst,
             summary=self.renamed(data.summary),
             language=data.language,
-            lead_image=lead,
-            first_day=data.first_day,
+            lead_image=self.pictures.get(data.lead_image),
+            first_day=planned.first_day,
             continues_in=find_story(data.continues_in),
         )
         for slug in data.old_slugs:
@@ -141,75 +181,80 @@ class _Loading:
 
     # --- Entries
 
-    def entry(self, data: EntryData, body: str = "") -> Entry:
-        """Post an entry as it was, its earlier texts behind it."""
+    def prepare(self, data: EntryData, body: str = "", *more: Link) -> None:
+        """Make the piece of an entry as it was, its earlier texts behind it."""
         text = Text(
             body or self.renamed(data.body), data.headline, data.at, data.byline
         )
-        state = State.DRAFT if data.state == State.WITHDRAWN else data.state
+        state = data.state
         silent = describe(self.shown(text.body))
         if state == State.PUBLISHED and silent:
             state = State.DRAFT
             self.remark(f"kept as a draft: no alt text for {', '.join(silent)}")
-        entry = publishing.post(
-            self.story,
-            text,
+        entry = Entry(
+            story=self.story,
             kind=data.kind,
             state=state,
             author=self.users.get(data.author),
+            version=data.version,
+        )
+        posting = Posting(
+            entry=entry,
+            story=self.story,
             pinned=data.pinned,
             key_event=data.key_event,
         )
-        if data.state == State.WITHDRAWN:
-            publishing.withdraw(entry)
-        EntryVersion.objects.bulk_create(
-            EntryVersion(
-                entry=entry,
-                number=version.number,
-                at=version.at,
-                headline=version.headline,
-                body=self.renamed(version.body),
-                line=version.line,
-                hidden=version.hidden,
-                erased=version.erased,
-                changed_by=self.users.get(version.changed_by),
-                changed_at=version.changed_at,
-            )
-            for version in data.versions
+        links = [link for each in data.links if (link := self.link(each))]
+        piece = bringing.draw_piece(
+            posting,
+            text,
+            self.gallery.by_name,
+            [*links, *more],
+            [self.version(each) for each in data.versions],
         )
-        Entry.objects.filter(pk=entry.pk).update(version=data.version)
-        for link in data.links:
-            self.link(link, entry=entry)
+        entry.published_at = data.published_at or entry.published_at
+        self.pieces.append(piece)
         self.made.append((entry, data))
-        return entry
+
+    def version(self, data: VersionData) -> EntryVersion:
+        return EntryVersion(
+            number=data.number,
+            at=data.at,
+            headline=data.headline,
+            body=self.renamed(data.body),
+            line=data.line,
+            hidden=data.hidden,
+            erased=data.erased,
+            changed_by=self.users.get(data.changed_by),
+            changed_at=data.changed_at,
+        )
 
     def shown(self, body: str) -> list[Image]:
         """Return the pictures in a body; makes missing ones of unknown names."""
         names = {match[2] for match in _IMAGE.finditer(body)}
-        return [Image.objects.get_or_create(name=name)[0] for name in sorted(names)]
+        return [self.gallery.named(name) for name in sorted(names)]
 
-    def foreign(self, data: EntryData) -> None:
+    def from_elsewhere(self, data: EntryData) -> None:
         """Cross-post an update of another story, or keep a copy that says so."""
         home = find_story(data.home)
         original = home and _same_entry(home, data)
         if original and home and home.public:
-            posting = publishing.cross_post(original, self.story)
-            publishing.mark(posting, pinned=data.pinned, key_event=data.key_event)
+            self.foreign.append((original, data))
             return
         line = f"(Cross-posted from {data.home_name})"
-        entry = self.entry(data, f"{self.renamed(data.body)}\n\n{line}")
-        linking.add_link(
-            Link.Kind.CROSS_POSTED,
-            entry=entry,
+        link = Link(
+            kind=Link.Kind.CROSS_POSTED,
             title=data.home_name,
             target_story=home,
             order=len(data.links),
         )
+        if home:
+            self.targets.used.append(home)
+        self.prepare(data, f"{self.renamed(data.body)}\n\n{line}", link)
         self.remark(f"an update from “{data.home_name}” is a copy here, named as that")
 
-    def link(
-        self, data: LinkData, *, story: Story | None = None, entry: Entry | None = None
-    ) -> None:
+    def link(self, data: LinkData, **home: Story) -> Link | None:
+        """Return a link as it is going to be; None for one that says nothing."""
         target = self.story if data.story == self.data.slug else find_story(data.story)
         series = (
             Series.objects.filter(slug=data.series).first() if data.series else None
@@ -217,11 +262,9 @@ class _Loading:
         found = target or series or data.url
         title = data.title or ("" if found else data.text)[:300]
         if not (title or found):
-            return
-        linking.add_link(
-            data.kind,
-            story=story,
-            entry=entry,
+            return None
+        link = Link(
+            kind=data.kind,
             title=title,
             label=data.label,
             order=data.order,
@@ -231,14 +274,18 @@ class _Loading:
             picture=self.pictures.get(data.picture),
             starts_at=data.starts_at,
             ends_at=data.ends_at,
+            **home,
         )
+        linking.check_link(link)
+        if link.target_story and link.target_story.pk:
+            self.targets.used.append(link.target_story)
+        return link
 
     # --- Going public
 
     def publish(self) -> None:
         """Take the story to the state it was exported in; a draft goes live."""
         data, story = self.data, self.story
-        stories.go_live(story, data.live_at)
         for entry, row in self.made:
             for place in row.posted_in:
                 self.cross_post(entry, row, place.story, place.pinned, place.key_event)
@@ -265,18 +312,20 @@ class _Loading:
 
     def restore_times(self) -> None:
         """Write when everything happened, which the verbs took for now."""
+        names = ("created_at", "changed_at")
         for entry, data in self.made:
-            times: dict[str, datetime] = {
-                name: at
-                for name in ("created_at", "changed_at", "published_at")
-                if (at := getattr(data, name))
-            }
-            if times:
-                Entry.objects.filter(pk=entry.pk).update(**times)
+            for name in names:
+                setattr(entry, name, getattr(data, name) or getattr(entry, name))
+        entries = [entry for entry, _ in self.made]
+        Entry.objects.bulk_update(entries, names, batch_size=500)
         if self.data.created_at:
             Story.objects.filter(pk=self.story.pk).update(
                 created_at=self.data.created_at
             )
+
+
+def _published(data: EntryData) -> bool:
+    return bool(data.state == State.PUBLISHED and data.kind == Entry.Kind.UPDATE)
 
 
 def _people(entry: EntryData) -> list[str]:

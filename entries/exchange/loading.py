@@ -1,27 +1,38 @@
 """What a file tells → rows, through the verbs; all of it or nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
-from django.db import transaction
 from django.utils.text import slugify
 
-from entries import linking, publishing, rendering, stories
+from entries import bringing, linking, rendering, stories
+from entries.bringing import Piece
 from entries.exchange import bodies
 from entries.exchange.pictures import (
     Folder,
     Gallery,
+    Moved,
     Progress,
     describe,
-    free_name,
     kept_only_if_used,
 )
 from entries.exchange.told import Body, ExchangeError, Item, Kind, Remark, Told
-from entries.models import Entry, ImportedFile, Link, Series, Story
-from entries.publishing import Text
+from entries.ledger import changing
+from entries.models import (
+    Entry,
+    Image,
+    ImportedFile,
+    Link,
+    Posting,
+    Series,
+    Story,
+    StorySlug,
+)
+from entries.texts import Text
 
 _LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language": 20}
 
@@ -65,10 +76,42 @@ def load(told: Told, wanted: Wanted, progress: Progress) -> Loaded:
         remarks = gallery.ingest_all(named, progress)
         if told.photo and (problem := gallery.ingest(lead)):
             remarks.append(Remark(1, f"the lead picture: {problem}"))
-        with transaction.atomic():
-            loading = _Loading(told, wanted, gallery, remarks)
-            loading.run(lead, progress)
-    return Loaded(loading.story, sorted(set(remarks)))
+        loading = written(lambda: _Loading(told, wanted, gallery, lead, progress))
+    return Loaded(loading.story, sorted({*remarks, *loading.remarks}))
+
+
+class Plan(Protocol):
+    """A story that is ready to be written: all that takes time is done."""
+
+    targets: "Targets"
+
+    def write(self) -> None:
+        """Write it. Raises Moved where something is not any more as it was read."""
+
+
+P = TypeVar("P", bound=Plan)
+
+
+def written(prepare: Callable[[], P]) -> P:
+    """Prepare a story, and write it in one short transaction.
+
+    What it leads to is locked meanwhile. Where something that it was prepared from
+    has changed before the locks were held, all begins again.
+    """
+    while True:
+        plan = prepare()
+        used = {story.pk: story for story in plan.targets.used}
+        with suppress(Moved), changing(*used) as ledger:
+            now = {pk: _named(story) for pk, story in ledger.stories.items()}
+            if now != {pk: _named(story) for pk, story in used.items()}:
+                raise Moved
+            plan.write()
+            return plan
+
+
+def _named(story: Story) -> tuple[str, str, str]:
+    """Return what a line that leads to a story shows of it."""
+    return (story.title, story.slug, story.state)
 
 
 def check(told: Told) -> None:
@@ -107,44 +150,65 @@ def _pictures(told: Told) -> list[Item]:
 
 
 class _Loading:
-    """One import, inside its transaction."""
+    """One import: prepared by reading alone, then written."""
 
     def __init__(
-        self, told: Told, wanted: Wanted, gallery: Gallery, remarks: list[Remark]
+        self,
+        told: Told,
+        wanted: Wanted,
+        gallery: Gallery,
+        lead: Path | None,
+        progress: Progress,
     ) -> None:
         self.told, self.wanted, self.gallery = told, wanted, gallery
-        self.remarks = remarks
+        self.remarks: list[Remark] = []
         self.targets = Targets()
-        self.story: Story
-
-    def run(self, lead: Path | None, progress: Progress) -> None:
-        told = self.told
+        gallery.start_over()
         self.names = {
-            item.text: self.gallery.row(item.text).name for item in _pictures(told)
+            item.text: gallery.row(item.text).name for item in _pictures(told)
         }
+        slug = wanted.slug or stories.free_slug(told.headline)
+        state = Story.State.LIVE if wanted.publish else Story.State.DRAFT
+        began = min((update.at for update in told.updates), default=None)
+        first_day = told.first_day or (began.astimezone(UTC).date() if began else None)
+        self.story = Story(
+            headline=told.headline, slug=slug, state=state, first_day=first_day
+        )
+        self.lead = self.lead_image(lead)
+        self.pieces = []
+        total = len(told.updates) + 1
+        if told.original.items:
+            self.pieces.append(self.piece(told.original, Entry.Kind.ORIGINAL))
+        for done, update in enumerate(told.oldest_first, 1):
+            progress(done, total, "entries")
+            piece = self.piece(update.body, Entry.Kind.UPDATE, update.at)
+            self.pieces.append(piece)
+        progress(total, total, "entries")
+
+    def write(self) -> None:
+        """Write the story with all that is in it."""
+        told, planned = self.told, self.story
+        self.gallery.save()
+        slugs = StorySlug.objects.filter(slug=planned.slug)
+        if not self.wanted.slug and slugs.exists():
+            raise Moved
         self.story = stories.create_story(
             told.headline,
-            slug=self.wanted.slug,
+            slug=planned.slug,
             series=find_series(told.series) if told.series else None,
             standfirst=told.standfirst,
             summary=markdown(told.summary, self.names),
             language=told.language or "en",
-            first_day=told.first_day,
+            first_day=planned.first_day,
+            lead_image=self.lead,
         )
-        self.lead(lead)
-        total = len(told.updates) + 1
-        if told.original.items:
-            self.entry(told.original, Entry.Kind.ORIGINAL)
-        for done, update in enumerate(told.oldest_first, 1):
-            progress(done, total, "entries")
-            self.entry(update.body, Entry.Kind.UPDATE, update.at)
+        if self.wanted.publish:
+            self.publish()
+        bringing.post_all(self.story, self.pieces)
         self.story_links()
         ImportedFile.objects.create(
             digest=self.wanted.digest, name=self.wanted.name[-255:], story=self.story
         )
-        progress(total, total, "entries")
-        if self.wanted.publish:
-            self.publish()
 
     def publish(self) -> None:
         began = min((update.at for update in self.told.updates), default=None)
@@ -153,19 +217,18 @@ class _Loading:
         now = datetime.now(UTC)
         self.story = stories.go_live(self.story, min(began, now) if began else None)
 
-    def lead(self, path: Path | None) -> None:
-        """Make the row of the lead picture, filled if its file is there."""
+    def lead_image(self, path: Path | None) -> Image | None:
+        """Return the row of the lead picture, filled if its file is there."""
         caption = self.told.photo
         if not caption:
-            return
-        name = free_name(f"{self.story.slug[:110]}-photo")
+            return None
+        name = self.gallery.free_name(f"{self.story.slug[:110]}-photo")
         image = self.gallery.row("", name, path)
         image.caption = image.caption or caption
         image.alt = image.alt or caption[:500]
-        image.save()
-        self.story = stories.edit_story(self.story, lead_image=image)
+        return image
 
-    def entry(self, body: Body, kind: str, at: datetime | None = None) -> None:
+    def piece(self, body: Body, kind: str, at: datetime | None = None) -> Piece:
         text = Text(markdown(body, self.names), body.headline, at, body.byline)
         pictures = [self.gallery.rows[i.text] for i in body.of(Kind.PICTURE)]
         state = Entry.State.PUBLISHED
@@ -173,9 +236,13 @@ class _Loading:
             state = Entry.State.DRAFT
             message = f"kept as a draft: no alt text for {', '.join(silent)}"
             self.remarks.append(Remark(body.line, message))
-        entry = publishing.post(self.story, text, kind=kind, state=state)
-        for order, fields in enumerate(self.entry_links(body)):
-            linking.add_link(entry=entry, order=order, **fields)
+        entry = Entry(story=self.story, kind=kind, state=state)
+        links = [
+            Link(order=order, **fields)
+            for order, fields in enumerate(self.entry_links(body))
+        ]
+        posting = Posting(entry=entry, story=self.story)
+        return bringing.draw_piece(posting, text, self.gallery.by_name, links)
 
     def entry_links(self, body: Body) -> Iterable[dict[str, Any]]:
         """Yield the links of the lines in a body, each title once."""
@@ -210,9 +277,13 @@ class _Loading:
 
 
 class Targets:
-    """What titles may lead to: public stories by title or headline, and series."""
+    """What titles may lead to: public stories by title or headline, and series.
+
+    `used` are the stories that were asked for and found.
+    """
 
     def __init__(self) -> None:
+        self.used: list[Story] = []
         self._stories: dict[str, Story] | None = None
         self._series: dict[str, Series] | None = None
 
@@ -224,7 +295,10 @@ class Targets:
             for name in ("headline", "title"):
                 self._stories |= _by_name(public, name)
         found = self._stories.get(title.casefold())
-        return {"target_story": found} if found else {}
+        if found is None:
+            return {}
+        self.used.append(found)
+        return {"target_story": found}
 
     def series(self, name: str) -> dict[str, Any]:
         """Return the target of a link to the series of this name."""

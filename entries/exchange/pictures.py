@@ -58,18 +58,29 @@ class Folder:
         return found.pop() if len(found) == 1 else None
 
 
+class Moved(Exception):
+    """A row that an import was prepared from has changed before it could write."""
+
+
 class Gallery:
     """The pictures of one import.
 
-    Files are ingested before the transaction, rows made inside it; `undo` takes
-    away the files that no row came to need.
+    Files are ingested and rows prepared before the transaction, and saved inside
+    it; `undo` takes away the files that no row came to need.
     """
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self.ingested: dict[Path, images.Ingested] = {}
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget the rows that were prepared, and keep the files."""
         self.rows: dict[str, Image] = {}  # by the name as typed
-        self.made: set[int] = set()  # ids of those that were not there before
+        self.by_name: dict[str, Image] = {}  # those, by the name they have here
+        self.changed: set[str] = set()  # names of those to be saved
+        self._looked: dict[str, Image] = {}  # what stood in the database
+        self._found: dict[str, tuple[object, ...]] = {}
 
     def ingest_all(
         self, named: Iterable[tuple[str, int]], progress: Progress
@@ -100,10 +111,10 @@ class Gallery:
         return ""
 
     def row(self, typed: str, name: str = "", path: Path | None = None) -> Image:
-        """Return the row of a picture, made or filled; a missing one has no file.
+        """Return the row of a picture, new or filled, as it is going to be saved.
 
         What was typed tells name and file, unless `name` (and perhaps `path`) do. A
-        name that another picture has gets a number.
+        name that another picture has gets a number. A missing one has no file.
         """
         if typed in self.rows:
             return self.rows[typed]
@@ -111,17 +122,48 @@ class Gallery:
             path, name = self.folder.find(typed), marks.picture_name(typed)
         ingested = self.ingested.get(path) if path else None
         if ingested:
-            name = next(
-                free for free in _numbered(name) if _may_hold(free, ingested.stem)
-            )
-            new = not Image.objects.filter(name=name).exists()
-            row = linking.add_picture(name, ingested)
-        else:
-            row, new = Image.objects.get_or_create(name=name)
-        if new:
-            self.made.add(row.pk)
-        self.rows[typed] = row
+            stems = ("", ingested.stem)
+            name = next(n for n in _numbered(name) if self._look(n).stem in stems)
+            linking.fill_picture(self._look(name), ingested)
+        row = self.rows[typed] = self.by_name[name] = self._look(name)
+        if ingested or row.pk is None:
+            self.changed.add(name)
         return row
+
+    def named(self, name: str) -> Image:
+        """Return the picture that a text names; a missing one where there is none."""
+        if name not in self.by_name:
+            self.by_name[name] = self._look(name)
+            if self.by_name[name].pk is None:
+                self.changed.add(name)
+        return self.by_name[name]
+
+    def free_name(self, name: str) -> str:
+        """Return a name that no picture has, with a number where it must."""
+        return next(
+            free
+            for free in _numbered(name)
+            if free not in self.by_name and self._look(free).pk is None
+        )
+
+    def _look(self, name: str) -> Image:
+        if name not in self._looked:
+            found = Image.objects.filter(name=name).first()
+            if found:
+                self._found[name] = _state(found)
+            self._looked[name] = found or Image(name=name)
+        return self._looked[name]
+
+    def save(self) -> None:
+        """Write the rows. Raises Moved where one is not any more as it was found."""
+        now = {row.name: _state(row) for row in Image.objects.held(self.by_name)}
+        if now != {n: state for n, state in self._found.items() if n in self.by_name}:
+            raise Moved
+        changed = [self.by_name[name] for name in sorted(self.changed)]
+        for row in changed:
+            if row.pk:
+                linking.save_picture(row)
+        Image.objects.bulk_create([row for row in changed if row.pk is None])
 
     def undo(self) -> None:
         """Remove the files that no picture of the site has."""
@@ -130,9 +172,8 @@ class Gallery:
                 images.remove(settings.PICTURES_DIR, done.stem, done.widths)
 
 
-def _may_hold(name: str, stem: str) -> bool:
-    image = Image.objects.filter(name=name).first()
-    return image is None or image.stem in ("", stem)
+def _state(image: Image) -> tuple[object, ...]:
+    return (image.pk, image.stem, image.alt, image.caption, image.credit, image.widths)
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -141,13 +182,6 @@ def _numbered(name: str) -> Iterator[str]:
     while True:
         yield f"{name[:110]}-{number}"
         number += 1
-
-
-def free_name(name: str) -> str:
-    """Return a name that no picture has."""
-    return next(
-        free for free in _numbered(name) if not Image.objects.filter(name=free).exists()
-    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import Truncator
 
 from entries import clock, rendering
@@ -106,6 +107,17 @@ class Entry(models.Model):
     def sort_key(self) -> str:
         """Return what pages sort by: time, then id, as digits."""
         return f"{self.at:%Y%m%d%H%M}-{self.pk}" if self.at else f"0-{self.pk}"
+
+    def set_published(self) -> None:
+        """Take the state that publishing it at its own time means now."""
+        now = timezone.now()
+        if self.at and self.at > now:
+            self.state = self.State.SCHEDULED
+            return
+        if not self.at and not self.original:
+            self.at = clock.whole_minute(now)
+        self.state, self.sent_back = self.State.PUBLISHED, ""
+        self.published_at = self.published_at or now
 
 
 class EntryVersion(models.Model):

@@ -168,6 +168,12 @@ class Link(models.Model):
         return hashlib.blake2s(repr((words, target)).encode()).hexdigest()[:16]
 
     @property
+    def shown(self) -> bool:
+        """Whether readers may see it, as `LinkQuerySet.shown` keeps it."""
+        hidden = self.target_story is not None and not self.target_story.public
+        return self.running and bool(self.title or not hidden)
+
+    @property
     def image(self) -> Image | None:
         """Return the picture it shows: its own, else that of the story it leads to."""
         if self.picture and self.picture.stem:
