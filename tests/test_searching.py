@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -159,6 +159,14 @@ def test_results_come_in_pages(client: Client) -> None:
     second = client.get("/search/?q=gannets&page=2").content.decode()
     assert second.count("<mark>") == 1
     assert "More results" not in second
+
+
+def test_a_story_is_found_by_its_headline_with_the_day_it_began(client: Client) -> None:
+    story = make_story("Gannets on the Pier", slug="gannets", live=False)
+    stories.go_live(story, datetime(2026, 3, 14, tzinfo=UTC))
+    page = client.get("/search/?q=gannets").content.decode()
+    assert 'href="/stories/gannets/"' in page
+    assert '<time datetime="2026-03-14">14 March 2026</time>' in page
 
 
 def test_the_likeliest_story_is_suggested_first() -> None:

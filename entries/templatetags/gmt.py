@@ -1,6 +1,6 @@
 """The one way a GMT time gets into a page."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from django import template
 from django.utils.html import format_html
@@ -20,8 +20,7 @@ def gmt(at: datetime, first_day: date | None = None) -> SafeString:
 
 
 @register.simple_tag
-def gmt_day(at: datetime) -> SafeString:
+def gmt_day(on: date) -> SafeString:
     """Draw `<time>` of a day: `21 December 2016`."""
-    return format_html(
-        '<time datetime="{:%Y-%m-%d}">{}</time>', at, clock.day(at.date())
-    )
+    on = on.astimezone(UTC).date() if isinstance(on, datetime) else on
+    return format_html('<time datetime="{}">{}</time>', on.isoformat(), clock.day(on))
