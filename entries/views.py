@@ -26,6 +26,7 @@ from entries import (
     exchange,
     feeds,
     history,
+    listing,
     pages,
     paging,
     searching,
@@ -101,46 +102,43 @@ def _page(
 @answers
 def front(request: HttpRequest) -> HttpResponse:
     """Show what is running now, and the stories that ended last."""
-    features = Link.objects.site_features().shown().with_targets()
-    return _list(request, Story.objects.public(), {"features": features})
-
-
-@answers
-def series(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the stories of one series."""
-    row = get_object_or_404(Series, slug=slug)
-    context = {"series": row, "heading": row.name, "description": row.description}
-    return _list(request, Story.objects.public().filter(series=row), context)
-
-
-def _list(request: HttpRequest, stories: Any, context: dict[str, Any]) -> HttpResponse:
     tag = caching.site_tag()  # read first: a page never claims what it lacks
-    newest = stories.newest().select_related("series", "lead_image")
-    live = list(newest.filter(state=Story.State.LIVE))
-    closed = list(newest.filter(state=Story.State.CLOSED)[:40])
-    _fetch_newest(live)  # teasers of closed stories show no update
-    name = context.get("heading") or settings.SITE_NAME
-    about = context.get("description") or f"Running stories, in full, from {name}."
-    picture = structured_data.site_picture()
-    context |= {
-        "feed": f"{request.path}feed/",
-        "live": live,
-        "closed": closed,
-        "card": structured_data.Card(
-            "website", name, about, absolute(request.path), picture
-        ),
+    features = Link.objects.site_features().shown().with_targets()
+    context = {
+        "list": listing.front(),
+        "features": features,
+        "card": _list_card(request.path, settings.SITE_NAME),
     }
     return _page(request, "entries/front.html", context, tag)
 
 
-def _fetch_newest(stories: list[Story]) -> None:
-    """Set `newest` of each story: its newest visible update, None before the first."""
-    newest = {
-        posting.story_id: posting.entry
-        for posting in Posting.objects.newest_of(stories).select_related("entry")
+@answers
+def series(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the stories of one series: those that run, and the others by their days.
+
+    `?before=<story id>` goes on with those older than that one.
+    """
+    tag = caching.site_tag()
+    row, before = get_object_or_404(Series, slug=slug), _id(request, "before")
+    try:
+        found = listing.of_series(row, before)
+    except listing.NoSuchPlace as error:
+        raise Http404 from error
+    address = f"{request.path}?before={before}" if before else request.path
+    context = {
+        "series": row,
+        "list": found,
+        "before": before,
+        "feed": f"{request.path}feed/",
+        "card": _list_card(address, row.name, row.description),
     }
-    for story in stories:
-        story.newest = newest.get(story.pk)  # type: ignore[attr-defined]
+    return _page(request, "entries/series.html", context, tag)
+
+
+def _list_card(address: str, name: str, about: str = "") -> structured_data.Card:
+    about = about or f"Running stories, in full, from {name}."
+    picture = structured_data.site_picture()
+    return structured_data.Card("website", name, about, absolute(address), picture)
 
 
 @require_safe

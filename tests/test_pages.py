@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from io import BytesIO
 
 import pytest
@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image as Picture
 
-from entries import images, linking, publishing, stories
+from entries import images, linking, listing, publishing, stories
 from entries.models import Entry, Image, Posting, Series, Site, Story
 from tests.builders import (
     DAY,
@@ -301,6 +301,41 @@ def test_a_series_page_shows_its_own_stories_alone(
     page = plain(get(client, "/series/harbour-daily/"))
     assert in_order(page, "Harbour Daily", "The port, hourly.", "Ferry Strike")
     assert "Fog" not in page
+
+
+def test_what_has_news_comes_first_and_what_ended_last_after_it(
+    client: Client, story: Story
+) -> None:
+    busy, quiet = make_story("Busy Quay"), make_story("Quiet Quay")
+    make_update(quiet, at=gmt("2300", NEXT_DAY))
+    make_update(busy, at=gmt("2301", NEXT_DAY))
+    early, late = make_story("Ended Early"), make_story("Ended Late")
+    stories.close(late, at=gmt("2200"))
+    stories.close(early, at=gmt("2100"))
+    page = plain(get(client, "/"))
+    order = ["Busy Quay", "Quiet Quay", "Ferry Strike", "Latest"]
+    assert in_order(page, *order, "Ended Late", "Ended Early")
+
+
+def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
+    start = date(2026, 1, 1)
+    for number in range(listing.SIZE + 2):
+        day = start + timedelta(days=number // 2)
+        row = make_story(f"Report {number:02}", series="Mirest Daily", first_day=day)
+        stories.close(row)
+    first = get(client, "/series/mirest-daily/")
+    newest = '<h2 id="2026-01-21"><a href="#2026-01-21">'
+    assert in_order(first, newest, "21 January 2026", "Report 41", "Report 40")
+    assert in_order(first, "Report 40", "20 January 2026", "Report 39", "Report 02")
+    assert "Report 01" not in first
+    query = re.findall(r'href="(\?before=\d+)"', first)[0]
+    second = get(client, f"/series/mirest-daily/{query}")
+    assert in_order(second, "1 January 2026", "Report 01", "Report 00")
+    assert "Report 02" not in second
+    assert "Live now" not in second
+    foreign = make_story()
+    for wrong in (f"?before={foreign.pk}", "?before=x", "?before=99999"):
+        assert client.get(f"/series/mirest-daily/{wrong}").status_code == 404
 
 
 def test_an_empty_site_says_that_nothing_runs(client: Client) -> None:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from entries import linking
+from entries import linking, listing
 from entries.admin import suggesting, timeline
 from entries.admin.access import Rights, desk, is_htmx, sentence
 from entries.admin.answers import part
@@ -66,21 +66,13 @@ def page(request: HttpRequest) -> HttpResponse:
         "is_nav_sidebar_enabled": False,
         "title": "Moderate",
         "opts": Link._meta,
-        "running": _running(),
+        "running": listing.running(Story.objects.all()),
         "slots": _slots(),
         "lately": _lately(rights),
         "links": links,
         "loose": [Loose(link) for link in links],
     }
     return render(request, f"{FOLDER}/page.html", context)
-
-
-def _running() -> list[tuple[Story, Entry | None]]:
-    """Return the running stories, each with its newest update."""
-    stories = list(Story.objects.live().select_related("series").newest())
-    newest = Posting.objects.newest_of(stories).select_related("entry")
-    entries = {posting.story_id: posting.entry for posting in newest}
-    return [(story, entries.get(story.pk)) for story in stories]
 
 
 def _slots() -> list[tuple[Story, Line]]:

@@ -42,7 +42,8 @@ ADDRESSES = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/\d{{1,18}}/(?:history/)?"), ()),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/feed/"), ()),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
-    (re.compile(rf"(?P<slug>)/series/{_SLUG}/(?:feed/)?"), ()),
+    (re.compile(rf"(?P<slug>)/series/{_SLUG}/"), ("before",)),
+    (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ()),
     (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)?"), ()),
 )
 # A kept answer depends on none of these.
