@@ -51,12 +51,24 @@ static void fail(const char *what) {
     exit(1);
 }
 
+/* Come from one of four addresses in turn: of each there are some 28,000 ports, and
+ * the kernel looks for a free one the longer the more of them are taken. */
+static void come_from_somewhere(int fd) {
+    static int turn;
+    int one = 1;
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + turn++ % 4);
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&from, sizeof from)) fail("bind");
+}
+
 static int open_line(int blocking) {
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | (blocking ? 0 : SOCK_NONBLOCK), 0);
     if (fd < 0) fail("socket: is the limit of open files too low");
     struct linger hard = {1, 0}; /* no TIME_WAIT: the next run wants the port */
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (!blocking) come_from_somewhere(fd);
     if (connect(fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS)
         fail("connect");
     return fd;
