@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -91,14 +91,13 @@ class Application:
     hub: delivery.Hub
     door: delivery.Door
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one connection."""
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Answer one connection: return what is to be awaited."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif slug := delivery.slug_of(scope):
-            await delivery.serve(self.hub, slug, scope, receive, send)
-        else:
-            await self.door(scope, receive, send)
+            return self._live(receive, send)
+        if slug := delivery.slug_of(scope):
+            return delivery.serve(self.hub, slug, scope, receive, send)
+        return self.door(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         while True:

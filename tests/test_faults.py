@@ -25,7 +25,7 @@ import httpx
 import psycopg
 import pytest
 
-from entries.delivery import channels, hub
+from entries.delivery import channels, hub, log
 from entries.delivery.channels import Channel, Reader
 from entries.management.commands import serve
 from tests import crowd, verbs
@@ -410,7 +410,7 @@ def reader_of(channel: Channel) -> tuple[Reader, Network]:
     network = Network()
     reader = Reader(network, asyncio.create_task(asyncio.sleep(60)))
     reader.position = channel.end
-    channel.readers.add(reader)
+    channel.readers[reader] = None
     return reader, network
 
 
@@ -418,8 +418,7 @@ def say(channel: Channel, words: str) -> None:
     one = channels.message(words.encode())
     channel.append(channels.Frame(channel.seq, channel.seq + 1, one))
     channel.seq += 1
-    for reader in list(channel.readers):
-        channel.serve(reader)
+    channel.serve_all(list(channel.readers))
 
 
 def test_a_slow_reader_holds_up_nobody_and_gets_all_later() -> None:
@@ -512,6 +511,9 @@ def test_every_reader_hears_from_the_server_now_and_then(
         ours = hub.Hub()
         channel = ours.channels[1] = Channel(1, 0, "live", 0)
         (_, quick), (_, stuck) = reader_of(channel), reader_of(channel)
+        ours.channels[2] = busy = Channel(2, 0, "live", 0)
+        busy.told_at += 60  # as if something was told all the time
+        _, told = reader_of(busy)
         beat = asyncio.create_task(ours._beat())
         stuck.open.clear()
         await asyncio.sleep(0.2)
@@ -519,5 +521,37 @@ def test_every_reader_hears_from_the_server_now_and_then(
         assert len(quick.bodies) > 2
         assert set(quick.bodies) == {b"event: ping\ndata: \n\n"}
         assert len(stuck.bodies) == 1
+        assert not told.bodies
+
+    asyncio.run(run())
+
+
+def test_what_was_read_is_told_though_the_rail_could_not_be_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        ours = hub.Hub()
+        channel = Channel(1, 0, "live", 1)
+        _, quick = reader_of(channel)
+        ours.site_seq = 2
+        rails = [OSError("no database"), (2, channels.message(b"rail"))]
+
+        async def missed(*_: Any) -> channels.Missed:
+            changes = log.Changes("", log.Cursor("e", 1), "live", 2)
+            return channels.Missed(changes, channels.message(b"news"))
+
+        async def rail(_: Channel) -> Any:
+            one = rails.pop(0)
+            if isinstance(one, OSError):
+                raise one
+            return one
+
+        monkeypatch.setattr(ours, "missed", missed)
+        monkeypatch.setattr(ours, "rail", rail)
+        with pytest.raises(OSError, match="no database"):
+            await ours._advance(channel, 1, "live")
+        await ours._advance(channel, 1, "live")
+        await ours._advance(channel, 1, "live")  # where nothing is new
+        assert quick.bodies == [b"news", b"rail"]
 
     asyncio.run(run())

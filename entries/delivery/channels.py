@@ -7,9 +7,10 @@ dropped, and comes back with its cursor.
 """
 
 import asyncio
+import time
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,23 +67,15 @@ class Reader:
     ended: bool = False
     _finishing: "asyncio.Task[None] | None" = None
 
-    def push(self, one: dict[str, Any], then: Callable[["Reader"], None]) -> bool:
-        """Start sending a message; False if the network makes it wait.
-
-        `then` is called when it has gone out after all.
-        """
-        tally.deliveries += 1
-        coroutine = self.send(one)
-        try:
-            waiting = coroutine.send(None)
-        except StopIteration:
-            return True
-        except Exception:
-            self.end()
-            return False
+    def suspend(
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        waiting: Any,
+        then: Callable[["Reader"], None],
+    ) -> None:
+        """Let a task go on with a message that the network makes wait."""
         self.busy = True
         self._finishing = asyncio.create_task(self._finish(coroutine, waiting, then))
-        return False
 
     async def _finish(
         self,
@@ -119,6 +112,32 @@ class Reader:
             self.task.cancel()
 
 
+def push(
+    readers: Sequence[Reader], one: dict[str, Any], then: Callable[[Reader], None]
+) -> None:
+    """Start sending a message to readers who wait for none.
+
+    `then` is called for a reader whose network made it wait, when it has gone out.
+    """
+    tally.deliveries += len(readers)
+    for reader in readers:
+        coroutine = reader.send(one)
+        try:
+            waiting = coroutine.send(None)
+        except StopIteration:  # as good as always: it has gone out
+            continue
+        except Exception:
+            reader.end()
+        else:
+            reader.suspend(coroutine, waiting, then)
+
+
+def end(readers: Sequence[Reader]) -> None:
+    """Let the streams of readers end."""
+    for reader in readers:
+        reader.end()
+
+
 @dataclass(frozen=True)
 class Frame:
     """A message that brings a page from one number to another."""
@@ -146,9 +165,12 @@ class Channel:
     site_seq: int
     frames: deque[Frame] = field(default_factory=deque)
     first: int = 0  # position of frames[0]
+    served: int = 0  # position that every reader was brought to
     size: int = 0  # bytes in the log
     users: int = 0
-    readers: set[Reader] = field(default_factory=set)
+    # In the order they came, which is where they lie in memory: served the faster.
+    readers: dict[Reader, None] = field(default_factory=dict)
+    told_at: float = field(default_factory=time.monotonic)
     rail: tuple[int, dict[str, Any]] | None = None
     missed: "dict[int, asyncio.Future[Missed]]" = field(default_factory=dict)
 
@@ -159,6 +181,7 @@ class Channel:
 
     def append(self, new: Frame) -> None:
         """Add a frame and forget the oldest beyond the bounds."""
+        self.told_at = time.monotonic()
         self.frames.append(new)
         self.missed.clear()
         self.size += len(new.message["body"])
@@ -168,7 +191,8 @@ class Channel:
 
     def forget(self) -> None:
         """Let nobody read what was told before; who is behind comes back and asks."""
-        self.first, self.size = self.end, 0
+        self.first = self.served = self.end
+        self.size = 0
         self.frames.clear()
 
     def restart(self, seq: int, state: str, site_seq: int) -> None:
@@ -203,9 +227,21 @@ class Channel:
                 reader.end()
                 return
             reader.position += 1
-            reader.push(frames[ahead].message, self.serve)
+            push([reader], frames[ahead].message, self.serve)
 
-    def tell(self, reader: Reader, one: dict[str, Any]) -> None:
-        """Send a reader what is in no log, unless it is behind anyway."""
-        if not reader.busy and not reader.ended:
-            reader.push(one, self.serve)
+    def serve_all(self, readers: Sequence[Reader]) -> None:
+        """Send readers everything that they lack: most of them, the last frame."""
+        last, end = self.end - 1, self.end
+        usual = []
+        for reader in readers:
+            if reader.position == last and not reader.busy and not reader.ended:
+                reader.position = end
+                usual.append(reader)
+            elif reader.position != end:
+                self.serve(reader)
+        push(usual, self.frames[-1].message, self.serve)
+
+    def tell(self, readers: Sequence[Reader], one: dict[str, Any]) -> None:
+        """Send readers what is in no log, unless they are behind anyway."""
+        free = [one for one in readers if not one.busy and not one.ended]
+        push(free, one, self.serve)

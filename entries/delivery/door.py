@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlencode
 import brotli
 from django.db import Error
 
-from entries.delivery import log
+from entries.delivery import numbers
 from entries.delivery.hub import Hub
 from entries.delivery.log import Cursor
 from entries.delivery.metrics import tally
@@ -107,18 +107,14 @@ class Answer:
         size = sum(map(len, bodies.values())) + 2048
         return cls(numbers, dict(headers)[b"etag"], size, whole, unchanged)
 
-    async def give(self, method: str, heads: Heads, send: Any) -> None:
-        """Send it, or that the client has it."""
+    def parts(self, heads: Heads) -> tuple[Message, Message]:
+        """Return what to send: the answer, or that the client has it."""
         known = heads.get(b"if-none-match")
         if known and _matches(known, self.etag):
-            start, body = self.unchanged, _NOTHING
             tally.unchanged += 1
-        else:
-            coding = _coding(heads.get(b"accept-encoding", b""), self.whole)
-            start, body = self.whole[coding]
-            tally.kept += 1
-        await send(start)
-        await send(_NOTHING if method == "HEAD" else body)
+            return self.unchanged, _NOTHING
+        tally.kept += 1
+        return self.whole[_coding(heads.get(b"accept-encoding", b""), self.whole)]
 
 
 class Requests:
@@ -203,7 +199,7 @@ class Numbers:
 
     async def _read(self) -> None:
         stamp, slugs = self.hub.watcher.stamp(), list(self._slugs)
-        epoch, site_seq, found = await self.hub.read(log.numbers_of, slugs)
+        epoch, site_seq, found = await self.hub.read(numbers.of_slugs, slugs)
         self._known = {slug: (epoch, seq, site_seq) for slug, seq in found.items()}
         if slugs == list(self._slugs):
             self._stamp = stamp
@@ -238,7 +234,10 @@ class Door:
             self._answers.move_to_end(wanted.key)
         if answer is None:
             return await self.app(scope, receive, send)
-        return await answer.give(scope["method"], heads, send)
+        start, body = answer.parts(heads)
+        await send(start)
+        await send(_NOTHING if scope["method"] == "HEAD" else body)
+        return None
 
     async def _made(self, wanted: Asked, scope: Scope, numbers: Made) -> Answer | None:
         """Have an answer made, once for all who ask for it meanwhile."""

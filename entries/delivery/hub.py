@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from django.db import Error, close_old_connections
 
-from entries.delivery import audience, log, metrics, watchers
+from entries.delivery import audience, log, metrics, numbers, watchers
 from entries.delivery.channels import (
     END,
     PING,
@@ -20,6 +20,7 @@ from entries.delivery.channels import (
     Frame,
     Missed,
     Reader,
+    end,
     frame,
     message,
 )
@@ -30,7 +31,7 @@ from entries.models import Story
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-HEARTBEAT = 15.0  # seconds
+HEARTBEAT = 15.0  # seconds of silence until a ping
 SAFETY = 1.0  # seconds between two looks at the rows, whatever was heard
 TURN = 64  # readers served before the loop may do something else
 ASKED = 32  # answers to "what did I miss?" that a channel keeps
@@ -85,7 +86,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         for channel in list(self.channels.values()):
-            await self._turns(channel, Reader.end)
+            await self._turns(channel, end)
         with contextlib.suppress(Error):
             await self.read(self._teller.tell, {})
 
@@ -179,7 +180,7 @@ class Hub:
 
     async def _refresh(self) -> None:
         asked = list(self.channels)
-        epoch, site_seq, stories = await self.read(log.numbers, asked)
+        epoch, site_seq, stories = await self.read(numbers.of_stories, asked)
         other_history = self.epoch not in ("", epoch) or site_seq < self.site_seq
         if other_history or site_seq != self.site_seq:
             self._slugs.clear()
@@ -199,7 +200,7 @@ class Hub:
                 await self._advance(channel, seq, state)
 
     async def _advance(self, channel: Channel, seq: int, state: str) -> None:
-        began, place = time.monotonic(), channel.end
+        began = time.monotonic()
         if seq > channel.seq:
             missed = await self.missed(channel, channel.seq)
             if missed.changes.reset:
@@ -207,7 +208,6 @@ class Hub:
             seq, state = missed.changes.cursor.seq, missed.changes.state
             if missed.changes.withdrew:
                 channel.forget()
-                place = channel.end
             channel.append(Frame(channel.seq, seq, missed.message))
             channel.seq = seq
         if channel.site_seq < self.site_seq:
@@ -215,8 +215,10 @@ class Hub:
             channel.append(Frame(channel.seq, channel.seq, rail))
             channel.site_seq = site_seq
         channel.state = state
-        await self._turns(channel, channel.serve)
-        if channel.end > place:
+        if channel.end > channel.served:
+            until = channel.end
+            await self._turns(channel, channel.serve_all)
+            channel.served = until
             metrics.FANOUT.observe(time.monotonic() - began)
         if state != "live":
             await self._dismiss(channel, END)
@@ -231,25 +233,31 @@ class Hub:
     async def _dismiss(self, channel: Channel, last: dict[str, Any]) -> None:
         """Tell every reader a last word and end its stream."""
 
-        def act(reader: Reader) -> None:
-            channel.tell(reader, last)
-            reader.end()
+        def act(readers: Sequence[Reader]) -> None:
+            channel.tell(readers, last)
+            end(readers)
 
         await self._turns(channel, act)
 
-    async def _turns(self, channel: Channel, act: Callable[[Reader], object]) -> None:
+    async def _turns(
+        self, channel: Channel, act: Callable[[Sequence[Reader]], object]
+    ) -> None:
         """Do something for every reader, leaving the loop free in between."""
         readers = list(channel.readers)
         for start in range(0, len(readers), TURN):
-            for reader in readers[start : start + TURN]:
-                act(reader)
+            act(readers[start : start + TURN])
             await asyncio.sleep(0)
 
     async def _beat(self) -> None:
+        """Let readers hear something where nothing happens."""
         while True:
-            await asyncio.sleep(HEARTBEAT)
+            told = [channel.told_at for channel in self.channels.values()]
+            silence = time.monotonic() - min(told, default=time.monotonic())
+            await asyncio.sleep(max(HEARTBEAT - silence, HEARTBEAT / 15))
             for channel in list(self.channels.values()):
-                await self._turns(channel, partial(channel.tell, one=PING))
+                if time.monotonic() - channel.told_at >= HEARTBEAT:
+                    channel.told_at = time.monotonic()
+                    await self._turns(channel, partial(channel.tell, one=PING))
 
     async def _clock(self, tick: Callable[[], object]) -> None:
         while True:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from django.db.models import Exists, Max, OuterRef
 
 from entries import drawing
-from entries.models import EntryVersion, Site, Story, StorySlug
+from entries.delivery import numbers
+from entries.models import EntryVersion, Posting, Story, StorySlug
 
 _CURSOR = re.compile(r"([0-9a-z]{1,16})-([0-9]{1,18})", re.ASCII)
 
@@ -52,18 +53,16 @@ def changes_after(story_id: int, after: str | Cursor | None, rail: int = 0) -> C
     The story's number is read first, and then what changed until that number: an
     answer never claims what it does not hold, and what slips in between comes next.
     """
-    site = Site.current()
-    story = Story.objects.select_related(
-        "series", "lead_image", "continues_in__series"
-    ).get(pk=story_id)
-    now = Cursor(site.epoch, story.seq)
+    epoch, site_seq, _ = numbers.of_stories([])
+    story = Story.objects.get(pk=story_id)
+    now = Cursor(epoch, story.seq)
     known = Cursor.parse(after) if isinstance(after, str) else after
     if known is None or known.epoch != now.epoch or known.seq > now.seq:
-        return Changes("", now, story.state, site.seq, reset=True)
+        return Changes("", now, story.state, site_seq, reset=True)
     html, withdrew = _html(story, known.seq) if known.seq < now.seq else ("", False)
-    if rail and rail != site.seq and story.public:
+    if rail and rail != site_seq and story.public:
         html += rail_partial(story_id)
-    return Changes(html, now, story.state, site.seq, withdrew=withdrew)
+    return Changes(html, now, story.state, site_seq, withdrew=withdrew)
 
 
 def _html(story: Story, after: int) -> tuple[str, bool]:
@@ -73,17 +72,18 @@ def _html(story: Story, after: int) -> tuple[str, bool]:
         return _partial("#story", "innerHTML", gone), True
     withdrew = False
     hidden = EntryVersion.objects.filter(entry=OuterRef("entry"), hidden=True)
-    postings = story.postings.changed(after, story.seq).select_related("entry")
+    changed = story.postings.changed(after, story.seq)
+    changed = changed.annotate(shown=Posting.SHOWN, hides=Exists(hidden))
     parts = []
-    for posting in postings.annotate(hides=Exists(hidden)):
-        posting.story = story
-        withdrew = withdrew or posting.hides  # type: ignore[attr-defined]
-        if posting.visible:
-            parts.append(_upsert(posting.html))
+    rows = changed.values_list("entry_id", "html", "shown", "hides")
+    for entry_id, entry, shown, hides in rows:
+        withdrew = withdrew or hides
+        if shown and story.public:
+            parts.append(_upsert(entry))
         else:
             withdrew = True
             # Named in it too, for pages that only count it.
-            name = f"entry-{posting.entry_id}"
+            name = f"entry-{entry_id}"
             parts.append(_partial(f"#{name}", "delete", name))
     if story.head_seq > after:
         parts.append(_partial("#story-head", "outerHTML", drawing.head_html(story)))
@@ -106,32 +106,9 @@ def public_story(slug: str) -> Story | None:
     return row.story
 
 
-def numbers(story_ids: list[int]) -> tuple[str, int, dict[int, tuple[int, str]]]:
-    """Return the epoch, the site's number, and `(seq, state)` of some stories."""
-    site = Site.current()
-    rows = Story.objects.filter(pk__in=story_ids) if story_ids else Story.objects.none()
-    found = {
-        pk: (seq, state) for pk, seq, state in rows.values_list("pk", "seq", "state")
-    }
-    return site.epoch, site.seq, found
-
-
-def numbers_of(slugs: list[str]) -> tuple[str, int, dict[str, int]]:
-    """Return the epoch, the site's number, and `seq` of public stories by slug.
-
-    The empty slug stands for all of them: its number moves with every change.
-    """
-    site = Site.current()
-    rows = StorySlug.objects.filter(slug__in=slugs, story__state__in=Story.PUBLIC)
-    found = dict(rows.values_list("slug", "story__seq"))
-    if "" in slugs:
-        found[""] = Story.objects.public().changes()
-    return site.epoch, site.seq, found
-
-
 def rail_partial(story_id: int) -> str:
     """Return the rail beside a story, for pages that are open."""
-    seq = Site.current().seq
+    _, seq, _ = numbers.of_stories([])
     story = Story.objects.select_related("series").get(pk=story_id)
     return _partial("#rail", "outerHTML", drawing.rail_html(story, seq))
 

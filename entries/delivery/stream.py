@@ -35,7 +35,9 @@ _HEADERS = [
 
 def slug_of(scope: Scope) -> str:
     """Return the slug if a request is for a stream, else nothing."""
-    found = scope["type"] == "http" and _PATH.fullmatch(scope["path"])
+    if scope["type"] != "http" or not scope["path"].endswith("/stream"):
+        return ""
+    found = _PATH.fullmatch(scope["path"])
     return found[1] if found else ""
 
 
@@ -101,7 +103,7 @@ async def _admit(
     except Error as error:  # the page comes back, with its place
         logger.warning("A stream ends, for want of the database: %s", error)
     finally:
-        channel.readers.discard(reader)
+        channel.readers.pop(reader, None)
         hub.leave(channel)
     if not reader.busy:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -155,7 +157,7 @@ async def _catch_up(
         elif (place := channel.place(at)) is not None:
             # No await between the look at the log and here.
             reader.position = place
-            channel.readers.add(reader)
+            channel.readers[reader] = None
             channel.serve(reader)
             if hub.stopping:
                 reader.end()

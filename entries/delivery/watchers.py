@@ -46,6 +46,7 @@ class Watcher:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._file: sqlite3.Connection | None = None
+        self._seen = -1
         self._asked: tuple[int, int] | None = None
         self._heard = 0
         self._alive = 0.0
@@ -126,16 +127,18 @@ class Watcher:
         path = f"file:{connection.settings_dict['NAME']}?mode=ro"
         file = sqlite3.connect(path, uri=True, timeout=0, isolation_level=None)
         try:
-            self._file, seen = file, -1
+            self._file, self._seen = file, -1
             while True:
-                if (version := self._version(file)) != seen:
-                    seen = version
-                    self._wake()
+                self._version(file)
                 await asyncio.sleep(LOOK)
         finally:
             self._file = None
             file.close()
 
-    @staticmethod
-    def _version(file: sqlite3.Connection) -> int:
-        return int(file.execute("PRAGMA data_version").fetchone()[0])
+    def _version(self, file: sqlite3.Connection) -> int:
+        """Ask for the number that commits move; whoever sees it first wakes the hub."""
+        version = int(file.execute("PRAGMA data_version").fetchone()[0])
+        if version != self._seen:
+            self._seen = version
+            self._wake()
+        return version

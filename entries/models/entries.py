@@ -158,7 +158,7 @@ class PostingQuerySet(models.QuerySet["Posting"]):
 
     def visible(self) -> Self:
         """Keep what a public story shows: published and not taken back."""
-        return self.filter(entry__state=Entry.State.PUBLISHED, removed=False)
+        return self.filter(Posting.SHOWN)
 
     def own(self) -> Self:
         """Keep each entry's posting in the story it belongs to."""
@@ -210,6 +210,9 @@ class Posting(models.Model):
     seq = models.BigIntegerField(null=True, editable=False)
     first_seq = models.BigIntegerField(null=True, editable=False)
     html = models.TextField(editable=False, blank=True)
+
+    # What a public story shows.
+    SHOWN = models.Q(entry__state=Entry.State.PUBLISHED, removed=False)
 
     objects = PostingQuerySet.as_manager()
 

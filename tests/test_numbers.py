@@ -1,0 +1,51 @@
+"""The one small question that says whether anything changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from entries import publishing, stories
+from entries.delivery import numbers
+from entries.models import Site
+from tests.builders import make_story, text
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_site_that_nobody_used_has_numbers_too():
+    Site.objects.all().delete()
+    epoch, seq, found = numbers.of_stories([])
+    site = Site.objects.get()
+    assert (epoch, seq, found) == (site.epoch, site.seq, {})
+
+
+@pytest.mark.parametrize("many", [1, 3])
+def test_numbers_of_stories_are_read_at_once(django_assert_num_queries: Any, many: int):
+    made = [make_story() for _ in range(many)]
+    make_story()  # nobody asked for it
+    publishing.post(made[0], text())
+    stories.close(made[0])
+    with django_assert_num_queries(1):
+        _, seq, found = numbers.of_stories([one.pk for one in made] + [10**9])
+    assert seq == Site.current().seq
+    for one in made:
+        one.refresh_from_db()
+    assert found == {one.pk: (one.seq, one.state) for one in made}
+    assert found[made[0].pk][1] == "closed"
+
+
+def test_numbers_by_slug_are_of_public_stories_alone(django_assert_num_queries: Any):
+    shown, draft, gone = make_story(), make_story(live=False), make_story()
+    stories.withdraw_story(gone)
+    slugs = [shown.slug, draft.slug, gone.slug, "x' OR 'a' = 'a"]
+    with django_assert_num_queries(1):
+        _, _, found = numbers.of_slugs(slugs)
+    shown.refresh_from_db()
+    assert found == {shown.slug: shown.seq}
+    *_, before = numbers.of_slugs([""])
+    publishing.post(shown, text())
+    *_, after = numbers.of_slugs(["", shown.slug])
+    assert after[""] > before[""]
+    assert after[shown.slug] > found[shown.slug]
