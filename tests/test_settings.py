@@ -8,6 +8,7 @@ import runpy
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from psycopg_pool import ConnectionPool
 
 from entries.management.commands import serve
 from liveblog import settings
-from tests.servers import HOST, ROOT, environment
+from tests.servers import HOST, PATIENCE, ROOT, environment, free_port
 
 SHOW = "import json; from django.conf import settings; print(json.dumps(settings.{}))"
 
@@ -167,3 +169,15 @@ def test_the_checks_for_deployment_find_nothing(tmp_path: Path, site: str):
     done = run("manage.py", "check", "--deploy", data=tmp_path, **own)
     assert (done.returncode, done.stderr) == (0, "")
     assert "no issues" in done.stdout
+
+
+def test_the_pool_gives_a_lost_database_up_soon_so_that_who_asks_tries_at_once(
+    tmp_path: Path,
+):
+    # By itself it would try at 1, 3, 7, 15, 31… seconds, and between that nobody can.
+    lost = f"postgres://desk@{HOST}:{free_port()}/news"
+    options = setting("DATABASES", tmp_path, DATABASE_URL=lost)["default"]["OPTIONS"]
+    gave_up = threading.Event()
+    options["pool"]["reconnect_failed"] = lambda _: gave_up.set()
+    with ConnectionPool(lost, **options["pool"], open=True):
+        assert gave_up.wait(PATIENCE)

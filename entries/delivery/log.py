@@ -72,8 +72,9 @@ def _html(story: Story, after: int) -> tuple[str, bool]:
         return _partial("#story", "innerHTML", gone), True
     withdrew = False
     hidden = EntryVersion.objects.filter(entry=OuterRef("entry"), hidden=True)
-    changed = story.postings.changed(after, story.seq)
-    changed = changed.annotate(shown=Posting.SHOWN, hides=Exists(hidden))
+    changed = story.postings.changed(after, story.seq).annotate(
+        shown=Posting.SHOWN, hides=Exists(hidden)
+    )
     parts = []
     rows = changed.values_list("entry_id", "html", "shown", "hides")
     for entry_id, entry, shown, hides in rows:
