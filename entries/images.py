@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import hmac
+import logging
 import os
 import re
 import warnings
@@ -31,6 +32,8 @@ from PIL import (
     UnidentifiedImageError,
 )
 from PIL.Image import Resampling, Transpose
+
+logger = logging.getLogger(__name__)
 
 WIDTHS: Final = (480, 960, 1600)
 FORMATS: Final = ("avif", "webp", "jpg")
@@ -112,10 +115,11 @@ class Ingested:
 def ingest(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
     """Publish the picture in `source` as its variants under `folder`.
 
-    Every width is written in every format, or none is. Of an animation the first
-    frame is taken. The same bytes with the same key give the same stem, and files
-    that are all there already are left alone. Raise ImageError for what is no sound
-    picture and for a full disk, OSError when `folder` cannot be written otherwise.
+    Every width is written in every format; one that cannot be is left out, and the
+    picture does without it. Of an animation the first frame is taken. The same bytes
+    with the same key give the same stem, and files that are all there already are
+    left alone. Raise ImageError for what is no sound picture and for a full disk,
+    OSError when `folder` cannot be written otherwise.
     """
     data = _read(source)
     with _refusing():
@@ -126,10 +130,10 @@ def ingest(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
         texts = _texts(image)
     digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
     stem = f"{digest[:2]}/{digest}"
-    widths = tuple(width for width, _ in sizes)
-    paths = [folder / variant(stem, w, ext) for w in widths for ext in FORMATS]
+    paths = [folder / variant(stem, w, ext) for w, _ in sizes for ext in FORMATS]
     if not all(path.is_file() for path in paths):
-        _publish(picture, sizes, folder, stem)
+        sizes = _publish(picture, sizes, folder, stem)
+    widths = tuple(width for width, _ in sizes)
     return Ingested(stem, *sizes[-1], widths, *texts)
 
 
@@ -248,16 +252,27 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
 
 def _publish(
     picture: Image.Image, sizes: list[tuple[int, int]], folder: Path, stem: str
-) -> None:
-    """Write every variant, each made from the next larger one, or none."""
+) -> list[tuple[int, int]]:
+    """Write every variant, each made from the next larger one; return their sizes.
+
+    Raise ImageError where no size can be had in all formats; then nothing is left.
+    """
+    made: list[tuple[int, int]] = []
     try:
         (folder / stem).parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
             for size in reversed(sizes):
                 picture = _resized(picture, size)
-                for ext in FORMATS:
-                    name = Path(variant(stem, size[0], ext)).name
-                    _store(Path(scratch, name), _encoded(picture, ext))
+                try:
+                    encoded = {ext: _encoded(picture, ext) for ext in FORMATS}
+                except ImageError:
+                    logger.warning("A picture does without the size %s x %s.", *size)
+                    continue
+                for ext, data in encoded.items():
+                    _store(Path(scratch, Path(variant(stem, size[0], ext)).name), data)
+                made.insert(0, size)
+            if not made:
+                raise ImageError(_DAMAGED)
             try:
                 for path in Path(scratch).iterdir():
                     path.replace((folder / stem).with_name(path.name))
@@ -268,6 +283,7 @@ def _publish(
         if error.errno == errno.ENOSPC:
             raise ImageError(_DISK_FULL) from error
         raise
+    return made
 
 
 def _encoded(picture: Image.Image, ext: str) -> bytes:

@@ -104,6 +104,8 @@ def _database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     elif engine == "postgresql":
+        # Whoever waits for a row that long is told so, as on SQLite.
+        options.setdefault("options", "-c lock_timeout=20s")
         if not database["NAME"]:
             raise ImproperlyConfigured(
                 "DATABASE_URL names no database: write "

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
-from django.db import OperationalError
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
+from PIL import Image as Pillow
 
-from entries import linking, publishing
-from entries.models import Entry
+from entries import publishing
+from entries.models import Entry, Image, Story
 from liveblog import limits
 from tests.builders import make_accounts, make_original, make_story, make_update
 
@@ -25,8 +33,6 @@ MANIFEST = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
 
 @pytest.fixture
 def chief(db: None) -> Client:
-    from django.contrib.auth.models import User
-
     make_accounts()
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.get(username="chief"))
@@ -183,25 +189,106 @@ def test_no_password_is_ever_given_back(chief: Client, monkeypatch: pytest.Monke
     assert "the-long-pass-phrase" not in answer.content.decode()
 
 
-@pytest.mark.parametrize("broken", ["post", "upload"])
+def without_room(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full: for the database, a picture's files, or an upload."""
+    if kind == "picture":
+        monkeypatch.setattr("os.fsync", full)
+    elif kind == "upload":
+        name = "django.core.files.uploadhandler.MemoryFileUploadHandler"
+        monkeypatch.setattr(f"{name}.receive_data_chunk", full)
+    else:
+        with connection.cursor() as cursor:
+            for statement in NO_ROOM[connection.vendor]:
+                cursor.execute(statement)
+
+
+# Below all code of ours: what each database says when it cannot write.
+NO_ROOM = {
+    "sqlite": [
+        "CREATE TEMP TRIGGER no_room BEFORE INSERT ON entries_posting "
+        "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE 'could not extend file: No space left on device' "
+        "USING ERRCODE = '53100'; END $$",
+        "CREATE TRIGGER no_room BEFORE INSERT ON entries_posting "
+        "EXECUTE FUNCTION no_room()",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ["post", "picture", "upload"])
 def test_a_full_disk_is_named_and_leaves_nothing_half_done(
-    chief: Client, monkeypatch: pytest.MonkeyPatch, broken: str
+    chief: Client, monkeypatch: pytest.MonkeyPatch, kind: str, settings: Any
 ):
+    settings.PICTURES_DIR = settings.DATA_DIR / f"full-{kind}"
     story = make_story()
     desk = f"/admin/entries/story/{story.pk}"
-    if broken == "post":
-        monkeypatch.setattr("entries.ledger.Ledger.close", full)
-        answer = chief.post(f"{desk}/change/", {"body": "Lost?"}, **HTMX)
+    file = BytesIO()
+    Pillow.new("RGB", (60, 40), "navy").save(file, "PNG")
+    without_room(kind, monkeypatch)
+    if kind == "post":
+        data: dict[str, Any] = {"body": "Lost?\n\nNot so."}
+        path = f"{desk}/change/"
+        page = chief.post(path, data).content.decode()
+        assert "The disk is full" in page
+        assert "Lost?\n\nNot so.</textarea>" in page
     else:
-        from django.core.files.uploadedfile import SimpleUploadedFile
-
-        monkeypatch.setattr(linking, "ingest", full)
-        file = SimpleUploadedFile("fog.jpg", b"x", "image/jpeg")
-        answer = chief.post(f"{desk}/desk/pictures/", {"file": file}, **HTMX)
-    assert answer.status_code == 503
-    assert "the disk is full, and nothing was saved" in answer.content.decode()
+        data = {"file": SimpleUploadedFile("fog.png", file.getvalue())}
+        path = f"{desk}/desk/pictures/"
+    answer = chief.post(path, data, **HTMX)
+    assert answer.status_code >= 400
+    assert "the disk is full" in answer.content.decode()
     assert answer["Desk-Answer"] == "yes"
     assert not Entry.objects.exists()
+    assert not Image.objects.exists()
+    assert not [one for one in settings.PICTURES_DIR.rglob("*") if one.is_file()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_another_holds_costs_no_text_and_no_reader():
+    make_accounts()
+    editor = Client(raise_request_exception=False)
+    editor.force_login(User.objects.get(username="editor"))
+    story = make_story()
+    make_update(story, "The ferry waits.")
+    desk = f"/admin/entries/story/{story.pk}/change/"
+    data = {"body": "It has sailed.\n\nAt last.", "key": str(uuid4())}
+    data["action"] = "publish"
+    with holding(story):
+        answer = editor.post(desk, data)
+        page = Client().get(story.get_absolute_url())
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "It has sailed.\n\nAt last.</textarea>" in answer.content.decode()
+    assert page.status_code == 200
+    assert "The ferry waits." in page.content.decode()
+    assert editor.post(desk, data).status_code == 302
+    assert story.entries.count() == 2
+
+
+@contextmanager
+def holding(story: Story) -> Iterator[None]:
+    """Let somebody else hold the lock of a story, and nobody wait long for it."""
+    parameters = connection.get_connection_params()
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")
+        other: Any = sqlite3.connect(parameters["database"], isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("20s",)
+            cursor.execute("SET lock_timeout = 50")
+        names = ("host", "port", "user", "password", "dbname")
+        other = psycopg.connect(**{k: v for k, v in parameters.items() if k in names})
+        lock = "SELECT 1 FROM entries_story WHERE id = %s FOR UPDATE"
+        other.execute(lock, [story.pk])
+    with closing(other):
+        yield
+        other.rollback()
+    connection.close()  # the next one is patient again
 
 
 def test_too_much_text_is_refused_with_a_sentence(chief: Client):
@@ -222,8 +309,6 @@ def test_a_request_for_another_host_is_not_understood():
 
 
 def test_who_may_not_gets_a_page_and_a_way_on(chief: Client):
-    from django.contrib.auth.models import User
-
     client = Client()
     client.force_login(User.objects.get(username="moderator"))
     answer = client.get("/admin/auth/user/")

@@ -884,23 +884,49 @@ def failing(number: int, error: BaseException, real: Callable[..., Any]) -> Any:
 
 
 @pytest.mark.parametrize("number", [1, 5, 6])
-@pytest.mark.parametrize("place", ["encode", "write", "rename"])
+@pytest.mark.parametrize("place", ["write", "rename"])
 def test_a_failure_on_the_way_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int
 ) -> None:
     error = OSError(errno.EIO, "Input/output error")
     owner, name = {
-        "encode": (Image.Image, "save"),
         "write": (os, "fsync"),
         "rename": (Path, "replace"),
     }[place]
     data = encode(noise(700, 350))
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, failing(number, error, getattr(owner, name)))
-        with pytest.raises(ImageError if place == "encode" else OSError):
+        with pytest.raises(OSError, match="Input/output"):
             take(tmp_path, data)
     assert files(tmp_path) == []
     assert take(tmp_path, data).widths == (480, 700)
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, (480, 240)), (5, (700, 350))])
+def test_a_size_that_cannot_be_made_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, left: tuple[int, int]
+) -> None:
+    data = encode(noise(700, 350))
+    with monkeypatch.context() as patch:
+        error = OSError("encoder error -2 when writing image file")
+        patch.setattr(Image.Image, "save", failing(number, error, Image.Image.save))
+        done = take(tmp_path, data)
+    assert (done.width, done.height) == left
+    assert done.widths == left[:1]
+    assert len(files(tmp_path)) == 3
+    assert take(tmp_path, data).widths == (480, 700)
+
+
+def test_a_picture_of_which_no_size_can_be_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    data = encode(noise(700, 350))
+    monkeypatch.setattr(Image.Image, "save", save)
+    assert "damaged" in refusal(tmp_path, data)
+    assert files(tmp_path) == []
 
 
 def test_a_full_disk_is_told_to_the_editor(
