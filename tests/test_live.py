@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -458,6 +459,44 @@ def test_a_restored_story_comes_back_to_the_open_page(
     state(window.page, "Live")
     expect_like_fresh(window)
     assert not window.problems
+
+
+def test_a_story_that_runs_again_is_not_taken_for_ended(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    """By a page that a poll told of the end, nor by one whose poll comes late."""
+    told, late = reader(), reader()
+    streams, polls = list[Route](), list[Route]()
+    going = threading.Event()
+
+    def stream(route: Route) -> None:
+        route.continue_() if going.is_set() else streams.append(route)
+
+    wire = room.wire(server)
+    for window in (told, late):
+        window.open(f"{wire.url}/stories/{slug}/")
+        state(window.page, "Live")
+        window.page.route("**/stream?*", stream)
+    late.page.route("**/changes?*", lambda route: polls.append(route))
+    wire.drop()
+    wait_for(lambda: told.page.evaluate("1") and len(streams) > 1, "both to return")
+    room.call(verbs.turn, slug, "close")
+    state(told.page, "Ended")
+    wait_for(lambda: late.page.evaluate("1") and polls, "a poll")
+    old = polls[0].fetch()
+    assert old.headers["live-state"] == "closed"
+    room.call(verbs.turn, slug, "reopen")
+    going.set()
+    for route in streams:
+        route.continue_()
+    for window in (told, late):
+        state(window.page, "Live")
+    with late.page.expect_event("requestfinished", lambda r: "/changes" in r.url):
+        polls[0].fulfill(response=old)
+    room.call(verbs.post, slug, "The ice is back.")
+    for window in (told, late):
+        window.sees("The ice is back.")
+        state(window.page, "Live")
 
 
 def test_what_was_withdrawn_or_moved_waits_no_more(

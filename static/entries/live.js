@@ -138,6 +138,7 @@
     });
     live.addEventListener("ready", () => {
       stream = true;
+      ended = false; // the stream says itself whether it ends
       lost = attempts = failures = 0;
       polling = false;
       heard = Date.now();
@@ -198,11 +199,9 @@
     if (state === "reset") return replacePage();
     const html = await answer.text();
     const at = answer.headers.get("Live-Cursor");
-    const taken = parse(at).seq >= parse(cursor).seq;
-    if (taken) {
-      if (html) await htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
-      advance(at);
-    }
+    if (parse(at).seq < parse(cursor).seq) return false;
+    if (html) await htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
+    advance(at);
     if (answer.status === 410) return end();
     if (!live.isConnected) return replacePage(); // the story was withdrawn, and is back
     if (state === "closed") end();
@@ -210,7 +209,7 @@
       ended = false;
       connect();
     }
-    return taken;
+    return true;
   };
 
   // ---- another history: the page is fetched whole ------------------------------
