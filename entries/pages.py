@@ -35,10 +35,11 @@ def story_page(
     `site` and `story` were read before: their numbers are what the page claims, and
     it may hold more. Raises paging.NoSuchPlace.
     """
-    page = paging.page(story, order=order, before=before, start=start)
+    places = parts.kept.standing(site.epoch, story)
+    page = paging.page(story, places, order=order, before=before, start=start)
     original = [page.original] if page.original else []
     wanted = [*page.updates, *page.pinned, *page.key_events, *original]
-    kept = parts.kept.of(site.epoch, story, wanted, page.standing)
+    kept = parts.kept.of(site.epoch, story, wanted)
 
     def shown(places: Iterable[paging.Place]) -> list[Part]:
         return [kept[p.posting_id] for p in places if p.posting_id in kept]
@@ -69,6 +70,12 @@ def story_page(
         "original": [part.html for part in shown(original)],
     }
     return _filled(render_to_string("entries/story.html", context, request), pieces)
+
+
+def address_of(site: Site, story: Story, entry_id: int) -> str:
+    """Return the address at which a story's live pages show an update now."""
+    places = parts.kept.standing(site.epoch, story)
+    return paging.address_of(story, places, entry_id)
 
 
 def _filled(frame: str, pieces: dict[str, list[bytes]]) -> bytes:

@@ -6,11 +6,12 @@ named by an entry's id, which works also when that entry was withdrawn or moved.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from entries.models import Entry, Story
+from entries.models import Entry, Posting, Story
 
 SIZE = 50
 
@@ -31,6 +32,7 @@ class Place(NamedTuple):
 
 
 Spot = tuple[datetime, int]  # the time of an update, and its entry's id
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,15 @@ class Pager:
 class Page:
     """The places of one page, in reading order, and what lies around them.
 
-    `standing` are those of the whole story, `key_events` its marked ones, the newest
-    first. `newer_key` is the sort key below which every update of the page stands;
-    empty where the page is open to news. `older_key` is that of its oldest update;
-    empty where nothing is older than the page. `first_at` and `last_at` are the times
-    of the story's oldest and newest update.
+    `key_events` are the marked ones of the whole story, the newest first. `newer_key`
+    is the sort key below which every update of the page stands; empty where the page
+    is open to news. `older_key` is that of its oldest update; empty where nothing is
+    older than the page. `first_at` and `last_at` are the times of the story's oldest
+    and newest update.
     """
 
     order: str
     kind: str
-    standing: list[Place]
     updates: list[Place]
     pinned: list[Place]
     original: Place | None
@@ -98,14 +99,20 @@ class _Window:
 
 
 def page(
-    story: Story, *, order: str = "newest", before: int = 0, start: int = 0
+    story: Story,
+    places: list[Place] | None = None,
+    *,
+    order: str = "newest",
+    before: int = 0,
+    start: int = 0,
 ) -> Page:
     """Return the page below the entry `before`, or from the entry `start` upwards.
 
-    Without either: the front, or (oldest first) the first page. Raises NoSuchPlace.
+    Without either: the front, or (oldest first) the first page. `places` are all
+    that stand in the story, where somebody has read them. Raises NoSuchPlace.
     """
-    standing = _standing(story)
-    timeline = [place for place in standing if place.kind == Entry.Kind.UPDATE]
+    standing_now = standing(story) if places is None else places
+    timeline = [p for p in standing_now if p.kind == Entry.Kind.UPDATE]
     if before:
         window = _below(story, timeline, before)
     elif start or order == "oldest":
@@ -118,11 +125,10 @@ def page(
     shown = timeline[window.low : window.high]
     if first:
         shown = [place for place in shown if not place.pinned]
-    originals = (place for place in standing if place.kind == Entry.Kind.ORIGINAL)
+    originals = (p for p in standing_now if p.kind == Entry.Kind.ORIGINAL)
     return Page(
         order=order,
         kind="front" if first else "older",
-        standing=standing,
         updates=shown if order == "oldest" else shown[::-1],
         pinned=[place for place in reversed(timeline) if first and place.pinned],
         original=next(originals, None) if has_original else None,
@@ -137,12 +143,13 @@ def page(
     )
 
 
-def address_of(story: Story, entry_id: int) -> str:
+def address_of(story: Story, places: list[Place], entry_id: int) -> str:
     """Return the address at which the live pages show an update; it moves with news.
 
-    Of one that was withdrawn or moved: where it stood. Raises NoSuchPlace.
+    `places` are all that stand in the story. Of an update that was withdrawn or
+    moved: where it stood. Raises NoSuchPlace.
     """
-    timeline = [p for p in _standing(story) if p.kind == Entry.Kind.UPDATE]
+    timeline = [p for p in places if p.kind == Entry.Kind.UPDATE]
     rank = bisect_left(timeline, _spot(story, timeline, entry_id))
     end = (rank // SIZE + 1) * SIZE
     pinned = any(place.pinned for place in timeline if place.entry_id == entry_id)
@@ -151,16 +158,28 @@ def address_of(story: Story, entry_id: int) -> str:
     return f"{_address(story, query)}#entry-{entry_id}"
 
 
-def _standing(story: Story) -> list[Place]:
+def standing(story: Story) -> list[Place]:
     """Return the places of all that readers see in a story, the oldest update first.
 
     One look at the whole timeline, which has some hundred rows, gives every break
     of it; counting and seeking them one by one took four queries.
     """
-    rows = story.postings.visible().order_by("entry__at", "entry_id")
-    fields = ("entry__at", "entry_id", "pk", "seq")
-    marks = ("entry__kind", "pinned", "key_event")
-    return [Place._make(row) for row in rows.values_list(*fields, *marks)]
+    rows = story.postings.visible().values_list(
+        "entry__at", "entry_id", "pk", "seq", "entry__kind", "pinned", "key_event"
+    )
+    return in_order(map(Place._make, rows))
+
+
+def place(row: Posting) -> Place:
+    """Return the place of a posting that readers see, by its rows."""
+    entry = row.entry
+    marks = (entry.kind, row.pinned, row.key_event)
+    return Place(entry.at, entry.pk, row.pk, row.seq or 0, *marks)
+
+
+def in_order(places: Iterable[Place]) -> list[Place]:
+    """Return places in the order of a timeline, what has no time first."""
+    return sorted(places, key=lambda place: (place.at or _NEVER, place.entry_id))
 
 
 def _last_break(count: int) -> int:

@@ -163,10 +163,10 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 
     `?at=<entry id>` leads to the page that shows an update now, and to its place.
     """
+    site = Site.current()  # read first: its epoch says what history the rows are of
     row = _page_of(slug)
     if at := _id(request, "at"):
-        return _lead_to(row, at)
-    site = Site.current()
+        return _lead_to(site, row, at)
     order = "oldest" if request.GET.get("order") == "oldest" else "newest"
     before, start = _id(request, "before"), _id(request, "from")
 
@@ -183,9 +183,9 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404 from error
 
 
-def _lead_to(story: Story, entry_id: int) -> HttpResponse:
+def _lead_to(site: Site, story: Story, entry_id: int) -> HttpResponse:
     try:
-        address = paging.address_of(story, entry_id)
+        address = pages.address_of(site, story, entry_id)
     except paging.NoSuchPlace as error:
         raise Http404 from error
     response = HttpResponseRedirect(address)

@@ -41,6 +41,8 @@ class _Django(ASGIHandler):
     and not while a slow network brings the question or takes the answer away.
     """
 
+    chunk_size = 4 * 1024 * 1024  # bytes; a page leaves in one piece
+
     def load_middleware(self, is_async: bool = False) -> None:
         """Make the chain a synchronous one, entered once a request."""
         super().load_middleware(is_async=False)
