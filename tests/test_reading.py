@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from tests import verbs
@@ -152,3 +153,21 @@ def test_older_updates_that_come_late_miss_nothing(
     answer.fulfill(response=between)
     window.sees("Minute eight, corrected.")
     window.misses("Minute 8 at sea.")
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "more"), [(320, "light", "/search/?q=sea"), (1280, "dark", "/")]
+)
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(
+    reader: Readers, room: Newsroom, width: int, scheme: str, more: str
+) -> None:
+    site = room.servers[0].url
+    pk = room.call(verbs.entry_saying, SLUG, "Minute 9 at sea.")
+    window = reader(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    levels = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    for path in (f"/stories/{SLUG}/updates/{pk}/", more):
+        page = window.open(f"{site}{path}")
+        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": levels}})
+        assert not found.response["violations"], found.generate_report()
+        root = "document.documentElement"
+        assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), path
