@@ -423,6 +423,7 @@ def test_the_list_of_stories_says_what_an_editor_wants_to_know(client, story):
     make_update(story, state="draft")
     draft = make_story("Nobody knows yet", live=False)
     page = client.get("/admin/entries/story/").content.decode()
+    assert "<h1>Stories</h1>" in page
     assert 'data-state="live">Live' in page
     assert 'data-state="draft">Draft' in page
     assert 'class="field-updates">1</td>' in page

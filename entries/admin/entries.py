@@ -12,18 +12,18 @@ from django.utils.html import format_html
 from entries import clock
 from entries.admin import queue
 from entries.admin.access import desk, desk_url
+from entries.admin.lists import Listed
 from entries.admin.records import record
 from entries.models import Entry
 
 
 @admin.register(Entry)
-class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class EntryAdmin(Listed):
     """A list that leads to each entry's place at its desk."""
 
     list_display = ["first_line", "state", "time", "author", "story_title"]
-    list_filter = ["state", "kind"]
+    list_filter = ["state", "kind", ("author", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["author", "story__series"]
-    list_per_page = 50
     search_fields = ["headline", "body", "byline", "story__headline"]
     search_help_text = "Words of the text, byline or story"
     ordering = ["-changed_at", "-pk"]

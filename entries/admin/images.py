@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from entries import erasing, linking
 from entries.admin import pictures
 from entries.admin.access import Rights
+from entries.admin.lists import Listed
 from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Image
@@ -36,13 +37,12 @@ class UploadForm(forms.Form):
 
 
 @admin.register(Image)
-class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ImageAdmin(Listed):
     """The library of pictures."""
 
     form = pictures.WordsForm
     list_display = ["thumbnail", "name", "alt", "caption", "credit", "shown_in"]
     list_display_links = ["thumbnail", "name"]
-    list_per_page = 50
     search_fields = ["name", "alt", "caption", "credit"]
     readonly_fields = ["preview", "embed"]
     fields = ["preview", "embed", "alt", "decorative", "caption", "credit"]

@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from entries import linking
+from entries.admin.lists import Listed
 from entries.ledger import Refused
 from entries.models import Link
 
@@ -92,7 +93,7 @@ class Unresolved(admin.SimpleListFilter):
 
 
 @admin.register(Link)
-class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LinkAdmin(Listed):
     """Lines that lead elsewhere, written through the verbs."""
 
     form = LinkForm

@@ -7,11 +7,12 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from entries import stories
+from entries.admin.lists import Listed
 from entries.models import Series
 
 
 @admin.register(Series)
-class SeriesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SeriesAdmin(Listed):
     """Running columns. Their addresses stay, since readers keep them."""
 
     list_display = ["name", "description", "story_count"]

@@ -32,6 +32,7 @@ from entries.admin import (
 from entries.admin.access import Rights, desk_url
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
+from entries.admin.lists import Listed, WentLive
 from entries.admin.records import ADDITION, record
 from entries.history import compare
 from entries.ledger import Refused
@@ -46,7 +47,7 @@ UPDATES = Q(
 
 
 @admin.register(Story)
-class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class StoryAdmin(Listed):
     """The list of stories, and the way to each story's desk."""
 
     form = StoryForm
@@ -59,9 +60,8 @@ class StoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "readers_now",
         "public_page",
     ]
-    list_filter = ["state", "series", ("live_at", admin.DateFieldListFilter)]
+    list_filter = ["state", "series", ("live_at", WentLive)]
     list_select_related = ["series"]
-    list_per_page = 50
     search_fields = ["headline", "slug", "series__name"]
     search_help_text = "Headline, address or series"
     ordering = ["-changed_at", "-pk"]
