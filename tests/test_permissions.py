@@ -115,7 +115,7 @@ ADDRESSES = {
     AN_ENTRY("find"): Needs(WRITE, query="q=ferry"),
     AN_ENTRY("notices"): Needs(posts=[(WRITE, {"body": "A"})]),
     AN_ENTRY("state"): Needs(posts=do(RUN, "close", "withdraw", "live", "reopen")),
-    AN_ENTRY("summary"): Needs(posts=[(RUN, {"summary": "A", "version": 1})]),
+    AN_ENTRY("summary"): Needs(posts=[(RUN, {"body": "A", "version": 1})]),
     AN_ENTRY("upload"): Needs(posts=[(RUN, {})]),
     AN_ENTRY("pictures"): Needs(RUN),
     AN_ENTRY("words"): Needs(posts=[(RUN, {})]),

@@ -24,7 +24,7 @@ def save(
     client: Client, story: Story, summary: str, version: int = 1, htmx: str = "true"
 ) -> Any:
     way = reverse("admin:entries_story_summary", args=[story.pk])
-    data = {"summary": summary, "version": version}
+    data = {"body": summary, "version": version}
     return client.post(way, data, headers={"HX-Request": htmx})
 
 
@@ -66,8 +66,31 @@ def test_without_scripts_what_was_typed_comes_back_with_what_is_wrong(story, the
     assert f'name="version" value="{story.version}"' in html
 
 
+def test_the_form_of_an_older_page_empties_no_box(story):
+    client = signed_in("editor", "Editors")
+    way = reverse("admin:entries_story_summary", args=[story.pk])
+    answer = client.post(way, {"summary": "Typed before.", "version": 1})
+    assert "Typed before.</textarea>" in answer.content.decode()
+    story.refresh_from_db()
+    assert story.summary == "Two boats are out."
+
+
 def test_who_may_not_run_a_story_changes_no_box(story):
     for name, group in (("m", "Moderators"), ("c", "Contributors")):
         assert save(signed_in(name, group), story, "Sneaked in.").status_code == 403
     story.refresh_from_db()
     assert story.summary == "Two boats are out."
+
+
+def test_a_text_typed_into_the_box_is_kept_until_it_is_saved(story):
+    client = signed_in("editor", "Editors")
+    way = reverse("admin:entries_story_draft", args=[story.pk])
+    data = {"form": "summary", "key": "1", "typed": 1, "body": "Half a box."}
+    assert client.post(way, data).status_code == 204
+    desk = reverse("admin:entries_story_change", args=[story.pk])
+    assert "Half a box." in client.get(desk).content.decode()
+    page = client.get(f"{desk}?kept=1").content.decode()
+    assert "Half a box.</textarea>" in page
+    assert b"Half a box." not in signed_in("other", "Editors").get(desk).content
+    assert save(client, story, "A whole box.").headers["HX-Trigger"]
+    assert "Half a box." not in client.get(desk).content.decode()

@@ -11,7 +11,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from entries import publishing, timefield
-from entries.admin import drafts, notices, pictures, presence, pulse, seeing, timeline
+from entries.admin import (
+    drafts,
+    notices,
+    pictures,
+    presence,
+    pulse,
+    seeing,
+    summary,
+    timeline,
+)
 from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
 from entries.admin.answers import (
     Posted,
@@ -52,8 +61,10 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return compose(request, story, rights)
     forms = [EntryForm.empty(), EntryForm.empty("original")]
-    drafts.offer(rights, story, *forms, wanted=request.GET.get("kept", ""))
-    context = {"form": forms[0], "original_form": forms[1]}
+    box = summary.box_of(story)
+    wanted = request.GET.get("kept", "")
+    drafts.offer(rights, story, *forms, box, wanted=wanted)
+    context = {"form": forms[0], "original_form": forms[1], "box": box}
     return show(request, story, rights, context)
 
 

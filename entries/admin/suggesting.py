@@ -55,7 +55,8 @@ def open_for(text: str, standing: Collection[int], about: str = "") -> list[Stor
     stories = stories.exclude(pk__in=standing).select_related("series")
     found = _by_words(text or about, standing)
     likely = [story for story in found if story.state in states]
-    return _together(likely, stories.newest()[:MOST])
+    titled_so = stories.newest()[:MOST]
+    return _together(titled_so, likely) if text else _together(likely, titled_so)
 
 
 def targets(text: str, about: str, standing: Collection[int]) -> list[Target]:

@@ -2,25 +2,28 @@
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from entries import rendering, stories
 from entries.admin.access import Rights, desk, desk_url, is_htmx
-from entries.admin.answers import part
+from entries.admin.answers import part, trigger
+from entries.admin.forms import TextForm
 from entries.admin.records import record
 from entries.history import difference
 from entries.ledger import Refused
-from entries.models import Story
+from entries.models import Draft, Story
 
+NAME = "summary"
 BOX = "admin/entries/desk/_summary.html"
 
 
 class SummaryForm(forms.Form):
     """The box, and the version of the story's words that its editor began from."""
 
-    summary = forms.CharField(required=False, strip=False)
+    body = forms.CharField(required=False, strip=False)
     version = forms.IntegerField(min_value=1)
 
 
@@ -33,16 +36,15 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     form = SummaryForm(request.POST)
     context: dict[str, object] = {"rights": rights}
     status = 200
-    if form.is_valid():
-        typed = rendering.tidy(form.cleaned_data["summary"])
+    if "body" not in request.POST or not form.is_valid():
+        # From a page that was open before its form was another one.
+        typed = request.POST.get("body", request.POST.get("summary", ""))
+        context |= {"typed": typed, "error": "Read it again, and save it once more."}
+        status = 422
+    else:
+        typed = rendering.tidy(form.cleaned_data["body"])
         try:
-            stories.edit_story(
-                story,
-                version=form.cleaned_data["version"],
-                author=rights.user,
-                summary=typed,
-            )
-            record(rights.user, story, "Changed summary.")
+            _save(story, rights, typed, form.cleaned_data["version"])
             context["saved"] = "Saved."
         except Refused as refused:
             story = Story.objects.select_related("series").get(pk=pk)
@@ -53,7 +55,8 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     if is_htmx(request):
         context |= {"story": story}
         box = part(request, "#summary-box", BOX, context, "outerHTML")
-        return HttpResponse(box, status=status)
+        response = HttpResponse(box, status=status)
+        return response if status > 200 else trigger(response, "desk:done", form=NAME)
     if status == 200:
         return redirect(desk_url(story))
     # A page of its own: what was typed stands in it, as in that of an entry.
@@ -61,3 +64,17 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     context |= {"title": "Summary box", "opts": Story._meta}
     page = "admin/entries/desk/summary_page.html"
     return render(request, page, context, status=status)
+
+
+def _save(story: Story, rights: Rights, typed: str, version: int) -> None:
+    with transaction.atomic():
+        stories.edit_story(story, version=version, author=rights.user, summary=typed)
+        Draft.objects.filter(user=rights.user, story=story, form=NAME).delete()
+        record(rights.user, story, "Changed summary.")
+
+
+def box_of(story: Story) -> TextForm:
+    """Return the box's form, for texts that were typed into it and never sent."""
+    form = TextForm(initial={"version": story.version}, name=NAME)
+    form.guard = "version"
+    return form

@@ -120,7 +120,7 @@
     forget(name) {
       const own = keep.prefix(name) + byId(`${name}-key`)?.value;
       for (const id of keep.ids(name)) {
-        if (id === own || name.startsWith("edit-")) localStorage.removeItem(id);
+        if (id === own || name.startsWith("edit-") || name === "summary") localStorage.removeItem(id);
       }
       // The server has forgotten its copy in the transaction that took the text.
       const form = $(`form[data-form="${name}"]`);
@@ -194,6 +194,7 @@
         }),
       );
       $(".kept", form).append(line);
+      form.closest("details")?.setAttribute("open", "");
     },
   });
 

@@ -85,6 +85,7 @@
   const count = (area) => {
     const limit = Number(area.dataset.limit);
     const output = byId(`${area.id.replace(/-body$/, "")}-count`);
+    if (!output) return;
     const length = [...area.value].length;
     output.textContent = length
       ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters` : "";

@@ -52,7 +52,7 @@
     bodyOf(form).dispatchEvent(new Event("input", { bubbles: true }));
     form.elements.at?.dispatchEvent(new Event("input", { bubbles: true }));
   };
-  const empty = (form) => !bodyOf(form).value.trim() && !form.elements.headline.value.trim();
+  const empty = (form) => !bodyOf(form).value.trim() && !form.elements.headline?.value.trim();
   const statusOf = (element) => {
     const form = formOf(element);
     if (form) return byId(`${form.dataset.form}-status`);
@@ -152,6 +152,7 @@
   const arrange = (tasks, source) => {
     const active = document.activeElement;
     focused = active.closest("#story-state") ? "story-state" : "";
+    if (active.closest("#summary-box")) focused = "summary-box";
     if (active.closest(".row")) focused = active.dataset.after || active.id;
     holdStill(active);
     for (const task of [...tasks]) {
@@ -198,9 +199,14 @@
     const row = own && editing(own) ? own : first !== rows[0] ? first : null;
     anchor = row && { row, top: row.getBoundingClientRect().top };
   };
+  const whereTo = (id) => {
+    if (id === "summary-box") return $("#summary-box [open] textarea") ?? byId("summary-edit");
+    const row = byId(id.match(/^row-\d+/)?.[0]); // what was pressed may be there no more
+    return byId(id) ?? (row && $("a, button", row)) ?? $(".row.moved");
+  };
   document.addEventListener("htmx:after:swap", ({ target }) => {
     if (focused && document.activeElement === document.body) {
-      byId(focused)?.focus({ preventScroll: true });
+      whereTo(focused)?.focus({ preventScroll: true });
     }
     if (formOf(target)) mark(formOf(target));
     if (anchor?.row.isConnected) {
@@ -227,6 +233,7 @@
       byId(`row-${name.slice(5)}-edit`)?.focus(); // and into view: its form was tall
       return;
     }
+    if (!form?.elements.key) return void keep.forget(name);
     const sent = sending.get(form) ?? {};
     published.set(name, sent);
     const typedOn = Object.entries(valuesOf(form)).some(([n, v]) => sent[n] !== v);
