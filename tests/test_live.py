@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -452,10 +453,24 @@ def test_a_restored_story_comes_back_to_the_open_page(
     with window.page.expect_response(lambda answer: answer.status == 410):
         room.call(verbs.turn, slug, "withdraw_story")
     window.sees("This story has been withdrawn")
+    address = f"{server.url}/stories/{slug}/"
+    gone = httpx.get(address).text
     room.call(verbs.turn, slug, "restore_story")
-    window.hide()
-    window.hide(False)  # it looks when it is looked at, not a minute later
-    window.sees("Report 3 from the quay.", 5)
+    # It comes, goes once more while the page fetches it, and comes back for good.
+    window.page.route(
+        address,
+        lambda route: route.fulfill(status=410, body=gone, content_type="text/html"),
+        times=1,
+    )
+
+    def back() -> bool:
+        window.hide()
+        window.hide(False)  # it looks when it is looked at, not a minute later
+        return window.page.get_by_text("Report 3 from the quay.").is_visible()
+
+    with window.page.expect_response(address):
+        back()
+    wait_for(back, "the story to come back")
     state(window.page, "Live")
     expect_like_fresh(window)
     assert not window.problems

@@ -224,11 +224,13 @@
         const answer = await fetch(location.pathname + location.search, { cache: "no-cache" });
         const text = await answer.text();
         const fresh = new DOMParser().parseFromString(text, "text/html");
-        const story = fresh.getElementById("story") || fresh.querySelector(".notice");
-        if (!story || answer.status >= 500) throw new Error(String(answer.status));
+        const story = fresh.getElementById("story");
+        const notice = fresh.querySelector(".notice");
+        if (!(story || notice) || answer.status >= 500) throw new Error(String(answer.status));
         const keep = anchor();
-        $("story").replaceWith(document.adoptNode(story));
-        htmx.process(story);
+        if (story) $("story").replaceWith(document.adoptNode(story));
+        else $("story").replaceChildren(document.adoptNode(notice));
+        htmx.process($("story"));
         keep();
         break;
       } catch {
@@ -509,8 +511,9 @@
   // ---- beginning -----------------------------------------------------------------
 
   const begin = () => {
-    live = $("live");
-    if (!live) return;
+    const bar = $("live");
+    if (!bar) return live && end(); // withdrawn: it goes on asking, and may come back
+    live = bar;
     const { changes, newer, older, order, front } = live.dataset;
     page = { changes, newer, older, order, front, kind: live.dataset.page };
     cursor = live.dataset.cursor;
