@@ -180,13 +180,12 @@ class PostingQuerySet(models.QuerySet["Posting"]):
 
     def newest_of(self, stories: Iterable[Story]) -> Self:
         """Keep the newest visible update of each story."""
-        newest = (
-            Posting.objects.visible()
-            .filter(story=OuterRef("story"))
-            .updates()
-            .values("pk")[:1]
+        newest = Posting.objects.visible().filter(story=OuterRef("pk")).updates()
+        # Looked for once a story: asked of each posting, it would be as often.
+        ids = Story.objects.filter(pk__in=[story.pk for story in stories])
+        return self.filter(
+            pk__in=ids.values(pk_newest=Subquery(newest.values("pk")[:1]))
         )
-        return self.filter(story__in=stories, pk=Subquery(newest))
 
     def changed(self, after: int, until: int) -> Self:
         """Keep what changed after one number and until another, in that order."""
