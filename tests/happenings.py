@@ -26,12 +26,16 @@ class Newsroom:
         number = self.chance.randint(least, most)
         return " ".join(self.chance.choices(WORDS, k=number)).capitalize() + "."
 
-    def posting(self, *, home: bool = True, **wanted: object) -> Posting:
-        """Choose one of the newest updates, which stand on the front page."""
+    def posting(
+        self, *, home: bool = True, old: bool = False, **wanted: object
+    ) -> Posting:
+        """Choose one of the newest updates; with `old` often one of an older page."""
         rows = self.story.postings.filter(
             removed=False, seq__isnull=False, **wanted
         ).updates()
         rows = rows.filter(entry__story=self.story) if home else rows
+        if old and self.chance.random() < 0.3:
+            rows = rows.reverse()
         found = list(rows.select_related("entry", "story")[:30])
         if not found:
             raise Refused("nothing to choose from")
@@ -65,12 +69,12 @@ class Newsroom:
             publishing.publish(entry)
 
     def edit(self) -> None:
-        entry = self.posting().entry
+        entry = self.posting(old=True).entry
         text = self.text(entry, self.words(3, 200))
         publishing.edit(entry, text, version=entry.version)
 
     def correct(self) -> None:
-        entry = self.posting(entry__state="published").entry
+        entry = self.posting(old=True, entry__state="published").entry
         text = self.text(entry, self.words())
         publishing.edit(entry, text, version=entry.version, correction=self.words(3, 9))
 
@@ -86,11 +90,11 @@ class Newsroom:
         publishing.edit(entry, text, version=entry.version)
 
     def pin(self) -> None:
-        posting = self.posting(home=False)
+        posting = self.posting(home=False, old=True)
         publishing.mark(posting, pinned=not posting.pinned)
 
     def key_event(self) -> None:
-        posting = self.posting(home=False)
+        posting = self.posting(home=False, old=True)
         publishing.mark(posting, key_event=not posting.key_event)
 
     def withdraw(self) -> None:
@@ -100,7 +104,7 @@ class Newsroom:
         publishing.restore(self.posting(entry__state="withdrawn").entry)
 
     def cross_post(self) -> None:
-        posting = self.posting(entry__state="published")
+        posting = self.posting(old=True, entry__state="published")
         publishing.cross_post(posting.entry, self.other)
 
     def cross_post_here(self) -> None:
@@ -144,7 +148,7 @@ class Newsroom:
         stories.edit_story(self.other, headline=self.words(3, 9))
 
     def link(self) -> None:
-        entry = self.posting().entry
+        entry = self.posting(old=True).entry
         linking.add_link("see", entry=entry, target_story=self.other)
 
     def link_latest(self) -> None:
@@ -236,6 +240,9 @@ HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (
 )
 
 
+LEAST, MOST = 104, 145  # updates of the story
+
+
 def happen(slug: str, other: str, seed: str) -> str:
     """Let one thing happen; return its name."""
     chance = Random(seed)
@@ -246,6 +253,10 @@ def happen(slug: str, other: str, seed: str) -> str:
     )
     weights = [weight for weight, _ in HAPPENINGS]
     verb = chance.choices([verb for _, verb in HAPPENINGS], weights)[0]
+    # Pages break at every fifty: an open one keeps what a fresh one leaves to the next.
+    updates = newsroom.story.postings.visible().updates().count()
+    if not LEAST <= updates <= MOST:
+        verb = Newsroom.post if updates < LEAST else Newsroom.withdraw
     try:
         verb(newsroom)
     except Refused as refusal:

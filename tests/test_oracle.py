@@ -33,12 +33,15 @@ class Coverage:
         self.newsroom, self.chance = newsroom, chance
         self.servers = [newsroom.server(), newsroom.server()]
         self.wires = [newsroom.wire(server) for server in self.servers]
-        story = f"/stories/{SLUG}/"
+        near, far = self.wires
+        front = self.open(reader(), near, f"/stories/{SLUG}/")
+        below = str(front.page.locator("#older").get_attribute("href"))
+        self.older = self.open(reader(), far, below)
         self.windows = [
-            self.open(reader(), self.wires[0], story),
-            self.open(reader(), self.wires[1], story),
-            self.open(reader(), self.wires[0], f"{story}?order=oldest"),
-            self.open(reader(), self.wires[1], f"/stories/{OTHER}/"),
+            front,
+            self.older,
+            self.open(reader(), near, f"/stories/{OTHER}/?order=oldest"),
+            self.open(reader(), far, f"/stories/{OTHER}/"),
         ]
         self.log: list[str] = []
 
@@ -83,8 +86,10 @@ class Coverage:
     def compare(self) -> None:
         self.mend()
         for window in self.windows:
+            # There the button leads away, to where the new updates stand.
+            reveal, site = window is not self.older, self.servers[0].url
             try:
-                expect_like_fresh(window, site=self.servers[0].url, seconds=40)
+                expect_like_fresh(window, site=site, seconds=40, reveal=reveal)
                 self.expect_like_rows(window.page.url)
             except AssertionError as error:
                 raise AssertionError(f"{error}\n" + "\n".join(self.log)) from None
@@ -107,6 +112,7 @@ def test_open_pages_equal_fresh_ones_whatever_happened(
     newsroom: Newsroom, reader: Readers, seed: str
 ) -> None:
     newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=30)
+    newsroom.call(verbs.fill, SLUG, 80)
     newsroom.call(verbs.make_story, "The Long Strike", OTHER, updates=5)
     coverage = Coverage(newsroom, reader, Random(seed))
     helpers = [newsroom.helper(), newsroom.helper()]
