@@ -151,6 +151,25 @@ def test_edits_marks_links_and_the_head_reach_an_open_page(
     expect_like_fresh(window)
 
 
+def test_an_update_in_two_stories_changes_and_leaves_both_open_pages(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    second = f"{slug[:80]}-elsewhere"
+    room.call(verbs.make_story, "The Long Strike", second, updates=2)
+    here, there = (open_live(reader, server, name) for name in (slug, second))
+    pk = here.entries()[0]
+    room.call(verbs.cross_post, pk, second)
+    entries = [window.page.locator(f"#entry-{pk}") for window in (here, there)]
+    expect(entries[0].locator(".also-in")).to_contain_text("The Long Strike")
+    expect(entries[1].locator(".provenance")).to_contain_text("Ice on the Sound")
+    room.call(verbs.edit, pk, "The ferry has reached the quay.")
+    for entry in entries:
+        expect(entry).to_contain_text("The ferry has reached the quay.")
+    room.call(verbs.withdraw, pk)
+    for entry in entries:
+        expect(entry).to_have_count(0)
+
+
 def test_a_backdated_update_is_announced_and_found(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
