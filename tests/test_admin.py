@@ -431,6 +431,15 @@ def test_the_list_of_stories_says_what_an_editor_wants_to_know(client, story):
     assert draft.get_absolute_url() not in page
 
 
+def test_the_lists_lead_to_what_waits_for_an_editor(client, story):
+    way = f'<a href="{reverse("admin:entries_entry_queue")}">Submitted texts</a>'
+    assert way not in client.get("/admin/entries/story/").content.decode()
+    make_update(story, state="submitted")
+    for name in ("story", "entry"):
+        page = client.get(f"/admin/entries/{name}/").content.decode()
+        assert f'{way} <span class="label">1 waiting' in page
+
+
 def test_stories_are_searched_and_filtered(client, story):
     make_story("Eclipse", live=False)
     assert b"Fog over" not in client.get("/admin/entries/story/?q=eclipse").content

@@ -653,3 +653,31 @@ def test_axe_finds_nothing(reader, server, office, story, width: int, scheme: st
     # The admin's own header is Django's.
     result = Axe().run(page, context={"include": ["#content"]})
     assert not result.response["violations"], result.generate_report()
+
+
+def test_a_new_story_and_a_summary_are_kept_while_they_are_typed(editor, server):
+    page = editor.page
+    add = f"{server.url}/admin/entries/story/add/"
+    page.goto(add)
+    page.get_by_label("Headline").fill("Ice on the sound")
+    page.get_by_label("Original entry").fill("How it froze.")
+    page.goto(add)
+    page.get_by_label("Headline").press_sequentially("Another")  # makes no other worse
+    page.goto(add)
+    expect(page.locator(".kept p")).to_have_count(2)
+    offered = page.locator(".kept p", has_text="Ice on the sound")
+    offered.get_by_role("button", name="Restore").click()
+    expect(page.get_by_label("Original entry")).to_have_value("How it froze.")
+    page.get_by_role("button", name="Save as draft").click()
+    page.locator("#summary-edit").click()
+    page.locator("#summary-body").fill("Half a box.")
+    page.reload()
+    kept = page.locator("#summary .kept")
+    kept.get_by_role("button", name="Restore").click()
+    expect(page.locator("#summary-body")).to_have_value("Half a box.")
+    page.locator("#summary-body").press("Control+Enter")
+    expect(page.locator(".summary-now")).to_contain_text("Half a box.")
+    expect(page.locator("#summary-edit")).to_be_focused()
+    page.goto(add)
+    expect(page.locator(".kept p")).to_have_count(1)
+    expect(page.locator(".kept")).to_contain_text("Another")

@@ -47,9 +47,6 @@ class ImageAdmin(Listed):
     readonly_fields = ["preview", "embed"]
     fields = ["preview", "embed", "alt", "decorative", "caption", "credit"]
 
-    class Media:
-        css = {"all": ["entries/desk.css"]}
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Image]:
         """Count the entries that show each."""
         found: QuerySet[Image] = super().get_queryset(request)

@@ -15,7 +15,7 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
     empty_value_display = ""
 
     class Media:
-        css = {"all": ["entries/lists.css"]}
+        css = {"all": ["entries/desk.css", "entries/lists.css"]}
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Name the list."""

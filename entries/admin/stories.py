@@ -67,9 +67,6 @@ class StoryAdmin(Listed):
     ordering = ["-changed_at", "-pk"]
     autocomplete_fields = ["lead_image", "continues_in"]
 
-    class Media:
-        css = {"all": ["entries/desk.css"]}
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Story]:
         """Count the updates that readers see in each story, and find the last."""
         found: QuerySet[Story] = super().get_queryset(request)
