@@ -64,18 +64,20 @@ def check_link(link: Link) -> None:
             ) from error
 
 
-def save_link(link: Link, *, seen: str | None = None) -> Link:
+def save_link(link: Link, *, seen: str | None = None, placed: bool = False) -> Link:
     """Save a new or changed link and tell the readers of whatever shows it.
 
     `seen` is what its moderator had read of it (`Link.seen`), None where nobody had.
-    Its place among others stays. Raises Refused where `check_link` does and for a
-    link that is gone, Changed where another moderator came between.
+    Its place among others stays, unless it is `placed` too. Raises Refused where
+    `check_link` does and for a link that is gone, Changed where another moderator
+    came between.
     """
     check_link(link)
 
     def act() -> None:
         if link.pk:
-            _compare(link, seen)
+            order = _compare(link, seen).order
+            link.order = link.order if placed else order
         link.running = True
         link.save()
         if turn(Link.objects.filter(pk=link.pk)):
@@ -85,14 +87,14 @@ def save_link(link: Link, *, seen: str | None = None) -> Link:
     return link
 
 
-def _compare(link: Link, seen: str | None) -> None:
-    """Lock a link that is there, and see what has become of it."""
+def _compare(link: Link, seen: str | None) -> Link:
+    """Lock a link that is there, and return what has become of it."""
     now = Link.objects.select_for_update().filter(pk=link.pk).first()
     if now is None:
         raise Refused("Somebody else has removed this link.")
     if seen is not None and now.seen not in (seen, link.seen):
         raise Changed(now)
-    link.order = now.order
+    return now
 
 
 def add_both(link: Link) -> Link:
@@ -142,7 +144,7 @@ def remove_link(link: Link) -> None:
 
 def remove_links(links: Iterable[Link]) -> None:
     """Remove several links, under all their locks at once."""
-    links = list(links)
+    links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
     targets = {link.target_story_id for link in links if link.target_story_id}
     entries = {link.entry_id for link in links if link.entry_id}
     with changing(*targets, entries=entries) as ledger:

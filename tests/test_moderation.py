@@ -301,9 +301,10 @@ def test_the_list_of_all_links_asks_before_a_colleagues_words_go(client, story):
     assert client.post(way, data | {"title": "Lit"}).status_code == 302
     answer = client.post(way, data | {"title": "Lamps"})
     assert "Latest Lit” meanwhile" in html(answer)
-    again = data | {"title": "Lamps", "seen": seen(answer)}
+    again = data | {"title": "Lamps", "seen": seen(answer), "order": 7}
     assert client.post(way, again).status_code == 302
     assert "Lamps" in page(story)
+    assert Link.objects.get().order == 7
 
 
 def test_words_that_are_saved_leave_a_link_where_it_was_put_meanwhile(client, story):

@@ -130,7 +130,7 @@ class LinkAdmin(Listed):
         self, request: HttpRequest, obj: Link, form: Any, change: bool
     ) -> None:
         """Save it through the verb, which tells readers."""
-        linking.save_link(obj)
+        linking.save_link(obj, placed="order" in form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: Link) -> None:
         """Remove it through the verb, which tells readers."""
