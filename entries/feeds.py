@@ -31,10 +31,13 @@ _PATH: Final = re.compile(r'(?<=\s)(href|src)="(?=/)')
 
 def _clean(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values without characters that XML cannot hold."""
-    return {
-        name: _CONTROL.sub("", value) if isinstance(value, str) else value
-        for name, value in values.items()
-    }
+    return {name: _cleaned(value) for name, value in values.items()}
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CONTROL.sub("", value)
+    return [*map(_cleaned, value)] if isinstance(value, list | tuple) else value
 
 
 class _Atom(Atom1Feed):

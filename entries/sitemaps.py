@@ -12,7 +12,7 @@ from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from entries import caching
+from entries import caching, rendering
 from entries.models import Posting, Series, Story
 
 UPDATES = 10_000  # newest ones; a sitemap holds at most 50,000 addresses
@@ -131,4 +131,7 @@ def news(request: HttpRequest) -> HttpResponse:
     template = "entries/news_sitemap.xml"
     response = sitemap(request, sections, template_name=template)
     response["Cache-Control"] = caching.PAGE
-    return response.render()
+    response.render()
+    # Headlines may hold what XML cannot.
+    response.content = rendering.tidy(response.content.decode())
+    return response

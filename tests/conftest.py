@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from entries.models import Story
     from tests.browser import Reader
+
+# `pytest --hypothesis-profile=more` tries what nobody thought of many times.
+hypothesis.settings.register_profile("more", max_examples=2000, deadline=None)
 
 _ours = pytest.StashKey[ExitStack]()
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}

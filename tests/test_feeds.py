@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from entries import feeds, publishing, stories
-from entries.models import Story
+from entries.models import Series, Story
 from tests.builders import (
     bulk_updates,
     make_original,
@@ -208,9 +208,13 @@ def test_an_old_slug_leads_to_the_feed(client: Client, story: Story) -> None:
 
 
 def test_characters_that_xml_cannot_hold_break_no_feed(client: Client) -> None:
-    make_update(make_story("A bell\x07 rings", standfirst="\x1b[0m", slug="bell"))
-    assert read(client, "/stories/bell/feed/").feed.title.startswith("A bell rings")
-    assert read(client, "/feed/")
+    Series.objects.create(name="By\x0b sea", slug="by-sea")  # pasted from Word
+    words = {"standfirst": "\x1b[0m", "series": "By\x0b sea"}
+    make_update(make_story("A bell\x07 rings", slug="bell", **words))
+    assert read(client, "/stories/bell/feed/").feed.title.startswith(
+        "By sea: A bell rings"
+    )
+    assert read(client, "/feed/").entries[0].tags[0].term == "By sea"
 
 
 @pytest.mark.parametrize("number", [1, 3])
