@@ -22,6 +22,12 @@ from benchmarks.measures import Fanout
 from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
 
+PRODUCTS = (  # database, workers, whether they write past the server's interface
+    ("sqlite", 1, False),
+    ("sqlite", 1, True),
+    ("postgres", 1, False),
+    ("postgres", 2, False),
+)
 COLUMNS = (
     ("cpu", "CPU µs a delivery", "{:.1f}"),
     ("p50", "delay p50 ms", "{:.0f}"),
@@ -82,8 +88,8 @@ def fanouts(
     found: list[Fanout] = []
     size = 1500
     for count in counts:
-        for kind, workers in (("sqlite", 1), ("postgres", 1), ("postgres", 2)):
-            with subjects.product(newsrooms, kind, workers) as subject:
+        for kind, workers, direct in PRODUCTS:
+            with subjects.product(newsrooms, kind, workers, direct=direct) as subject:
                 one = measures.fanout(folder, subject, count, marks, 1500)
             size = round(one.figures["bytes"])  # the same bytes for the others
             found.append(one)

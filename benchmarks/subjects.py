@@ -122,11 +122,15 @@ def family(pid: int) -> list[int]:
 
 
 @contextmanager
-def product(newsrooms: Newsrooms, kind: str, workers: int = 1) -> Iterator[Product]:
+def product(
+    newsrooms: Newsrooms, kind: str, workers: int = 1, *, direct: bool = False
+) -> Iterator[Product]:
     """Run the product on `sqlite` or `postgres`."""
     name = f"liveblog, {kind}" + (f", {workers} workers" if workers > 1 else "")
+    name += ", direct writes" if direct else ""
     with newsrooms.open(kind) as newsroom:
         newsroom.env["MAX_STREAMS"] = "19500"
+        newsroom.env["DIRECT_WRITES"] = str(direct)
         yield Product(name, newsroom, workers)
 
 

@@ -129,6 +129,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
+DIRECT_WRITES = environment.flag("DIRECT_WRITES", default=False)
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

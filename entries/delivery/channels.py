@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from entries.delivery import log
+from entries.delivery import direct, log
 from entries.delivery.log import Cursor
 from entries.delivery.metrics import tally
 
@@ -63,6 +63,7 @@ class Reader:
     send: Send
     task: "asyncio.Task[None]"
     position: int = 0
+    line: direct.Line | None = None  # to write to past `send`
     busy: bool = False
     ended: bool = False
     _finishing: "asyncio.Task[None] | None" = None
@@ -120,9 +121,14 @@ def push(
     `then` is called for a reader whose network made it wait, when it has gone out.
     """
     tally.deliveries += len(readers)
+    chunk = b""
     for reader in readers:
-        coroutine = reader.send(one)
         try:
+            if reader.line is not None:
+                chunk = chunk or direct.chunk(one["body"])
+                if reader.line.put(chunk):
+                    continue
+            coroutine = reader.send(one)
             waiting = coroutine.send(None)
         except StopIteration:  # as good as always: it has gone out
             continue

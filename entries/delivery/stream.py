@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import Error
 from django.http.request import validate_host
 
-from entries.delivery import channels
+from entries.delivery import channels, direct
 from entries.delivery.channels import Channel, Reader, Send
 from entries.delivery.hub import Hub
 from entries.delivery.log import Cursor
@@ -118,6 +118,8 @@ async def _stream(
     rail = query.get("rail", [""])[0]
     start = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
     await reader.send(start)
+    if settings.DIRECT_WRITES:
+        reader.line = direct.Line.of(reader.send)
     # Reconnections are spread: every reader gets a pause of its own.
     pause = random.randint(500, 2500)  # noqa: S311 - only spreads
     await reader.send(
