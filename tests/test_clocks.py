@@ -1,0 +1,71 @@
+"""Clocks that are put back or forward: numbers and the database's clock decide."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from entries import publishing
+from entries.delivery.log import Cursor, changes_after
+from entries.ledger import Refused
+from entries.models import Entry, Site
+from entries.publishing import Text
+from tests.builders import make_story, make_update
+
+pytestmark = pytest.mark.django_db
+
+
+def step(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """Put the server's clock forward, or back; the database keeps its own."""
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(hours=hours))
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_updates_around_a_step_arrive_once_and_in_the_order_of_their_times(
+    monkeypatch: pytest.MonkeyPatch, hours: int
+):
+    story = make_story()
+    make_update(story, "Before.", at=None)
+    after = Cursor(Site.current().epoch, 0)
+    first = changes_after(story.pk, after).cursor
+    step(monkeypatch, hours)
+    make_update(story, "Behind.", at=None)
+    html = changes_after(story.pk, first).html
+    assert (html.count("Behind."), html.count("Before.")) == (1, 0)
+    page = Client().get(story.get_absolute_url()).content.decode()
+    below, above = ("Behind.", "Before.") if hours < 0 else ("Before.", "Behind.")
+    assert page.index(f"<p>{above}") < page.index(f"<p>{below}")
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_what_is_scheduled_goes_by_the_clock_of_the_database(
+    monkeypatch: pytest.MonkeyPatch, hours: int
+):
+    story, now = make_story(), timezone.now()
+    due = make_update(story, "Due.", at=now + timedelta(hours=1))
+    early = make_update(story, "Early.", at=now + timedelta(hours=2))
+    Entry.objects.filter(pk=due.pk).update(at=now - timedelta(minutes=1))
+    step(monkeypatch, hours)
+    assert publishing.publish_due() == 1
+    due.refresh_from_db()
+    early.refresh_from_db()
+    assert due.published
+    assert early.state == Entry.State.SCHEDULED
+
+
+def test_a_clock_put_back_forbids_no_edit_of_what_stands(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    entry = make_update(make_story(), "A tyop.", at=None)
+    step(monkeypatch, -3)
+    publishing.edit(entry, Text("A typo.", at=entry.at), version=1)
+    entry.refresh_from_db()
+    assert entry.body == "A typo."
+    assert entry.at is not None
+    later = Text("Later.", at=entry.at + timedelta(minutes=1))
+    with pytest.raises(Refused, match="future"):
+        publishing.edit(entry, later, version=2)
