@@ -34,6 +34,11 @@ WORDS: Final[dict[int, tuple[str, str, str]]] = {
         "Your account may not do this. Ask the chief of the desk.",
         "Your account may not do this. Ask the chief of the desk.",
     ),
+    405: (
+        "This page is for reading",
+        "Nothing can be sent to it.",
+        "Nothing can be sent to this address.",
+    ),
     413: (
         "This is too large",
         "What was sent is larger than this site takes: pictures may have 25 MB, "
@@ -137,6 +142,10 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form whose token is not (any more) that of the browser."""
+    if not request.path.startswith("/admin/"):
+        response = answer(request, 405)
+        response["Allow"] = "GET, HEAD"
+        return response
     sentence = (
         "This form is older than your signing in, or cookies are off. Go back, load "
         "the page again, and send it again: your browser keeps what you typed."

@@ -390,3 +390,10 @@ def test_a_body_that_hides_its_size_is_counted():
     assert ask("/search/", chunked, [part]) == (200, b"40000")
     assert ask("/search/", chunked, [part, part, part])[0] == 413
     assert ask("/admin/x/", chunked, [part, part]) == (200, b"80000")
+
+
+@pytest.mark.parametrize("path", ["/", "/feed/", "/stories/none/", "/healthz"])
+def test_who_sends_to_a_page_for_reading_is_told_so(path: str):
+    answer = Client(enforce_csrf_checks=True).post(path, {"text": "Mine"})
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+    assert "This page is for reading" in answer.content.decode()
