@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from psycopg_pool import ConnectionPool
 
-from entries.management.commands import serve
+from entries.management.commands import demo, serve
 from liveblog import settings
 from tests.servers import HOST, PATIENCE, ROOT, environment, free_port
 
@@ -115,6 +115,18 @@ def test_a_port_that_somebody_has_is_said_before_anything_is_made(tmp_path: Path
         with pytest.raises(CommandError, match=f"port {port} of {HOST}: Address al"):
             call_command("demo", port=port)
     assert not User.objects.exists()
+
+
+def test_the_links_of_a_demo_lead_to_its_port_unless_a_site_is_named(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    settings.SITE_URL = "https://news.example"
+    monkeypatch.setenv("SITE_URL", settings.SITE_URL)
+    demo.name_address(8123)
+    assert settings.SITE_URL == "https://news.example"
+    monkeypatch.delenv("SITE_URL")
+    demo.name_address(8123)
+    assert settings.SITE_URL == "http://127.0.0.1:8123"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "80a", "-1"])

@@ -37,6 +37,7 @@ class Command(Serving):
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare the site and serve it until a signal."""
         listener = bound(options["host"], options["port"])
+        name_address(options["port"])
         keep_secret_key()
         call_command("migrate", verbosity=0)
         if loading.empty():
@@ -68,6 +69,13 @@ class Command(Serving):
             loading.load_stories()
         for name, value in passwords.items():
             self.stdout.write(f"  {name:<10} {value}")
+
+
+def name_address(port: int) -> None:
+    """Let feeds, cards and shared links lead to this port, if nobody named a site."""
+    if not os.environ.get("SITE_URL"):
+        settings.SITE_URL = f"http://127.0.0.1:{port}"
+        settings.CSRF_TRUSTED_ORIGINS = [settings.SITE_URL]
 
 
 def keep_secret_key() -> None:
