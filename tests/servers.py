@@ -370,7 +370,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_for(self._answers, f"the server\n{self.log}")
+        wait_for(self._answers, f"the server\n{self.log}", 90)
         return self
 
     def _answers(self) -> bool:

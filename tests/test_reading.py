@@ -57,24 +57,32 @@ def test_older_updates_come_in_place_and_stay_true(
     expect(entries).to_have_count(119)
 
 
-def test_a_link_to_an_update_far_down_lands_on_it(
+def test_a_link_to_the_third_of_four_hundred_updates_lands_on_it(
     reader: Readers, room: Newsroom
 ) -> None:
-    pk = room.call(verbs.entry_saying, SLUG, "Minute 7 at sea.")
+    room.call(verbs.make_story, "The Longest Watch", "longest", updates=1)
+    room.call(verbs.fill, "longest", 399)
+    pk = room.call(verbs.entry_saying, "longest", "Minute 2 at sea.")
     window = reader(viewport={"width": 390, "height": 800})
-    base = f"{room.servers[0].url}/stories/{SLUG}"
-    window.open(f"{base}/updates/{pk}/")
-    window.page.get_by_role("link", name="See it in the live page").click()
-    expect(window.page.locator(f"#entry-{pk}")).to_be_in_viewport()
-    expect(window.page.locator("#updates > article")).not_to_have_count(1)
+    page = window.open(f"{room.servers[0].url}/stories/longest/updates/{pk}/")
+    page.get_by_role("link", name="See it in the live page").click()
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    entry = page.locator(f"#entry-{pk}")
+    expect(entry).to_be_in_viewport(ratio=1)
+    expect(page.locator("#updates > article")).to_have_count(50)
+    before = entry.bounding_box()
+    room.call(verbs.post, "longest", "News, four hundred updates further up.")
+    expect(page.locator("button.arrivals")).to_have_text("1 new update")
+    assert entry.bounding_box() == before
 
 
 def test_who_comes_back_reads_what_came_since(reader: Readers, room: Newsroom) -> None:
     window = reader()
     page = window.page
     window.open(f"{room.servers[0].url}/stories/{SLUG}/")
-    key = page.locator("#updates > article").nth(3).get_attribute("data-key")
+    key = page.locator("#updates > article").first.get_attribute("data-key")
     expect(page.locator("#since")).to_be_hidden()
+    came = [room.call(verbs.post, SLUG, f"Lamp {n} is lit.") for n in range(3)]
     back = "key => localStorage.setItem('seen ' + location.pathname,"
     page.evaluate(f"{back} JSON.stringify({{key, at: Date.now() - 9 * 60e3}}))", key)
     page.reload()
@@ -82,6 +90,7 @@ def test_who_comes_back_reads_what_came_since(reader: Readers, room: Newsroom) -
     page.evaluate(f"{back} JSON.stringify({{key, at: Date.now() - 11 * 60e3}}))", key)
     page.reload()
     expect(page.locator("#since")).to_contain_text("3 updates")
+    assert window.entries()[:3] == came[::-1]
     stopped = page.locator("#updates > article.stopped")
     expect(stopped).to_have_attribute("data-key", str(key))
     page.locator("#since a").click()
