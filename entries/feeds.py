@@ -118,23 +118,38 @@ class _Entries(_Feed):
 
     def items(self, obj: Any) -> list[Entry]:
         """Return the newest public entries, each with `shown_in`: a public story."""
-        standing = (
-            Posting.objects.visible()
-            .filter(story__in=self.stories(obj))
+        standing = Posting.objects.visible().filter(story__in=self.stories(obj))
+        shown = (
+            Entry.objects.filter(
+                Exists(standing.filter(entry=OuterRef("pk"))),
+                state=Entry.State.PUBLISHED,
+            )
             .select_related("story__series")
-            .order_by("story_id")
-        )
-        entries: list[Entry] = list(
-            Entry.objects.filter(Exists(standing.filter(entry=OuterRef("pk"))))
-            .select_related("story__series")
+            .defer("body")
             .annotate(since=Coalesce("at", "published_at"))
-            .order_by("-since", "-pk")[:NEWEST]
         )
-        shown = {row.entry_id: row.story for row in standing.filter(entry__in=entries)}
+        # Of updates an index knows the newest; of originals there is one a story.
+        updates = shown.filter(kind=Entry.Kind.UPDATE).order_by("-at", "-pk")
+        originals = shown.filter(kind=Entry.Kind.ORIGINAL).order_by("-since", "-pk")
+        found: list[Any] = [*updates[:NEWEST], *originals[:NEWEST]]
+        found.sort(key=lambda row: (bool(row.since), row.since, row.pk), reverse=True)
+        return self._placed(found[:NEWEST], standing)
+
+    def _placed(self, entries: list[Any], standing: QuerySet[Posting]) -> list[Entry]:
+        """Say of each in which public story it is shown: its own, if that is one.
+
+        Those that were taken from all of them meanwhile are left out.
+        """
+        strange = [row for row in entries if not row.story.public]
+        elsewhere = standing.filter(entry__in=strange).order_by("story_id")
+        shown = {
+            row.entry_id: row.story
+            for row in elsewhere.select_related("story__series").defer("html")
+        }
         for entry in entries:
-            home = entry.story if entry.story.public else shown[entry.pk]
-            entry.shown_in = home  # type: ignore[attr-defined]
-        return entries
+            home = entry.story if entry.story.public else None
+            entry.shown_in = home or shown.get(entry.pk)
+        return [entry for entry in entries if entry.shown_in]
 
     def item_title(self, entry: Any) -> str:
         """Return the headline of an entry, else how its text begins."""
