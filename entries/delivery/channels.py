@@ -249,5 +249,5 @@ class Channel:
 
     def tell(self, readers: Sequence[Reader], one: dict[str, Any]) -> None:
         """Send readers what is in no log, unless they are behind anyway."""
-        free = [one for one in readers if not one.busy and not one.ended]
+        free = [reader for reader in readers if not (reader.busy or reader.ended)]
         push(free, one, self.serve)
