@@ -70,7 +70,7 @@ def test_a_channel_forgets_its_log_when_a_backup_was_restored(
         changes = Changes("restored news", Cursor("new", 10), "live", 3)
         hub = hub_of(
             monkeypatch,
-            numbers=lambda _ids: ("new", 3, {1: (9, "live")}),
+            of_stories=lambda _ids: ("new", 3, {1: (9, "live")}),
             changes_after=lambda *_: changes,
             rail_partial=lambda _id: "rail",
         )
@@ -106,7 +106,7 @@ def test_a_rail_of_an_older_backup_is_sent_once(
     async def run() -> None:
         hub = hub_of(
             monkeypatch,
-            numbers=lambda _ids: (epoch, 3, {1: (8, "live")}),
+            of_stories=lambda _ids: (epoch, 3, {1: (8, "live")}),
             rail_partial=lambda _id: "rail",
         )
         channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
@@ -127,14 +127,14 @@ def test_no_page_takes_the_number_of_another_history_for_its_own(
         other = Changes("", Cursor("new", 12), "live", 9, reset=True)
         hub = hub_of(
             monkeypatch,
-            numbers=lambda _ids: ("old", 9, {1: (9, "live")}),
+            of_stories=lambda _ids: ("old", 9, {1: (9, "live")}),
             changes_after=lambda *_: other,
         )
         sent = Sent()
         task = asyncio.current_task()
         assert task is not None
         channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
-        channel.readers.add(Reader(sent, task))
+        channel.readers[Reader(sent, task)] = None
         await hub._refresh()
         return sent.text
 
