@@ -89,8 +89,8 @@ def test_words_that_were_hidden_or_erased_are_told_to_nobody_who_returns(
         for verb in ("hide_correction", "erase_version"):
             before = newsroom.call(verbs.cursor, story)
             pk = newsroom.call(verbs.post, story, f"A name to go, {verb}.")
-            newsroom.call(verbs.edit, pk, "Somebody.", "We gave a name that is wrong.")
             stays.wait(f"A name to go, {verb}.")
+            newsroom.call(verbs.edit, pk, "Somebody.", "We gave a name that is wrong.")
             newsroom.call(verbs.erasing_verb, pk, verb)
             at = newsroom.call(verbs.cursor, story)
             wait_for(lambda: stays.cursor == at, "the log to have it")  # noqa: B023

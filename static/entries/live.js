@@ -204,6 +204,7 @@
     advance(at);
     if (answer.status === 410) return end();
     if (!live.isConnected) return replacePage(); // the story was withdrawn, and is back
+    if (stream) return true; // it says itself whether the story ended
     if (state === "closed") end();
     else if (ended) {
       ended = false;
