@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 
@@ -157,6 +158,11 @@ def edit(editor: Client, entry: Entry, body: str, **fields: Any) -> None:
     assert editor.post(way, data, headers=HTMX).status_code == 200
 
 
+def lines_about(story: Story) -> QuerySet[LogEntry]:
+    own = LogEntry.objects.filter(content_type__model="story")
+    return own.filter(object_id=str(story.pk))
+
+
 def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story):
     entry, closed = make_update(story, "Four are missing."), make_story("Last winter")
     publishing.cross_post(entry, closed)
@@ -172,7 +178,7 @@ def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story)
     assert "Changed after the end" in html(editor.get(desk))
     closed.refresh_from_db()
     assert (closed.state, closed.closed_at) == ("closed", ended)
-    line = LogEntry.objects.get(object_id=str(closed.pk)).get_change_message()
+    line = lines_about(closed).get().get_change_message()
     assert "was corrected there" in line
 
 
@@ -180,7 +186,7 @@ def test_a_running_storys_history_is_not_filled_with_edits_elsewhere(editor, sto
     entry, other = make_update(story), make_story()
     publishing.cross_post(entry, other)
     edit(editor, entry, "Changed.")
-    assert not LogEntry.objects.filter(object_id=str(other.pk)).exists()
+    assert not lines_about(other).exists()
 
 
 def test_edits_retimings_and_withdrawals_reach_every_story(story):
