@@ -555,3 +555,33 @@ def test_what_was_read_is_told_though_the_rail_could_not_be_drawn(
         assert quick.bodies == [b"news", b"rail"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("then", ["closed", "live"])
+def test_a_story_that_ends_while_it_is_read_ends_with_the_rail_of_its_end(
+    monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    async def run() -> None:
+        ours = hub.Hub()
+        channel = Channel(1, 0, "live", 1)
+        reader, quick = reader_of(channel)
+        ours.site_seq = 1
+
+        async def missed(*_: Any) -> channels.Missed:
+            changes = log.Changes("", log.Cursor("e", 2), then, 2)
+            return channels.Missed(changes, channels.message(b"news"))
+
+        async def rail(_: Channel) -> Any:
+            return 2, channels.message(b"rail")
+
+        monkeypatch.setattr(ours, "missed", missed)
+        monkeypatch.setattr(ours, "rail", rail)
+        # The numbers are of just before it was closed, or of before it ran again.
+        await ours._advance(channel, 1, "live" if then == "closed" else "closed")
+        assert (quick.bodies, reader.ended) == ([b"news"], False)
+        ours.site_seq = 2
+        await ours._advance(channel, 2, then)
+        assert quick.bodies[:2] == [b"news", b"rail"]
+        assert reader.ended == (then == "closed")
+
+    asyncio.run(run())

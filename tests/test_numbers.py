@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from entries import publishing, stories
-from entries.delivery import numbers
+from entries.delivery import changes_after, numbers
 from entries.models import Site
 from tests.builders import make_story, text
 
@@ -49,3 +49,21 @@ def test_numbers_by_slug_are_of_public_stories_alone(django_assert_num_queries: 
     *_, after = numbers.of_slugs(["", shown.slug])
     assert after[""] > before[""]
     assert after[shown.slug] > found[shown.slug]
+
+
+def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    story, read = make_story(), numbers.of_stories
+    before = Site.current()
+
+    def and_then_it_ends(*asked: Any) -> Any:
+        found = read(*asked)
+        monkeypatch.setattr(numbers, "of_stories", read)
+        stories.close(story)
+        return found
+
+    monkeypatch.setattr(numbers, "of_stories", and_then_it_ends)
+    answer = changes_after(story.pk, f"{before.epoch}-{story.seq}", before.seq)
+    assert (answer.state, answer.site_seq) == ("closed", Site.current().seq)
+    assert f'<aside id="rail" data-seq="{answer.site_seq}"' in answer.html

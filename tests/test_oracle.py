@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import httpx
@@ -76,6 +77,9 @@ class Coverage:
         for server in self.servers:
             if server.pid is None:
                 server.start()
+        # A page that has ended asks when it is shown, and then once a minute.
+        due = partial(self.newsroom.call, verbs.nothing_is_due)
+        wait_for(due, "the scheduler to have done what is due", 20)
         for wire in self.wires:
             wire.heal()
         for window in self.windows:

@@ -21,7 +21,16 @@ from django.utils import timezone
 
 from entries import clock, erasing, linking, pages, parts, publishing, stories
 from entries.delivery import watchers
-from entries.models import Audience, Entry, ImportedFile, Posting, Series, Site, Story
+from entries.models import (
+    Audience,
+    Entry,
+    ImportedFile,
+    Link,
+    Posting,
+    Series,
+    Site,
+    Story,
+)
 from entries.publishing import Text
 
 
@@ -218,6 +227,11 @@ def visible(slug: str) -> dict[int, int]:
     """Return the numbers of the entries that readers see, by id."""
     rows = story_of(slug).postings.visible()
     return dict(rows.values_list("entry_id", "seq"))
+
+
+def nothing_is_due() -> bool:
+    """Whether the scheduler has done what time brought."""
+    return not (publishing._due().exists() or Link.objects.due().exists())
 
 
 def fall_due(pk: int) -> None:

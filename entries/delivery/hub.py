@@ -205,7 +205,11 @@ class Hub:
             missed = await self.missed(channel, channel.seq)
             if missed.changes.reset:
                 return  # restored just now: the next look tells
-            seq, state = missed.changes.cursor.seq, missed.changes.state
+            seq = missed.changes.cursor.seq
+            if state != missed.changes.state:
+                # It turned after the numbers were read, and the rail with it: the
+                # next look finds both.
+                state = "live"
             if missed.changes.withdrew:
                 channel.forget()
             channel.append(Frame(channel.seq, seq, missed.message))

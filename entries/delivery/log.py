@@ -53,8 +53,11 @@ def changes_after(story_id: int, after: str | Cursor | None, rail: int = 0) -> C
     The story's number is read first, and then what changed until that number: an
     answer never claims what it does not hold, and what slips in between comes next.
     """
-    epoch, site_seq, _ = numbers.of_stories([])
+    epoch, site_seq, found = numbers.of_stories([story_id])
     story = Story.objects.get(pk=story_id)
+    if found[story_id][1] != story.state:
+        # It turned just now, and the rail with it: whoever hears of one has both.
+        return changes_after(story_id, after, rail)
     now = Cursor(epoch, story.seq)
     known = Cursor.parse(after) if isinstance(after, str) else after
     if known is None or known.epoch != now.epoch or known.seq > now.seq:
