@@ -3,10 +3,10 @@
 import re
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
@@ -14,21 +14,24 @@ from entries import drawing, paging, parts, structured_data
 from entries.models import Site, Story
 from entries.parts import Part
 
-# What stands in the frame of a page where kept bytes go; no text can hold it.
-_NAMES: Final = ("data", "pinned", "updates", "original")
+# What stands in the frame of a page where its pieces go; no text can hold it.
+_NAMES: Final = (
+    "modified",
+    "data",
+    "cursor",
+    "last_update",
+    "key_events",
+    "pinned",
+    "updates",
+    "original",
+)
 _TOKEN: Final = secrets.token_hex(16)
 _MARKS: Final = {name: SafeString(f"{_TOKEN}{name};") for name in _NAMES}
-_MARK: Final = re.compile(f"{_TOKEN}([a-z]+);")
+_MARK: Final = re.compile(f"{_TOKEN}([a-z_]+);")
 
 
 def story_page(
-    request: HttpRequest,
-    site: Site,
-    story: Story,
-    *,
-    order: str = "newest",
-    before: int = 0,
-    start: int = 0,
+    site: Site, story: Story, *, order: str = "newest", before: int = 0, start: int = 0
 ) -> bytes:
     """Return a story's live page: the front, an older one, or oldest first.
 
@@ -37,6 +40,22 @@ def story_page(
     """
     places = parts.kept.standing(site.epoch, story)
     page = paging.page(story, places, order=order, before=before, start=start)
+    frame = _frame(site.epoch, story.head_seq, site.seq, story, page.empty)
+    pieces = _pieces(site, story, page)
+    found: list[bytes] = []
+    for number, text in enumerate(frame):
+        found += pieces[text] if number % 2 else [text.encode()]
+    return b"".join(found)
+
+
+def address_of(site: Site, story: Story, entry_id: int) -> str:
+    """Return the address at which a story's live pages show an update now."""
+    places = parts.kept.standing(site.epoch, story)
+    return paging.address_of(story, places, entry_id)
+
+
+def _pieces(site: Site, story: Story, page: paging.Page) -> dict[str, list[bytes]]:
+    """Return what goes in the place of each mark."""
     original = [page.original] if page.original else []
     wanted = [*page.updates, *page.pinned, *page.key_events, *original]
     kept = parts.kept.of(site.epoch, story, wanted)
@@ -51,48 +70,37 @@ def story_page(
         for place in page.key_events
         if place.posting_id in kept
     ]
-    context = {
-        "story": story,
-        "page": page,
+    drawn = {
+        "modified": structured_data.moment(story.changed_at) or "",
         "cursor": f"{site.epoch}-{story.seq}",
-        "rail_seq": site.seq,
-        "card": structured_data.story_card(story),
-        "head": _head(site.epoch, story.head_seq, story),
-        "key_events": drawing.key_events_html(story, events),
         "last_update": drawing.last_update_html(story, page.last_at),
-        "rail": _rail(site.epoch, site.seq, story),
-        **_MARKS,
+        "key_events": drawing.key_events_html(story, events),
     }
-    pieces = {
+    return {
+        **{name: [text.encode()] for name, text in drawn.items()},
         "data": structured_data.story_script(story, data, page.first_at),
         "pinned": [part.html for part in shown(page.pinned)],
         "updates": [part.html for part in shown(page.updates)],
         "original": [part.html for part in shown(original)],
     }
-    return _filled(render_to_string("entries/story.html", context, request), pieces)
-
-
-def address_of(site: Site, story: Story, entry_id: int) -> str:
-    """Return the address at which a story's live pages show an update now."""
-    places = parts.kept.standing(site.epoch, story)
-    return paging.address_of(story, places, entry_id)
-
-
-def _filled(frame: str, pieces: dict[str, list[bytes]]) -> bytes:
-    """Return a frame with bytes in the place of its marks."""
-    found: list[bytes] = []
-    for number, text in enumerate(_MARK.split(frame)):
-        found += pieces[text] if number % 2 else [text.encode()]
-    return b"".join(found)
 
 
 @lru_cache(maxsize=200)
-def _head(epoch: str, head_seq: int, story: Story) -> SafeString:
-    """Return the head of a story; it moves with a number of its own."""
-    return drawing.head_html(story)
+def _frame(
+    epoch: str, head_seq: int, site_seq: int, story: Story, page: paging.Page
+) -> list[str]:
+    """Return what no update changes: texts, and between them the names of pieces.
 
-
-@lru_cache(maxsize=200)
-def _rail(epoch: str, seq: int, story: Story) -> SafeString:
-    """Return the rail beside a story; it stays until the site's number moves."""
-    return drawing.rail_html(story, seq)
+    The head and the rail follow from numbers of their own. `page` is an empty one.
+    """
+    card = structured_data.story_card(story)
+    context = {
+        "story": story,
+        "page": page,
+        "rail_seq": site_seq,
+        "head": drawing.head_html(story),
+        "rail": drawing.rail_html(story, site_seq),
+        **_MARKS,
+        "card": replace(card, modified=_MARKS["modified"]),
+    }
+    return _MARK.split(render_to_string("entries/story.html", context))

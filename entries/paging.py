@@ -6,8 +6,8 @@ named by an entry's id, which works also when that entry was withdrawn or moved.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -61,10 +61,10 @@ class Page:
 
     order: str
     kind: str
-    updates: list[Place]
-    pinned: list[Place]
+    updates: Sequence[Place]
+    pinned: Sequence[Place]
     original: Place | None
-    key_events: list[Place]
+    key_events: Sequence[Place]
     has_original: bool
     newer_key: str
     older_key: str
@@ -72,6 +72,19 @@ class Page:
     newer: Pager | None
     first_at: datetime | None
     last_at: datetime | None
+
+    @property
+    def empty(self) -> "Page":
+        """Return it without what stands on it, so that equal ones look alike."""
+        return replace(
+            self,
+            updates=(),
+            pinned=(),
+            original=None,
+            key_events=(),
+            first_at=None,
+            last_at=None,
+        )
 
     @property
     def top(self) -> Pager | None:

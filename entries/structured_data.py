@@ -103,10 +103,10 @@ def _story(story: Story, first_at: datetime | None) -> Data:
             "inLanguage": story.language,
             "articleSection": story.series and story.series.name,
             "image": lead and lead.data,
-            "coverageStartTime": _time(began),
-            "coverageEndTime": _time(story.closed_at),
-            "datePublished": _time(story.live_at),
-            "dateModified": _time(story.changed_at),
+            "coverageStartTime": moment(began),
+            "coverageEndTime": moment(story.closed_at),
+            "datePublished": moment(story.live_at),
+            "dateModified": moment(story.changed_at),
             "author": _publisher(),
             "publisher": _publisher(),
         }
@@ -126,8 +126,8 @@ def story_card(story: Story) -> Card:
         story.standfirst or f"{story.title}: every update, in order, with its time.",
         absolute(story.get_absolute_url()),
         _lead(story) or site_picture(),
-        _time(story.live_at) or "",
-        _time(story.changed_at) or "",
+        moment(story.live_at) or "",
+        moment(story.changed_at) or "",
         story.series.name if story.series else "",
     )
 
@@ -161,8 +161,8 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
         Truncator(" ".join(text.split())).chars(DESCRIPTION),
         url,
         next(iter(_pictures(entry.html)), None) or _lead(story) or site_picture(),
-        _time(entry.at or entry.published_at) or "",
-        _time(entry.changed_at) or "",
+        moment(entry.at or entry.published_at) or "",
+        moment(entry.changed_at) or "",
         story.series.name if story.series else "",
     )
 
@@ -179,8 +179,8 @@ def _update(url: str, entry: Entry) -> Data:
             "headline": entry.first_words,
             "articleBody": text,
             "image": pictures,
-            "datePublished": _time(entry.at or entry.published_at),
-            "dateModified": _time(entry.changed_at),
+            "datePublished": moment(entry.at or entry.published_at),
+            "dateModified": moment(entry.changed_at),
             "author": author,
             "publisher": _publisher(),
         }
@@ -192,7 +192,8 @@ def _publisher() -> Data:
     return {"@type": "Organization", "name": name, "url": url}
 
 
-def _time(at: datetime | None) -> str | None:
+def moment(at: datetime | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the second."""
     return at.astimezone(UTC).isoformat(timespec="seconds") if at else None
 
 

@@ -171,9 +171,7 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
     before, start = _id(request, "before"), _id(request, "from")
 
     def make() -> HttpResponse:
-        html = pages.story_page(
-            request, site, row, order=order, before=before, start=start
-        )
+        html = pages.story_page(site, row, order=order, before=before, start=start)
         return HttpResponse(html)
 
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"

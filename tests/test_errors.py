@@ -126,7 +126,9 @@ def test_no_write_of_the_desk_is_taken_without_a_token(chief: Client):
 
 
 def test_a_page_without_a_database_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("django.db.models.query.QuerySet._fetch_all", refuse)
+    monkeypatch.setattr(
+        "django.db.backends.base.base.BaseDatabaseWrapper.cursor", refuse
+    )
     with override_settings(
         STORAGES={
             "default": {"BACKEND": MANIFEST},

@@ -256,8 +256,7 @@ def entry_saying(slug: str, body: str) -> int:
 def forget() -> None:
     """Let the next pages be made of rows alone."""
     parts.kept.forget()
-    pages._head.cache_clear()
-    pages._rail.cache_clear()
+    pages._frame.cache_clear()
 
 
 def page_of_rows(path: str, host: str) -> str:
