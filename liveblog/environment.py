@@ -76,9 +76,9 @@ def kept(path: Path) -> str:
 
 
 def make(path: Path) -> None:
-    """Make a folder, where it is not there yet."""
+    """Make a folder, where it is not there yet, that only its owner may enter."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ImproperlyConfigured(
             f"DATA_DIR cannot be made at {path}: {error.strerror}."

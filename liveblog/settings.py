@@ -13,6 +13,7 @@ from liveblog import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.folder("DATA_DIR", BASE_DIR / "var")
+environment.make(DATA_DIR)
 PICTURES_DIR = DATA_DIR / "pictures"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
 
@@ -94,8 +95,6 @@ def _database() -> dict[str, Any]:
     options: dict[str, Any] = database.setdefault("OPTIONS", {})
     if engine == "sqlite3":
         database["CONN_MAX_AGE"] = None  # a connection a thread, for its life
-        if str(database["NAME"]).startswith(str(DATA_DIR)):
-            environment.make(DATA_DIR)
         # IMMEDIATE stands in for row locks: a verb waits at its first line.
         # FULL keeps a committed update through a power cut.
         options |= {

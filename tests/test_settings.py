@@ -47,6 +47,21 @@ def setting(name: str, data: Path, **variables: str | None) -> Any:
 
 
 @pytest.mark.parametrize(
+    "address", [None, "postgres://liveblog@db.example/news"], ids=["sqlite", "postgres"]
+)
+def test_the_data_folder_is_made_for_its_owner_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str | None
+):
+    folder = tmp_path / "site" / "var"
+    monkeypatch.setenv("DATA_DIR", str(folder))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    if address:
+        monkeypatch.setenv("DATABASE_URL", address)
+    runpy.run_path(settings.__file__)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
         ("DEBUG", "yes", "DEBUG is 'yes': write True or False."),
