@@ -10,7 +10,7 @@ from django.core.validators import URLValidator
 from django.db.models import F, Max
 from django.utils.crypto import salted_hmac
 
-from entries import images
+from entries import images, rendering
 from entries.ledger import Ledger, Refused, changing
 from entries.models import Entry, Image, Link, Story
 from entries.models.links import LinkQuerySet
@@ -49,7 +49,7 @@ def add_link(
 
 def check_link(link: Link) -> None:
     """Raise Refused where a link says nothing, or its outside address is none."""
-    if link.unresolved and not link.title:
+    if link.unresolved and not rendering.one_line(link.title):
         raise Refused("Give the link a title or a target.", "title")
     if (link.starts_at or link.ends_at) and link.kind != Link.Kind.FEATURE:
         raise Refused("Only a feature begins and ends.", "starts_at")

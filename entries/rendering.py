@@ -58,6 +58,11 @@ def tidy(body: str) -> str:
     return _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
 
 
+def one_line(words: str) -> str:
+    """Return the words as they are kept where they stand in one line."""
+    return " ".join(tidy(words).split())
+
+
 def render(
     body: str,
     figures: Mapping[str, str] = MappingProxyType({}),

@@ -59,10 +59,8 @@ def create_story(
     Raises Refused where the headline is empty or the slug is, or was, another
     story's; IntegrityError where the `key` of its form has made one.
     """
-    if not headline.strip():
-        raise Refused("Give the story a headline.", "headline")
     with changing():
-        story = Story(headline=headline.strip(), key=key)
+        story = Story(headline=headline, key=key)
         _assign(story, fields)
         story.slug = slug or free_slug(headline)
         _check_slug(story)
@@ -96,7 +94,7 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
         raise TypeError(f"not a field of a story's head: {min(unknown)}")
     for name, value in fields.items():
         setattr(story, name, value)
-    if not story.headline.strip():
+    if not rendering.one_line(story.headline):
         raise Refused("Give the story a headline.", "headline")
     try:
         story.summary_html = rendering.render(story.summary)

@@ -28,14 +28,10 @@ class Text:
         """Return the text as it is kept: one kind of line end, whole minutes."""
         return Text(
             rendering.tidy(self.body),
-            _one_line(self.headline),
+            rendering.one_line(self.headline),
             clock.whole_minute(self.at) if self.at else None,
-            _one_line(self.byline),
+            rendering.one_line(self.byline),
         )
-
-
-def _one_line(words: str) -> str:
-    return " ".join(rendering.tidy(words).split())
 
 
 @dataclass(frozen=True)

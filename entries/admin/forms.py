@@ -171,8 +171,12 @@ class NewStoryForm(forms.Form):
             self.cleaned_data,
             story.entries.filter(kind="original").first(),
         )
-        typed = (data["headline"].strip(), data["series"], data["standfirst"])
-        same = typed == (story.headline, story.series, story.standfirst)
+        lines = [rendering.one_line(data[name]) for name in ("headline", "standfirst")]
+        same = [*lines, data["series"]] == [
+            story.headline,
+            story.standfirst,
+            story.series,
+        ]
         return same and data["original"].strip() == (original.body if original else "")
 
 

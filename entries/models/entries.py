@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from entries import clock, rendering
+from entries.models.lines import LineField
 from entries.models.pictures import Image
 from entries.models.stories import Story
 
@@ -36,10 +37,10 @@ class Entry(models.Model):
         max_length=10, choices=State.choices, default=State.DRAFT, editable=False
     )
     at = models.DateTimeField("time (GMT)", null=True, blank=True)
-    headline = models.CharField(max_length=200, blank=True)
+    headline = LineField(max_length=200, blank=True)
     body = models.TextField(blank=True)
     html = models.TextField(editable=False, blank=True)
-    byline = models.CharField(max_length=100, blank=True)
+    byline = LineField(max_length=100, blank=True)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -53,7 +54,7 @@ class Entry(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
     published_at = models.DateTimeField(null=True, editable=False)
-    sent_back = models.CharField(max_length=300, blank=True, editable=False)
+    sent_back = LineField(max_length=300, blank=True, editable=False)
     erased_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -131,9 +132,9 @@ class EntryVersion(models.Model):
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     at = models.DateTimeField(null=True)
-    headline = models.CharField(max_length=200, blank=True)
+    headline = LineField(max_length=200, blank=True)
     body = models.TextField(blank=True)
-    line = models.CharField("correction", max_length=300, blank=True)
+    line = LineField("correction", max_length=300, blank=True)
     hidden = models.BooleanField(default=False)
     erased = models.BooleanField(default=False)
     changed_by = models.ForeignKey(

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from entries.models.entries import Entry
+from entries.models.lines import LineField
 from entries.models.pictures import Image
 from entries.models.site import Series
 from entries.models.stories import Story
@@ -83,10 +84,8 @@ class Link(models.Model):
         Series, models.SET_NULL, null=True, blank=True, related_name="linked_from"
     )
     target_url = models.CharField("outside address", max_length=500, blank=True)
-    title = models.CharField(max_length=300, blank=True)
-    label = models.CharField(
-        max_length=60, blank=True, help_text="As in “Tuesday feature”."
-    )
+    title = LineField(max_length=300, blank=True)
+    label = LineField(max_length=60, blank=True, help_text="As in “Tuesday feature”.")
     order = models.PositiveIntegerField(default=0)
     picture = models.ForeignKey(
         Image,

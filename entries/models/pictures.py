@@ -7,6 +7,7 @@ from django.db import models
 from django.urls import reverse
 
 from entries import images
+from entries.models.lines import LineField
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
@@ -30,12 +31,12 @@ class Image(models.Model):
     """
 
     name = models.SlugField(max_length=120, unique=True, allow_unicode=True)
-    alt = models.CharField("alt text", max_length=500, blank=True)
+    alt = LineField("alt text", max_length=500, blank=True)
     decorative = models.BooleanField(
         default=False, help_text="Says nothing that the text does not say."
     )
-    caption = models.CharField(max_length=1000, blank=True)
-    credit = models.CharField(max_length=200, blank=True)
+    caption = LineField(max_length=1000, blank=True)
+    credit = LineField(max_length=200, blank=True)
     stem = models.CharField(max_length=80, blank=True, editable=False)
     width = models.PositiveIntegerField(default=0, editable=False)
     height = models.PositiveIntegerField(default=0, editable=False)

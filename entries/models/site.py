@@ -5,6 +5,8 @@ import secrets
 from django.db import models
 from django.urls import reverse
 
+from entries.models.lines import LineField
+
 # Every page asks: to build the question each time costs several times the answer.
 _CURRENT = "SELECT id, epoch, seq FROM entries_site WHERE id = 1"
 
@@ -34,9 +36,9 @@ class Site(models.Model):
 class Series(models.Model):
     """A running column that stories belong to."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = LineField(max_length=100, unique=True)
     slug = models.SlugField(max_length=100, unique=True)
-    description = models.CharField(max_length=300, blank=True)
+    description = LineField(max_length=300, blank=True)
 
     class Meta:
         ordering = ["name"]

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Sum
 from django.urls import reverse
 
+from entries.models.lines import LineField
 from entries.models.pictures import Image
 from entries.models.site import Series
 
@@ -46,12 +47,12 @@ class Story(models.Model):
 
     PUBLIC = (State.LIVE, State.CLOSED)
 
-    headline = models.CharField(max_length=200)
+    headline = LineField(max_length=200)
     slug = models.SlugField(max_length=120, unique=True)
     series = models.ForeignKey(
         Series, models.PROTECT, null=True, blank=True, related_name="stories"
     )
-    standfirst = models.CharField(max_length=500, blank=True)
+    standfirst = LineField(max_length=500, blank=True)
     summary = models.TextField(
         "summary box", blank=True, help_text="“What we know”, in Markdown."
     )
@@ -141,8 +142,8 @@ class StoryVersion(models.Model):
 
     story = models.ForeignKey(Story, models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
-    headline = models.CharField(max_length=200, blank=True)
-    standfirst = models.CharField(max_length=500, blank=True)
+    headline = LineField(max_length=200, blank=True)
+    standfirst = LineField(max_length=500, blank=True)
     summary = models.TextField(blank=True)
     erased = models.BooleanField(default=False)
     changed_by = models.ForeignKey(

@@ -1,0 +1,60 @@
+"""What a careless or hostile hand puts in, and what nobody may get out."""
+
+from __future__ import annotations
+
+import json
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+from django.test import Client
+
+from entries import linking, stories
+from entries.models import Image, Link, Series, Site, Story
+from tests.builders import make_original, make_story, make_update, signed_in
+
+pytestmark = pytest.mark.django_db
+ODD = "Ferry\x01 \x0bby\x1b[0m\ufffe night\x85 \x7fagain"
+PLAIN = "Ferry by[0m night again"
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def test_words_in_one_line_are_kept_without_control_characters():
+    series = stories.save_series(Series(name=ODD, slug="sea", description=ODD))
+    image = Image(name="fog", alt=ODD, caption=ODD, credit=ODD)
+    linking.save_picture(image)
+    story = stories.create_story(ODD, series=series, standfirst=ODD, lead_image=image)
+    stories.go_live(story)
+    entry = make_update(story, headline=ODD)
+    make_original(story)
+    link = linking.add_link("feature", story=story, title=ODD, label=ODD)
+    linking.add_link("see", entry=entry, title=ODD)
+    for row in (series, image, story, link):
+        row.refresh_from_db()
+    kept = [series.name, series.description, image.alt, image.caption, image.credit]
+    kept += [story.headline, story.standfirst, link.title, link.label]
+    assert kept == [PLAIN] * len(kept)
+    page, reader = story.get_absolute_url(), Client()
+    since = f"changes?after={Site.current().epoch}-0"
+    ways = [page, page + since, f"{page}updates/{entry.pk}/", "/series/sea/", "/"]
+    for way in ways:
+        assert not CONTROL.search(reader.get(way).content.decode()), way
+    assert not CONTROL.search(json.dumps(reader.get(f"{page[:-1]}.json").json()))
+    for way in ("/feed/", "/series/sea/feed/", "/news-sitemap.xml"):
+        ET.fromstring(reader.get(way).content)
+
+
+def test_a_headline_of_control_characters_alone_is_none():
+    chief = signed_in("chief", chief=True)
+    answer = chief.post("/admin/entries/story/add/", {"headline": "\x01\x1b"})
+    assert "headline" in answer.content.decode()
+    assert not Story.objects.exists()
+    story = make_story("Fog")
+    with pytest.raises(stories.Refused):
+        stories.edit_story(story, headline="\x02")
+
+
+def test_a_link_that_says_nothing_but_control_characters_is_none():
+    with pytest.raises(linking.Refused):
+        linking.add_link("see", story=make_story(), title="\x02")
+    assert not Link.objects.exists()
