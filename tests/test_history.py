@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.apps import apps
 from django.conf import settings
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import reverse
 
@@ -307,6 +310,8 @@ def test_contributors_see_the_history_of_their_own_texts_alone(story):
 
 # --- Erasing
 
+LOGGED = ("object_repr", "change_message")
+
 
 def told_everywhere(story: Story, entry: Entry) -> str:
     """Return all that the database and the public pages say."""
@@ -344,6 +349,54 @@ def test_the_log_of_a_deleted_text_repeats_none_of_it(chief, story):
     line = LogEntry.objects.get()
     assert line.is_deletion()
     assert line.object_repr == f"{entry.label} in {story.slug}"
+
+
+def test_the_log_of_a_link_repeats_none_of_its_words(chief, story):
+    entry = make_update(story, "Ruel did it.")
+    place, shown = "/admin/entries/link/", {"kind": "see", "order": 0}
+    chief.post(f"{place}add/", shown | {"entry": entry.pk, "title": "Ruel's page"})
+    link = entry.links.get()
+    chief.post(f"{place}{link.pk}/change/", shown | {"title": "Ruel's own page"})
+    assert "own page" in html_of(chief.get(f"{place}{link.pk}/change/"))
+    chief.post(f"{place}{link.pk}/delete/", {"post": "yes"})
+    assert not entry.links.exists()
+    lines = LogEntry.objects.order_by("pk")
+    assert [line.action_flag for line in lines] == [ADDITION, CHANGE, DELETION]
+    assert {line.object_repr for line in lines} == {"See, to no known target"}
+    assert "Ruel" not in repr(lines.values_list())
+
+
+def test_the_log_of_earlier_releases_loses_the_words_it_repeated(chief, story):
+    migration = import_module("entries.migrations.0009_log_without_words")
+    entry = make_update(story, "Ruel did it.", state="draft")
+    link = linking.add_link("see", entry=entry, title="Ruel's page")
+    user = make_user("earlier")
+    for row, name, words in (
+        (entry, "UPDATE 1804 GMT: Ruel did it.", ""),
+        (entry, f"{entry.label} in {story.slug}", "Corrected: Ruel was named."),
+        (entry, f"{entry.label} in {story.slug}", "“Ruel's page” leads to Rain."),
+        (entry, f"{entry.label} in {story.slug}", "Linked: link (See) to rain."),
+        (link, "See Ruel's page", '[{"changed": {"fields": ["title"]}}]'),
+        (user, "ruel", ""),
+    ):
+        LogEntry.objects.create(
+            user=user,
+            content_type=ContentType.objects.get_for_model(row),
+            object_id=row.pk,
+            object_repr=name,
+            action_flag=CHANGE,
+            change_message=words,
+        )
+    migration.take_words_out(apps, None)
+    ours = f"{entry.label} in {story.slug}"
+    assert [*LogEntry.objects.order_by("pk").values_list(*LOGGED)] == [
+        (f"Entry {entry.pk}", ""),
+        (ours, "Corrected."),
+        (ours, "“…” leads to Rain."),
+        (ours, "Linked: link (See) to rain."),
+        (f"Link {link.pk}", '[{"changed": {"fields": ["title"]}}]'),
+        ("ruel", ""),  # no row of ours
+    ]
 
 
 def test_nothing_brings_an_erased_text_back(story):

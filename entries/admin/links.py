@@ -1,14 +1,19 @@
 """Links in the admin, for moderators."""
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from entries import linking
+from entries.admin.access import Rights
 from entries.admin.lists import Listed
+from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Link
 
@@ -131,6 +136,21 @@ class LinkAdmin(Listed):
     ) -> None:
         """Save it through the verb, which tells readers."""
         linking.save_link(obj, placed="order" in form.changed_data)
+
+    def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
+        """Write into the log which link it is, and none of its words."""
+        return record(Rights.of(request.user).user, obj, json.dumps(message), ADDITION)
+
+    def log_change(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
+        """Do so of a change."""
+        return record(Rights.of(request.user).user, obj, json.dumps(message))
+
+    def log_deletions(  # type: ignore[override]
+        self, request: HttpRequest, queryset: Iterable[Link]
+    ) -> None:
+        """Do so of links that go."""
+        for link in queryset:
+            record(Rights.of(request.user).user, link, "", DELETION)
 
     def delete_model(self, request: HttpRequest, obj: Link) -> None:
         """Remove it through the verb, which tells readers."""

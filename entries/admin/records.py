@@ -28,12 +28,12 @@ __all__ = [
 EDITED = "Changed the text."
 AT_IT = timedelta(minutes=10)
 
-Kept = Entry | Story | Image | Site
+Kept = Entry | Story | Image | Link | Site
 
 
-def record(user: User, row: Kept, words: str, flag: int = CHANGE) -> None:
+def record(user: User, row: Kept, words: str, flag: int = CHANGE) -> LogEntry:
     """Write a line into the log. `words` never repeat a text: the log keeps them."""
-    LogEntry.objects.create(
+    return LogEntry.objects.create(
         user_id=user.pk,
         content_type=ContentType.objects.get_for_model(row),
         object_id=str(row.pk),
@@ -72,6 +72,8 @@ def _name(row: Kept) -> str:
         return row.headline
     if isinstance(row, Entry):
         return f"{row.label} in {row.story.slug}"
+    if isinstance(row, Link):
+        return f"{row.get_kind_display()}, to {target_of(row)}"[:200]
     return row.name if isinstance(row, Image) else "Front page"
 
 
