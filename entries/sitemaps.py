@@ -1,8 +1,9 @@
 """What search engines are told of: pages, and the news of two days."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -10,92 +11,77 @@ from django.contrib.sitemaps import Sitemap
 from django.contrib.sitemaps.views import sitemap
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from entries import caching, rendering
+from entries.addresses import absolute
 from entries.models import Posting, Series, Story
 
 UPDATES = 10_000  # newest ones; a sitemap holds at most 50,000 addresses
 STORIES = 30_000
 NEWS = 1000
 NEWS_DAYS = timedelta(days=2)
-
+_FORM: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{}</urlset>\n'
+)
+_SLUG: Final = "-slug-"  # stands where a slug comes
 
 # Django's own classes are not generic while they run.
 if TYPE_CHECKING:
     _Sitemap = Sitemap[Any]
 else:
     _Sitemap = Sitemap
+Changed = Iterator[tuple[str, datetime | None]]  # a path, and when it changed
 
 
-Sections = dict[str, type[_Sitemap] | _Sitemap]
+def _fronts() -> Changed:
+    """Yield the front page and those of the series that have a public story."""
+    yield "/", Story.objects.public().aggregate(at=Max("changed_at"))["at"]
+    series = Series.objects.filter(stories__state__in=Story.PUBLIC)
+    for row in series.annotate(at=Max("stories__changed_at")).order_by("name"):
+        yield row.get_absolute_url(), row.at
 
 
-class _Pages(_Sitemap):
-    """Public addresses, whatever host they were asked for by."""
+def _stories() -> Changed:
+    """Yield the newest public stories."""
+    way = reverse("story", args=[_SLUG])
+    newest = Story.objects.public().newest()[:STORIES]
+    for slug, at in newest.values_list("slug", "changed_at"):
+        yield way.replace(_SLUG, slug), at
 
-    limit = 50_000
+
+def _updates() -> Changed:
+    """Yield the newest updates, each in its own story."""
+    way = reverse("story", args=[_SLUG])
+    standing = Posting.objects.own().filter(story__state__in=Story.PUBLIC)
+    newest = standing.visible().updates()[:UPDATES]
+    rows = newest.values_list("story__slug", "entry_id", "entry__changed_at")
+    for slug, pk, at in rows:
+        yield f"{way.replace(_SLUG, slug)}updates/{pk}/", at
+
+
+def _drawn() -> HttpResponse:
+    """Join the lines: Django's own form knows days alone, and takes a second."""
+    lines = (
+        f"<url><loc>{escape(absolute(path))}</loc>"
+        + (f"<lastmod>{at.isoformat(timespec='seconds')}</lastmod>" if at else "")
+        + "</url>\n"
+        for path, at in chain(_fronts(), _stories(), _updates())
+    )
+    return HttpResponse(_FORM.format("".join(lines)), content_type="application/xml")
+
+
+class _News(_Sitemap):
+    """The stories that began in the last two days, whatever host asks for them."""
+
     protocol = urlsplit(settings.SITE_URL).scheme
 
     def get_domain(self, site: Any = None) -> str:
         """Return the public host."""
         return urlsplit(settings.SITE_URL).netloc
-
-
-class _Fronts(_Pages):
-    """The front page and those of the series that have a public story."""
-
-    def items(self) -> list[tuple[str, datetime | None]]:
-        """Return paths, and when something on them changed."""
-        latest = Story.objects.public().aggregate(at=Max("changed_at"))["at"]
-        series = (
-            Series.objects.filter(stories__state__in=Story.PUBLIC)
-            .annotate(at=Max("stories__changed_at"))
-            .order_by("name")
-        )
-        return [("/", latest), *((row.get_absolute_url(), row.at) for row in series)]
-
-    def location(self, item: tuple[str, datetime | None]) -> str:
-        """Return the path."""
-        return item[0]
-
-    def lastmod(self, item: tuple[str, datetime | None]) -> datetime | None:
-        """Return when it changed."""
-        return item[1]
-
-
-class _Stories(_Pages):
-    """Every public story."""
-
-    def items(self) -> Iterable[Story]:
-        """Return the newest ones."""
-        return Story.objects.public().newest()[:STORIES]
-
-    def lastmod(self, item: Story) -> datetime:
-        """Return when readers last saw a change."""
-        return item.changed_at
-
-
-class _Updates(_Pages):
-    """The updates, each in its own story."""
-
-    def items(self) -> list[Posting]:
-        """Return the newest ones."""
-        standing = Posting.objects.own().filter(story__state__in=Story.PUBLIC)
-        newest = standing.visible().updates().select_related("entry", "story")
-        return list(newest[:UPDATES])
-
-    def location(self, item: Posting) -> str:
-        """Return the path of an update."""
-        return f"{item.story.get_absolute_url()}updates/{item.entry_id}/"
-
-    def lastmod(self, item: Posting) -> datetime:
-        """Return when its text changed."""
-        return item.entry.changed_at
-
-
-class _News(_Pages):
-    """The stories that began in the last two days."""
 
     def items(self) -> Iterable[Story]:
         """Return them, the newest first."""
@@ -108,18 +94,9 @@ class _News(_Pages):
 
 
 def pages(request: HttpRequest) -> HttpResponse:
-    """Answer with all pages worth finding, or 304.
-
-    Each with the minute of its last change: Django's own form knows days alone.
-    """
-    sections: Sections = {"fronts": _Fronts, "stories": _Stories, "updates": _Updates}
+    """Answer with all pages worth finding, or 304."""
     tag = f"{caching.site_tag()}-sitemap"
-    form = "entries/sitemap.xml"
-
-    def drawn() -> HttpResponse:
-        return sitemap(request, sections, template_name=form).render()
-
-    return caching.answer(request, tag, drawn)
+    return caching.answer(request, tag, _drawn)
 
 
 def news(request: HttpRequest) -> HttpResponse:
@@ -127,9 +104,8 @@ def news(request: HttpRequest) -> HttpResponse:
 
     Its bytes depend on the day too, so it is never answered from what is kept.
     """
-    sections: Sections = {"news": _News}
     template = "entries/news_sitemap.xml"
-    response = sitemap(request, sections, template_name=template)
+    response = sitemap(request, {"news": _News}, template_name=template)
     response["Cache-Control"] = caching.PAGE
     response.render()
     # Headlines may hold what XML cannot.
