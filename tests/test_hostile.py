@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import threading
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from asgiref.testing import ApplicationCommunicator
+from django.http import HttpResponse
 from django.test import Client
 
 from entries import linking, stories
 from entries.models import Image, Link, Series, Site, Story
+from liveblog import asgi
 from tests.builders import make_original, make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -58,3 +64,38 @@ def test_a_link_that_says_nothing_but_control_characters_is_none():
     with pytest.raises(linking.Refused):
         linking.add_link("see", story=make_story(), title="\x02")
     assert not Link.objects.exists()
+
+
+@pytest.mark.parametrize("path", asgi.APART)
+def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
+    path: str, monkeypatch: pytest.MonkeyPatch
+):
+    held = threading.Event()
+
+    def answer(self: Any, request: Any) -> HttpResponse:
+        if request.path == path:
+            held.wait(60)
+        return HttpResponse()
+
+    monkeypatch.setattr(asgi.ASGIHandler, "_get_response", answer)
+
+    async def ask(address: str) -> ApplicationCommunicator:
+        headers = [(b"host", b"127.0.0.1")]
+        scope = {"type": "http", "method": "GET", "path": address, "headers": headers}
+        scope |= {"http_version": "1.1", "query_string": b"", "scheme": "http"}
+        one = ApplicationCommunicator(django, scope)
+        await one.send_input({"type": "http.request", "body": b"", "more_body": False})
+        return one
+
+    async def flood() -> None:
+        floods = [await ask(path) for _ in range(asgi.THREADS + 2)]
+        try:
+            other = await ask("/robots.txt")
+            assert (await other.receive_output(20))["status"] == 200
+        finally:
+            held.set()
+        for one in [*floods, other]:
+            await one.wait(20)
+
+    django = asgi._Django()
+    asyncio.run(flood())
