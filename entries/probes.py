@@ -4,7 +4,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from entries import delivery
+from entries import delivery, patience
 
 PATIENCE = 2.0  # seconds that /readyz waits for the database
 
@@ -36,7 +36,7 @@ def _ask_database() -> None:
     """Ask a question, and wait no longer for a connection than a probe would."""
     if pool := getattr(connection, "pool", None):
         pool.open()
-        with pool.connection(timeout=PATIENCE) as one:
+        with patience.only(PATIENCE), pool.connection(timeout=PATIENCE) as one:
             one.execute("SELECT 1")
     else:
         with connection.cursor() as cursor:

@@ -22,14 +22,26 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from django.db import close_old_connections  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
-from entries import delivery, linking, publishing  # noqa: E402
+from entries import delivery, errors, linking, patience, publishing  # noqa: E402
 from liveblog.limits import Limits  # noqa: E402
 
-THREADS = 8  # requests that Django works on at the same moment
-# What costs much, keeps nothing and is open to strangers has threads of its own, so
-# that a flood of it makes itself wait and not the desk: a search takes some 60 ms, a
-# password 100 ms of several cores, a mail as long as its server.
-APART = {"/search/": 2, "/admin/login/": 1, "/admin/password/": 1}
+# Requests that Django works on at the same moment, by address. Who writes may wait long
+# for a lock, and whoever asks whether we live must not wait for anybody. What costs
+# much, keeps nothing and is open to strangers has threads of its own too, so that a
+# flood of it makes itself wait and not the desk: a search takes some 60 ms, a password
+# 100 ms of several cores, a mail as long as its server.
+READERS, DESK = "/", "/admin/"
+THREADS = {
+    READERS: 3,
+    DESK: 5,
+    "/search/": 2,
+    "/admin/login/": 1,
+    "/admin/password/": 1,
+    "/readyz": 1,
+    "/healthz": 1,
+    "/metrics": 1,
+}
+QUEUE = 10.0  # seconds that a request waits for its turn
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 
 
@@ -51,8 +63,7 @@ class _Django(ASGIHandler):
         """Make the chain a synchronous one, entered once a request."""
         super().load_middleware(is_async=False)
         chain = cast("Callable[..., Any]", self._middleware_chain)  # type: ignore[has-type]
-        threads = {"": THREADS, **APART}
-        pools = {path: ThreadPoolExecutor(n, "django") for path, n in threads.items()}
+        pools = {path: _pool(path, number) for path, number in THREADS.items()}
 
         def answer(request: Any) -> Any:
             close_old_connections()
@@ -63,16 +74,35 @@ class _Django(ASGIHandler):
 
         async def enter(request: Any) -> Any:
             run = contextvars.copy_context().run
-            loop = asyncio.get_running_loop()
-            # A request whose reader has gone is not begun.
-            pool = pools.get(request.path, pools[""])
-            return await loop.run_in_executor(pool, run, answer, request)
+            path: str = request.path
+            rest = DESK if path.startswith(DESK) else READERS
+            job = pools.get(path, pools[rest]).submit(run, answer, request)
+            done = asyncio.wrap_future(job)
+            try:
+                await asyncio.wait({done}, timeout=QUEUE)
+            finally:
+                # Its turn has not come; where its reader has gone, it never will.
+                late = job.cancel()
+            return await (asyncio.to_thread(_too_busy, request) if late else done)
 
         self._middleware_chain = enter
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, without a thread of its own."""
         await self.handle(scope, receive, send)
+
+
+def _pool(path: str, number: int) -> ThreadPoolExecutor:
+    seconds = patience.WRITERS if path.startswith(DESK) else patience.READERS
+    return ThreadPoolExecutor(number, path, patience.keep, (seconds,))
+
+
+def _too_busy(request: Any) -> Any:
+    """Answer for a request that no thread had time for, with what it sent."""
+    response = errors.answer(request, 503)
+    response["Content-Security-Policy"] = "default-src 'self'"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _never_guess(headers: Any, _path: str, _url: str) -> None:

@@ -9,6 +9,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from entries import patience
 from liveblog import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -105,6 +106,13 @@ def _database() -> dict[str, Any]:
     elif engine == "postgresql":
         # Whoever waits for a row that long is told so, as on SQLite.
         options.setdefault("options", "-c lock_timeout=20s")
+        # A network that vanishes is noticed; a server that stands still is in
+        # `entries.patience`.
+        options.setdefault("keepalives_idle", 5)
+        options.setdefault("keepalives_interval", 2)
+        options.setdefault("keepalives_count", 3)
+        options.setdefault("tcp_user_timeout", 10_000)  # milliseconds
+        options.setdefault("connect_timeout", 5)
         if not database["NAME"]:
             raise ImproperlyConfigured(
                 "DATABASE_URL names no database: write "
@@ -112,8 +120,9 @@ def _database() -> dict[str, Any]:
             )
         options["pool"] = {
             "min_size": 1,
-            "max_size": 8,
+            "max_size": 12,
             "timeout": 5,  # seconds that a request waits for a connection
+            "connection_class": patience.Connection,
             # Or the pool waits about as long again as the database was away.
             "reconnect_timeout": 1,
         }

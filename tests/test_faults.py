@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import socket
+import sqlite3
 import struct
 import threading
 import time
@@ -25,6 +26,7 @@ import httpx
 import psycopg
 import pytest
 
+from entries import patience
 from entries.delivery import channels, hub, log
 from entries.delivery.channels import Channel, Reader
 from entries.management.commands import serve
@@ -146,6 +148,15 @@ def test_readers_outlast_a_restart_of_the_database(
         before.call(verbs.post, SLUG, "All is well.")
         stream.wait("All is well.")
         assert status(server, page) == status(server, "/readyz") == 200
+        with database.paused():
+            asked = threading.Thread(target=status, args=[server, "/search/?q=tide"])
+            asked.start()
+            assert status(server, "/readyz") == 503
+            assert status(server, "/healthz") == 200
+        asked.join()
+        before.call(verbs.post, SLUG, "It stood still.")
+        stream.wait("It stood still.")
+        wait_for(lambda: status(server, "/readyz") == 200, "readiness")
         database.stop()
         began = time.monotonic()
         assert status(server, "/readyz") == 503
@@ -264,10 +275,27 @@ def test_a_network_that_vanishes_without_a_word_is_given_up() -> None:
 
 
 @on_sqlite
-def test_those_who_send_slowly_keep_nobody_waiting(
+def test_those_who_send_slowly_or_wait_for_a_lock_keep_no_reader_waiting(
     newsroom: Newsroom, story: int
 ) -> None:
     server = newsroom.server()
+    with Editor(server.url) as editor:
+        editor.publish(story, "Before the lock.")
+        words = [f"Behind the lock, {number}." for number in range(8)]
+        jobs = [
+            threading.Thread(target=editor.publish, args=[story, one]) for one in words
+        ]
+        with locked(newsroom):
+            for job in jobs:
+                job.start()
+            for _ in range(20):
+                for path in ("/search/?q=quay", "/healthz", "/readyz"):
+                    assert httpx.get(server.url + path, timeout=10).status_code == 200
+            assert all(job.is_alive() for job in jobs)
+        for job in jobs:
+            job.join()
+    page = httpx.get(f"{server.url}/stories/{SLUG}/").text
+    assert [one for one in words if one not in page] == []
     half = "POST /admin/login/ HTTP/1.1\r\nHost: {}\r\nContent-Length: 900\r\n\r\nuser"
     lines = [socket.create_connection((HOST, server.port)) for _ in range(30)]
     try:
@@ -278,6 +306,24 @@ def test_those_who_send_slowly_keep_nobody_waiting(
     finally:
         for line in lines:
             line.close()
+
+
+@contextmanager
+def locked(newsroom: Newsroom) -> Iterator[None]:
+    """Let somebody else hold a newsroom's SQLite file."""
+    file = newsroom.data / "liveblog.sqlite3"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.rollback()
+
+
+@on_postgres
+def test_a_thread_gives_up_a_server_that_stands_still(newsroom: Newsroom) -> None:
+    with patience.Connection.connect(newsroom.env["DATABASE_URL"]) as line:
+        with patience.only(0.1), pytest.raises(psycopg.OperationalError):
+            line.execute("SELECT pg_sleep(9)")
+        assert line.closed
 
 
 def vanish(line: socket.socket) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from django.db import Error, close_old_connections
 
+from entries import patience
 from entries.delivery import audience, log, metrics, numbers, watchers
 from entries.delivery.channels import (
     END,
@@ -62,7 +63,9 @@ class Hub:
         self._teller = audience.Teller()
         self._looked: asyncio.Future[None] = asyncio.Future()
         self._tasks: list[asyncio.Task[None]] = []
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="hub")
+        self._pool = ThreadPoolExecutor(
+            2, "hub", initializer=patience.keep, initargs=(patience.WRITERS,)
+        )
 
     def start(self, tick: Callable[[], object]) -> None:
         """Start watching; `tick` is called every second, for what time brings."""

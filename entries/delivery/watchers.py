@@ -92,13 +92,7 @@ class Watcher:
 
     async def _listen(self) -> None:
         """LISTEN on a connection of its own, outside every pool."""
-        parameters = {
-            **connection.get_connection_params(),
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "connect_timeout": 5,
-        }
+        parameters = connection.get_connection_params()
         for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
             parameters.pop(name, None)
         listener = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)

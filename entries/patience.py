@@ -1,0 +1,48 @@
+"""How long a thread waits for PostgreSQL before it takes it for gone.
+
+The server's own `lock_timeout` helps nobody where that server is what stands still: a
+machine that swaps, a disk that hangs, a process that was stopped.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+
+READERS: Final = 8.0  # seconds; nobody locks what they read
+WRITERS: Final = 25.0  # seconds; longer than `lock_timeout`
+_ours = threading.local()
+
+
+def keep(seconds: float | None) -> None:
+    """Let this thread wait no longer for any statement; None is for ever."""
+    _ours.seconds = seconds
+
+
+@contextmanager
+def only(seconds: float) -> Iterator[None]:
+    """Let this thread wait no longer than that, for a while."""
+    before = getattr(_ours, "seconds", None)
+    keep(seconds)
+    try:
+        yield
+    finally:
+        keep(before)
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection that is closed where the answer does not come in time."""
+
+    def wait(
+        self, gen: Any, interval: float = 0.1, timeout: float | None = None
+    ) -> Any:
+        """Wait as long as the thread may."""
+        seconds = timeout or getattr(_ours, "seconds", None)
+        try:
+            return super().wait(gen, interval, seconds)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # nobody knows what it would answer
+            raise
