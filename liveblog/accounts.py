@@ -139,19 +139,22 @@ def addresses(*, mail: bool) -> list[URLPattern]:
 
 
 def _reset_addresses() -> list[URLPattern]:
+    desk = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
     ask = views.PasswordResetView.as_view(
         form_class=ResetForm,
         success_url=reverse_lazy("password_reset_done"),
+        extra_context=desk,
     )
     new = views.PasswordResetConfirmView.as_view(
-        success_url=reverse_lazy("password_reset_complete")
+        success_url=reverse_lazy("password_reset_complete"), extra_context=desk
     )
-    sent, done = views.PasswordResetDoneView, views.PasswordResetCompleteView
+    sent = views.PasswordResetDoneView.as_view(extra_context=desk)
+    done = views.PasswordResetCompleteView.as_view(extra_context=desk)
     return [
         path("password/", ask, name="admin_password_reset"),
-        path("password/sent/", sent.as_view(), name="password_reset_done"),
+        path("password/sent/", sent, name="password_reset_done"),
         path("password/<uidb64>/<token>/", new, name="password_reset_confirm"),
-        path("password/done/", done.as_view(), name="password_reset_complete"),
+        path("password/done/", done, name="password_reset_complete"),
     ]
 
 

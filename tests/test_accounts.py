@@ -138,7 +138,7 @@ def test_nobody_reaches_the_second_factor_without_signing_in():
     assert TOTPDevice.objects.count() == 0
 
 
-@override_settings(ROOT_URLCONF=WithMail)
+@override_settings(ROOT_URLCONF=WithMail, SITE_NAME="The Example Courier")
 def test_a_forgotten_password_is_replaced_by_mail():
     cache.clear()
     user = make_user("editor")
@@ -150,9 +150,11 @@ def test_a_forgotten_password_is_replaced_by_mail():
         answer = client.post("/admin/password/", {"email": user.email})
         assert answer.status_code == 302
     (sent,) = mail.outbox
+    assert "The The" not in sent.body
     link = re.search(r"http://testserver(/admin/password/\S+/)", str(sent.body))
     assert link
     form: Any = client.get(link[1], follow=True)
+    assert "Django administration" not in form.content.decode()
     new = {"new_password1": "fresh-crab-harbour", "new_password2": "fresh-crab-harbour"}
     client.post(form.redirect_chain[-1][0], new)
     assert sign_in(Client(), password="fresh-crab-harbour").status_code == 302
