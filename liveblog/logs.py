@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from django.db import Error
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+KEPT = "liveblog.request_id"  # in META, for what is logged after the answer
 _RESET = re.compile(r"(/admin/password/[^/\s]+)/[^\s\"]+")  # whoever has it may sign in
 
 
@@ -26,12 +27,18 @@ def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
         "logger": record.name,
         "message": _clean(record.getMessage(), _errors(record)),
     }
-    if request := request_id.get():
+    if request := request_id.get() or _named(record):
         found["request"] = request
     if record.exc_info:
         trace = formatter.formatException(record.exc_info)
         found["trace"] = _clean(trace, _errors(record))
     return found
+
+
+def _named(record: logging.LogRecord) -> str:
+    """Return the id of the request that Django logs once it has been answered."""
+    request = getattr(record, "request", None)
+    return str(getattr(request, "META", {}).get(KEPT, ""))
 
 
 def _errors(record: logging.LogRecord) -> Iterator[BaseException]:

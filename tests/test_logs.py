@@ -48,6 +48,14 @@ def test_a_forged_id_is_replaced_and_readers_get_none(lines: io.StringIO):
     assert "X-Request-ID" not in Client().get("/")
 
 
+@pytest.mark.django_db
+def test_a_refusal_is_logged_with_its_request(lines: io.StringIO):
+    Client().get("/nowhere/", HTTP_X_REQUEST_ID="from-the-proxy-8")
+    (record,) = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert record["message"] == "Not Found: /nowhere/"
+    assert record["request"] == "from-the-proxy-8"
+
+
 def test_a_line_stays_one_line():
     record = logging.LogRecord("a", logging.INFO, "", 0, 'two\nlines "x"', (), None)
     line = logs.Line().format(record)
