@@ -64,6 +64,25 @@ FULL: Final = (
     "Failed: the disk is full, and nothing was saved. The text is still in this page; "
     "tell whoever runs the site, then press the button again.",
 )
+READ_ONLY: Final = (
+    "The disk takes nothing",
+    "Nothing was saved. Whoever runs the site has to make its disk writable again.",
+    "Failed: the disk takes nothing just now, and nothing was saved. The text is still "
+    "in this page; tell whoever runs the site, then press the button again.",
+)
+# What errors of the system, of SQLite and of PostgreSQL say of a disk.
+_DISKS: Final = (
+    (
+        FULL,
+        {errno.ENOSPC, errno.EDQUOT},
+        ("disk is full", "No space left", "Disk quota exceeded"),
+    ),
+    (
+        READ_ONLY,
+        {errno.EROFS, errno.EIO},
+        ("readonly database", "Read-only file system", "disk I/O error"),
+    ),
+)
 _TOO_LARGE: Final = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 # Errors of a statement, not of the database: trying again would not help.
 _OUR_FAULT: Final = (DataError, IntegrityError, ProgrammingError)
@@ -158,19 +177,19 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def failed(request: HttpRequest) -> HttpResponse:
     """Answer what nobody expected: a database that is gone, a full disk, a mistake."""
     error = sys.exc_info()[1]
-    if disk_full(error):
-        return answer(request, 503, FULL)
+    if words := of_disk(error):
+        return answer(request, 503, words)
     if isinstance(error, DatabaseError) and not isinstance(error, _OUR_FAULT):
         return answer(request, 503)
     return answer(request, 500)
 
 
-def disk_full(error: BaseException | None) -> bool:
-    """Whether an error says that there is no room, whoever noticed it."""
+def of_disk(error: BaseException | None) -> tuple[str, str, str] | None:
+    """Return what to say of an error of the disk, whoever noticed it."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return True
-        if "disk is full" in str(error) or "No space left" in str(error):
-            return True
+        number = error.errno if isinstance(error, OSError) else None
+        for words, numbers, sentences in _DISKS:
+            if number in numbers or any(one in str(error) for one in sentences):
+                return words
         error = error.__cause__
-    return False
+    return None

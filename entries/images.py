@@ -62,10 +62,16 @@ _DAMAGED: Final = (
     "The picture is damaged or incomplete. "
     "Open it in a picture editor, save it anew as JPEG or PNG, and upload that."
 )
-_DISK_FULL: Final = (
-    "The picture was not saved because the disk is full. "
+_NOT_SAVED: Final = (
+    "The picture was not saved because the disk {}. "
     "Tell whoever runs the site, then upload it again."
 )
+_DISK: Final = {
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "is full",
+    errno.EROFS: "takes nothing just now",
+    errno.EIO: "takes nothing just now",
+}
 _TOO_LARGE: Final = "The picture has {}. Make it smaller and upload that."
 _UNIDENTIFIED: Final = (
     "This file is no picture that can be taken, or it is damaged. Upload a JPEG, PNG, "
@@ -280,8 +286,8 @@ def _publish(
                 remove(folder, stem, (width for width, _ in sizes))
                 raise
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ImageError(_DISK_FULL) from error
+        if words := _DISK.get(error.errno or 0):
+            raise ImageError(_NOT_SAVED.format(words)) from error
         raise
     return made
 

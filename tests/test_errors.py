@@ -248,6 +248,20 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_done(
     assert not [one for one in settings.PICTURES_DIR.rglob("*") if one.is_file()]
 
 
+def test_a_disk_that_became_read_only_is_named(
+    chief: Client, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(publishing, "post", refuse)
+    desk = f"/admin/entries/story/{make_story().pk}/change/"
+    answer = chief.post(desk, {"body": "Lost?\n\nNot so.", "action": "publish"})
+    page = answer.content.decode()
+    assert (answer.status_code, "The disk takes nothing" in page) == (503, True)
+    assert "Lost?\n\nNot so.</textarea>" in page
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_another_holds_costs_no_text_and_no_reader():
     make_accounts()

@@ -929,12 +929,16 @@ def test_a_picture_of_which_no_size_can_be_made_is_refused(
     assert files(tmp_path) == []
 
 
-def test_a_full_disk_is_told_to_the_editor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "disk takes nothing")],
+)
+def test_a_disk_that_takes_nothing_is_told_to_the_editor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
-    error = OSError(errno.ENOSPC, "No space left on device")
+    error = OSError(number, os.strerror(number))
     monkeypatch.setattr(os, "fsync", failing(3, error, os.fsync))
-    assert "disk is full" in refusal(tmp_path, encode(noise(700, 350)))
+    assert words in refusal(tmp_path, encode(noise(700, 350)))
 
 
 def test_a_folder_that_cannot_be_written_is_no_fault_of_the_picture(
