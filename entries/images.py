@@ -70,7 +70,6 @@ _DISK: Final = {
     errno.ENOSPC: "is full",
     errno.EDQUOT: "is full",
     errno.EROFS: "takes nothing just now",
-    errno.EIO: "takes nothing just now",
 }
 _TOO_LARGE: Final = "The picture has {}. Make it smaller and upload that."
 _UNIDENTIFIED: Final = (
