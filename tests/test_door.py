@@ -88,6 +88,10 @@ def test_everybody_gets_the_same_bytes_and_no_cookie(
         assert answer.headers["Vary"] == "Accept-Encoding"
         assert "s-maxage" in answer.headers["Cache-Control"]
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    static = get(server, "/static/entries/site.css")
+    assert static.status_code == 200
+    assert static.headers["X-Content-Type-Options"] == "nosniff"
+    assert static.headers["Content-Security-Policy"] == "default-src 'self'"
 
 
 def test_a_page_comes_compressed_and_not_at_all_when_it_is_known(

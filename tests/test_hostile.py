@@ -13,11 +13,14 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import reverse
 
 from entries import linking, stories
+from entries.delivery.door import Asked, Requests
 from entries.models import Image, Link, Series, Site, Story
 from liveblog import asgi
 from tests.builders import make_original, make_story, make_update, signed_in
+from tests.test_admin import photo
 
 pytestmark = pytest.mark.django_db
 ODD = "Ferry\x01 \x0bby\x1b[0m\ufffe night\x85 \x7fagain"
@@ -99,3 +102,59 @@ def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
 
     django = asgi._Django()
     asyncio.run(flood())
+
+
+def asked(
+    path: str, query: str = "", host: str = "127.0.0.1", origin: str = "http"
+) -> Asked | None:
+    scope = {"method": "GET", "path": path, "query_string": query.encode()}
+    heads = {b"host": host.encode(), b"x-forwarded-proto": origin.encode()}
+    return Requests().asked(scope, heads)
+
+
+def test_no_way_of_asking_for_a_page_multiplies_what_is_kept_of_it():
+    page = asked("/stories/fog/")
+    assert page is not None
+    for query in ("order=newest", "order=x", "before=0", "from=00", "utm_source=x"):
+        assert asked("/stories/fog/", query) == page, query
+    for host in ("127.0.0.1:8000", "127.0.0.1:9999", "127.0.0.1."):
+        assert asked("/stories/fog/", host=host) == page, host
+    older = asked("/stories/fog/", "before=7")
+    assert older not in (None, page)
+    assert asked("/stories/fog/", "before=0007&order=1") == older
+    assert asked("/stories/fog/", "order=oldest") not in (None, page)
+    assert asked("/stories/fog/", origin="https") not in (None, page)
+
+
+def test_what_django_would_refuse_or_read_otherwise_passes_on_to_it():
+    assert asked("/stories/fog/", host="evil.example") is None
+    assert asked("/stories/fog/", host="") is None
+    assert asked("/stories/fog/", origin="https, http") is None
+    assert asked("/stories/fog/updates/007/") is None
+    assert asked("/stories/fog/updates/7/") is not None
+
+
+@pytest.mark.parametrize("huge", ["9" * 30, "9" * 5000, "\N{SUPERSCRIPT TWO}"])
+def test_a_number_that_is_none_breaks_no_form_of_the_desk(huge: str):
+    chief, story = signed_in("chief", chief=True), make_story()
+    entry = make_update(story)
+    desk = f"/admin/entries/story/{story.pk}"
+    words = {"body": "Words.", "action": "publish", "picture": huge}
+    assert chief.post(f"{desk}/change/", words).status_code < 500
+    queue = "/admin/entries/entry/queue/"
+    assert chief.post(queue, {"do": "publish", "entry": huge}).status_code == 404
+    for name in ("move", "cross", "entry_links"):
+        path = reverse(f"admin:entries_story_{name}", args=[story.pk, entry.pk])
+        given = {"to": huge, "target": f"story:{huge}", "q": "x", "link": huge}
+        assert chief.post(path, given).status_code < 500, name
+    head = {"headline": "Fog", "slug": story.slug, "language": "en", "version": huge}
+    assert chief.post(f"{desk}/details/", head).status_code < 500
+
+
+@pytest.mark.parametrize("name", ["a b", "\0", "x" * 121, '"><script>', "a/b"])
+def test_a_picture_gets_no_name_that_no_text_could_show_it_by(name: str):
+    chief, story = signed_in("chief", chief=True), make_story()
+    path = reverse("admin:entries_story_upload", args=[story.pk])
+    answer = chief.post(path, {"file": photo(), "name": name})
+    assert answer.status_code == 422
+    assert not Image.objects.exists()

@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import brotli
+from django.conf import settings
 from django.db import Error
+from django.http.request import split_domain_port, validate_host
 
 from entries.delivery import numbers
 from entries.delivery.hub import Hub
@@ -25,7 +27,7 @@ from entries.delivery.metrics import tally
 
 Scope = dict[str, Any]
 App = Callable[..., Awaitable[None]]
-Key = tuple[bytes, bytes, str, str]
+Key = tuple[bytes, str, str]  # scheme, path, query
 Made = tuple[str, int, int]  # epoch, the story's number, the site's
 Headers = list[tuple[bytes, bytes]]
 
@@ -39,13 +41,17 @@ _SLUG = "[-a-zA-Z0-9_]+"
 ADDRESSES = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/"), ("order", "before", "from")),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail")),
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/\d{{1,18}}/(?:history/)?"), ()),
+    (
+        re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/[1-9]\d{{,17}}/(?:history/)?"),
+        (),
+    ),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/feed/"), ()),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/"), ("before",)),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ()),
     (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)?"), ()),
 )
+NUMBERS = {"before", "from", "rail"}
 # A kept answer depends on none of these.
 _LEFT_OUT = {b"cookie", b"if-none-match", b"if-modified-since", b"accept-encoding"}
 _KEPT_FOR_304 = {b"etag", b"cache-control", b"vary", b"live-cursor", b"live-state"}
@@ -66,7 +72,7 @@ class Asked:
     def of(self, scope: Scope) -> Scope:
         """Return a request's scope with nothing in it that its answer may not know."""
         headers = [pair for pair in scope["headers"] if pair[0] not in _LEFT_OUT]
-        query = self.key[3].encode()
+        query = self.key[2].encode()
         return {**scope, "method": "GET", "query_string": query, "headers": headers}
 
 
@@ -141,6 +147,14 @@ class Requests:
 
 
 def _canonical(path: str, query: bytes, host: bytes, origin: bytes) -> Asked | None:
+    """Return the one form of all requests that get the same bytes."""
+    # Whatever allowed host and port is asked for, the answer is the same. Django
+    # refuses the others, and knows what else may stand for https.
+    name, _ = split_domain_port(host.decode("latin-1"))
+    if not validate_host(name, settings.ALLOWED_HOSTS):
+        return None
+    if origin not in (b"http", b"https"):
+        return None
     matches = ((address.fullmatch(path), names) for address, names in ADDRESSES)
     found, names = next((pair for pair in matches if pair[0]), (None, ()))
     if found is None:
@@ -150,8 +164,17 @@ def _canonical(path: str, query: bytes, host: bytes, origin: bytes) -> Asked | N
         return None  # nobody fills the memory with what is no place
     if "at" in given:
         return None  # leads to the page that shows an update now
-    wanted = urlencode([(name, given[name][0]) for name in names if name in given])
-    return Asked(found["slug"], (origin, host, path, wanted))
+    values = [(name, _meant(name, given[name][0])) for name in names if name in given]
+    wanted = urlencode([(name, value) for name, value in values if value])
+    return Asked(found["slug"], (origin, path, wanted))
+
+
+def _meant(name: str, value: str) -> str:
+    """Return a parameter's value in its one form; empty where it says nothing."""
+    if name == "order":
+        return value if value == "oldest" else ""
+    digits = name in NUMBERS and value.isascii() and value.isdigit()
+    return value.lstrip("0") if digits else value
 
 
 class Numbers:
