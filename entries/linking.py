@@ -202,8 +202,12 @@ def ingest(source: BinaryIO) -> images.Ingested:
 def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
     """Make the row of a picture whose files are there, or fill a missing one's.
 
-    Raises Refused where another picture has the name.
+    Raises Refused where another picture has the name, or nothing could show it by it.
     """
+    try:
+        Image._meta.get_field("name").clean(name, None)
+    except ValidationError as error:
+        raise Refused("Name it with letters, digits and hyphens.", "name") from error
     image = Image.objects.filter(name=name).first() or Image(name=name)
     return save_picture(fill_picture(image, ingested, **words))
 

@@ -132,6 +132,11 @@ def sentence(words: str, status: int) -> HttpResponse:
     return response
 
 
+def number(text: str) -> int:
+    """Return the id or the version that a form names; 0 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
 def desk_url(story: Story | int, name: str = "change", *args: int) -> str:
     """Return an address of a story's desk."""
     pk = story if isinstance(story, int) else story.pk

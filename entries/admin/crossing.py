@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 
 from entries import publishing
 from entries.admin import rows, suggesting, timeline
-from entries.admin.access import desk, desk_url, is_htmx, sentence
+from entries.admin.access import desk, desk_url, is_htmx, number, sentence
 from entries.admin.answers import part
 from entries.admin.records import record_crossing
 from entries.admin.timeline import Row
@@ -81,7 +81,7 @@ def _act(request: HttpRequest, row: Row) -> HttpResponse:
 
 def _do(request: HttpRequest, row: Row) -> str:
     """Post the update in the story `to`, or take it back from the story `back`."""
-    back = _number(request, "back")
+    back = number(request.POST.get("back", ""))
     if back:
         standing = Posting.objects.filter(entry=row.entry, story=back, removed=False)
         posting = standing.select_related("story").first()
@@ -91,19 +91,14 @@ def _do(request: HttpRequest, row: Row) -> str:
         publishing.take_back(posting)
         record_crossing(row.rights.user, row.entry, posting.story, back=True)
         return f"Taken back from {posting.story.title}."
-    story = Story.objects.select_related("series").filter(pk=_number(request, "to"))
-    found = story.first()
+    pk = number(request.POST.get("to", ""))
+    found = Story.objects.select_related("series").filter(pk=pk).first()
     if found is None:
         raise Refused("There is no such story: type part of its title.")
     publishing.cross_post(row.entry, found)
     if found.pk not in [other.story_id for other in row.elsewhere]:
         record_crossing(row.rights.user, row.entry, found, back=False)
     return f"Stands in {found.title} too."
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.POST.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def row_again(request: HttpRequest, row: Row, note: str) -> HttpResponse:

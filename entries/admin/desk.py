@@ -21,7 +21,7 @@ from entries.admin import (
     summary,
     timeline,
 )
-from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
+from entries.admin.access import Rights, desk, desk_url, is_htmx, number, sentence
 from entries.admin.answers import (
     Posted,
     answer_posted,
@@ -100,8 +100,7 @@ def show(
 
 
 def _id(request: HttpRequest, name: str) -> int:
-    value = request.GET.get(name, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 0
+    return number(request.GET.get(name, ""))
 
 
 def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:

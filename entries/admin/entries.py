@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from entries import clock
 from entries.admin import queue
-from entries.admin.access import desk, desk_url
+from entries.admin.access import desk, desk_url, number
 from entries.admin.lists import Listed
 from entries.admin.records import record
 from entries.models import Entry
@@ -80,8 +80,7 @@ class EntryAdmin(Listed):
 
 @desk("view_entry")
 def _to_its_desk(request: HttpRequest, object_id: str) -> HttpResponse:
-    number = int(object_id) if object_id.isdecimal() else 0
-    entry = get_object_or_404(Entry, pk=number)
+    entry = get_object_or_404(Entry, pk=number(object_id))
     first = entry.original or entry.state in ("draft", "submitted", "scheduled")
     page = "" if first else f"?from={entry.pk}"
     return redirect(f"{desk_url(entry.story_id)}{page}#row-{entry.pk}")

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import erasing, history, publishing, stories
 from entries.admin import records
-from entries.admin.access import Rights, desk, desk_url
+from entries.admin.access import Rights, desk, desk_url, number
 from entries.admin.desk import story_of
 from entries.admin.rows import row_of
 from entries.history import Change
@@ -126,7 +126,7 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
     version = get_object_or_404(
         EntryVersion.objects.select_related("entry__story"),
         entry=entry,
-        number=_number(request, "number"),
+        number=number(request.POST.get("number", "")),
     )
     if do == "restore":
         _allow(rights.change(entry))
@@ -150,7 +150,7 @@ def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str
     publishing.edit(
         entry,
         Text(version.body, version.headline, byline=entry.byline),
-        version=_number(request, "version"),
+        version=number(request.POST.get("version", "")),
         author=rights.user,
         correction=request.POST.get("correction", "")[:300] if entry.published else "",
     )
@@ -160,11 +160,6 @@ def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str
 def _allow(allowed: bool) -> None:
     if not allowed:
         raise PermissionDenied
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.POST.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 @desk("view_story", "view_entry")
@@ -184,7 +179,8 @@ def of_story(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
     rights = Rights.of(request.user)
-    version = get_object_or_404(story.versions, number=_number(request, "number"))
+    named = number(request.POST.get("number", ""))
+    version = get_object_or_404(story.versions, number=named)
     if request.POST.get("do") == "erase_version":
         _allow(rights.erase)
         erasing.erase_story_version(version)
@@ -195,7 +191,7 @@ def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
         try:
             stories.edit_story(
                 story,
-                version=_number(request, "version"),
+                version=number(request.POST.get("version", "")),
                 author=rights.user,
                 headline=version.headline,
                 standfirst=version.standfirst,

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from entries import clock, linking, timefield
 from entries.admin import rows, suggesting
-from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
+from entries.admin.access import Rights, desk, desk_url, is_htmx, number, sentence
 from entries.admin.answers import part
 from entries.admin.records import record, target_of
 from entries.ledger import Refused
@@ -252,9 +252,7 @@ def _do(request: HttpRequest, place: Place) -> Done:
 
 
 def _link(place: Place, data: Any) -> Link:
-    number = data.get("link", "")
-    pk = int(number) if number.isascii() and number.isdigit() else 0
-    link = place.links.filter(pk=pk).first()
+    link = place.links.filter(pk=number(data.get("link", ""))).first()
     if link is None:
         raise Refused("Somebody else has removed this link.")
     return link
@@ -337,7 +335,7 @@ ACTS: dict[str, Callable[[Link, Any], Done]] = {
 
 def _order(place: Place, given: str) -> Done:
     """Order the links that are named; one that came meanwhile stays at the end."""
-    wanted = [int(n) for n in given.split(",") if n.isascii() and n.isdigit()]
+    wanted = map(number, given.split(","))
     links = {link.pk: link for link in place.links}
     named = [links[pk] for pk in dict.fromkeys(wanted) if pk in links]
     if named:

@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import images, linking, rendering
-from entries.admin.access import Rights, desk, sentence
+from entries.admin.access import Rights, desk, number, sentence
 from entries.admin.forms import TextForm
 from entries.admin.records import ADDITION, record, record_once
 from entries.ledger import Refused
@@ -156,10 +156,8 @@ def save_words(request: HttpRequest) -> bool:
     """Save what a form says of its pictures; False where something is wrong."""
     if not request.user.has_perm("entries.change_image"):
         return True
-    numbers = [pk for pk in request.POST.getlist("picture") if pk.isdecimal()]
-    if not numbers:
-        return True
-    found = Image.objects.filter(pk__in=numbers[:MOST])
+    named = request.POST.getlist("picture")[:MOST]
+    found = Image.objects.filter(pk__in=map(number, named)) if named else []
     forms = [words_form(image, request.POST) for image in found]
     for form in forms:
         if form.is_valid():

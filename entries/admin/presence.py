@@ -14,7 +14,7 @@ from django.core import signing
 from django.db.models import OuterRef, Subquery, Sum
 from django.utils import timezone
 
-from entries.admin.access import Rights
+from entries.admin.access import Rights, number
 from entries.models import Entry, Presence
 
 FRESH = timedelta(seconds=15)
@@ -80,8 +80,7 @@ def beat(text: str, story_id: int, doing: str) -> bool:
     if doing == GONE:
         page.delete()
         return True
-    number = doing.removeprefix(EDITING)
-    entry_id = int(number) if number.isdecimal() and len(number) < 19 else 0
+    entry_id = number(doing.removeprefix(EDITING))
     there = page.update(
         seen_at=timezone.now(),
         writing=doing != "",

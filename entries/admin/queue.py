@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import publishing
-from entries.admin.access import Rights, desk
+from entries.admin.access import Rights, desk, number
 from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Entry
@@ -50,10 +50,9 @@ def page(request: HttpRequest) -> HttpResponse:
 def _act(request: HttpRequest, rights: Rights) -> HttpResponse:
     if not rights.edit:
         raise PermissionDenied
-    number = request.POST.get("entry", "")
     entry = get_object_or_404(
         Entry.objects.select_related("story"),
-        pk=int(number) if number.isdecimal() else 0,
+        pk=number(request.POST.get("entry", "")),
     )
     try:
         words, told = _done(request, entry, rights)
@@ -67,8 +66,7 @@ def _act(request: HttpRequest, rights: Rights) -> HttpResponse:
 
 def _done(request: HttpRequest, entry: Entry, rights: Rights) -> tuple[str, str]:
     """Do what a button says; return the words for the editor, and for the log."""
-    version = request.POST.get("version", "")
-    read = int(version) if version.isdecimal() else 0
+    read = number(request.POST.get("version", ""))
     do = request.POST.get("do", "")
     if do == "publish":
         if not rights.publish:

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import stories
 from entries.admin import suggesting
-from entries.admin.access import Rights, desk, desk_url, is_htmx
+from entries.admin.access import Rights, desk, desk_url, is_htmx, number
 from entries.admin.answers import part
 from entries.admin.records import record
 from entries.ledger import Refused
@@ -60,7 +60,7 @@ def _offer(request: HttpRequest, story: Story) -> HttpResponse:
     """Answer the stories to choose from at closing; without scripts, as a page."""
     data = request.POST or request.GET
     query = data.get("q", "").strip()[:200]
-    chosen = _number(data.get("continues_in", str(story.continues_in_id or "")))
+    chosen = number(data.get("continues_in", str(story.continues_in_id or "")))
     found = suggesting.open_for(query, [story.pk], _about(story))
     if chosen and chosen not in [other.pk for other in found]:
         kept = Story.objects.select_related("series").filter(pk=chosen)
@@ -82,16 +82,12 @@ def _about(story: Story) -> str:
     return f"{story.headline} {story.standfirst} {story.summary}"[:2000]
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
 def _turn(story: Story, do: str, request: HttpRequest) -> str:
     """Change the state and return the sentence that says so."""
     if do == "close":
-        target, number = None, _number(request.POST.get("continues_in", ""))
-        if number:
-            target = Story.objects.filter(pk=number).exclude(pk=story.pk).first()
+        target, pk = None, number(request.POST.get("continues_in", ""))
+        if pk:
+            target = Story.objects.filter(pk=pk).exclude(pk=story.pk).first()
             if target is None:
                 raise Refused("The story to continue in is not there any more.")
         alone = target is None and "continues_in" in request.POST

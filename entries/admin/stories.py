@@ -29,7 +29,7 @@ from entries.admin import (
     states,
     summary,
 )
-from entries.admin.access import Rights, desk_url
+from entries.admin.access import Rights, desk_url, number
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
 from entries.admin.lists import Listed, WentLive
@@ -304,10 +304,9 @@ class StoryAdmin(Listed):
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
         user = Rights.of(request.user).user
-        given = request.POST.get("version", "")
         story = stories.edit_story(
             Story.objects.get(pk=pk),
-            version=int(given) if given.isdecimal() else None,
+            version=number(request.POST.get("version", "")) or None,
             author=user,
             **form.changed,
         )

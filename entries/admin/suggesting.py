@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from entries import searching
+from entries.admin.access import number
 from entries.ledger import Refused
 from entries.models import Series, Story
 
@@ -103,8 +104,8 @@ def target_fields(value: str, text: str) -> Fields:
 
     Raises Refused for what is not there (any more).
     """
-    kind, _, number = value.partition(":")
-    pk = int(number) if number.isascii() and number.isdigit() else 0
+    kind, _, named = value.partition(":")
+    pk = number(named)
     fields: Fields = {"target_story": None, "target_series": None, "target_url": ""}
     if kind == "story" and (story := Story.objects.filter(pk=pk).first()):
         return fields | {"target_story": story}
