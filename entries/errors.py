@@ -70,6 +70,13 @@ READ_ONLY: Final = (
     "Failed: the disk takes nothing just now, and nothing was saved. The text is still "
     "in this page; tell whoever runs the site, then press the button again.",
 )
+_QUICKER: Final = "Somebody else was quicker"
+MET: Final = (
+    _QUICKER,
+    "What was sent does not fit what stands there now.",
+    "Failed: somebody else has changed what this belongs to. The text is still in this "
+    "page; load the page anew in another tab, and compare.",
+)
 # What errors of the system, of SQLite and of PostgreSQL say of a disk.
 _DISKS: Final = (
     (
@@ -174,11 +181,18 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return HttpResponse(html, status=403, headers={"Cache-Control": "no-store"})
 
 
+def refused(request: HttpRequest, sentence: str) -> HttpResponse:
+    """Answer what was refused at the last moment, where no form is left to say so."""
+    return answer(request, 409, (_QUICKER, sentence, sentence))
+
+
 def failed(request: HttpRequest) -> HttpResponse:
     """Answer what nobody expected: a database that is gone, a full disk, a mistake."""
     error = sys.exc_info()[1]
     if words := of_disk(error):
         return answer(request, 503, words)
+    if isinstance(error, IntegrityError):
+        return answer(request, 409, MET)
     if isinstance(error, DatabaseError) and not isinstance(error, _OUR_FAULT):
         return answer(request, 503)
     return answer(request, 500)

@@ -459,3 +459,77 @@ def test_pages_of_the_admin_have_no_scripts_in_them(client, chief, story):
         assert " style=" not in html
         assert "onclick" not in html
         assert all(" src=" in part[:200] for part in html.split("<script")[1:])
+
+
+# --- Two at the same moment
+
+
+@pytest.mark.parametrize("came", ["changed", "removed"])
+def test_a_link_that_somebody_else_just_touched_is_told_of(
+    moderator: Client, monkeypatch: pytest.MonkeyPatch, came: str
+):
+    link = linking.add_link("see", story=make_story(), title="Ferries")
+    way = f"/admin/entries/link/{link.pk}/change/"
+    data = link_data(title="Ships", seen=link.seen)
+    save = linking.save_link
+
+    def between(mine: Link, **more: Any) -> Link:
+        monkeypatch.undo()
+        theirs = Link.objects.get()
+        if came == "changed":
+            theirs.title = "Trains"
+            linking.save_link(theirs)
+        else:
+            linking.remove_link(theirs)
+        return save(mine, **more)
+
+    monkeypatch.setattr(linking, "save_link", between)
+    answer = moderator.post(way, data)
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert "Somebody else has" in page
+    assert 'name="title" value="Ships"' in page
+    # In the admin both stand in one transaction, so what came between goes with it.
+    assert Link.objects.get().title == "Ferries"
+
+
+def test_a_series_that_is_used_since_the_page_was_loaded_is_not_deleted(
+    chief: Client, monkeypatch: pytest.MonkeyPatch
+):
+    series, story, delete = make_series(), make_story(), stories.delete_series
+
+    def between(mine: Series) -> None:
+        linking.add_link("see", story=story, target_series=series)
+        delete(mine)
+
+    monkeypatch.setattr(stories, "delete_series", between)
+    ways = {
+        f"/admin/entries/series/{series.pk}/delete/": {},
+        "/admin/entries/series/": {"action": "delete_selected"},
+    }
+    for way, more in ways.items():
+        data = {"post": "yes", "_selected_action": series.pk} | more
+        answer = chief.post(way, data)
+        assert answer.status_code == 409
+        assert "a line leads to it" in answer.content.decode()
+        assert Series.objects.get() == series
+        Link.objects.all().delete()
+
+
+def test_two_series_made_with_one_address_are_told_apart(
+    chief: Client, monkeypatch: pytest.MonkeyPatch
+):
+    save = stories.save_series
+
+    def between(series: Series) -> Series:
+        Series.objects.create(name="First", slug=series.slug)
+        return save(series)
+
+    monkeypatch.setattr(stories, "save_series", between)
+    chief.raise_request_exception = False
+    data = {"name": "Isles Daily", "slug": "isles-daily", "description": ""}
+    answer = chief.post("/admin/entries/series/add/", data)
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    assert "Somebody else was quicker" in page
+    assert 'name="name" value="Isles Daily"' in page

@@ -135,7 +135,8 @@ class LinkAdmin(Listed):
         self, request: HttpRequest, obj: Link, form: Any, change: bool
     ) -> None:
         """Save it through the verb, which tells readers."""
-        linking.save_link(obj, placed="order" in form.changed_data)
+        seen = form.cleaned_data["seen"] or None
+        linking.save_link(obj, seen=seen, placed="order" in form.changed_data)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Write into the log which link it is, and none of its words."""

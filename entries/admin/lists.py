@@ -1,11 +1,15 @@
 """What the lists of the admin have in common."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
+
+from entries import errors
+from entries.ledger import Refused
 
 
 class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -17,11 +21,39 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
     class Media:
         css = {"all": ["entries/desk.css", "entries/lists.css"]}
 
+    def changeform_view(
+        self, request: HttpRequest, *args: Any, **more: Any
+    ) -> HttpResponse:
+        """Say so where somebody else came between the form's check and its saving."""
+        return _told(request, super().changeform_view, *args, **more)
+
+    def delete_view(
+        self, request: HttpRequest, *args: Any, **more: Any
+    ) -> HttpResponse:
+        """Do so of deleting."""
+        return _told(request, super().delete_view, *args, **more)
+
+    def changelist_view(
+        self, request: HttpRequest, *args: Any, **more: Any
+    ) -> HttpResponse:
+        """Do so of deleting several."""
+        return _told(request, super().changelist_view, *args, **more)
+
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Name the list."""
         changelist = super().get_changelist_instance(request)
         changelist.title = str(capfirst(self.opts.verbose_name_plural))
         return changelist
+
+
+def _told(
+    request: HttpRequest, view: Callable[..., Any], *args: Any, **more: Any
+) -> HttpResponse:
+    try:
+        response: HttpResponse = view(request, *args, **more)
+    except Refused as refused:
+        return errors.refused(request, str(refused))
+    return response
 
 
 class WentLive(admin.DateFieldListFilter):

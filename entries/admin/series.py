@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
@@ -54,9 +55,10 @@ class SeriesAdmin(Listed):
         stories.delete_series(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Series]) -> None:
-        """Delete each through the verb."""
-        for series in queryset:
-            stories.delete_series(series)
+        """Delete each through the verb, or none."""
+        with transaction.atomic():
+            for series in queryset:
+                stories.delete_series(series)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Series | None = None

@@ -233,7 +233,8 @@ class StoryAdmin(Listed):
             except IntegrityError:  # the first sending has come in between
                 story = earlier.first()
                 if story is None:
-                    raise
+                    gone = "Its series is no more: choose another."
+                    raise Refused(gone, "series") from None
         if not form.made(story):
             raise Refused(
                 f"This form has made the story “{story.headline}” before: change that"
