@@ -136,7 +136,10 @@ def ingest(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
     digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
     stem = f"{digest[:2]}/{digest}"
     paths = [folder / variant(stem, w, ext) for w, _ in sizes for ext in FORMATS]
-    if not all(path.is_file() for path in paths):
+    if all(path.is_file() for path in paths):
+        for path in paths:
+            path.touch()  # `sweep` spares what is young until its row is there
+    else:
         sizes = _publish(picture, sizes, folder, stem)
     widths = tuple(width for width, _ in sizes)
     return Ingested(stem, *sizes[-1], widths, *texts)

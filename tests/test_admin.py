@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from PIL import Image as Pixels
@@ -533,3 +535,32 @@ def test_two_series_made_with_one_address_are_told_apart(
     assert answer.status_code == 409
     assert "Somebody else was quicker" in page
     assert 'name="name" value="Isles Daily"' in page
+
+
+# --- What was left behind
+
+
+def test_a_sweep_takes_old_files_that_no_picture_has_and_no_others(
+    client: Client, settings: Any, tmp_path: Path
+):
+    settings.PICTURES_DIR = tmp_path
+    upload(client, make_story(), photo())
+    kept = files()
+    left = [tmp_path / "ab" / "abandoned-400.jpg", tmp_path / ".new-x" / "half-400.jpg"]
+    young = tmp_path / "ab" / "importing-400.jpg"
+    for path in (*left, young):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"jpeg")
+    for path in (*kept, *left):
+        os.utime(path, (1, 1))
+    call_command("sweep")
+    assert set(files()) == {*kept, *left, young}
+    call_command("sweep", "--delete")
+    assert set(files()) == {*kept, young}
+    assert len(kept) > 2
+    # What an upload takes up again counts as young until its row is there.
+    Image.objects.all().delete()
+    with BytesIO(photo().read()) as file:
+        linking.ingest(file)
+    call_command("sweep", "--delete")
+    assert set(files()) == {*kept, young}

@@ -11,7 +11,7 @@ from django.utils import timezone
 from entries import publishing
 from entries.delivery.log import Cursor, changes_after
 from entries.ledger import Refused
-from entries.models import Entry, Site
+from entries.models import Audience, Entry, Site
 from entries.publishing import Text
 from tests.builders import make_story, make_update
 
@@ -69,3 +69,10 @@ def test_a_clock_put_back_forbids_no_edit_of_what_stands(
     later = Text("Later.", at=entry.at + timedelta(minutes=1))
     with pytest.raises(Refused, match="future"):
         publishing.edit(entry, later, version=2)
+
+
+def test_readers_counted_before_a_clock_was_put_back_are_not_counted_for_hours():
+    told = timezone.now() + timedelta(hours=3)
+    Audience.objects.create(process="old", counts={"7": 4}, told_at=told)
+    Audience.objects.create(process="new", counts={"7": 2}, told_at=timezone.now())
+    assert Audience.now() == {7: 2}

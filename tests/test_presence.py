@@ -62,6 +62,20 @@ def test_a_colleague_is_shown_with_what_is_being_done(story):
     assert f'data-entry="{entry.pk}"' in mine.shown
 
 
+def test_who_was_seen_before_the_clock_was_put_back_fades_all_the_same(story):
+    mine, theirs = Page(story, "editor"), Page(story, "editor2")
+    mine.poll()
+    assert "editor2 is here" in mine.shown
+    Presence.objects.filter(user__username="editor2").update(
+        seen_at=F("seen_at") + timedelta(hours=3)
+    )
+    mine.poll()
+    assert "editor2" not in mine.shown
+    theirs.poll("new")
+    mine.poll()
+    assert "editor2 is writing" in mine.shown
+
+
 def test_nobody_is_told_of_themselves_or_of_another_story(story):
     mine = Page(story, "editor")
     Page(make_story(), "editor2").poll("new")

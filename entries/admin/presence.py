@@ -11,13 +11,14 @@ from zlib import crc32
 
 from django.contrib.auth.models import User
 from django.core import signing
-from django.db.models import OuterRef, Subquery, Sum
+from django.db.models import OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
 from entries.admin.access import Rights, number
 from entries.models import Entry, Presence
 
 FRESH = timedelta(seconds=15)
+SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
 PRUNED = timedelta(hours=1)
 VALID = 600  # seconds; then the session is asked again
 GONE, WRITING, EDITING = "gone", "new", "edit-"
@@ -99,11 +100,15 @@ def renew(rights: Rights, story_id: int, text: str) -> Ticket | None:
     return Ticket(old.user, story_id, old.tab) if old and mine else None
 
 
+def _fresh() -> Q:
+    # Whoever was seen much later than now was seen before the clock was put back.
+    now = timezone.now()
+    return Q(seen_at__gt=now - FRESH, seen_at__lt=now + SKEW)
+
+
 def digest() -> Subquery:
     """Return what differs, in a query of stories, when anybody comes, acts or goes."""
-    fresh = Presence.objects.filter(
-        story=OuterRef("pk"), seen_at__gt=timezone.now() - FRESH
-    )
+    fresh = Presence.objects.filter(_fresh(), story=OuterRef("pk"))
     total = fresh.order_by().values("story").annotate(total=Sum("mark"))
     return Subquery(total.values("total"))
 
@@ -126,9 +131,8 @@ class Colleague:
 
 def colleagues(rights: Rights, story_id: int) -> list[Colleague]:
     """Return who else is there, those who write first, each once for each doing."""
-    fresh = Presence.objects.filter(
-        story=story_id, seen_at__gt=timezone.now() - FRESH
-    ).exclude(user=rights.user)
+    fresh = Presence.objects.filter(_fresh(), story=story_id)
+    fresh = fresh.exclude(user=rights.user)
     found: dict[tuple[int, int], Colleague] = {}
     for page in fresh.select_related("user", "entry").order_by("-writing", "tab"):
         entry = page.entry if page.entry and rights.see(page.entry) else None

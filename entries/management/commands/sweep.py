@@ -1,0 +1,57 @@
+"""`sweep`: take away the picture files that no picture of the site has."""
+
+import time
+from argparse import ArgumentParser
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from entries.models import Image
+
+AGE = 24 * 3600  # seconds; what is younger may belong to an import that still runs
+
+
+class Command(BaseCommand):
+    """Find what a killed upload or import has left, and delete it on demand."""
+
+    help = (
+        "List the picture files that belong to no picture and are a day old: what an "
+        "upload or an import left that was killed. The site may run meanwhile."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--delete", action="store_true", help="delete them, not only list them"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """List or delete them."""
+        size, found = 0, unnamed(settings.PICTURES_DIR)
+        for path in found:
+            size += path.stat().st_size
+            self.stdout.write(str(path))
+            if options["delete"]:
+                path.unlink(missing_ok=True)
+                if path.parent.name.startswith("."):  # where one was being made
+                    with suppress(OSError):
+                        path.parent.rmdir()
+        done = "deleted" if options["delete"] else "to delete (--delete)"
+        self.stdout.write(f"{len(found)} files of {size:,} bytes {done}.")
+
+
+def unnamed(folder: Path) -> list[Path]:
+    """Return the old files that no row names."""
+    until = time.time() - AGE
+    old = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.stat().st_mtime < until
+    ]
+    # Asked after the files were seen: a row that came meanwhile counts.
+    stems = set(Image.objects.values_list("stem", flat=True))
+    name = {path: path.relative_to(folder).as_posix() for path in old}
+    return [path for path in old if name[path].rpartition("-")[0] not in stems]
