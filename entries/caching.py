@@ -9,7 +9,7 @@ from importlib.metadata import version
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
-from django.utils.http import http_date, quote_etag
+from django.utils.http import http_date, parse_http_date_safe, quote_etag
 
 from entries.models import Site, Story
 
@@ -45,7 +45,13 @@ def answer(
     quoted, modified = etag(tag), None
     if changed_at and datetime.now(UTC) - changed_at > SETTLED:
         modified = int(changed_at.timestamp())
-    unchanged = get_conditional_response(request, etag=quoted, last_modified=modified)
+    # The very date that was given counts, and no later one: after a clock was put back
+    # what is newer has an earlier date.
+    given = request.headers.get("If-Modified-Since")
+    known = (
+        modified if given is None or parse_http_date_safe(given) == modified else None
+    )
+    unchanged = get_conditional_response(request, etag=quoted, last_modified=known)
     response = unchanged or make()
     response["ETag"] = quoted
     if modified:

@@ -5,11 +5,11 @@ No request, no user and no clock comes in here, so one drawing serves every read
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from django.db.models import Q
+from django.db.models import Prefetch, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from entries import rendering
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 
+T = TypeVar("T")
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
 _SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
 LATEST = 6
@@ -92,10 +93,30 @@ def anchor(link: Link) -> SafeString:
 def entry_html(posting: Posting) -> SafeString:
     """Return `<article>`: an entry as it stands in one story."""
     entry = posting.entry
-    links = list(entry.links.shown().with_targets())
-    told = entry.versions.exclude(line="").filter(hidden=False)
-    corrections = list(told) if entry.version > 1 else []
+    links = _read(entry, "links", entry.links.shown().with_targets)
+    corrections = (
+        _read(entry, "versions", lambda: _told(entry.versions.all()))
+        if entry.version > 1
+        else []
+    )
     return _article(posting, links, corrections, _also_in(posting))
+
+
+def with_all(postings: QuerySet[Posting]) -> QuerySet[Posting]:
+    """Fetch whatever their drawing needs, in few queries; they are drawn at once."""
+    links = Link.objects.shown().with_targets()
+    told, standing = _told(EntryVersion.objects.all()), _standing(Posting.objects.all())
+    return postings.prefetch_related(
+        Prefetch("entry__links", links, "read_links"),
+        Prefetch("entry__versions", told, "read_versions"),
+        Prefetch("entry__postings", standing, "read_postings"),
+    )
+
+
+def _read(entry: Entry, name: str, ask: Callable[[], Iterable[T]]) -> list[T]:
+    """Return what `with_all` has fetched for an entry, or ask for it."""
+    found: list[T] | None = getattr(entry, f"read_{name}", None)
+    return list(ask()) if found is None else found
 
 
 def early_html(
@@ -161,13 +182,22 @@ def _also_in(posting: Posting) -> list[tuple[Story, str]]:
     """Return the other stories that show an entry, and what a line here calls each."""
     if not posting.home or posting.pk is None:
         return []
-    others = (
-        posting.entry.postings.filter(removed=False, story__state__in=Story.PUBLIC)
-        .exclude(pk=posting.pk)
-        .select_related("story__series")
-        .order_by("story_id")
-    )
-    return [(other.story, other.story.name_in(posting.story)) for other in others]
+    entry = posting.entry
+    others = _read(entry, "postings", lambda: _standing(entry.postings.all()))
+    return [
+        (other.story, other.story.name_in(posting.story))
+        for other in others
+        if other.pk != posting.pk
+    ]
+
+
+def _told(versions: QuerySet[EntryVersion]) -> QuerySet[EntryVersion]:
+    return versions.exclude(line="").filter(hidden=False)
+
+
+def _standing(postings: QuerySet[Posting]) -> QuerySet[Posting]:
+    shown = postings.filter(removed=False, story__state__in=Story.PUBLIC)
+    return shown.select_related("story__series").order_by("story_id")
 
 
 def head_html(story: Story) -> SafeString:

@@ -183,8 +183,7 @@ def go_live(story: Story, at: datetime | None = None) -> Story:
         story.first_day = story.first_day or _first_day(story)
         story.save()
         ledger.head(story)
-        for posting in _published(story):
-            ledger.post(posting)
+        ledger.post_many(_published(story))
         tell_others(ledger, [story])
 
     return restate(story, act)
@@ -336,5 +335,4 @@ def _turn(
 
 def _post_own(ledger: Ledger, story: Story) -> None:
     own = story.postings.exclude(seq=None).select_related("entry__story__series")
-    for posting in own.order_by("entry__at", "entry_id"):
-        ledger.post(posting)
+    ledger.post_many(own.order_by("entry__at", "entry_id"))

@@ -11,7 +11,7 @@ from django.utils import timezone
 from entries import publishing
 from entries.delivery.log import Cursor, changes_after
 from entries.ledger import Refused
-from entries.models import Audience, Entry, Site
+from entries.models import Audience, Entry, Site, Story
 from entries.publishing import Text
 from tests.builders import make_story, make_update
 
@@ -76,3 +76,19 @@ def test_readers_counted_before_a_clock_was_put_back_are_not_counted_for_hours()
     Audience.objects.create(process="old", counts={"7": 4}, told_at=told)
     Audience.objects.create(process="new", counts={"7": 2}, told_at=timezone.now())
     assert Audience.now() == {7: 2}
+
+
+def test_a_feed_changed_after_the_clock_was_put_back_is_not_called_unchanged(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    story, reader = make_story(), Client()
+    make_update(story, "Before.")
+    Story.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
+    address = f"{story.get_absolute_url()}feed/"
+    shown = {"If-Modified-Since": reader.get(address)["Last-Modified"]}
+    assert reader.get(address, headers=shown).status_code == 304
+    step(monkeypatch, -3)
+    make_update(story, "Behind.", at=None)
+    answer = reader.get(address, headers=shown)
+    assert answer.status_code == 200
+    assert "Behind." in answer.content.decode()

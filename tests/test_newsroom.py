@@ -9,9 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import ledger, linking, publishing, stories
+from entries import drawing, ledger, linking, publishing, stories
 from entries.delivery.audience import Teller
 from entries.models import Audience, Entry, Posting, Story
+from entries.publishing import Text
 from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -358,3 +359,24 @@ def test_the_list_is_filtered_by_state_and_series(client, story):
     page = listed(client, series__id__exact=str(series))
     assert "Rain" in page
     assert "Frost" not in page.partition('id="changelist-filter"')[0]
+
+
+def test_a_long_story_goes_live_in_few_statements_drawn_as_one_by_one(
+    django_assert_max_num_queries: Any,
+):
+    elsewhere = make_story("Elsewhere")
+    story = stories.create_story("A long night")
+    for number in range(30):
+        entry = publishing.post(story, Text(f"Report {number}."))
+        linking.add_link("see", entry=entry, target_story=elsewhere)
+    with django_assert_max_num_queries(40):
+        stories.go_live(story)
+    text = Text("Report 30.", at=entry.at)
+    publishing.edit(entry, text, version=1, correction="A number.")
+    with django_assert_max_num_queries(60):
+        stories.edit_story(story, slug="a-night")
+    standing = Posting.objects.filter(story=story)
+    assert [one.html for one in standing] == [drawing.entry_html(p) for p in standing]
+    assert len({one.seq for one in standing}) == 30
+    assert all("Elsewhere" in one.html for one in standing)
+    assert sum("A number." in one.html for one in standing) == 1
