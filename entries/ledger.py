@@ -99,7 +99,7 @@ class Ledger:
         for posting in entry.postings.order_by("story_id"):
             posting.entry = entry
             self.post(posting)
-            if posting.key_event:
+            if posting.key_event and posting.seq is not None:
                 self.head(posting.story)
 
     def redraw(self, entry: Entry) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -14,10 +15,12 @@ from asgiref.testing import ApplicationCommunicator
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from entries import linking, stories
+from entries import linking, publishing, stories
 from entries.delivery.door import Asked, Requests
 from entries.models import Image, Link, Series, Site, Story
+from entries.publishing import Text
 from liveblog import asgi
 from tests.builders import make_original, make_story, make_update, signed_in
 from tests.test_admin import photo
@@ -158,3 +161,21 @@ def test_a_picture_gets_no_name_that_no_text_could_show_it_by(name: str):
     answer = chief.post(path, {"file": photo(), "name": name})
     assert answer.status_code == 422
     assert not Image.objects.exists()
+
+
+def test_work_on_what_waits_moves_nothing_that_readers_are_told():
+    story = make_story(slug="fog")
+    make_update(story)
+    ways = ("/", "/feed/", "/sitemap.xml", "/stories/fog/", "/stories/fog.json")
+    before = [Client().get(way).headers["ETag"] for way in ways]
+    waiting = make_update(story, at=None, state="draft", key_event=True, pinned=True)
+    text = Text("The ferry sinks.", at=timezone.now() + timedelta(hours=1))
+    publishing.edit(waiting, text, version=1)
+    publishing.publish(waiting)
+    publishing.unschedule(waiting)
+    publishing.submit(waiting)
+    publishing.send_back(waiting, "Ask the harbour master.")
+    publishing.withdraw(waiting)
+    assert [Client().get(way).headers["ETag"] for way in ways] == before
+    story.refresh_from_db()
+    assert story.seq == story.head_seq + 1  # of the one update that stands
