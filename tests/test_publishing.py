@@ -263,6 +263,17 @@ def test_a_draft_never_takes_a_number_and_its_withdrawal_neither():
     assert posting_of(draft).seq is None
 
 
+def test_the_edit_of_a_draft_key_event_moves_nothing_that_readers_follow():
+    draft = make_update(story := make_story(), state="draft", key_event=True)
+    before = Story.objects.get(pk=story.pk).seq
+    edit(draft, "Not for anybody yet.")
+    publishing.withdraw(draft)
+    assert Story.objects.get(pk=story.pk).seq == before
+    publishing.restore(draft)
+    publishing.publish(draft)
+    assert Story.objects.get(pk=story.pk).head_seq > before
+
+
 # Keys
 
 
