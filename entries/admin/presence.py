@@ -21,7 +21,7 @@ FRESH = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
 PRUNED = timedelta(hours=1)
 VALID = 600  # seconds; then the session is asked again
-GONE, WRITING, EDITING = "gone", "new", "edit-"
+GONE, EDITING = "gone", "edit-"
 _SALT = "entries.desk.presence"
 
 
