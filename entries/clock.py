@@ -31,6 +31,11 @@ def stamp(at: datetime, first_day: date | None) -> str:
     return f"{hhmm(at)} GMT{date_part}"
 
 
+def dated(at: datetime) -> str:
+    """Return `1804 GMT, 20 December`, with the year where it is not the present one."""
+    return f"{hhmm(at)} GMT, {day(at.astimezone(UTC).date(), now().date())}"
+
+
 def machine(at: datetime) -> str:
     """Return the time for `<time datetime>`: `2016-12-20T18:00Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

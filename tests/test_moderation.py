@@ -415,6 +415,14 @@ def test_the_page_shows_all_running_stories_and_what_came_in(client, story):
     assert "secret" not in html(client.get("/admin/moderate/", headers=HTMX))
 
 
+def test_the_page_dates_every_time_since_stories_begin_on_different_days(client, story):
+    make_update(story)
+    text = html(client.get("/admin/moderate/"))
+    times = re.findall(r">(\d{4} GMT[^<]*)<", text)
+    assert len(times) == 2  # what came in, and the newest of what is running
+    assert all(re.fullmatch(r"\d{4} GMT, \d+ [A-Z][a-z]+( \d{4})?", at) for at in times)
+
+
 def test_a_cross_post_from_there_answers_its_row(client, story):
     entry, other = make_update(story), make_story("Ice on the sound")
     data = {"to": other.pk, "page": "moderate"}

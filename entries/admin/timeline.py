@@ -89,6 +89,11 @@ class Row:
         return clock.stamp(self.entry.at, self.posting.story.first_day)
 
     @property
+    def dated(self) -> str:
+        """Return its time with the date always, for a list across stories."""
+        return clock.dated(self.entry.at) if self.entry.at else self.stamp
+
+    @property
     def label(self) -> str:
         """Return its state in words; nothing for what is simply published."""
         entry = self.entry

@@ -20,6 +20,14 @@ def gmt(at: datetime, first_day: date | None = None) -> SafeString:
 
 
 @register.simple_tag
+def gmt_dated(at: datetime) -> SafeString:
+    """Draw `<time>` with the date always, for the desk's lists across stories."""
+    return format_html(
+        '<time datetime="{}">{}</time>', clock.machine(at), clock.dated(at)
+    )
+
+
+@register.simple_tag
 def gmt_day(on: date) -> SafeString:
     """Draw `<time>` of a day: `21 December 2016`."""
     on = on.astimezone(UTC).date() if isinstance(on, datetime) else on
