@@ -23,7 +23,10 @@ from entries.management.commands import demo, serve
 from liveblog import settings
 from tests.servers import HOST, PATIENCE, ROOT, environment, free_port
 
-SHOW = "import json; from django.conf import settings; print(json.dumps(settings.{}))"
+SHOW = (
+    "import json; from django.conf import settings; "
+    "print(json.dumps(settings.{}, default=str))"
+)
 
 
 def run(*command: str, data: Path, **variables: str | None) -> Any:
