@@ -31,6 +31,7 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
+from psycopg import Copy
 
 from entries import delivery
 
@@ -114,7 +115,7 @@ def _copy_out(folder: Path) -> dict[str, int]:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         tables = _tables()
         for table in tables:
-            sql = f"COPY {_named(table)} TO STDOUT"
+            sql = f'COPY "{table}" ({_columns(table)}) TO STDOUT'
             path = folder / f"{table}.copy"
             with path.open("wb") as file, cursor.copy(sql) as rows:
                 for row in rows:
@@ -158,8 +159,8 @@ def _postgres_counts(tables: list[str]) -> dict[str, int]:
     return counts
 
 
-def _named(table: str) -> str:
-    """Return a table with the columns that hold data of their own."""
+def _columns(table: str) -> str:
+    """Return the columns that hold data of their own, as SQL."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT column_name FROM information_schema.columns "
@@ -167,8 +168,7 @@ def _named(table: str) -> str:
             "AND is_generated = 'NEVER' ORDER BY column_name",
             [table],
         )
-        columns = ", ".join(f'"{name}"' for (name,) in cursor.fetchall())
-    return f'"{table}" ({columns})'
+        return ", ".join(f'"{name}"' for (name,) in cursor.fetchall())
 
 
 # --- Bringing back
@@ -178,8 +178,8 @@ def bring_back(source: Path, *, replace: bool = False) -> dict[str, Any]:
     """Restore a backup as a new history of the site; return its manifest.
 
     Readers who kept their pages open are told to load them again. Raises
-    BackupError where the file is damaged, of another kind of database, of a newer
-    release, or where the place is not empty and `replace` is not given.
+    BackupError where the file is damaged, of a kind of database that has no way here,
+    of a newer release, or where the place is not empty and `replace` is not given.
     """
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="restore-", dir=settings.DATA_DIR) as name:
@@ -229,10 +229,11 @@ def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> No
 def _check(manifest: dict[str, Any], *, replace: bool) -> None:
     if manifest["form"] != FORM:
         raise BackupError("The backup was made by a newer release: install that one.")
-    if manifest["engine"] != connection.vendor:
+    if manifest["engine"] not in (connection.vendor, "sqlite"):
         raise BackupError(
             f"The backup is of {manifest['engine']} and DATABASE_URL names "
-            f"{connection.vendor}: restore into the same kind of database."
+            f"{connection.vendor}: restore into the same kind of database. (From "
+            "SQLite there is a way to PostgreSQL, none back.)"
         )
     wanted = {(app, name) for app, name in manifest["migrations"]}
     executor = MigrationExecutor(connection)
@@ -316,11 +317,9 @@ def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
         every = ", ".join(f'"{t}"' for t in {*tables, *_PASSING & _all_tables()})
         cursor.execute(f"TRUNCATE {every} CASCADE")
         for table in tables:
-            sql = f"COPY {_named(table)} FROM STDIN"
-            path = folder / f"{table}.copy"
-            with path.open("rb") as file, cursor.copy(sql) as rows:
-                while data := file.read(1 << 20):
-                    rows.write(data)
+            columns = _columns(table)
+            with cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as rows:
+                _copy_in(rows, folder, table, columns)
         own = apps.get_models(include_auto_created=True)
         models: list[type[Model]] = [MigrationRecorder.Migration, *own]
         there = [m for m in models if m._meta.db_table in tables]
@@ -328,6 +327,22 @@ def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
             cursor.execute(sql)
         cursor.execute("UPDATE entries_site SET epoch = %s", [_epoch()])
         return _postgres_counts(tables)
+
+
+def _copy_in(rows: Copy, folder: Path, table: str, columns: str) -> None:
+    """Give a table's rows to PostgreSQL, from its own copy or from a SQLite file.
+
+    SQLite keeps truth as 0 and 1, times as text in UTC: PostgreSQL reads them.
+    """
+    if (folder / FILE).exists():
+        asked = f'SELECT {columns} FROM "{table}"'  # noqa: S608
+        with _opened(folder / FILE) as source:
+            for row in source.execute(asked):
+                rows.write_row(row)
+        return
+    with (folder / f"{table}.copy").open("rb") as file:
+        while data := file.read(1 << 20):
+            rows.write(data)
 
 
 def _all_tables() -> set[str]:

@@ -105,6 +105,24 @@ def test_a_restored_site_shows_the_same_pages(
         assert all(f'id="entry-{pk}"' in page for pk in ids)
 
 
+def test_a_site_moves_from_sqlite_to_postgresql_and_keeps_its_addresses(
+    newsrooms: Newsrooms, tmp_path: Path
+) -> None:
+    saved, back = str(tmp_path / "site.tar"), str(tmp_path / "back.tar")
+    with newsrooms.open("sqlite") as old, newsrooms.open("postgres") as new:
+        old.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+        ids = old.call(verbs.post_many, SLUG, "Thin\tice \\N, “held”", 3)
+        old.manage("backup", saved)
+        before = pages(old.server().url, ids)
+        empty(new)
+        new.manage("restore", saved)
+        assert pages(new.server().url, ids) == before
+        assert new.call(verbs.post, SLUG, "After the move.") > max(ids)
+        new.manage("backup", back)
+        refused = old.manage("restore", back, code=1)
+        assert "restore into the same kind of database" in refused.stderr
+
+
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_damaged_backup_is_refused_and_changes_nothing(
     newsrooms: Newsrooms, tmp_path: Path, kind: str
