@@ -216,10 +216,10 @@ def _found(rows: list[SearchText]) -> list[Found]:
     elsewhere = {posting.entry_id: posting.story for posting in standing}
     found = []
     for row in rows:
-        story = row.story or elsewhere.get(row.entry_id or 0)
-        if story is None and row.entry:
-            story = row.entry.story
-        if story is not None:
+        story = row.story or (row.entry.story if row.entry else None)
+        if story and not story.public:  # it may stand nowhere any more
+            story = elsewhere.get(row.entry_id or 0)
+        if story:
             title, snippet = _marked(row.title), _marked(row.snippet)  # type: ignore[attr-defined]
             found.append(Found(story, row.entry, title, snippet))
     return found

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -126,6 +128,23 @@ def test_a_cross_posted_update_is_found_once_and_in_a_public_story() -> None:
     assert found("cinnabar") == [f"/stories/home/updates/{update.pk}/"]
     stories.withdraw_story(home)
     assert found("cinnabar") == [f"/stories/other/updates/{update.pk}/"]
+
+
+def test_what_stands_nowhere_any_more_leads_to_no_withdrawn_story() -> None:
+    home, other = make_story("Sealed", slug="home"), make_story(slug="other")
+    posting = publishing.cross_post(make_update(home, "Cinnabar came."), other)
+    stories.withdraw_story(home)
+    late = [lambda: publishing.take_back(posting)]
+
+    def between(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith('SELECT "entries_posting"') and late:
+            late.pop()()
+        return execute(sql, *args)
+
+    assert found("cinnabar") == [f"/stories/other/updates/{posting.entry_id}/"]
+    with connection.execute_wrapper(between):
+        assert found("cinnabar") == []
+    assert not late
 
 
 def test_a_moved_update_is_found_where_it_stands() -> None:
