@@ -225,6 +225,9 @@ class StoryFeed(_Entries):
 
     title_of_story = False
 
+    def __init__(self, site: Site) -> None:
+        self.site = site  # as it was read, before the story
+
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Story:
         """Return the story that the view has found."""
         story: Story = kwargs["story"]
@@ -232,8 +235,7 @@ class StoryFeed(_Entries):
 
     def tag(self, obj: Story) -> str:
         """Return the numbers of the story, as they were read with it."""
-        site = Site.current()
-        return f"{site.epoch}-{obj.seq}-{site.seq}"
+        return f"{self.site.epoch}-{obj.seq}-{self.site.seq}"
 
     def stories(self, obj: Story) -> QuerySet[Story]:
         """Return the story alone."""

@@ -226,7 +226,7 @@ def _of_entry(
     more: Callable[[Entry], dict[str, Any]],
 ) -> HttpResponse:
     """Show a page about one update, where readers may see it."""
-    row = _page_of(slug)
+    site, row = Site.current(), _page_of(slug)
     if pk > BigIntegerField.MAX_BIGINT:  # SQLite would not even look for it
         raise Http404
     posting = get_object_or_404(
@@ -236,7 +236,6 @@ def _of_entry(
     )
     if not posting.visible:
         return _elsewhere(posting, name)
-    site = Site.current()
     home = posting.entry.story if posting.entry.story.public else row
     url = absolute(reverse("entry", args=[home.slug, pk]))
     context = {
@@ -271,7 +270,7 @@ def _elsewhere(posting: Posting, name: str) -> HttpResponse:
 @answers
 def story_json(request: HttpRequest, slug: str) -> HttpResponse:
     """Give the published parts of a story as data."""
-    row, site = _page_of(slug), Site.current()
+    site, row = Site.current(), _page_of(slug)
 
     def make() -> HttpResponse:
         data = exchange.story_data(row)
@@ -295,7 +294,8 @@ def series_feed(request: HttpRequest, slug: str) -> HttpResponse:
 @answers
 def story_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Give the newest entries of a story as Atom."""
-    return feeds.StoryFeed()(request, story=_page_of(slug))
+    site, row = Site.current(), _page_of(slug)
+    return feeds.StoryFeed(site)(request, story=row)
 
 
 @require_safe

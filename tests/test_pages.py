@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from PIL import Image as Picture
@@ -417,6 +419,28 @@ def test_a_changed_page_has_another_tag(
     again = client.get("/stories/ferry-strike/", headers={"If-None-Match": known})
     assert again.status_code == 200
     assert again["ETag"] != known
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ferry-strike/updates/{}/", "ferry-strike/feed/", "ferry-strike.json"],
+)
+def test_what_was_read_of_another_history_never_bears_the_name_of_the_new(
+    client: Client, story: Story, address: str
+) -> None:
+    address = f"/stories/{address}".format(make_update(story).pk)
+    late = [lambda: Site.objects.update(epoch="restored")]
+
+    def between(execute: Any, sql: str, *args: Any) -> Any:
+        result = execute(sql, *args)
+        if 'FROM "entries_storyslug"' in sql and late:
+            late.pop()()
+        return result
+
+    with connection.execute_wrapper(between):
+        response = client.get(address)
+    assert not late
+    assert "restored" not in response["ETag"]
 
 
 # --- What was never published, or is no longer, leaves by no door
