@@ -31,9 +31,12 @@ def stamp(at: datetime, first_day: date | None) -> str:
     return f"{hhmm(at)} GMT{date_part}"
 
 
-def dated(at: datetime) -> str:
-    """Return `1804 GMT, 20 December`, with the year where it is not the present one."""
-    return f"{hhmm(at)} GMT, {day(at.astimezone(UTC).date(), now().date())}"
+def dated(at: datetime, beside: date | None = None) -> str:
+    """Return `1804 GMT, 20 December`, with the year where `beside` lies in another.
+
+    Without one it is the present year that goes without saying.
+    """
+    return f"{hhmm(at)} GMT, {day(at.astimezone(UTC).date(), beside or now().date())}"
 
 
 def machine(at: datetime) -> str:

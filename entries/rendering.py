@@ -269,6 +269,13 @@ def plain_text(markup: str) -> str:
     return "\n".join(filter(None, (re.sub("[ \t]+", " ", s).strip() for s in lines)))
 
 
+def beginning(html: str, words: int) -> str:
+    """Return how a text begins, in so many words, for lists: `… on the quay…`."""
+    found = plain_text(html).split()
+    begun = " ".join(found[:words])
+    return begun if len(found) <= words else f"{begun.rstrip('.,;:–—')}…"
+
+
 def escape_markdown(text: str) -> str:
     """Return source that `render` shows as exactly this text.
 

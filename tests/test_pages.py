@@ -632,3 +632,12 @@ def test_pages_are_only_read(client: Client, story: Story, method: str) -> None:
 def test_a_series_without_stories_has_a_page(client: Client) -> None:
     make_series("Quiet Daily")
     assert "Quiet Daily" in plain(get(client, "/series/quiet-daily/"))
+
+
+def test_lists_across_stories_tell_the_day_and_break_no_sentence(client: Client):
+    story = make_story("Fog over the harbour")
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen"
+    make_update(story, f"{words} fourteen fifteen sixteen seventeen done. And more.")
+    html = client.get("/").content.decode()
+    assert "1200 GMT, 14 March</time>" in html
+    assert "seventeen done…<" in html

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.text import Truncator
 
 from entries import clock, rendering, timefield
 from entries.admin.access import Rights
@@ -124,7 +123,7 @@ class Row:
     @property
     def words(self) -> str:
         """Return how the text begins."""
-        return Truncator(rendering.plain_text(self.entry.html)).words(24)
+        return rendering.beginning(self.entry.html, 24)
 
     @property
     def missing(self) -> list[Image]:

@@ -9,7 +9,6 @@ from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import Truncator
 
 from entries import clock, rendering
 from entries.models.lines import LineField
@@ -102,7 +101,7 @@ class Entry(models.Model):
     @property
     def first_words(self) -> str:
         """Return its headline, else how its text begins, for lists."""
-        return self.headline or Truncator(rendering.plain_text(self.html)).words(18)
+        return self.headline or rendering.beginning(self.html, 18)
 
     @property
     def sort_key(self) -> str:

@@ -20,11 +20,10 @@ def gmt(at: datetime, first_day: date | None = None) -> SafeString:
 
 
 @register.simple_tag
-def gmt_dated(at: datetime) -> SafeString:
-    """Draw `<time>` with the date always, for the desk's lists across stories."""
-    return format_html(
-        '<time datetime="{}">{}</time>', clock.machine(at), clock.dated(at)
-    )
+def gmt_dated(at: datetime, beside: date | None = None) -> SafeString:
+    """Draw `<time>` with the date always, for lists across stories."""
+    words = clock.dated(at, beside)
+    return format_html('<time datetime="{}">{}</time>', clock.machine(at), words)
 
 
 @register.simple_tag
