@@ -533,6 +533,60 @@ def test_a_story_that_runs_again_is_not_taken_for_ended(
         state(window.page, "Live")
 
 
+# A stream that we speak for once `feed` is there, and polls that swap slowly.
+OURS = """(() => {
+  const fetch = window.fetch, utf8 = new TextEncoder();
+  window.fetch = async (url, ...rest) => {
+    if (!String(url).includes("/stream?")) return fetch(url, ...rest);
+    if (!window.released) throw new TypeError("no stream yet");
+    const body = new ReadableStream({ start: (line) => {
+      window.feed = (text) => line.enqueue(utf8.encode(text));
+    } });
+    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+  };
+  document.addEventListener("htmx:sse:after:message", (event) => {
+    window.told = event.detail.message.id;
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    const swap = htmx.swap.bind(htmx);
+    htmx.swap = async (ctx) => {
+      await swap(ctx);
+      if (!ctx.response) await new Promise((done) => { window.released = done; });
+    };
+  });
+})()"""
+
+
+def test_an_old_word_of_the_stream_takes_nothing_from_a_poll(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    page = window.page
+    page.add_init_script(OURS)
+    page.clock.install()
+    window.open(f"{server.url}/stories/{slug}/")
+    pk = window.entries()[0]
+    room.call(verbs.withdraw, pk)
+    gone = room.call(verbs.cursor, slug)
+    room.call(verbs.restore, pk)
+    room.call(verbs.post, slug, "The tug is back.")
+
+    def comes(what: str) -> None:
+        wait_for(lambda: passes(window, 500) and page.evaluate(what), what)
+
+    comes("!!window.released")
+    comes("!!window.feed")
+    word = (
+        f'<hx-partial hx-target="#entry-{pk}" hx-swap="delete">entry-{pk}</hx-partial>'
+    )
+    page.evaluate("feed('event: ready\\ndata:\\n\\n')")
+    page.evaluate(f"feed(`id: {gone}\\ndata: {word}\\n\\n`)")
+    comes(f"window.told === '{gone}'")
+    page.evaluate("released()")
+    comes("document.getElementById('live').dataset.state === 'live'")
+    assert pk in window.entries()
+
+
 def test_what_was_withdrawn_or_moved_waits_no_more(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:

@@ -16,7 +16,7 @@
   const $ = (id) => document.getElementById(id);
   const seqOf = (el) => Number(el.dataset.seq || 0);
   const parse = (cursor) => {
-    const cut = (cursor || "").lastIndexOf("-");
+    const cut = (cursor ||= "").lastIndexOf("-");
     return { epoch: cursor.slice(0, cut), seq: Number(cursor.slice(cut + 1)) };
   };
   // The order of hx-upsert: time, then id, as numbers.
@@ -25,6 +25,7 @@
   let live; // the bar; it carries the connection
   let page; // what the server said of this page
   let cursor; // what the page shows
+  let arriving; // the place that the stream's latest message brings it to
   let loaded; // the number at which it was loaded
   let connecting = false; // whether a request for the stream is under way
   let stream = false; // whether the stream is open
@@ -118,11 +119,7 @@
     });
     live.addEventListener("htmx:sse:before:message", (event) => {
       heard = Date.now();
-      const { id, event: name } = event.detail.message;
-      const at = parse(id);
-      const now = parse(cursor);
-      // An old message is a repetition: this page has what it says.
-      if (!name && id && at.epoch === now.epoch && at.seq < now.seq) event.preventDefault();
+      arriving = event.detail.message.id;
     });
     live.addEventListener("htmx:sse:after:message", (event) => advance(event.detail.message.id));
     live.addEventListener("htmx:sse:error", lose);
@@ -149,8 +146,14 @@
     live.addEventListener("reset", replacePage);
   };
 
+  // What an old message says, this page has: it is a repetition.
+  const old = (id) => {
+    const at = parse(id);
+    const now = parse(cursor);
+    return at.epoch === now.epoch && at.seq < now.seq;
+  };
   const advance = (id) => {
-    const at = parse(id || "");
+    const at = parse(id);
     const now = parse(cursor);
     if (at.epoch && (at.epoch !== now.epoch || at.seq > now.seq)) cursor = id;
   };
@@ -181,10 +184,9 @@
     try {
       const address = `${page.changes}?after=${cursor}&rail=${live.dataset.rail}`;
       const answer = await fetch(address, { signal: AbortSignal.timeout(15e3) });
-      const state = answer.headers.get("Live-State");
-      if (!state) throw new Error(`no answer of ours: ${answer.status}`);
+      const html = await answer.text();
       if (live !== asking || paused) return; // asked for a page that is gone, or rests
-      await take(answer, state);
+      await take(answer, html);
       polling = true;
       failures = 0;
     } catch {
@@ -195,13 +197,19 @@
     schedule();
   };
   // Returns false where the stream was faster, so that the answer was not taken.
-  const take = async (answer, state) => {
-    if (state === "reset") return replacePage();
-    const html = await answer.text();
+  const take = async (answer, html) => {
+    const state = answer.headers.get("Live-State");
     const at = answer.headers.get("Live-Cursor");
+    if (!state) throw new Error(`no answer of ours: ${answer.status}`);
+    if (state === "reset") return replacePage();
     if (parse(at).seq < parse(cursor).seq) return false;
-    if (html) await htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
-    advance(at);
+    const swap = html && htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
+    advance(at); // at once: what the stream says meanwhile may be older
+    try {
+      await swap;
+    } catch {
+      return replacePage();
+    }
     if (answer.status === 410) return end();
     if (!live.isConnected) return replacePage(); // the story was withdrawn, and is back
     if (stream) return true; // it says itself whether the story ended
@@ -348,9 +356,10 @@
 
   const adapt = (event) => {
     const { ctx, tasks } = event.detail;
-    if (ctx.response?.raw && !(ctx.response.raw.headers.get("Content-Type") || "").includes("text/event-stream")) {
-      return event.preventDefault(); // a proxy's page, not ours
-    }
+    const type = ctx.response?.raw?.headers.get("Content-Type");
+    // A proxy's page is not ours.
+    if (ctx.response?.raw && !type?.includes("text/event-stream")) return event.preventDefault();
+    if (type && old(arriving)) return event.preventDefault();
     const keep = anchor();
     const refocus = focusKeeper();
     for (const task of tasks) {
@@ -473,7 +482,7 @@
   const extend = async (event) => {
     const link = event.target.closest?.(".pager a");
     if (!link || !fetched) return;
-    const from = fetched;
+    const [from, asking] = [fetched, live];
     fetched = null;
     const { older, newer, cursor: at } = from.getElementById("live").dataset;
     if (page.order === "newest") page.older = older;
@@ -500,7 +509,9 @@
       for (let tries = 0; behind; tries += 1) {
         if (tries === 5) throw new Error("never caught up");
         const answer = await fetch(`${page.changes}?after=${at}`);
-        behind = (await take(answer, answer.headers.get("Live-State") || "")) === false;
+        const html = await answer.text();
+        if (live !== asking) return;
+        behind = (await take(answer, html)) === false;
       }
     } catch {
       replacePage();
