@@ -8,7 +8,7 @@ import pytest
 
 from entries import publishing, stories
 from entries.delivery import changes_after, numbers
-from entries.models import Site
+from entries.models import Site, Story
 from tests.builders import make_story, text
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +49,13 @@ def test_numbers_by_slug_are_of_public_stories_alone(django_assert_num_queries: 
     *_, after = numbers.of_slugs(["", shown.slug])
     assert after[""] > before[""]
     assert after[shown.slug] > found[shown.slug]
+
+
+def test_a_story_that_a_backup_took_away_is_another_history():
+    story = make_story()
+    cursor = f"{Site.current().epoch}-{story.seq}"
+    Story.objects.filter(pk=story.pk).delete()
+    assert changes_after(story.pk, cursor).reset
 
 
 def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(

@@ -54,6 +54,8 @@ def changes_after(story_id: int, after: str | Cursor | None, rail: int = 0) -> C
     answer never claims what it does not hold, and what slips in between comes next.
     """
     epoch, site_seq, found = numbers.of_stories([story_id])
+    if story_id not in found:  # a backup without it was brought back just now
+        return Changes("", Cursor(epoch, 0), "", site_seq, reset=True)
     story = Story.objects.get(pk=story_id)
     if found[story_id][1] != story.state:
         # It turned just now, and the rail with it: whoever hears of one has both.
