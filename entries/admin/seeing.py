@@ -1,7 +1,7 @@
 """“See …” lines of a text: found while writing, linked when it is sent."""
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models import CharField, Exists, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -51,7 +51,7 @@ def proposed(entry: Entry, body: str, known: set[str]) -> list[Link]:
     titles = [t for t in drawing.see_titles(body) if t not in known][:MOST_LINES]
     if not titles:
         return []
-    full = Concat("series__name", Value(": "), "headline")
+    full = Concat("series__name", Value(": "), "headline", output_field=CharField())
     named = Story.objects.public().annotate(full=full)
     named = named.filter(Q(headline__in=titles) | Q(full__in=titles))
     stories: dict[str, Story] = {}

@@ -317,8 +317,12 @@ def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
 
 
 def find_series(name: str) -> Series:
-    """Return the series of a name, whatever its case; made if there is none."""
-    name = " ".join(name.split())
+    """Return the series of a name, whatever its case; made if there is none.
+
+    Raises ExchangeError where no name is left of it.
+    """
+    if not (name := rendering.one_line(name)):
+        raise ExchangeError("The series has no name: write one, or leave it out.")
     found: Series | None = _by_name(Series.objects.all(), "name").get(name.casefold())
     if found:
         return found
