@@ -564,3 +564,20 @@ def test_a_sweep_takes_old_files_that_no_picture_has_and_no_others(
         linking.ingest(file)
     call_command("sweep", "--delete")
     assert set(files()) == {*kept, young}
+
+
+def test_the_first_page_leads_to_the_desks_of_what_runs(client, chief):
+    running, quiet = make_story("The ferry waits"), make_story("Fog")
+    make_update(running, "Ashore at last.", at="1200")
+    make_update(quiet, "No wind.", at="1100")
+    make_story("Not yet", live=False)
+    ways = [
+        reverse("admin:entries_story_change", args=[story.pk])
+        for story in (running, quiet)
+    ]
+    for window in (client, chief, signed_in("writer", "Contributors")):
+        page = window.get("/admin/").content.decode()
+        assert re.findall(r'<a href="([^"]*)" dir="auto">', page) == ways
+        assert "1200 GMT, 14 March" in page
+        assert "Not yet" not in page
+    assert b"Running now" not in signed_in("nobody").get("/admin/").content

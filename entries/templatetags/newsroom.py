@@ -4,7 +4,8 @@ from typing import Any
 
 from django import template
 
-from entries.models import Entry
+from entries import listing
+from entries.models import Entry, Story
 
 register = template.Library()
 
@@ -20,3 +21,11 @@ def waiting_texts(user: Any) -> dict[str, object] | None:
         number = own.exclude(sent_back="").count()
         return {"number": number, "words": "Your texts", "what": "sent back"}
     return None
+
+
+@register.simple_tag
+def running_stories(user: Any) -> list[Story]:
+    """Return what runs, the latest news first, for those who may see a desk."""
+    if not user.has_perm("entries.view_story"):
+        return []
+    return listing.running(Story.objects.all())
