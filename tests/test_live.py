@@ -545,7 +545,7 @@ OURS = """(() => {
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   };
   document.addEventListener("htmx:sse:after:message", (event) => {
-    window.told = event.detail.message.id;
+    (window.told ||= []).push(event.detail.message.id);
   });
   document.addEventListener("DOMContentLoaded", () => {
     const swap = htmx.swap.bind(htmx);
@@ -557,7 +557,7 @@ OURS = """(() => {
 })()"""
 
 
-def test_an_old_word_of_the_stream_takes_nothing_from_a_poll(
+def test_an_old_word_of_the_stream_takes_nothing_from_a_poll_and_hides_no_rail(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -576,15 +576,20 @@ def test_an_old_word_of_the_stream_takes_nothing_from_a_poll(
 
     comes("!!window.released")
     comes("!!window.feed")
-    word = (
-        f'<hx-partial hx-target="#entry-{pk}" hx-swap="delete">entry-{pk}</hx-partial>'
-    )
-    page.evaluate("feed('event: ready\\ndata:\\n\\n')")
-    page.evaluate(f"feed(`id: {gone}\\ndata: {word}\\n\\n`)")
-    comes(f"window.told === '{gone}'")
+    gone_from = f'<hx-partial hx-target="#entry-{pk}" hx-swap="delete">entry-{pk}'
+    says = ["event: ready\ndata:", f"id: {gone}\ndata: {gone_from}</hx-partial>"]
+    # What follows has no id, and htmx gives it that of the message before.
+    for seq in (999, 5):
+        rail = f'<p id="rail" data-seq="{seq}">{seq}</p>'
+        swap = '<hx-partial hx-target="#rail" hx-swap="outerHTML">'
+        says.append(f"data: {swap}{rail}</hx-partial>")
+    for number, one in enumerate(says, 1):
+        page.evaluate("(text) => feed(text)", f"{one}\n\n")
+        comes(f"told.length === {number}")
     page.evaluate("released()")
     comes("document.getElementById('live').dataset.state === 'live'")
     assert pk in window.entries()
+    assert page.locator("#rail").inner_text() == "999"
 
 
 def test_what_was_withdrawn_or_moved_waits_no_more(

@@ -354,16 +354,23 @@
     below.delete(id);
   };
 
+  // The rail has a number of its own. It comes without an id, and htmx gives its message
+  // that of the one before.
+  const passed = (task, late) => {
+    const rail = task.fragment.firstElementChild;
+    return rail?.id === "rail" ? seqOf(rail) < seqOf($("rail") ?? rail) : late;
+  };
   const adapt = (event) => {
     const { ctx, tasks } = event.detail;
     const type = ctx.response?.raw?.headers.get("Content-Type");
     // A proxy's page is not ours.
     if (ctx.response?.raw && !type?.includes("text/event-stream")) return event.preventDefault();
-    if (type && old(arriving)) return event.preventDefault();
+    const late = type && old(arriving);
     const keep = anchor();
     const refocus = focusKeeper();
     for (const task of tasks) {
-      if (task.swapSpec.style === "upsert") place(task);
+      if (passed(task, late)) drop(task);
+      else if (task.swapSpec.style === "upsert") place(task);
       else if (task.swapSpec.style === "delete") forget(task.fragment.textContent);
     }
     const done = () => {
