@@ -11,27 +11,23 @@ import errno
 import hashlib
 import hmac
 import logging
+import math
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
-from xml.etree import ElementTree as ET
 
-from PIL import (
-    ExifTags,
-    Image,
-    ImageCms,
-    ImageFile,
-    IptcImagePlugin,
-    UnidentifiedImageError,
-)
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
+
+from entries import embedded
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +35,8 @@ WIDTHS: Final = (480, 960, 1600)
 FORMATS: Final = ("avif", "webp", "jpg")
 UPLOAD_LIMIT: Final = 25 * 1024 * 1024  # bytes
 PIXEL_LIMIT: Final = 40_000_000
+# Their decoders hold a picture three or four times at once: 16 bytes a pixel.
+PIXEL_LIMITS: Final = {"WEBP": 25_000_000, "AVIF": 25_000_000}
 
 _DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 _ENCODERS: Final[dict[str, dict[str, Any]]] = {
@@ -47,6 +45,12 @@ _ENCODERS: Final[dict[str, dict[str, Any]]] = {
     "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
 }
 _TALLEST: Final = 16_383  # pixels: WebP holds no more
+_LARGEST: Final = (
+    6_000_000  # pixels of a variant: AVIF's encoder needs 45 bytes for each
+)
+_STRIP: Final = 256  # rows that are brought to eight bits at once
+# One picture at a time, however many are uploaded: large ones take up to 450 MB.
+_turn: Final = threading.Lock()
 _SCAN: Final = re.compile(rb"\xff\xda\0[\x06-\x0c][\1-\4]")
 _SCAN_LIMIT: Final = 100  # a progressive JPEG has ten; each costs a pass over it all
 _TURNS: Final = {
@@ -72,28 +76,14 @@ _DISK: Final = {
     errno.EROFS: "takes nothing just now",
 }
 _TOO_LARGE: Final = "The picture has {}. Make it smaller and upload that."
+_TOO_LARGE_OF_ITS_KIND: Final = (
+    "The picture has more than {} million pixels, which is too many for "
+    "this format. Make it smaller, or save it as JPEG, and upload that."
+)
 _UNIDENTIFIED: Final = (
     "This file is no picture that can be taken, or it is damaged. Upload a JPEG, PNG, "
     "WebP, GIF or AVIF picture; export a HEIC photo, an SVG or a PDF as JPEG first."
 )
-# What cameras write: DSC_0123 or another word with a digit, a file's name, their own
-_NO_TEXT: Final = re.compile(
-    r"\A([\w().-]*\d[\w().-]*|.+\.(jpe?g|png|webp|gif|avif|heic|tiff?)"
-    r"|OLYMPUS DIGITAL CAMERA|SONY DSC)\Z",
-    re.ASCII | re.IGNORECASE,
-)
-_JOINERS: Final = "\u200c\u200d\u200e\u200f"  # not printable, but part of spelling
-_TEXT_LIMITS: Final = (500, 1000, 200)  # characters of alt text, caption, credit
-_XMP_LIMIT: Final = 1024 * 1024  # bytes
-_RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_XMP_NAMES: Final = (
-    "{http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}AltTextAccessibility",
-    "{http://purl.org/dc/elements/1.1/}description",
-    "{http://purl.org/dc/elements/1.1/}creator",
-    "{http://ns.adobe.com/photoshop/1.0/}Credit",
-)
-_Words = tuple[str, str, str, str]  # alt text, caption, byline, credit
-
 # For the whole process, since catch_warnings is not safe between threads. What else
 # Pillow finds odd goes unsaid: one hostile EXIF block would fill the log with it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -126,13 +116,16 @@ def ingest(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
     left alone. Raise ImageError for what is no sound picture and for a full disk,
     OSError when `folder` cannot be written otherwise.
     """
-    data = _read(source)
-    with _refusing():
-        image = _open(data)
+    with _turn:
+        return _ingest(_read(source), folder, key)
+
+
+def _ingest(data: bytes, folder: Path, key: bytes) -> Ingested:
+    with _refusing(), closing(_open(data)) as image:
         orientation = _orientation(image)
         sizes = _sizes(*(image.size[::-1] if orientation > 4 else image.size))
         picture = _develop(image, orientation, sizes[-1])
-        texts = _texts(image)
+        texts = embedded.words(image)
     digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
     stem = f"{digest[:2]}/{digest}"
     paths = [folder / variant(stem, w, ext) for w, _ in sizes for ext in FORMATS]
@@ -188,15 +181,17 @@ def _read(source: BinaryIO) -> bytes:
 
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Return the picture with its header read and its pixels not yet decoded."""
-    too_many = _TOO_LARGE.format(f"more than {PIXEL_LIMIT // 10**6} million pixels")
+    too_many = f"more than {PIXEL_LIMIT // 10**6} million pixels"
     try:
         image = Image.open(BytesIO(data), formats=_DECODERS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(too_many) from error
+        raise ImageError(_TOO_LARGE.format(too_many)) from error
     except UnidentifiedImageError as error:
         raise ImageError(_UNIDENTIFIED) from error
-    if image.width * image.height > PIXEL_LIMIT:
-        raise ImageError(too_many)
+    if (pixels := image.width * image.height) > PIXEL_LIMIT:
+        raise ImageError(_TOO_LARGE.format(too_many))
+    if pixels > (most := PIXEL_LIMITS.get(image.format or "", PIXEL_LIMIT)):
+        raise ImageError(_TOO_LARGE_OF_ITS_KIND.format(most // 10**6))
     if min(image.size) < 1 or len(_SCAN.findall(data)) > _SCAN_LIMIT:
         raise ImageError(_DAMAGED)
     image.verify()  # the checksums of a PNG, which decoding passes over
@@ -213,6 +208,7 @@ def _orientation(image: Image.Image) -> int:
 def _sizes(width: int, height: int) -> list[tuple[int, int]]:
     """Return width and height of every variant, ascending, never upscaled."""
     largest = min(width, WIDTHS[-1], max(1, width * _TALLEST // height))
+    largest = min(largest, max(1, math.isqrt(_LARGEST * width // height)))
     widths = [*(each for each in WIDTHS if each < largest), largest]
     return [(w, min(max(1, round(height * w / width)), _TALLEST)) for w in widths]
 
@@ -224,32 +220,55 @@ def _develop(
     stored = size[::-1] if orientation > 4 else size
     image.draft(None, stored)
     image.load()
-    picture = _in_srgb(_resized(_eight_bits(image), stored))
+    picture = _in_srgb(_shrunk(image, stored))
     if orientation in _TURNS:
         picture = picture.transpose(_TURNS[orientation])
     picture.info.clear()
     return picture
 
 
-def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return picture.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
+def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize to L, RGB, CMYK or RGBA, with no second copy of all the pixels.
+
+    Strip after strip is made smaller by whole numbers, as `reducing_gap=2.0` would.
+    """
+    across, down = (max(1, image.size[i] // (2 * size[i])) for i in (0, 1))
+    rows = down * max(1, _STRIP // down)
+    smaller: Image.Image | None = None
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        strip = _eight_bits(image.crop((0, top, image.width, bottom)))
+        strip = strip.reduce((across, down))
+        if smaller is None:
+            whole = (strip.width, math.ceil(image.height / down))
+            smaller = Image.new(strip.mode, whole)
+        smaller.paste(strip, (0, top // down))
+    assert smaller is not None  # noqa: S101 - every picture has a row
+    box = (0, 0, image.width / across, image.height / down)
+    picture = smaller.resize(size, Resampling.LANCZOS, box)
+    picture = picture.convert("RGBA") if picture.mode == "RGBa" else picture
+    picture.info.update(image.info)
+    return picture
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return the picture as L, RGB, CMYK or RGBA, which resize smoothly."""
+    """Return the picture as L, RGB, CMYK or RGBa, which resize smoothly.
+
+    RGBa has its colours multiplied by alpha, so that what an eraser made transparent
+    is gone for good.
+    """
     if image.mode.startswith("I"):  # sixteen bits, which convert() would clip
         image.info.pop("transparency", None)
         return image.point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
-        return image if image.mode == "RGBA" else image.convert("RGBA")
+        return image.convert("RGBA").convert("RGBa")
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
 def _in_srgb(picture: Image.Image) -> Image.Image:
     mode = "RGB"
     if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
-        # Through RGBa, so that what an eraser made transparent is gone for good
-        picture, mode = picture.convert("RGBa").convert("RGBA"), "RGBA"
+        mode = "RGBA"
     with suppress(Exception):  # a broken profile says nothing
         source = ImageCms.ImageCmsProfile(BytesIO(picture.info["icc_profile"]))
         target = ImageCms.createProfile("sRGB")
@@ -270,7 +289,7 @@ def _publish(
         (folder / stem).parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
             for size in reversed(sizes):
-                picture = _resized(picture, size)
+                picture = picture.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
                 try:
                     encoded = {ext: _encoded(picture, ext) for ext in FORMATS}
                 except ImageError:
@@ -311,73 +330,3 @@ def _store(path: Path, data: bytes) -> None:
         file.flush()
         # A power cut must not leave an empty file under a name that counts as done
         os.fsync(file.fileno())
-
-
-def _texts(image: ImageFile.ImageFile) -> tuple[str, str, str]:
-    """Return alt text, caption and credit, each from the first block that has it."""
-    found: list[_Words] = [("", "", "", "")]
-    for read in (_xmp_words, _iptc_words, _exif_words):
-        with suppress(Exception):  # a broken block says nothing
-            found.append(read(image))
-    alt, caption, byline, credit = (
-        next(filter(None, map(_clean, each)), "") for each in zip(*found, strict=True)
-    )
-    if byline.casefold() not in credit.casefold():
-        credit = f"{byline} / {credit}" if credit else byline
-    texts = zip((alt, caption, credit), _TEXT_LIMITS, strict=True)
-    alt, caption, credit = (text[:limit].rstrip() for text, limit in texts)
-    return _NO_TEXT.sub("", alt), _NO_TEXT.sub("", caption), credit
-
-
-def _xmp_words(image: ImageFile.ImageFile) -> _Words:
-    raw: bytes = image.info["xmp"]
-    text = raw.decode("utf-8-sig").strip("\0\r\n\t ")
-    # Entities, by which XML grows and reads files, have to be declared in a DOCTYPE
-    if len(raw) > _XMP_LIMIT or "<!DOCTYPE" in text:
-        raise ValueError
-    root = ET.fromstring(text)  # noqa: S314
-    alt, caption, byline, credit = (_xmp_text(root, name) for name in _XMP_NAMES)
-    return alt, caption, byline, credit
-
-
-def _xmp_text(root: ET.Element, name: str) -> str:
-    """Return a property that is an attribute, a text, a list, or in languages."""
-    for description in root.iter(f"{_RDF}Description"):
-        if value := description.get(name):
-            return value
-        if (element := description.find(name)) is not None:
-            items = [item.text or "" for item in element.iter(f"{_RDF}li")]
-            if element.find(f"{_RDF}Alt") is not None:
-                items = items[:1]  # the default language stands first
-            return ", ".join(items) or element.text or ""
-    return ""
-
-
-def _iptc_words(image: ImageFile.ImageFile) -> _Words:
-    fields = IptcImagePlugin.getiptcinfo(image) or {}
-    caption, byline, credit = (fields.get((2, n)) or b"" for n in (120, 80, 110))
-    parts = (x if isinstance(x, list) else [x] for x in (caption, byline, credit))
-    texts = [", ".join(map(_decoded, part)) for part in parts]
-    return "", texts[0], texts[1], texts[2]
-
-
-def _exif_words(image: ImageFile.ImageFile) -> _Words:
-    exif = image.getexif()
-    tags = (ExifTags.Base.ImageDescription, ExifTags.Base.Artist)
-    values = (exif.get(tag) for tag in tags)
-    # Pillow reads them as Latin-1, and those who wrote them mostly meant UTF-8
-    texts = [v.encode("latin-1") if isinstance(v, str) else b"" for v in values]
-    return "", _decoded(texts[0]), _decoded(texts[1]), ""
-
-
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
-
-
-def _clean(text: str) -> str:
-    """Return the text on one line, without control and formatting characters."""
-    kept = (c if c.isprintable() or c in _JOINERS else " " * c.isspace() for c in text)
-    return " ".join("".join(kept).split())

@@ -30,10 +30,11 @@ from liveblog.limits import Limits  # noqa: E402
 # much, keeps nothing and is open to strangers has threads of its own too, so that a
 # flood of it makes itself wait and not the desk: a search takes some 60 ms, a password
 # 100 ms of several cores, a mail as long as its server.
-READERS, DESK = "/", "/admin/"
+READERS, DESK, PICTURES = "/", "/admin/", "pictures"
 THREADS = {
     READERS: 3,
     DESK: 5,
+    PICTURES: 1,  # `images` takes one at a time anyway
     "/search/": 2,
     "/admin/login/": 1,
     "/admin/password/": 1,
@@ -42,6 +43,8 @@ THREADS = {
     "/metrics": 1,
 }
 QUEUE = 10.0  # seconds that a request waits for its turn
+PICTURES_QUEUE = 50.0  # seconds; many are chosen at once, and no proxy waits for 60
+LARGE = 256 * 1024  # bytes: no text of the desk is, so it brings a picture
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 
 
@@ -74,12 +77,12 @@ class _Django(ASGIHandler):
 
         async def enter(request: Any) -> Any:
             run = contextvars.copy_context().run
-            path: str = request.path
-            rest = DESK if path.startswith(DESK) else READERS
-            job = pools.get(path, pools[rest]).submit(run, answer, request)
+            name = _pool_of(request)
+            job = pools[name].submit(run, answer, request)
             done = asyncio.wrap_future(job)
             try:
-                await asyncio.wait({done}, timeout=QUEUE)
+                wait = PICTURES_QUEUE if name == PICTURES else QUEUE
+                await asyncio.wait({done}, timeout=wait)
             finally:
                 # Its turn has not come; where its reader has gone, it never will.
                 late = job.cancel()
@@ -92,8 +95,19 @@ class _Django(ASGIHandler):
         await self.handle(scope, receive, send)
 
 
+def _pool_of(request: Any) -> str:
+    path: str = request.path
+    if path in THREADS:
+        return path
+    if not path.startswith(DESK):
+        return READERS
+    size = request.META.get("CONTENT_LENGTH") or "0"
+    return PICTURES if size.isdigit() and int(size) > LARGE else DESK
+
+
 def _pool(path: str, number: int) -> ThreadPoolExecutor:
-    seconds = patience.WRITERS if path.startswith(DESK) else patience.READERS
+    desk = path == PICTURES or path.startswith(DESK)
+    seconds = patience.WRITERS if desk else patience.READERS
     return ThreadPoolExecutor(number, path, patience.keep, (seconds,))
 
 

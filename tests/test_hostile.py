@@ -77,9 +77,12 @@ def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
     path: str, monkeypatch: pytest.MonkeyPatch
 ):
     held = threading.Event()
+    pictures = path == asgi.PICTURES
+    flooded = "/admin/entries/image/add/" if pictures else path
+    beside = "/admin/" if pictures else "/robots.txt"
 
     def answer(self: Any, request: Any) -> HttpResponse:
-        if request.path == path:
+        if request.path == flooded:
             held.wait(60)
         return HttpResponse()
 
@@ -87,6 +90,8 @@ def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
 
     async def ask(address: str) -> ApplicationCommunicator:
         headers = [(b"host", b"127.0.0.1")]
+        if pictures and address == flooded:
+            headers.append((b"content-length", b"5000000"))
         scope = {"type": "http", "method": "GET", "path": address, "headers": headers}
         scope |= {"http_version": "1.1", "query_string": b"", "scheme": "http"}
         one = ApplicationCommunicator(django, scope)
@@ -94,9 +99,9 @@ def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
         return one
 
     async def flood() -> None:
-        floods = [await ask(path) for _ in range(asgi.THREADS[path] + 2)]
+        floods = [await ask(flooded) for _ in range(asgi.THREADS[path] + 2)]
         try:
-            other = await ask("/robots.txt")
+            other = await ask(beside)
             assert (await other.receive_output(20))["status"] == 200
         finally:
             held.set()

@@ -6,6 +6,9 @@ import errno
 import os
 import random
 import struct
+import subprocess
+import sys
+import threading
 import time
 import zipfile
 import zlib
@@ -789,6 +792,74 @@ def test_what_is_no_photo_is_refused_with_what_is_allowed(
 @pytest.mark.parametrize("name", BOMBS)
 def test_too_many_pixels_are_refused_from_the_header(tmp_path: Path, name: str) -> None:
     assert "more than 40 million pixels" in refusal(tmp_path, BOMBS[name])
+
+
+def test_a_picture_that_is_very_tall_is_made_narrower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_LARGEST", 60_000)
+    done = take(tmp_path, encode(noise(300, 2000)))
+    assert (done.width, done.height) == (94, 627)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_a_format_that_takes_much_memory_may_have_fewer_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(images, "PIXEL_LIMITS", {kind: 4 * 10**6})
+    words = refusal(tmp_path, encode(Image.new("RGB", (2001, 2000)), kind))
+    assert "more than 4 million pixels" in words
+    assert "save it as JPEG" in words
+    assert take(tmp_path, encode(Image.new("RGB", (2001, 2000)), "PNG")).width == 1600
+
+
+PEAK = """
+import sys
+from io import BytesIO
+from pathlib import Path
+from entries import images
+from PIL import Image
+
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+images.WIDTHS = (480,)  # what the encoders need is another matter
+data = BytesIO()
+picture = Image.new("LA", (4000, 4000), (90, 200))
+picture.save(data, "PNG")
+del picture
+before = peak()  # its 64 MB among it
+images.ingest(BytesIO(data.getvalue()), Path(sys.argv[1]), b"key")
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak")
+def test_a_large_picture_is_held_in_memory_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PEAK, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True)
+    assert int(done.stdout) < 64_000  # kB, which is one more copy of it
+
+
+def test_however_many_come_at_once_one_picture_is_worked_on_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, inside, most = Image.Image.save, set[int](), 0
+
+    def save(self: Image.Image, *args: Any, **kwargs: Any) -> None:
+        nonlocal most
+        inside.add(threading.get_ident())
+        most = max(most, len(inside))
+        time.sleep(0.01)
+        real(self, *args, **kwargs)
+        inside.remove(threading.get_ident())
+
+    shades = [encode(Image.new("RGB", (60, 40), (n, n, n))) for n in range(3)]
+    monkeypatch.setattr(Image.Image, "save", save)
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda data: take(tmp_path, data), shades))
+    assert len(done) == 3
+    assert most == 1
 
 
 @pytest.mark.parametrize("name", BROKEN)
