@@ -195,6 +195,32 @@ def test_an_older_card_takes_back_nothing_but_what_is_changed_in_it(client, stor
     assert (image.alt, image.caption) == ("Boats", "Dawn")
 
 
+def test_words_that_came_while_others_were_saved_stand(client, story, monkeypatch):
+    image = described(client, story)
+    save = linking.save_picture
+
+    def late(picture: Image, *words: Any) -> Image:
+        Image.objects.filter(pk=image.pk).update(caption="Dawn")
+        return save(picture, *words)
+
+    monkeypatch.setattr(linking, "save_picture", late)
+    way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
+    client.post(way, {f"picture-{image.pk}-alt": "Ships"}, headers=HTMX)
+    image.refresh_from_db()
+    assert (image.alt, image.caption) == ("Ships", "Dawn")
+
+
+def test_an_older_page_of_the_library_takes_back_nothing(client, story):
+    image = described(client, story)
+    way = reverse("admin:entries_image_change", args=[image.pk])
+    page = client.get(way).content.decode()
+    hidden = dict(re.findall(r'name="(initial-\w+)" value="([^"]*)"', page))
+    Image.objects.filter(pk=image.pk).update(caption="Dawn")
+    client.post(way, {**hidden, "alt": "Ships", "caption": "", "credit": ""})
+    image.refresh_from_db()
+    assert (image.alt, image.caption) == ("Ships", "Dawn")
+
+
 def test_a_picture_that_readers_see_keeps_its_alt_text(client, story):
     image = described(client, story)
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])

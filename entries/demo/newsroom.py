@@ -5,7 +5,6 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from django.db import close_old_connections
@@ -21,18 +20,17 @@ PAUSE = (4.0, 12.0)  # seconds between two things that happen
 LATER = 3  # things that happen before a text is touched again
 
 
-def start(random_source: random.Random | None = None) -> None:
+def start() -> None:
     """Let the newsroom work in a thread that ends with the process."""
-    chance = random_source or random.Random()  # noqa: S311 - nothing secret
-    threading.Thread(target=_work, args=(chance,), daemon=True).start()
+    newsroom = Newsroom(random.Random())  # noqa: S311 - nothing secret
+    threading.Thread(target=_work, args=(newsroom,), daemon=True).start()
 
 
-def _work(chance: random.Random) -> None:
-    steps = happenings(chance)
+def _work(newsroom: "Newsroom") -> None:
     while True:
-        time.sleep(chance.uniform(*PAUSE))
+        time.sleep(newsroom.chance.uniform(*PAUSE))
         try:
-            next(steps)
+            newsroom.step()
         except Refused as refusal:
             logger.info("The newsroom was refused: %s", refusal)
         except Exception:
@@ -41,28 +39,37 @@ def _work(chance: random.Random) -> None:
             close_old_connections()
 
 
-def happenings(chance: random.Random) -> Iterator[Entry]:
-    """Do one thing in a live story at each turn: post, or return to a text."""
-    scripts = {slug: itertools.cycle(rows) for slug, rows in read("busy.json").items()}
-    pending: list[tuple[int, Entry, dict[str, Any]]] = []
-    for turn in itertools.count():
-        if pending and pending[0][0] <= turn:
-            _, entry, row = pending.pop(0)
-            yield _return_to(entry, row)
-            continue
-        story = _story(list(scripts), chance)
+class Newsroom:
+    """What it has to tell, by story, and which texts it returns to at which step."""
+
+    def __init__(self, chance: random.Random) -> None:
+        rows = read("busy.json").items()
+        self.chance = chance
+        self.scripts = {slug: itertools.cycle(script) for slug, script in rows}
+        self.steps = 0
+        self.later: list[tuple[int, Entry, dict[str, Any]]] = []
+
+    def step(self) -> Entry | None:
+        """Do one thing in a live story: post, or return to a text.
+
+        Return its entry; None where no story is live. Raises what a verb raises.
+        """
+        self.steps += 1
+        if self.later and self.later[0][0] <= self.steps:
+            _, entry, row = self.later.pop(0)
+            return _return_to(entry, row)
+        story = _story(list(self.scripts), self.chance)
         if story is None:
-            time.sleep(1)
-            continue
-        row = next(scripts[story.slug])
+            return None
+        row = next(self.scripts[story.slug])
         entry = publishing.post(
             story,
             Text(row["body"], row.get("headline", ""), byline=row.get("byline", "")),
             key_event=row.get("key_event", False),
         )
         if {"edit", "correction", "withdraw"} & set(row):
-            pending.append((turn + LATER, entry, row))
-        yield entry
+            self.later.append((self.steps + LATER, entry, row))
+        return entry
 
 
 def _story(slugs: list[str], chance: random.Random) -> Story | None:

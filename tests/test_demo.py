@@ -1,0 +1,40 @@
+"""The demo's busy newsroom, which posts by itself."""
+
+import random
+
+import pytest
+
+from entries import erasing
+from entries.demo.loading import read
+from entries.demo.newsroom import LATER, Newsroom
+from entries.ledger import Refused
+from tests.builders import make_story
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_waits_for_a_story_that_is_live() -> None:
+    make_story(slug=min(read("busy.json")), live=False)
+
+    assert Newsroom(random.Random(1)).step() is None
+
+
+def test_it_goes_on_after_a_refusal() -> None:
+    story = make_story(slug=min(read("busy.json")))
+    newsroom = Newsroom(random.Random(1))
+    while not newsroom.later:
+        newsroom.step()
+    erasing.erase(newsroom.later[0][1])  # what it was going to correct
+    refused = 0
+
+    for _ in range(LATER + 1):
+        try:
+            newsroom.step()
+        except Refused:
+            refused += 1
+
+    assert refused == 1
+    count = story.entries.count()
+    newsroom.later.clear()
+    newsroom.step()
+    assert story.entries.count() == count + 1
