@@ -1,6 +1,6 @@
 """The verbs that change links, and what readers are told of a picture."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
@@ -230,8 +230,11 @@ class _Shown(Exception):
     """Something began to show the picture before all locks were held."""
 
 
-def save_picture(image: Image) -> Image:
+def save_picture(image: Image, words: Collection[str] | None = None) -> Image:
     """Save a picture's row and draw anew every entry and head that shows it.
+
+    `words` are the fields that were changed, None for the whole row: what somebody
+    else has made of the others meanwhile, its file too, stays.
 
     Who shows it is read before the locks can be taken in their order, and once more
     when nobody can begin to show it any more; if that changed, all begins again.
@@ -240,7 +243,7 @@ def save_picture(image: Image) -> Image:
         entries, led = _showing(image)
         with suppress(_Shown), changing(*led, entries=entries) as ledger:
             _hold(image, entries, led)
-            image.save()
+            image.save(update_fields=words)
             for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
                 ledger.redraw(entry)
             for pk in sorted(led):

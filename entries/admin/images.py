@@ -126,7 +126,7 @@ class ImageAdmin(Listed):
         self, request: HttpRequest, obj: Image, form: Any, change: bool
     ) -> None:
         """Save its words through the verb, which draws anew what shows it."""
-        linking.save_picture(obj)
+        linking.save_picture(obj, form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: Image) -> None:
         """Delete the row, and then the files, which nobody shows."""

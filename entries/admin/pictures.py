@@ -35,14 +35,14 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         self.needed = needed
         self.settled = False  # whether what was typed is saved
+        for field in self.fields.values():
+            field.show_hidden_initial = True
 
     def clean(self) -> dict[str, Any]:
-        """Keep a picture that readers see described, and what its card left alone."""
+        """Keep a picture that readers see described, and what its page left alone."""
         data = super().clean() or self.cleaned_data
-        for name, field in self.fields.items():
-            shown = self.data.get(f"{self[name].html_name}-shown")
-            if shown is not None and data.get(name) == field.to_python(shown):
-                data[name] = self.initial[name]  # a colleague may have changed it
+        for name in set(self.fields) - set(self.changed_data):
+            data[name] = self.initial[name]  # a colleague may have changed it
         described = data.get("alt", "").strip() or data.get("decorative")
         if not described and "alt" in data and self._shown:
             self.add_error("alt", "Readers see this picture: say what it shows.")
@@ -57,12 +57,12 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def shown(self) -> list[tuple[str, Any]]:
         """Return the words that the next request of its card is compared with."""
-        return [(f"{f.html_name}-shown", self._began(f) or "") for f in self]
+        return [(field.html_initial_name, self._began(field) or "") for field in self]
 
     def _began(self, field: forms.BoundField) -> Any:
         if self.settled:
             return field.value()
-        return self.data.get(f"{field.html_name}-shown", self.initial[field.name])
+        return self.data.get(field.html_initial_name, self.initial[field.name])
 
     @property
     def alt_error(self) -> str:
@@ -166,8 +166,8 @@ def save_words(request: HttpRequest) -> bool:
 
 
 def _save(request: HttpRequest, form: WordsForm) -> None:
-    if form.has_changed():
-        linking.save_picture(form.instance)
+    if form.changed_data:
+        linking.save_picture(form.instance, form.changed_data)
         record_once(Rights.of(request.user).user, form.instance, "Changed its words.")
 
 
