@@ -409,6 +409,8 @@ def test_readers_do_not_learn_of_stories_that_are_not_public(tmp_path: Path):
     hidden = make_story("Hidden plans", live=False)
     linking.add_link("see", story=story, target_story=hidden)
     linking.add_link("see", story=story, target_story=hidden, title="Known title")
+    plan = take_picture("hidden-pier", tmp_path, alt="The hidden pier")
+    linking.add_link("feature", story=story, target_story=hidden, picture=plan)
     stories.edit_story(story, continues_in=hidden)
     stories.withdraw_story(Story.objects.get(slug="lamps-lit"))
     data = json.dumps(story_data(Story.objects.get(pk=story.pk)))

@@ -219,7 +219,7 @@ def _pictures(story: Story, postings: list[Posting], public: bool) -> list[Image
     found = {image.pk: image for p in postings for image in p.entry.images.all()}
     if story.lead_image:
         found[story.lead_image.pk] = story.lead_image
-    featured = story.links.filter(running=True) if public else story.links.all()
+    featured = story.links.shown() if public else story.links.all()
     for link in featured.exclude(picture=None).select_related("picture"):
         if link.picture:
             found[link.picture.pk] = link.picture
