@@ -58,9 +58,12 @@ def check_link(link: Link) -> None:
     if link.target_url:
         try:
             _ADDRESS(link.target_url)
+            Link._meta.get_field("target_url").run_validators(link.target_url)
         except ValidationError as error:
             raise Refused(
-                "Write the whole address, like https://news.example/page.", "target_url"
+                "Write the whole address, like https://news.example/page, in 500 "
+                "characters at most.",
+                "target_url",
             ) from error
 
 

@@ -247,6 +247,7 @@ def test_a_link_leads_to_a_series_an_address_or_nowhere_yet(client, story):
     "fields",
     [
         {"target": "url", "q": "javascript:alert(1)"},
+        {"target": "url", "q": f"https://news.example/?q={'a' * 500}"},
         {"target": "story:99999"},
         {"target": "none", "q": " "},
         {"target": "x"},
