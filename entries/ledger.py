@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from entries import delivery, drawing, searching
+from entries import delivery, drawing, rendering, searching
 from entries.models import Entry, Posting, Site, Story
 
 
@@ -119,6 +119,17 @@ class Ledger:
                 changed = True
         return changed
 
+    def redraw_head(self, story: Story) -> bool:
+        """Draw a summary box anew from its text; True if what readers see changed."""
+        self._headed[story.pk] = story
+        html = rendering.render(story.summary)
+        if html == story.summary_html:
+            return False
+        story.summary_html = html
+        story.save(update_fields=["summary_html"])
+        self.head(story)
+        return True
+
     def head(self, story: Story) -> None:
         """Say that the story's own head (or its list of key events) changed."""
         story.head_seq = self._next(story)
@@ -169,3 +180,9 @@ def redraw(entry: Entry) -> bool:
     """Draw an entry anew; True if what readers see changed."""
     with changing(entry=entry) as ledger:
         return ledger.redraw(entry)
+
+
+def redraw_head(story: Story) -> bool:
+    """Draw a story's summary box anew; True if what readers see changed."""
+    with changing(story.pk) as ledger:
+        return ledger.redraw_head(ledger.story(story.pk))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from entries import publishing, searching, stories
-from entries.models import SearchText
+from entries.models import Entry, SearchText, Story
 from tests.builders import make_original, make_series, make_story, make_update, text
 
 pytestmark = pytest.mark.django_db
@@ -166,6 +167,21 @@ def test_the_words_can_be_kept_anew() -> None:
     assert found("quartz") == found("fog") == []
     call_command("rerender")
     assert len(found("quartz")) == len(found("fog")) == 1
+
+
+def test_all_is_drawn_anew_and_what_cannot_be_is_named() -> None:
+    story = make_story("Fog", summary="Ferries **wait**.")
+    update = make_update(story)
+    Story.objects.update(summary_html="<p>As it was drawn before.</p>")
+    Entry.objects.update(body="> " * 50 + "Too deep.")
+    said = StringIO()
+    with pytest.raises(CommandError, match="1 could not be drawn"):
+        call_command("rerender", stdout=said, stderr=said)
+    assert f"Entry {update.pk} stays as it is" in said.getvalue()
+    assert "2 texts, 1 changed" in said.getvalue()
+    before, story = story.head_seq, Story.objects.get()
+    assert "<strong>wait</strong>" in story.summary_html
+    assert story.head_seq > before
 
 
 def test_results_come_in_pages(client: Client) -> None:

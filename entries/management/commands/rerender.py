@@ -1,34 +1,47 @@
-"""`rerender`: draw every entry anew, and keep its words for search anew."""
+"""`rerender`: draw every text anew, and keep its words for search anew."""
 
 from typing import Any
 
+from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 
-from entries import searching
-from entries.ledger import redraw
+from entries.ledger import redraw, redraw_head
 from entries.models import Entry, Story
+from entries.rendering import BodyError
 
-STEP = 100  # entries between two lines of progress
+STEP = 100  # texts between two lines of progress
 
 
 class Command(BaseCommand):
-    """Draw every entry anew; readers hear only of what really changed."""
+    """Draw every text anew; readers hear only of what really changed."""
 
     help = (
-        "Draw all entries anew from their kept source. Only entries whose HTML "
-        "really changes get a new number and reach open pages. Keeps the words that "
-        "search looks through anew, too."
+        "Draw all entries and summary boxes anew from their kept source. Only those "
+        "whose HTML really changes get a new number and reach open pages; one that "
+        "cannot be drawn any more keeps what it has, and is named. Keeps the words "
+        "that search looks through anew, too. "
+        "Exit codes: 0 done, 1 a text could not be drawn."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Walk over the entries, oldest first."""
+        """Walk over the stories, then over the entries, oldest first."""
         # No reading stays open: SQLite would refuse to write after another's commit.
-        keys = list(Entry.objects.order_by("pk").values_list("pk", flat=True))
-        total, changed = len(keys), 0
-        for done, key in enumerate(keys, 1):
-            changed += redraw(Entry.objects.get(pk=key))
+        rows = [*_found(Story), *_found(Entry)]
+        changed, failed = 0, 0
+        for done, (kind, pk) in enumerate(rows, 1):
+            try:
+                if row := kind.objects.filter(pk=pk).first():
+                    changed += redraw(row) if kind is Entry else redraw_head(row)
+            except BodyError as error:
+                failed += 1
+                self.stderr.write(f"{kind.__name__} {pk} stays as it is: {error}")
             if done % STEP == 0:
-                self.stderr.write(f"{done} of {total} entries")
-        for story in Story.objects.select_related("series"):
-            searching.keep(stories=[story])
-        self.stdout.write(f"{total} entries, {changed} changed.")
+                self.stderr.write(f"{done} of {len(rows)} texts")
+        self.stdout.write(f"{len(rows)} texts, {changed} changed.")
+        if failed:
+            raise CommandError(f"{failed} could not be drawn: edit them at their desk.")
+
+
+def _found(kind: type[Entry] | type[Story]) -> list[tuple[Any, int]]:
+    keys = kind.objects.order_by("pk").values_list("pk", flat=True)
+    return [(kind, pk) for pk in keys]
