@@ -182,6 +182,19 @@ def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story)
     assert "was corrected there" in line
 
 
+def test_what_is_sent_twice_is_told_once(editor, story):
+    entry, closed = make_update(story, "Four are missing."), make_story()
+    publishing.cross_post(entry, closed)
+    stories.close(closed)
+    act = reverse("admin:entries_story_act", args=[story.pk, entry.pk])
+    for _ in range(2):
+        edit(editor, entry, "All are found.")
+    for _ in range(2):
+        editor.post(act, {"do": "withdraw"}, headers=HTMX)
+    told = [line.get_change_message() for line in lines_about(closed)]
+    assert ["edited there" in line for line in told] == [False, True]
+
+
 def test_a_running_storys_history_is_not_filled_with_edits_elsewhere(editor, story):
     entry, other = make_update(story), make_story()
     publishing.cross_post(entry, other)

@@ -108,6 +108,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                     correction=data["correction"] if entry.published else "",
                 )
                 record(user, entry, EDITED)
+                _tell_closed(row, "corrected" if data["correction"] else "edited")
             except Conflict as conflict:
                 # The same text sent twice: its first copy arrived after all.
                 if not _stands(conflict.entry, text):
@@ -115,8 +116,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
         if publish and not entry.published:
             publishing.publish(entry, version=entry.version)
             record(user, entry, DONE["publish"])
-        Draft.objects.of(row.rights.user, entry=entry).delete()
-        _tell_closed(row, "corrected" if data["correction"] else "edited")
+        Draft.objects.of(user, entry=entry).delete()
 
 
 def _tell_closed(row: Row, done: str) -> None:
@@ -292,10 +292,10 @@ def act(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         if do == "publish":
             _check_read(request, row)
         ACTS[do](row)
-        if do in TOLD:
-            _tell_closed(row, TOLD[do])
         if row.told != before:
             _record(row, do)
+            if do in TOLD:
+                _tell_closed(row, TOLD[do])
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)
