@@ -12,7 +12,8 @@
   const told = (typed) => {
     const at = new Date(typed);
     const hhmm = clock(at);
-    if (at.toDateString() === new Date().toDateString()) return `${hhmm} GMT`;
+    const date = (on) => on.toISOString().slice(0, 10);
+    if (date(at) === date(new Date())) return `${hhmm} GMT`;
     const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
     return `${hhmm} GMT, ${day}`;
   };
