@@ -57,6 +57,7 @@
   });
 
   let timer = 0;
+  let turn = 0;
   document.addEventListener("input", ({ target }) => {
     const form = formOf(target);
     const slot = form && byId(`${form.dataset.form}-preview`);
@@ -65,6 +66,7 @@
     timer = setTimeout(() => again(form, slot), PAUSE);
   });
   const again = async (form, slot) => {
+    const mine = ++turn;
     const data = new FormData(form);
     data.set("action", "preview");
     data.delete("file");
@@ -77,7 +79,7 @@
       const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = $("iframe.preview", parsed);
       const frame = $("iframe.preview", slot);
-      if (!fresh || !frame) return;
+      if (!fresh || !frame || mine !== turn) return; // a later text was quicker
       quiet = true;
       frame.srcdoc = fresh.getAttribute("srcdoc");
     } catch { /* the button says it when it is pressed */ }
