@@ -249,7 +249,9 @@ def test_the_words_of_a_head_have_versions(client, story):
     assert [v.headline for v in story.versions.all()] == ["Fog over the harbour"]
     page = html_of(client.get(head_history(story)))
     assert "<del>over the harbour</del><ins>lifts</ins>" in page
-    client.post(head_history(story), {"do": "restore", "number": "1", "version": "1"})
+    stale = {"do": "restore", "number": "1", "version": "1"}
+    told = html_of(client.post(head_history(story), stale, follow=True))
+    assert "Read what it says now" in told
     story.refresh_from_db()
     assert story.headline == "Fog lifts"
     client.post(head_history(story), {"do": "restore", "number": "1", "version": "2"})

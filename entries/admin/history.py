@@ -23,6 +23,10 @@ from entries.publishing import Text
 
 TEMPLATE = "admin/entries/story/history.html"
 MOST = 300  # lines of a story's history
+CHANGED = (
+    "Nothing was restored: somebody has changed the head meanwhile. Read what it says "
+    "now, then press the button again."
+)
 
 
 @dataclass(frozen=True)
@@ -197,8 +201,9 @@ def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
                 standfirst=version.standfirst,
                 summary=version.summary,
             )
-        except Refused:
-            messages.error(request, "Somebody has changed the head meanwhile.")
+        except Refused as refused:
+            changed = isinstance(refused, stories.Changed)
+            messages.error(request, CHANGED if changed else str(refused))
             return redirect(desk_url(story, "history"))
         words = "Restored earlier words of the head."
     records.record(rights.user, story, words)
