@@ -212,6 +212,29 @@ def test_a_paused_page_changes_nothing_until_it_is_resumed(
     state(window.page, "Live")
 
 
+def test_a_pause_holds_although_a_connection_was_on_its_way(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window, streams = reader(), list[Route]()
+    wire = room.wire(server)
+    window.open(f"{wire.url}/stories/{slug}/")
+    state(window.page, "Live")
+    window.page.route("**/stream?*", lambda route: streams.append(route))
+    wire.drop()
+    wait_for(lambda: window.page.evaluate("1") and streams, "the page to come back")
+    window.page.get_by_role("button", name="Pause").click()
+    state(window.page, "Paused")
+    room.call(verbs.edit, window.entries()[0], "Changed behind the pause.")
+    # It is let go of as soon as it stands.
+    with window.page.expect_event("requestfailed", lambda r: "/stream" in r.url):
+        streams[0].continue_()
+    window.misses("Changed behind the pause.")
+    window.page.unroute("**/stream?*")
+    window.page.get_by_role("button", name="Resume").click()
+    window.sees("Changed behind the pause.")
+    state(window.page, "Live")
+
+
 def test_a_closed_story_says_when_it_ended_and_a_reopened_one_goes_on(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:

@@ -23,39 +23,21 @@
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
   let live; // the bar; it carries the connection
-  let page; // what the server said of this page
-  let cursor; // what the page shows
-  let arriving; // the place that the stream's latest message brings it to
-  let loaded; // the number at which it was loaded
-  let connecting = false; // whether a request for the stream is under way
-  let stream = false; // whether the stream is open
-  let paused = false;
-  let ended = false;
-  let opened = 0; // when the page began, ms
-  let lost = 0; // when the stream was lost, ms
-  let heard = 0; // when the server was last heard, ms
-  let attempts = 0;
+  let page; // what the page shows; begun anew with every bar, as is…
+  let line; // …how the server is heard
+  let paused = false; // by the reader, who pauses the next bar too
   let retryTimer = 0;
   let pollTimer = 0;
-  let polling = false;
-  let failures = 0; // polls in a row that brought no answer
-  let asked = 0; // when the page polled last, ms
-  let baseTitle = "";
-  let announced = 0;
-  let announceTimer = 0;
-  const held = new Set(); // ids of arrivals that wait for the button
-  const elsewhere = new Set(); // ids of arrivals that stand on a newer page
-  const below = new Map(); // ids of arrivals further down, with their address
 
   // ---- state, in words --------------------------------------------------------
 
   const words = () => {
-    if (ended) return ["ended", endedWord()];
+    if (line.ended) return ["ended", endedWord()];
     if (paused) return ["paused", "Paused"];
-    if (stream) return ["live", "Live"];
+    if (line.stream) return ["live", "Live"];
     if (!navigator.onLine) return ["offline", "Offline…"];
-    if (polling) return ["polling", "Live, every few seconds"];
-    return attempts || lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
+    if (line.polling) return ["polling", "Live, every few seconds"];
+    return line.attempts || line.lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
   };
   const endedWord = () => {
     const at = $("story-head")?.dataset.ended;
@@ -68,7 +50,7 @@
     const place = live.querySelector(".state .word");
     if (place.textContent !== word) place.textContent = word;
     const pause = live.querySelector(".pause");
-    pause.hidden = ended;
+    pause.hidden = line.ended;
     pause.textContent = paused ? "Resume" : "Pause";
     pause.setAttribute("aria-pressed", String(paused));
   };
@@ -78,48 +60,53 @@
   const connection = () => live._htmx?.sse;
   const connect = () => {
     clearTimeout(retryTimer);
-    if (!live || stream || paused || ended || document.hidden || connection()) return;
+    if (!live || line.stream || paused || line.ended || document.hidden || connection()) return;
     retryTimer = setTimeout(connect, WATCHDOG);
     htmx.trigger(live, "live-connect");
   };
   const reconnectLater = () => {
-    if (paused || ended) return;
-    const pause = Math.min(500 * 2 ** attempts, 15e3) * (0.5 + Math.random());
-    attempts += 1;
+    if (paused || line.ended) return;
+    const pause = Math.min(500 * 2 ** line.attempts, 15e3) * (0.5 + Math.random());
+    line.attempts += 1;
     clearTimeout(retryTimer);
     retryTimer = setTimeout(connect, pause);
   };
   const lose = () => {
-    if (stream || !lost) lost = Date.now();
-    stream = false;
+    if (line.stream || !line.lost) line.lost = Date.now();
+    line.stream = false;
     show();
     schedule();
   };
   const disconnect = () => connection()?.reader?.cancel();
 
   const watch = () => {
-    if (!stream || Date.now() - heard < SILENCE) return;
+    if (!line.stream || Date.now() - line.heard < SILENCE) return;
     lose();
     disconnect(); // htmx connects again, with the cursor
   };
 
   const listen = () => {
     live.addEventListener("htmx:config:request", (event) => {
-      if (connecting) return event.preventDefault(); // one at a time
-      connecting = true;
+      if (line.connecting) return event.preventDefault(); // one at a time
+      line.connecting = true;
       // A cursor in the address is that of the page as it was loaded.
-      event.detail.ctx.request.headers["Last-Event-ID"] = cursor;
+      event.detail.ctx.request.headers["Last-Event-ID"] = page.cursor;
     });
     live.addEventListener("htmx:before:response", (event) => {
       const type = event.detail.ctx.response.raw.headers.get("Content-Type") || "";
       if (!type.includes("text/event-stream")) event.preventDefault();
     });
     live.addEventListener("htmx:sse:before:connection", (event) => {
-      if (paused || ended) event.preventDefault();
+      if (paused || line.ended) event.preventDefault();
+      event.detail.connection.lastEventId = page.cursor; // one owner, whatever htmx heard
     });
     live.addEventListener("htmx:sse:before:message", (event) => {
-      heard = Date.now();
-      arriving = event.detail.message.id;
+      if (paused) {
+        event.preventDefault(); // a pause does not stop htmx where it waits to connect again
+        return disconnect();
+      }
+      line.heard = Date.now();
+      line.arriving = event.detail.message.id;
     });
     live.addEventListener("htmx:sse:after:message", (event) => advance(event.detail.message.id));
     live.addEventListener("htmx:sse:error", lose);
@@ -128,17 +115,17 @@
       if (event.detail.reason !== "message") reconnectLater();
     });
     live.addEventListener("htmx:finally:request", () => {
-      connecting = false;
+      line.connecting = false;
       if (connection()) return;
       lose();
       reconnectLater();
     });
     live.addEventListener("ready", () => {
-      stream = true;
-      ended = false; // the stream says itself whether it ends
-      lost = attempts = failures = 0;
-      polling = false;
-      heard = Date.now();
+      line.stream = true;
+      line.ended = false; // the stream says itself whether it ends
+      line.lost = line.attempts = line.failures = 0;
+      line.polling = false;
+      line.heard = Date.now();
       show();
       schedule();
     });
@@ -149,17 +136,17 @@
   // What an old message says, this page has: it is a repetition.
   const old = (id) => {
     const at = parse(id);
-    const now = parse(cursor);
+    const now = parse(page.cursor);
     return at.epoch === now.epoch && at.seq < now.seq;
   };
   const advance = (id) => {
     const at = parse(id);
-    const now = parse(cursor);
-    if (at.epoch && (at.epoch !== now.epoch || at.seq > now.seq)) cursor = id;
+    const now = parse(page.cursor);
+    if (at.epoch && (at.epoch !== now.epoch || at.seq > now.seq)) page.cursor = id;
   };
   const end = () => {
-    ended = true;
-    stream = false;
+    line.ended = true;
+    line.stream = false;
     show();
     schedule();
   };
@@ -168,30 +155,30 @@
 
   const schedule = (now = false) => {
     clearTimeout(pollTimer);
-    if (!live || stream || paused) return;
+    if (!live || line.stream || paused) return;
     let wait = POLL.fallback;
     if (now) wait = 0;
-    else if (ended) wait = POLL.ended;
+    else if (line.ended) wait = POLL.ended;
     else if (document.hidden) wait = POLL.hidden;
-    else if (failures) wait = Math.max(500, Math.min(500 * 2 ** failures, 30e3) - (Date.now() - asked));
-    else if (!polling) wait = Math.max(500, PATIENCE - (Date.now() - (lost || opened)));
+    else if (line.failures) wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
+    else if (!line.polling) wait = Math.max(500, PATIENCE - (Date.now() - (line.lost || line.opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
   const poll = async () => {
-    const asking = live;
-    if (stream || paused || (ended && document.hidden)) return schedule();
-    asked = Date.now();
+    const asking = line;
+    if (line.stream || paused || (line.ended && document.hidden)) return schedule();
+    line.asked = Date.now();
     try {
-      const address = `${page.changes}?after=${cursor}&rail=${live.dataset.rail}`;
+      const address = `${page.changes}?after=${page.cursor}&rail=${live.dataset.rail}`;
       const answer = await fetch(address, { signal: AbortSignal.timeout(15e3) });
       const html = await answer.text();
-      if (live !== asking || paused) return; // asked for a page that is gone, or rests
+      if (line !== asking || paused) return; // asked for a page that is gone, or rests
       await take(answer, html);
-      polling = true;
-      failures = 0;
+      asking.polling = true;
+      asking.failures = 0;
     } catch {
-      polling = false;
-      failures += 1;
+      asking.polling = false;
+      asking.failures += 1;
     }
     show();
     schedule();
@@ -202,7 +189,7 @@
     const at = answer.headers.get("Live-Cursor");
     if (!state) throw new Error(`no answer of ours: ${answer.status}`);
     if (state === "reset") return replacePage();
-    if (parse(at).seq < parse(cursor).seq) return false;
+    if (old(at)) return false;
     const swap = html && htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
     advance(at); // at once: what the stream says meanwhile may be older
     try {
@@ -212,10 +199,10 @@
     }
     if (answer.status === 410) return end();
     if (!live.isConnected) return replacePage(); // the story was withdrawn, and is back
-    if (stream) return true; // it says itself whether the story ended
+    if (line.stream) return true; // it says itself whether the story ended
     if (state === "closed") end();
-    else if (ended) {
-      ended = false;
+    else if (line.ended) {
+      line.ended = false;
       connect();
     }
     return true;
@@ -240,6 +227,7 @@
         if (story) $("story").replaceWith(document.adoptNode(story));
         else $("story").replaceChildren(document.adoptNode(notice));
         htmx.process($("story"));
+        document.title = fresh.title;
         keep();
         break;
       } catch {
@@ -247,9 +235,6 @@
       }
     }
     replacing = 0;
-    held.clear();
-    elsewhere.clear();
-    below.clear();
     begin();
   };
 
@@ -310,7 +295,7 @@
     const el = task.fragment.firstElementChild;
     const present = $(el.id);
     const home = homeOf(el);
-    const isNew = Number(el.dataset.first) > loaded;
+    const isNew = Number(el.dataset.first) > page.loaded;
     if (present && seqOf(present) >= seqOf(el)) return drop(task);
     if (!home) {
       present?.remove();
@@ -335,23 +320,23 @@
     if (home.id !== "updates") return;
     if (atTop()) {
       el.classList.add("arrived");
-      if (!newest) below.set(el.id, `#${el.id}`);
+      if (!newest) page.below.set(el.id, `#${el.id}`);
       announce(1);
     } else {
       el.hidden = true;
-      held.add(el.id);
+      page.held.add(el.id);
     }
   };
   const noteOutside = (el) => {
     if ("original" in el.dataset) return;
     const key = el.dataset.key;
-    if (page.newer && compare(key, page.newer) >= 0) elsewhere.add(el.id);
-    else below.set(el.id, el.querySelector(".stamp a").getAttribute("href"));
+    if (page.newer && compare(key, page.newer) >= 0) page.elsewhere.add(el.id);
+    else page.below.set(el.id, el.querySelector(".stamp a").getAttribute("href"));
   };
   const forget = (id) => {
-    held.delete(id);
-    elsewhere.delete(id);
-    below.delete(id);
+    page.held.delete(id);
+    page.elsewhere.delete(id);
+    page.below.delete(id);
   };
 
   // The rail has a number of its own. It comes without an id, and htmx gives its message
@@ -365,7 +350,7 @@
     const type = ctx.response?.raw?.headers.get("Content-Type");
     // A proxy's page is not ours.
     if (ctx.response?.raw && !type?.includes("text/event-stream")) return event.preventDefault();
-    const late = type && old(arriving);
+    const late = type && old(line.arriving);
     const keep = anchor();
     const refocus = focusKeeper();
     for (const task of tasks) {
@@ -386,7 +371,7 @@
   // After every change: what the page says about itself.
   const settle = () => {
     const head = $("story-head");
-    if (head) baseTitle = head.dataset.title;
+    if (head) page.title = head.dataset.title;
     const rail = $("rail")?.dataset.seq;
     if (rail) live.dataset.rail = rail;
     // The link to older updates names an entry that stands on this page.
@@ -413,7 +398,7 @@
 
   const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
   const count = () => {
-    const n = held.size + elsewhere.size;
+    const n = page.held.size + page.elsewhere.size;
     const button = live.querySelector(".arrivals");
     button.hidden = !n;
     const text = plural(n, "new update", "new updates");
@@ -422,33 +407,35 @@
       announce(n);
     }
     const link = live.querySelector(".earlier");
-    link.hidden = !below.size;
-    if (below.size) {
-      const inPlace = [...below.values()].every((address) => address.startsWith("#"));
-      link.textContent = `${plural(below.size, "earlier update", "earlier updates")} added`;
-      link.href = [...below.values()].pop();
+    link.hidden = !page.below.size;
+    if (page.below.size) {
+      const inPlace = [...page.below.values()].every((address) => address.startsWith("#"));
+      link.textContent = `${plural(page.below.size, "earlier update", "earlier updates")} added`;
+      link.href = [...page.below.values()].pop();
       link.classList.toggle("elsewhere", !inPlace);
     }
-    document.title = n ? `(${n}) ${baseTitle}` : baseTitle;
+    document.title = n ? `(${n}) ${page.title}` : page.title;
   };
+  let announced = 0; // when, ms
+  let announceTimer = 0;
   const announce = (n) => {
     clearTimeout(announceTimer);
     const wait = Math.max(0, announced + ANNOUNCE - Date.now());
     announceTimer = setTimeout(() => {
       if (!live?.isConnected) return;
       announced = Date.now();
-      $("announcer").textContent = plural(Math.max(n, held.size + elsewhere.size), "new update", "new updates");
+      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new update", "new updates");
     }, wait);
   };
   const reveal = () => {
-    if (elsewhere.size) return location.assign(page.front);
-    const shown = [...held].map($).filter(Boolean);
+    if (page.elsewhere.size) return location.assign(page.front);
+    const shown = [...page.held].map($).filter(Boolean);
     const stay = page.order === "newest" ? () => {} : anchor();
     for (const el of shown) {
       el.hidden = false;
       el.classList.add("arrived");
     }
-    held.clear();
+    page.held.clear();
     stay();
     count();
     const first = shown.sort((a, b) => a.compareDocumentPosition(b) & 2 || -1)[0];
@@ -459,7 +446,7 @@
     const link = event.target.closest("[data-jump], .earlier");
     if (!link) return;
     const el = $(link.dataset.jump || link.hash.slice(1));
-    if (link.matches(".earlier")) below.clear();
+    if (link.matches(".earlier")) page.below.clear();
     if (!el) return;
     event.preventDefault();
     if (el.hidden) reveal();
@@ -489,7 +476,7 @@
   const extend = async (event) => {
     const link = event.target.closest?.(".pager a");
     if (!link || !fetched) return;
-    const [from, asking] = [fetched, live];
+    const [from, asking] = [fetched, page];
     fetched = null;
     const { older, newer, cursor: at } = from.getElementById("live").dataset;
     if (page.order === "newest") page.older = older;
@@ -508,16 +495,16 @@
     dress($("story"));
     $(first?.id)?.focus({ preventScroll: true });
     settle();
-    if (parse(at).epoch !== parse(cursor).epoch) return replacePage();
+    if (parse(at).epoch !== parse(page.cursor).epoch) return replacePage();
     // Made before what this page has heard already: what came between is asked for,
     // and again where the stream brings more meanwhile.
     try {
-      let behind = parse(at).seq < parse(cursor).seq;
+      let behind = parse(at).seq < parse(page.cursor).seq;
       for (let tries = 0; behind; tries += 1) {
         if (tries === 5) throw new Error("never caught up");
         const answer = await fetch(`${page.changes}?after=${at}`);
         const html = await answer.text();
-        if (live !== asking) return;
+        if (page !== asking) return;
         behind = (await take(answer, html)) === false;
       }
     } catch {
@@ -533,20 +520,33 @@
     const bar = $("live");
     if (!bar) return live && end(); // withdrawn: it goes on asking, and may come back
     live = bar;
-    const { changes, newer, older, order, front } = live.dataset;
-    page = { changes, newer, older, order, front, kind: live.dataset.page };
-    cursor = live.dataset.cursor;
-    loaded = parse(cursor).seq;
-    ended = $("story-head").dataset.state !== "live";
-    stream = polling = connecting = false;
-    lost = attempts = failures = 0;
-    baseTitle = $("story-head").dataset.title;
+    const { cursor, changes, newer, older, order, front, page: kind } = live.dataset;
+    page = {
+      ...{ cursor, changes, newer, older, order, front, kind }, // what the server said of it
+      loaded: parse(cursor).seq, // the number at which it was loaded
+      title: "",
+      held: new Set(), // ids of arrivals that wait for the button
+      elsewhere: new Set(), // ids of arrivals that stand on a newer page
+      below: new Map(), // ids of arrivals further down, with their address
+    };
+    line = {
+      connecting: false, // whether a request for the stream is under way
+      stream: false, // whether the stream is open
+      ended: $("story-head").dataset.state !== "live",
+      arriving: "", // the place that the stream's latest message brings the page to
+      opened: Date.now(), // when it began, ms
+      lost: 0, // when the stream was lost, ms
+      heard: 0, // when the server was last heard, ms
+      attempts: 0, // connections in a row that came to nothing
+      polling: false, // whether the last poll was answered
+      failures: 0, // polls in a row that brought no answer
+      asked: 0, // when the page polled last, ms
+    };
     dress(document);
     listen();
     live.addEventListener("htmx:before:swap", adapt);
     live.querySelector(".arrivals").addEventListener("click", reveal);
     live.querySelector(".pause").addEventListener("click", pause);
-    opened = Date.now();
     // Not in the HTML: htmx may look through the page before hx-sse has loaded.
     live.setAttribute("hx-sse:connect", live.dataset.stream);
     htmx.process(live);
@@ -559,7 +559,7 @@
     if (paused) {
       clearTimeout(retryTimer);
       disconnect();
-      stream = false;
+      line.stream = false;
     } else connect();
     show();
     schedule();
@@ -567,15 +567,15 @@
   const wake = () => {
     if (!live) return;
     if (!live.isConnected) return schedule(true); // a story that was withdrawn may be back
-    failures = 0;
+    line.failures = 0;
     if (document.hidden) {
-      stream = false; // htmx lets go of the connection of a hidden tab
+      line.stream = false; // htmx lets go of the connection of a hidden tab
     } else {
       connection()?.delayCanceller?.();
       connect();
     }
-    lost = lost || Date.now();
-    schedule(ended); // who comes back to a page that has ended sees it as it is
+    line.lost = line.lost || Date.now();
+    schedule(line.ended); // who comes back to a page that has ended sees it as it is
     show();
   };
 
@@ -588,9 +588,9 @@
   addEventListener("online", wake);
   addEventListener("offline", () => live?.isConnected && show());
   addEventListener("pageshow", (event) => {
-    if (!event.persisted) return;
-    heard = 0;
-    if (live?.isConnected) watch();
+    if (!live || !event.persisted) return;
+    line.heard = 0;
+    if (live.isConnected) watch();
     wake();
   });
   setInterval(() => live?.isConnected && watch(), 5e3);
