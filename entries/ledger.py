@@ -6,8 +6,10 @@ under the story's lock, so they are in the order of the commits, and a reader wh
 asks "what changed after n?" misses nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -15,6 +17,9 @@ from django.utils import timezone
 
 from entries import delivery, drawing, rendering, searching
 from entries.models import Entry, Posting, Site, Story
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Refused(ValueError):
@@ -26,6 +31,26 @@ class Refused(ValueError):
     def __init__(self, sentence: str, field: str = "") -> None:
         super().__init__(sentence)
         self.field = field
+
+
+class Moved(Exception):
+    """What a verb had read before its locks was found to be another under them."""
+
+
+def settled(verb: Callable[P, T]) -> Callable[P, T]:
+    """Let a verb begin again whenever it raises Moved.
+
+    What to lock has to be read before the locks can be taken in their order. Where
+    more turns out to be needed, all are given back.
+    """
+
+    @wraps(verb)
+    def act(*args: P.args, **kwargs: P.kwargs) -> T:
+        while True:
+            with suppress(Moved):
+                return verb(*args, **kwargs)
+
+    return act
 
 
 class Ledger:

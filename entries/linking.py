@@ -1,7 +1,6 @@
 """The verbs that change links, and what readers are told of a picture."""
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from django.conf import settings
@@ -11,7 +10,7 @@ from django.db.models import F, Max
 from django.utils.crypto import salted_hmac
 
 from entries import images, rendering
-from entries.ledger import Ledger, Refused, changing
+from entries.ledger import Ledger, Moved, Refused, changing, settled
 from entries.models import Entry, Image, Link, Story
 from entries.models.links import LinkQuerySet
 
@@ -229,31 +228,24 @@ def fill_picture(image: Image, ingested: images.Ingested, **words: Any) -> Image
     return image
 
 
-class _Shown(Exception):
-    """Something began to show the picture before all locks were held."""
-
-
+@settled
 def save_picture(image: Image, words: Collection[str] | None = None) -> Image:
     """Save a picture's row and draw anew every entry and head that shows it.
 
     `words` are the fields that were changed, None for the whole row: what somebody
     else has made of the others meanwhile, its file too, stays.
-
-    Who shows it is read before the locks can be taken in their order, and once more
-    when nobody can begin to show it any more; if that changed, all begins again.
     """
-    while True:
-        entries, led = _showing(image)
-        with suppress(_Shown), changing(*led, entries=entries) as ledger:
-            _hold(image, entries, led)
-            image.save(update_fields=words)
-            for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
-                ledger.redraw(entry)
-            for pk in sorted(led):
-                ledger.head(ledger.story(pk))
-            if led or image.featured.exists():
-                ledger.site()
-            return image
+    entries, led = _showing(image)
+    with changing(*led, entries=entries) as ledger:
+        _hold(image, entries, led)
+        image.save(update_fields=words)
+        for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
+            ledger.redraw(entry)
+        for pk in sorted(led):
+            ledger.head(ledger.story(pk))
+        if led or image.featured.exists():
+            ledger.site()
+    return image
 
 
 def _showing(image: Image) -> tuple[set[int], set[int]]:
@@ -265,8 +257,8 @@ def _showing(image: Image) -> tuple[set[int], set[int]]:
 
 
 def _hold(image: Image, entries: set[int], led: set[int]) -> None:
-    """Lock a picture last of all. Raises _Shown where more is to be locked before."""
+    """Lock a picture last of all. Raises Moved where more is to be locked before."""
     list(Image.objects.held([image.name]))
     now_in, now_led = _showing(image)
     if now_in - entries or now_led - led:
-        raise _Shown
+        raise Moved

@@ -4,14 +4,11 @@ from collections.abc import Callable, Collection
 
 from django.db.models import Exists, OuterRef, Q
 
-from entries.ledger import Ledger, changing
+from entries.ledger import Ledger, Moved, changing, settled
 from entries.models import Entry, Posting, Story
 
 
-class Moved(Exception):
-    """A line that names a story was added before all locks were held."""
-
-
+@settled
 def restate(
     story: Story,
     act: Callable[[Ledger], None],
@@ -21,24 +18,18 @@ def restate(
 ) -> Story:
     """Act on a story under its lock and those of whatever names it.
 
-    The story is refreshed in place first. Who names it is read before the locks
-    can be taken in their order; if that changed meanwhile, all begins again.
-    `follower` is a story whose head is going to name it. With `whole` every entry
-    that stands in it is locked as well.
+    The story is refreshed in place first. `follower` is a story whose head is going
+    to name it. With `whole` every entry that stands in it is locked as well.
     """
-    while True:
-        try:
-            stories = {story.pk, *beside([story.pk])}
-            if follower:
-                stories.add(follower.pk)
-            entries = naming([story.pk]) | (standing(story) if whole else set())
-            with changing(*stories, entries=entries) as ledger:
-                story.__dict__.update(ledger.story(story.pk).__dict__)
-                ledger.stories[story.pk] = story
-                act(ledger)
-        except Moved:
-            continue
-        return story
+    stories = {story.pk, *beside([story.pk])}
+    if follower:
+        stories.add(follower.pk)
+    entries = naming([story.pk]) | (standing(story) if whole else set())
+    with changing(*stories, entries=entries) as ledger:
+        story.__dict__.update(ledger.story(story.pk).__dict__)
+        ledger.stories[story.pk] = story
+        act(ledger)
+    return story
 
 
 def naming(stories: Collection[int]) -> set[int]:

@@ -1,7 +1,6 @@
 """The verbs that change a story's head and state."""
 
 from collections.abc import Callable, Container
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from entries import rendering
-from entries.ledger import Ledger, Refused, changing
+from entries.ledger import Ledger, Moved, Refused, changing, settled
 from entries.models import (
     Entry,
     Image,
@@ -22,15 +21,7 @@ from entries.models import (
     StorySlug,
     StoryVersion,
 )
-from entries.naming import (
-    Moved,
-    beside,
-    naming,
-    restate,
-    standing,
-    tell_led,
-    tell_others,
-)
+from entries.naming import beside, naming, restate, standing, tell_led, tell_others
 
 State = Story.State
 EDITABLE = frozenset(
@@ -268,20 +259,19 @@ def delete_story(story: Story) -> None:
     restate(story, act, whole=True)
 
 
+@settled
 def save_series(series: Series) -> Series:
     """Save a series, and tell the readers of all that names it, in one go."""
-    while True:
-        with suppress(Moved):
-            own = set(series.stories.values_list("pk", flat=True)) if series.pk else []
-            named = _naming_series(series) | naming(own)
-            with changing(*own, *beside(own), entries=named) as ledger:
-                series.save()
-                stories = [ledger.stories[pk] for pk in sorted(own)]
-                for story in stories:
-                    story.series = series
-                    ledger.head(story)
-                tell_others(ledger, stories, _naming_series(series))
-            return series
+    own = set(series.stories.values_list("pk", flat=True)) if series.pk else set()
+    named = _naming_series(series) | naming(own)
+    with changing(*own, *beside(own), entries=named) as ledger:
+        series.save()
+        stories = [ledger.stories[pk] for pk in sorted(own)]
+        for story in stories:
+            story.series = series
+            ledger.head(story)
+        tell_others(ledger, stories, _naming_series(series))
+    return series
 
 
 def delete_series(series: Series) -> None:

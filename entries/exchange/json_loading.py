@@ -18,15 +18,9 @@ from entries.exchange.json_reading import (
     VersionData,
 )
 from entries.exchange.loading import Loaded, Targets, Wanted, find_series, written
-from entries.exchange.pictures import (
-    Gallery,
-    Moved,
-    Progress,
-    describe,
-    kept_only_if_used,
-)
+from entries.exchange.pictures import Gallery, Progress, describe, kept_only_if_used
 from entries.exchange.told import Remark
-from entries.ledger import Refused
+from entries.ledger import Moved, Refused
 from entries.models import (
     Entry,
     EntryVersion,

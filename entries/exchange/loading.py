@@ -1,7 +1,6 @@
 """What a file tells → rows, through the verbs; all of it or nothing."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -15,13 +14,12 @@ from entries.exchange import bodies
 from entries.exchange.pictures import (
     Folder,
     Gallery,
-    Moved,
     Progress,
     describe,
     kept_only_if_used,
 )
 from entries.exchange.told import Body, ExchangeError, Item, Kind, Remark, Told
-from entries.ledger import changing
+from entries.ledger import Moved, changing, settled
 from entries.models import (
     Entry,
     Image,
@@ -92,21 +90,20 @@ class Plan(Protocol):
 P = TypeVar("P", bound=Plan)
 
 
+@settled
 def written(prepare: Callable[[], P]) -> P:
     """Prepare a story, and write it in one short transaction.
 
-    What it leads to is locked meanwhile. Where something that it was prepared from
-    has changed before the locks were held, all begins again.
+    What it leads to is locked meanwhile.
     """
-    while True:
-        plan = prepare()
-        used = {story.pk: story for story in plan.targets.used}
-        with suppress(Moved), changing(*used) as ledger:
-            now = {pk: _named(story) for pk, story in ledger.stories.items()}
-            if now != {pk: _named(story) for pk, story in used.items()}:
-                raise Moved
-            plan.write()
-            return plan
+    plan = prepare()
+    used = {story.pk: story for story in plan.targets.used}
+    with changing(*used) as ledger:
+        now = {pk: _named(story) for pk, story in ledger.stories.items()}
+        if now != {pk: _named(story) for pk, story in used.items()}:
+            raise Moved
+        plan.write()
+    return plan
 
 
 def _named(story: Story) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from entries import images, linking
 from entries.exchange import marks
 from entries.exchange.told import ExchangeError, Remark
+from entries.ledger import Moved
 from entries.models import Image
 
 # Told how many of how many are done, and what they are.
@@ -56,10 +57,6 @@ class Folder:
             for path in self.paths.get(_folded(name), [])
         }
         return found.pop() if len(found) == 1 else None
-
-
-class Moved(Exception):
-    """A row that an import was prepared from has changed before it could write."""
 
 
 class Gallery:
