@@ -1,6 +1,8 @@
-"""Web addresses in a text: which are safe, where they end, and what to call them."""
+"""Web addresses in a text: which are safe, where they end, what to call them; slugs."""
 
 import re
+from collections.abc import Iterator
+from itertools import count
 from typing import Final
 
 from django.conf import settings
@@ -62,3 +64,10 @@ def site_name(address: str) -> str | None:
 def absolute(path: str) -> str:
     """Return the public address of a path of this site."""
     return f"{settings.SITE_URL}{path}"
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yield a slug, then the same with a number behind it: for one that is free."""
+    yield name
+    for number in count(2):
+        yield f"{name[:110].strip('-')}-{number}"

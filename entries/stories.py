@@ -10,7 +10,7 @@ from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from entries import rendering
+from entries import addresses, rendering
 from entries.ledger import Ledger, Moved, Refused, changing, settled
 from entries.models import (
     Entry,
@@ -63,14 +63,9 @@ def create_story(
 def free_slug(headline: str) -> str:
     """Return the slug of a headline, with a number where a story has or had that."""
     base = slugify(headline)[:100].strip("-") or "story"
-    taken = set(
-        StorySlug.objects.filter(slug__startswith=base).values_list("slug", flat=True)
-    )
-    number, slug = 1, base
-    while slug in taken:
-        number += 1
-        slug = f"{base}-{number}"
-    return slug
+    alike = StorySlug.objects.filter(slug__startswith=base)
+    taken = set(alike.values_list("slug", flat=True))
+    return next(slug for slug in addresses.numbered(base) if slug not in taken)
 
 
 def _check_slug(story: Story) -> None:

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
-from entries import images, linking, rendering
+from entries import addresses, images, linking, rendering
 from entries.admin.access import Rights, desk, number, sentence
 from entries.admin.forms import TextForm
 from entries.admin.records import ADDITION, record, record_once
@@ -99,14 +99,9 @@ def take(user: User, file: "UploadedFile[Any]", name: str = "") -> Image:
 def _free_name(file_name: str) -> str:
     stem = file_name.rpartition(".")[0] or file_name
     base = slugify(stem, allow_unicode=True)[:100].strip("-") or "picture"
-    taken = set(
-        Image.objects.filter(name__startswith=base).values_list("name", flat=True)
-    )
-    number, name = 1, base
-    while name in taken:
-        number += 1
-        name = f"{base}-{number}"
-    return name
+    alike = Image.objects.filter(name__startswith=base)
+    taken = set(alike.values_list("name", flat=True))
+    return next(name for name in addresses.numbered(base) if name not in taken)
 
 
 def named_in(body: str) -> list[Image]:

@@ -1,14 +1,13 @@
 """Our own JSON → rows. What readers see goes through the verbs."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
 from django.contrib.auth.models import User
 from django.utils.text import slugify
 
-from entries import bringing, linking, publishing, stories
+from entries import addresses, bringing, linking, publishing, stories
 from entries.bringing import Piece
 from entries.exchange.json_reading import (
     Data,
@@ -344,14 +343,6 @@ def free_slug(slug: str) -> str:
         return ""
     return next(
         free
-        for free in _numbered(slug)
+        for free in addresses.numbered(slug)
         if not StorySlug.objects.filter(slug=free).exists()
     )
-
-
-def _numbered(slug: str) -> Iterator[str]:
-    yield slug
-    number = 2
-    while True:
-        yield f"{slug[:110].strip('-')}-{number}"
-        number += 1

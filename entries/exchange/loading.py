@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from django.utils.text import slugify
 
-from entries import bringing, linking, rendering, stories
+from entries import addresses, bringing, linking, rendering, stories
 from entries.bringing import Piece
 from entries.exchange import bodies
 from entries.exchange.pictures import (
@@ -324,11 +324,7 @@ def find_series(name: str) -> Series:
     if found:
         return found
     base = slugify(name)[:90] or "series"
-    taken = set(
-        Series.objects.filter(slug__startswith=base).values_list("slug", flat=True)
-    )
-    slug, number = base, 1
-    while slug in taken:
-        number += 1
-        slug = f"{base}-{number}"
+    alike = Series.objects.filter(slug__startswith=base)
+    taken = set(alike.values_list("slug", flat=True))
+    slug = next(free for free in addresses.numbered(base) if free not in taken)
     return Series.objects.create(name=name, slug=slug)

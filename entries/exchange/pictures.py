@@ -8,7 +8,7 @@ from typing import Final
 
 from django.conf import settings
 
-from entries import images, linking
+from entries import addresses, images, linking
 from entries.exchange import marks
 from entries.exchange.told import ExchangeError, Remark
 from entries.ledger import Moved
@@ -120,7 +120,9 @@ class Gallery:
         ingested = self.ingested.get(path) if path else None
         if ingested:
             stems = ("", ingested.stem)
-            name = next(n for n in _numbered(name) if self._look(n).stem in stems)
+            name = next(
+                n for n in addresses.numbered(name) if self._look(n).stem in stems
+            )
             linking.fill_picture(self._look(name), ingested)
         row = self.rows[typed] = self.by_name[name] = self._look(name)
         if ingested or row.pk is None:
@@ -139,7 +141,7 @@ class Gallery:
         """Return a name that no picture has, with a number where it must."""
         return next(
             free
-            for free in _numbered(name)
+            for free in addresses.numbered(name)
             if free not in self.by_name and self._look(free).pk is None
         )
 
@@ -171,14 +173,6 @@ class Gallery:
 
 def _state(image: Image) -> tuple[object, ...]:
     return (image.pk, image.stem, image.alt, image.caption, image.credit, image.widths)
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    number = 2
-    while True:
-        yield f"{name[:110]}-{number}"
-        number += 1
 
 
 @contextmanager
