@@ -91,10 +91,7 @@ def _do(request: HttpRequest, row: Row) -> str:
         publishing.take_back(posting)
         record_crossing(row.rights.user, row.entry, posting.story, back=True)
         return f"Taken back from {posting.story.title}."
-    pk = number(request.POST.get("to", ""))
-    found = Story.objects.select_related("series").filter(pk=pk).first()
-    if found is None:
-        raise Refused("There is no such story: type part of its title.")
+    found = suggesting.chosen(request.POST.get("to", ""))
     publishing.cross_post(row.entry, found)
     if found.pk not in [other.story_id for other in row.elsewhere]:
         record_crossing(row.rights.user, row.entry, found, back=False)

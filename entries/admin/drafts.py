@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.core.exceptions import PermissionDenied
@@ -11,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from entries.admin.access import Rights, desk, sentence
+from entries.admin.access import Rights, desk, key_of, sentence
 from entries.admin.forms import TextForm
 from entries.models import Draft, Entry, Story
 
@@ -103,7 +102,7 @@ def offer(rights: Rights, story: Story, *targets: TextForm, wanted: str = "") ->
 
 def _unsent(drafts: list[Draft]) -> list[Draft]:
     """Leave out what did arrive, where a late copy of it was kept after all."""
-    keys = [key for draft in drafts if (key := _uuid(draft.key))]
+    keys = [key for draft in drafts if (key := key_of(draft.key))]
     sent = {str(e.key): e for e in Entry.objects.filter(key__in=keys)} if keys else {}
     return [draft for draft in drafts if not _arrived(draft, sent.get(draft.key))]
 
@@ -117,10 +116,3 @@ def _arrived(draft: Draft, entry: Entry | None) -> bool:
 
 def _told(draft: Draft) -> dict[str, Any]:
     return {"key": draft.key, "typed": draft.typed, "values": draft.values}
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -17,8 +17,6 @@ from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Link
 
-UNRESOLVED = Q(target_story=None, target_series=None, target_url="")
-
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
     """A link, checked as its verb checks it; `seen` is what was read of it."""
@@ -92,9 +90,9 @@ class Unresolved(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep one kind."""
-        if self.value() == "unresolved":
-            return queryset.filter(UNRESOLVED)
-        return queryset.exclude(UNRESOLVED) if self.value() == "known" else queryset
+        loose = Q(pk__in=Link.objects.unresolved())
+        kinds = {"unresolved": loose, "known": ~loose}
+        return queryset.filter(kinds.get(self.value() or "", Q()))
 
 
 @admin.register(Link)

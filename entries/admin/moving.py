@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 
 from entries import publishing
 from entries.admin import rows, suggesting
-from entries.admin.access import desk, desk_url, is_htmx, number, sentence
+from entries.admin.access import desk, desk_url, is_htmx, sentence
 from entries.admin.answers import part
 from entries.admin.records import record
 from entries.admin.timeline import Row
@@ -45,17 +45,10 @@ def _context(request: HttpRequest, row: Row) -> dict[str, Any]:
     }
 
 
-def _chosen(pk: int) -> Story:
-    story = Story.objects.select_related("series").filter(pk=pk).first()
-    if story is None:
-        raise Refused("There is no such story: type part of its title.")
-    return story
-
-
 def _move(request: HttpRequest, row: Row) -> HttpResponse:
     entry, old = row.entry, row.posting.story
     try:
-        story = _chosen(number(request.POST.get("to", "")))
+        story = suggesting.chosen(request.POST.get("to", ""))
         publishing.move(entry, story)
     except Refused as refused:
         if is_htmx(request):

@@ -19,7 +19,6 @@ class SeriesAdmin(Listed):
     list_display = ["name", "description", "story_count"]
     search_fields = ["name"]
     fields = ["name", "slug", "description"]
-    prepopulated_fields = {"slug": ["name"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Series]:
         """Count the stories of each."""

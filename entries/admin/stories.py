@@ -29,7 +29,7 @@ from entries.admin import (
     states,
     summary,
 )
-from entries.admin.access import Rights, desk_url, number
+from entries.admin.access import Rights, desk_url, key_of, number
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
 from entries.admin.lists import Listed, WentLive
@@ -224,7 +224,7 @@ class StoryAdmin(Listed):
 
     def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
         """Make the story of a form; one that was sent twice makes one."""
-        key = _uuid(request.POST.get("key", ""))
+        key = key_of(request.POST.get("key", ""))
         earlier = Story.objects.filter(key=key, key__isnull=False)
         story = earlier.first()
         if story is None:
@@ -315,10 +315,3 @@ class StoryAdmin(Listed):
             changed = ", ".join(form.changed_data).replace("_", " ")
             record(user, story, f"Changed {changed}.")
         messages.success(request, "Saved.")
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

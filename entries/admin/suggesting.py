@@ -60,6 +60,14 @@ def open_for(text: str, standing: Collection[int], about: str = "") -> list[Stor
     return _together(titled_so, likely) if text else _together(likely, titled_so)
 
 
+def chosen(pk: str) -> Story:
+    """Return the story that a button names; raises Refused where it is not there."""
+    story = Story.objects.select_related("series").filter(pk=number(pk)).first()
+    if story is None:
+        raise Refused("There is no such story: type part of its title.")
+    return story
+
+
 def targets(text: str, about: str, standing: Collection[int]) -> list[Target]:
     """Return where a link can lead, the likeliest first.
 
