@@ -214,7 +214,7 @@ def test_an_older_page_of_the_library_takes_back_nothing(client, story):
     image = described(client, story)
     way = reverse("admin:entries_image_change", args=[image.pk])
     page = client.get(way).content.decode()
-    hidden = dict(re.findall(r'name="(initial-\w+)" value="([^"]*)"', page))
+    hidden = dict(re.findall(r'name="(\w+-shown)" value="([^"]*)"', page))
     Image.objects.filter(pk=image.pk).update(caption="Dawn")
     client.post(way, {**hidden, "alt": "Ships", "caption": "", "credit": ""})
     image.refresh_from_db()
@@ -225,7 +225,7 @@ def test_a_picture_that_readers_see_keeps_its_alt_text(client, story):
     image = described(client, story)
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
     name = f"picture-{image.pk}-alt"
-    emptied = {f"initial-{name}": "Boats", name: ""}
+    emptied = {f"{name}-shown": "Boats", name: ""}
     answer = client.post(way, emptied, headers=HTMX)
     assert "Readers see this picture" in answer.content.decode()
     image.refresh_from_db()

@@ -38,6 +38,10 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
         for field in self.fields.values():
             field.show_hidden_initial = True
 
+    def add_initial_prefix(self, field_name: str) -> str:
+        """Name what the page showed so that nobody takes it for the field itself."""
+        return f"{self.add_prefix(field_name)}-shown"
+
     def clean(self) -> dict[str, Any]:
         """Keep a picture that readers see described, and what its page left alone."""
         data = super().clean() or self.cleaned_data
