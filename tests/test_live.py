@@ -244,7 +244,9 @@ def test_a_closed_story_says_when_it_ended_and_a_reopened_one_goes_on(
     state(window.page, "Live")
     room.call(verbs.turn, slug, "close")
     state(window.page, "Ended")
-    window.sees("This story ended")
+    window.sees("This story ended")  # once, not in the line too
+    said = window.page.get_by_text("ended").filter(visible=True)
+    expect(said).to_have_count(1)
     room.call(verbs.edit, window.entries()[0], "Corrected after the end.")
     window.page.clock.fast_forward(70_000)
     window.sees("Corrected after the end.")

@@ -97,8 +97,41 @@ def test_who_comes_back_reads_what_came_since(reader: Readers, room: Newsroom) -
     expect(stopped).to_be_focused()
 
 
+def test_what_comes_late_over_a_slow_line_pushes_nothing_down(
+    reader: Readers, room: Newsroom
+) -> None:
+    """The live bar comes after what stands below it."""
+    room.call(verbs.edit_story, SLUG, summary="- The lamp is lit.")
+    address = f"{room.servers[0].url}/stories/{SLUG}/"
+
+    def tear(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().split('<div id="live"')[0])
+
+    page, summary = (window := reader()).page, window.page.locator(".summary")
+    page.route(address, tear, times=1)
+    window.open(address)
+    expect(page.locator("h1")).to_be_visible()
+    expect(summary).to_have_text("What we know The lamp is lit.")
+    expect(summary).to_be_hidden()
+    window.open(address)
+    expect(summary).to_be_visible()
+
+
+# Whether a thumb finds an element 44 px high.
+REACH = """(element) => {
+  element.scrollIntoView({block: "center", behavior: "instant"});
+  const {x, y, width, height} = element.getBoundingClientRect();
+  return [-21.5, 21.5].every((by) =>
+    document.elementFromPoint(x + width / 2, y + height / 2 + by) === element);
+}"""
+
+
 def test_every_update_offers_its_own_address(reader: Readers, room: Newsroom) -> None:
-    window = reader(permissions=["clipboard-read", "clipboard-write"])
+    window = reader(
+        permissions=["clipboard-read", "clipboard-write"],
+        viewport={"width": 390, "height": 800},
+    )
     page = window.page
     window.open(f"{room.servers[0].url}/stories/{SLUG}/")
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
@@ -108,6 +141,8 @@ def test_every_update_offers_its_own_address(reader: Readers, room: Newsroom) ->
     expect(entry.get_by_role("button")).to_have_text("Link copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"{room.servers[0].url}/stories/{SLUG}/updates/{pk}/"
+    assert entry.get_by_role("button").evaluate(REACH)
+    assert entry.locator(".stamp a").evaluate(REACH)
 
 
 def test_the_front_page_follows_what_is_newest(reader: Readers, room: Newsroom) -> None:

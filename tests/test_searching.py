@@ -45,7 +45,8 @@ def test_a_story_is_found_by_its_title_standfirst_and_summary() -> None:
         assert found(query) == ["/stories/levee/"], query
 
 
-def test_words_between_quotation_marks_stand_together() -> None:
+def test_words_between_quotation_marks_stand_together(client: Client) -> None:
+    assert b"a phrase in quotation marks" in client.get("/search/").content
     story = make_story(slug="q")
     together = make_update(story, "The old bridge is shut.")
     make_update(story, "The bridge is old.")

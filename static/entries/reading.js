@@ -8,7 +8,7 @@
   const $ = (id) => document.getElementById(id);
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
-  const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" }); // slow to make
+  const clock = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" }); // slow to make
   const localTimes = (root) => {
     for (const el of root.querySelectorAll(".local[data-local]")) {
       const at = new Date(el.dataset.local);
