@@ -101,14 +101,22 @@ def _page(
 
 @answers
 def front(request: HttpRequest) -> HttpResponse:
-    """Show what is running now, and the stories that ended last."""
+    """Show what is running now, and the stories that ended last.
+
+    `?from=<story id>` shows all that runs, page by page, where that is very much.
+    """
     tag = caching.site_tag()  # read first: a page never claims what it lacks
-    features = Link.objects.site_features().shown().with_targets()
-    context = {
-        "list": listing.front(),
-        "features": features,
-        "card": _list_card(request.path, settings.SITE_NAME),
-    }
+    context: dict[str, Any] = {"start": (start := _id(request, "from"))}
+    if start:
+        try:
+            context["list"] = listing.all_running(start)
+        except listing.NoSuchPlace as error:
+            raise Http404 from error
+    else:
+        context["list"] = listing.front()
+        context["features"] = Link.objects.site_features().shown().with_targets()
+    address = f"{request.path}?from={start}" if start else request.path
+    context["card"] = _list_card(address, settings.SITE_NAME)
     return _page(request, "entries/front.html", context, tag)
 
 

@@ -319,6 +319,31 @@ def test_what_has_news_comes_first_and_what_ended_last_after_it(
     assert in_order(page, *order, "Ended Late", "Ended Early")
 
 
+def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "RUNNING", 3)
+    rows = [make_story(f"Report {n}", series="Mirest Daily") for n in range(7)]
+    Story.objects.update(live_at=gmt("0600"))
+    make_update(rows[1], at="1200")
+    for address in ("/", "/series/mirest-daily/"):
+        page = get(client, address)
+        assert page.count("<article") == 3
+        assert in_order(page, "Report 1", "Report 6", "Report 5")
+        assert f'href="/?from={rows[6].pk}"' in page
+    seen, address = [], f"/?from={rows[6].pk}"
+    while address:
+        page = get(client, address)
+        seen += re.findall(r"Report \d(?=</a>)", page)
+        found = re.search(r'href="(/\?from=\d+)"', page.partition("<main")[2])
+        address = found[1] if found else ""
+    assert seen == [f"Report {n}" for n in reversed(range(7))]
+    draft = make_story("Not yet", live=False)
+    assert client.get(f"/?from={draft.pk}").status_code == 404
+    stories.close(rows[6])  # whoever has its address goes on from there
+    assert in_order(get(client, f"/?from={rows[6].pk}"), "Report 5", "Report 3")
+
+
 def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
     start = date(2026, 1, 1)
     for number in range(listing.SIZE + 2):

@@ -67,6 +67,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "title": "Moderate",
         "opts": Link._meta,
         "running": listing.running(Story.objects.all()),
+        "most": listing.RUNNING,
         "slots": _slots(),
         "lately": _lately(rights),
         "links": links,

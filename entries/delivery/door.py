@@ -49,7 +49,8 @@ ADDRESSES = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/"), ("before",)),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ()),
-    (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)?"), ()),
+    (re.compile(r"(?P<slug>)/"), ("from",)),
+    (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)"), ()),
 )
 NUMBERS = {"before", "from", "rail"}
 # A kept answer depends on none of these.
