@@ -156,7 +156,7 @@ def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str
         Text(version.body, version.headline, byline=entry.byline),
         version=number(request.POST.get("version", "")),
         author=rights.user,
-        correction=request.POST.get("correction", "")[:300] if entry.published else "",
+        correction=request.POST.get("correction", "")[:300],
     )
     return "Restored an earlier text."
 

@@ -105,7 +105,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                     text,
                     version=data["version"],
                     author=user,
-                    correction=data["correction"] if entry.published else "",
+                    correction=data["correction"],
                 )
                 record(user, entry, EDITED)
                 _tell_closed(row, "corrected" if data["correction"] else "edited")
