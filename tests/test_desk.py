@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
@@ -22,6 +23,7 @@ from entries.admin import timeline
 from entries.models import Entry, EntryVersion, Posting, Series, Story
 from tests.builders import (
     bulk_updates,
+    gmt,
     make_original,
     make_series,
     make_story,
@@ -145,6 +147,7 @@ def test_the_same_form_sent_twice_makes_one_update(client, story):
     second = compose(client, story, "Once only.", key=key)
     assert only_update(story).body == "Once only."
     assert first.status_code == second.status_code == 200
+    assert LogEntry.objects.filter(change_message__startswith="Wrote it").count() == 1
 
 
 def test_the_same_form_with_another_text_shows_both_and_changes_nothing(client, story):
@@ -229,6 +232,8 @@ def test_the_original_entry_is_written_at_its_foot(client, story):
 def test_the_echo_says_what_a_time_means(client, story):
     answer = client.get(address(story, "time"), {"at": "yesterday 2310"})
     assert "2310 GMT yesterday" in answer.content.decode()
+    answer = client.get(address(story, "time"), {"at": "2026-03-13 2310"})
+    assert "before this story began" in answer.content.decode()
     answer = client.get(address(story, "time"), {"at": "25:00"})
     assert "There is no 25:00" in answer.content.decode()
 
@@ -350,6 +355,8 @@ def test_a_colleagues_entry_comes_with_the_poll(client, story, state: str):
 @pytest.mark.parametrize("state", ["published", "draft"])
 def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
     entry = make_update(story, state=state)
+    make_update(story, "Written later.")
+    Entry.objects.filter(pk=entry.pk).update(changed_at=gmt("1200"))
     have = pulse_of(client.get(desk(story)))
     publishing.mark(Posting.objects.get(entry=entry), pinned=True)
     html = poll(client, story, have).content.decode()
@@ -370,6 +377,12 @@ def test_a_story_that_a_colleague_closed_shows_it(client, story):
     html = poll(client, story, have).content.decode()
     assert 'hx-target="#story-state"' in html
     assert "Reopen" in html
+
+
+def test_a_summary_that_a_colleague_changed_comes_with_the_poll(client, story):
+    have = pulse_of(client.get(desk(story)))
+    stories.edit_story(story, summary="Two boats are out.")
+    assert "Two boats are out." in poll(client, story, have).content.decode()
 
 
 def poll_on(client: Client, way: str) -> list[Any]:
@@ -580,6 +593,14 @@ def test_what_is_scheduled_is_published_now_or_made_a_draft(client, story):
     entry.refresh_from_db()
     assert entry.published
     assert entry.at <= timezone.now()
+
+
+def test_what_is_overdue_is_published_at_its_own_time(client, story):
+    entry = make_update(story, at=timezone.now() + timedelta(hours=3))
+    Entry.objects.update(at=gmt("1015"))
+    press(client, entry, "publish")
+    entry.refresh_from_db()
+    assert (entry.published, entry.at) == (True, gmt("1015"))
 
 
 def test_what_a_verb_refuses_is_a_sentence_beside_the_row(client, story):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from entries import publishing
 from entries.models import Draft, Entry, Story
@@ -94,6 +96,14 @@ def test_a_copy_that_comes_after_its_text_is_not_offered(client, story):
     assert offered(change(client, story)) == ["Changed since, and never sent."]
 
 
+def test_a_copy_that_is_older_than_its_text_is_not_offered(client, story):
+    key = str(uuid4())
+    change(client, story, body="Sent.", key=key, action="publish")
+    keep(client, story, "Se", key=key)
+    Draft.objects.update(saved_at=timezone.now() - timedelta(minutes=1))
+    assert offered(change(client, story)) == []
+
+
 def test_an_edit_is_kept_with_its_entry_until_it_is_saved(client, story):
     entry = make_update(story, "Before.")
     name = f"edit-{entry.pk}"
@@ -127,6 +137,7 @@ def test_nobody_keeps_a_text_where_they_may_not_write(story):
     for entry, status in ((secret, 404), (public, 403)):
         form = f"edit-{entry.pk}"
         assert keep(writer, story, "x", form=form, key="1").status_code == status
+    assert keep(writer, story, "x", form="summary", key="1").status_code == 403
     assert keep(writer, story, "x", form="elsewhere").status_code == 422
     assert keep(Client(), story, "x").status_code == 401
     assert not Draft.objects.exists()

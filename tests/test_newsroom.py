@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,6 +123,18 @@ def test_the_first_page_of_the_admin_says_how_many_wait(client, submitted):
     assert "2 waiting" in html_of(client.get("/admin/"))
     moderator = signed_in("moderator", "Moderators")
     assert QUEUE not in html_of(moderator.get("/admin/"))
+
+
+def test_its_writer_changes_nothing_in_what_an_editor_has_scheduled(submitted):
+    later = publishing.Text(submitted.body, at=timezone.now() + timedelta(hours=1))
+    publishing.publish(publishing.edit(submitted, later, version=1))
+    place = [submitted.story_id, submitted.pk]
+    writer = writer_of(submitted)
+    assert (
+        writer.get(reverse("admin:entries_story_edit", args=place)).status_code == 403
+    )
+    act = reverse("admin:entries_story_act", args=place)
+    assert writer.post(act, {"do": "withdraw"}).status_code == 403
 
 
 def test_an_editor_publishes_from_the_queue(client, submitted):
