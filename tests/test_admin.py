@@ -256,9 +256,14 @@ def test_a_missing_picture_shows_in_its_row_and_is_filled(client, story):
     page = client.get(f"/admin/entries/story/{story.pk}/change/").content.decode()
     assert "Picture “old-quay” is missing" in page
     assert b"old-quay" not in client.get(story.get_absolute_url()).content
+    image = Image.objects.get()
+    way = reverse("admin:entries_image_change", args=[image.pk])
+    client.post(way, {"alt": "", "caption": "Before the war", "credit": ""})
+    upload(client, story, photo("scan.jpg"))  # the same file under another name
     data = {"file": photo("scan.jpg"), "name": "old-quay"}
     client.post("/admin/entries/image/add/", data)
-    image = Image.objects.get()
+    image.refresh_from_db()
+    assert image.caption == "Before the war"  # nobody sees it yet: no alt text needed
     assert not image.missing
     assert image.thumb in client.get(story.get_absolute_url()).content.decode()
 
@@ -284,11 +289,15 @@ def test_a_changed_caption_reaches_the_pages_that_show_it(client, story):
 
 
 def test_a_picture_in_use_is_not_deleted(client, chief, story):
-    image = described(client, story)
-    way = f"/admin/entries/image/{image.pk}/delete/"
-    assert chief.get(way).status_code == 403
-    chief.post(way, {"post": "yes"})
-    assert Image.objects.filter(pk=image.pk).exists()
+    shown = described(client, story)
+    upload(client, story, photo("lamp.jpg", "red"))
+    featured = Image.objects.exclude(pk=shown.pk).get()
+    linking.add_link("feature", story=story, title="Why", picture=featured)
+    for image in (shown, featured):
+        way = f"/admin/entries/image/{image.pk}/delete/"
+        assert chief.get(way).status_code == 403
+        chief.post(way, {"post": "yes"})
+    assert Image.objects.count() == 2
 
 
 def test_a_picture_that_nobody_shows_is_deleted_with_its_files(

@@ -452,6 +452,8 @@ def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
         Draft.objects.create(user=user, key=key, values={"body": body}, **typed)
     change(entry, "Nobody is named.", "We named Ruel.")
     chief.post(desk_history(entry), {"do": "erase_version", "number": "2"})
+    again = {"do": "restore", "number": "2", "version": "3"}
+    chief.post(desk_history(entry), again)
     entry.refresh_from_db()
     assert entry.published
     assert entry.body == "Nobody is named."
@@ -462,10 +464,20 @@ def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
     assert Draft.objects.get().values["body"] == "Nobody knows."
 
 
+def test_the_history_of_a_cross_post_is_that_at_home(client, story):
+    entry, other = make_update(story), make_story()
+    publishing.cross_post(entry, other)
+    way = reverse("admin:entries_story_versions", args=[other.pk, entry.pk])
+    assert client.get(way).headers["Location"] == desk_history(entry)
+
+
 def test_earlier_words_of_a_head_are_erased(chief, story):
     stories.edit_story(story, headline="Ruel accused", standfirst="By Ruel.")
     stories.edit_story(story, headline="A man accused", standfirst="")
     chief.post(head_history(story), {"do": "erase_version", "number": "2"})
+    chief.post(head_history(story), {"do": "restore", "number": "2", "version": "3"})
+    story.refresh_from_db()
+    assert story.headline == "A man accused"
     assert "Ruel" not in repr(list(story.versions.values()))
     assert "Ruel" not in html_of(chief.get(head_history(story)))
 

@@ -228,6 +228,14 @@ def offered(answer: Any) -> list[str]:
     return re.findall(r'name="target" value="([^"]+)"', html(answer))
 
 
+def test_no_link_is_offered_to_a_story_that_was_withdrawn(client, story):
+    other = make_story("Ice on the sound")
+    way = f"{links(story)}?q=soun"
+    assert f"story:{other.pk}" in offered(client.get(way, headers=HTMX))
+    stories.withdraw_story(other)
+    assert f"story:{other.pk}" not in offered(client.get(way, headers=HTMX))
+
+
 def test_a_link_is_typed_by_part_of_a_title_and_reaches_readers(client, story):
     other = make_story("Ice on the sound")
     found = offered(client.get(f"{links(story)}?q=soun", headers=HTMX))
@@ -247,7 +255,8 @@ def test_a_link_leads_to_a_series_an_address_or_nowhere_yet(client, story):
     series = next(value for value in typed if value.startswith("series:"))
     client.post(way, kind | {"target": series})
     address = "https://post.example/1"
-    assert offered(client.get(f"{way}?q={address}", headers=HTMX))[0] == "url"
+    for typed in (address, "www.post.example/1"):
+        assert offered(client.get(f"{way}?q={typed}", headers=HTMX))[0] == "url"
     client.post(way, kind | {"q": address, "target": "url", "title": "The Post"})
     client.post(way, kind | {"q": "Not written yet", "target": "none"})
     text = page(story)
@@ -418,11 +427,12 @@ def test_the_page_shows_all_running_stories_and_what_came_in(client, story):
     for place in (story, other, closed):
         make_update(place, f"News of {place.headline}.")
     make_update(story, "A secret draft.", state="draft")
+    publishing.cross_post(story.entries.first(), other)
     stories.close(closed)
     text = html(client.get("/admin/moderate/"))
     lately = text[text.index('id="lately"') : text.index('id="running-title"')]
     for place in (story, other):
-        assert f"News of {place.headline}." in lately
+        assert lately.count(f"News of {place.headline}.") == 1
         assert f"/admin/entries/story/{place.pk}/links/" in text
     assert "News of Last winter." not in text
     assert "secret" not in text

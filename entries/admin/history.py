@@ -148,8 +148,6 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
 
 def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str:
     """Make an earlier text the present one, by an edit that is guarded as any is."""
-    if version.erased:
-        raise Refused("This text was erased.")
     entry = version.entry
     publishing.edit(
         entry,
@@ -191,7 +189,7 @@ def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
         records.forget(story, story.headline)
         words = "Erased earlier words of the head for good."
     else:
-        _allow(rights.run and not version.erased)
+        _allow(rights.run)
         try:
             stories.edit_story(
                 story,
