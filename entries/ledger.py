@@ -65,6 +65,7 @@ class Ledger:
         )
         self.stories = {story.pk: story for story in locked}
         self.entries = frozenset(entries)
+        self._were_public = {s.pk for s in self.stories.values() if s.public}
         self._changed: set[int] = set()
         self._worded: dict[int, Entry] = {}
         self._headed: dict[int, Story] = {}
@@ -73,6 +74,10 @@ class Ledger:
     def story(self, pk: int) -> Story:
         """Return a locked story."""
         return self.stories[pk]
+
+    def seen(self, story: Story) -> bool:
+        """Whether readers see a locked story, or saw it until this verb."""
+        return story.public or story.pk in self._were_public
 
     def _next(self, story: Story) -> int:
         story.seq += 1
@@ -169,7 +174,8 @@ class Ledger:
         now = timezone.now()
         for pk in sorted(self._changed):
             story = self.stories[pk]
-            story.changed_at = now
+            if story.state != Story.State.WITHDRAWN or self.seen(story):
+                story.changed_at = now  # else nobody is to notice
             story.save(update_fields=["seq", "head_seq", "changed_at"])
         if self._site and not Site.objects.filter(pk=1).update(seq=F("seq") + 1):
             Site.current()

@@ -6,14 +6,15 @@ from typing import Any, BinaryIO, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
-from django.db.models import F, Max
+from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils.crypto import salted_hmac
 
 from entries import images, rendering
 from entries.ledger import Ledger, Moved, Refused, changing, settled
-from entries.models import Entry, Image, Link, Story
+from entries.models import Entry, Image, Link, Posting, Story
 from entries.models.links import LinkQuerySet
 
+Told = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
 _ADDRESS = URLValidator(schemes=["http", "https"])
 # What leads back from the other end of a link between two stories.
 BACK: Final[dict[str, str]] = {
@@ -130,13 +131,11 @@ def order_links(links: Sequence[Link]) -> None:
     """Give links of one place this order."""
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
-    with changing(entry=entry) as ledger:
-        # In one order by all who order them, whatever order they want.
-        list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+    with changing(*_about(links), entry=entry) as ledger:
+        before = _told(ids, hold=True)
         for number, pk in enumerate(ids):
             Link.objects.filter(pk=pk).update(order=number)
-        if links:
-            _tell(ledger, entry)
+        _tell(ledger, [entry] if entry else [], before ^ _told(ids))
 
 
 def remove_link(link: Link) -> None:
@@ -147,28 +146,58 @@ def remove_link(link: Link) -> None:
 def remove_links(links: Iterable[Link]) -> None:
     """Remove several links, under all their locks at once."""
     links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
-    targets = {link.target_story_id for link in links if link.target_story_id}
+    ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
-    with changing(*targets, entries=entries) as ledger:
+    with changing(*_about(links), entries=entries) as ledger:
+        before = _told(ids, hold=True)
         for link in links:
             link.delete()
-        for entry in Entry.objects.filter(pk__in=ledger.entries).order_by("pk"):
-            _tell(ledger, entry)
-        if any(link.entry_id is None for link in links):
-            ledger.site()
+        found = Entry.objects.filter(pk__in=ledger.entries).order_by("pk")
+        _tell(ledger, found, before)
 
 
 def _apply(link: Link, act: Any) -> None:
-    # The target is locked too, so that its renaming and this line take turns.
-    targets = [link.target_story_id] if link.target_story_id else []
-    with changing(*targets, entry=link.entry) as ledger:
+    was = list(Link.objects.filter(pk=link.pk))
+    with changing(*_about([link, *was]), entry=link.entry) as ledger:
+        before = _told([one.pk for one in was], hold=True)
         act()
-        _tell(ledger, link.entry)
+        now = _told([link.pk] if link.pk else [])
+        _tell(ledger, [link.entry] if link.entry else [], before ^ now)
 
 
-def _tell(ledger: Ledger, entry: Entry | None) -> None:
-    """Draw the entry anew whose lines changed; what shows no line moves the site."""
-    if entry is None or (not ledger.redraw(entry) and entry.published):
+def _about(links: Iterable[Link]) -> set[int]:
+    """Return the stories to lock with links: where they stand, and lead.
+
+    So a link and the renaming, or the going live, of either take turns.
+    """
+    ends = (pk for link in links for pk in (link.story_id, link.target_story_id))
+    return {pk for pk in ends if pk}
+
+
+def _told(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
+    """Return what readers are told of links as they are now, each with its entry.
+
+    Those that are there are locked for `hold`: in one order, by all who change some.
+    """
+    if hold:
+        list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+    public = Q(story__state__in=Story.PUBLIC)
+    read = Exists(Posting.objects.read().filter(entry=OuterRef("entry")))
+    found = Link.objects.filter(public | read | Q(story=None, entry=None), pk__in=ids)
+    return {
+        (
+            link.entry_id,
+            (link.pk, link.kind, link.title, link.text, link.label, link.address),
+            (link.order, link.picture_id, link.starts_at, link.ends_at),
+        )
+        for link in found.shown().with_targets()
+    }
+
+
+def _tell(ledger: Ledger, entries: Iterable[Entry], changed: set[Told]) -> None:
+    """Draw the entries anew whose lines changed; what shows no line moves the site."""
+    redrawn = {entry.pk for entry in entries if ledger.redraw(entry)}
+    if any(entry_id not in redrawn for entry_id, *_ in changed):
         ledger.site()  # a rail, or data that holds more than the lines do
 
 
@@ -182,12 +211,14 @@ def turn_due() -> int:
 
     Any number of processes may call it: whoever comes second finds the rows turned.
     """
-    if not Link.objects.due().exists():
+    due = list(Link.objects.due())
+    if not due:
         return 0
-    with changing() as ledger:
-        done = turn(Link.objects.all())
-        if done:
-            ledger.site()
+    ids = [link.pk for link in due]
+    with changing(*_about(due)) as ledger:
+        before = _told(ids, hold=True)
+        done = turn(Link.objects.filter(pk__in=ids))
+        _tell(ledger, [], before ^ _told(ids))
     return done
 
 
@@ -243,7 +274,8 @@ def save_picture(image: Image, words: Collection[str] | None = None) -> Image:
             ledger.redraw(entry)
         for pk in sorted(led):
             ledger.head(ledger.story(pk))
-        if led or image.featured.exists():
+        seen = any(ledger.seen(ledger.story(pk)) for pk in led)
+        if seen or image.featured.exists():
             ledger.site()
     return image
 

@@ -68,10 +68,15 @@ def tell_led(ledger: Ledger, led: set[int | None]) -> None:
 def tell_others(
     ledger: Ledger, stories: Collection[Story], entries: Collection[int] = ()
 ) -> None:
-    """Draw anew what names the stories elsewhere, these entries, and every rail."""
-    ledger.site()
+    """Draw anew what names the stories elsewhere, these entries, and every rail.
+
+    Of a story that readers do not see nothing moves, neither a head nor a rail.
+    """
     own = [story.pk for story in stories]
-    told, heads = naming(own) | set(entries), beside(own) - set(own)
+    seen = [story.pk for story in stories if ledger.seen(story)]
+    if seen:
+        ledger.site()
+    told, heads = naming(own) | set(entries), beside(seen) - set(own)
     if told - ledger.entries or heads - set(ledger.stories):
         raise Moved
     for entry in Entry.objects.filter(pk__in=told).order_by("pk"):

@@ -290,7 +290,7 @@ def cross_post(entry: Entry, story: Story) -> Posting:
         if posting.removed:
             posting.removed = False
             posting.save()
-        ledger.post_everywhere(entry)
+        _post_crossed(ledger, entry, posting)
     return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
 
 
@@ -304,7 +304,16 @@ def take_back(posting: Posting) -> None:
         if not posting.removed:
             posting.removed = True
             posting.save()
-            ledger.post_everywhere(entry)
+            _post_crossed(ledger, entry, posting)
+
+
+def _post_crossed(ledger: Ledger, entry: Entry, posting: Posting) -> None:
+    """Tell of a cross-post; of one in a story that readers do not see, only there."""
+    if ledger.story(posting.story_id).public:
+        ledger.post_everywhere(entry)
+    else:
+        posting.entry = entry
+        ledger.post(posting)
 
 
 def move(entry: Entry, story: Story) -> Entry:

@@ -122,16 +122,27 @@ def edit_story(
         if changed & set(StoryVersion.WORDS):
             _keep_version(story, before, author)
         story.save()
-        ledger.head(story)
-        if "continues_in" in changed:
-            led = (before["continues_in"], story.continues_in)
-            tell_led(ledger, {other.pk for other in led if other})
-        if changed & {"first_day", "slug"}:
-            _post_own(ledger, story)
-        if changed & {"headline", "language", "lead_image", "series", "slug"}:
-            tell_others(ledger, [story])
+        _tell_edited(ledger, story, changed, before["continues_in"])
 
     return restate(story, act, fields.get("continues_in"))
+
+
+def _tell_edited(
+    ledger: Ledger, story: Story, changed: set[str], led: Story | None
+) -> None:
+    """Tell of a changed head; `led` is where coverage was to go on until now."""
+    if changed - {"continues_in"}:
+        ledger.head(story)
+    if "continues_in" in changed:  # told as far as readers see either end of it
+        ends = [one for one in (led, story.continues_in) if one]
+        if any(one.public for one in ends):
+            ledger.head(story)
+        if story.state == State.CLOSED:
+            tell_led(ledger, {one.pk for one in ends})
+    if changed & {"first_day", "slug"}:
+        _post_own(ledger, story)
+    if changed & {"headline", "language", "lead_image", "series", "slug"}:
+        tell_others(ledger, [story])
 
 
 def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -231,24 +242,20 @@ def was_seen(story: Story) -> bool:
 def delete_story(story: Story) -> None:
     """Delete a story that readers never saw.
 
-    Lines that lead to it keep their words, and stand among those that lead nowhere
-    yet. Raises Refused for a story that was public: it can be withdrawn.
+    Lines with words of their own keep them, and stand among those that lead nowhere
+    yet. The others were to say its headline, which nobody has read: they go with it.
+    Raises Refused for a story that was public: it can be withdrawn.
     """
 
     def act(ledger: Ledger) -> None:
         if was_seen(story):
             raise Refused("Readers have seen it: withdraw it instead.")
-        links = list(story.linked_from.with_targets())
+        links = story.linked_from.all()
         named = Entry.objects.filter(links__in=links)
         ids = set(named.values_list("pk", flat=True)) | standing(story)
         if ids - ledger.entries:
             raise Moved
-        for link in links:
-            link.title, link.target_story = link.text, None
-            link.save()
-        for entry in named.distinct().order_by("pk"):
-            ledger.redraw(entry)
-        tell_others(ledger, [story])
+        links.filter(title="").delete()
         story.delete()
 
     restate(story, act, whole=True)
@@ -265,6 +272,7 @@ def save_series(series: Series) -> Series:
         for story in stories:
             story.series = series
             ledger.head(story)
+        ledger.site()
         tell_others(ledger, stories, _naming_series(series))
     return series
 

@@ -36,7 +36,7 @@ from entries.admin.lists import Listed, WentLive
 from entries.admin.records import ADDITION, record
 from entries.history import compare
 from entries.ledger import Refused
-from entries.models import Audience, Entry, Story
+from entries.models import Audience, Entry, Site, Story
 from entries.publishing import Text
 
 UPDATES = Q(
@@ -138,13 +138,18 @@ class StoryAdmin(Listed):
         return super().delete_view(request, object_id, {"lines_here": lines})
 
     def delete_model(self, request: HttpRequest, obj: Story) -> None:
-        """Delete it through the verb, which keeps the words of lines elsewhere."""
+        """Delete it through the verb; say where lines to it went with it."""
+        lines = list(obj.lines_here.filter(title=""))
         stories.delete_story(obj)
+        for line in lines:
+            home = line.entry or line.story or Site.current()
+            words = "Removed a line that led to a draft story, which was deleted."
+            record(Rights.of(request.user).user, home, words)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Delete several, one after the other."""
         for story in queryset:
-            stories.delete_story(story)
+            self.delete_model(request, story)
 
     def change_view(
         self,

@@ -150,9 +150,11 @@ def _without_missing(body: str, shown: set[str]) -> str:
     return _IMAGE.sub(lambda m: m[0] if m[1] in shown else "", body).strip("\n")
 
 
-def _home(story: Story, public: bool) -> dict[str, str | None]:
-    slug = story.slug if story.public or not public else None
-    return {"story": slug, "name": story.column}
+def _home(story: Story, public: bool) -> dict[str, str | None] | None:
+    """Return whence a cross-post came; of what readers do not see, as pages tell."""
+    if story.public or not public:
+        return {"story": story.slug, "name": story.column}
+    return {"story": None, "name": story.series.name} if story.series else None
 
 
 def _elsewhere(posting: Posting) -> list[dict[str, Any]]:

@@ -1,0 +1,311 @@
+"""What readers cannot see moves nothing that they can ask for; what they can, does.
+
+Every verb of the desk is done to a draft, and the answers of every kind of public
+address are compared byte for byte, their headers included: a number that moves tells
+that something is coming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from entries import erasing, linking, pages, publishing, stories
+from entries.models import Entry, Image, Link, Posting, Site, Story
+from entries.publishing import Text
+from tests.builders import make_original, make_series, make_story, make_update, text
+
+pytestmark = pytest.mark.django_db
+STEM = f"ee/{'e' * 40}"
+LATER = timedelta(days=2)
+
+
+@dataclass
+class World:
+    """A public story, and drafts of every kind behind it."""
+
+    story: Story
+    update: Entry
+    draft: Story
+    waiting: dict[str, Entry]
+    gone: Story
+    picture: Image
+    planned: Link
+
+    def again(self) -> World:
+        """Return the same as its rows are now."""
+        now = {
+            name: type(row).objects.get(pk=row.pk)
+            for name, row in vars(self).items()
+            if name != "waiting"
+        }
+        waiting = {
+            name: Entry.objects.get(pk=row.pk) for name, row in self.waiting.items()
+        }
+        return World(**now, waiting=waiting)
+
+    def asked(self, *, all_of_them: bool = False) -> dict[str, Any]:
+        """Return what public addresses answer now, drawn anew, by their paths."""
+        pages._frame.cache_clear()
+        site, row = Site.current(), Story.objects.get(pk=self.story.pk)
+        at, up = f"/stories/{row.slug}/", f"updates/{self.update.pk}/"
+        paths = [at, f"/stories/{row.slug}.json", "/", "/feed/"]
+        if all_of_them:
+            paths += [f"{at}feed/", f"{at}{up}", f"{at}{up}history/"]
+            now = f"after={site.epoch}-{row.seq}&rail={site.seq}"
+            paths += [f"{at}changes?after=", f"{at}changes?{now}"]
+            paths += [
+                "/sitemap.xml",
+                "/news-sitemap.xml",
+                "/series/tides/",
+                "/series/tides/feed/",
+            ]
+            paths += ["/search/?q=ferry", "/search/?q=quokkas"]
+            paths += ["/stories/quokkas-to-come/", "/stories/quokkas-to-come.json"]
+            paths += ["/stories/quokkas-gone/", "/stories/quokkas-gone/feed/"]
+        return {path: answer(path) for path in paths}
+
+
+def answer(path: str) -> tuple[int, dict[str, str], str]:
+    found = Client().get(path)
+    heads = {name: v for name, v in found.items() if name.lower() != "x-request-id"}
+    return found.status_code, heads, found.content.decode()
+
+
+@pytest.fixture
+def world() -> World:
+    story = make_story("Fog over the harbour", slug="fog", series="Tides")
+    make_original(story)
+    update = make_update(story, "The ferry has moored.")
+    files = {"widths": [320], "width": 320, "height": 240, "alt": "A quokka"}
+    picture = Image.objects.create(name="quokka", stem=STEM, **files)
+    draft = make_story(
+        "Quokkas to come", live=False, series="Tides", lead_image=picture
+    )
+    later = timezone.now() + LATER
+    waiting = {
+        "story": make_update(draft, "Quokkas are published in a draft."),
+        "draft": make_update(story, "Quokkas wait.", state="draft"),
+        "submitted": make_update(story, "Quokkas are sent.", state="submitted"),
+        "scheduled": make_update(story, "Quokkas at noon.", at=later),
+    }
+    gone = stories.withdraw_story(make_story("Quokkas gone", series="Tides"))
+    planned = linking.add_link("feature", title="Quokkas!", starts_at=later)
+    for link in ({"story": story}, {"entry": update}, {}):
+        kind = "see" if link else "feature"
+        linking.add_link(kind, target_story=draft, **link)
+        linking.add_link(kind, target_story=draft, title="Elsewhere", **link)
+    Story.objects.update(changed_at=timezone.now() - LATER)  # Last-Modified is told
+    return World(story, update, draft, waiting, gone, picture, planned)
+
+
+Act = Callable[[World], Any]
+
+
+def posting(world: World, name: str) -> Posting:
+    return world.waiting[name].postings.own().get()
+
+
+def change_link(world: World) -> None:
+    link = world.story.links.filter(title="").get()
+    link.label = "Tuesday"
+    linking.save_link(link)
+
+
+def own_links(world: World) -> None:
+    """Add a line to a draft story and to a text in it, turn them round, remove them."""
+    entry, to = world.waiting["story"], world.story
+    for home in ({"story": world.draft}, {"entry": entry}):
+        both = [linking.add_link("see", target_story=to, **home) for _ in range(2)]
+        linking.order_links(both[::-1])
+        linking.remove_links(both)
+
+
+def a_story(world: World) -> None:
+    made = stories.create_story("Quokkas again", series=world.story.series)
+    make_update(made, "Quokkas.")
+    stories.delete_story(made)
+
+
+def crossing(world: World) -> None:
+    publishing.take_back(publishing.cross_post(world.update, world.draft))
+
+
+def picture_words(world: World) -> None:
+    world.picture.caption = "Quokkas at dusk"
+    linking.save_picture(world.picture)
+
+
+def plan(world: World) -> None:
+    later = timezone.now() + LATER
+    link = linking.add_link("feature", story=world.story, title="Q", starts_at=later)
+    linking.remove_link(link)
+    world.planned.title = "Quokkas?"
+    linking.save_link(world.planned)
+    linking.remove_links([world.planned])
+
+
+def begin(world: World) -> None:
+    """Let a feature begin whose story nobody sees yet."""
+    link = linking.add_link(
+        "feature", target_story=world.draft, starts_at=timezone.now() + LATER
+    )
+    Link.objects.filter(pk=link.pk).update(starts_at=timezone.now() - LATER)
+    assert linking.turn_due() == 1
+
+
+def desk(world: World) -> None:
+    """Take each text that waits through all that is done before it is published."""
+    entry = world.waiting["draft"]
+    publishing.submit(entry)
+    publishing.send_back(entry, "Add who said so.")
+    edited = publishing.edit(entry, Text("Quokkas swim.", at=entry.at), version=1)
+    publishing.move(edited, world.draft)
+    publishing.move(edited, world.story)
+    publishing.unschedule(world.waiting["scheduled"])
+    publishing.restore(publishing.withdraw(world.waiting["submitted"]))
+    for name in world.waiting:
+        publishing.mark(posting(world, name), pinned=True, key_event=True)
+    erasing.erase(entry)
+
+
+def text_in_draft(world: World) -> None:
+    entry = world.waiting["story"]
+    publishing.edit(entry, text("Quokkas!"), version=1, correction="Quokkas.")
+    publishing.restore(publishing.withdraw(entry))
+    make_update(world.draft, "Quokkas too.", pinned=True, key_event=True)
+    make_update(world.draft, at=timezone.now() + LATER)
+
+
+def edits(name: str, **fields: Any) -> tuple[str, Act]:
+    return f"edit {name}", lambda world: stories.edit_story(world.draft, **fields)
+
+
+INVISIBLE: dict[str, Act] = dict(
+    [
+        edits("headline", headline="Quokkas for certain"),
+        edits("slug", slug="quokkas-for-certain"),
+        edits("words", standfirst="Quokkas", summary="Quokkas", language="de"),
+        edits("first day", first_day=None),
+        edits("picture", lead_image=None),
+        edits("series", series=None),
+    ]
+)
+INVISIBLE |= {
+    "lead on from a draft": lambda w: stories.edit_story(w.draft, continues_in=w.story),
+    "lead on to a draft": lambda w: stories.edit_story(w.story, continues_in=w.draft),
+    "change a withdrawn story": lambda w: stories.edit_story(
+        w.gone, headline="Quokkas are gone", standfirst="Gone"
+    ),
+    "link to a draft": lambda w: linking.add_link(
+        "latest", story=w.story, target_story=w.draft
+    ),
+    "change a link to a draft": change_link,
+    "order links to a draft": lambda w: linking.order_links(
+        list(w.story.links.filter(title=""))
+    ),
+    "unlink a draft": lambda w: linking.remove_links(Link.objects.filter(title="")),
+    "links of a draft": own_links,
+    "link a text that waits": lambda w: linking.add_link(
+        "see", entry=w.waiting["draft"], target_story=w.story
+    ),
+    "a picture's words": picture_words,
+    "plan a feature": plan,
+    "begin a feature": begin,
+    "make and delete": a_story,
+    "delete": lambda w: stories.delete_story(w.draft),
+    "cross-post": crossing,
+    "post in a draft": text_in_draft,
+    "the desk": desk,
+}
+
+
+def test_what_readers_cannot_see_moves_nothing(world: World) -> None:
+    before, moved = world.asked(), []
+    for name, act in INVISIBLE.items():
+        with transaction.atomic():
+            act(world.again())
+            after = world.asked()
+            transaction.set_rollback(True)
+        moved += [f"{name}: {path}" for path in before if after[path] != before[path]]
+    assert not moved, "\n".join(moved)
+
+
+def test_no_address_tells_of_what_readers_cannot_see(world: World) -> None:
+    before = world.asked(all_of_them=True)
+    for name in ("edit headline", "change a withdrawn story", "the desk", "delete"):
+        INVISIBLE[name](world.again())
+    assert world.asked(all_of_them=True) == before
+    for path, (_, _, body) in before.items():
+        assert "uokka" not in body or "q=quokkas" in path, path
+
+
+def turn_on(world: World) -> None:
+    Link.objects.filter(pk=world.planned.pk).update(starts_at=timezone.now() - LATER)
+    linking.turn_due()
+
+
+def live_with_its_text(world: World) -> None:
+    publishing.cross_post(world.update, world.draft)
+    stories.go_live(world.draft)
+
+
+SHOWN: dict[str, tuple[Act, str, str]] = {
+    "a story goes live": (lambda w: stories.go_live(w.draft), "/", "Quokkas to come"),
+    "a line to it": (
+        lambda w: stories.go_live(w.draft),
+        "/stories/fog/",
+        'See <a href="/stories/quokkas-to-come/">Tides: Quokkas to come',
+    ),
+    "a cross-post in it": (live_with_its_text, "/stories/fog/", "Also in <a"),
+    "a planned feature": (turn_on, "/", "Quokkas!"),
+    "a planned feature beside a story": (turn_on, "/stories/fog/", "Quokkas!"),
+    "a series": (
+        lambda w: stories.save_series(_renamed(w)),
+        "/series/tides/",
+        "Low tides",
+    ),
+}
+
+
+def _renamed(world: World) -> Any:
+    series = make_series("Tides")
+    series.name = "Low tides"
+    return series
+
+
+def test_what_begins_to_show_moves_the_tag_of_its_page(world: World) -> None:
+    for name, (act, path, words) in SHOWN.items():
+        _, before, body = answer(path)
+        assert words not in body, name
+        pages._frame.cache_clear()  # what is undone gives its numbers again
+        with transaction.atomic():
+            act(world.again())
+            _, after, body = answer(path)
+            transaction.set_rollback(True)
+        assert words in body, name
+        assert after["ETag"] != before["ETag"], name
+
+
+def test_a_series_without_a_public_story_moves_its_page_too(world: World) -> None:
+    series = make_series("Winds")
+    before = answer("/series/winds/")[1]["ETag"]
+    series.name = "High winds"
+    stories.save_series(series)
+    assert answer("/series/winds/")[1]["ETag"] != before
+
+
+def test_data_names_no_story_that_readers_do_not_see(world: World) -> None:
+    home = make_story("Quokkas at home")
+    publishing.cross_post(make_update(home, "The pier is closed."), world.story)
+    stories.withdraw_story(home)
+    data = answer("/stories/fog.json")[2]
+    assert "The pier is closed." in data
+    assert "Quokkas" not in data
