@@ -618,3 +618,24 @@ def test_the_first_page_leads_to_the_desks_of_what_runs(client, chief):
         assert "1200 GMT, 14 March" in page
         assert "Not yet" not in page
     assert b"Running now" not in signed_in("nobody").get("/admin/").content
+
+
+def test_the_first_page_lists_the_newsroom_first_and_by_plain_names(chief: Client):
+    page = chief.get("/admin/").content.decode()
+    captions = re.findall(r"<caption>\s*<a [^>]*>\s*([^<]*?)\s*</a>", page)
+    assert captions == [
+        "Newsroom",
+        "Accounts and groups",
+        "Sign-ins that failed",
+        "Second factors",
+    ]
+    lists = re.findall(r'<a href="/admin/\w+/(\w+)/">', page)
+    assert lists[0] == "story"
+    assert "accessattempt" in lists
+    assert "accesslog" not in lists  # nothing is ever written there
+
+
+def test_lists_have_the_whole_width(chief: Client):
+    page = chief.get("/admin/entries/story/").content.decode()
+    assert 'id="nav-sidebar"' not in page
+    assert "Has date" not in page

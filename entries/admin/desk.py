@@ -84,7 +84,6 @@ def show(
     )
     context = {
         **admin.site.each_context(request),
-        "is_nav_sidebar_enabled": False,
         "title": story.headline,
         "opts": Story._meta,
         "story": story,

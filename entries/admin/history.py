@@ -71,7 +71,6 @@ def _show(
 ) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
-        "is_nav_sidebar_enabled": False,
         "title": f"History of {story.headline}",
         "opts": Story._meta,
         "story": story,

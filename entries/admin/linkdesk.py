@@ -217,7 +217,7 @@ def _show(request: HttpRequest, place: Place, status: int = 200) -> HttpResponse
     if is_htmx(request):
         return render(request, LISTS, context, status=status)
     context |= admin.site.each_context(request)
-    context |= {"is_nav_sidebar_enabled": False, "opts": Link._meta}
+    context |= {"opts": Link._meta}
     context["title"] = "Links" if place.story else "Features of the front page"
     own = "story" if place.story else "site"
     template = f"admin/entries/links/of_{own}.html"

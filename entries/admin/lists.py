@@ -62,3 +62,4 @@ class WentLive(admin.DateFieldListFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.title = "start"
+        self.links = self.links[:-2]  # those of the state say which have none

@@ -63,7 +63,6 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         **place_context(request, Place(), typed={}),
-        "is_nav_sidebar_enabled": False,
         "title": "Moderate",
         "opts": Link._meta,
         "running": listing.running(Story.objects.all()),

@@ -73,7 +73,7 @@ def _offer(request: HttpRequest, story: Story) -> HttpResponse:
             answer["HX-Retarget"], answer["HX-Reswap"] = "#continues-found", "outerHTML"
         return answer
     context |= admin.site.each_context(request) | {"opts": Story._meta}
-    context |= {"title": f"Close {story.headline}", "is_nav_sidebar_enabled": False}
+    context |= {"title": f"Close {story.headline}"}
     context["rights"] = Rights.of(request.user)
     return render(request, f"{FOLDER}/closing_page.html", context)
 

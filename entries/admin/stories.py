@@ -296,7 +296,6 @@ class StoryAdmin(Listed):
         saved = desk.story_of(pk)
         context = {
             **self.admin_site.each_context(request),
-            "is_nav_sidebar_enabled": False,
             "title": saved.headline,
             "opts": self.opts,
             "story": saved,

@@ -61,7 +61,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(desk_url(story))
     # A page of its own: what was typed stands in it, as in that of an entry.
     context |= {**admin.site.each_context(request), "story": story}
-    context |= {"title": "Summary box", "is_nav_sidebar_enabled": False}
+    context |= {"title": "Summary box"}
     context["opts"] = Story._meta
     page = "admin/entries/desk/summary_page.html"
     return render(request, page, context, status=status)
