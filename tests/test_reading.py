@@ -201,6 +201,20 @@ def test_older_updates_that_come_late_miss_nothing(
     window.misses("Minute 8 at sea.")
 
 
+def test_with_large_letters_nothing_covers_anything(
+    reader: Readers, room: Newsroom
+) -> None:
+    window = reader(viewport={"width": 320, "height": 800})
+    page = window.page
+    letters = {"fontSizes": {"standard": 32, "fixed": 26}}
+    window.context.new_cdp_session(page).send("Page.setFontSizes", letters)
+    window.open(f"{room.servers[0].url}/")
+    name = page.locator(".nameplate").bounding_box()
+    search = page.locator(".find").bounding_box()
+    assert name["y"] + name["height"] <= search["y"]  # type: ignore[index]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
 @pytest.mark.parametrize(
     ("width", "scheme", "more"), [(320, "light", "/search/?q=sea"), (1280, "dark", "/")]
 )
