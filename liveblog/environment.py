@@ -1,6 +1,7 @@
 """Strict readers of environment variables: a bad value stops the start."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,6 +62,20 @@ def address(name: str, default: str) -> str:
             "https://news.example; the site takes a host for itself."
         )
     return value
+
+
+def contact(name: str) -> str:
+    """Return the address of a person or a page, which a link of every page names."""
+    value = text(name)
+    page, mail = r"https?://[^\s/\\][^\s\\]*", r"(mailto:)?[^\s@<>\":]+@[^\s@<>\":]+"
+    if re.fullmatch(f"{page}|{mail}", value):
+        return value
+    if value:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}: write a mail address, or one that begins with "
+            "https://."
+        )
+    return ""
 
 
 def kept(path: Path) -> str:

@@ -21,7 +21,7 @@ SECRET_KEY_FILE = DATA_DIR / "secret-key"
 DEBUG = environment.flag("DEBUG", default=False)
 SITE_NAME = environment.text("SITE_NAME", "Liveblog")
 SITE_URL = environment.address("SITE_URL", "http://127.0.0.1:8000")
-CONTACT = environment.text("CONTACT")
+CONTACT = environment.contact("CONTACT")
 IMPRINT_FILE = environment.text("IMPRINT_FILE")
 _site = urlsplit(SITE_URL)
 _loopback = _site.hostname in ("127.0.0.1", "localhost", "::1")

@@ -151,6 +151,8 @@ def test_a_forgotten_password_is_replaced_by_mail():
         assert answer.status_code == 302
     (sent,) = mail.outbox
     assert "The The" not in sent.body
+    assert "within an hour" in sent.body
+    assert settings.PASSWORD_RESET_TIMEOUT == 3600
     link = re.search(r"http://testserver(/admin/password/\S+/)", str(sent.body))
     assert link
     form: Any = client.get(link[1], follow=True)

@@ -83,6 +83,9 @@ def test_the_data_folder_is_made_for_its_owner_alone(
         ("DATABASE_URL", "the usual one", "DATABASE_URL cannot be read"),
         ("DATABASE_URL", "postgres://desk@localhost:port/x", "cannot be read"),
         ("DATABASE_URL", "postgres://desk@localhost", "names no database"),
+        ("CONTACT", "javascript:steal(1)", "write a mail address"),
+        ("CONTACT", "javascript:steal('@')", "write a mail address"),
+        ("CONTACT", "https:///evil", "write a mail address"),
         ("LOG_FORMAT", "xml", "write line or json"),
         ("EMAIL_PORT", "465", "take EMAIL_USE_TLS out"),
     ],
@@ -94,6 +97,15 @@ def test_a_bad_value_stops_the_start_with_a_sentence(
     monkeypatch.setenv(name, value)
     with pytest.raises(ImproperlyConfigured, match=sentence):
         runpy.run_path(settings.__file__)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["desk@news.example", "mailto:desk@news.example", "https://news.example/us"],
+)
+def test_a_contact_is_a_person_or_a_page(monkeypatch: pytest.MonkeyPatch, value: str):
+    monkeypatch.setenv("CONTACT", value)
+    assert runpy.run_path(settings.__file__)["CONTACT"] == value
 
 
 @pytest.mark.parametrize(
