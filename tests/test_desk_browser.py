@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image as Pixels
 from playwright.sync_api import Locator, Page, expect
 
-from entries import publishing
+from entries import publishing, stories
 from entries.models import Draft, Entry, Story
 from tests import builders
 from tests.browser import Reader
@@ -681,3 +681,32 @@ def test_a_new_story_and_a_summary_are_kept_while_they_are_typed(editor, server)
     page.goto(add)
     expect(page.locator(".kept p")).to_have_count(1)
     expect(page.locator(".kept")).to_contain_text("Another")
+
+
+def rename(story_id: int, headline: str) -> None:
+    """Rename a story as a colleague does."""
+    stories.edit_story(Story.objects.get(pk=story_id), headline=headline)
+
+
+def test_details_are_kept_and_compared_with_what_came_meanwhile(
+    editor, server, office, story
+):
+    page = editor.page
+    details = f"{server.url}/admin/entries/story/{story.pk}/details/"
+    offered = page.locator(".kept p")
+    page.goto(details)
+    page.get_by_label("Headline").fill("Ice on the sound")
+    office.call(rename, story.pk, "Snow on the sound")
+    page.goto(details)
+    expect(page.get_by_label("Headline")).to_have_value("Snow on the sound")
+    offered.get_by_role("button", name="Restore").click()
+    expect(page.get_by_label("Headline")).to_have_value("Ice on the sound")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".conflict ins")).to_have_text("Ice")
+    expect(offered).to_have_count(0)  # it stands in the form
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".desk-head h1")).to_have_text("Ice on the sound")
+    office.call(rename, story.pk, "Thaw")
+    page.goto(details)
+    expect(page.get_by_label("Headline")).to_have_value("Thaw")
+    expect(offered).to_have_count(0)  # what was saved is not offered again

@@ -278,6 +278,17 @@ def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
     assert story.headline == "Fog and rain"
 
 
+def test_a_head_that_cannot_be_saved_hides_nothing_of_another_editors(client, story):
+    way = reverse("admin:entries_story_details", args=[story.pk])
+    data = {"headline": "Fog and rain", "slug": "", "language": "en", "version": "1"}
+    stories.edit_story(story, headline="Fog lifts")
+    assert 'name="version" value="1"' in html_of(client.post(way, data))
+    page = html_of(client.post(way, data | {"slug": story.slug}))
+    assert "<del>lifts</del><ins>and rain</ins>" in page
+    story.refresh_from_db()
+    assert story.headline == "Fog lifts"
+
+
 def test_an_older_page_of_a_head_takes_back_nothing_but_what_is_changed_in_it(
     client, story
 ):

@@ -282,7 +282,8 @@ class StoryAdmin(Listed):
         story = desk.story_of(pk)
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
-        clash = False
+        clash, typed = False, number(request.POST.get("version", ""))
+        key = key_of(request.POST.get("key", "")) or uuid4()
         if request.method == "POST" and form.is_valid():
             try:
                 self._save_head(request, pk, form)
@@ -290,7 +291,7 @@ class StoryAdmin(Listed):
                 form.add_error(refused.field or None, str(refused))
                 clash = isinstance(refused, stories.Changed)
             else:
-                return redirect(desk_url(pk, "details"))
+                return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
         # The form has written into its instance; the page names what is saved.
         saved = desk.story_of(pk)
@@ -299,6 +300,9 @@ class StoryAdmin(Listed):
             "title": saved.headline,
             "opts": self.opts,
             "story": saved,
+            "key": key,
+            # What is there now, once it was shown; till then what was written upon.
+            "version": saved.version if clash else typed or saved.version,
             "rights": Rights.of(request.user),
             "form": form,
             "clash": compare(saved, story) if clash else [],

@@ -1,29 +1,45 @@
 "use strict";
-// A new story is kept in this browser while it is typed, until it is there: its desk
-// tells the key of the form that made it.
+// What is typed into a new story or a story's details is kept in this browser until it
+// is there: the page that comes then tells the key of the form that was taken.
 (() => {
   const page = document.querySelector(".desk[data-user]");
   if (!page) return;
-  const form = document.querySelector("form[data-new-story]");
-  const PLACE = `desk:new-story:${page.dataset.user}:`;
-  const FIELDS = ["headline", "series", "standfirst", "original"];
-  const TYPED = ["headline", "standfirst", "original"];
-
-  const forget = (key) => { try { localStorage.removeItem(PLACE + key); } catch { /* forbidden */ } };
-  if (page.dataset.made) forget(page.dataset.made);
+  const form = document.querySelector("form[data-keep]");
+  const place = (name) => `desk:${name}:${page.dataset.user}:`;
+  const read = (id) => { try { return JSON.parse(localStorage.getItem(id)); } catch { return null; } };
+  const forget = (id) => { try { localStorage.removeItem(id); } catch { /* forbidden */ } };
+  const { made } = page.dataset;
+  if (made) forget(place(page.dataset.keep ?? "new-story") + made);
   if (!form) return;
 
-  const values = () => Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value]));
-  const wordsOf = (story) => TYPED.map((name) => story[name] ?? "").join(" ").trim();
-  const store = () => {
-    const key = form.elements.key.value;
-    if (!wordsOf(values())) return void forget(key);
-    try { localStorage.setItem(PLACE + key, JSON.stringify(values())); } catch { /* full */ }
+  const PLACE = place(form.dataset.keep);
+  const version = form.elements.version; // of a story's details: others write there too
+  const own = () => PLACE + form.elements.key.value;
+  const plain = (text) => (text ?? "").replaceAll("\r\n", "\n").trim();
+  const isWords = (field) => field?.matches?.("textarea, input[type=text]");
+  const fields = () => [...form.elements].filter((f) => f.name && (isWords(f) || f.options));
+  const wordsOf = (kept) => Object.entries(kept)
+    .filter(([name]) => isWords(form.elements[name])).map(([, value]) => value).join(" ").trim();
+  const keep = (kept) => {
+    try { localStorage.setItem(own(), JSON.stringify(kept)); } catch { /* full */ }
   };
-  form.addEventListener("input", store);
-  if (wordsOf(values())) store(); // it came back with something to mend, under another key
+  // Of a story's details only what was typed, with the version it was written upon.
+  const store = (field) => {
+    if (version) {
+      if (isWords(field)) keep({ version: version.value, ...read(own()), [field.name]: field.value });
+      return;
+    }
+    const kept = Object.fromEntries(fields().map((one) => [one.name, one.value]));
+    if (wordsOf(kept)) keep(kept);
+    else forget(own());
+  };
+  form.addEventListener("input", ({ target }) => { if (target.name) store(target); });
+  // It came back with something to mend, maybe under another key, and has shown what
+  // others have changed meanwhile.
+  if (!version) store();
+  else if (read(own())) keep({ ...read(own()), version: version.value });
 
-  const offer = (key, story) => {
+  const offer = (id, kept) => {
     const line = document.createElement("p");
     const button = (word, act) => {
       const made = document.createElement("button");
@@ -37,21 +53,25 @@
       return made;
     };
     line.append(
-      `A new story that was not sent: “${wordsOf(story).slice(0, 80)}” `,
+      `${form.dataset.words} “${wordsOf(kept).slice(0, 80)}” `,
       button("Restore", () => {
-        form.elements.key.value = key; // so that one which did arrive is not made twice
-        for (const name of FIELDS) form.elements[name].value = story[name] ?? "";
+        form.elements.key.value = id.slice(PLACE.length); // so that it is not made twice
+        for (const [name, value] of Object.entries(kept)) {
+          if (form.elements[name]) form.elements[name].value = value;
+        }
       }),
       " ",
-      button("Discard", () => forget(key)),
+      button("Discard", () => forget(id)),
     );
     form.querySelector(".kept").append(line);
   };
   try {
-    const present = wordsOf(values());
     for (const id of Object.keys(localStorage).filter((one) => one.startsWith(PLACE))) {
-      const story = JSON.parse(localStorage.getItem(id));
-      if (wordsOf(story) !== present) offer(id.slice(PLACE.length), story);
+      const kept = read(id);
+      const there = ([name, value]) => plain(form.elements[name]?.value) === plain(value);
+      if (id === own() || !kept) continue;
+      if (!Object.entries(kept).filter(([name]) => name !== "version").every(there)) offer(id, kept);
+      else if (version) forget(id);
     }
   } catch { /* forbidden */ }
 })();

@@ -24,6 +24,8 @@
     if (!event.target.hasAttribute("data-once")) return;
     if (event.target.dataset.once === "sent") event.preventDefault();
     event.target.dataset.once = "sent";
+    // A double click, not for ever: the line may fail, and the form come back.
+    setTimeout(() => { event.target.dataset.once = ""; }, 2000);
   }, true);
 
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
