@@ -235,6 +235,16 @@ def test_pictures_are_found_in_any_case_and_with_any_extension(
     assert lead.alt == lead.caption
 
 
+def test_of_two_files_for_the_lead_picture_neither_is_taken(tmp_path: Path, file: Path):
+    folder = tmp_path / "pictures-in"
+    for name, colour in (("photo.png", "red"), ("lead.png", "blue")):
+        picture(folder / name, colour)
+    run(file, "--images", folder)
+    lead = Story.objects.get().lead_image
+    assert lead is not None
+    assert lead.missing
+
+
 def test_an_entry_whose_picture_nobody_described_waits_as_a_draft(
     tmp_path: Path, file: Path
 ):
@@ -353,8 +363,9 @@ def test_a_long_import_holds_the_lock_no_longer_than_a_short_one(tmp_path: Path)
     assert Entry.objects.count() == 43
 
 
+@pytest.mark.parametrize("what", ["slug", "target", "picture"])
 def test_what_changes_before_the_lock_is_held_is_prepared_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ):
     rain = make_story("Rain")
     with picture(tmp_path / "in" / "boats.png").open("rb") as opened:
@@ -367,19 +378,24 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
     def drawn_slowly(*args: Any) -> Any:
         piece = draw(*args)
         if next(times) == 0:  # meanwhile, at the desk
-            make_story("Fog")
-            stories.withdraw_story(rain)
-            Image.objects.update(alt="Two boats.")
+            if what == "slug":
+                make_story("Fog")
+            elif what == "target":
+                stories.withdraw_story(rain)
+            else:
+                Image.objects.update(alt="Two boats.")
         return piece
 
     monkeypatch.setattr(bringing, "draw_piece", drawn_slowly)
     run(file, "--publish", "--date", "2026-03-14")
-    story = Story.objects.get(slug="fog-2")
-    page = Client().get(story.get_absolute_url()).content.decode()
-    assert f"/stories/fog-2/updates/{story.entries.get().pk}/" in page
-    assert 'alt="Two boats."' in page
-    assert "See Rain" in page
-    assert "/stories/rain/" not in page
+    slug = "fog-2" if what == "slug" else "fog"
+    story = Story.objects.get(slug=slug)
+    entry = story.entries.get()
+    html = entry.postings.get().html
+    assert f"/stories/{slug}/updates/{entry.pk}/" in html
+    assert ('alt="Two boats."' in html) == (what == "picture")
+    assert "See" in html
+    assert ("/stories/rain/" in html) == (what != "target")
 
 
 def test_the_same_file_is_not_imported_twice(file: Path):

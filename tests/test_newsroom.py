@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from entries import drawing, ledger, linking, publishing, stories
 from entries.delivery.audience import Teller
-from entries.models import Audience, Entry, Posting, Story
+from entries.models import Audience, Entry, Posting, Site, Story
 from entries.publishing import Text
 from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
@@ -186,9 +186,11 @@ def test_nothing_is_sent_back_without_a_line_or_after_it_was_published(
 def test_contributors_see_their_own_texts_and_act_on_none(story, submitted):
     make_update(story, "Another writer's text.", at=None, state="submitted")
     writer = writer_of(submitted)
+    make_update(story, "Published long ago.", author=submitted.author)
     page = html_of(writer.get(QUEUE))
     assert "mole" in page
     assert "Another writer" not in page
+    assert "long ago" not in page
     for do in ("publish", "send_back"):
         data = {"do": do, "entry": submitted.pk, "version": 1, "line": "x"}
         assert writer.post(QUEUE, data).status_code == 403
@@ -298,8 +300,10 @@ def test_several_links_go_under_one_set_of_locks(ledgers, story):
     ]
     links.append(linking.add_link("latest", story=story, title="Later"))
     ledgers.clear()
+    before = Site.current().seq
     linking.remove_links(links)
     assert len(ledgers) == 1
+    assert Site.current().seq == before + 1
     assert not any("keeper" in p.html for p in Posting.objects.all())
     assert "Later" not in read(story)
 
