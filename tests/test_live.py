@@ -78,7 +78,10 @@ def test_an_update_appears_in_place_at_the_top_of_the_page(
 def test_updates_wait_behind_a_button_while_somebody_reads(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
-    window = open_live(reader, server, slug)
+    window = reader()
+    window.page.clock.install()
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Live")
     scroll(window.page, 900)
     before = window.page.evaluate(TOPS)
     assert before
@@ -92,7 +95,10 @@ def test_updates_wait_behind_a_button_while_somebody_reads(
     assert window.page.evaluate(TOPS) == before
     # At most one announcement every twenty seconds.
     announcer = window.page.locator("#announcer")
-    expect(announcer).to_have_text("2 new updates", timeout=25_000)
+    wait_for(
+        lambda: passes(window, 5_000) and announcer.text_content() == "2 new updates",
+        "the announcement",
+    )
     button.click()
     expect(button).to_be_hidden()
     assert window.page.evaluate("document.activeElement.id") == f"entry-{second}"
@@ -312,13 +318,24 @@ def test_a_page_that_gets_no_stream_polls(
 ) -> None:
     window = reader()
     window.page.route("**/stream?*", lambda route: route.fulfill(status=503))
+    window.page.clock.install()
     window.open(f"{server.url}/stories/{slug}/")
-    state(window.page, "every few seconds")
+    line = window.page.locator("#live .word")
+    wait_for(
+        lambda: (
+            passes(window, 500) and "every few seconds" in (line.text_content() or "")
+        ),
+        "the page to poll",
+    )
     gone = window.entries()[3]
     room.call(verbs.post, slug, "Fetched, not pushed.")
     room.call(verbs.withdraw, gone)
     room.call(verbs.link_latest, slug, "A story still to come")
-    window.sees("Fetched, not pushed.", 15)
+    wait_for(
+        lambda: passes(window, 500) and "not pushed" in window.page.content(),
+        "the next poll",
+    )
+    window.sees("Fetched, not pushed.")
     expect_like_fresh(window)
 
 
