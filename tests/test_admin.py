@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.test import Client
@@ -193,6 +194,8 @@ def test_an_older_card_takes_back_nothing_but_what_is_changed_in_it(client, stor
     client.post(way, card | {f"{name}-alt": "Boats"}, headers=HTMX)
     image.refresh_from_db()
     assert (image.alt, image.caption) == ("Boats", "Dawn")
+    told = LogEntry.objects.filter(change_message="Changed its words.")
+    assert told.count() == 1  # of all that was typed in one go
 
 
 def test_words_that_came_while_others_were_saved_stand(client, story, monkeypatch):

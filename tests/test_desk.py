@@ -223,7 +223,10 @@ def test_a_closed_story_says_why_it_takes_nothing(client, story):
 
 
 def test_the_original_entry_is_written_at_its_foot(client, story):
-    compose(client, story, "How it began.", kind="original")
+    undo = b'class="undo"'
+    assert undo in compose(client, story, "News.").content
+    story.entries.all().delete()
+    assert undo not in compose(client, story, "It began.", kind="original").content
     assert story.entries.get().kind == "original"
     page = client.get(desk(story)).content.decode()
     assert "Write the original entry" not in page
