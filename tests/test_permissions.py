@@ -23,6 +23,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from entries import linking, publishing, stories
+from entries.admin.access import desk_url
 from entries.models import Entry, Image, Site, Story
 from tests.builders import (
     make_original,
@@ -262,10 +263,13 @@ def world() -> World:
         make_update(story, body, headline=SECRET, at=later, state="scheduled"),
         publishing.withdraw(make_update(story, body, headline=SECRET)),
     ]
-    draft = make_story(f"{SECRET} to come", live=False, standfirst=SECRET)
-    make_update(draft, body)
-    gone = make_story(f"{SECRET} gone", slug="gone")
-    make_update(gone, body)
+    summary = f"{SECRET} swim."
+    draft = make_story(
+        f"{SECRET} to come", live=False, standfirst=SECRET, summary=summary
+    )
+    hidden.append(make_update(draft, body))
+    gone = make_story(f"{SECRET} gone", slug="gone", summary=summary)
+    hidden.append(make_update(gone, body))
     stories.withdraw_story(gone)
     linking.add_link("latest", story=story, target_story=draft)
     linking.add_link("see", entry=entry, target_story=draft)
@@ -398,6 +402,39 @@ def test_nothing_unpublished_leaves_by_any_address(
     assert not leaks, "\n".join(leaks)
     shown = people["moderator"].get(world.path(AN_ENTRY("change"))).content.decode()
     assert SECRET in shown  # it could have leaked
+
+
+def test_a_contributor_reads_no_text_that_readers_do_not(
+    world: World, people: dict[str, Client]
+):
+    """The desk of a story to come names it; what others wrote in it is not for all."""
+    hidden = Story.objects.exclude(state__in=Story.PUBLIC)
+    writer = User.objects.get(username="the-contributor")
+    for story in hidden:
+        (theirs,) = (entry for entry in world.hidden if entry.story == story)
+        own = (
+            make_update(story, "My own words.", state="draft", author=writer)
+            if (story.state == "draft")
+            else None
+        )
+        at = desk_url(story)
+        ways = [at, f"{at}?before={theirs.pk}", f"{at}?from={theirs.pk}"]
+        ways += [f"{desk_url(story, 'timeline')}?have=0.0.live.x"]
+        texts = [people["contributor"].get(way).content.decode() for way in ways]
+        looked = people["contributor"].post(
+            desk_url(story, "notices"), {"body": "https://www.quokkas.example/"}
+        )
+        texts.append(looked.content.decode())
+        assert not [text for text in texts if "swim" in text or STEM in text]
+        for name in ("versions", "edit", "cross", "entry_links"):
+            refused = people["contributor"].get(desk_url(story, name, theirs.pk))
+            assert refused.status_code in (403, 404)
+        keeping = KEEPING | {"form": f"edit-{theirs.pk}"}
+        kept = people["contributor"].post(desk_url(story, "draft"), keeping)
+        assert kept.status_code in (403, 404)
+        assert own is None or "My own words." in texts[0]
+        assert "swim" in people["editor"].get(at).content.decode()
+    assert hidden.count() == 2
 
 
 def test_moderators_change_no_text_and_editors_no_permission(

@@ -76,9 +76,14 @@ class Rights:
         """Whether they may change the text of an entry."""
         return entry.erased_at is None and (self.edit or self.owns(entry))
 
-    def see(self, entry: Entry) -> bool:
-        """Whether they may see an entry that readers do not see."""
-        return entry.published or self.read or entry.author_id == self.user.pk
+    def see(self, entry: Entry, story: Story) -> bool:
+        """Whether they may see an entry in a story: what readers see there, and more.
+
+        What is published in a draft story, or in one that was withdrawn, is no more
+        for every eye than a draft is.
+        """
+        shown = entry.published and story.public
+        return shown or self.read or entry.author_id == self.user.pk
 
 
 def desk(*permissions: str) -> Callable[[View], View]:

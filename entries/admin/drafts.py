@@ -74,8 +74,9 @@ def _entry_of(rights: Rights, story_id: int, name: str) -> Entry | None:
         if not (rights.run if name == "summary" else rights.write):
             raise PermissionDenied
         return None
-    entry = get_object_or_404(Entry, pk=int(name[5:]), story=story_id)
-    if not rights.see(entry):
+    rows = Entry.objects.select_related("story")
+    entry = get_object_or_404(rows, pk=int(name[5:]), story=story_id)
+    if not rights.see(entry, entry.story):
         raise Http404
     if not rights.change(entry):
         raise PermissionDenied

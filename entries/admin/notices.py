@@ -62,7 +62,8 @@ def _recent(story_id: int, rights: Rights, now: datetime) -> list[Row]:
         entry__published_at__gt=now - JUST_NOW,
     )
     found = found.exclude(entry__author=rights.user)
-    return timeline.as_rows(found.order_by("-entry__published_at")[:MOST], rights)
+    newest = found.order_by("-entry__published_at")[:MOST]
+    return [row for row in timeline.as_rows(newest, rights) if row.seen]
 
 
 def _repeats(story_id: int, rights: Rights, body: str) -> list[Repeat]:
@@ -74,7 +75,7 @@ def _repeats(story_id: int, rights: Rights, body: str) -> list[Repeat]:
         holding |= Q(entry__body__icontains=address)
     found = timeline.postings(story_id, pictures=False).filter(holding, removed=False)
     found = found.exclude(entry__state=Entry.State.WITHDRAWN)
-    rows = [r for r in timeline.as_rows(found[:20], rights) if rights.see(r.entry)]
+    rows = [row for row in timeline.as_rows(found[:20], rights) if row.seen]
     repeats = (
         Repeat(address, row)
         for address in wanted

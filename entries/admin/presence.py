@@ -134,8 +134,11 @@ def colleagues(rights: Rights, story_id: int) -> list[Colleague]:
     fresh = Presence.objects.filter(_fresh(), story=story_id)
     fresh = fresh.exclude(user=rights.user)
     found: dict[tuple[int, int], Colleague] = {}
-    for page in fresh.select_related("user", "entry").order_by("-writing", "tab"):
-        entry = page.entry if page.entry and rights.see(page.entry) else None
+    for page in fresh.select_related("user", "entry", "story").order_by(
+        "-writing", "tab"
+    ):
+        told = page.entry and rights.see(page.entry, page.story)
+        entry = page.entry if told else None
         if page.writing or not any(user == page.user_id for user, _ in found):
             own = (page.user_id, entry.pk if entry else 0)
             found.setdefault(own, Colleague(_name(page.user), page.writing, entry))

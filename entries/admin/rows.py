@@ -34,7 +34,7 @@ def row_of(request: HttpRequest, pk: int, entry_pk: int) -> Row:
     rights = Rights.of(request.user)
     found = timeline.postings(pk).filter(entry=entry_pk, removed=False)
     rows = timeline.as_rows(found, rights)
-    if not rows or not rights.see(rows[0].entry):
+    if not rows or not rows[0].seen:
         raise Http404
     return rows[0]
 

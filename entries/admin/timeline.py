@@ -51,6 +51,11 @@ class Row:
         return self.posting.entry
 
     @property
+    def seen(self) -> bool:
+        """Whether it is for their eyes."""
+        return self.rights.see(self.entry, self.posting.story)
+
+    @property
     def place(self) -> str:
         """Return the list it stands in."""
         if self.entry.original:
@@ -305,7 +310,8 @@ def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
     """Keep what somebody may see, as `Rights.see` tells it of one entry."""
     if rights.read:
         return rows
-    return rows.filter(Q(entry__state=State.PUBLISHED) | Q(entry__author=rights.user))
+    shown = Q(entry__state=State.PUBLISHED, story__state__in=Story.PUBLIC)
+    return rows.filter(shown | Q(entry__author=rights.user))
 
 
 def _from(
@@ -350,7 +356,7 @@ def changes(story: Story, rights: Rights, since: Pulse, below: int = 0) -> Chang
         found = found.filter(entry_id__lt=below)
     fetched = as_rows(found[: MOST_CHANGES + 1], rights)
     rows = fetched[:MOST_CHANGES]
-    shown = [r for r in rows if not r.posting.removed and rights.see(r.entry)]
+    shown = [r for r in rows if not r.posting.removed and r.seen]
     return Changes(
         rows=shown,
         gone=[row.entry.pk for row in rows if row not in shown],
