@@ -5,6 +5,7 @@ those may be what is missing.
 """
 
 import errno
+import re
 import sys
 from typing import Any, Final
 
@@ -93,6 +94,17 @@ _DISKS: Final = (
 _TOO_LARGE: Final = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 # Errors of a statement, not of the database: trying again would not help.
 _OUR_FAULT: Final = (DataError, IntegrityError, ProgrammingError)
+# What databases call a row that is gone, and a name that is taken; where names stand.
+_REMOVED: Final = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
+_TAKEN: Final = {"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
+_NAMED: Final = {
+    "auth_group",
+    "auth_user",
+    "entries_image",
+    "entries_series",
+    "entries_story",
+    "entries_storyslug",
+}
 
 
 def stylesheet() -> str:
@@ -191,11 +203,26 @@ def failed(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if words := of_disk(error):
         return answer(request, 503, words)
-    if isinstance(error, IntegrityError):
+    if request.method == "POST" and _met(error):
         return answer(request, 409, MET)
     if isinstance(error, DatabaseError) and not isinstance(error, _OUR_FAULT):
         return answer(request, 503)
     return answer(request, 500)
+
+
+def _met(error: BaseException | None) -> bool:
+    """Whether one has just taken a name, or removed a row, that another has sent.
+
+    Any other rule of the database that is broken is a mistake of ours.
+    """
+    cause = error.__cause__ if isinstance(error, IntegrityError) else None
+    kind = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", "")
+    if kind in _REMOVED:
+        return True
+    told = getattr(cause, "diag", None)
+    named = re.search(r": (\w+)\.", str(cause))  # as SQLite says it
+    table = told.table_name if told else named and named[1]
+    return kind in _TAKEN and table in _NAMED
 
 
 def of_disk(error: BaseException | None) -> tuple[str, str, str] | None:

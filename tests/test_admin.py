@@ -577,6 +577,34 @@ def test_two_series_made_with_one_address_are_told_apart(
     assert 'name="name" value="Isles Daily"' in page
 
 
+@pytest.mark.parametrize("wrong", ["seq", "check", "null"])
+def test_a_mistake_of_ours_is_no_meeting_of_two(
+    chief: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    wrong: str,
+):
+    posting = make_update(make_story()).postings.get()
+    other = make_update(posting.story).postings.get()
+
+    def mistaken(series: Series) -> None:
+        if wrong == "seq":
+            Posting.objects.filter(pk=other.pk).update(seq=posting.seq)
+        elif wrong == "check":
+            Entry.objects.filter(pk=other.entry_id).update(at=None)
+        else:
+            Series.objects.filter(pk=series.pk).update(name=None)
+
+    series = make_series()
+    monkeypatch.setattr(stories, "save_series", mistaken)
+    chief.raise_request_exception = False
+    data = {"name": "Isles Daily", "slug": "isles-daily", "description": ""}
+    answer = chief.post(f"/admin/entries/series/{series.pk}/change/", data)
+    assert answer.status_code == 500
+    assert "quicker" not in answer.content.decode()
+    assert [r.levelname for r in caplog.records if r.exc_info] == ["ERROR"]
+
+
 # --- What was left behind
 
 
