@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Iterator
+from typing import Any, cast
 
 import brotli
 import httpx
 import pytest
 
+from entries.delivery import door
+from entries.delivery.door import Door, Numbers
+from entries.delivery.hub import Hub
 from tests import verbs
 from tests.desk import Editor
 from tests.servers import Newsroom, Newsrooms, Server, wait_for
@@ -166,3 +171,98 @@ def follow_every_story(newsroom: Newsroom, server: Server) -> None:
     newsroom.call(verbs.turn, "ice", "withdraw_story")
     wait_for(lambda: "/ice/" not in get(server, "/").text, "the withdrawal")
     assert "/ice/" not in get(server, "/feed/").text + get(server, "/sitemap.xml").text
+
+
+# --- What the door knows, and what it asks
+
+
+class Rows:
+    """A hub that counts the questions, over rows that are written at once."""
+
+    def __init__(self, *slugs: str) -> None:
+        self.seqs = dict.fromkeys(slugs, 1)
+        self.commits = 0
+        self.asked: list[list[str]] = []
+        self.watcher = self
+        self.let = asyncio.Event()
+
+    def stamp(self) -> tuple[int, int]:
+        return (self.commits, 0)
+
+    async def read(self, _: object, slugs: list[str]) -> tuple[str, int, Any]:
+        self.asked.append(sorted(set(slugs)))
+        found = {slug: self.seqs[slug] for slug in slugs if slug in self.seqs}
+        await asyncio.sleep(0)
+        return "e", 1, found
+
+    async def answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer as Django does, as soon as it is let."""
+        self.asked.append([scope["path"]])
+        await self.let.wait()
+        head = [(b"etag", b'W/"1"')]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": b"page"})
+
+
+def test_addresses_that_lead_nowhere_cost_the_others_nothing() -> None:
+    async def ask() -> None:
+        rows = Rows("fog", "ice")
+        numbers = Numbers(cast("Hub", rows))
+        assert await numbers.of("fog") == ("e", 1, 1)
+        assert await numbers.of("ice") == ("e", 1, 1)
+        for turn in range(5):
+            assert await numbers.of(f"nothing-{turn}") is None
+            assert numbers.known("fog")
+        before = len(rows.asked)
+        rows.commits += 1
+        rows.seqs["fog"] = 2
+        assert numbers.known("fog") is None
+        assert await numbers.of("fog") == ("e", 2, 1)
+        assert await numbers.of("ice") == ("e", 1, 1)
+        assert rows.asked[before:] == [["fog", "ice"]]
+
+    asyncio.run(ask())
+
+
+def test_the_least_used_story_is_forgotten_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "WATCHED", 2)
+
+    async def ask() -> None:
+        numbers = Numbers(cast("Hub", Rows("fog", "ice", "tide")))
+        for slug in ("fog", "ice", "fog", "tide"):
+            assert numbers.known(slug) or await numbers.of(slug)
+        assert numbers.known("fog")
+        assert numbers.known("ice") is None
+
+    asyncio.run(ask())
+
+
+def test_a_page_is_made_once_for_all_who_come_after_the_same_change() -> None:
+    async def ask() -> None:
+        rows, sent = Rows("fog"), []
+        entrance = Door(cast("Hub", rows), rows.answer)
+
+        async def send(part: Any) -> None:
+            sent.append(part)
+
+        def come() -> Any:
+            heads = [(b"host", b"testserver")]
+            scope = {"type": "http", "method": "GET", "path": "/stories/fog/"}
+            scope |= {"query_string": b"", "scheme": "http", "headers": heads}
+            return asyncio.ensure_future(entrance(scope, None, send))
+
+        first = [come() for _ in range(5)]
+        while ["/stories/fog/"] not in rows.asked:
+            await asyncio.sleep(0)
+        rows.commits, rows.seqs["fog"] = 1, 2  # while the page is made
+        after = [come() for _ in range(5)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        rows.let.set()
+        await asyncio.gather(*first, *after)
+        assert rows.asked.count(["/stories/fog/"]) == 2
+        assert [part["body"] for part in sent if "body" in part] == [b"page"] * 10
+
+    asyncio.run(ask())

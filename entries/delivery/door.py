@@ -12,6 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -29,6 +30,7 @@ Scope = dict[str, Any]
 App = Callable[..., Awaitable[None]]
 Key = tuple[bytes, str, str]  # scheme, path, query
 Made = tuple[str, int, int]  # epoch, the story's number, the site's
+Found = dict[str, Made | None]
 Headers = list[tuple[bytes, bytes]]
 
 BYTES = 64 * 1024 * 1024  # of answers kept in memory
@@ -179,54 +181,66 @@ def _meant(name: str, value: str) -> str:
 
 
 class Numbers:
-    """What the rows say of stories, asked again only when something was committed."""
+    """What the rows say of stories, asked again only when something was committed.
+
+    All that is known was read after one stamp, and holds while that stands.
+    """
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self._stamp: tuple[int, int] | None = None
-        self._slugs: OrderedDict[str, None] = OrderedDict()
-        self._known: dict[str, Made] = {}
-        self._reading: asyncio.Future[None] | None = None
+        self._known: OrderedDict[str, Made] = OrderedDict()  # the least used first
+        self._reading: dict[str | None, asyncio.Future[Found]] = {}
 
     def known(self, slug: str) -> Made | None:
         """Return a public story's numbers if no commit came after they were read."""
         if self._stamp is None or self.hub.watcher.stamp() != self._stamp:
             return None
-        return self._known.get(slug)
+        found = self._known.get(slug)
+        if found:
+            self._known.move_to_end(slug)
+        return found
 
     async def of(self, slug: str) -> Made | None:
         """Return a public story's numbers as they are now; None for any other."""
-        if slug not in self._slugs:
-            self._slugs[slug] = None
-            self._stamp = None
-            if len(self._slugs) > WATCHED:
-                self._slugs.popitem(last=False)
         while (stamp := self.hub.watcher.stamp()) is not None:
-            if stamp == self._stamp:
-                return self._known.get(slug)
-            if not await self._read_again():
+            if found := self.known(slug):
+                return found
+            # After a commit one question for all; else only for what is not known.
+            new = slug if stamp == self._stamp else None
+            job = self._reading.get(new)
+            if job is None:
+                job = asyncio.ensure_future(
+                    self._read(stamp, slug, alone=new is not None)
+                )
+                self._reading[new] = job
+                job.add_done_callback(partial(self._done, new))
+            try:
+                rows = await asyncio.shield(job)
+            except Error:
+                break
+            if slug in rows and rows[slug] is None:
                 break
         return None
 
-    async def _read_again(self) -> bool:
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(self._read())
-        reading = self._reading
-        try:
-            await asyncio.shield(reading)
-        except Error:
-            return False
-        finally:
-            if self._reading is reading:
-                self._reading = None
-        return True
+    def _done(self, new: str | None, _: object) -> None:
+        del self._reading[new]
 
-    async def _read(self) -> None:
-        stamp, slugs = self.hub.watcher.stamp(), list(self._slugs)
-        epoch, site_seq, found = await self.hub.read(numbers.of_slugs, slugs)
-        self._known = {slug: (epoch, seq, site_seq) for slug, seq in found.items()}
-        if slugs == list(self._slugs):
-            self._stamp = stamp
+    async def _read(self, stamp: tuple[int, int], slug: str, *, alone: bool) -> Found:
+        """Read a story's numbers, and unless `alone` those of all others again."""
+        slugs = [slug] if alone else [*self._known, slug]
+        epoch, site_seq, seqs = await self.hub.read(numbers.of_slugs, slugs)
+        found: Found = {
+            one: (epoch, seqs[one], site_seq) if one in seqs else None for one in slugs
+        }
+        public = {one: made for one, made in found.items() if made}
+        if alone and stamp == self._stamp:
+            self._known.update(public)
+        elif not alone:
+            self._stamp, self._known = stamp, OrderedDict(public)
+        while len(self._known) > WATCHED:
+            self._known.popitem(last=False)
+        return found
 
 
 class Door:
@@ -238,7 +252,7 @@ class Door:
         self.requests = Requests()
         self.size = 0
         self._answers: OrderedDict[Key, Answer] = OrderedDict()
-        self._making: dict[Key, asyncio.Future[Answer | None]] = {}
+        self._making: dict[tuple[Key, Made], asyncio.Future[Answer | None]] = {}
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer from what is kept, or pass on."""
@@ -264,15 +278,14 @@ class Door:
         return None
 
     async def _made(self, wanted: Asked, scope: Scope, numbers: Made) -> Answer | None:
-        """Have an answer made, once for all who ask for it meanwhile."""
-        job = self._making.get(wanted.key)
+        """Have an answer made, once for all who ask for it at the same numbers."""
+        name = (wanted.key, numbers)
+        job = self._making.get(name)
         if job is None:
             job = asyncio.ensure_future(self._make(wanted, scope, numbers))
-            self._making[wanted.key] = job
-            job.add_done_callback(lambda _: self._making.pop(wanted.key, None))
-        answer = await asyncio.shield(job)
-        # One that was begun before the last change is not for those who came after.
-        return answer if answer and answer.numbers == numbers else None
+            self._making[name] = job
+            job.add_done_callback(lambda _: self._making.pop(name, None))
+        return await asyncio.shield(job)
 
     async def _make(self, wanted: Asked, scope: Scope, numbers: Made) -> Answer | None:
         start: dict[str, Any] = {}
