@@ -39,6 +39,7 @@ def window(browser: Browser, site: str, width: int, height: int) -> Iterator[Pag
         viewport={"width": width, "height": height},
         color_scheme="dark" if phone else "light",
         device_scale_factor=1.5 if phone else 1,
+        timezone_id="Europe/Berlin" if phone else None,
     )
     yield context.new_page()
     context.close()
