@@ -670,3 +670,13 @@ def test_lists_have_the_whole_width(chief: Client):
     page = chief.get("/admin/entries/story/").content.decode()
     assert 'id="nav-sidebar"' not in page
     assert "Has date" not in page
+
+
+def test_every_filter_of_the_stories_has_a_name(chief: Client):
+    make_story("Fog", series="Sorrava Daily")
+    make_story("Of no series")
+    page = chief.get("/admin/entries/story/").content.decode()
+    assert '<a href="?series__isnull=True">No series</a>' in page
+    named = chief.get("/admin/entries/story/?series__isnull=True").content.decode()
+    assert "Of no series" in named
+    assert "Fog</a>" not in named

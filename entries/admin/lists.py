@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import escape
 from django.utils.text import capfirst
 
 from entries import errors
@@ -63,3 +64,11 @@ class WentLive(admin.DateFieldListFilter):
         super().__init__(*args, **kwargs)
         self.title = "start"
         self.links = self.links[:-2]  # those of the state say which have none
+
+
+class InSeries(admin.RelatedFieldListFilter):
+    """The series of stories, and a name for having none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.empty_value_display = escape("No series")

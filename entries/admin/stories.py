@@ -32,7 +32,7 @@ from entries.admin import (
 from entries.admin.access import Rights, desk_url, key_of, number
 from entries.admin.access import desk as answers
 from entries.admin.forms import NewStoryForm, StoryForm
-from entries.admin.lists import Listed, WentLive
+from entries.admin.lists import InSeries, Listed, WentLive
 from entries.admin.records import ADDITION, record
 from entries.history import compare
 from entries.ledger import Refused
@@ -60,7 +60,7 @@ class StoryAdmin(Listed):
         "readers_now",
         "public_page",
     ]
-    list_filter = ["state", "series", ("live_at", WentLive)]
+    list_filter = ["state", ("series", InSeries), ("live_at", WentLive)]
     list_select_related = ["series"]
     search_fields = ["headline", "slug", "series__name"]
     search_help_text = "Headline, address or series"
