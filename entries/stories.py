@@ -112,7 +112,7 @@ def edit_story(
         if slug is not None and slug != story.slug:
             story.slug = slug
             _check_slug(story)
-            StorySlug.objects.get_or_create(slug=slug, story=story)
+            _keep_slug(story, before["slug"])
         after = _values(story)
         changed = {name for name in after if after[name] != before[name]}
         if not changed:
@@ -125,6 +125,13 @@ def edit_story(
         _tell_edited(ledger, story, changed, before["continues_in"])
 
     return restate(story, act, fields.get("continues_in"))
+
+
+def _keep_slug(story: Story, before: str) -> None:
+    """Keep a story's new slug, and the one before unless no reader knew of it."""
+    StorySlug.objects.get_or_create(slug=story.slug, story=story)
+    if story.live_at is None:
+        StorySlug.objects.filter(slug=before, story=story).delete()
 
 
 def _tell_edited(

@@ -73,8 +73,8 @@ class World:
         return {path: answer(path) for path in paths}
 
 
-def answer(path: str) -> tuple[int, dict[str, str], str]:
-    found = Client().get(path)
+def answer(path: str, method: str = "get") -> tuple[int, dict[str, str], str]:
+    found = getattr(Client(), method)(path)
     heads = {name: v for name, v in found.items() if name.lower() != "x-request-id"}
     return found.status_code, heads, found.content.decode()
 
@@ -309,3 +309,37 @@ def test_data_names_no_story_that_readers_do_not_see(world: World) -> None:
     data = answer("/stories/fog.json")[2]
     assert "The pier is closed." in data
     assert "Quokkas" not in data
+
+
+def test_a_draft_answers_as_what_was_never_there(world: World) -> None:
+    hidden = [entry.pk for name, entry in world.waiting.items() if name != "story"]
+    pairs = [
+        (f"/stories/{{}}{rest}", ["quokkas-to-come"], "nothing-to-come")
+        for rest in ("/", ".json", "/feed/", "/changes?after=", "/stream")
+    ]
+    own = world.waiting["story"].pk
+    pairs += [
+        (f"/stories/{{}}/updates/{own}/{rest}", ["quokkas-to-come"], "nothing-to-come")
+        for rest in ("", "history/")
+    ]
+    for rest in ("updates/{}/", "updates/{}/history/", "?at={}", "?before={}"):
+        pairs.append((f"/stories/fog/{rest}", [*map(str, [*hidden, own])], "99999"))
+    told = []
+    for way, names, nothing in pairs:
+        for method in ("get", "head", "options", "post"):
+            wanted = answer(way.format(nothing), method)
+            told += [
+                f"{method} {way.format(name)}"
+                for name in names
+                if answer(way.format(name), method) != wanted
+            ]
+    assert not told, "\n".join(told)
+
+
+def test_no_address_that_a_draft_had_tells_of_it_later(world: World) -> None:
+    stories.edit_story(world.draft, slug="ice-to-come")
+    stories.go_live(world.draft)
+    assert answer("/stories/ice-to-come/")[0] == 200
+    assert answer("/stories/quokkas-to-come/")[0] == 404
+    stories.edit_story(world.draft, slug="ice-has-come")
+    assert answer("/stories/ice-to-come/")[0] == 301
