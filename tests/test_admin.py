@@ -680,3 +680,11 @@ def test_every_filter_of_the_stories_has_a_name(chief: Client):
     named = chief.get("/admin/entries/story/?series__isnull=True").content.decode()
     assert "Of no series" in named
     assert "Fog</a>" not in named
+
+
+def test_a_small_picture_of_the_library_is_a_link_with_a_name(client: Client):
+    linking.add_picture("ferry", linking.ingest(photo()), alt="Boats")
+    page = client.get("/admin/entries/image/").content.decode()
+    assert re.findall(r'<img class="library-thumb"[^>]* alt="([^"]*)"', page) == [
+        "ferry"
+    ]

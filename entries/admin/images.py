@@ -58,9 +58,10 @@ class ImageAdmin(Listed):
         if image.missing:
             return "Missing file"
         return format_html(
-            '<img class="library-thumb" src="{}" alt="" width="{}" height="{}" '
+            '<img class="library-thumb" src="{}" alt="{}" width="{}" height="{}" '
             'loading="lazy">',
             image.thumb,
+            image.name,  # it is a link, and wants a name
             image.width,
             image.height,
         )
