@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, Subquery
 from django.db.models.functions import Coalesce
 
 from entries.models import Posting, Series, Story
@@ -98,8 +98,8 @@ def _day(story: Story) -> date:
 
 def running(stories: StoryQuerySet) -> list[Story]:
     """Return those that run with the latest news, each with its `newest` update."""
-    news = Posting.objects.visible().filter(story=OuterRef("pk")).updates()
-    last = Coalesce(Subquery(news.values("entry__at")[:1]), "live_at", "created_at")
+    news = Subquery(Posting.objects.last_at("pk"))
+    last = Coalesce(news, "live_at", "created_at")
     return _with_newest(list(_live(stories).order_by(last.desc(), "-pk")[:RUNNING]))
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
@@ -181,11 +181,22 @@ class PostingQuerySet(models.QuerySet["Posting"]):
     def newest_of(self, stories: Iterable[Story]) -> Self:
         """Keep the newest visible update of each story."""
         newest = Posting.objects.visible().filter(story=OuterRef("pk")).updates()
+        last = Subquery(Posting.objects.last_at("story"))
+        newest = newest.filter(entry__at=last).order_by("-entry_id")
         # Looked for once a story: asked of each posting, it would be as often.
         ids = Story.objects.filter(pk__in=[story.pk for story in stories])
         return self.filter(
             pk__in=ids.values(pk_newest=Subquery(newest.values("pk")[:1]))
         )
+
+    def last_at(self, story: str) -> QuerySet[Any, Any]:
+        """Return the time of the newest visible update of an outer query's story.
+
+        As a maximum: for the first of an order SQLite reads the updates of all
+        stories by their time, until one of this story comes.
+        """
+        rows = self.visible().filter(story=OuterRef(story)).updates().order_by()
+        return rows.values("story").values(last=Max("entry__at"))
 
     def changed(self, after: int, until: int) -> Self:
         """Keep what changed after one number and until another, in that order."""
