@@ -576,9 +576,9 @@ def test_texts_are_cut_to_their_limits(tmp_path: Path) -> None:
         f'<rdf:Description dc:description="{long}" photoshop:Credit="{long}"'
         f' Iptc4xmpCore:AltTextAccessibility="{"1" * 300_000} !"/>'
     )
-    started = time.monotonic()
+    started = time.process_time()
     done = take(tmp_path, encode(noise(), "WEBP", xmp=words))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert (len(done.caption), len(done.credit)) == (999, 199)
     assert len(done.alt) <= 500
 
@@ -618,10 +618,10 @@ ENTITY_BOMB = (
     ],
 )
 def test_hostile_xmp_is_ignored(tmp_path: Path, block: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     done = take(tmp_path, encode(noise(), "WEBP", xmp=block))
     assert (done.alt, done.caption, done.credit) == ("", "", "")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -774,11 +774,11 @@ BROKEN: dict[str, bytes] = {
 
 def refusal(folder: Path, data: bytes) -> str:
     """The sentence with which a file is refused, and nothing else happens."""
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ImageError) as caught:
         take(folder, data)
     assert files(folder) == []
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     return str(caught.value)
 
 
@@ -934,9 +934,9 @@ def test_an_exif_block_of_overlapping_values_costs_little(tmp_path: Path) -> Non
         struct.pack("<HHII", 1000 + n, 1, size, start) for n in range(count)
     )
     block = b"II*\0" + struct.pack("<IH", 8, count) + entries + b"\0" * (4 + size)
-    started = time.monotonic()
+    started = time.process_time()
     assert take(tmp_path, encode(noise(), exif=block)).widths == (96,)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 # When writing fails
@@ -1024,8 +1024,8 @@ def test_a_photo_of_twelve_million_pixels_is_ready_while_the_editor_waits(
     tmp_path: Path,
 ) -> None:
     data = encode(noise(500, 375).resize((4000, 3000)), "JPEG", quality=90)
-    started = time.monotonic()
+    started = time.process_time()
     done = take(tmp_path, data)
     assert (done.width, done.height) == (1600, 1200)
-    # About a second and a half on two cores; a loaded machine may take longer
-    assert time.monotonic() - started < 10
+    # About a second and a half on two cores
+    assert time.process_time() - started < 10
