@@ -58,7 +58,6 @@ def full_story(folder: Path) -> Story:
         lead_image=lead,
         continues_in=other,
     )
-    stories.edit_story(story, slug="fog")
     make_original(story, "How it began.\n\n## The lamps\n\n[Words](https://a.example)")
     first = make_update(
         story,
@@ -92,6 +91,7 @@ def full_story(folder: Path) -> Story:
     publishing.withdraw(make_update(story, "SECRET withdrawn", at="1100"))
     make_update(story, "![](image:quay-missing)\n\nThe picture will come.", at="1200")
     stories.go_live(story, gmt("0800"))
+    stories.edit_story(story, slug="fog")
     story.refresh_from_db()
     posting = publishing.cross_post(first, other)
     publishing.mark(posting, key_event=True)
