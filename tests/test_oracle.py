@@ -22,7 +22,7 @@ from tests.servers import Newsroom, Server, Wire, wait_for
 
 Readers = Callable[..., Reader]
 SEEDS = os.environ.get("ORACLE_SEEDS", "1").split(",")
-TURNS = int(os.environ.get("ORACLE_TURNS", "100"))
+TURNS = int(os.environ.get("ORACLE_TURNS", "60"))
 CHECK = 25  # happenings between two comparisons
 SLUG, OTHER = "ice-on-the-sound", "the-long-strike"
 
