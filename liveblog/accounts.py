@@ -1,5 +1,6 @@
 """Signing in: the second factor of those who have one, and forgotten passwords."""
 
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,9 +29,20 @@ WRONG = "The code is missing, wrong or used up. Take the next one that the app s
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return who asks; the server has put in what a trusted proxy says of it."""
-    # Behind a socket file there is none; PostgreSQL keeps nothing but addresses.
-    return str(request.META.get("REMOTE_ADDR") or "::")
+    """Return who asks; the server has put in what a trusted proxy says of it.
+
+    With IPv6 that is the network, its first 64 bits: whoever has one address there
+    has all of them, and would guess from a fresh one each time.
+    """
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:  # behind a socket file; or a proxy wrote something else
+        return "::"
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), 64), strict=False).network_address)
 
 
 class CodeForm(forms.Form):

@@ -72,6 +72,24 @@ def test_a_locked_address_still_lets_other_names_in():
     assert sign_in(Client(), "editor2").status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("own", "same", "other"),
+    [
+        ("2001:db8:1:2::{}:1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
+        ("fe80::{}%eth0", "fe80::1", "::1"),
+        ("unknown", "", "127.0.0.1"),
+        ("::ffff:203.0.113.7", "203.0.113.7", "::ffff:198.51.100.4"),
+    ],
+    ids=["a network of its own", "of this link", "no address", "IPv4 as IPv6"],
+)
+def test_a_guesser_with_many_addresses_is_one_guesser(own: str, same: str, other: str):
+    make_user("editor")
+    for each in range(settings.AXES_FAILURE_LIMIT):
+        sign_in(Client(), password="guess", address=own.format(each))
+    assert sign_in(Client(), address=same).status_code == 429
+    assert sign_in(Client(), address=other).status_code == 302
+
+
 def test_a_success_forgets_the_slips_before_it():
     make_user("editor")
     for _ in range(2):
