@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import socket
 import subprocess
@@ -163,6 +164,20 @@ def test_the_links_of_a_demo_lead_to_its_port_unless_a_site_is_named(
 def test_a_port_is_a_number_that_there_is(port: str):
     with pytest.raises(CommandError, match="no whole number from 1 to 65535"):
         call_command("serve", f"--port={port}")
+
+
+def test_the_sample_and_the_table_name_every_setting_and_no_other():
+    read = set(
+        re.findall(
+            r"environment\.\w+\(\s*\"(\w+)\"", Path(settings.__file__).read_text()
+        )
+    )
+    sample = (ROOT / ".env.example").read_text()
+    assert set(re.findall(r"^#?([A-Z_]+)=", sample, re.MULTILINE)) == read
+    table = (ROOT / "README.md").read_text().partition("## Settings")[2]
+    table = table.partition("## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`([A-Z]+_[A-Z_]+|DEBUG|CONTACT)`", "".join(rows))) == read
 
 
 def test_a_kept_key_is_read_from_the_data_folder(tmp_path: Path):
