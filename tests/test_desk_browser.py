@@ -560,6 +560,10 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(editor):
     file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"}
     page.set_input_files("#composer-file", file)  # type: ignore[arg-type]
     expect(status(page)).to_contain_text("notes.txt: This file is no picture")
+    front = {"status": 413, "content_type": "text/html", "body": "<h1>Too large</h1>"}
+    page.route("**/desk/pictures/", lambda route: route.fulfill(**front))
+    page.set_input_files("#composer-file", file)  # type: ignore[arg-type]
+    expect(status(page)).to_contain_text("notes.txt: it is too large")
 
 
 def test_the_preview_is_shown_in_a_frame(editor):

@@ -22,7 +22,8 @@
       const ours = request.getResponseHeader("desk-answer");
       const html = ours && request.status === 200 ? request.responseText : "";
       const known = ours ? request.responseText : "";
-      const words = request.status ? "it could not be uploaded. Try again." : "no connection. Choose it again.";
+      let words = request.status ? "it could not be uploaded. Try again." : "no connection. Choose it again.";
+      if (request.status === 413) words = "it is too large: a picture may have 25 MB."; // a proxy says so
       resolve({ html, error: html ? "" : `${file.name}: ${known || words}` });
     });
     request.send(data);
