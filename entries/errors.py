@@ -115,14 +115,15 @@ def stylesheet() -> str:
         return f"{settings.STATIC_URL}entries/site.css"
 
 
-def page(words: tuple[str, str, str], status: int, **extra: Any) -> str:
-    """Draw an error's page."""
+def page(words: tuple[str, str, str], status: int, path: str, **extra: Any) -> str:
+    """Draw an error's page, which leads back to where its address belongs."""
     context = {
         "title": words[0],
         "sentence": words[1],
         "status": status,
         "site_name": settings.SITE_NAME,
         "stylesheet": stylesheet(),
+        "at_desk": path.startswith("/admin/"),
         **extra,
     }
     return render_to_string("error.html", context)
@@ -142,7 +143,7 @@ def answer(
         response = HttpResponse(words[2], status=status, content_type="text/plain")
         response[DESK_ANSWER] = "yes"
     else:
-        html = page(words, status, **_sent(request))
+        html = page(words, status, request.path, **_sent(request))
         response = HttpResponse(html, status=status)
     response["Cache-Control"] = "no-store"
     if status == 503:
@@ -161,7 +162,7 @@ def _sent(request: HttpRequest) -> dict[str, Any]:
         return {}
     long = [pair for pair in fields if len(pair[1]) > 60 or "\n" in pair[1]]
     return {
-        "path": request.get_full_path(),
+        "again": request.get_full_path(),
         "long": long,
         "short": [pair for pair in fields if pair not in long],
         "files": files,
@@ -189,7 +190,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         "the page again, and send it again: your browser keeps what you typed."
     )
     words = ("This form has expired", sentence, "")
-    html = page(words, 403)
+    html = page(words, 403, request.path)
     return HttpResponse(html, status=403, headers={"Cache-Control": "no-store"})
 
 

@@ -61,7 +61,7 @@ async def _refuse(scope: Any, send: Any) -> None:
     headers = HttpHeaders({f"HTTP_{k.upper().replace('-', '_')}": v for k, v in names})
     desk = errors.asked_by_desk(headers, scope["path"])
     words = errors.WORDS[413]
-    body = (words[2] if desk else errors.page(words, 413)).encode()
+    body = (words[2] if desk else errors.page(words, 413, scope["path"])).encode()
     kind = b"text/plain" if desk else b"text/html"
     answer = [
         (b"content-type", kind + b"; charset=utf-8"),

@@ -330,6 +330,7 @@ def test_who_may_not_gets_a_page_and_a_way_on(chief: Client):
     answer = client.get("/admin/auth/user/")
     assert answer.status_code == 403
     assert "This is not open to you" in answer.content.decode()
+    assert '<a href="/admin/">Back to the desk.' in answer.content.decode()
 
 
 # --- Pages about the site
