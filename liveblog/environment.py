@@ -13,6 +13,16 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, default).strip()
 
 
+def name(variable: str, default: str) -> str:
+    """Return what something is called; nothing is no name."""
+    value = text(variable, default)
+    if not value:
+        raise ImproperlyConfigured(
+            f"{variable} is empty: write a name, or take it out."
+        )
+    return value
+
+
 def flag(name: str, default: bool) -> bool:
     """Return a switch that is written `True` or `False`, nothing else."""
     value = text(name, str(default))

@@ -19,7 +19,7 @@ PICTURES_DIR = DATA_DIR / "pictures"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
 
 DEBUG = environment.flag("DEBUG", default=False)
-SITE_NAME = environment.text("SITE_NAME", "Liveblog")
+SITE_NAME = environment.name("SITE_NAME", "Liveblog")
 SITE_URL = environment.address("SITE_URL", "http://127.0.0.1:8000")
 CONTACT = environment.contact("CONTACT")
 IMPRINT_FILE = environment.text("IMPRINT_FILE")

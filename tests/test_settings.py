@@ -82,6 +82,8 @@ def test_the_data_folder_is_made_for_its_owner_alone(
         ("SITE_URL", "https://desk:word@news.example", "a host for itself"),
         ("DATABASE_URL", "mysql://desk@localhost/news", "use PostgreSQL or SQLite"),
         ("DATABASE_URL", "the usual one", "DATABASE_URL cannot be read"),
+        ("DATABASE_URL", "", "DATABASE_URL cannot be read"),
+        ("SITE_NAME", " ", "SITE_NAME is empty: write a name, or take it out."),
         ("DATABASE_URL", "postgres://desk@localhost:port/x", "cannot be read"),
         ("DATABASE_URL", "postgres://desk@localhost", "names no database"),
         ("CONTACT", "javascript:steal(1)", "write a mail address"),
