@@ -8,6 +8,9 @@ from entries import clock, drawing, rendering
 from entries.ledger import Refused
 from entries.models import Entry, Image, Link
 
+NO_PICTURE = (
+    "There is no picture named “{}”: upload it, or correct its name in the text."
+)
 # Finds the pictures of these names, and the links of the text.
 _Rows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
 
@@ -69,11 +72,7 @@ def draw_with(text: Text, rows: _Rows) -> Drawn:
         names = rendering.image_names(text.body)
         pictures, links = rows(names)
         if unknown := set(names) - {image.name for image in pictures}:
-            raise Refused(
-                f"There is no picture named “{min(unknown)}”: upload it, or correct "
-                "its name in the text.",
-                "body",
-            )
+            raise Refused(NO_PICTURE.format(min(unknown)), "body")
         html = drawing.body_html(text.body, pictures, links)
     except rendering.BodyError as error:
         raise Refused(str(error), "body") from error

@@ -437,6 +437,52 @@ def test_a_contributor_reads_no_text_that_readers_do_not(
     assert hidden.count() == 2
 
 
+def test_a_contributor_sees_no_picture_that_readers_do_not(
+    world: World, people: dict[str, Client]
+):
+    """Whether one of that name is there, nothing tells either."""
+    files = {"widths": [320], "width": 320, "height": 240, "alt": "A pier"}
+    shown = Image.objects.create(name="pier", stem=f"aa/{'a' * 40}", **files)
+    make_update(world.story, f"![](image:{shown.name})")
+    writer = User.objects.get(username="the-contributor")
+    own = make_update(world.story, "My own.", state="draft", author=writer)
+    ways = [
+        (desk_url(world.story), {}),
+        (desk_url(world.story, "edit", own.pk), EDITING),
+    ]
+    for way, form in ways:
+        for act in ("preview", "draft", "submit", "save"):
+            said = [
+                people["contributor"].post(
+                    way,
+                    form | {"body": f"![](image:{name})", "action": act},
+                    headers={"HX-Request": "true"},
+                )
+                for name in ("quokka", "nobody")
+            ]
+            assert said[0].status_code == said[1].status_code, act
+            texts = [answer.content.decode() for answer in said]
+            assert STEM not in texts[0]
+            assert texts[0] == texts[1].replace("nobody", "quokka")
+        form = form | {"body": "![](image:pier)", "action": "preview"}
+        assert shown.stem in people["contributor"].post(way, form).content.decode()
+    assert not Entry.objects.filter(author=writer).exclude(body="My own.").exists()
+    form = {"body": "![](image:quokka)", "action": "preview"}
+    assert STEM in people["editor"].post(desk_url(world.story), form).content.decode()
+
+
+def test_a_contributor_is_told_no_number_of_what_only_others_read(
+    world: World, people: dict[str, Client]
+):
+    ways = [f"/admin/entries/story/?state__exact={state}" for state in Story.State]
+    for way in ways:
+        for role, seen in (("contributor", "live" in way), ("editor", True)):
+            page = people[role].get(way).content.decode()
+            told = 'class="field-updates">1<' in page and "1200" in page
+            assert "field-updates" in page or "closed" in way
+            assert told == (seen and "closed" not in way), (role, way)
+
+
 def test_moderators_change_no_text_and_editors_no_permission(
     world: World, people: dict[str, Client]
 ):

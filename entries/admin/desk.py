@@ -145,6 +145,7 @@ def _post(
 ) -> HttpResponse:
     data, begun = form.cleaned_data, timezone.now()
     try:
+        seeing.check_pictures(rights, data["body"])
         entry = publishing.post(
             story,
             form.text(),
@@ -234,7 +235,7 @@ def _preview(
     pictures.save_words(request)
     data = form.cleaned_data
     marks = {name: data[name] for name in ("pinned", "key_event")}
-    preview = preview_of(story, entry, form, **marks)
+    preview = preview_of(rights, story, entry, form, **marks)
     if is_htmx(request):
         return answer_preview(request, form, preview)
     own = "original_form" if form.name == "original" else "form"

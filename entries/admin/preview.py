@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 
 from entries import drawing, rendering
 from entries.admin import seeing
+from entries.admin.access import Rights
 from entries.admin.forms import TextForm
 from entries.models import Entry, Image, Posting, Story
 
@@ -19,10 +20,12 @@ class Preview:
     notes: list[str]
 
 
-def preview_of(story: Story, entry: Entry, form: TextForm, **marks: bool) -> Preview:
+def preview_of(
+    rights: Rights, story: Story, entry: Entry, form: TextForm, **marks: bool
+) -> Preview:
     """Draw a text that was checked as an entry of its story, and save nothing.
 
-    `marks`: pinned, key_event.
+    It shows the pictures that its writer may see. `marks`: pinned, key_event.
     """
     entry = copy(entry)
     # One that was never saved has no links and no corrections to look for.
@@ -33,7 +36,7 @@ def preview_of(story: Story, entry: Entry, form: TextForm, **marks: bool) -> Pre
     entry.at = text.at or entry.at
     try:
         names = rendering.image_names(entry.body)
-        found = list(Image.objects.filter(name__in=names))
+        found = list(seeing.pictures(rights).filter(name__in=names))
         links = list(entry.links.shown().with_targets())
         links += seeing.proposed(entry, entry.body, {link.text for link in links})
         entry.html = drawing.body_html(entry.body, found, links)

@@ -81,6 +81,7 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         return _again(request, row, form)
     before = row.entry.body
     try:
+        seeing.check_pictures(row.rights, form.cleaned_data["body"])
         _save(row, form, publish=request.POST.get("action") == "publish")
     except Conflict as conflict:
         return _conflict(request, row, form, conflict.entry)
@@ -178,7 +179,7 @@ def _preview(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
     pictures.save_words(request)
     row.entry.story = row.posting.story
     marks = {"pinned": row.posting.pinned, "key_event": row.posting.key_event}
-    preview = preview_of(row.posting.story, row.entry, form, **marks)
+    preview = preview_of(row.rights, row.posting.story, row.entry, form, **marks)
     if not is_htmx(request):
         return _show(request, row, form, preview=preview)
     return answer_preview(request, form, preview)

@@ -1,16 +1,18 @@
 """“See …” lines of a text: found while writing, linked when it is sent."""
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import CharField, Exists, OuterRef, Q, Value
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from entries import drawing, linking
+from entries import drawing, linking, rendering
 from entries.admin import suggesting
 from entries.admin.access import Rights, desk
-from entries.models import Entry, Image, Link, Story
+from entries.ledger import Refused
+from entries.models import Entry, Image, Link, Posting, Story
+from entries.texts import NO_PICTURE
 
 MOST = 6
 MOST_LINES = 10  # of one text
@@ -41,6 +43,35 @@ def _pictures(story_id: int, q: str) -> list[Image]:
         found = found.filter(Q(name__icontains=word) | said)
     here = Entry.objects.filter(images=OuterRef("pk"), postings__story=story_id)
     return list(found.annotate(here=Exists(here)).order_by("-here", "-pk")[:MOST])
+
+
+def pictures(rights: Rights) -> QuerySet[Image]:
+    """Return the pictures that somebody may see: readers', and those of own texts."""
+    if rights.read:
+        return Image.objects.all()
+    read = Posting.objects.read().filter(entry__images=OuterRef("pk"))
+    led = Story.objects.public().filter(lead_image=OuterRef("pk"))
+    features = Link.objects.shown().filter(
+        Q(story=None, entry=None) | Q(story__state__in=Story.PUBLIC),
+        picture=OuterRef("pk"),
+    )
+    own = Entry.objects.filter(author=rights.user, images=OuterRef("pk"))
+    return Image.objects.filter(
+        Exists(read) | Exists(led) | Exists(features) | Exists(own)
+    )
+
+
+def check_pictures(rights: Rights, body: str) -> None:
+    """Raise Refused where a text would show its writer what they may not see."""
+    if rights.read:
+        return
+    try:
+        names = set(rendering.image_names(body))
+    except rendering.BodyError:
+        return  # the verb says it
+    seen = pictures(rights).filter(name__in=names)
+    if unknown := names - set(seen.values_list("name", flat=True)):
+        raise Refused(NO_PICTURE.format(min(unknown)), "body")
 
 
 def proposed(entry: Entry, body: str, known: set[str]) -> list[Link]:

@@ -68,11 +68,15 @@ class StoryAdmin(Listed):
     autocomplete_fields = ["lead_image", "continues_in"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Story]:
-        """Count the updates that readers see in each story, and find the last."""
+        """Count the updates of each story, and find the last, that they may see."""
         found: QuerySet[Story] = super().get_queryset(request)
+        rights, seen = Rights.of(request.user), UPDATES
+        if not rights.read:
+            own = Q(postings__entry__author=rights.user)
+            seen = UPDATES & (Q(state__in=Story.PUBLIC) | own)
         return found.annotate(
-            update_count=Count("postings", filter=UPDATES),
-            updated_at=Max("postings__entry__at", filter=UPDATES),
+            update_count=Count("postings", filter=seen),
+            updated_at=Max("postings__entry__at", filter=seen),
         )
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
@@ -100,7 +104,7 @@ class StoryAdmin(Listed):
 
     @admin.display(description="updates", ordering="update_count")
     def updates(self, story: Story) -> int:
-        """Say how many updates readers see."""
+        """Say how many updates it has."""
         return int(getattr(story, "update_count", 0))
 
     @admin.display(description="last update (GMT)", ordering="updated_at")
