@@ -84,13 +84,15 @@ class Ledger:
         self._changed.add(story.pk)
         return story.seq
 
-    def post(self, posting: Posting) -> None:
+    def post(self, posting: Posting) -> bool:
         """Save a posting; give it the next seq and draw it if readers know of it.
 
-        One that was never public stays without a number.
+        One that was never public stays without a number, and one of which they were
+        told that it is gone keeps that. True if there is something to tell.
         """
-        self._draw(posting)
+        told = self._draw(posting)
         posting.save()
+        return told
 
     def post_many(self, postings: QuerySet[Posting]) -> None:
         """Do the same for many whose entries stay as they are, in few statements."""
@@ -100,15 +102,18 @@ class Ledger:
         drawn = ["seq", "first_seq", "html"]
         Posting.objects.bulk_update(found, drawn, batch_size=200)
 
-    def _draw(self, posting: Posting) -> None:
+    def _draw(self, posting: Posting) -> bool:
         posting.story = self.stories[posting.story_id]
         if posting.home:
             posting.entry.story = posting.story
-        if posting.visible or posting.seq is not None:
-            posting.seq = self._next(posting.story)
-            posting.first_seq = posting.first_seq or posting.seq
-            posting.html = drawing.entry_html(posting)
-            self._worded[posting.entry_id] = posting.entry
+        known = posting.seq is not None and (posting.stands or posting.html)
+        if not (posting.visible or known):
+            return False
+        posting.seq = self._next(posting.story)
+        posting.first_seq = posting.first_seq or posting.seq
+        posting.html = drawing.entry_html(posting) if posting.stands else ""
+        self._worded[posting.entry_id] = posting.entry
+        return True
 
     def post_new(self, postings: Sequence[Posting]) -> None:
         """Save the postings of new entries at once, numbered in their order.
@@ -128,8 +133,7 @@ class Ledger:
         """Do the same for every posting of an entry, and for key-event lists."""
         for posting in entry.postings.order_by("story_id"):
             posting.entry = entry
-            self.post(posting)
-            if posting.key_event and posting.seq is not None:
+            if self.post(posting) and posting.key_event:
                 self.head(posting.story)
 
     def redraw(self, entry: Entry) -> bool:
@@ -142,7 +146,7 @@ class Ledger:
         changed = False
         for posting in entry.postings.exclude(seq=None).order_by("story_id"):
             posting.entry, posting.story = entry, self.stories[posting.story_id]
-            if posting.html != drawing.entry_html(posting):
+            if posting.stands and posting.html != drawing.entry_html(posting):
                 self.post(posting)
                 if posting.key_event:
                     self.head(posting.story)

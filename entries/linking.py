@@ -268,6 +268,8 @@ def save_picture(image: Image, words: Collection[str] | None = None) -> Image:
     """
     entries, led = _showing(image)
     with changing(*led, entries=entries) as ledger:
+        featured = image.featured.values_list("pk", flat=True) if image.pk else ()
+        told = _told(list(featured), hold=True)
         _hold(image, entries, led)
         image.save(update_fields=words)
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
@@ -275,7 +277,7 @@ def save_picture(image: Image, words: Collection[str] | None = None) -> Image:
         for pk in sorted(led):
             ledger.head(ledger.story(pk))
         seen = any(ledger.seen(ledger.story(pk)) for pk in led)
-        if seen or image.featured.exists():
+        if seen or told:
             ledger.site()
     return image
 

@@ -355,9 +355,11 @@ def test_a_colleagues_entry_comes_with_the_poll(client, story, state: str):
     assert poll(client, story, pulse_of(answer)).status_code == 204
 
 
-@pytest.mark.parametrize("state", ["published", "draft"])
+@pytest.mark.parametrize("state", ["published", "draft", "withdrawn"])
 def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
-    entry = make_update(story, state=state)
+    entry = make_update(story, state="draft" if state == "draft" else "published")
+    if state == "withdrawn":
+        publishing.withdraw(entry)
     make_update(story, "Written later.")
     Entry.objects.filter(pk=entry.pk).update(changed_at=gmt("1200"))
     have = pulse_of(client.get(desk(story)))

@@ -36,6 +36,7 @@ class World:
     draft: Story
     waiting: dict[str, Entry]
     gone: Story
+    past: Entry
     picture: Image
     planned: Link
 
@@ -86,6 +87,8 @@ def world() -> World:
     update = make_update(story, "The ferry has moored.")
     files = {"widths": [320], "width": 320, "height": 240, "alt": "A quokka"}
     picture = Image.objects.create(name="quokka", stem=STEM, **files)
+    body = "Quokkas were here.\n\n![](image:quokka)"
+    past = publishing.withdraw(make_update(story, body, key_event=True))
     draft = make_story(
         "Quokkas to come", live=False, series="Tides", lead_image=picture
     )
@@ -97,13 +100,16 @@ def world() -> World:
         "scheduled": make_update(story, "Quokkas at noon.", at=later),
     }
     gone = stories.withdraw_story(make_story("Quokkas gone", series="Tides"))
-    planned = linking.add_link("feature", title="Quokkas!", starts_at=later)
+    planned = linking.add_link(
+        "feature", title="Quokkas!", starts_at=later, picture=picture
+    )
+    linking.add_link("feature", story=draft, title="Quokkas!", picture=picture)
     for link in ({"story": story}, {"entry": update}, {}):
         kind = "see" if link else "feature"
         linking.add_link(kind, target_story=draft, **link)
         linking.add_link(kind, target_story=draft, title="Elsewhere", **link)
     Story.objects.update(changed_at=timezone.now() - LATER)  # Last-Modified is told
-    return World(story, update, draft, waiting, gone, picture, planned)
+    return World(story, update, draft, waiting, gone, past, picture, planned)
 
 
 Act = Callable[[World], Any]
@@ -141,6 +147,16 @@ def crossing(world: World) -> None:
 def picture_words(world: World) -> None:
     world.picture.caption = "Quokkas at dusk"
     linking.save_picture(world.picture)
+
+
+def past_words(world: World) -> None:
+    """Change what readers were told of and see no more, and all that marks it."""
+    past = world.past
+    publishing.edit(past, text("Quokkas?", at=past.at), version=1, correction="Q.")
+    own = past.postings.own().get()
+    publishing.mark(own, key_event=False)
+    publishing.mark(own, pinned=True, key_event=True)
+    linking.add_link("see", entry=past, target_story=world.story)
 
 
 def plan(world: World) -> None:
@@ -217,6 +233,7 @@ INVISIBLE |= {
         "see", entry=w.waiting["draft"], target_story=w.story
     ),
     "a picture's words": picture_words,
+    "what was withdrawn": past_words,
     "plan a feature": plan,
     "begin a feature": begin,
     "make and delete": a_story,

@@ -350,8 +350,8 @@ def changes(story: Story, rights: Rights, since: Pulse, below: int = 0) -> Chang
     an entry. Ids stay as they are, so that nothing slips through between two.
     """
     recent = Q(entry__changed_at__gt=since.changed - OVERLAP) | Q(seq__gt=since.seq)
-    # The marks of a text that waits are not numbered, so these come every time.
-    found = postings(story.pk).filter(recent | Q(seq=None)).order_by("-entry_id")
+    # The marks of what no reader sees are not numbered, so these come every time.
+    found = postings(story.pk).filter(recent | Q(html="")).order_by("-entry_id")
     if below:
         found = found.filter(entry_id__lt=below)
     fetched = as_rows(found[: MOST_CHANGES + 1], rights)

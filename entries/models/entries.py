@@ -209,7 +209,8 @@ class Posting(models.Model):
     `seq` is the story's counter at the posting's latest visible change, NULL until
     it is public for the first time (`first_seq`); from then on the row is never
     deleted. `html`
-    is the drawn entry, made by the verb that gave out `seq`.
+    is the drawn entry, made by the verb that gave out `seq`; empty once readers were
+    told that it is gone.
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="postings")
@@ -245,4 +246,9 @@ class Posting(models.Model):
     @property
     def visible(self) -> bool:
         """Whether readers of the story see it."""
-        return self.entry.published and not self.removed and self.story.public
+        return self.stands and self.story.public
+
+    @property
+    def stands(self) -> bool:
+        """Whether its story shows it, once that is public."""
+        return self.entry.published and not self.removed
