@@ -1,11 +1,12 @@
 """The verbs that change links, and what readers are told of a picture."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, BinaryIO, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.db import IntegrityError
 from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils.crypto import salted_hmac
 
@@ -232,6 +233,7 @@ def ingest(source: BinaryIO) -> images.Ingested:
     return images.ingest(source, settings.PICTURES_DIR, key)
 
 
+@settled
 def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
     """Make the row of a picture whose files are there, or fill a missing one's.
 
@@ -241,8 +243,14 @@ def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
         Image._meta.get_field("name").clean(name, None)
     except ValidationError as error:
         raise Refused("Name it with letters, digits and hyphens.", "name") from error
-    image = Image.objects.filter(name=name).first() or Image(name=name)
-    return save_picture(fill_picture(image, ingested, **words))
+    known = Image.objects.filter(name=name).first()
+    image = known or Image(name=name)
+    try:
+        return _save(image, None, lambda: fill_picture(image, ingested, **words))
+    except IntegrityError as error:
+        if known:
+            raise
+        raise Moved from error  # somebody else has just made one of this name
 
 
 def fill_picture(image: Image, ingested: images.Ingested, **words: Any) -> Image:
@@ -266,11 +274,22 @@ def save_picture(image: Image, words: Collection[str] | None = None) -> Image:
     `words` are the fields that were changed, None for the whole row: what somebody
     else has made of the others meanwhile, its file too, stays.
     """
+    return _save(image, words)
+
+
+def _save(
+    image: Image, words: Collection[str] | None, fill: Callable[[], Any] | None = None
+) -> Image:
+    """Save it; `fill` changes its row as it is under the locks."""
     entries, led = _showing(image)
     with changing(*led, entries=entries) as ledger:
         featured = image.featured.values_list("pk", flat=True) if image.pk else ()
         told = _told(list(featured), hold=True)
         _hold(image, entries, led)
+        if fill and image.pk:
+            image.refresh_from_db()
+        if fill:
+            fill()
         image.save(update_fields=words)
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
             ledger.redraw(entry)

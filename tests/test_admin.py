@@ -112,6 +112,44 @@ def test_a_file_never_fills_the_missing_picture_of_another_story(client, story):
     assert not Image.objects.get(name="fog-2").missing
 
 
+@pytest.mark.parametrize("missing", [True, False])
+def test_of_two_files_for_one_name_the_first_has_it(
+    client, story, monkeypatch, missing: bool
+):
+    """Where the other comes between the looking up of a name and its lock."""
+    if missing:
+        Image.objects.create(name="fog", caption="Dawn")
+    changing, way = linking.changing, "/admin/entries/image/add/"
+
+    def late(*stories: int, **more: Any) -> Any:
+        monkeypatch.setattr(linking, "changing", changing)
+        Image.objects.filter(name="fog").update(alt="Boats")
+        client.post(way, {"file": photo("one.jpg", "teal"), "name": "fog"})
+        return changing(*stories, **more)
+
+    monkeypatch.setattr(linking, "changing", late)
+    answer = client.post(way, {"file": photo("two.jpg", "navy"), "name": "fog"})
+    assert "There is another picture named “fog”" in answer.content.decode()
+    image = Image.objects.get()
+    first = linking.ingest(photo("one.jpg", "teal"))
+    assert (image.stem, image.alt) == (first.stem, "Boats" if missing else "")
+
+
+def test_a_name_that_was_free_and_is_taken_makes_way_for_the_next(
+    client, story, monkeypatch
+):
+    changing = linking.changing
+
+    def late(*stories: int, **more: Any) -> Any:
+        monkeypatch.setattr(linking, "changing", changing)
+        upload(client, story, photo("fog.jpg", "teal"))
+        return changing(*stories, **more)
+
+    monkeypatch.setattr(linking, "changing", late)
+    assert upload(client, story, photo("fog.jpg", "navy")).status_code == 200
+    assert set(Image.objects.values_list("name", flat=True)) == {"fog", "fog-2"}
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_with_a_sentence(client, story, name: str):
     answer = upload(client, story, SimpleUploadedFile(name, HOSTILE[name]))

@@ -95,9 +95,20 @@ def take(user: User, file: "UploadedFile[Any]", name: str = "") -> Image:
     known = Image.objects.filter(stem=ingested.stem).first()
     if known and not name:
         return known
-    image = linking.add_picture(name or _free_name(file.name or ""), ingested)
+    image = linking.add_picture(name, ingested) if name else _add(file, ingested)
     record(user, image, "Uploaded the file.", ADDITION)
     return image
+
+
+def _add(file: "UploadedFile[Any]", ingested: images.Ingested) -> Image:
+    """Add a new picture; where its free name was taken meanwhile, by the next one."""
+    while True:
+        name = _free_name(file.name or "")
+        try:
+            return linking.add_picture(name, ingested)
+        except Refused:
+            if name == _free_name(file.name or ""):
+                raise
 
 
 def _free_name(file_name: str) -> str:
