@@ -483,6 +483,19 @@ def test_a_contributor_is_told_no_number_of_what_only_others_read(
             assert told == (seen and "closed" not in way), (role, way)
 
 
+def test_the_list_of_stories_answers_no_question_about_what_is_hidden(
+    world: World, people: dict[str, Client]
+):
+    """Else a summary could be guessed word by word."""
+    way = "/admin/entries/story/"
+    for name in ("summary", "summary_html", "lead_image__alt", "entries__body"):
+        asked = {f"{name}__contains": SECRET, "state__exact": "draft"}
+        answer = people["contributor"].get(way, asked, follow=True)
+        assert SECRET not in answer.content.decode(), name
+    page = people["contributor"].get(way, {"state__exact": "draft"}).content.decode()
+    assert f"{SECRET} to come" in page
+
+
 def test_moderators_change_no_text_and_editors_no_permission(
     world: World, people: dict[str, Client]
 ):
