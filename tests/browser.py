@@ -25,6 +25,31 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# What Chromium draws around a page: its list of suggestions is a page of its own,
+# made anew for each window before anybody types, and costs more than opening one.
+AROUND = (
+    "PreloadTopChromeWebUI",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    "WebUIOmniboxPopup",
+)
+# What playwright turns off itself; Chromium heeds the last list alone.
+PLAYWRIGHTS = (
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)
+FLAGS.append(f"--disable-features={','.join(AROUND + PLAYWRIGHTS)}")
 # Without it a page is never kept for the Back button, as it is for real readers.
 KEPT_OFF = ["--disable-back-forward-cache"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
