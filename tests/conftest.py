@@ -69,6 +69,9 @@ def _prepare_environment(stack: ExitStack, *, own: bool) -> None:
     data = folder / "data"
     data.mkdir()
     os.environ |= environment(data, url)
+    # No test speaks TLS, and httpx would read all certificates at each request.
+    os.environ.pop("SSL_CERT_FILE", "")
+    os.environ["SSL_CERT_DIR"] = str(data)
 
 
 def _temporary_folder() -> TemporaryDirectory[str]:
