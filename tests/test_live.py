@@ -15,7 +15,6 @@ from tests.browser import Reader, expect_like_fresh
 from tests.servers import Newsroom, Newsrooms, Server, wait_for
 
 Readers = Callable[..., Reader]
-SLUG = "ice-on-the-sound"
 TOPS = """() => Object.fromEntries(
   [...document.querySelectorAll("#story article.entry:not([hidden])")]
     .map((e) => [e.id, e.getBoundingClientRect()])
@@ -269,25 +268,30 @@ def test_a_page_whose_first_connection_fails_tries_again(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
-    answers = iter(["503", "204", "html", "reset"])
+    answers = ["503", "204", "html", "reset"]
+    asked: list[str] = []
 
-    def answer(route: object) -> None:
-        kind = next(answers, "")
+    def answer(route: Route) -> None:
+        kind = answers[len(asked)] if len(asked) < len(answers) else ""
+        asked.append(kind)
         if kind == "reset":
-            route.abort("connectionreset")  # type: ignore[attr-defined]
+            route.abort("connectionreset")
         elif kind == "html":
             body = "<title>Proxy</title><h1>Sign in to the network</h1>"
-            route.fulfill(status=200, body=body, content_type="text/html")  # type: ignore[attr-defined]
+            route.fulfill(status=200, body=body, content_type="text/html")
         elif kind:
-            route.fulfill(status=int(kind))  # type: ignore[attr-defined]
+            route.fulfill(status=int(kind))
         else:
-            route.continue_()  # type: ignore[attr-defined]
+            route.continue_()
 
     window.page.route("**/stream?*", answer)
+    window.page.clock.install()
     window.open(f"{server.url}/stories/{slug}/")
-    expect(window.page.locator("#live")).to_have_attribute(
-        "data-state", "live", timeout=40_000
+    wait_for(
+        lambda: passes(window, 500) and len(asked) > len(answers),
+        "the page to try again after each failure",
     )
+    state(window.page, "Live")
     window.misses("Sign in to the network")
     expect(window.page).to_have_title(
         "Sorrava Daily: Ice on the Sound – The Sorrava Courier"
@@ -430,20 +434,18 @@ def test_a_hidden_tab_counts_in_its_title_and_catches_up(
 
 
 def test_a_restored_backup_replaces_the_page_whole(
-    reader: Readers, newsrooms: Newsrooms
+    reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
-    with newsrooms.open("sqlite") as room:
-        room.call(verbs.make_story, "Ice on the Sound", SLUG, updates=4)
-        window = open_live(reader, room.server(), SLUG)
-        window.page.evaluate("window.witness = 'the same document'")
-        room.call(verbs.new_epoch, "restored")
-        room.call(verbs.post, SLUG, "After the restore.")
-        window.sees("After the restore.")
-        state(window.page, "Live")
-        room.call(verbs.post, SLUG, "And pushed again.")
-        window.sees("And pushed again.")
-        assert window.page.evaluate("window.witness") == "the same document"
-        expect_like_fresh(window)
+    window = open_live(reader, server, slug)
+    window.page.evaluate("window.witness = 'the same document'")
+    room.call(verbs.new_epoch, "restored")
+    room.call(verbs.post, slug, "After the restore.")
+    window.sees("After the restore.")
+    state(window.page, "Live")
+    room.call(verbs.post, slug, "And pushed again.")
+    window.sees("And pushed again.")
+    assert window.page.evaluate("window.witness") == "the same document"
+    expect_like_fresh(window)
 
 
 def test_a_withdrawn_story_leaves_the_open_page(
