@@ -328,6 +328,14 @@ def test_data_names_no_story_that_readers_do_not_see(world: World) -> None:
     assert "Quokkas" not in data
 
 
+def test_an_update_names_no_draft_that_shows_it_too(world: World) -> None:
+    publishing.cross_post(world.update, world.draft)
+    publishing.edit(world.update, text("The ferry sails."), version=1)
+    body = answer("/stories/fog/")[2]
+    assert "The ferry sails." in body
+    assert "Quokkas" not in body
+
+
 def test_a_draft_answers_as_what_was_never_there(world: World) -> None:
     hidden = [entry.pk for name, entry in world.waiting.items() if name != "story"]
     pairs = [
