@@ -1,0 +1,507 @@
+"""Pictures that are broken, too large or made to harm, and disks that fail."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import ExifTags, Image, PngImagePlugin
+
+from entries import images
+from entries.images import FORMATS, ImageError, ingest, remove
+from tests.photos import (
+    BLUE,
+    KEY,
+    RED,
+    SECRET,
+    SOURCES,
+    XMP_HEAD,
+    XMP_TAIL,
+    chunk,
+    encode,
+    exif,
+    files,
+    flag,
+    iptc,
+    jpeg_of_size,
+    load,
+    near,
+    noise,
+    png,
+    published,
+    srgb,
+    take,
+    webp,
+    with_checksums,
+    with_segment,
+    xmp,
+    zipped,
+)
+
+# pytest puts filters of its own in the place of those that the module sets
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
+    pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning"),
+]
+
+
+ENTITY_BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "boom">'
+    + "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
+    + f']>{XMP_HEAD}<rdf:Description dc:description="&j;"/>{XMP_TAIL}'
+)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        ENTITY_BOMB.encode(),
+        ENTITY_BOMB.encode("utf-16"),
+        (
+            '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
+            f"{XMP_HEAD}<rdf:Description><dc:description>&a;</dc:description>"
+            f"</rdf:Description>{XMP_TAIL}"
+        ).encode(),
+        b"<" * 50_000,
+        b"<a>" * 300_000,
+        xmp('<rdf:Description dc:description="x"/>' + " " * (1 << 20)),
+        b"\xff\xfe\0\0",
+        b"",
+    ],
+    ids=[
+        "entities",
+        "utf-16",
+        "file",
+        "open-brackets",
+        "depth",
+        "too-long",
+        "bytes",
+        "empty",
+    ],
+)
+def test_hostile_xmp_is_ignored(tmp_path: Path, block: bytes) -> None:
+    started = time.process_time()
+    done = take(tmp_path, encode(noise(), "WEBP", xmp=block))
+    assert (done.alt, done.caption, done.credit) == ("", "", "")
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0junk",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12\0\x03\xff\xff\xff\xff" * 9,
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63\0\0\0\0\0\0\0",
+    ],
+    ids=["empty", "junk", "offset", "count", "orientation-99"],
+)
+def test_broken_exif_is_ignored(tmp_path: Path, block: bytes) -> None:
+    data = with_segment(encode(flag(RED, BLUE), "JPEG"), 0xE1, block)
+    for picture in published(tmp_path, data):
+        assert near(picture, (10, 20), RED)
+
+
+# Nothing but pixels goes out
+
+
+def burdened(kind: str) -> bytes:
+    """A picture that tells a secret in every way its format knows."""
+    block = exif(ImageDescription=SECRET.decode(), Artist="x", Orientation=1)
+    gps = block.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSLatitudeRef] = "N"
+    gps[ExifTags.GPS.GPSLatitude] = (51.0, 30.0, 2.5)
+    words = xmp(f'<rdf:Description dc:description="{SECRET.decode()}"/>')
+    icc = srgb() + SECRET
+    if kind == "GIF":
+        return encode(noise(), kind, comment=SECRET)
+    if kind == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", words.decode())
+        info.add_text("Comment", SECRET.decode())
+        return encode(noise(), kind, exif=block, icc_profile=icc, pnginfo=info)
+    if kind == "JPEG":
+        data = encode(
+            noise(), kind, exif=block, icc_profile=icc, xmp=words, comment=SECRET
+        )
+        return with_segment(data, 0xED, iptc((120, SECRET)))
+    return encode(noise(), kind, exif=block, icc_profile=icc, xmp=words)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_no_metadata_comes_out(tmp_path: Path, kind: str) -> None:
+    data = burdened(kind)
+    assert SECRET in data
+    done = take(tmp_path, data)
+    for path in files(tmp_path):
+        raw = path.read_bytes()
+        for trace in (
+            SECRET,
+            b"Exif",
+            b"EXIF",
+            b"xmp",
+            b"XMP",
+            b"ICC",
+            b"prof",
+            b"8BIM",
+        ):
+            assert trace not in raw, (path.name, trace)
+    for ext in FORMATS:
+        picture = load(tmp_path, done, ext)
+        assert not picture.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        assert not dict(picture.getexif())
+        assert not {"exif", "xmp", "comment", "icc_profile"} & set(picture.info)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("tail", [zipped(), b"<html><script>SECRET</script>"])
+def test_what_hangs_behind_the_picture_is_cut_off(
+    tmp_path: Path, kind: str, tail: bytes
+) -> None:
+    try:
+        take(tmp_path, encode(noise(), kind) + tail)
+    except ImageError:
+        assert files(tmp_path) == []
+        return
+    for path in files(tmp_path):
+        assert b"SECRET" not in path.read_bytes()
+        assert not zipfile.is_zipfile(path)
+
+
+# Hostile files
+
+
+def scan_bomb() -> bytes:
+    """A progressive JPEG whose last scan comes a thousand times."""
+    data = encode(noise(), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * 1000 + data[-2:]
+
+
+def stray(kind: str) -> bytes:
+    return encode(noise(), kind)
+
+
+BOMB = zlib.compress(b"\0" * 50_000_000)
+ROWS = (b"\0" + b"\0\0\0" * 4) * 4
+STRANGERS: dict[str, bytes] = {
+    "svg": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
+    "pdf": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\n%%EOF",
+    "html": b"<!doctype html><html><script>alert(1)</script></html>",
+    "html-behind-magic": b"\xff\xd8\xff<html><script>alert(1)</script></html>",
+    "php": b"GIF89a<?php system($_GET['c']); ?>",
+    "zip": zipped(),
+    "text": b"Mirest, Friday\n" * 50,
+    "zeros": b"\0" * 5000,
+    "noise": random.Random(2).randbytes(5000),
+    "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 99,
+    "tiff": stray("TIFF"),
+    "bmp": stray("BMP"),
+    "ppm": stray("PPM"),
+    "ico": stray("ICO"),
+    "jpeg2000": stray("JPEG2000"),
+}
+BOMBS: dict[str, bytes] = {
+    "png-header": png(60_000, 60_000, b""),
+    "png-header-of-2-to-31": png(2**31 - 1, 2**31 - 1, b""),
+    "png-between-the-limits": png(10_000, 10_000, b""),
+    "png-one-row-too-much": png(8_000, 5_001, b""),
+    "gif-screen": b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;",
+    "gif-frame": b"GIF89a\1\0\1\0\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\2\2D\1\0;",
+    "webp-canvas": webp(b"VP8X", b"\x10\0\0\0" + b"\xff" * 6),
+    "webp-lossless": webp(b"VP8L", b"\x2f\xff\xff\xff\x0f" + b"\0" * 40),
+    "webp-lossy": webp(b"VP8 ", b"\x10\0\0\x9d\x01\x2a\xff\x3f\xff\x3f" + b"\0" * 40),
+    "jpeg-header": jpeg_of_size(65_500, 65_500),
+    "jpeg-between-the-limits": jpeg_of_size(9_000, 9_000),
+}
+BROKEN: dict[str, bytes] = {
+    "png-text-bomb": png(4, 4, ROWS, chunk(b"zTXt", b"x\0\0" + BOMB)),
+    "png-itxt-bomb": png(4, 4, ROWS, chunk(b"iTXt", b"x\0\1\0\0\0" + BOMB)),
+    "png-profile-bomb": png(4, 4, ROWS, chunk(b"iCCP", b"x\0\0" + BOMB)),
+    "png-signature": b"\x89PNG\r\n\x1a\n",
+    "png-without-size": png(0, 0, b""),
+    "png-bad-checksum": png(4, 4, ROWS).replace(b"IHDR\0\0\0\4", b"IHDR\0\0\0\5"),
+    "png-short-of-pixels": png(4, 4, ROWS[:9]),
+    "jpeg-signature": b"\xff\xd8\xff\xe0",
+    "jpeg-without-size": jpeg_of_size(0, 0),
+    "jpeg-of-a-thousand-scans": scan_bomb(),
+    "gif-signature": b"GIF89a",
+    "gif-without-size": b"GIF89a\0\0\0\0\0\0\0,\0\0\0\0\0\0\0\0\0\2\2D\1\0;",
+    "webp-signature": b"RIFF\0\0\0\0WEBPVP8 ",
+    "avif-signature": b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf",
+}
+
+
+def refusal(folder: Path, data: bytes) -> str:
+    """The sentence with which a file is refused, and nothing else happens."""
+    started = time.process_time()
+    with pytest.raises(ImageError) as caught:
+        take(folder, data)
+    assert files(folder) == []
+    assert time.process_time() - started < 5
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_is_no_photo_is_refused_with_what_is_allowed(
+    tmp_path: Path, name: str
+) -> None:
+    assert "Upload a JPEG, PNG, WebP, GIF or AVIF" in refusal(tmp_path, STRANGERS[name])
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_too_many_pixels_are_refused_from_the_header(tmp_path: Path, name: str) -> None:
+    assert "more than 40 million pixels" in refusal(tmp_path, BOMBS[name])
+
+
+def test_a_picture_that_is_very_tall_is_made_narrower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_LARGEST", 60_000)
+    done = take(tmp_path, encode(noise(300, 2000)))
+    assert (done.width, done.height) == (94, 627)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_a_format_that_takes_much_memory_may_have_fewer_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(images, "PIXEL_LIMITS", {kind: 4 * 10**6})
+    words = refusal(tmp_path, encode(Image.new("RGB", (2001, 2000)), kind))
+    assert "more than 4 million pixels" in words
+    assert "save it as JPEG" in words
+    assert take(tmp_path, encode(Image.new("RGB", (2001, 2000)), "PNG")).width == 1600
+
+
+PEAK = """
+import sys
+from io import BytesIO
+from pathlib import Path
+from entries import images
+from PIL import Image
+
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+images.WIDTHS = (480,)  # what the encoders need is another matter
+data = BytesIO()
+picture = Image.new("LA", (4000, 4000), (90, 200))
+picture.save(data, "PNG")
+del picture
+before = peak()  # its 64 MB among it
+images.ingest(BytesIO(data.getvalue()), Path(sys.argv[1]), b"key")
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak")
+def test_a_large_picture_is_held_in_memory_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PEAK, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True)
+    assert int(done.stdout) < 64_000  # kB, which is one more copy of it
+
+
+def test_however_many_come_at_once_one_picture_is_worked_on_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, inside, most = Image.Image.save, set[int](), 0
+
+    def save(self: Image.Image, *args: Any, **kwargs: Any) -> None:
+        nonlocal most
+        inside.add(threading.get_ident())
+        most = max(most, len(inside))
+        time.sleep(0.01)
+        real(self, *args, **kwargs)
+        inside.remove(threading.get_ident())
+
+    shades = [encode(Image.new("RGB", (60, 40), (n, n, n))) for n in range(3)]
+    monkeypatch.setattr(Image.Image, "save", save)
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda data: take(tmp_path, data), shades))
+    assert len(done) == 3
+    assert most == 1
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files_are_refused_with_a_way_out(tmp_path: Path, name: str) -> None:
+    assert "upload" in refusal(tmp_path, BROKEN[name]).lower()
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    assert "empty" in refusal(tmp_path, b"")
+
+
+def test_a_file_too_long_is_refused_and_not_read_to_its_end(tmp_path: Path) -> None:
+    source = BytesIO(encode(noise()) + b"\0" * (images.UPLOAD_LIMIT + 1000))
+    with pytest.raises(ImageError, match="more than 25 MB"):
+        ingest(source, tmp_path, KEY)
+    assert source.tell() == images.UPLOAD_LIMIT + 1
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_truncated_file_is_refused_wherever_it_ends(
+    tmp_path: Path, kind: str
+) -> None:
+    data = encode(noise(), kind)
+    for tenth in range(10):
+        refusal(tmp_path, data[: len(data) * tenth // 10])
+
+
+def test_a_truncated_progressive_jpeg_is_refused(tmp_path: Path) -> None:
+    data = encode(noise(), "JPEG", progressive=True)
+    for tenth in range(10):
+        refusal(tmp_path, data[: len(data) * tenth // 10])
+
+
+@pytest.mark.parametrize("kind", [*SOURCES, "burdened JPEG", "burdened PNG"])
+def test_flipped_bits_end_in_a_picture_or_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    chance = random.Random(kind)
+    data = burdened(kind.split()[1]) if " " in kind else encode(noise(48, 32), kind)
+    refused = 0
+    for _ in range(200):
+        mutant = bytearray(data)
+        # Half of them in the first kilobyte, where the structure is
+        reach = len(data) if chance.random() < 0.5 else min(1024, len(data))
+        for _ in range(chance.randint(1, 4)):
+            mutant[chance.randrange(reach)] ^= 1 << chance.randrange(8)
+        before = files(tmp_path)
+        try:
+            done = take(
+                tmp_path, with_checksums(mutant) if "PNG" in kind else bytes(mutant)
+            )
+        except ImageError:
+            refused += 1
+            assert files(tmp_path) == before
+        else:
+            assert load(tmp_path, done, "jpg").size == (done.width, done.height)
+            remove(tmp_path, done.stem, done.widths)
+    assert refused > 0
+
+
+def test_a_png_with_one_wrong_bit_in_its_pixels_is_refused(tmp_path: Path) -> None:
+    data = bytearray(encode(noise()))
+    data[len(data) // 2] ^= 1
+    assert "damaged" in refusal(tmp_path, bytes(data))
+
+
+def test_an_exif_block_of_overlapping_values_costs_little(tmp_path: Path) -> None:
+    count, size = 20_000, 100_000
+    start = 8 + 2 + 12 * count + 4
+    entries = b"".join(
+        struct.pack("<HHII", 1000 + n, 1, size, start) for n in range(count)
+    )
+    block = b"II*\0" + struct.pack("<IH", 8, count) + entries + b"\0" * (4 + size)
+    started = time.process_time()
+    assert take(tmp_path, encode(noise(), exif=block)).widths == (96,)
+    assert time.process_time() - started < 5
+
+
+# When writing fails
+
+
+def failing(number: int, error: BaseException, real: Callable[..., Any]) -> Any:
+    """A stand-in for `real` that raises at its nth call."""
+    calls = iter(range(1, 1000))
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == number:
+            raise error
+        return real(*args, **kwargs)
+
+    return stand_in
+
+
+@pytest.mark.parametrize("number", [1, 5, 6])
+@pytest.mark.parametrize("place", ["write", "rename"])
+def test_a_failure_on_the_way_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int
+) -> None:
+    error = OSError(errno.EIO, "Input/output error")
+    owner, name = {
+        "write": (os, "fsync"),
+        "rename": (Path, "replace"),
+    }[place]
+    data = encode(noise(700, 350))
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, failing(number, error, getattr(owner, name)))
+        with pytest.raises(OSError, match="Input/output"):
+            take(tmp_path, data)
+    assert files(tmp_path) == []
+    assert take(tmp_path, data).widths == (480, 700)
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, (480, 240)), (5, (700, 350))])
+def test_a_size_that_cannot_be_made_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, left: tuple[int, int]
+) -> None:
+    data = encode(noise(700, 350))
+    with monkeypatch.context() as patch:
+        error = OSError("encoder error -2 when writing image file")
+        patch.setattr(Image.Image, "save", failing(number, error, Image.Image.save))
+        done = take(tmp_path, data)
+    assert (done.width, done.height) == left
+    assert done.widths == left[:1]
+    assert len(files(tmp_path)) == 3
+    assert take(tmp_path, data).widths == (480, 700)
+
+
+def test_a_picture_of_which_no_size_can_be_made_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    data = encode(noise(700, 350))
+    monkeypatch.setattr(Image.Image, "save", save)
+    assert "damaged" in refusal(tmp_path, data)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "disk takes nothing")],
+)
+def test_a_disk_that_takes_nothing_is_told_to_the_editor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    error = OSError(number, os.strerror(number))
+    monkeypatch.setattr(os, "fsync", failing(3, error, os.fsync))
+    assert words in refusal(tmp_path, encode(noise(700, 350)))
+
+
+def test_a_folder_that_cannot_be_written_is_no_fault_of_the_picture(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="file"):
+        take(tmp_path / "file", encode(noise()))
+
+
+def test_a_photo_of_twelve_million_pixels_is_ready_while_the_editor_waits(
+    tmp_path: Path,
+) -> None:
+    data = encode(noise(500, 375).resize((4000, 3000)), "JPEG", quality=90)
+    started = time.process_time()
+    done = take(tmp_path, data)
+    assert (done.width, done.height) == (1600, 1200)
+    # About a second and a half on two cores
+    assert time.process_time() - started < 10
