@@ -55,6 +55,7 @@ def draw_piece(
         entry.set_published()
     elif entry.state == Entry.State.SCHEDULED and not entry.at:
         raise Refused("Give the time to publish at.", "at")
+    posting.place()
     if posting.visible:
         told = [one for one in versions if one.line and not one.hidden]
         posting.html = drawing.early_html(posting, links_shown, told)

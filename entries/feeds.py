@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.syndication.views import Feed
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -118,30 +117,24 @@ class _Entries(_Feed):
 
     def items(self, obj: Any) -> list[Entry]:
         """Return the newest public entries, each with `shown_in`: a public story."""
-        standing = Posting.objects.visible().filter(story__in=self.stories(obj))
-        shown = (
-            Entry.objects.filter(
-                Exists(standing.filter(entry=OuterRef("pk"))),
-                state=Entry.State.PUBLISHED,
-            )
-            .select_related("story__series")
-            .defer("body")
-            .annotate(since=Coalesce("at", "published_at"))
-        )
-        # Of updates an index knows the newest; of originals there is one a story.
-        updates = shown.filter(kind=Entry.Kind.UPDATE).order_by("-at", "-pk")
-        originals = shown.filter(kind=Entry.Kind.ORIGINAL).order_by("-since", "-pk")
-        found: list[Any] = [*updates[:NEWEST], *originals[:NEWEST]]
-        found.sort(key=lambda row: (bool(row.since), row.since, row.pk), reverse=True)
-        return self._placed(found[:NEWEST], standing)
+        # The newest of all are among the newest of as many stories.
+        stories = self.stories(obj).order_by("-newest_at", "-pk")[:NEWEST]
+        visible = Posting.objects.visible().newest().first_of_each(stories, NEWEST)
+        rows = visible.newest().values_list("entry_id", flat=True)
+        newest = list(dict.fromkeys(rows))[:NEWEST]
+        # Asked again: one may have been withdrawn since.
+        found = Entry.objects.filter(state=Entry.State.PUBLISHED).defer("body")
+        entries = found.select_related("story__series").in_bulk(newest)
+        there = [entries[pk] for pk in newest if pk in entries]
+        return self._placed(there, visible)
 
-    def _placed(self, entries: list[Any], standing: QuerySet[Posting]) -> list[Entry]:
+    def _placed(self, entries: list[Any], visible: QuerySet[Posting]) -> list[Entry]:
         """Say of each in which public story it is shown: its own, if that is one.
 
-        Those that were taken from all of them meanwhile are left out.
+        Leave out those that were taken from all of them meanwhile.
         """
         strange = [row for row in entries if not row.story.public]
-        elsewhere = standing.filter(entry__in=strange).order_by("story_id")
+        elsewhere = visible.filter(entry__in=strange).order_by("-story_id")
         shown = {
             row.entry_id: row.story
             for row in elsewhere.select_related("story__series").defer("html")
@@ -174,7 +167,7 @@ class _Entries(_Feed):
 
     def item_pubdate(self, entry: Any) -> datetime:
         """Return the time of an update; when it was published, of an original."""
-        since: datetime = entry.since
+        since: datetime = entry.at or entry.published_at
         return since
 
     def item_updateddate(self, entry: Any) -> datetime:

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Subquery
 from django.utils import timezone
 
 from entries import delivery, drawing, rendering, searching
@@ -20,6 +20,9 @@ from entries.models import Entry, Posting, Site, Story
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_NEWEST = Subquery(Posting.objects.visible().newest_at("pk"))
 
 
 class Refused(ValueError):
@@ -67,6 +70,7 @@ class Ledger:
         self.entries = frozenset(entries)
         self._were_public = {s.pk for s in self.stories.values() if s.public}
         self._changed: set[int] = set()
+        self._at_desk: set[int] = set()
         self._worded: dict[int, Entry] = {}
         self._headed: dict[int, Story] = {}
         self._site = False
@@ -84,6 +88,13 @@ class Ledger:
         self._changed.add(story.pk)
         return story.seq
 
+    def _desk_next(self, story: Story) -> int:
+        """Return the desk's number of this transaction: one for all its changes."""
+        if story.pk not in self._at_desk:
+            self._at_desk.add(story.pk)
+            story.desk_seq += 1
+        return story.desk_seq
+
     def post(self, posting: Posting) -> bool:
         """Save a posting; give it the next seq and draw it if readers know of it.
 
@@ -99,13 +110,15 @@ class Ledger:
         found = list(drawing.with_all(postings))
         for posting in found:
             self._draw(posting)
-        drawn = ["seq", "first_seq", "html"]
+        drawn = ["seq", "first_seq", "desk_seq", "at", "visible", "html"]
         Posting.objects.bulk_update(found, drawn, batch_size=200)
 
     def _draw(self, posting: Posting) -> bool:
         posting.story = self.stories[posting.story_id]
         if posting.home:
             posting.entry.story = posting.story
+        posting.place()
+        posting.desk_seq = self._desk_next(posting.story)
         known = posting.seq is not None and (posting.stands or posting.html)
         if not (posting.visible or known):
             return False
@@ -121,6 +134,8 @@ class Ledger:
         What readers see of them was drawn by `drawing.early_html` before the lock.
         """
         for posting in postings:
+            posting.place()
+            posting.desk_seq = self._desk_next(posting.story)
             if posting.visible:
                 posting.seq = posting.first_seq = self._next(posting.story)
                 posting.html = drawing.settled(posting)
@@ -142,6 +157,9 @@ class Ledger:
         if html != entry.html:
             entry.html = html
             entry.save(update_fields=["html"])
+            for pk in entry.postings.values_list("story", flat=True):
+                number = self._desk_next(self.stories[pk])
+                entry.postings.filter(story=pk).update(desk_seq=number)
         self._worded[entry.pk] = entry
         changed = False
         for posting in entry.postings.exclude(seq=None).order_by("story_id"):
@@ -176,11 +194,19 @@ class Ledger:
     def close(self) -> None:
         """Save the counters and the words for search, and wake the watchers."""
         now = timezone.now()
-        for pk in sorted(self._changed):
+        for pk in sorted(self._changed | self._at_desk):
             story = self.stories[pk]
-            if story.state != Story.State.WITHDRAWN or self.seen(story):
-                story.changed_at = now  # else nobody is to notice
-            story.save(update_fields=["seq", "head_seq", "changed_at"])
+            numbers = {"desk_seq": story.desk_seq}
+            if pk in self._changed:
+                if story.state != Story.State.WITHDRAWN or self.seen(story):
+                    story.changed_at = now  # else nobody is to notice
+                numbers |= {
+                    "seq": story.seq,
+                    "head_seq": story.head_seq,
+                    "changed_at": story.changed_at,
+                    "newest_at": _NEWEST,
+                }
+            Story.objects.filter(pk=pk).update(**numbers)
         if self._site and not Site.objects.filter(pk=1).update(seq=F("seq") + 1):
             Site.current()
         searching.keep(self._worded.values(), self._headed.values())

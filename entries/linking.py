@@ -183,7 +183,7 @@ def _told(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
     if hold:
         list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
     public = Q(story__state__in=Story.PUBLIC)
-    read = Exists(Posting.objects.read().filter(entry=OuterRef("entry")))
+    read = Exists(Posting.objects.visible().filter(entry=OuterRef("entry")))
     found = Link.objects.filter(public | read | Q(story=None, entry=None), pk__in=ids)
     return {
         (

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 
-from django.db.models import F, Subquery
+from django.db.models import Q, Subquery
 from django.db.models.functions import Coalesce
 
 from entries.models import Posting, Series, Story
@@ -69,21 +69,32 @@ def of_series(series: Series, before: int = 0) -> Listing:
     Raises NoSuchPlace.
     """
     ended = series.stories.filter(state=Story.State.CLOSED)
-    ended = ended.order_by(F("first_day").desc(nulls_last=True), "-live_at", "-pk")
-    ids, start = list(ended.values_list("pk", flat=True)), 0
     if before:
-        if before not in ids:
+        found = ended.filter(pk=before).first()
+        if found is None:
             raise NoSuchPlace(before)
-        start = ids.index(before) + 1
-    shown = ids[start : start + SIZE]
-    stories = list(_whole(ended.filter(pk__in=shown)))
+        ended = ended.filter(_older_than(found))
+    ended = ended.order_by("-first_day", "-live_at", "-pk")
+    stories = list(_whole(ended)[: SIZE + 1])
+    shown = stories[:SIZE]
     live = [] if before else running(series.stories.all())
     return Listing(
         live,
-        stories,
-        [(day, list(rows)) for day, rows in groupby(stories, _day)],
-        shown[-1] if ids[start + SIZE :] else 0,
+        shown,
+        [(day, list(rows)) for day, rows in groupby(shown, _day)],
+        shown[-1].pk if stories[SIZE:] else 0,
         _more(live),
+    )
+
+
+def _older_than(story: Story) -> Q:
+    """Keep what follows an ended story in the order of a series' page."""
+    same_day = Q(first_day=story.first_day)
+    same_time = same_day & Q(live_at=story.live_at)
+    return (
+        Q(first_day__lt=story.first_day)
+        | same_day & Q(live_at__lt=story.live_at)
+        | same_time & Q(pk__lt=story.pk)
     )
 
 
@@ -98,7 +109,7 @@ def _day(story: Story) -> date:
 
 def running(stories: StoryQuerySet) -> list[Story]:
     """Return those that run with the latest news, each with its `newest` update."""
-    news = Subquery(Posting.objects.last_at("pk"))
+    news = Subquery(Posting.objects.visible().updates().newest_at("pk"))
     last = Coalesce(news, "live_at", "created_at")
     return _with_newest(list(_live(stories).order_by(last.desc(), "-pk")[:RUNNING]))
 
@@ -108,7 +119,8 @@ def _live(stories: StoryQuerySet) -> StoryQuerySet:
 
 
 def _with_newest(found: list[Story]) -> list[Story]:
-    rows = Posting.objects.newest_of(found).select_related("entry")
+    rows = Posting.objects.visible().updates().first_of_each(found, 1)
+    rows = rows.select_related("entry")
     newest = {row.story_id: row.entry for row in rows}
     for story in found:
         story.newest = newest.get(story.pk)  # type: ignore[attr-defined]

@@ -170,7 +170,7 @@ def edit(
                     "at",
                 )
         line = correction.strip()
-        if line and not (changed_at or entry.postings.read().exists()):
+        if line and not (changed_at or entry.postings.visible().exists()):
             line = ""
         _keep_version(entry, author, line, changed_at)
         write(entry, text, drawn)
@@ -219,12 +219,11 @@ def restore(entry: Entry) -> Entry:
 
 def submit(entry: Entry) -> Entry:
     """Hand a draft to the editors, who publish it."""
-    with changing(entry=entry):
+    with changing(entry=entry) as ledger:
         if entry.state not in (State.DRAFT, State.SUBMITTED):
             raise Refused("Only a draft can be submitted.")
-        entry.state = State.SUBMITTED
         entry.sent_back = ""
-        entry.save()
+        _turn(ledger, entry, State.SUBMITTED)
     return entry
 
 
@@ -233,21 +232,19 @@ def send_back(entry: Entry, line: str) -> Entry:
     line = " ".join(line.split())[:300]
     if not line:
         raise Refused("Tell the writer in a line what is missing.", "line")
-    with changing(entry=entry):
+    with changing(entry=entry) as ledger:
         if entry.state != State.SUBMITTED:
             raise Refused("This text does not wait for an editor any more.")
-        entry.state = State.DRAFT
         entry.sent_back = line
-        entry.save()
+        _turn(ledger, entry, State.DRAFT)
     return entry
 
 
 def unschedule(entry: Entry) -> Entry:
     """Make a draft of what is scheduled or submitted; its time stays written in it."""
-    with changing(entry=entry):
+    with changing(entry=entry) as ledger:
         check_waits(entry)
-        entry.state = State.DRAFT
-        entry.save()
+        _turn(ledger, entry, State.DRAFT)
     return entry
 
 

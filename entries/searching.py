@@ -209,7 +209,7 @@ def _found(rows: list[SearchText]) -> list[Found]:
     strange = [r.entry_id for r in rows if r.entry and not r.entry.story.public]
     standing = (
         Posting.objects.visible()
-        .filter(entry__in=strange, story__state__in=Story.PUBLIC)
+        .filter(entry__in=strange)
         .select_related("story__series")
         .order_by("-story_id")
     )

@@ -56,8 +56,7 @@ def _stories() -> Changed:
 def _updates() -> Changed:
     """Yield the newest updates, each in its own story."""
     way = reverse("story", args=[_SLUG])
-    standing = Posting.objects.own().filter(story__state__in=Story.PUBLIC)
-    newest = standing.visible().updates()[:UPDATES]
+    newest = Posting.objects.visible().own().updates()[:UPDATES]
     rows = newest.values_list("story__slug", "entry_id", "entry__changed_at")
     for slug, pk, at in rows:
         yield f"{way.replace(_SLUG, slug)}updates/{pk}/", at

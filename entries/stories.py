@@ -195,7 +195,7 @@ def go_live(story: Story, at: datetime | None = None) -> Story:
 
 def _published(story: Story) -> QuerySet[Posting]:
     return (
-        story.postings.visible()
+        story.postings.published()
         .select_related("entry__story__series")
         .order_by(F("entry__at").asc(nulls_first=True), "entry_id")
     )
@@ -328,6 +328,7 @@ def _turn(
         if story.public == before:
             ledger.site()  # lines elsewhere read as they did
         else:
+            story.postings.published().update(visible=story.public)
             tell_others(ledger, [story])
 
     return restate(story, act, leads_to(story))

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.db.models import F, Subquery
 from django.test import Client
 
 from entries import publishing, stories
@@ -81,7 +82,7 @@ def bulk_updates(
     elsewhere, and would take minutes to fill many pages.
     """
     start = start or gmt("0000")
-    story.refresh_from_db(fields=["seq"])
+    story.refresh_from_db(fields=["seq", "desk_seq"])
     entries = Entry.objects.bulk_create(
         Entry(
             story=story,
@@ -99,12 +100,16 @@ def bulk_updates(
             story=story,
             seq=story.seq + place,
             first_seq=story.seq + place,
+            at=entry.at,
+            visible=story.public,
+            desk_seq=story.desk_seq + 1,
             html=f'<article id="entry-{entry.pk}"></article>',
         )
         for place, entry in enumerate(entries, 1)
     )
     story.seq += number
-    Story.objects.filter(pk=story.pk).update(seq=story.seq)
+    newest = Posting.objects.visible().newest_at("pk")
+    Story.objects.filter(pk=story.pk).update(seq=story.seq, newest_at=Subquery(newest))
 
 
 def make_user(name: str, *groups: str, chief: bool = False) -> User:

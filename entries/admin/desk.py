@@ -299,7 +299,8 @@ def _changes(
     rights = Rights.of(request.user)
     if given is None or present is None:
         return sentence("Load this page again.", 400)
-    changed = timeline.changes(story, rights, given, _id(request, "below"))
+    since = given.known(present)
+    changed = timeline.changes(story, rights, since, _id(request, "below"))
     # With the last part the page has what stood there when it asked for the first.
     began = Pulse.parse(request.GET.get("then", "")) or present
     context = {

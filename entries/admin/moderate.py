@@ -5,7 +5,6 @@ from functools import cached_property
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -20,7 +19,7 @@ from entries.admin.records import record, target_of
 from entries.admin.suggesting import Target
 from entries.admin.timeline import Row
 from entries.ledger import Refused
-from entries.models import Entry, Link, Posting, Site, Story
+from entries.models import Link, Posting, Site, Story
 
 LATELY = 30
 A_PAGE = 12  # unresolved links; each is searched for
@@ -87,14 +86,13 @@ def _slots() -> list[tuple[Story, Line]]:
 
 def _lately(rights: Rights) -> list[Row]:
     """Return what was published last, in whatever running story."""
-    home = Posting.objects.visible().filter(
-        story=F("entry__story"),
-        story__state=Story.State.LIVE,
-        entry__kind=Entry.Kind.UPDATE,
-    )
-    found = timeline.with_parts(home, pictures=False)
-    last = found.order_by("-entry__published_at", "-entry_id")[:LATELY]
-    return timeline.as_rows(last, rights)
+    live = Story.objects.live().order_by("-changed_at")[: listing.RUNNING]
+    home = Posting.objects.visible().own().updates().order_by("-first_seq")
+    newest = home.first_of_each(live, LATELY).order_by("-entry__published_at")
+    newest_ids = newest.values_list("pk", flat=True)[:LATELY]
+    found = Posting.objects.filter(pk__in=list(newest_ids))
+    last = timeline.with_parts(found, pictures=False)
+    return timeline.as_rows(last.order_by("-entry__published_at", "-entry_id"), rights)
 
 
 @desk("change_link")

@@ -49,7 +49,7 @@ def pictures(rights: Rights) -> QuerySet[Image]:
     """Return the pictures that somebody may see: readers', and those of own texts."""
     if rights.read:
         return Image.objects.all()
-    read = Posting.objects.read().filter(entry__images=OuterRef("pk"))
+    read = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
     led = Story.objects.public().filter(lead_image=OuterRef("pk"))
     features = Link.objects.shown().filter(
         Q(story=None, entry=None) | Q(story__state__in=Story.PUBLIC),

@@ -6,21 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import Exists, OuterRef, Prefetch, Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from entries import clock, rendering, timefield
 from entries.admin.access import Rights
-from entries.admin.pulse import Pulse
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.publishing import WAITING
 
 SIZE = 50
 MOST_CHANGES = 100
-NEWEST = ("-place_at", "-entry_id")
-# Clocks of several machines differ a little; what comes twice is told by `identity`.
-OVERLAP = timedelta(seconds=10)
 
 State = Entry.State
 
@@ -65,8 +60,8 @@ class Row:
     @property
     def key(self) -> str:
         """Return what lists sort by: its time (else when it was written), then id."""
-        at = self.entry.at or self.entry.created_at
-        return f"{at.astimezone(UTC):%Y%m%d%H%M%S}-{self.entry.pk}"
+        at = self.posting.at.astimezone(UTC)
+        return f"{at:%Y%m%d%H%M%S}-{self.entry.pk}"
 
     @property
     def identity(self) -> str:
@@ -266,11 +261,8 @@ def with_parts(
     return (
         found.select_related("entry__author", "entry__story__series", "story__series")
         .prefetch_related(*fetched)
-        .annotate(
-            place_at=Coalesce("entry__at", "entry__created_at"),
-            changed_since_closing=Exists(later),
-        )
-        .order_by(*NEWEST)
+        .annotate(changed_since_closing=Exists(later))
+        .newest()
     )
 
 
@@ -287,20 +279,16 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
     if not front:
         page = _from(story, page, before or start, inclusive=not before)
     rows = as_rows(page[: SIZE + 1], rights)
-    special = (
-        as_rows(
-            standing.filter(
-                Q(entry__kind=Entry.Kind.ORIGINAL) | Q(entry__state__in=WAITING)
-            ).order_by("entry__kind", *NEWEST)[:MOST_CHANGES],
-            rights,
-        )
-        if front
-        else []
+    own = Entry.objects.filter(story=story)
+    waiting = own.filter(Q(kind=Entry.Kind.ORIGINAL) | Q(state__in=WAITING))
+    special = standing.filter(entry__in=waiting).order_by(
+        "entry__kind", "-at", "-entry"
     )
+    special_rows = as_rows(special[:MOST_CHANGES], rights) if front else []
     return Window(
         rows=rows[:SIZE],
-        waiting=[row for row in special if row.place == "waiting"],
-        original=next((row for row in special if row.place == "original"), None),
+        waiting=[row for row in special_rows if row.place == "waiting"],
+        original=next((row for row in special_rows if row.place == "original"), None),
         older=rows[SIZE - 1].entry.pk if len(rows) > SIZE else None,
         front=front,
     )
@@ -317,12 +305,11 @@ def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
 def _from(
     story: Story, page: PostingQuerySet, entry_id: int, *, inclusive: bool
 ) -> PostingQuerySet:
-    entry = Entry.objects.filter(pk=entry_id, postings__story=story).first()
-    if entry is None:
+    at = story.postings.filter(entry=entry_id).values_list("at", flat=True).first()
+    if at is None:
         return page
-    at = entry.at or entry.created_at
-    same = Q(place_at=at, entry_id__lt=entry_id + inclusive)
-    return page.filter(Q(place_at__lt=at) | same)
+    same = Q(at=at, entry_id__lt=entry_id + inclusive)
+    return page.filter(Q(at__lte=at) & (Q(at__lt=at) | same))
 
 
 def as_rows(rows: Iterable[Posting], rights: Rights) -> list[Row]:
@@ -343,15 +330,13 @@ class Changes:
     below: int | None
 
 
-def changes(story: Story, rights: Rights, since: Pulse, below: int = 0) -> Changes:
-    """Return what may have changed since a pulse; some of it may be known.
+def changes(story: Story, rights: Rights, since: int, below: int = 0) -> Changes:
+    """Return what has changed since a number of the desk's counter.
 
     It comes by the hundred, the newest entries first; `below` asks for what is under
     an entry. Ids stay as they are, so that nothing slips through between two.
     """
-    recent = Q(entry__changed_at__gt=since.changed - OVERLAP) | Q(seq__gt=since.seq)
-    # The marks of what no reader sees are not numbered, so these come every time.
-    found = postings(story.pk).filter(recent | Q(html="")).order_by("-entry_id")
+    found = postings(story.pk).filter(desk_seq__gt=since).order_by("-entry_id")
     if below:
         found = found.filter(entry_id__lt=below)
     fetched = as_rows(found[: MOST_CHANGES + 1], rights)

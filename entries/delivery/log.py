@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Exists, OuterRef
 
 from entries import drawing
 from entries.delivery import numbers
-from entries.models import EntryVersion, Posting, Story, StorySlug
+from entries.models import EntryVersion, Story, StorySlug
 
 _CURSOR = re.compile(r"([0-9a-z]{1,16})-([0-9]{1,18})", re.ASCII)
 
@@ -77,14 +77,12 @@ def _html(story: Story, after: int) -> tuple[str, bool]:
         return _partial("#story", "innerHTML", gone), True
     withdrew = False
     hidden = EntryVersion.objects.filter(entry=OuterRef("entry"), hidden=True)
-    changed = story.postings.changed(after, story.seq).annotate(
-        shown=Posting.SHOWN, hides=Exists(hidden)
-    )
+    changed = story.postings.changed(after, story.seq).annotate(hides=Exists(hidden))
     parts = []
-    rows = changed.values_list("entry_id", "html", "shown", "hides")
-    for entry_id, entry, shown, hides in rows:
+    rows = changed.values_list("entry_id", "html", "visible", "hides")
+    for entry_id, entry, visible, hides in rows:
         withdrew = withdrew or hides
-        if shown and story.public:
+        if visible:
             parts.append(_upsert(entry))
         else:
             withdrew = True
@@ -95,7 +93,8 @@ def _html(story: Story, after: int) -> tuple[str, bool]:
         parts.append(_partial("#story-head", "outerHTML", drawing.head_html(story)))
         events = drawing.key_events_html(story, drawing.key_events(story))
         parts.append(_partial("#key-events", "outerHTML", events))
-    last = story.postings.visible().updates().aggregate(at=Max("entry__at"))["at"]
+    updates = story.postings.visible().updates()
+    last = updates.values_list("at", flat=True).first()
     line = drawing.last_update_html(story, last)
     parts.append(_partial("#last-update", "outerHTML", line))
     return "\n".join(parts), withdrew

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django.contrib.auth.models import User
+from django.db.models import OuterRef, Subquery
 from django.utils.text import slugify
 
 from entries import addresses, bringing, linking, publishing, stories
@@ -311,6 +312,9 @@ class _Loading:
                 setattr(entry, name, getattr(data, name) or getattr(entry, name))
         entries = [entry for entry, _ in self.made]
         Entry.objects.bulk_update(entries, names, batch_size=500)
+        written = Entry.objects.filter(pk=OuterRef("entry")).values("created_at")
+        timeless = self.story.postings.filter(entry__at=None, entry__published_at=None)
+        timeless.update(at=Subquery(written))
         if self.data.created_at:
             Story.objects.filter(pk=self.story.pk).update(
                 created_at=self.data.created_at

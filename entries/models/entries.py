@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import models
-from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db import connection, models
+from django.db.models import F, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -72,7 +72,11 @@ class Entry(models.Model):
                 name="published_update_has_a_time",
             ),
         ]
-        indexes = [models.Index(fields=["state", "at"])]
+        indexes = [
+            models.Index(fields=["state", "at"]),
+            models.Index(fields=["story", "state"], name="entry_by_state"),
+            models.Index(fields=["-changed_at", "-id"], name="entry_changed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.label}: {self.headline or self.body[:60]}"
@@ -102,6 +106,11 @@ class Entry(models.Model):
     def first_words(self) -> str:
         """Return its headline, else how its text begins, for lists."""
         return self.headline or rendering.beginning(self.html, 18)
+
+    @property
+    def placed_at(self) -> datetime:
+        """Return when timelines place it: its time, else when it was made public."""
+        return self.at or self.published_at or self.created_at or timezone.now()
 
     @property
     def sort_key(self) -> str:
@@ -154,49 +163,52 @@ class EntryVersion(models.Model):
 
 
 class PostingQuerySet(models.QuerySet["Posting"]):
-    """Postings by who may see them and where they stand."""
+    """Postings by who may see them, in the order of timelines."""
 
     def visible(self) -> Self:
-        """Keep what a public story shows: published and not taken back."""
-        return self.filter(Posting.SHOWN)
+        """Keep what readers see now: published, not removed, its story public."""
+        return self.filter(visible=True)
+
+    def published(self) -> Self:
+        """Keep what readers see once the story is public."""
+        return self.filter(entry__state=Entry.State.PUBLISHED, removed=False)
 
     def own(self) -> Self:
         """Keep each entry's posting in the story it belongs to."""
         return self.filter(story=F("entry__story"))
 
-    def read(self) -> Self:
-        """Keep what readers see now, in whatever story."""
-        return self.visible().filter(story__state__in=Story.PUBLIC)
-
     def updates(self) -> Self:
         """Keep the timed updates, newest first: by time, then id."""
-        return self.filter(entry__kind=Entry.Kind.UPDATE).order_by(
-            "-entry__at", "-entry_id"
-        )
+        return self.filter(entry__kind=Entry.Kind.UPDATE).newest()
 
-    def before(self, at: datetime, entry_id: int) -> Self:
-        """Keep what stands below an entry of that time and id."""
-        return self.filter(Q(entry__at__lt=at) | Q(entry__at=at, entry_id__lt=entry_id))
+    def newest(self) -> Self:
+        """Order by time, then id, newest first."""
+        return self.order_by("-at", "-entry_id")
 
-    def newest_of(self, stories: Iterable[Story]) -> Self:
-        """Keep the newest visible update of each story."""
-        newest = Posting.objects.visible().filter(story=OuterRef("pk")).updates()
-        last = Subquery(Posting.objects.last_at("story"))
-        newest = newest.filter(entry__at=last).order_by("-entry_id")
-        # Looked for once a story: asked of each posting, it would be as often.
-        ids = Story.objects.filter(pk__in=[story.pk for story in stories])
-        return self.filter(
-            pk__in=ids.values(pk_newest=Subquery(newest.values("pk")[:1]))
-        )
+    def first_of_each(self, stories: Iterable[Story], number: int) -> Self:
+        """Keep the first rows of each story, in the order of this queryset.
 
-    def last_at(self, story: str) -> QuerySet[Any, Any]:
-        """Return the time of the newest visible update of an outer query's story.
-
-        As a maximum: for the first of an order SQLite reads the updates of all
-        stories by their time, until one of this story comes.
+        One index lookup a story, however long it is: a window function, or a
+        correlated subquery, reads every row. At most 500 stories (SQLite's limit of
+        terms in a compound SELECT).
         """
-        rows = self.visible().filter(story=OuterRef(story)).updates().order_by()
-        return rows.values("story").values(last=Max("entry__at"))
+        ids = self.values_list("pk", flat=True)
+        parts = [
+            ids.filter(story=story)[:number].query.sql_with_params()
+            for story in stories
+        ]
+        if not parts:
+            return Posting.objects.none()
+        one = "SELECT * FROM ({}) AS story"  # a LIMIT stands in no bare term
+        union = " UNION ALL ".join(one.format(sql) for sql, _ in parts)
+        with connection.cursor() as cursor:
+            cursor.execute(union, [value for _, values in parts for value in values])
+            found = [pk for (pk,) in cursor.fetchall()]
+        return Posting.objects.filter(pk__in=found)
+
+    def newest_at(self, story: str) -> QuerySet[Any, Any]:
+        """Return the time of the first row of an outer query's story, newest first."""
+        return self.filter(story=OuterRef(story)).order_by("-at").values("at")[:1]
 
     def changed(self, after: int, until: int) -> Self:
         """Keep what changed after one number and until another, in that order."""
@@ -209,8 +221,12 @@ class Posting(models.Model):
     `seq` is the story's counter at the posting's latest visible change, NULL until
     it is public for the first time (`first_seq`); from then on the row is never
     deleted. `html`
-    is the drawn entry, made by the verb that gave out `seq`; empty once readers were
-    told that it is gone.
+    is the rendered entry, made by the verb that gave out `seq`; empty once readers
+    were told that it is gone. `desk_seq` is the story's desk counter at the latest
+    change that its editors see.
+
+    `at` and `visible` repeat what the entry and the story say, so that indexes can
+    find the newest of a story or of the site. The ledger keeps them (`place`).
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="postings")
@@ -220,10 +236,10 @@ class Posting(models.Model):
     removed = models.BooleanField(default=False, editable=False)
     seq = models.BigIntegerField(null=True, editable=False)
     first_seq = models.BigIntegerField(null=True, editable=False)
+    desk_seq = models.BigIntegerField(default=0, editable=False)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    visible = models.BooleanField(default=False, editable=False)
     html = models.TextField(editable=False, blank=True)
-
-    # What a public story shows.
-    SHOWN = models.Q(entry__state=Entry.State.PUBLISHED, removed=False)
 
     objects = PostingQuerySet.as_manager()
 
@@ -234,6 +250,24 @@ class Posting(models.Model):
             ),
             models.UniqueConstraint(fields=["story", "seq"], name="a_seq_once_a_story"),
         ]
+        indexes = [
+            models.Index(fields=["story", "-at", "-entry"], name="posting_timeline"),
+            models.Index(
+                fields=["story", "-at", "-entry"],
+                condition=Q(visible=True),
+                name="posting_visible",
+            ),
+            models.Index(
+                fields=["-at", "-entry"],
+                condition=Q(visible=True),
+                name="posting_on_site",
+            ),
+            models.Index(
+                fields=["story"], condition=Q(key_event=True), name="posting_key_events"
+            ),
+            models.Index(fields=["story", "-first_seq"], name="posting_first"),
+            models.Index(fields=["story", "desk_seq"], name="posting_desk"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.entry_id} in {self.story_id}"
@@ -243,10 +277,10 @@ class Posting(models.Model):
         """Whether it stands in the entry's own story."""
         return self.story_id == self.entry.story_id
 
-    @property
-    def visible(self) -> bool:
-        """Whether readers of the story see it."""
-        return self.stands and self.story.public
+    def place(self) -> None:
+        """Repeat where its entry and its story, as they are now, place it."""
+        self.at = self.entry.placed_at
+        self.visible = self.stands and self.story.public
 
     @property
     def stands(self) -> bool:

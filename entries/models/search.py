@@ -14,13 +14,8 @@ class SearchTextQuerySet(models.QuerySet["SearchText"]):
 
     def public(self) -> Self:
         """Keep heads of public stories, and entries that stand in one."""
-        standing = Posting.objects.visible().filter(
-            entry=OuterRef("entry"), story__state__in=Story.PUBLIC
-        )
-        return self.filter(
-            Q(story__state__in=Story.PUBLIC)
-            | Q(entry__state=Entry.State.PUBLISHED) & Exists(standing)
-        )
+        visible = Posting.objects.visible().filter(entry=OuterRef("entry"))
+        return self.filter(Q(story__state__in=Story.PUBLIC) | Exists(visible))
 
     def with_sources(self) -> Self:
         """Fetch what a result names."""

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Sum
+from django.db.models import Sum
 from django.urls import reverse
 
 from entries.models.lines import LineField
@@ -33,7 +33,7 @@ class StoryQuerySet(models.QuerySet["Story"]):
 
     def newest(self) -> Self:
         """Order by when they went live, newest first."""
-        return self.order_by(F("live_at").desc(nulls_last=True), "-pk")
+        return self.order_by("-live_at", "-pk")
 
 
 class Story(models.Model):
@@ -78,6 +78,8 @@ class Story(models.Model):
     version = models.PositiveIntegerField(default=1, editable=False)
     seq = models.BigIntegerField(default=0, editable=False)
     head_seq = models.BigIntegerField(default=0, editable=False)
+    desk_seq = models.BigIntegerField(default=0, editable=False)
+    newest_at = models.DateTimeField(null=True, editable=False)  # of what is visible
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now_add=True)
 
@@ -86,7 +88,19 @@ class Story(models.Model):
     class Meta:
         ordering = ["-created_at", "-pk"]
         verbose_name_plural = "stories"
-        indexes = [models.Index(fields=["state", "-live_at"])]
+        indexes = [
+            models.Index(fields=["state", "-live_at"]),
+            models.Index(fields=["state", "-closed_at", "-id"], name="story_ended"),
+            models.Index(fields=["state", "seq"], name="story_total"),
+            models.Index(fields=["-live_at", "-id"], name="story_begun"),
+            models.Index(fields=["-changed_at", "-id"], name="story_changed"),
+            models.Index(fields=["-newest_at", "-id"], name="story_newest"),
+            models.Index(fields=["series", "-newest_at"], name="story_in_series"),
+            models.Index(
+                fields=["series", "state", "-first_day", "-live_at", "-id"],
+                name="story_of_day",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.headline
