@@ -4,7 +4,8 @@ Compares the product with nchan and nginx (Debian's `nginx` and `libnginx-mod-nc
 where installed) and with the cheapest possible server in C, in the same run: machines
 differ, and are shared; ratios last longer than figures. Needs a C compiler, and the
 packages that the tests need. `--record WORDS` adds the figures to RESULTS.md.
-`python -m benchmarks.lighthouse` measures pages in a browser.
+`python -m benchmarks.lighthouse` measures pages in a browser, `python -m benchmarks scale`
+what grows with a site.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from benchmarks import measures, subjects
+from benchmarks import measures, scale, subjects
 from benchmarks.measures import Fanout
 from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
@@ -179,4 +180,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["scale"]:
+        scale.main(sys.argv[2:])
+    else:
+        main()
