@@ -68,8 +68,9 @@ def fill(updates: int, archived: int, running: int = 10) -> None:
     for start in range(0, len(numbers), 100):
         group = numbers[start : start + 100]
         _fill_some(chance, series, images, group, archived, updates)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    if connection.vendor == "postgresql":  # as its autovacuum would in a minute
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
 
 
 def _fill_some(
@@ -173,7 +174,7 @@ def _fill_around(
     )
     Link.objects.bulk_create(
         Link(kind=Link.Kind.SEE, entry=entry, title="A story yet to come")
-        for entry in linked[:1]
+        for entry in linked[: max(0, 15 - Link.objects.unresolved().count())]
     )
 
 
@@ -194,7 +195,7 @@ def _entries(chance: random.Random, story: Story, updates: int) -> Iterator[Entr
         words = f"{COMMON} crossing {number}"
         if chance.random() < 0.01:
             words += f", {MIDDLING}"
-        if number == 5 and story.pk % (story.pk // RARE_ONES + 1) == 0:
+        if number == 5 and story.pk <= RARE_ONES:
             words += f", {RARE}"
         at = (began + number * step).replace(second=0, microsecond=0)
         yield Entry(

@@ -5,7 +5,6 @@ are kept by the ledger in the transaction of each verb; what may be seen is aske
 the rows themselves, so that a text left behind could never be found.
 """
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models.expressions import RawSQL
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
@@ -25,8 +24,11 @@ from entries.models.search import SearchTextQuerySet
 PAGE = 20  # results a page
 LONGEST = 200  # characters of a reader's question
 TERMS = 12  # of a reader's question that are looked for
+RANKED = 1000  # texts that are compared: the newest that hold all words
+HITS = 300  # texts of each word that suggestions are made from: the newest
 WORDS = 60  # of a draft that suggestions are made from
-TYPED = 8  # words: a shorter text is being typed, so its words may be unfinished
+TYPED = 8  # words: a shorter text is being typed, so its last may be unfinished
+BEGINNING = 3  # letters of a word that is looked for by its beginning
 OPEN, CLOSE = "\x02", "\x03"  # around what was found; no text holds them
 _PLAIN = str.maketrans("", "", OPEN + CLOSE)
 _TERM = re.compile(r'"([^"]+)"|([^\s"]+)')
@@ -41,32 +43,38 @@ _STOP: Final = (
 )
 STOP: Final = frozenset(_STOP.split())
 
-# Where each term was found: `(number of the term, id of the text)`. A term is a
-# question in the database's own words.
+# The newest texts that hold a term: `(number of the term, id of the text)`.
 _HITS: Final = {
     "postgresql": """
-        SELECT term.number, text.id FROM unnest(%s::text[]) WITH ORDINALITY
-            AS term (words, number)
-        JOIN entries_searchtext AS text
-            ON text.vector @@ to_tsquery('english', term.words)""",
+        SELECT * FROM (
+            SELECT {term} AS term, id AS text FROM entries_searchtext
+            WHERE vector @@ to_tsquery('english', %s)
+            ORDER BY id DESC LIMIT {limit}
+        ) AS hit""",
     "sqlite": """
-        SELECT term.key + 1, entries_fts.rowid FROM json_each(%s) AS term
-        CROSS JOIN entries_fts ON entries_fts MATCH term.value""",
+        SELECT * FROM (
+            SELECT {term} AS term, rowid AS text FROM entries_fts
+            WHERE entries_fts MATCH %s
+            ORDER BY rowid DESC LIMIT {limit}
+        ) AS hit""",
 }
+_ID: Final = {"postgresql": "entries_searchtext.id", "sqlite": "entries_fts.rowid"}
+# CROSS JOIN keeps SQLite from beginning with the postings, which are very many.
 _SCORES: Final = """
     WITH hit (term, text) AS ({hits})
-    SELECT hit.term, story.id, 1 FROM hit
-    JOIN entries_searchtext AS text ON text.id = hit.text
-    JOIN entries_story AS story ON story.id = text.story_id
-    WHERE story.state IN ('live', 'closed')
+    SELECT hit.term, story.id, story.seq, 1 AS title, 1 FROM hit
+    CROSS JOIN entries_searchtext AS text
+    CROSS JOIN entries_story AS story
+    WHERE text.id = hit.text AND story.id = text.story_id
+        AND story.state IN ('live', 'closed')
     UNION ALL
-    SELECT hit.term, story.id, 0 FROM hit
-    JOIN entries_searchtext AS text ON text.id = hit.text
-    JOIN entries_entry AS entry ON entry.id = text.entry_id
-    JOIN entries_posting AS posting ON posting.entry_id = entry.id
-    JOIN entries_story AS story ON story.id = posting.story_id
-    WHERE entry.state = 'published' AND NOT posting.removed
-        AND story.state IN ('live', 'closed')"""
+    SELECT hit.term, story.id, story.seq, 0 AS title, COUNT(*) FROM hit
+    CROSS JOIN entries_searchtext AS text
+    CROSS JOIN entries_posting AS posting
+    CROSS JOIN entries_story AS story
+    WHERE text.id = hit.text AND posting.entry_id = text.entry_id
+        AND posting.visible AND story.id = posting.story_id
+    GROUP BY hit.term, story.id, story.seq"""
 
 
 @dataclass(frozen=True)
@@ -145,9 +153,23 @@ def search(query: str, start: int = 0) -> Results:
     terms = [_phrase(term) for term in _terms(query)]
     if not terms:
         return Results([], more=False)
-    rows = list(_matching(terms).public().with_sources()[start : start + PAGE + 1])
-    found = _found(rows[:PAGE])
-    return Results(found, more=len(rows) > PAGE)
+    ids = _ranked(terms, start)
+    rows = _marked_up(terms).filter(pk__in=ids[:PAGE]).with_sources().in_bulk()
+    found = _found([rows[pk] for pk in ids[:PAGE] if pk in rows])
+    return Results(found, more=len(ids) > PAGE)
+
+
+def _ranked(terms: list[str], start: int) -> list[int]:
+    """Return the ids of a page of texts and of one more, the best first.
+
+    Of a word that very many texts hold, only the newest texts are compared.
+    """
+    found = _matching(terms).public().annotate(number=RawSQL(_ID[_vendor()], ()))  # noqa: S611
+    newest = found.order_by("-number").values_list("number", flat=True)
+    if bound := newest[RANKED - 1 : RANKED].first():
+        found = found.filter(number__gte=bound)
+    ranked = found.annotate(rank=_rank(terms)).order_by("rank", "-pk")
+    return list(ranked.values_list("pk", flat=True)[start : start + PAGE + 1])
 
 
 def _terms(query: str) -> list[list[str]]:
@@ -171,36 +193,57 @@ def _quoted(word: str) -> str:
     return word.replace("'", "''")
 
 
+def _vendor() -> str:
+    return connection.vendor
+
+
+def _query(terms: list[str]) -> str:
+    """Return a question of terms that must all be found."""
+    if _vendor() == "sqlite":
+        return " ".join(terms)
+    return " & ".join(f"({term})" for term in terms)
+
+
 def _matching(terms: list[str]) -> SearchTextQuerySet:
-    if connection.vendor == "sqlite":
-        return SearchText.objects.extra(  # noqa: S610 - the question is a parameter
+    """Return the texts that hold all terms."""
+    if _vendor() == "sqlite":
+        return SearchText.objects.extra(
             tables=["entries_fts"],
             where=[
                 "entries_fts.rowid = entries_searchtext.id",
                 "entries_fts MATCH %s",
             ],
-            params=[" ".join(terms)],
-            select={
-                "rank": "bm25(entries_fts, 4.0, 1.0)",
-                "title": f"highlight(entries_fts, 0, '{OPEN}', '{CLOSE}')",
-                "snippet": f"snippet(entries_fts, 1, '{OPEN}', '{CLOSE}', '…', 30)",
-            },
-            order_by=["rank", "-id"],
+            params=[_query(terms)],
         )
-    query = " & ".join(f"({term})" for term in terms)
-    marks = f"StartSel={OPEN},StopSel={CLOSE}"
-    return SearchText.objects.extra(  # noqa: S610 - the question is a parameter
-        where=["vector @@ to_tsquery('english', %s)"],
-        params=[query],
-        select={
-            "rank": "-ts_rank(vector, to_tsquery('english', %s), 1)",
-            "title": "ts_headline('english', entries_searchtext.headline, "
-            f"to_tsquery('english', %s), '{marks},HighlightAll=true')",
-            "snippet": "ts_headline('english', entries_searchtext.body, "
-            f"to_tsquery('english', %s), '{marks},MaxWords=32,MinWords=18')",
-        },
-        select_params=[query] * 3,
-        order_by=["rank", "-id"],
+    return SearchText.objects.extra(
+        where=["vector @@ to_tsquery('english', %s)"], params=[_query(terms)]
+    )
+
+
+def _rank(terms: list[str]) -> RawSQL:
+    """Return how well a text fits, the least for the best."""
+    if _vendor() == "sqlite":
+        return RawSQL("bm25(entries_fts, 4.0, 1.0)", ())
+    rank = "-ts_rank(vector, to_tsquery('english', %s), 1)"
+    return RawSQL(rank, (_query(terms),))  # noqa: S611
+
+
+def _marked_up(terms: list[str]) -> SearchTextQuerySet:
+    """Return texts with `title` and `snippet`, in which what was found is marked."""
+    if _vendor() == "sqlite":
+        title = f"highlight(entries_fts, 0, '{OPEN}', '{CLOSE}')"
+        snippet = f"snippet(entries_fts, 1, '{OPEN}', '{CLOSE}', '…', 30)"
+        given: tuple[str, ...] = ()
+    else:
+        marks = f"StartSel={OPEN},StopSel={CLOSE}"
+        asked = "to_tsquery('english', %s)"
+        headline = f"ts_headline('english', {{}}, {asked}, '{marks},{{}}')"
+        title = headline.format("entries_searchtext.headline", "HighlightAll=true")
+        snippet = headline.format("entries_searchtext.body", "MaxWords=32,MinWords=18")
+        given = (_query(terms),)
+    return _matching(terms).annotate(
+        title=RawSQL(title, given),  # noqa: S611
+        snippet=RawSQL(snippet, given),  # noqa: S611
     )
 
 
@@ -231,6 +274,19 @@ def _marked(text: str) -> SafeString:
     return mark_safe(html)  # noqa: S308 - escaped in the line above
 
 
+def entries_holding(query: str) -> list[int]:
+    """Return the ids of the newest published entries that hold all words of a text.
+
+    For the newsroom: whether readers may see them is not asked.
+    """
+    terms = [_phrase(term) for term in _terms(query)]
+    if not terms:
+        return []
+    found = _matching(terms).annotate(number=RawSQL(_ID[_vendor()], ()))  # noqa: S611
+    newest = found.filter(entry__isnull=False).order_by("-number")
+    return [pk for pk in newest.values_list("entry", flat=True)[:RANKED] if pk]
+
+
 # ---- what a moderator is offered --------------------------------------------------
 
 
@@ -245,25 +301,37 @@ def suggest_stories(
     its length.
     """
     words = list(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
-    typed = len(words) <= TYPED
-    terms = [word for word in words if word not in STOP or typed][:WORDS]
-    scores = _scores(terms, unfinished=typed)
+    telling = [word for word in words if word not in STOP][:WORDS]
+    scores = _scores(telling, unfinished=_unfinished(text, words))
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
     ids = [pk for pk, _ in best if pk not in exclude][:limit]
     rows = Story.objects.public().select_related("series").in_bulk(ids)
     return [rows[pk] for pk in ids if pk in rows]
 
 
-def _scores(terms: list[str], *, unfinished: bool) -> dict[int, float]:
-    """Return how much each story is about some words, by its id (after BM25)."""
+def _unfinished(text: str, words: list[str]) -> str:
+    """Return the last word of what is being typed, which may go on.
+
+    The beginnings of short words are those of very many.
+    """
+    typed = words and len(words) <= TYPED and text[-1:].isalnum()
+    return words[-1] if typed and len(words[-1]) >= BEGINNING else ""
+
+
+def _scores(terms: list[str], *, unfinished: str) -> dict[int, float]:
+    """Return how much each story is about some words, by its id (after BM25).
+
+    The number of its changes stands for a story's length.
+    """
     titled: dict[int, set[int]] = defaultdict(set)
-    texts: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for term, story, title in _hits(terms, unfinished=unfinished):
+    texts: dict[int, dict[int, int]] = defaultdict(dict)
+    lengths: dict[int, int] = {}
+    for term, story, length, title, often in _hits(terms, unfinished=unfinished):
+        lengths[story] = length
         if title:
             titled[term].add(story)
         else:
-            texts[term][story] += 1
-    lengths = _lengths({pk for found in texts.values() for pk in found})
+            texts[term][story] = often
     usual = max(1.0, sum(lengths.values()) / max(1, len(lengths)))
     total = Story.objects.public().count()
     scores: dict[int, float] = defaultdict(float)
@@ -271,26 +339,22 @@ def _scores(terms: list[str], *, unfinished: bool) -> dict[int, float]:
         holding = titled[term] | texts[term].keys()
         rare = math.log(1 + (total - len(holding) + 0.5) / (len(holding) + 0.5))
         for pk in holding:
-            often, length = texts[term].get(pk, 0), lengths.get(pk, 1)
+            often, length = texts[term].get(pk, 0), lengths[pk]
             weight = often * 2.2 / (often + 1.2 * (0.25 + 0.75 * length / usual))
             scores[pk] += rare * (weight + (2.5 if pk in titled[term] else 0))
     return scores
 
 
-def _hits(terms: list[str], *, unfinished: bool) -> list[tuple[int, int, int]]:
-    """Return `(term, story, whether in its title)` of all public texts found."""
-    if connection.vendor == "sqlite":
-        words = [f'"{term}"' + "*" * unfinished for term in terms]
-        asked: str | list[str] = json.dumps(words)
+def _hits(terms: list[str], *, unfinished: str) -> list[tuple[int, int, int, int, int]]:
+    """Return `(term, story, its seq, whether in its title, how often)` of each hit."""
+    if not terms:
+        return []
+    if _vendor() == "sqlite":
+        asked = [f'"{term}"' + "*" * (term == unfinished) for term in terms]
     else:
-        asked = [f"'{_quoted(term)}'" + ":*" * unfinished for term in terms]
+        asked = [f"'{_quoted(w)}'" + ":*" * (w == unfinished) for w in terms]
+    form = _HITS[_vendor()]
+    hits = [form.format(term=number, limit=HITS) for number in range(len(asked))]
     with connection.cursor() as cursor:
-        hits = _HITS[connection.vendor]
-        cursor.execute(_SCORES.format(hits=hits), [asked])
+        cursor.execute(_SCORES.format(hits=" UNION ALL ".join(hits)), asked)
         return list(cursor.fetchall())
-
-
-def _lengths(stories: set[int]) -> dict[int, int]:
-    """Return how many entries each story shows."""
-    rows = Posting.objects.visible().filter(story__in=stories)
-    return dict(rows.values_list("story").annotate(Count("pk")).order_by())

@@ -17,7 +17,7 @@ from django.utils.html import escape
 
 from entries import caching, rendering
 from entries.addresses import absolute
-from entries.models import Posting, Series, Story
+from entries.models import Entry, Posting, Series, Story
 
 UPDATES = 10_000  # newest ones; a sitemap holds at most 50,000 addresses
 STORIES = 30_000
@@ -56,10 +56,17 @@ def _stories() -> Changed:
 def _updates() -> Changed:
     """Yield the newest updates, each in its own story."""
     way = reverse("story", args=[_SLUG])
-    newest = Posting.objects.visible().own().updates()[:UPDATES]
-    rows = newest.values_list("story__slug", "entry_id", "entry__changed_at")
-    for slug, pk, at in rows:
-        yield f"{way.replace(_SLUG, slug)}updates/{pk}/", at
+    # What is newest is known from an index of postings; a join would lose it.
+    newest = Posting.objects.visible().newest().values_list("entry", "story")
+    placed = list(newest[:UPDATES])
+    updates = Entry.objects.filter(kind=Entry.Kind.UPDATE)
+    rows = updates.filter(pk__in=[entry for entry, _ in placed])
+    found = {pk: row for pk, *row in rows.values_list("pk", "story", "changed_at")}
+    slugs = dict(Story.objects.public().values_list("pk", "slug"))
+    for pk, story in placed:
+        home, at = found.get(pk, (None, None))
+        if home == story and story in slugs:
+            yield f"{way.replace(_SLUG, slugs[story])}updates/{pk}/", at
 
 
 def _drawn() -> HttpResponse:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +18,7 @@ from entries.admin.access import Rights
 from entries.admin.lists import Listed
 from entries.images import ImageError
 from entries.ledger import Refused
-from entries.models import Image
+from entries.models import Entry, Image
 
 
 class UploadForm(forms.Form):
@@ -47,10 +48,15 @@ class ImageAdmin(Listed):
     readonly_fields = ["preview", "embed"]
     fields = ["preview", "embed", "alt", "decorative", "caption", "credit"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Image]:
-        """Count the entries that show each."""
-        found: QuerySet[Image] = super().get_queryset(request)
-        return found.annotate(uses=Count("entries"))
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Count the entries that show each picture of the page."""
+        changelist = super().get_changelist_instance(request)
+        shown = Entry.images.through.objects.filter(image__in=changelist.result_list)
+        counts = shown.values_list("image").annotate(Count("pk"))
+        uses = dict(counts.order_by())
+        for image in changelist.result_list:
+            image.uses = uses.get(image.pk, 0)
+        return changelist
 
     @admin.display(description="picture")
     def thumbnail(self, image: Image) -> str:
@@ -87,7 +93,7 @@ class ImageAdmin(Listed):
         """Say what line shows it in a text."""
         return format_html("<code>![](image:{})</code>", image.name)
 
-    @admin.display(description="entries", ordering="uses")
+    @admin.display(description="entries")
     def shown_in(self, image: Image) -> int:
         """Say how many entries show it."""
         return int(getattr(image, "uses", 0))

@@ -41,8 +41,10 @@ def _pictures(story_id: int, q: str) -> list[Image]:
     for word in q.split()[:8]:
         said = Q(alt__icontains=word) | Q(caption__icontains=word)
         found = found.filter(Q(name__icontains=word) | said)
-    here = Entry.objects.filter(images=OuterRef("pk"), postings__story=story_id)
-    return list(found.annotate(here=Exists(here)).order_by("-here", "-pk")[:MOST])
+    own = Entry.objects.filter(postings__story=story_id, images__isnull=False)
+    here = list(found.filter(pk__in=own.values("images")).order_by("-pk")[:MOST])
+    there = found.exclude(pk__in=[image.pk for image in here]).order_by("-pk")
+    return [*here, *there[: MOST - len(here)]]
 
 
 def pictures(rights: Rights) -> QuerySet[Image]:

@@ -135,6 +135,26 @@ class Migration(migrations.Migration):
             model_name='story',
             index=models.Index(fields=['series', 'state', '-first_day', '-live_at', '-id'], name='story_of_day'),
         ),
+        migrations.AddIndex(
+            model_name='entry',
+            index=models.Index(fields=['state', '-changed_at', '-id'], name='entry_state_changed'),
+        ),
+        migrations.AddIndex(
+            model_name='entry',
+            index=models.Index(condition=models.Q(('byline', ''), _negated=True), fields=['byline'], name='entry_bylines'),
+        ),
+        migrations.AddIndex(
+            model_name='link',
+            index=models.Index(condition=models.Q(('entry__isnull', True), ('story__isnull', True)), fields=['kind'], name='links_of_the_site'),
+        ),
+        migrations.AddIndex(
+            model_name='link',
+            index=models.Index(condition=models.Q(('target_series__isnull', True), ('target_story__isnull', True), ('target_url', '')), fields=['-id'], name='links_unresolved'),
+        ),
+        migrations.AddIndex(
+            model_name='link',
+            index=models.Index(fields=['order', 'id'], name='links_in_order'),
+        ),
         migrations.RunPython(place, migrations.RunPython.noop),
         migrations.RunPython(index_log, unindex_log),
     ]

@@ -76,6 +76,12 @@ class Entry(models.Model):
             models.Index(fields=["state", "at"]),
             models.Index(fields=["story", "state"], name="entry_by_state"),
             models.Index(fields=["-changed_at", "-id"], name="entry_changed"),
+            models.Index(
+                fields=["state", "-changed_at", "-id"], name="entry_state_changed"
+            ),
+            models.Index(
+                fields=["byline"], condition=~Q(byline=""), name="entry_bylines"
+            ),
         ]
 
     def __str__(self) -> str:

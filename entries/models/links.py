@@ -44,11 +44,16 @@ class LinkQuerySet(models.QuerySet["Link"]):
         begun = Q(starts_at=None) | Q(starts_at__lte=Now())
         lasts = Q(ends_at=None) | Q(ends_at__gt=Now())
         outside = Q(starts_at__gt=Now()) | Q(ends_at__lte=Now())
-        return self.filter(Q(running=False) & begun & lasts | Q(running=True) & outside)
+        timed = Q(starts_at__isnull=False) | Q(ends_at__isnull=False)  # an index has
+        return self.filter(timed).filter(
+            Q(running=False) & begun & lasts | Q(running=True) & outside
+        )
 
     def unresolved(self) -> Self:
         """Keep those of which nobody has said yet where they lead."""
-        return self.filter(target_story=None, target_series=None, target_url="")
+        return self.filter(
+            target_story__isnull=True, target_series__isnull=True, target_url=""
+        )
 
     def site_features(self) -> Self:
         """Keep the feature links of the site itself."""
@@ -128,7 +133,20 @@ class Link(models.Model):
                 fields=["running"],
                 condition=Q(starts_at__isnull=False) | Q(ends_at__isnull=False),
                 name="links_with_a_time",
-            )
+            ),
+            models.Index(
+                fields=["kind"],
+                condition=Q(story__isnull=True, entry__isnull=True),
+                name="links_of_the_site",
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=Q(
+                    target_story__isnull=True, target_series__isnull=True, target_url=""
+                ),
+                name="links_unresolved",
+            ),
+            models.Index(fields=["order", "id"], name="links_in_order"),
         ]
 
     def __str__(self) -> str:

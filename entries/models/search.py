@@ -3,7 +3,7 @@
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import OuterRef, Q, Subquery
 
 from entries.models.entries import Entry, Posting
 from entries.models.stories import Story
@@ -15,7 +15,9 @@ class SearchTextQuerySet(models.QuerySet["SearchText"]):
     def public(self) -> Self:
         """Keep heads of public stories, and entries that stand in one."""
         visible = Posting.objects.visible().filter(entry=OuterRef("entry"))
-        return self.filter(Q(story__state__in=Story.PUBLIC) | Exists(visible))
+        # Not EXISTS: beside an OR, PostgreSQL would read all postings to hash them.
+        shown = Subquery(visible.values("visible")[:1])
+        return self.filter(Q(story__state__in=Story.PUBLIC) | Q(shown))
 
     def with_sources(self) -> Self:
         """Fetch what a result names."""
