@@ -122,11 +122,11 @@ class _Entries(_Feed):
         visible = Posting.objects.visible().newest().first_of_each(stories, NEWEST)
         rows = visible.newest().values_list("entry_id", flat=True)
         newest = list(dict.fromkeys(rows))[:NEWEST]
+        found = Entry.objects.select_related("story__series").defer("body")
+        rows = found.in_bulk(newest)
+        entries = [rows[pk] for pk in newest if pk in rows]
         # Asked again: one may have been withdrawn since.
-        found = Entry.objects.filter(state=Entry.State.PUBLISHED).defer("body")
-        entries = found.select_related("story__series").in_bulk(newest)
-        there = [entries[pk] for pk in newest if pk in entries]
-        return self._placed(there, visible)
+        return self._placed([one for one in entries if one.published], visible)
 
     def _placed(self, entries: list[Any], visible: QuerySet[Posting]) -> list[Entry]:
         """Say of each in which public story it is shown: its own, if that is one.

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group, User
-from django.db.models import F, Subquery
+from django.db.models import Subquery
 from django.test import Client
 
 from entries import publishing, stories

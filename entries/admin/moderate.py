@@ -87,8 +87,9 @@ def _slots() -> list[tuple[Story, Line]]:
 def _lately(rights: Rights) -> list[Row]:
     """Return what was published last, in whatever running story."""
     live = Story.objects.live().order_by("-changed_at")[: listing.RUNNING]
-    home = Posting.objects.visible().own().updates().order_by("-first_seq")
-    newest = home.first_of_each(live, LATELY).order_by("-entry__published_at")
+    visible = Posting.objects.visible().updates().order_by("-first_seq")
+    newest = visible.first_of_each(live, 2 * LATELY)  # some may be cross-posted
+    newest = newest.own().order_by("-entry__published_at", "-entry_id")
     newest_ids = newest.values_list("pk", flat=True)[:LATELY]
     found = Posting.objects.filter(pk__in=list(newest_ids))
     last = timeline.with_parts(found, pictures=False)

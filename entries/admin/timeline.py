@@ -279,11 +279,12 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
     if not front:
         page = _from(story, page, before or start, inclusive=not before)
     rows = as_rows(page[: SIZE + 1], rights)
-    own = Entry.objects.filter(story=story)
-    waiting = own.filter(Q(kind=Entry.Kind.ORIGINAL) | Q(state__in=WAITING))
-    special = standing.filter(entry__in=waiting).order_by(
-        "entry__kind", "-at", "-entry"
-    )
+    own = Entry.objects.filter(story=story).order_by().values("pk")
+    original = own.filter(kind=Entry.Kind.ORIGINAL)
+    # Not with OR, for which every entry of the story would be read.
+    waiting = original.union(own.filter(state__in=WAITING), all=True)
+    special = standing.filter(entry__in=waiting)
+    special = special.order_by("entry__kind", "-at", "-entry_id")
     special_rows = as_rows(special[:MOST_CHANGES], rights) if front else []
     return Window(
         rows=rows[:SIZE],
