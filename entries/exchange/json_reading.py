@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from entries import rendering
@@ -177,7 +177,7 @@ class _Fields:
             raise self.fail(name, "a time like 2026-03-14T18:04:00+00:00") from error
         if at.utcoffset() is None or not self.sane(at.date()):
             raise self.fail(name, "a time of this age, with its offset from GMT")
-        return at
+        return at.astimezone(UTC)  # PostgreSQL refuses offsets of 16 hours and more
 
     def day(self, name: str) -> date | None:
         text = self.text(name)
@@ -213,6 +213,16 @@ def _fields(where: str, value: object) -> _Fields:
     return _Fields(where, value)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; raise ValueError rather than lose one of two values."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"an object has “{rendering.tidy(name)}” twice")
+        values[name] = value
+    return values
+
+
 def parse(content: bytes) -> Data | None:
     """Return the story in a JSON file of ours; None for what is no JSON object.
 
@@ -223,7 +233,7 @@ def parse(content: bytes) -> Data | None:
     ).lstrip().startswith(b"{"):
         return None
     try:
-        value = json.loads(content.decode("utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         if f'"{FORMAT}"'.encode() in content[:1000]:
             raise ExchangeError(

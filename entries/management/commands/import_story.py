@@ -12,7 +12,7 @@ from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
 from django.urls import reverse
 
-from entries import exchange
+from entries import exchange, rendering
 from entries.exchange import ExchangeError, Folder, Loaded, Told, Understood, Wanted
 from entries.ledger import Refused
 from entries.models import Image
@@ -90,9 +90,9 @@ class Command(BaseCommand):
         """Do what the options ask. Raises ExchangeError and Refused."""
         content = exchange.read_file(options["file"])
         wanted = Wanted(
-            headline=options["headline"].strip(),
+            headline=rendering.one_line(options["headline"]),
             slug=options["slug"],
-            series=options["series"].strip(),
+            series=rendering.one_line(options["series"]),
             publish=options["publish"],
             folder=Folder(options["images"]),
         )
