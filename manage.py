@@ -6,7 +6,9 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
+
+from entries import errors
 
 
 def main() -> None:
@@ -19,8 +21,12 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"Not started: {error}")
-    except OperationalError as error:
-        sys.exit(f"The database says: {error} (--traceback shows where)")
+    except (DatabaseError, OSError) as error:
+        if sentence := errors.for_operator(error):
+            sys.exit(f"{sentence} (--traceback shows where)")
+        if isinstance(error, OperationalError):
+            sys.exit(f"The database says: {error} (--traceback shows where)")
+        raise
 
 
 if __name__ == "__main__":

@@ -34,9 +34,10 @@ class EntriesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks; have the groups made after every migration."""
-        from entries import checks  # noqa: F401 - they register themselves
+        from entries import checks, folders  # noqa: F401 - checks register themselves
 
         post_migrate.connect(make_groups, dispatch_uid="entries.groups")
+        post_migrate.connect(folders.claim, sender=self, dispatch_uid="entries.folder")
 
 
 def make_groups(using: str = "default", **_signal: Any) -> None:

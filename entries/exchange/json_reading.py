@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from entries import rendering
 from entries.exchange import bodies
-from entries.exchange.decoding import FILE_LIMIT
+from entries.exchange.decoding import FILE_LIMIT, unique
 from entries.exchange.story_json import FORMAT, VERSION
 from entries.exchange.told import Body, ExchangeError, Feature, Told, Update
 from entries.models import Entry, Link, Story
@@ -213,16 +213,6 @@ def _fields(where: str, value: object) -> _Fields:
     return _Fields(where, value)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object; raise ValueError rather than lose one of two values."""
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in values:
-            raise ValueError(f"an object has “{rendering.tidy(name)}” twice")
-        values[name] = value
-    return values
-
-
 def parse(content: bytes) -> Data | None:
     """Return the story in a JSON file of ours; None for what is no JSON object.
 
@@ -233,7 +223,7 @@ def parse(content: bytes) -> Data | None:
     ).lstrip().startswith(b"{"):
         return None
     try:
-        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)
+        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         if f'"{FORMAT}"'.encode() in content[:1000]:
             raise ExchangeError(

@@ -1,0 +1,90 @@
+"""Which database a data folder belongs to: the same token stands in both.
+
+They get it together, when a site is first migrated. A second machine whose folder is
+empty, or another site's, can so be told from one that has the pictures.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings
+
+from entries.models import Site
+
+NAME: Final = "site-id"
+
+
+def token_file() -> Path:
+    """Return the path of the file that holds the folder's token."""
+    return Path(settings.DATA_DIR) / NAME
+
+
+def token() -> str:
+    """Return the folder's token; nothing where there is none to be read."""
+    try:
+        return token_file().read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def is_foreign(wanted: str) -> bool:
+    """Whether the folder is not that of a database with this token.
+
+    A database without one, of a site not migrated yet, has any folder.
+    """
+    return bool(wanted) and token() != wanted
+
+
+def claim(**signal: Any) -> None:
+    """Give database and folder their token after a migration, where neither has one.
+
+    A folder that has one keeps it: its database may be new. A database that has one
+    keeps it too, and the folder is left alone: it may be the wrong one.
+    """
+    site = signal.get("apps", apps).get_model("entries", "Site")
+    if not any(field.name == "folder" for field in site._meta.get_fields()):
+        return  # migrated back to an older release
+    row = Site.objects.filter(pk=Site.current().pk, folder="")
+    if row.exists() and (found := token() or _created()):
+        row.update(folder=found)
+
+
+def _created() -> str:
+    """Return a new token in a new file; nothing where somebody else makes one now."""
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+    fresh = secrets.token_hex(16)
+    try:
+        _write(token_file(), f"{fresh}\n", os.O_EXCL)
+    except FileExistsError:
+        return token()
+    return fresh
+
+
+def renew() -> None:
+    """Give database and folder a new token: a restored site is a site of its own."""
+    fresh = secrets.token_hex(16)
+    write_private(token_file(), f"{fresh}\n")
+    Site.objects.filter(pk=Site.current().pk).update(folder=fresh)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a small file, all or nothing, that its owner alone can read."""
+    part = path.with_name(f".{path.name}.part")
+    _write(part, text, os.O_TRUNC)
+    part.replace(path)
+
+
+def _write(path: Path, text: str, flag: int) -> None:
+    """Open a file and write it; leave none behind where that fails."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600)
+    try:
+        os.write(fd, text.encode())
+        os.fsync(fd)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
