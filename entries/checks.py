@@ -95,8 +95,8 @@ def own_folder(
         checks.Warning(
             f"DATA_DIR, {settings.DATA_DIR}, is not the folder of this database: its "
             f"{file.name} is {found}. Pictures would be missing, and /readyz says 503.",
-            hint="Mount or name the folder that the other machines use. If all pictures "
-            f"are here after all, write this line into {file}: {wanted}",
+            hint="Mount or name the folder that the other machines use. If all "
+            f"pictures are here after all, write this line into {file}: {wanted}",
             id="entries.W010",
         )
     ]

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from entries import errors
+from entries import errors, wiping
 from entries.models import Entry, Image, Link, Site, Story
 
 __all__ = [
@@ -110,3 +110,4 @@ def of_story(story: Story) -> QuerySet[LogEntry]:
 def forget(row: Entry | Story, name: str) -> None:
     """Let no line about a row name it by words that had to go."""
     LogEntry.objects.filter(_about(row)).update(object_repr=name)
+    wiping.wipe()

@@ -102,7 +102,7 @@ def _first(
 
 
 def day(text: str) -> date | None:
-    """Read the value of `DATE:`; None where there is no such day, or not of this age."""
+    """Read the value of `DATE:`; None for no day, and for one of another age."""
     try:
         found = date.fromisoformat(text)
     except ValueError:
