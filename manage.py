@@ -19,10 +19,12 @@ def main() -> None:
         return
     try:
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
     except ImproperlyConfigured as error:
         sys.exit(f"Not started: {error}")
     except (DatabaseError, OSError) as error:
         if sentence := errors.for_operator(error):
+            sys.stdout = None  # Python would try to write the rest at its end
             sys.exit(f"{sentence} (--traceback shows where)")
         if isinstance(error, OperationalError):
             sys.exit(f"The database says: {error} (--traceback shows where)")

@@ -66,25 +66,25 @@ def _created() -> str:
 def renew() -> None:
     """Give database and folder a new token: a restored site is a site of its own."""
     fresh = secrets.token_hex(16)
-    write_private(token_file(), f"{fresh}\n")
+    write_whole(token_file(), f"{fresh}\n")
     Site.objects.filter(pk=Site.current().pk).update(folder=fresh)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a small file, all or nothing, that its owner alone can read."""
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file, all of it or nothing; half of it is never found there."""
     part = path.with_name(f".{path.name}.part")
-    _write(part, text, os.O_TRUNC)
+    _write(part, text, os.O_TRUNC, mode)
     part.replace(path)
 
 
-def _write(path: Path, text: str, flag: int) -> None:
+def _write(path: Path, text: str, flag: int, mode: int = 0o644) -> None:
     """Open a file and write it; leave none behind where that fails."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag, mode)
     try:
-        os.write(fd, text.encode())
-        os.fsync(fd)
+        with os.fdopen(fd, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(fd)
     except OSError:
         path.unlink(missing_ok=True)
         raise
-    finally:
-        os.close(fd)

@@ -85,4 +85,4 @@ def keep_secret_key() -> None:
         return
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     settings.SECRET_KEY = secrets.token_urlsafe(50)
-    folders.write_private(settings.SECRET_KEY_FILE, settings.SECRET_KEY)
+    folders.write_whole(settings.SECRET_KEY_FILE, settings.SECRET_KEY, 0o600)
