@@ -84,8 +84,8 @@ def test_reading_and_open_desks_go_on_without_presence(desk: Page) -> None:
         desk.read(desk.client.get(way))
         assert desk.me
         assert desk.poll("new").status_code == 204
-        queue = desk.client.get("/admin/moderate/").content.decode()
-        assert "The ferry waits." in queue
+        index = desk.client.get("/admin/").content.decode()
+        assert "Fog over the harbour" in index
         preview = send(desk, body="What is *typed*.", action="preview")
     assert preview.status_code == 200
     assert "<em>typed</em>" in preview.content.decode()
