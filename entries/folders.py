@@ -44,9 +44,10 @@ def claim(**signal: Any) -> None:
     A folder that has one keeps it: its database may be new. A database that has one
     keeps it too, and the folder is left alone: it may be the wrong one.
     """
-    site = signal.get("apps", apps).get_model("entries", "Site")
-    if not any(field.name == "folder" for field in site._meta.get_fields()):
-        return  # migrated back to an older release
+    models = signal.get("apps", apps).all_models["entries"]
+    site = models.get("site")
+    if site is None or not hasattr(site, "folder"):
+        return  # migrated in part, or back to an older release
     row = Site.objects.filter(pk=Site.current().pk, folder="")
     if row.exists() and (found := token() or _created()):
         row.update(folder=found)
