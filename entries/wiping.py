@@ -15,8 +15,8 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
-STEP_PAGES: Final = 500  # of the index, merged in one transaction
-LOCK_SECONDS: Final = 0.5  # that a step waits for others, and makes writers wait
+STEP_PAGES: Final = 64  # of the index, merged in one transaction; others wait for it
+LOCK_SECONDS: Final = 0.2  # that a step waits for others, and makes writers wait
 FIRST_SECONDS: Final = 1.0  # in the request that erases; the rest follows in a thread
 LATER_SECONDS: Final = 5.0
 RETRIES: Final = 60
