@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.apps import apps
 from django.conf import settings
 
-from entries.models import Site
+from entries.models import Image, Site
 
 NAME: Final = "site-id"
 
@@ -39,18 +39,27 @@ def is_foreign(wanted: str) -> bool:
 
 
 def claim(**signal: Any) -> None:
-    """Give database and folder their token after a migration, where neither has one.
+    """Give database and folder their token, where the database has none yet.
 
     A folder that has one keeps it: its database may be new. A database that has one
-    keeps it too, and the folder is left alone: it may be the wrong one.
+    keeps it too, and the folder is left alone: it may be the wrong one. So may one
+    without the pictures that the database names.
     """
     models = signal.get("apps", apps).all_models["entries"]
     site = models.get("site")
     if site is None or not hasattr(site, "folder"):
         return  # migrated in part, or back to an older release
     row = Site.objects.filter(pk=Site.current().pk, folder="")
-    if row.exists() and (found := token() or _created()):
+    if not row.exists() or _lacks_pictures():
+        return
+    if found := token() or _created():
         row.update(folder=found)
+
+
+def _lacks_pictures() -> bool:
+    stems = Image.objects.exclude(stem="").order_by("-pk")
+    newest = stems.values_list("stem", flat=True).first()
+    return bool(newest) and not any(settings.PICTURES_DIR.glob(f"{newest}-*"))
 
 
 def _created() -> str:

@@ -23,7 +23,7 @@ from django.test import Client
 from django.urls import reverse
 
 from entries import errors, folders
-from entries.models import Entry, Presence, Site
+from entries.models import Entry, Image, Presence, Site
 from liveblog.storage import Storage
 from tests import verbs
 from tests.builders import make_story, make_update, make_user
@@ -296,6 +296,13 @@ def test_a_site_of_an_older_release_gets_its_token_once(
 ) -> None:
     Site.objects.filter(pk=Site.current().pk).update(folder="")
     settings.DATA_DIR = tmp_path / "data"
+    image = Image.objects.create(name="quay", stem=f"ab/ab{'0' * 38}", widths=[480])
+    folders.claim()  # by a machine without the pictures
+    assert folders.token() == ""
+    assert Site.objects.get().folder == ""
+    picture = settings.PICTURES_DIR / f"{image.stem}-480.jpg"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"A picture.")
     assert Client().get("/readyz").status_code == 200
     folders.claim()
     token = folders.token()
