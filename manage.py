@@ -6,7 +6,9 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
+
+from entries import errors
 
 
 def main() -> None:
@@ -17,10 +19,16 @@ def main() -> None:
         return
     try:
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()
     except ImproperlyConfigured as error:
         sys.exit(f"Not started: {error}")
-    except OperationalError as error:
-        sys.exit(f"The database says: {error} (--traceback shows where)")
+    except (DatabaseError, OSError) as error:
+        if sentence := errors.for_operator(error):
+            sys.stdout = None  # Python would try to write the rest at its end
+            sys.exit(f"{sentence} (--traceback shows where)")
+        if isinstance(error, OperationalError):
+            sys.exit(f"The database says: {error} (--traceback shows where)")
+        raise
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from django.apps import AppConfig, apps
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 PERMISSIONS: Final = {
@@ -34,9 +35,13 @@ class EntriesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks; have the groups made after every migration."""
-        from entries import checks  # noqa: F401 - they register themselves
+        from entries import checks, folders, wiping  # noqa: F401 - checks register
 
+        connection_created.connect(
+            wiping.delete_securely, dispatch_uid="entries.wiping"
+        )
         post_migrate.connect(make_groups, dispatch_uid="entries.groups")
+        post_migrate.connect(folders.claim, sender=self, dispatch_uid="entries.folder")
 
 
 def make_groups(using: str = "default", **_signal: Any) -> None:

@@ -27,18 +27,19 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.color import no_style
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
 from psycopg import Copy
 
-from entries import delivery
+from entries import delivery, errors, folders
 
 FORM: Final = 1
 FILE: Final = "database.sqlite3"
 # Who is signed in, and who reads just now, is of the moment.
 _PASSING: Final = {"django_session", "entries_audience"}
+_FAULTS: Final = (OSError, sqlite3.Error, DatabaseError)
 Migration = tuple[str, str]
 
 
@@ -58,8 +59,9 @@ def take(target: Path) -> dict[str, Any]:
         with TemporaryDirectory(prefix="backup-", dir=target.parent) as folder:
             manifest = _write(part, Path(folder))
         part.rename(target)
-    except OSError as error:
-        raise BackupError(f"“{target}” cannot be written: {error}") from error
+    except _FAULTS as error:
+        reason = errors.for_operator(error) or error
+        raise BackupError(f"“{target}” cannot be written: {reason}") from error
     finally:
         part.unlink(missing_ok=True)
     return manifest
@@ -182,20 +184,37 @@ def bring_back(source: Path, *, replace: bool = False) -> dict[str, Any]:
     of a newer release, or where the place is not empty and `replace` is not given.
     """
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="restore-", dir=settings.DATA_DIR) as name:
+    with (
+        _said(source),
+        TemporaryDirectory(prefix="restore-", dir=settings.DATA_DIR) as name,
+    ):
         folder = Path(name)
         manifest = _unpack(source, folder)
         _check(manifest, replace=replace)
-        _bring_pictures(folder / "pictures")
-        if connection.vendor == "sqlite":
-            counts = _sqlite_in(folder / "database" / FILE)
-        else:
-            counts = _postgres_in(folder / "database", manifest)
+        with _pictures_in(folder / "pictures"):
+            if connection.vendor == "sqlite":
+                counts = _sqlite_in(folder / "database" / FILE)
+            else:
+                counts = _postgres_in(folder / "database", manifest)
     if wrong := {t for t, n in manifest["counts"].items() if counts.get(t) != n}:
         raise BackupError(f"After restoring, {min(wrong)} has not as many rows.")
-    call_command("migrate", verbosity=0)
+    with _said(source):
+        call_command("migrate", verbosity=0)
+        folders.renew()
     delivery.nudge()
     return manifest
+
+
+@contextmanager
+def _said(source: Path) -> Iterator[None]:
+    """Say in a sentence what the disk has against a restore."""
+    try:
+        yield
+    except _FAULTS as error:
+        if reason := errors.for_operator(error):
+            message = f"“{source}” cannot be restored: {reason}"
+            raise BackupError(message) from error
+        raise
 
 
 def _unpack(source: Path, folder: Path) -> dict[str, Any]:
@@ -210,6 +229,8 @@ def _unpack(source: Path, folder: Path) -> dict[str, Any]:
                 if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                     raise BackupError(f"“{source}” is damaged: {name} has changed.")
     except (tarfile.TarError, OSError, ValueError, KeyError, EOFError) as error:
+        if errors.of_disk(error):
+            raise
         raise BackupError(f"“{source}” is no whole backup: {error}") from error
     return manifest
 
@@ -267,11 +288,22 @@ def _holds_data() -> bool:
     return False
 
 
-def _bring_pictures(unpacked: Path) -> None:
-    for path in unpacked.glob("*/*"):
-        target = settings.PICTURES_DIR / path.relative_to(unpacked)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
+@contextmanager
+def _pictures_in(unpacked: Path) -> Iterator[None]:
+    """Put pictures in their place, and take the new ones away if the rest fails."""
+    fresh = []
+    try:
+        for path in unpacked.glob("*/*"):
+            target = settings.PICTURES_DIR / path.relative_to(unpacked)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                fresh.append(target)
+            path.replace(target)
+        yield
+    except BaseException:
+        for target in fresh:
+            target.unlink(missing_ok=True)
+        raise
 
 
 def _sqlite_in(file: Path) -> dict[str, int]:

@@ -16,7 +16,8 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.http.request import split_domain_port, validate_host
 
-from entries import images
+from entries import folders, images
+from entries.models import Site
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs")
 POOLER_PORT = "6432"
@@ -72,6 +73,32 @@ def pictures(**_: Any) -> Sequence[CheckMessage]:
             id="entries.E003",
         )
         for name in images.unwritable()
+    ]
+
+
+@register(Tags.database)
+def own_folder(
+    databases: Sequence[str] | None = None, **_: Any
+) -> Sequence[CheckMessage]:
+    """Find a data folder that is not the one the database belongs to."""
+    if "default" not in (databases or ()):
+        return []
+    try:
+        wanted = Site.objects.filter(pk=1).values_list("folder", flat=True).first()
+    except DatabaseError:  # away, or not migrated: others say so
+        return []
+    if not wanted or not folders.is_foreign(wanted):
+        return []
+    file = folders.token_file()
+    found = "another one's" if folders.token() else "none"
+    return [
+        checks.Warning(
+            f"DATA_DIR, {settings.DATA_DIR}, is not the folder of this database: its "
+            f"{file.name} is {found}. Pictures would be missing, and /readyz says 503.",
+            hint="Mount or name the folder that the other machines use. If all "
+            f"pictures are here after all, write this line into {file}: {wanted}",
+            id="entries.W010",
+        )
     ]
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from entries import images, rendering
+from entries import images, rendering, wiping
 from entries.ledger import changing
 from entries.models import Draft, Entry, EntryVersion, Image, StoryVersion
 
@@ -36,6 +36,7 @@ def erase(entry: Entry) -> Entry:
     text back.
     """
     with changing(entry=entry) as ledger:
+        wiping.wipe()
         pictures = orphans(entry)
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
@@ -62,6 +63,7 @@ def erase_version(version: EntryVersion) -> EntryVersion:
     """
     entry = version.entry
     with changing(entry=entry) as ledger:
+        wiping.wipe()
         pictures = orphans(entry, [version.body], shown=False)
         version.headline = version.body = version.line = ""
         version.hidden = version.erased = True
@@ -77,6 +79,7 @@ def erase_version(version: EntryVersion) -> EntryVersion:
 def erase_story_version(version: StoryVersion) -> StoryVersion:
     """Remove earlier words of a story's head for good."""
     with changing(version.story_id):
+        wiping.wipe()
         version.headline = version.standfirst = version.summary = ""
         version.erased = True
         version.save()

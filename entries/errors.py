@@ -5,8 +5,11 @@ those may be what is missing.
 """
 
 import errno
+import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from django.conf import settings
@@ -16,12 +19,13 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
-from django.db import DataError, IntegrityError, ProgrammingError
+from django.db import DataError, IntegrityError, ProgrammingError, connection
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.template.loader import render_to_string
 
+logger = logging.getLogger(__name__)
 DESK_ANSWER: Final = "Desk-Answer"  # tells the desk's page that the desk is speaking
 # Title, what readers are told, what the desk is told
 WORDS: Final[dict[int, tuple[str, str, str]]] = {
@@ -78,16 +82,17 @@ MET: Final = (
     "Failed: somebody else has changed what this belongs to. The text is still in this "
     "page; load the page anew in another tab, and compare.",
 )
-# What errors of the system, of SQLite and of PostgreSQL say of a disk.
+# What errors of the system, of SQLite and of PostgreSQL say of a disk: by number, by
+# SQLSTATE (whatever language the server speaks), and in words.
 _DISKS: Final = (
     (
         FULL,
-        {errno.ENOSPC, errno.EDQUOT},
+        {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, "53100"},
         ("disk is full", "No space left", "Disk quota exceeded"),
     ),
     (
         READ_ONLY,
-        {errno.EROFS, errno.EIO},
+        {errno.EROFS, errno.EIO, "58030"},
         ("readonly database", "Read-only file system", "disk I/O error"),
     ),
 )
@@ -229,9 +234,33 @@ def _met(error: BaseException | None) -> bool:
 def of_disk(error: BaseException | None) -> tuple[str, str, str] | None:
     """Return what to say of an error of the disk, whoever noticed it."""
     while error is not None:
-        number = error.errno if isinstance(error, OSError) else None
+        number = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
         for words, numbers, sentences in _DISKS:
             if number in numbers or any(one in str(error) for one in sentences):
                 return words
         error = error.__cause__
     return None
+
+
+def for_operator(error: BaseException) -> str:
+    """Return what a command says of an error of the disk; nothing for another."""
+    words = of_disk(error)
+    if words is None:
+        return ""
+    mend = "Make room" if words is FULL else "Make it writable"
+    return f"{words[0]}. {mend}, then run the command again."
+
+
+@contextmanager
+def optional_write() -> Iterator[None]:
+    """Go on without a write that is a courtesy where the disk takes nothing.
+
+    Inside a transaction nothing can be left out alone: there the error is raised.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        words = of_disk(error)
+        if words is None or connection.in_atomic_block:
+            raise
+        logger.warning("%s: presence or a line of the log was left out.", words[0])

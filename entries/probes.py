@@ -4,8 +4,9 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from entries import delivery, patience
+from entries import delivery, folders, patience
 
+_FOLDER = "SELECT folder FROM entries_site WHERE id = 1"
 PATIENCE = 2.0  # seconds that /readyz waits for the database
 
 
@@ -24,20 +25,24 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Say whether the database answers too."""
+    """Say whether the database answers too, and the data folder is its own."""
     try:
-        _ask_database()
+        folder = _ask_database()
     except Exception:
         return HttpResponse("the database does not answer\n", status=503)
+    if folders.is_foreign(folder):
+        sentence = "DATA_DIR is not the folder of this database: pictures are missing\n"
+        return HttpResponse(sentence, status=503)
     return HttpResponse("ok\n", content_type="text/plain")
 
 
-def _ask_database() -> None:
-    """Ask a question, and wait no longer for a connection than a probe would."""
+def _ask_database() -> str:
+    """Return the token of its folder; wait no longer for it than a probe would."""
     if pool := getattr(connection, "pool", None):
         pool.open()
         with patience.only(PATIENCE), pool.connection(timeout=PATIENCE) as one:
-            one.execute("SELECT 1")
+            row = one.execute(_FOLDER).fetchone()
     else:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+            row = cursor.execute(_FOLDER).fetchone()
+    return row[0] if row else ""

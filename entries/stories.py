@@ -24,6 +24,7 @@ from entries.models import (
 from entries.naming import beside, naming, restate, standing, tell_led, tell_others
 
 State = Story.State
+SLUG_LIMIT = 120  # characters, as the rows hold them
 EDITABLE = frozenset(
     {
         "headline",
@@ -69,8 +70,10 @@ def free_slug(headline: str) -> str:
 
 
 def _check_slug(story: Story) -> None:
-    if slugify(story.slug) != story.slug:
-        raise Refused("Use small letters, digits and hyphens.", "slug")
+    if slugify(story.slug)[:SLUG_LIMIT] != story.slug:
+        raise Refused(
+            f"Use small letters, digits and hyphens, {SLUG_LIMIT} at most.", "slug"
+        )
     if StorySlug.objects.filter(slug=story.slug).exclude(story=story.pk).exists():
         raise Refused("Another story has, or had, this slug: choose another.", "slug")
 

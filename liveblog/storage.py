@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.core.files.base import ContentFile, File
@@ -19,7 +20,11 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
         if name.startswith("entries/") and name.endswith(".js"):
             content.seek(0)
             content = ContentFile(slim(content.read()))
-        return super()._save(name, content)
+        try:
+            return super()._save(name, content)
+        except OSError:  # half a file would be taken for the whole next time
+            Path(self.path(name)).unlink(missing_ok=True)
+            raise
 
 
 def slim(script: bytes) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
 from typing import Any
 from uuid import uuid4
@@ -28,6 +31,7 @@ from entries.models import (
     Story,
 )
 from entries.publishing import Conflict, Text
+from tests import verbs
 from tests.builders import (
     make_original,
     make_series,
@@ -36,6 +40,8 @@ from tests.builders import (
     make_user,
     signed_in,
 )
+from tests.desk import Editor
+from tests.servers import Newsroom, Newsrooms, wait_for
 from tests.test_admin import photo
 
 pytestmark = pytest.mark.django_db
@@ -523,3 +529,76 @@ def test_an_erased_original_leaves_the_page(story):
     original = make_original(story, "Ruel began it.")
     erasing.erase(original)
     assert "Ruel" not in Client().get(story.get_absolute_url()).content.decode()
+
+
+# --- Erased words in SQLite's own files
+
+SLUG = "ice-on-the-sound"
+WORDS = {  # of the text as it was, and as it is: nothing else has such letters
+    "before": "Vexquorl was named by mistake.",
+    "after": "Wyzkumbat was named after that.",
+}
+LETTERS = (b"exquor", b"yzkumba", b"jopfzigh")
+
+
+def left(newsroom: Newsroom) -> list[str]:
+    """Return where erased letters are found in the bytes of the database's files."""
+    return [
+        f"{letters!r} in {path.name}"
+        for path in newsroom.data.glob("liveblog.sqlite3*")
+        for letters in LETTERS
+        if letters in path.read_bytes().lower()
+    ]
+
+
+def send(editor: Editor, path: str, **form: str) -> None:
+    editor.token = editor._token(path)
+    assert editor._send(path, form).status_code == 200
+
+
+def erase_all(editor: Editor, story: int, pk: int) -> None:
+    history_page = f"/admin/entries/story/{story}/desk/entries/{pk}/history/"
+    send(editor, history_page, do="erase_version", number="1")
+    send(editor, history_page, do="erase")
+
+
+@pytest.fixture
+def written(newsrooms: Newsrooms) -> Iterator[tuple[Newsroom, int, int]]:
+    """Give a site in whose files the words of an entry are everywhere."""
+    with newsrooms.open("sqlite") as newsroom:
+        story = newsroom.call(verbs.make_story, "Ice", SLUG, updates=3)
+        pk = newsroom.call(verbs.post, SLUG, WORDS["before"])
+        newsroom.call(verbs.edit, pk, WORDS["after"], "Jopfzigh was not there.")
+        newsroom.call(verbs.post_many, SLUG, "Others write of other things", 30)
+        assert len(left(newsroom)) >= len(LETTERS)
+        yield newsroom, story, pk
+
+
+def test_no_byte_of_an_erased_text_is_left_in_the_files(
+    written: tuple[Newsroom, int, int],
+) -> None:
+    newsroom, story, pk = written
+    server = newsroom.server()
+    with newsroom.sse(server, SLUG), Editor(server.url, "chief") as chief:
+        found = chief.client.get("/search/?q=wyzkumbat").text
+        assert "named after that" in found
+        erase_all(chief, story, pk)
+        assert left(newsroom) == []
+        assert "named after that" not in chief.client.get("/search/?q=wyzkumbat").text
+        assert "write of" in chief.client.get("/search/?q=others").text
+
+
+def test_a_reader_who_holds_the_log_delays_the_wiping_alone(
+    written: tuple[Newsroom, int, int],
+) -> None:
+    newsroom, story, pk = written
+    server = newsroom.server()
+    file = newsroom.data / "liveblog.sqlite3"
+    with Editor(server.url, "chief") as chief:
+        with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM entries_entry").fetchone()
+            erase_all(chief, story, pk)
+            chief.publish(story, "Others go on.")
+            assert left(newsroom)
+        wait_for(lambda: left(newsroom) == [], "the rest to be wiped")

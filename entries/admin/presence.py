@@ -14,6 +14,7 @@ from django.core import signing
 from django.db.models import OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
+from entries import errors
 from entries.admin.access import Rights, number
 from entries.models import Entry, Presence
 
@@ -48,9 +49,10 @@ class Ticket:
 def arrive(rights: Rights, story_id: int) -> Ticket:
     """Say that somebody has opened a desk."""
     now = timezone.now()
-    Presence.objects.filter(story=story_id, seen_at__lt=now - PRUNED).delete()
     ticket = Ticket(rights.user.pk, story_id, secrets.token_hex(8))
-    _enter(ticket, "")
+    with errors.optional_write():
+        Presence.objects.filter(story=story_id, seen_at__lt=now - PRUNED).delete()
+        _enter(ticket, "")
     return ticket
 
 
@@ -77,10 +79,16 @@ def beat(text: str, story_id: int, doing: str) -> bool:
     ticket = Ticket.read(text, VALID)
     if ticket is None or ticket.story != story_id:
         return False
+    with errors.optional_write():
+        _note(ticket, doing)
+    return True
+
+
+def _note(ticket: Ticket, doing: str) -> None:
     page = Presence.objects.filter(tab=ticket.tab)
     if doing == GONE:
         page.delete()
-        return True
+        return
     entry_id = number(doing.removeprefix(EDITING))
     there = page.update(
         seen_at=timezone.now(),
@@ -90,7 +98,6 @@ def beat(text: str, story_id: int, doing: str) -> bool:
     )
     if not there:
         _enter(ticket, doing)
-    return True
 
 
 def renew(rights: Rights, story_id: int, text: str) -> Ticket | None:

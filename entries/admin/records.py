@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from entries import errors, wiping
 from entries.models import Entry, Image, Link, Site, Story
 
 __all__ = [
@@ -32,8 +33,12 @@ Kept = Entry | Story | Image | Link | Site
 
 
 def record(user: User, row: Kept, words: str, flag: int = CHANGE) -> LogEntry:
-    """Write a line into the log. `words` never repeat a text: the log keeps them."""
-    return LogEntry.objects.create(
+    """Write a line into the log. `words` never repeat a text: the log keeps them.
+
+    What it tells of is done: a full disk costs the line, and nobody is told that
+    nothing was saved.
+    """
+    line = LogEntry(
         user_id=user.pk,
         content_type=ContentType.objects.get_for_model(row),
         object_id=str(row.pk),
@@ -41,6 +46,9 @@ def record(user: User, row: Kept, words: str, flag: int = CHANGE) -> LogEntry:
         action_flag=flag,
         change_message=words,
     )
+    with errors.optional_write():
+        line.save()
+    return line
 
 
 def record_once(user: User, row: Kept, words: str) -> None:
@@ -102,3 +110,4 @@ def of_story(story: Story) -> QuerySet[LogEntry]:
 def forget(row: Entry | Story, name: str) -> None:
     """Let no line about a row name it by words that had to go."""
     LogEntry.objects.filter(_about(row)).update(object_repr=name)
+    wiping.wipe()

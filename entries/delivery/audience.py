@@ -31,6 +31,7 @@ class Teller:
 
     def tell(self, counts: dict[str, int]) -> None:
         """Write them; the row of a process that nobody reads from goes."""
+        self._at = time.monotonic()  # what fails is tried again after a while, too
         now = timezone.now()
         if counts:
             row = Audience(process=self._process, counts=counts, told_at=now)
@@ -44,4 +45,4 @@ class Teller:
             Audience.objects.filter(process=self._process).delete()
         # What crashed long ago has left its row.
         Audience.objects.filter(told_at__lt=now - 10 * Audience.SILENT).delete()
-        self._told, self._at = counts, time.monotonic()
+        self._told = counts

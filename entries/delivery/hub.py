@@ -283,5 +283,5 @@ class Hub:
         if counts is not None:
             try:
                 await self.read(self._teller.tell, counts)
-            except Error as error:  # the next second tries again
+            except Error as error:  # tried again in some seconds
                 logger.warning("The readers could not be told: %s", error)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from entries import rendering
 from entries.exchange.told import ExchangeError, Remark
@@ -136,3 +136,13 @@ def _parts(number: int, physical: str, warnings: list[Remark]) -> list[str]:
         what = "control character was" if gone == 1 else "control characters were"
         warnings.append(Remark(number, f"{gone} {what} taken out"))
     return _WITHIN.split(tidy)
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object of JSON; raise ValueError rather than lose one of two values."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"an object has “{rendering.tidy(name)}” twice")
+        values[name] = value
+    return values

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from entries import rendering
 from entries.exchange import json_reading, loading, reading
 from entries.exchange.decoding import FILE_LIMIT, decode
 from entries.exchange.json_loading import load_data
@@ -48,10 +49,12 @@ def _digest(content: bytes) -> str:
 def understand(
     content: bytes, name: str, wanted: Wanted, first_day: date | None = None
 ) -> Understood:
-    """Read a file, and write nothing. `name` is the file's.
+    """Read a file, and write nothing. `name` is the file's, of any bytes.
 
     Raises ExchangeError for what is no story.
     """
+    name = rendering.tidy(name)
+    loading.check_length("headline", wanted.headline)
     wanted = replace(wanted, digest=_digest(content), name=name)
     data = json_reading.parse(content)
     if data is not None:

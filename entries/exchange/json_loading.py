@@ -145,10 +145,7 @@ class _Loading:
             continues_in=find_story(data.continues_in),
         )
         for slug in data.old_slugs:
-            if (
-                slugify(slug) == slug
-                and not StorySlug.objects.filter(slug=slug).exists()
-            ):
+            if free_slug(slug[: stories.SLUG_LIMIT]) == slug:
                 StorySlug.objects.create(slug=slug, story=story)
         return story
 

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from entries import rendering
 from entries.exchange import bodies
-from entries.exchange.decoding import FILE_LIMIT
+from entries.exchange.decoding import FILE_LIMIT, unique
 from entries.exchange.story_json import FORMAT, VERSION
 from entries.exchange.told import Body, ExchangeError, Feature, Told, Update
 from entries.models import Entry, Link, Story
@@ -177,7 +177,7 @@ class _Fields:
             raise self.fail(name, "a time like 2026-03-14T18:04:00+00:00") from error
         if at.utcoffset() is None or not self.sane(at.date()):
             raise self.fail(name, "a time of this age, with its offset from GMT")
-        return at
+        return at.astimezone(UTC)  # PostgreSQL refuses offsets of 16 hours and more
 
     def day(self, name: str) -> date | None:
         text = self.text(name)
@@ -223,7 +223,7 @@ def parse(content: bytes) -> Data | None:
     ).lstrip().startswith(b"{"):
         return None
     try:
-        value = json.loads(content.decode("utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         if f'"{FORMAT}"'.encode() in content[:1000]:
             raise ExchangeError(

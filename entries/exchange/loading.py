@@ -113,13 +113,18 @@ def _named(story: Story) -> tuple[str, str, str]:
 
 def check(told: Told) -> None:
     """Raise ExchangeError for a text that has no room where it belongs."""
-    for name, limit in _LIMITS.items():
-        if len(getattr(told, name)) > limit:
-            raise ExchangeError(
-                f"The {name} has more than {limit} characters: give a shorter one."
-            )
+    for name in _LIMITS:
+        check_length(name, getattr(told, name))
     if remark := next(too_long(told), None):
         raise ExchangeError(f"In {remark}")
+
+
+def check_length(name: str, value: str) -> None:
+    """Raise ExchangeError for a value of the head that is longer than its column."""
+    if len(value) > (limit := _LIMITS[name]):
+        raise ExchangeError(
+            f"The {name} has more than {limit} characters: give a shorter one."
+        )
 
 
 def too_long(told: Told) -> Iterator[Remark]:
@@ -320,6 +325,7 @@ def find_series(name: str) -> Series:
     """
     if not (name := rendering.one_line(name)):
         raise ExchangeError("The series has no name: write one, or leave it out.")
+    check_length("series", name)
     found: Series | None = _by_name(Series.objects.all(), "name").get(name.casefold())
     if found:
         return found

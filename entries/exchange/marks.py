@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from entries.exchange.stamps import WEEKDAY
+from entries.exchange.stamps import WEEKDAY, YEARS
 
 TITLE_LIMIT: Final = 200  # characters of a line that may be a title
 HEADING_LIMIT: Final = 120
@@ -102,11 +102,12 @@ def _first(
 
 
 def day(text: str) -> date | None:
-    """Read the value of `DATE:`; None where there is no such day."""
+    """Read the value of `DATE:`; None for no day, and for one of another age."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         return None
+    return found if found.year in YEARS else None
 
 
 # --- Lines between paragraphs

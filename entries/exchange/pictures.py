@@ -8,7 +8,7 @@ from typing import Final
 
 from django.conf import settings
 
-from entries import addresses, images, linking
+from entries import addresses, errors, images, linking
 from entries.exchange import marks
 from entries.exchange.told import ExchangeError, Remark
 from entries.ledger import Moved
@@ -104,7 +104,8 @@ class Gallery:
         except images.ImageError as error:
             return str(error)
         except OSError as error:
-            raise ExchangeError(f"“{path}” cannot be taken in: {error}.") from error
+            reason = errors.for_operator(error) or f"{error}."
+            raise ExchangeError(f"“{path}” cannot be taken in: {reason}") from error
         return ""
 
     def row(self, typed: str, name: str = "", path: Path | None = None) -> Image:

@@ -21,7 +21,9 @@ YEARS: Final = range(1900, 2200)
 _S: Final = r"\s{0,9}"  # bounded: a line of spaces costs no time
 _NUMBER: Final = r"[0-9]{1,2}(?:st|nd|rd|th)?"
 _YEAR: Final = rf"(?:,?{_S}[0-9]{{4}})?"
-_SLASHED: Final = "|".join(f"[0-9]{{1,2}}{x}[0-9]{{1,2}}{x}[0-9]{{4}}" for x in "/.-")
+_SLASHED: Final = "|".join(
+    rf"[0-9]{{1,2}}\{x}[0-9]{{1,2}}\{x}[0-9]{{4}}" for x in "/.-"
+)
 _DATE: Final = (
     rf"(?:{_NUMBER}{_S}(?:of )?{_MONTH}{_YEAR}|{_MONTH}{_S}{_NUMBER}\b{_YEAR}"
     rf"|[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}|{_SLASHED})"
@@ -170,7 +172,7 @@ def _day_behind(rest: str) -> tuple[Day | None, str, str]:
 
 def parse_day(text: str) -> Day | None:
     """Read `Tuesday`, `20 December`, `Dec. 20, 2016`, `2016-12-20`, …"""
-    words = text.strip().lower()
+    words = text.strip().casefold()  # as the patterns do: “ſun” matches “sun”
     weekday = 0
     if match := re.match(rf"({WEEKDAY}),?\s*", words):
         weekday = _WEEKDAYS[match[1][:3]] + 1

@@ -15,11 +15,13 @@ class Site(models.Model):
     """The one row about the whole site.
 
     `epoch` names this history of the database: it is replaced when a backup is
-    restored. `seq` counts the changes of what every rail shows.
+    restored. `seq` counts the changes of what every rail shows. `folder` is the token
+    of its DATA_DIR (`entries.folders`), empty until that is known.
     """
 
     epoch = models.CharField(max_length=16, editable=False)
     seq = models.BigIntegerField(default=1, editable=False)
+    folder = models.CharField(max_length=64, default="", editable=False)
 
     def __str__(self) -> str:
         return self.epoch

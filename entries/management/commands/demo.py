@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 from django.db import connection, transaction
 
+from entries import folders
 from entries.demo import loading, newsroom
 from entries.management.commands.serve import Serving, bound, collect_static, serve
 
@@ -84,5 +85,4 @@ def keep_secret_key() -> None:
         return
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     settings.SECRET_KEY = secrets.token_urlsafe(50)
-    settings.SECRET_KEY_FILE.touch(mode=0o600)
-    settings.SECRET_KEY_FILE.write_text(settings.SECRET_KEY)
+    folders.write_whole(settings.SECRET_KEY_FILE, settings.SECRET_KEY, 0o600)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
 
-from entries import exchange
+from entries import errors, exchange, folders
 from entries.models import Story, StorySlug
 
 
@@ -42,13 +42,15 @@ class Command(BaseCommand):
             self.stdout.write(content, ending="")
             return
         try:
-            output.write_text(content, encoding="utf-8", newline="\n")
+            if output.is_file() or not output.exists():
+                folders.write_whole(output.resolve(), content)
+            else:  # a device or a pipe
+                output.write_text(content, encoding="utf-8", newline="\n")
             if options["format"] == "json":
                 self.write_pictures(story, output)
         except OSError as error:
-            raise CommandError(
-                f"“{output}” cannot be written: {error.strerror or error}."
-            ) from error
+            reason = errors.for_operator(error) or f"{error.strerror or error}."
+            raise CommandError(f"“{output}” cannot be written: {reason}") from error
 
     def content(self, story: Story, form: str) -> str:
         """Return the story in a form."""
@@ -72,7 +74,12 @@ class Command(BaseCommand):
         folder.mkdir(exist_ok=True)
         for image in pictures:
             source = settings.PICTURES_DIR / exchange.picture_file(image)
-            shutil.copyfile(source, folder / f"{image.name}{source.suffix}")
+            target = folder / f"{image.name}{source.suffix}"
+            try:
+                shutil.copyfile(source, target)
+            except OSError:
+                target.unlink(missing_ok=True)
+                raise
         self.stderr.write(f"{len(pictures)} pictures are in “{folder}”.")
 
 

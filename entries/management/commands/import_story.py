@@ -10,9 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
 from django.urls import reverse
 
-from entries import exchange
+from entries import errors, exchange, rendering
 from entries.exchange import ExchangeError, Folder, Loaded, Told, Understood, Wanted
 from entries.ledger import Refused
 from entries.models import Image
@@ -85,14 +86,18 @@ class Command(BaseCommand):
             self.run(options)
         except (ExchangeError, Refused) as error:
             raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            if sentence := errors.for_operator(error):
+                raise CommandError(sentence) from error
+            raise
 
     def run(self, options: dict[str, Any]) -> None:
         """Do what the options ask. Raises ExchangeError and Refused."""
         content = exchange.read_file(options["file"])
         wanted = Wanted(
-            headline=options["headline"].strip(),
+            headline=rendering.one_line(options["headline"]),
             slug=options["slug"],
-            series=options["series"].strip(),
+            series=rendering.one_line(options["series"]),
             publish=options["publish"],
             folder=Folder(options["images"]),
         )
