@@ -4,8 +4,8 @@ Compares the product with nchan and nginx (Debian's `nginx` and `libnginx-mod-nc
 where installed) and with the cheapest possible server in C, in the same run: machines
 differ, and are shared; ratios last longer than figures. Needs a C compiler, and the
 packages that the tests need. `--record WORDS` adds the figures to RESULTS.md.
-`python -m benchmarks.lighthouse` measures pages in a browser, `python -m benchmarks scale`
-what grows with a site.
+`python -m benchmarks.lighthouse` measures pages in a browser, and
+`python -m benchmarks scale` what grows with a site.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def unindex_log(apps, editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entries', '0009_log_without_words'),
+        ('entries', '0010_site_folder'),
         ('admin', '0003_logentry_add_action_flag_choices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
