@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, partial
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -48,33 +48,44 @@ def difference(old: str, new: str) -> list[Piece]:
 _Stretch = tuple[int, int, int]
 
 
-def _same(before: list[str], after: list[str]) -> Iterator[_Stretch]:
-    """Yield the stretches that both texts have, in order.
+def _same(
+    before: list[str], after: list[str], i: int = 0, k: int = 0, depth: int = 3
+) -> Iterator[_Stretch]:
+    """Yield the stretches that two texts have, in order; they begin at `i` and `k`.
 
     Comparing all words with all takes time that grows with the square of the texts,
-    or faster. So longer texts are first divided at the words that each has once.
+    or faster. So longer texts are first divided at the words that each has once, and
+    what cannot be divided any more is not compared.
     """
-    if len(before) * len(after) <= MAX_PAIRS:
-        yield from _compared(before, after, 0, 0)
-        return
-    i = k = 0
-    for at, to in [*_anchors(before, after), (len(before), len(after))]:
-        yield from _compared(before[i:at], after[k:to], i, k)
-        if at < len(before):
-            yield at, to, 1
-        i, k = at + 1, to + 1
-
-
-def _compared(
-    before: list[str], after: list[str], i: int, k: int
-) -> Iterator[_Stretch]:
-    """Yield what two stretches, which begin at `i` and `k`, have in common."""
-    if before == after:
-        yield i, k, len(before)
-    elif len(before) * len(after) <= MAX_PAIRS:
-        matcher = difflib.SequenceMatcher(None, before, after)
+    head = _alike(before, after)
+    tail = _alike(before[head:][::-1], after[head:][::-1])
+    yield i, k, head
+    old, new = before[head : len(before) - tail], after[head : len(after) - tail]
+    if len(old) * len(new) <= MAX_PAIRS:
+        matcher = difflib.SequenceMatcher(None, old, new)
         for at, to, length in matcher.get_matching_blocks():
-            yield i + at, k + to, length
+            yield i + head + at, k + head + to, length
+    elif depth:
+        yield from _divided(old, new, i + head, k + head, depth - 1)
+    yield i + len(before) - tail, k + len(after) - tail, tail
+
+
+def _divided(
+    before: list[str], after: list[str], i: int, k: int, depth: int
+) -> Iterator[_Stretch]:
+    """Yield what the texts have between the words that each of them has once."""
+    at = to = 0
+    for here, there in _anchors(before, after):
+        yield from _same(before[at:here], after[to:there], i + at, k + to, depth)
+        at, to = here, there
+    if at or to:
+        yield from _same(before[at:], after[to:], i + at, k + to, depth)
+
+
+def _alike(before: Iterable[str], after: Iterable[str]) -> int:
+    """Return how many words two texts begin with alike."""
+    pairs = zip(before, after, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _anchors(before: list[str], after: list[str]) -> list[tuple[int, int]]:
