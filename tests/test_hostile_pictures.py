@@ -588,6 +588,20 @@ def test_a_picture_that_takes_for_ever_is_given_up(
     assert not Path(f"/proc/{pid.read_text()}").exists()
 
 
+def test_a_picture_that_computes_for_ever_is_given_up(
+    tmp_path: Path, first: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    first(
+        "import PIL.Image, resource\nreal = resource.setrlimit\n"
+        "def shorter(what, limits):\n    real(what, (1, 2))\n"
+        "def save(*_, **__):\n    while True:\n        pass\n"
+        "resource.setrlimit = shorter\nPIL.Image.Image.save = save"
+    )
+    with pytest.raises(ImageError, match="could not be processed"):
+        apart(tmp_path / "pictures", encode(noise()))
+    assert f"signal {signal.SIGXCPU:d}" in caplog.text
+
+
 def test_what_it_warns_of_is_logged_and_a_fault_of_ours_is_no_refusal(
     tmp_path: Path, first: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -606,4 +620,4 @@ def test_only_one_works_at_a_time_and_it_yields_to_everybody_else(
         list(pool.map(lambda data: apart(tmp_path / "pictures", data), shades))
     words, niceness, _ = diary(tmp_path / "diary")
     assert words == ["begin", "end"] * 3
-    assert min(niceness) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+    assert min(niceness) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
