@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -67,7 +67,8 @@ class Memory:
 
     def _watch(self, pid: int) -> None:
         while not self._done.wait(0.02):
-            self.most = max(self.most, self._now(pid))
+            with suppress(OSError):  # a picture's process that ended meanwhile
+                self.most = max(self.most, self._now(pid))
 
     def _now(self, pid: int) -> float:
         return sum(map(_resident, family(pid))) / 1024
