@@ -49,8 +49,9 @@ _LARGEST: Final = (
     6_000_000  # pixels of a variant: AVIF's encoder needs 45 bytes for each
 )
 _STRIP: Final = 256  # rows that are brought to eight bits at once
-# One picture at a time, however many are uploaded: large ones take up to 450 MB.
-_turn: Final = threading.Lock()
+# One picture at a time in a server's process and the processes that it starts,
+# whoever brings it, so that memory is bounded by the largest that is taken.
+turn: Final = threading.Lock()
 _SCAN: Final = re.compile(rb"\xff\xda\0[\x06-\x0c][\1-\4]")
 _SCAN_LIMIT: Final = 100  # a progressive JPEG has ten; each costs a pass over it all
 _TURNS: Final = {
@@ -116,8 +117,8 @@ def ingest(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
     left alone. Raise ImageError for what is no sound picture and for a full disk,
     OSError when `folder` cannot be written otherwise.
     """
-    with _turn:
-        return _ingest(_read(source), folder, key)
+    with turn:
+        return _ingest(read(source), folder, key)
 
 
 def _ingest(data: bytes, folder: Path, key: bytes) -> Ingested:
@@ -170,7 +171,8 @@ def _refusing() -> Iterator[None]:
         raise ImageError(_DAMAGED) from error
 
 
-def _read(source: BinaryIO) -> bytes:
+def read(source: BinaryIO) -> bytes:
+    """Return the bytes of a file; raise ImageError if it is empty or too large."""
     data = source.read(UPLOAD_LIMIT + 1)
     if not data:
         raise ImageError("The file is empty. Choose the picture again.")

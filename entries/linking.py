@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils.crypto import salted_hmac
 
-from entries import images, rendering
+from entries import images, ingesting, rendering
 from entries.ledger import Ledger, Moved, Refused, changing, settled
 from entries.models import Entry, Image, Link, Posting, Story
 from entries.models.links import LinkQuerySet
@@ -230,7 +230,7 @@ def ingest(source: BinaryIO) -> images.Ingested:
     transactions.
     """
     key = salted_hmac("entries.pictures", "file names").digest()
-    return images.ingest(source, settings.PICTURES_DIR, key)
+    return ingesting.ingest(source, settings.PICTURES_DIR, key)
 
 
 @settled

@@ -23,18 +23,19 @@ from django.db import close_old_connections  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from entries import delivery, errors, linking, patience, publishing  # noqa: E402
-from liveblog.limits import Limits  # noqa: E402
+from liveblog.limits import UPLOADS, Limits  # noqa: E402
 
-# Requests that Django works on at the same moment, by address. Who writes may wait long
-# for a lock, and whoever asks whether we live must not wait for anybody. What costs
-# much, keeps nothing and is open to strangers has threads of its own too, so that a
-# flood of it makes itself wait and not the desk: a search takes some 60 ms, a password
-# 100 ms of several cores, a mail as long as its server.
-READERS, DESK, PICTURES = "/", "/admin/", "pictures"
+# Requests that Django works on at the same moment, by address: docs/operators.md has
+# the table. What can run long, or wait long, or is open to floods of strangers, has
+# threads of its own, so that it delays its own kind and not the desk.
+READERS, DESK = "/", "/admin/"
+PICTURES, HISTORY, EXPORTS = "pictures", "history", "exports"
 THREADS = {
     READERS: 3,
     DESK: 5,
-    PICTURES: 1,  # `images` takes one at a time anyway
+    PICTURES: 1,  # one picture is processed at a time anyway
+    HISTORY: 1,
+    EXPORTS: 1,
     "/search/": 2,
     "/admin/login/": 1,
     "/admin/password/": 1,
@@ -42,9 +43,18 @@ THREADS = {
     "/healthz": 1,
     "/metrics": 1,
 }
+# The others are told by the whole path and these methods, the first that fits.
+_TOLD = (
+    (PICTURES, {"POST"}, UPLOADS),
+    (HISTORY, {"GET", "HEAD"}, re.compile(r"/admin/.+/history/")),
+    (
+        EXPORTS,
+        {"GET", "HEAD"},
+        re.compile(r"/stories/[^/]+(?:\.json|/updates/\d+/history/)"),
+    ),
+)
 QUEUE = 10.0  # seconds that a request waits for its turn
 PICTURES_QUEUE = 50.0  # seconds; many are chosen at once, and no proxy waits for 60
-LARGE = 256 * 1024  # bytes: no text of the desk is, so it brings a picture
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 
 
@@ -99,14 +109,14 @@ def _pool_of(request: Any) -> str:
     path: str = request.path
     if path in THREADS:
         return path
-    if not path.startswith(DESK):
-        return READERS
-    size = request.META.get("CONTENT_LENGTH") or "0"
-    return PICTURES if size.isdigit() and int(size) > LARGE else DESK
+    for name, methods, paths in _TOLD:
+        if request.method in methods and paths.fullmatch(path):
+            return name
+    return DESK if path.startswith(DESK) else READERS
 
 
 def _pool(path: str, number: int) -> ThreadPoolExecutor:
-    desk = path == PICTURES or path.startswith(DESK)
+    desk = path in (PICTURES, HISTORY) or path.startswith(DESK)
     seconds = patience.WRITERS if desk else patience.READERS
     return ThreadPoolExecutor(number, path, patience.keep, (seconds,))
 

@@ -1,5 +1,6 @@
 """Bodies that are too large are refused before anything reads them."""
 
+import re
 from typing import Any, Final
 
 from django.http.request import HttpHeaders
@@ -7,7 +8,13 @@ from django.http.request import HttpHeaders
 from entries import errors
 from entries.images import UPLOAD_LIMIT
 
-DESK: Final = UPLOAD_LIMIT + 1024 * 1024  # bytes: a picture, and the form around it
+# Every address that takes a picture file.
+UPLOADS: Final = re.compile(
+    r"/admin/entries/(?:image/add|story/\d+/desk/"
+    r"(?:pictures|pictures/add|entries/\d+/pictures))/"
+)
+PICTURE: Final = UPLOAD_LIMIT + 1024 * 1024  # bytes: the file, and the form around it
+DESK: Final = 4 * 1024 * 1024  # Django itself refuses more than 2 MB of words
 ELSEWHERE: Final = 64 * 1024  # readers send nothing
 
 
@@ -23,7 +30,7 @@ class Limits:
         if b"content-length" not in heads and b"transfer-encoding" not in heads:
             await self.app(scope, receive, send)
             return
-        most = DESK if scope["path"].startswith("/admin/") else ELSEWHERE
+        most = _most(scope["path"])
         given = heads.get(b"content-length", b"")
         if given.isdigit() and int(given) > most:
             await _refuse(scope, send)
@@ -31,6 +38,13 @@ class Limits:
             await self.app(scope, receive, send)
         else:
             await _Counted(most, receive, send).run(self.app, scope)
+
+
+def _most(path: str) -> int:
+    """Return how many bytes may be sent to an address."""
+    if UPLOADS.fullmatch(path):
+        return PICTURE
+    return DESK if path.startswith("/admin/") else ELSEWHERE
 
 
 class _Counted:

@@ -120,7 +120,9 @@ def _database() -> dict[str, Any]:
             )
         options["pool"] = {
             "min_size": 1,
-            "max_size": 12,
+            # For every thread that reads rows (liveblog.asgi, entries.delivery.hub):
+            # none waits for a connection that another kind of request has.
+            "max_size": 20,
             "timeout": 5,  # seconds that a request waits for a connection
             "connection_class": patience.Connection,
             # Or the pool waits about as long again as the database was away.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image, ImageCms
+from PIL.Image import Resampling
 
 from entries.images import FORMATS, Ingested, ingest, variant
 
@@ -44,6 +45,19 @@ def noise(width: int = 96, height: int = 64) -> Image.Image:
     return Image.frombytes(
         "RGB", (width, height), random.Random(1).randbytes(width * height * 3)
     )
+
+
+def photograph(seed: int, size: tuple[int, int] = (2000, 1500)) -> bytes:
+    """An ordinary photograph as JPEG, about 150 kB, another one for each seed."""
+    small = (size[0] // 36, size[1] // 36)
+    grain = random.Random(seed).randbytes(small[0] * small[1] * 3)
+    picture = Image.frombytes("RGB", small, grain).resize(size, Resampling.BICUBIC)
+    return encode(picture, "JPEG", quality=45)
+
+
+def flat_png(seed: int) -> bytes:
+    """A PNG of 40 million pixels in about 150 kB, another one for each seed."""
+    return encode(Image.new("RGB", (8000, 5000), (seed, 90, 200)))
 
 
 def flag(left: Any, right: Any, size: tuple[int, int] = (80, 40)) -> Image.Image:

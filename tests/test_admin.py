@@ -283,12 +283,46 @@ def described(client: Client, story: Story) -> Image:
     return image
 
 
+def without_script(client: Client, page: str, body: str, **data: Any) -> Any:
+    """Press the button that adds a picture to a page's first form."""
+    html = client.get(page).content.decode()
+    [way] = set(re.findall(r'formaction="([^"]+)"', html))
+    return client.post(way, {"body": body, **data}), way
+
+
 def test_a_picture_is_brought_without_javascript(client, story):
-    way = f"/admin/entries/story/{story.pk}/change/"
-    data = {"body": "Typed so far.", "action": "picture", "file": photo()}
-    html = client.post(way, data).content.decode()
+    page = f"/admin/entries/story/{story.pk}/change/"
+    data = {"at": "08:15", "kind": "update", "file": photo()}
+    answer, way = without_script(client, page, "Typed so far.", **data)
+    html = answer.content.decode()
+    assert answer.status_code == 200
     assert "Typed so far.\n\n![](image:harbour-at-dawn)" in html
+    assert 'value="08:15"' in html
     assert 'data-name="harbour-at-dawn"' in html
+    assert not Entry.objects.filter(kind="update").exists()
+    assert client.get(way).url == page
+    answer, _ = without_script(client, page, "Typed so far.")
+    assert answer.status_code == 422
+    assert "Choose a picture first." in answer.content.decode()
+    assert "Typed so far." in answer.content.decode()
+
+
+def test_a_picture_is_added_to_an_edit_without_javascript_and_nothing_saved(
+    client, story
+):
+    entry = make_update(story, "As published.")
+    page = f"/admin/entries/story/{story.pk}/desk/entries/{entry.pk}/edit/"
+    data = {"version": entry.version, "byline": "A. Scribe", "file": photo()}
+    answer, way = without_script(client, page, "Half rewritten.", **data)
+    html = answer.content.decode()
+    assert "Half rewritten.\n\n![](image:harbour-at-dawn)" in html
+    assert 'value="A. Scribe"' in html
+    entry.refresh_from_db()
+    assert (entry.body, entry.version) == ("As published.", data["version"])
+    assert client.get(way).url == page
+    answer, _ = without_script(client, page, "Half rewritten.", version=entry.version)
+    assert answer.status_code == 422
+    assert "Choose a picture first." in answer.content.decode()
 
 
 def test_a_missing_picture_shows_in_its_row_and_is_filled(client, story):

@@ -26,6 +26,7 @@ from entries import publishing
 from entries.models import Entry, Image, Story
 from liveblog import limits
 from tests.builders import make_accounts, make_original, make_story, make_update
+from tests.injecting import inject
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
 MANIFEST = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
@@ -191,10 +192,11 @@ def test_no_password_is_ever_given_back(chief: Client, monkeypatch: pytest.Monke
     assert "the-long-pass-phrase" not in answer.content.decode()
 
 
-def without_room(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_room(kind: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the disk be full: for the database, a picture's files, or an upload."""
-    if kind == "picture":
-        monkeypatch.setattr("os.fsync", full)
+    if kind == "picture":  # in the process that makes its files
+        for name, value in inject(folder, NO_SYNC).items():
+            monkeypatch.setenv(name, value)
     elif kind == "upload":
         name = "django.core.files.uploadhandler.MemoryFileUploadHandler"
         monkeypatch.setattr(f"{name}.receive_data_chunk", full)
@@ -204,6 +206,12 @@ def without_room(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
                 cursor.execute(statement)
 
 
+NO_SYNC = """
+import errno, os
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+os.fsync = full
+"""
 # Below all code of ours: what each database says when it cannot write.
 NO_ROOM = {
     "sqlite": [
@@ -222,14 +230,18 @@ NO_ROOM = {
 
 @pytest.mark.parametrize("kind", ["post", "picture", "upload"])
 def test_a_full_disk_is_named_and_leaves_nothing_half_done(
-    chief: Client, monkeypatch: pytest.MonkeyPatch, kind: str, settings: Any
+    chief: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    settings: Any,
+    tmp_path: Path,
 ):
     settings.PICTURES_DIR = settings.DATA_DIR / f"full-{kind}"
     story = make_story()
     desk = f"/admin/entries/story/{story.pk}"
     file = BytesIO()
     Pillow.new("RGB", (60, 40), "navy").save(file, "PNG")
-    without_room(kind, monkeypatch)
+    without_room(kind, monkeypatch, tmp_path)
     if kind == "post":
         data: dict[str, Any] = {"body": "Lost?\n\nNot so."}
         path = f"{desk}/change/"
@@ -393,9 +405,11 @@ def ask(path: str, headers: dict[str, str], chunks: list[bytes]) -> tuple[int, b
 
 
 def test_a_body_that_is_too_large_is_not_even_read():
-    too_much = {"content-length": str(limits.DESK + 1)}
-    status, body = ask("/admin/entries/story/1/pictures/", too_much, [])
+    too_much = {"content-length": str(limits.PICTURE + 1)}
+    status, body = ask("/admin/entries/story/1/desk/pictures/", too_much, [])
     assert (status, b"This is too large" in body) == (413, True)
+    too_much = {"content-length": str(limits.DESK + 1)}
+    assert ask("/admin/entries/story/1/desk/pictures/", too_much, [b""])[0] == 200
     status, body = ask("/admin/x/", {**too_much, "hx-request": "true"}, [])
     assert (status, body[:17]) == (413, b"This is too large")
     assert ask("/", {"content-length": str(limits.ELSEWHERE + 1)}, [])[0] == 413

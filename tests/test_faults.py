@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,6 +33,8 @@ from entries.delivery.channels import Channel, Reader
 from entries.management.commands import serve
 from tests import crowd, verbs
 from tests.desk import Editor
+from tests.injecting import DIARY, GATE, diary, inject
+from tests.photos import flat_png, photograph
 from tests.servers import (
     HOST,
     Helper,
@@ -306,6 +309,73 @@ def test_those_who_send_slowly_or_wait_for_a_lock_keep_no_reader_waiting(
     finally:
         for line in lines:
             line.close()
+
+
+@contextmanager
+def uploading(
+    server: Server, story: int, pictures: list[bytes]
+) -> Iterator[list[threading.Thread]]:
+    """Let two editors send pictures, all at once; wait for all at the end."""
+    with Editor(server.url, "editor2") as one, Editor(server.url, "chief") as other:
+        one.publish(story, "A picture follows.")  # so that both know their token
+        other.publish(story, "And another.")
+        jobs = [
+            threading.Thread(target=editor.upload, args=[story, picture])
+            for editor, picture in zip(cycle((one, other)), pictures, strict=False)
+        ]
+        for job in jobs:
+            job.start()
+        yield jobs
+        for job in jobs:
+            job.join()
+
+
+def test_publishing_and_reading_go_on_while_ordinary_photographs_are_uploaded(
+    newsroom: Newsroom, story: int
+) -> None:
+    gate, log = newsroom.data / "gate", newsroom.data / "diary"
+    code = DIARY.format(path=str(log)) + GATE.format(path=str(gate))
+    newsroom.env |= inject(newsroom.data, code)
+    server, files = newsroom.server(), [photograph(1), photograph(2)] * 3
+    with (
+        newsroom.sse(server, SLUG) as stream,
+        Editor(server.url) as editor,
+        uploading(server, story, files) as jobs,
+    ):
+        wait_for(log.exists, "a picture to be worked on")
+        for number in range(6):  # more than the desk has threads
+            editor.publish(story, f"Beside the photographs, {number}.")
+            stream.wait(f"Beside the photographs, {number}.")
+        page = httpx.get(f"{server.url}/stories/{SLUG}/").text
+        assert "Beside the photographs, 5." in page
+        assert all(job.is_alive() for job in jobs)
+        gate.touch()
+    assert newsroom.call(verbs.count_pictures) == 2
+
+
+@on_sqlite
+def test_flat_pictures_of_forty_megapixels_cost_one_of_them_at_a_time(
+    newsroom: Newsroom, story: int
+) -> None:
+    """docs/operators.md promises it: 450 MB beside the server, one at a time."""
+    log = newsroom.data / "diary"
+    newsroom.env |= inject(newsroom.data, DIARY.format(path=str(log)))
+    server, files = newsroom.server(), [flat_png(number) for number in range(3)]
+    with Editor(server.url) as editor:
+        before = peak(server)
+        with uploading(server, story, files):
+            editor.publish(story, "Beside the pictures.")
+    words, _, most = diary(log)
+    assert words == ["begin", "end"] * 3
+    assert most < 450 * 1024
+    assert peak(server) - before < 120 * 1024  # one of them is 120 MB without work
+    assert newsroom.call(verbs.count_pictures) == 3
+
+
+def peak(server: Server) -> int:
+    """Return the most kB that a server's own process has held."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
 
 
 @contextmanager

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import random
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -602,3 +606,101 @@ def test_a_reader_who_holds_the_log_delays_the_wiping_alone(
             chief.publish(story, "Others go on.")
             assert left(newsroom)
         wait_for(lambda: left(newsroom) == [], "the rest to be wiped")
+
+
+# --- Texts that were made to take long
+
+
+def every_other(words: int, other: str) -> str:
+    """Return a text in which every other word is as in its like, and the rest not."""
+    return " ".join(f"word{number} {other}{number}" for number in range(words))
+
+
+def pieces_of(old: str, new: str) -> list[history.Piece]:
+    """Return the difference, which must hold both texts whole."""
+    pieces = history.difference(old, new)
+    assert "".join(one.text for one in pieces if one.kind != "added") == old
+    assert "".join(one.text for one in pieces if one.kind != "taken") == new
+    kinds = [one.kind for one in pieces]
+    assert all(before != after for before, after in pairwise(kinds))
+    return pieces
+
+
+def compared(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> int:
+    """Count the pairs of words that the library is asked to compare."""
+    real, pairs = difflib.SequenceMatcher, []
+
+    def matcher(junk: None, before: list[str], after: list[str]) -> Any:
+        pairs.append(len(before) * len(after))
+        return real(junk, before, after)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(difflib, "SequenceMatcher", matcher)
+        pieces_of(old, new)
+    return sum(pairs)
+
+
+def test_comparing_long_texts_costs_no_square_of_their_length(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    short, long = (
+        compared(monkeypatch, every_other(n, "a"), every_other(n, "b"))
+        for n in (200, 1600)
+    )
+    assert 0 < long <= 8 * short
+    same = " ".join("abcd"[number % 4] for number in range(5000))
+    assert compared(monkeypatch, f"first {same}", f"{same[::-1]} last") == 0
+
+
+def test_the_difference_of_long_texts_shows_what_was_changed():
+    words = [f"w{number % 700}" for number in range(2000)] + ["and"] * 50
+    words += [f"v{number}" for number in range(900)]
+    changed = words.copy()
+    changed[100:102] = ["other"]
+    changed.insert(2500, "new")
+    del changed[-3]
+    told = pieces_of(" ".join(words), " ".join(changed))
+    assert [(one.kind, one.text) for one in told if one.kind != "same"] == [
+        ("taken", "w100 w101 "),
+        ("added", "other "),
+        ("added", "new "),
+        ("taken", "v897 "),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_difference_holds_both_texts(seed: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(history, "MAX_PAIRS", 30)
+    chance = random.Random(seed)
+    old, new = (
+        " ".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(0, 40)))
+        for _ in range(2)
+    )
+    pieces_of(old, new)
+    assert len(pieces_of(old, old)) == bool(old)
+
+
+def test_a_long_history_is_shown_in_pages_and_compared_only_there(
+    client: Client, story: Story, monkeypatch: pytest.MonkeyPatch
+):
+    entry = make_update(story, "Text 0.")
+    for number in range(1, 31):
+        entry = change(entry, f"Text {number}.", f"Line {number}.")
+    real, asked = history.difference, []
+    monkeypatch.setattr(
+        history, "difference", lambda old, new: asked.append(new) or real(old, new)
+    )
+    page = html_of(client.get(desk_history(entry)))
+    assert asked == [f"Text {number}." for number in range(30, 10, -1)]
+    assert "Line 11." in page
+    assert "Line 10." not in page
+    assert "Newer changes" not in page
+    way = re.search(r'href="(\?page=\d)">Older changes', page)
+    older = html_of(client.get(desk_history(entry) + (way[1] if way else "")))
+    assert "Line 10." in older
+    assert "<del>0. </del>" in older or "0." in older
+    assert "Older changes" not in older
+    asked.clear()
+    read = html_of(Client().get(public(entry)))
+    assert len(asked) == history.MAX_COMPARED
+    assert all(f"Line {number}." in read for number in range(1, 31))

@@ -72,14 +72,22 @@ def test_a_link_that_says_nothing_but_control_characters_is_none():
     assert not Link.objects.exists()
 
 
+# A request of each kind that has no address of its own, and one of the desk's.
+KINDS = {
+    asgi.PICTURES: ("POST", "/admin/entries/story/1/desk/pictures/"),
+    asgi.HISTORY: ("GET", "/admin/entries/story/1/desk/entries/2/history/"),
+    asgi.EXPORTS: ("GET", "/stories/fog.json"),
+}
+
+
 @pytest.mark.parametrize("path", sorted(set(asgi.THREADS) - {asgi.READERS}))
 def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
     path: str, monkeypatch: pytest.MonkeyPatch
 ):
     held = threading.Event()
-    pictures = path == asgi.PICTURES
-    flooded = "/admin/entries/image/add/" if pictures else path
-    beside = "/admin/" if pictures else "/robots.txt"
+    method, flooded = KINDS.get(path, ("GET", path))
+    desk = path in (asgi.PICTURES, asgi.HISTORY)
+    beside = "/admin/entries/story/1/change/" if desk else "/robots.txt"
 
     def answer(self: Any, request: Any) -> HttpResponse:
         if request.path == flooded:
@@ -90,9 +98,7 @@ def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
 
     async def ask(address: str) -> ApplicationCommunicator:
         headers = [(b"host", b"127.0.0.1")]
-        if pictures and address == flooded:
-            headers.append((b"content-length", b"5000000"))
-        scope = {"type": "http", "method": "GET", "path": address, "headers": headers}
+        scope = {"type": "http", "method": method, "path": address, "headers": headers}
         scope |= {"http_version": "1.1", "query_string": b"", "scheme": "http"}
         one = ApplicationCommunicator(django, scope)
         await one.send_input({"type": "http.request", "body": b"", "more_body": False})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -21,8 +22,9 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from entries import images
+from entries import images, ingesting
 from entries.images import FORMATS, ImageError, ingest, remove
+from tests.injecting import DIARY, diary, inject
 from tests.photos import (
     BLUE,
     KEY,
@@ -505,3 +507,117 @@ def test_a_photo_of_twelve_million_pixels_is_ready_while_the_editor_waits(
     assert (done.width, done.height) == (1600, 1200)
     # About a second and a half on two cores
     assert time.process_time() - started < 10
+
+
+# --- In a process of its own
+
+
+@pytest.fixture
+def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the process of a picture run some code first."""
+
+    def run(code: str) -> None:
+        (folder := tmp_path / "code").mkdir()
+        for name, value in inject(folder, code).items():
+            monkeypatch.setenv(name, value)
+
+    return run
+
+
+def apart(folder: Path, data: bytes) -> images.Ingested:
+    return ingesting.ingest(BytesIO(data), folder, KEY)
+
+
+def test_a_process_of_its_own_publishes_what_this_one_would(tmp_path: Path) -> None:
+    data = encode(noise(700, 350), "JPEG", xmp=xmp(f"<x>{SECRET!r}</x>"))
+    words = iptc((120, "Nebel über dem Hafen".encode()), (110, b"A. Scribe"))
+    data = with_segment(data, 0xED, words)
+    there = apart(tmp_path / "there", data)
+    assert there == take(tmp_path / "here", data)
+    assert there.caption == "Nebel über dem Hafen"
+    names = [path.relative_to(tmp_path / "there") for path in files(tmp_path / "there")]
+    assert [
+        path.relative_to(tmp_path / "here") for path in files(tmp_path / "here")
+    ] == names
+    assert len(names) == 2 * len(FORMATS)
+
+
+@pytest.mark.parametrize("name", ["empty", "gif-cut-off", *sorted(BROKEN)[:2]])
+def test_its_refusal_is_the_same(tmp_path: Path, name: str) -> None:
+    data = BROKEN.get(name, b"" if name == "empty" else b"GIF89a")
+    with pytest.raises(ImageError) as error:
+        apart(tmp_path, data)
+    assert str(error.value) == refusal(tmp_path, data)
+
+
+def test_a_folder_that_it_cannot_write_is_told_as_such(tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=str(file)) as error:
+        apart(file / "pictures", encode(noise()))
+    assert error.value.errno == errno.ENOTDIR
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_decoder_that_crashes_takes_nobody_along(
+    tmp_path: Path,
+    first: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+) -> None:
+    first(
+        "import os, signal\nimport PIL.Image\n"
+        f"PIL.Image.Image.save = lambda *_, **__: os.kill(os.getpid(), {number:d})"
+    )
+    with pytest.raises(ImageError, match="could not be processed"):
+        apart(tmp_path / "pictures", encode(noise()))
+    assert f"signal {number:d}" in caplog.text
+    assert files(tmp_path / "pictures") == []
+
+
+def test_a_picture_that_takes_for_ever_is_given_up(
+    tmp_path: Path, first: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = tmp_path / "pid"
+    first(
+        f"import os, signal\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\n"
+        "signal.pause()"
+    )
+    monkeypatch.setattr(ingesting, "TIMEOUT_SECONDS", 1.0)
+    with pytest.raises(ImageError, match="could not be processed"):
+        apart(tmp_path / "pictures", encode(noise()))
+    assert not Path(f"/proc/{pid.read_text()}").exists()
+
+
+def test_a_picture_that_computes_for_ever_is_given_up(
+    tmp_path: Path, first: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    first(
+        "import PIL.Image, resource\nreal = resource.setrlimit\n"
+        "def shorter(what, limits):\n    real(what, (1, 2))\n"
+        "def save(*_, **__):\n    while True:\n        pass\n"
+        "resource.setrlimit = shorter\nPIL.Image.Image.save = save"
+    )
+    with pytest.raises(ImageError, match="could not be processed"):
+        apart(tmp_path / "pictures", encode(noise()))
+    assert f"signal {signal.SIGXCPU:d}" in caplog.text
+
+
+def test_what_it_warns_of_is_logged_and_a_fault_of_ours_is_no_refusal(
+    tmp_path: Path, first: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    first("import PIL.Image\nPIL.Image.open = None\ndel PIL.Image.Image")
+    with pytest.raises(subprocess.CalledProcessError):
+        apart(tmp_path / "pictures", encode(noise()))
+    assert "AttributeError" in caplog.text
+
+
+def test_only_one_works_at_a_time_and_it_yields_to_everybody_else(
+    tmp_path: Path, first: Callable[[str], None]
+) -> None:
+    first(DIARY.format(path=str(tmp_path / "diary")))
+    shades = [encode(Image.new("RGB", (60, 40), (n, n, n))) for n in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda data: apart(tmp_path / "pictures", data), shades))
+    words, niceness, _ = diary(tmp_path / "diary")
+    assert words == ["begin", "end"] * 3
+    assert min(niceness) >= min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)

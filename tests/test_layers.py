@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS: tuple[set[str], ...] = (
     {"addresses", "clock", "embedded", "errors", "patience", "wiping"},
     {"dialect", "images", "timefield"},
-    {"rendering"},
+    {"ingesting", "rendering"},
     {"models"},
     {
         "caching",

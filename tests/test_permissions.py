@@ -16,15 +16,18 @@ import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from entries import linking, publishing, stories
+from entries import ingesting, linking, publishing, stories
 from entries.admin.access import desk_url
+from entries.images import ImageError
 from entries.models import Entry, Image, Site, Story
+from liveblog import asgi, limits
 from tests.builders import (
     make_original,
     make_series,
@@ -118,6 +121,8 @@ ADDRESSES = {
     AN_ENTRY("state"): Needs(posts=do(RUN, "close", "withdraw", "live", "reopen")),
     AN_ENTRY("summary"): Needs(posts=[(RUN, {"body": "A", "version": 1})]),
     AN_ENTRY("upload"): Needs(posts=[(RUN, {})]),
+    AN_ENTRY("add_picture"): Needs(RUN, [(RUN, {})]),
+    AN_ENTRY("edit_picture"): Needs(RUN, [(RUN, {})]),
     AN_ENTRY("pictures"): Needs(RUN),
     AN_ENTRY("words"): Needs(posts=[(RUN, {})]),
     AN_ENTRY("edit"): Needs(PUBLISH, [(PUBLISH, EDITING)]),
@@ -361,6 +366,36 @@ def test_everybody_may_do_what_the_table_says_and_nothing_else(
                     said = f"{answer.status_code}, may: {wanted}"
                     wrong.append(f"{role} {method} {name} {data or ''}: {said}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
+    world: World, people: dict[str, Client], monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever the size of the file, and nothing else has them."""
+    taken = []
+
+    def take(source: Any, *_: Any) -> None:
+        taken.append(source.read())
+        raise ImageError("Not today.")
+
+    monkeypatch.setattr(ingesting, "ingest", take)
+    uploads, chief = set(), User.objects.get(username="the-chief")
+    for name in ADDRESSES:
+        path, before = world.path(name), len(taken)
+        people["chief"].force_login(chief)  # one of the addresses signs out
+        for do in ("", "publish", "save", "preview", "picture"):
+            file = SimpleUploadedFile("quay.png", b"a small file")
+            data = {"file": file, "image": file, "body": "A", "action": do, "do": do}
+            ask(people["chief"], "post", path, data | {"version": world.entry.version})
+        request = RequestFactory().post(path)
+        in_pool = asgi._pool_of(request) == asgi.PICTURES
+        assert in_pool == (len(taken) > before), name
+        assert bool(limits.UPLOADS.fullmatch(request.path)) == in_pool
+        uploads |= {name} if in_pool else set()
+        assert asgi._pool_of(RequestFactory().get(path)) != asgi.PICTURES
+    named = {AN_ENTRY(one) for one in ("upload", "add_picture", "edit_picture")}
+    assert uploads == named | {"admin:entries_image_add"}
+    assert set(taken) == {b"a small file"}
 
 
 def test_nothing_unpublished_leaves_by_any_address(

@@ -24,6 +24,7 @@ from entries.delivery import watchers
 from entries.models import (
     Audience,
     Entry,
+    Image,
     ImportedFile,
     Link,
     Posting,
@@ -60,6 +61,11 @@ def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any)
     if minutes_ago is not None:
         at = timezone.now() - timedelta(minutes=minutes_ago)
     return int(publishing.post(story_of(slug), Text(body, at=at), **more).pk)
+
+
+def count_pictures() -> int:
+    """Count the pictures that have their files."""
+    return Image.objects.exclude(stem="").count()
 
 
 def post_many(slug: str, mark: str, number: int) -> list[int]:

@@ -35,7 +35,6 @@ from entries.admin.preview import preview_of
 from entries.admin.pulse import Pulse
 from entries.admin.records import ADDITION, record
 from entries.history import difference
-from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict
@@ -109,8 +108,6 @@ def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     form = EntryForm(request.POST, name="original" if original else "composer")
     do = request.POST.get("action", "publish")
-    if do == "picture":
-        return _take_picture(request, story, rights, form)
     if not form.is_valid():
         return _again(request, story, rights, form)
     kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
@@ -248,25 +245,19 @@ def _preview(
     return show(request, story, rights, context)
 
 
-def _take_picture(
-    request: HttpRequest, story: Story, rights: Rights, form: EntryForm
-) -> HttpResponse:
-    """Take a picture without JavaScript: its line goes to the end of the text."""
-    if not rights.upload:
+@desk("view_story", "add_image")
+def add_picture(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add a picture to a text without JavaScript, at an address of uploads."""
+    if request.method != "POST":
+        return redirect(desk_url(pk))
+    rights = Rights.of(request.user)
+    if not rights.write:
         raise PermissionDenied
-    file = request.FILES.get("file")
-    data = request.POST.copy()
-    form = EntryForm(data, name=form.name)
-    if file is None:
-        form.refuse("", "Choose a picture first.")
-        return _again(request, story, rights, form)
-    try:
-        image = pictures.take(rights.user, file)
-    except (ImageError, Refused) as error:
-        form.refuse("", str(error))
-        return _again(request, story, rights, form)
-    data["body"] = f"{data.get('body', '').rstrip()}\n\n![](image:{image.name})\n"
-    return _again(request, story, rights, EntryForm(data, name=form.name), 200)
+    original = request.POST.get("kind") == Entry.Kind.ORIGINAL
+    name = "original" if original else "composer"
+    form = pictures.add_to(request, EntryForm, name)
+    status = 422 if form.form_error else 200
+    return _again(request, story_of(pk), rights, form, status)
 
 
 @require_safe

@@ -1,7 +1,7 @@
 """Pictures at the desk: taking files, and saving the words that go with them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from django import forms
 from django.contrib.auth.models import User
@@ -21,6 +21,7 @@ from entries.models import Entry, Image, Story
 
 CARDS = "admin/entries/desk/_pictures.html"
 SHOWN = "admin/entries/desk/_picture_shown.html"
+Form = TypeVar("Form", bound=TextForm)
 MOST = 20  # pictures in one text that the composer shows
 
 
@@ -179,6 +180,29 @@ def _save(request: HttpRequest, form: WordsForm) -> None:
     if form.changed_data:
         linking.save_picture(form.instance, form.changed_data)
         record_once(Rights.of(request.user).user, form.instance, "Changed its words.")
+
+
+def add_to(request: HttpRequest, kind: type[Form], name: str) -> Form:
+    """Return what was typed into a form with the file sent as its text's last line.
+
+    Where the file cannot be taken, the text is unchanged and the form has the reason.
+    """
+    data = request.POST.copy()
+    try:
+        image = take(Rights.of(request.user).user, _file(request))
+    except (images.ImageError, Refused) as error:
+        form = kind(data, name=name)
+        form.refuse("", str(error))
+        return form
+    data["body"] = f"{data.get('body', '').rstrip()}\n\n![](image:{image.name})\n"
+    return kind(data, name=name)
+
+
+def _file(request: HttpRequest) -> "UploadedFile[Any]":
+    file = request.FILES.get("file")
+    if file is None:
+        raise Refused("Choose a picture first.")
+    return file
 
 
 @desk("add_image", "view_story")

@@ -92,6 +92,18 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     return trigger(_answer(request, row), "desk:done", form=form.name)
 
 
+@desk("view_story", "add_image")
+def add_picture(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Add a picture to an entry's text without JavaScript; save nothing else."""
+    row = row_of(request, pk, entry_pk)
+    if not row.editable:
+        raise PermissionDenied
+    if request.method != "POST":
+        return redirect(desk_url(pk, "edit", entry_pk))
+    form = pictures.add_to(request, EditForm, f"edit-{entry_pk}")
+    return _show(request, row, form, 422 if form.form_error else 200)
+
+
 def _save(row: Row, form: EditForm, *, publish: bool) -> None:
     """Save the text, unless it stands there already, and publish it if asked."""
     if publish and not row.rights.publish:
