@@ -120,8 +120,8 @@ class _Entries(_Feed):
         # The newest of all are among the newest of as many stories.
         stories = self.stories(obj).order_by("-newest_at", "-pk")[:NEWEST]
         visible = Posting.objects.visible().newest().first_of_each(stories, NEWEST)
-        rows = visible.newest().values_list("entry_id", flat=True)
-        newest = list(dict.fromkeys(rows))[:NEWEST]
+        ids = visible.newest().values_list("entry_id", flat=True)
+        newest = list(dict.fromkeys(ids))[:NEWEST]
         found = Entry.objects.select_related("story__series").defer("body")
         rows = found.in_bulk(newest)
         entries = [rows[pk] for pk in newest if pk in rows]

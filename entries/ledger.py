@@ -9,7 +9,7 @@ asks "what changed after n?" misses nothing.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Subquery
@@ -196,7 +196,7 @@ class Ledger:
         now = timezone.now()
         for pk in sorted(self._changed | self._at_desk):
             story = self.stories[pk]
-            numbers = {"desk_seq": story.desk_seq}
+            numbers: dict[str, Any] = {"desk_seq": story.desk_seq}
             if pk in self._changed:
                 if story.state != Story.State.WITHDRAWN or self.seen(story):
                     story.changed_at = now  # else nobody is to notice

@@ -61,11 +61,13 @@ def _updates() -> Changed:
     placed = list(newest[:UPDATES])
     updates = Entry.objects.filter(kind=Entry.Kind.UPDATE)
     rows = updates.filter(pk__in=[entry for entry, _ in placed])
-    found = {pk: row for pk, *row in rows.values_list("pk", "story", "changed_at")}
+    found = {
+        (pk, home): at for pk, home, at in rows.values_list("pk", "story", "changed_at")
+    }
     slugs = dict(Story.objects.public().values_list("pk", "slug"))
     for pk, story in placed:
-        home, at = found.get(pk, (None, None))
-        if home == story and story in slugs:
+        at = found.get((pk, story))
+        if at and story in slugs:
             yield f"{way.replace(_SLUG, slugs[story])}updates/{pk}/", at
 
 

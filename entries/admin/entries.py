@@ -26,7 +26,7 @@ class Authors(admin.RelatedFieldListFilter):
 
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[str, str]]:
+    ) -> list[tuple[str, Any]]:
         """Return them, each found by one look at an index."""
         wrote = Entry.objects.filter(author=OuterRef("pk"))
         writers = User.objects.filter(Exists(wrote)).order_by("username")

@@ -191,7 +191,7 @@ class PostingQuerySet(models.QuerySet["Posting"]):
         """Order by time, then id, newest first."""
         return self.order_by("-at", "-entry_id")
 
-    def first_of_each(self, stories: Iterable[Story], number: int) -> Self:
+    def first_of_each(self, stories: Iterable[Story], number: int) -> "PostingQuerySet":
         """Keep the first rows of each story, in the order of this queryset.
 
         One index lookup a story, however long it is: a window function, or a
