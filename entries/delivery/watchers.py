@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -18,7 +19,7 @@ LOOK = 0.03  # seconds between two looks at an SQLite file
 RETRY = 0.5  # seconds before a lost listener tries again
 CONFIRM = 0.7  # seconds between two questions whether the listener lives
 TRUST = 2.0  # seconds that such an answer is trusted
-STUCK = 0.25  # seconds after which a look at an SQLite file is taken to hang
+STUCK = 0.4  # seconds after which a look at an SQLite file is taken to hang
 PROBE = 1.0  # seconds that a request waits to learn whether the database answers
 BRIEF = 0.05  # the same, once the database is known to be silent
 
@@ -64,6 +65,7 @@ class Watcher:
         self._wake = wake
         self._file: sqlite3.Connection | None = None
         self._looking_since = float("inf")
+        self._threads = ThreadPoolExecutor(2, "look")  # one looks, one probes
         self._seen = -1
         self._asked: tuple[int, int] | None = None
         self._heard = 0
@@ -106,6 +108,7 @@ class Watcher:
             self._probe = asyncio.create_task(self._ask())
         probe = self._probe
         await asyncio.wait({probe}, timeout=BRIEF if self._silent else PROBE)
+        await asyncio.sleep(0)  # a busy loop may learn of both at once
         return probe.result() if probe.done() else None
 
     async def _ask(self) -> bool:
@@ -117,7 +120,7 @@ class Watcher:
                     async with await _connect() as line:
                         await line.execute("SELECT 1")
             else:
-                await asyncio.to_thread(_read_file)
+                await self._in_thread(_read_file)
         except (OSError, psycopg.Error, sqlite3.Error):
             return False
         finally:
@@ -191,15 +194,28 @@ class Watcher:
             try:
                 self._file, self._seen = file, -1
                 while True:
-                    began = self._looking_since = time.monotonic()
-                    version = await asyncio.to_thread(_version, looked_at)
-                    self._looking_since, self.answered_at = float("inf"), began
+                    began = time.monotonic()
+                    version = await self._in_thread(self._timed_version, looked_at)
+                    self.answered_at = began
                     if version != seen:
                         seen = version
                         self._wake()
                     await asyncio.sleep(LOOK)
             finally:
-                self._file, self._looking_since = None, float("inf")
+                self._file = None
+
+    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function in a thread that waits behind nobody else's work."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *args)
+
+    def _timed_version(self, file: sqlite3.Connection) -> int:
+        """Ask for the version, and let the event loop see for how long."""
+        self._looking_since = time.monotonic()
+        try:
+            return _version(file)
+        finally:
+            self._looking_since = float("inf")
 
     def _version(self, file: sqlite3.Connection) -> int:
         """Ask for the number that commits move; wake the hub where it has moved."""
