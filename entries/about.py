@@ -1,5 +1,6 @@
-"""Pages about the site itself: what robots may read, and who publishes it."""
+"""Pages about the site itself: what robots may read, who publishes it, its icons."""
 
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_safe
 from entries import rendering
 
 CACHE = "public, max-age=3600"
+ICON_CACHE = "public, max-age=604800"  # a week: the address has no hash
 
 
 @require_safe
@@ -37,3 +39,16 @@ def imprint(request: HttpRequest) -> HttpResponse:
     response = render(request, "entries/imprint.html", {"text": text})
     response["Cache-Control"] = CACHE
     return response
+
+
+@require_safe
+def icon(request: HttpRequest, name: str, kind: str) -> HttpResponse:
+    """Send an icon at the address where browsers look that read no HTML."""
+    response = HttpResponse(_icon(name), content_type=kind)
+    response["Cache-Control"] = ICON_CACHE
+    return response
+
+
+@cache
+def _icon(name: str) -> bytes:
+    return (settings.BASE_DIR / "static" / "entries" / name).read_bytes()

@@ -13,7 +13,10 @@ from django.utils.http import http_date, parse_http_date_safe, quote_etag
 
 from entries.models import Site, Story
 
-PAGE = "public, max-age=0, s-maxage=1, must-revalidate"
+EXACT = "public, max-age=0, s-maxage=1, must-revalidate"
+# A cache in front may show a page a while longer where the site does not answer.
+STALE = settings.STALE_IF_ERROR_SECONDS
+PAGE = f"public, max-age=0, s-maxage=1, stale-if-error={STALE}" if STALE else EXACT
 FILE = "public, max-age=31536000, immutable"
 SETTLED = timedelta(seconds=2)  # after which nothing else can bear the same second
 

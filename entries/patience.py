@@ -13,6 +13,7 @@ import psycopg
 
 READERS: Final = 8.0  # seconds; nobody locks what they read
 WRITERS: Final = 25.0  # seconds; longer than `lock_timeout`
+CHECK: Final = 2.0  # seconds; the pool's question whether a connection is alive
 _ours = threading.local()
 
 
@@ -34,6 +35,13 @@ def only(seconds: float) -> Iterator[None]:
 
 class Connection(psycopg.Connection[Any]):
     """A connection that is closed where the answer does not come in time."""
+
+    def execute(self, query: Any, *args: Any, **options: Any) -> Any:
+        """Run a statement; the empty one, which the pool asks first, must be quick."""
+        if query != "" or getattr(_ours, "seconds", None) is None:
+            return super().execute(query, *args, **options)
+        with only(min(CHECK, _ours.seconds)):
+            return super().execute(query, *args, **options)
 
     def wait(
         self, gen: Any, interval: float = 0.1, timeout: float | None = None

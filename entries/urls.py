@@ -26,6 +26,18 @@ urlpatterns = [
         views.picture,
         name="picture",
     ),
+    path(
+        "favicon.ico",
+        about.icon,
+        {"name": "favicon.ico", "kind": "image/x-icon"},
+        name="favicon",
+    ),
+    re_path(
+        r"^apple-touch-icon(?:-\d{2,3}x\d{2,3})?(?:-precomposed)?\.png$",
+        about.icon,
+        {"name": "apple-touch-icon.png", "kind": "image/png"},
+        name="touch_icon",
+    ),
     path("robots.txt", about.robots, name="robots"),
     path("imprint/", about.imprint, name="imprint"),
     path("sitemap.xml", views.sitemap, name="sitemap"),

@@ -337,7 +337,8 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
         answer.html, status=410 if gone else 200
     )
     response["ETag"] = tag
-    response["Cache-Control"] = caching.PAGE
+    # No cache may say for us that nothing has changed.
+    response["Cache-Control"] = caching.EXACT
     response["Live-Cursor"] = str(answer.cursor)
     response["Live-State"] = "reset" if answer.reset else answer.state
     return response

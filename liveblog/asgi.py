@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import multiprocessing
 import os
 import re
 import signal
@@ -177,6 +178,7 @@ class Application:
         self.door = delivery.Door(self.hub, _pages)
         self.hub.start(_tick)
         _end_streams_first(self.hub)
+        _end_with_parent()
         # Streams are many small objects that live long: look at them rarely.
         gc.collect()
         gc.freeze()
@@ -201,6 +203,20 @@ def _end_streams_first(hub: delivery.Hub) -> None:
             signal.signal(number, handle)
         except ValueError:  # not the main thread: somebody else handles signals
             return
+
+
+def _end_with_parent() -> None:
+    """Stop as on SIGTERM once the process that started this worker has died."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        loop.remove_reader(parent.sentinel)
+        signal.raise_signal(signal.SIGTERM)
+
+    loop.add_reader(parent.sentinel, stop)  # readable when the parent is gone
 
 
 application = Limits(Application())

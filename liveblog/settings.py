@@ -17,10 +17,13 @@ DATA_DIR = environment.folder("DATA_DIR", BASE_DIR / "var")
 environment.make(DATA_DIR)
 PICTURES_DIR = DATA_DIR / "pictures"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
+SITE_URL_FILE = DATA_DIR / "site-url"  # what `demo` or `serve` served last
 
 DEBUG = environment.flag("DEBUG", default=False)
 SITE_NAME = environment.name("SITE_NAME", "Liveblog")
-SITE_URL = environment.address("SITE_URL", "http://127.0.0.1:8000")
+SITE_URL = environment.address(
+    "SITE_URL", environment.kept(SITE_URL_FILE) or "http://127.0.0.1:8000"
+)
 CONTACT = environment.contact("CONTACT")
 IMPRINT_FILE = environment.text("IMPRINT_FILE")
 _site = urlsplit(SITE_URL)
@@ -139,6 +142,8 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
+# Seconds that finished pages are shown while the database does not answer; 0: never.
+STALE_IF_ERROR_SECONDS = environment.number("STALE_IF_ERROR_SECONDS", 60, 0, 86_400)
 DIRECT_WRITES = environment.flag("DIRECT_WRITES", default=False)
 
 LANGUAGE_CODE = "en-gb"

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from tests.servers import Newsroom, Newsrooms, environment, postgres
+from tests.servers import Newsroom, Newsrooms, Postgres, environment, postgres
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -180,6 +180,28 @@ def newsroom(
 ) -> Iterator[Newsroom]:
     """Give a newsroom of the test's own, once on each database."""
     with newsrooms.open(request.param) as newsroom:
+        yield newsroom
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Postgres]:
+    """Give a PostgreSQL that a test may take down."""
+    with (
+        _temporary_folder() as at,
+        closing(Postgres(Path(at) / "postgres")) as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def apart(newsrooms: Newsrooms, database: Postgres) -> Iterator[Newsroom]:
+    """Give a newsroom on that PostgreSQL, with the story `ice-on-the-sound`."""
+    from tests import verbs
+
+    with newsrooms.open("postgres", database) as newsroom:
+        helper = newsroom.helper()
+        helper.call(verbs.make_story, "Ice on the Sound", "ice-on-the-sound", updates=3)
+        helper.close()
         yield newsroom
 
 

@@ -49,6 +49,14 @@ class Editor:
         assert answer.status_code == 200, answer.text
         return answer.text
 
+    def act(self, story_id: int, entry_id: int, verb: str) -> None:
+        """Press a button of an entry's row; return when the desk has answered."""
+        desk = f"/admin/entries/story/{story_id}/"
+        self.token = self.token or self._token(f"{desk}change/")
+        path = f"{desk}desk/entries/{entry_id}/do/"
+        answer = self._send(path, {"do": verb}, **{"HX-Request": "true"})
+        assert answer.status_code == 200, answer.text
+
     def _token(self, path: str) -> str:
         html = self.client.get(path).text
         found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', html)

@@ -271,6 +271,7 @@ class Stream:
         self.status = 0
         self.headers: httpx.Headers = httpx.Headers()
         self.ended = threading.Event()
+        self.complete = False  # whether the server ended it, and not the network
         self._answered = threading.Event()
         self._params = {"after": after} if after is not None else {}
         self._headers = {"Accept": "text/event-stream"}
@@ -331,6 +332,7 @@ class Stream:
             self.status, self.headers = response.status_code, response.headers
             self._answered.set()
             self._parse(response.iter_raw())
+            self.complete = True
         except httpx.HTTPError:
             pass
         finally:

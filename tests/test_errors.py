@@ -356,6 +356,27 @@ def test_robots_are_led_to_the_sitemap_and_kept_from_the_desk():
     assert "Sitemap: http://testserver/sitemap.xml" in lines
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "size"),
+    [
+        ("/favicon.ico", "image/x-icon", 48),
+        ("/apple-touch-icon.png", "image/png", 180),
+        ("/apple-touch-icon-precomposed.png", "image/png", 180),
+        ("/apple-touch-icon-120x120.png", "image/png", 180),
+        ("/apple-touch-icon-120x120-precomposed.png", "image/png", 180),
+    ],
+)
+def test_icons_are_where_browsers_look_for_them(path: str, kind: str, size: int):
+    answer = Client().get(path)
+    assert (answer.status_code, answer["Content-Type"]) == (200, kind)
+    assert "max-age" in answer["Cache-Control"]
+    assert "public" in answer["Cache-Control"]
+    assert "Set-Cookie" not in answer
+    assert not answer.cookies
+    assert Pillow.open(BytesIO(answer.content)).size == (size, size)
+    assert Client().post(path).status_code == 405
+
+
 def test_imprint_and_contact_stand_where_settings_name_them(tmp_path: Path, db: None):
     assert Client().get("/imprint/").status_code == 404
     assert "Imprint" not in Client().get("/").content.decode()

@@ -83,7 +83,7 @@ def plain(
 PUBLIC = ["front", "feed", "search", "series", "series_feed", "story", "story_feed"]
 PUBLIC += ["entry", "entry_history", "story_json", "changes", "stream", "sitemap"]
 PUBLIC += ["news_sitemap", "robots", "imprint", "healthz", "metrics", "readyz"]
-PUBLIC += ["admin:login"]
+PUBLIC += ["admin:login", "favicon", "touch_icon"]
 KEEPING = {"form": "composer", "body": "A", "key": "a", "typed": 1}
 EDITING = {"body": "Changed.", "version": 1, "action": "save"}
 COMPOSING = [

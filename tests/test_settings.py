@@ -151,15 +151,21 @@ def test_a_port_that_somebody_has_is_said_before_anything_is_made(tmp_path: Path
 
 
 def test_the_links_of_a_demo_lead_to_its_port_unless_a_site_is_named(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
+    settings.SITE_URL_FILE = tmp_path / "site-url"
     settings.SITE_URL = "https://news.example"
     monkeypatch.setenv("SITE_URL", settings.SITE_URL)
     demo.name_address(8123)
     assert settings.SITE_URL == "https://news.example"
+    assert not settings.SITE_URL_FILE.exists()
     monkeypatch.delenv("SITE_URL")
     demo.name_address(8123)
     assert settings.SITE_URL == "http://127.0.0.1:8123"
+    # And so do those of every other command, until another port is served.
+    kept = setting("SITE_URL", tmp_path, SITE_URL=None)
+    assert kept == "http://127.0.0.1:8123"
+    assert setting("SITE_URL", tmp_path) == "http://testserver"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "80a", "-1"])

@@ -8,27 +8,23 @@ request passes on.
 
 import asyncio
 import gzip
-import re
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 import brotli
 from django.conf import settings
 from django.db import Error
-from django.http.request import split_domain_port, validate_host
 
-from entries.delivery import numbers
+from entries.delivery import numbers, outage, watchers
 from entries.delivery.hub import Hub
-from entries.delivery.log import Cursor
 from entries.delivery.metrics import tally
+from entries.delivery.requests import Asked, Heads, Key, Requests, Scope
 
-Scope = dict[str, Any]
 App = Callable[..., Awaitable[None]]
-Key = tuple[bytes, str, str]  # scheme, path, query
 Made = tuple[str, int, int]  # epoch, the story's number, the site's
 Found = dict[str, Made | None]
 Headers = list[tuple[bytes, bytes]]
@@ -36,47 +32,11 @@ Headers = list[tuple[bytes, bytes]]
 BYTES = 64 * 1024 * 1024  # of answers kept in memory
 LARGEST = 2 * 1024 * 1024  # bytes of one answer
 WATCHED = 1000  # stories whose numbers are known
-WAYS = 5000  # to ask for something, that are known
-_SLUG = "[-a-zA-Z0-9_]+"
-# What may be kept: path (its slug named, empty for what shows the whole site), and
-# the parameters that mean something.
-ADDRESSES = (
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})/"), ("order", "before", "from")),
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail")),
-    (
-        re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/[1-9]\d{{,17}}/(?:history/)?"),
-        (),
-    ),
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})/feed/"), ()),
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
-    (re.compile(rf"(?P<slug>)/series/{_SLUG}/"), ("before",)),
-    (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ()),
-    (re.compile(r"(?P<slug>)/"), ("from",)),
-    (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)"), ()),
-)
-NUMBERS = {"before", "from", "rail"}
-# A kept answer depends on none of these.
-_LEFT_OUT = {b"cookie", b"if-none-match", b"if-modified-since", b"accept-encoding"}
 _KEPT_FOR_304 = {b"etag", b"cache-control", b"vary", b"live-cursor", b"live-state"}
 
 
 Message = dict[str, Any]
-Heads = dict[bytes, bytes]
 _NOTHING: Message = {"type": "http.response.body", "body": b""}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a request asks for, in its one canonical form."""
-
-    slug: str
-    key: Key
-
-    def of(self, scope: Scope) -> Scope:
-        """Return a request's scope with nothing in it that its answer may not know."""
-        headers = [pair for pair in scope["headers"] if pair[0] not in _LEFT_OUT]
-        query = self.key[2].encode()
-        return {**scope, "method": "GET", "query_string": query, "headers": headers}
 
 
 @dataclass(frozen=True)
@@ -116,6 +76,12 @@ class Answer:
         size = sum(map(len, bodies.values())) + 2048
         return cls(numbers, dict(headers)[b"etag"], size, whole, unchanged)
 
+    def aged(self, seconds: float) -> "Answer":
+        """Return the same bytes under headers that let no cache pass them on."""
+        old = partial(outage.aged, seconds=seconds)
+        whole = {c: (old(start), body) for c, (start, body) in self.whole.items()}
+        return replace(self, whole=whole, unchanged=old(self.unchanged))
+
     def parts(self, heads: Heads) -> tuple[Message, Message]:
         """Return what to send: the answer, or that the client has it."""
         known = heads.get(b"if-none-match")
@@ -124,60 +90,6 @@ class Answer:
             return self.unchanged, _NOTHING
         tally.kept += 1
         return self.whole[_coding(heads.get(b"accept-encoding", b""), self.whole)]
-
-
-class Requests:
-    """What requests ask for; read once for each way to ask."""
-
-    def __init__(self) -> None:
-        self._read: dict[tuple[str, bytes, bytes, bytes], Asked | None] = {}
-
-    def asked(self, scope: Scope, heads: Heads) -> Asked | None:
-        """Return what a request asks for, if its answer may be kept."""
-        if scope["method"] not in ("GET", "HEAD") or b"range" in heads:
-            return None
-        origin = heads.get(b"x-forwarded-proto") or scope["scheme"].encode()
-        raw = (scope["path"], scope["query_string"], heads.get(b"host", b""), origin)
-        try:
-            return self._read[raw]
-        except KeyError:
-            found = _canonical(*raw)
-        if sum(map(len, raw)) < 400:
-            if len(self._read) >= WAYS:
-                self._read.clear()
-            self._read[raw] = found
-        return found
-
-
-def _canonical(path: str, query: bytes, host: bytes, origin: bytes) -> Asked | None:
-    """Return the one form of all requests that get the same bytes."""
-    # Whatever allowed host and port is asked for, the answer is the same. Django
-    # refuses the others, and knows what else may stand for https.
-    name, _ = split_domain_port(host.decode("latin-1"))
-    if not validate_host(name, settings.ALLOWED_HOSTS):
-        return None
-    if origin not in (b"http", b"https"):
-        return None
-    matches = ((address.fullmatch(path), names) for address, names in ADDRESSES)
-    found, names = next((pair for pair in matches if pair[0]), (None, ()))
-    if found is None:
-        return None
-    given = parse_qs(query.decode("latin-1"))
-    if "after" in names and Cursor.parse(given.get("after", [""])[0]) is None:
-        return None  # nobody fills the memory with what is no place
-    if "at" in given:
-        return None  # leads to the page that shows an update now
-    values = [(name, _meant(name, given[name][0])) for name in names if name in given]
-    wanted = urlencode([(name, value) for name, value in values if value])
-    return Asked(found["slug"], (origin, path, wanted))
-
-
-def _meant(name: str, value: str) -> str:
-    """Return a parameter's value in its one form; empty where it says nothing."""
-    if name == "order":
-        return value if value == "oldest" else ""
-    digits = name in NUMBERS and value.isascii() and value.isdigit()
-    return value.lstrip("0") if digits else value
 
 
 class Numbers:
@@ -189,6 +101,8 @@ class Numbers:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self._stamp: tuple[int, int] | None = None
+        self._read_at = 0.0  # monotonic seconds
+        self._learned = (0, 0)
         self._known: OrderedDict[str, Made] = OrderedDict()  # the least used first
         self._reading: dict[str | None, asyncio.Future[Found]] = {}
 
@@ -201,8 +115,27 @@ class Numbers:
             self._known.move_to_end(slug)
         return found
 
+    def last_known(self, slug: str) -> tuple[Made, float] | None:
+        """Return a story's latest numbers, and until when (monotonic) they held.
+
+        None where this process knows that something changed since: it has committed
+        something itself, or its hub has heard of a withdrawal.
+        """
+        made = self._known.get(slug)
+        hub = self.hub
+        if made is None or self._learned != watchers.learned():
+            return None
+        if hub.epoch not in ("", made[0]) or hub.site_seq > made[2]:
+            return None
+        same = hub.watcher.last_stamp == self._stamp
+        return made, hub.watcher.answered_at if same else self._read_at
+
     async def of(self, slug: str) -> Made | None:
-        """Return a public story's numbers as they are now; None for any other."""
+        """Return a public story's numbers as they are now; None for any other.
+
+        Waits at most `TRUST` seconds: by then the watcher knows whether the database
+        answers at all.
+        """
         while (stamp := self.hub.watcher.stamp()) is not None:
             if found := self.known(slug):
                 return found
@@ -216,8 +149,9 @@ class Numbers:
                 self._reading[new] = job
                 job.add_done_callback(partial(self._done, new))
             try:
-                rows = await asyncio.shield(job)
-            except Error:
+                async with asyncio.timeout(watchers.TRUST):
+                    rows = await asyncio.shield(job)
+            except (TimeoutError, Error):
                 break
             if slug in rows and rows[slug] is None:
                 break
@@ -229,6 +163,7 @@ class Numbers:
     async def _read(self, stamp: tuple[int, int], slug: str, *, alone: bool) -> Found:
         """Read a story's numbers, and unless `alone` those of all others again."""
         slugs = [slug] if alone else [*self._known, slug]
+        began, learned = time.monotonic(), watchers.learned()
         epoch, site_seq, seqs = await self.hub.read(numbers.of_slugs, slugs)
         found: Found = {
             one: (epoch, seqs[one], site_seq) if one in seqs else None for one in slugs
@@ -238,6 +173,7 @@ class Numbers:
             self._known.update(public)
         elif not alone:
             self._stamp, self._known = stamp, OrderedDict(public)
+            self._read_at, self._learned = began, learned
         while len(self._known) > WATCHED:
             self._known.popitem(last=False)
         return found
@@ -248,6 +184,7 @@ class Door:
 
     def __init__(self, hub: Hub, app: App) -> None:
         self.app = app
+        self.watcher = hub.watcher
         self.numbers = Numbers(hub)
         self.requests = Requests()
         self.size = 0
@@ -261,31 +198,100 @@ class Door:
             heads = dict(scope["headers"])
             wanted = self.requests.asked(scope, heads)
         if wanted is None:
-            return await self.app(scope, receive, send)
-        numbers = self.numbers.known(wanted.slug) or await self.numbers.of(wanted.slug)
-        if numbers is None:
-            return await self.app(scope, receive, send)
-        answer = self._answers.get(wanted.key)
-        if answer is None or answer.numbers != numbers:
-            answer = await self._made(wanted, scope, numbers)
-        else:
-            self._answers.move_to_end(wanted.key)
+            return await self._pass_on(scope, receive, send)
+        try:
+            answer = await self._current(wanted, scope)
+        except outage.Silent:
+            answer = self._stale(wanted)
+            if answer is None:
+                return await outage.refuse(scope, send)
+        except outage.Failed:  # too busy, or the database has just gone
+            answer = None if await self.watcher.answers() else self._stale(wanted)
+            if answer is None:
+                return await outage.refuse(scope, send)
         if answer is None:
-            return await self.app(scope, receive, send)
+            return await self._pass_on(scope, receive, send)
         start, body = answer.parts(heads)
         await send(start)
         await send(_NOTHING if scope["method"] == "HEAD" else body)
         return None
 
+    async def _pass_on(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Let Django answer, unless that would wait for a silent database."""
+        if not outage.needs_database(scope):
+            return await self.app(scope, receive, send)
+        begun = asyncio.Event()
+
+        async def begin(part: Message) -> None:
+            begun.set()
+            await send(part)
+
+        if not await self.watcher.answers():
+            return await outage.refuse(scope, send)
+        job = asyncio.ensure_future(self.app(scope, receive, begin))
+        if await self._done_in_time(job) or begun.is_set():
+            return await job
+        job.cancel()
+        return await outage.refuse(scope, send)
+
+    async def _done_in_time(self, job: "asyncio.Future[Any]") -> bool:
+        """Wait for a job; return False once the database is known to be silent."""
+        while not (await asyncio.wait({job}, timeout=watchers.TRUST))[0]:
+            if not await self.watcher.answers():
+                return False
+        return True
+
+    async def _current(self, wanted: Asked, scope: Scope) -> Answer | None:
+        """Return the exact answer; None where Django is to give it.
+
+        Raises Silent where the database does not answer.
+        """
+        numbers = self.numbers.known(wanted.slug) or await self.numbers.of(wanted.slug)
+        if numbers is None:
+            if not await self.watcher.answers():
+                raise outage.Silent
+            return None
+        answer = self._answers.get(wanted.key)
+        if answer is None or answer.numbers != numbers:
+            return await self._made(wanted, scope, numbers)
+        self._answers.move_to_end(wanted.key)
+        return answer
+
+    def _stale(self, wanted: Asked) -> Answer | None:
+        """Return a finished page for while the database is silent, if it may be shown.
+
+        `/changes` never: its answer would tell an open page that it has everything.
+        """
+        answer = self._answers.get(wanted.key)
+        known = self.numbers.last_known(wanted.slug)
+        if answer is None or known is None or known[0] != answer.numbers:
+            return None
+        age = time.monotonic() - known[1]
+        if age > settings.STALE_IF_ERROR_SECONDS or "/changes" in wanted.key[1]:
+            return None
+        tally.stale += 1
+        return answer.aged(age)
+
     async def _made(self, wanted: Asked, scope: Scope, numbers: Made) -> Answer | None:
-        """Have an answer made, once for all who ask for it at the same numbers."""
+        """Have an answer made, once for all who ask for it at the same numbers.
+
+        Raises Silent where the database does not answer meanwhile, and Failed where
+        Django said 503.
+        """
         name = (wanted.key, numbers)
         job = self._making.get(name)
         if job is None:
             job = asyncio.ensure_future(self._make(wanted, scope, numbers))
             self._making[name] = job
-            job.add_done_callback(lambda _: self._making.pop(name, None))
-        return await asyncio.shield(job)
+            job.add_done_callback(partial(self._finished, name))
+        if not await self._done_in_time(job):
+            raise outage.Silent
+        return job.result()
+
+    def _finished(self, name: tuple[Key, Made], job: "asyncio.Future[Any]") -> None:
+        self._making.pop(name, None)
+        if not job.cancelled():
+            job.exception()  # whoever waited for it may have gone
 
     async def _make(self, wanted: Asked, scope: Scope, numbers: Made) -> Answer | None:
         start: dict[str, Any] = {}
@@ -305,6 +311,8 @@ class Door:
         await self.app(wanted.of(scope), receive, send)
         headers = [(name.lower(), value) for name, value in start["headers"]]
         names = dict(headers)
+        if start["status"] == 503:
+            raise outage.Failed
         if start["status"] != 200 or b"set-cookie" in names or b"etag" not in names:
             return None
         if len(body) > LARGEST or b"cookie" in names.get(b"vary", b"").lower():

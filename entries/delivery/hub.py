@@ -214,6 +214,7 @@ class Hub:
                 # next look finds both.
                 state = "live"
             if missed.changes.withdrew:
+                watchers.note_withdrawal()
                 channel.forget()
             channel.append(Frame(channel.seq, seq, missed.message))
             channel.seq = seq

@@ -34,6 +34,7 @@ class Tally:
     kept: int = 0
     unchanged: int = 0
     made: int = 0
+    stale: int = 0
 
 
 tally = Tally()
@@ -47,6 +48,7 @@ _COUNTERS = {
     "kept": Counter("liveblog_pages_kept", "Answers given from memory"),
     "unchanged": Counter("liveblog_pages_unchanged", "Answers 304"),
     "made": Counter("liveblog_pages_made", "Answers made by Django and kept"),
+    "stale": Counter("liveblog_pages_stale", "Given while the database was silent"),
 }
 _READERS = Gauge("liveblog_readers", "Open streams", multiprocess_mode="livesum")
 _STORY_READERS = Gauge(

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-PATIENCE = 10.0  # seconds that a new reader waits for the database
+PATIENCE = 8.0  # seconds that a new reader waits for the database
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PATH = re.compile(r"/stories/([-a-zA-Z0-9_]+)/stream")
 _HEADERS = [
@@ -85,8 +85,12 @@ async def _admit(
 ) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
-            channel = await hub.enter(slug)
+            # A page that was loaded from memory must not be told that it is live.
+            answers = await hub.watcher.answers()
+            channel = await hub.enter(slug) if answers else None
     except (TimeoutError, Error):
+        answers = False
+    if not answers:
         return await _refuse(
             send, 503, "The database does not answer.", (b"retry-after", b"5")
         )

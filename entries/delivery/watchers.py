@@ -6,6 +6,9 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
 
 import psycopg
 from django.db import connection, transaction
@@ -16,22 +19,26 @@ LOOK = 0.03  # seconds between two looks at an SQLite file
 RETRY = 0.5  # seconds before a lost listener tries again
 CONFIRM = 0.7  # seconds between two questions whether the listener lives
 TRUST = 2.0  # seconds that such an answer is trusted
+STUCK = 0.4  # seconds after which a look at an SQLite file is taken to hang
+PROBE = 1.0  # seconds that a request waits to learn whether the database answers
+BRIEF = 0.05  # the same, once the database is known to be silent
 
 
 _committed = itertools.count(1)
 _commits = 0
+_withdrawals = 0
 
 
 def nudge() -> None:
     """Wake the watchers of every process when the open transaction commits.
 
     A nudge carries nothing: whoever wakes asks the rows what changed. On SQLite
-    the file itself tells (`PRAGMA data_version`), so there is nothing to do.
+    the file itself tells (`PRAGMA data_version`).
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
-        transaction.on_commit(_count)
+    transaction.on_commit(_count)
 
 
 def _count() -> None:
@@ -40,24 +47,86 @@ def _count() -> None:
     _commits = next(_committed)
 
 
+def note_withdrawal() -> None:
+    """Let this process know that something was taken away, wherever that was done."""
+    global _withdrawals
+    _withdrawals += 1
+
+
+def learned() -> tuple[int, int]:
+    """Return what moves when this process learns that a page of before is untrue."""
+    return _commits, _withdrawals
+
+
 class Watcher:
     """Calls `wake` after every commit that may concern readers."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._file: sqlite3.Connection | None = None
+        self._looking_since = float("inf")
+        self._threads = ThreadPoolExecutor(2, "look")  # one looks, one probes
         self._seen = -1
         self._asked: tuple[int, int] | None = None
         self._heard = 0
         self._alive = 0.0
+        self._probe: asyncio.Task[bool] | None = None
+        self._silent = False
+        self.answered_at = 0.0  # monotonic seconds; when the database last answered
+        self.last_stamp: tuple[int, int] | None = None
 
     def stamp(self) -> tuple[int, int] | None:
         """Return what changes with every commit; None while nobody can know."""
         if self._file is not None:
+            if time.monotonic() - self._looking_since > STUCK:
+                return None  # asking the file would block the event loop as well
             return self._file_stamp(self._file)
         if time.monotonic() - self._alive > TRUST:
             return None
-        return (self._heard, _commits)
+        self.last_stamp = (self._heard, _commits)
+        return self.last_stamp
+
+    async def answers(self) -> bool:
+        """Return whether the database answers now. Waits at most `PROBE` seconds.
+
+        All requests share one probe. A request that joined a failed one asks again:
+        the database may have come back since that probe began.
+        """
+        if self.stamp() is not None:
+            self._silent = False
+            return True
+        joined = self._probe is not None
+        answer = await self._probed()
+        if answer is False and joined:
+            answer = await self._probed()
+        self._silent = not answer
+        return bool(answer)
+
+    async def _probed(self) -> bool | None:
+        """Return what the probe found; None if it takes too long."""
+        if self._probe is None:
+            self._probe = asyncio.create_task(self._ask())
+        probe = self._probe
+        await asyncio.wait({probe}, timeout=BRIEF if self._silent else PROBE)
+        await asyncio.sleep(0)  # a busy loop may learn of both at once
+        return probe.result() if probe.done() else None
+
+    async def _ask(self) -> bool:
+        """Ask the database anything, on a connection of its own."""
+        began = time.monotonic()
+        try:
+            if connection.vendor == "postgresql":
+                async with asyncio.timeout(TRUST):
+                    async with await _connect() as line:
+                        await line.execute("SELECT 1")
+            else:
+                await self._in_thread(_read_file)
+        except (OSError, psycopg.Error, sqlite3.Error):
+            return False
+        finally:
+            self._probe = None
+        self.answered_at = began
+        return True
 
     @property
     def lag(self) -> float:
@@ -73,6 +142,7 @@ class Watcher:
                 self._asked = (self._version(file), self._heard)
             except sqlite3.Error:
                 return None
+            self.last_stamp = self._asked
             asyncio.get_running_loop().call_soon(self._forget)
         return self._asked
 
@@ -92,16 +162,12 @@ class Watcher:
 
     async def _listen(self) -> None:
         """LISTEN on a connection of its own, outside every pool."""
-        parameters = connection.get_connection_params()
-        for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
-            parameters.pop(name, None)
-        listener = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
-        async with listener:
+        async with await _connect() as listener:
             asked = time.monotonic()
             await listener.execute(f"LISTEN {CHANNEL}")
             # What was committed while nobody listened is heard of first.
             self.hear()
-            self._alive = asked
+            self._alive = self.answered_at = asked
             while True:
                 async for _ in listener.notifies(timeout=CONFIRM):
                     self.hear()
@@ -109,7 +175,7 @@ class Watcher:
                 asked = time.monotonic()
                 async with asyncio.timeout(TRUST):
                     await listener.execute("SELECT 1")
-                self._alive = asked
+                self._alive = self.answered_at = asked
 
     def hear(self) -> None:
         """Take it that something was committed."""
@@ -117,22 +183,70 @@ class Watcher:
         self._wake()
 
     async def _look(self) -> None:
-        """Ask the file whether another connection has committed: microseconds."""
-        path = f"file:{connection.settings_dict['NAME']}?mode=ro"
-        file = sqlite3.connect(path, uri=True, timeout=0, isolation_level=None)
+        """Ask the file whether another connection has committed: microseconds.
+
+        The regular look is a thread's: where somebody locks the file's index, SQLite
+        tries for ten seconds, and the event loop must not.
+        """
+        seen = -1
+        looked_at = _open_file()  # its thread may still be at it when we leave
+        with closing(_open_file()) as file:
+            try:
+                self._file, self._seen = file, -1
+                while True:
+                    began = time.monotonic()
+                    version = await self._in_thread(self._timed_version, looked_at)
+                    self.answered_at = began
+                    if version != seen:
+                        seen = version
+                        self._wake()
+                    await asyncio.sleep(LOOK)
+            finally:
+                self._file = None
+
+    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function in a thread that waits behind nobody else's work."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *args)
+
+    def _timed_version(self, file: sqlite3.Connection) -> int:
+        """Ask for the version, and let the event loop see for how long."""
+        self._looking_since = time.monotonic()
         try:
-            self._file, self._seen = file, -1
-            while True:
-                self._version(file)
-                await asyncio.sleep(LOOK)
+            return _version(file)
         finally:
-            self._file = None
-            file.close()
+            self._looking_since = float("inf")
 
     def _version(self, file: sqlite3.Connection) -> int:
-        """Ask for the number that commits move; whoever sees it first wakes the hub."""
-        version = int(file.execute("PRAGMA data_version").fetchone()[0])
+        """Ask for the number that commits move; wake the hub where it has moved."""
+        version = _version(file)
         if version != self._seen:
             self._seen = version
             self._wake()
         return version
+
+
+async def _connect() -> "psycopg.AsyncConnection[Any]":
+    """Connect to PostgreSQL outside every pool."""
+    parameters = connection.get_connection_params()
+    for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(name, None)
+    return await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+
+
+def _open_file() -> sqlite3.Connection:
+    """Open the SQLite file for reading, and wait for nobody who has locked it."""
+    path = f"file:{connection.settings_dict['NAME']}?mode=ro"
+    return sqlite3.connect(
+        path, uri=True, timeout=0, isolation_level=None, check_same_thread=False
+    )
+
+
+def _version(file: sqlite3.Connection) -> int:
+    return int(file.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _read_file() -> None:
+    """Read something of the SQLite file. Raises sqlite3.Error."""
+    with closing(_open_file()) as file:
+        file.execute("SELECT 1 FROM sqlite_master").fetchone()

@@ -11,7 +11,13 @@ from django.db import connection, transaction
 
 from entries import folders
 from entries.demo import loading, newsroom
-from entries.management.commands.serve import Serving, bound, collect_static, serve
+from entries.management.commands.serve import (
+    Serving,
+    bound,
+    collect_static,
+    name_address,
+    serve,
+)
 
 
 class Command(Serving):
@@ -70,13 +76,6 @@ class Command(Serving):
             loading.load_stories()
         for name, value in passwords.items():
             self.stdout.write(f"  {name:<10} {value}")
-
-
-def name_address(port: int) -> None:
-    """Let feeds, cards and shared links lead to this port, if nobody named a site."""
-    if not os.environ.get("SITE_URL"):
-        settings.SITE_URL = f"http://127.0.0.1:{port}"
-        settings.CSRF_TRUSTED_ORIGINS = [settings.SITE_URL]
 
 
 def keep_secret_key() -> None:

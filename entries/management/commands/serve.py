@@ -85,11 +85,25 @@ class Command(Serving):
         check_database()
         folders.claim()
         listener = bound(options["host"], options["port"])
+        name_address(options["port"])
         collect_static()
         connection.close()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']}/")
         self.stdout.flush()
         serve(listener, options["workers"])
+
+
+def name_address(port: int) -> None:
+    """Let feeds, cards and shared links lead to this port, if nobody named a site.
+
+    The address is kept in DATA_DIR, so that other commands print the same one.
+    """
+    if os.environ.get("SITE_URL"):
+        return
+    settings.SITE_URL = f"http://127.0.0.1:{port}"
+    settings.CSRF_TRUSTED_ORIGINS = [settings.SITE_URL]
+    os.environ["SITE_URL"] = settings.SITE_URL  # for the workers
+    settings.SITE_URL_FILE.write_text(f"{settings.SITE_URL}\n")
 
 
 def collect_static() -> None:
@@ -161,7 +175,7 @@ def _run(listener: socket.socket, workers: int) -> None:
         "liveblog.asgi:application",
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http="liveblog.protocol:Protocol",
         ws="none",
         lifespan="on",
         access_log=False,

@@ -1,0 +1,118 @@
+"""HTTP/1.1 with limits: how large a request's head may be, and how slow it may come.
+
+uvicorn reads heads without an end and waits for them for ever, which a server that is
+not behind a proxy must not.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEAD_BYTES: Final = 32 * 1024  # request line and headers together, as nginx takes
+HEADERS: Final = 100
+HEAD_SECONDS: Final = 20.0  # from a request's first byte until its head is complete
+BODY_SECONDS: Final = 60.0  # of silence within a body
+
+
+class Protocol(HttpToolsProtocol):
+    """A connection whose requests are refused with 431 or 408 where they exceed that.
+
+    A stream that stays open and a reader who reads slowly are answers: no timer runs
+    once a request is complete.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._head = 0  # bytes of the head that has come so far
+        self._in_head = True
+        self._in_body = False
+        self._too_large = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._wait(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless the head has grown too large."""
+        if self._in_head:
+            self._head += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_head and self._head > HEAD_BYTES:
+            self._refuse(431)
+        elif self._in_head:
+            if self._head and self._timer is None:
+                self._wait(HEAD_SECONDS)
+        elif self._in_body:
+            self._wait(BODY_SECONDS)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer; a body may follow. Raises ValueError at a large head."""
+        # What came includes the beginning of a body, and leaves out a second request.
+        doubtful = not 0 < self._head <= HEAD_BYTES
+        if len(self.headers) > HEADERS or (doubtful and self._size() > HEAD_BYTES):
+            self._too_large = True
+            raise ValueError("the head of a request is too large")
+        self._in_head, self._in_body, self._head = False, True, 0
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _size(self) -> int:
+        """Return the bytes of the request line and the headers."""
+        sizes = (len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + sum(sizes)
+
+    def on_message_complete(self) -> None:
+        """Wait for nothing more until another request begins."""
+        self._in_head, self._in_body = True, False
+        self._stop_timer()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed."""
+        if self._too_large:
+            self._refuse(431)
+        else:
+            super().send_400_response(msg)
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self._give_up, seconds)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self, seconds: float) -> None:
+        self._timer = None
+        if self._in_body and self.flow.read_paused:
+            self._wait(seconds)  # we are the slow side
+        elif self._head or self._in_body:
+            self._refuse(408)
+        else:
+            self.transport.close()  # it never asked for anything
+
+    def _refuse(self, status: int) -> None:
+        """Answer and close; where another answer is under way, break that off."""
+        cycle = self.cycle
+        if self._in_body:
+            unanswered = not cycle.response_started
+        else:
+            unanswered = cycle is None or cycle.response_complete
+        if unanswered:
+            self.transport.write(
+                STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+            self.transport.close()
+        else:
+            self.transport.abort()
