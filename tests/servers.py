@@ -156,6 +156,7 @@ class Wire:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._rate = 0  # bytes a second; 0 is no limit
+        self._most = 0  # bytes of a connection; 0 is no limit
         self._free_at = 0.0  # when the line has carried what was put on it
         self._closed = threading.Event()
         self.received = 0  # bytes that came from the server
@@ -179,9 +180,13 @@ class Wire:
         self._mode = "stalled"
         self._gate.clear()
 
-    def slow(self, rate: int, cut_every: float = 0) -> None:
-        """Carry so many bytes a second, and reset what stands every few seconds."""
-        self._rate = rate
+    def slow(self, rate: int, cut_every: float = 0, cut_after: int = 0) -> None:
+        """Carry so many bytes a second, without a limit if 0.
+
+        Resets what is connected every few seconds, or each connection after so many
+        bytes.
+        """
+        self._rate, self._most = rate, cut_after
         if cut_every:
             threading.Thread(
                 target=self._cut_often, args=[cut_every], daemon=True
@@ -243,7 +248,7 @@ class Wire:
             self._open.add(far)
         # The server notices that the line takes no more, as on a real one.
         far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-        carry = [far, near, gate, self._carry]
+        carry = [far, near, gate, self._carrier()]
         back = threading.Thread(target=_pump, args=carry, daemon=True)
         back.start()
         _pump(near, far, gate)
@@ -253,14 +258,23 @@ class Wire:
         near.close()
         far.close()
 
-    def _carry(self, sink: socket.socket, data: bytes) -> None:
-        """Send what came from the server, at the pace of the line."""
-        for start in range(0, len(data), MTU):
-            part = data[start : start + MTU]
-            if self._rate:
-                time.sleep(self._delay(len(part)))
-            sink.sendall(part)
-            self.received += len(part)
+    def _carrier(self) -> Callable[[socket.socket, bytes], None]:
+        """Return what sends what came from the server, at the pace of the line."""
+        carried = 0
+
+        def carry(sink: socket.socket, data: bytes) -> None:
+            nonlocal carried
+            for start in range(0, len(data), MTU):
+                part = data[start : start + MTU]
+                if self._rate:
+                    time.sleep(self._delay(len(part)))
+                carried += len(part)
+                if self._most and carried > self._most:
+                    return _reset(sink)
+                sink.sendall(part)
+                self.received += len(part)
+
+        return carry
 
     def _delay(self, size: int) -> float:
         """Return the seconds until the line has carried a packet behind the others."""

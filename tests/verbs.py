@@ -225,6 +225,10 @@ def cursor(slug: str) -> str:
     return f"{Site.current().epoch}-{story_of(slug).seq}"
 
 
+def site_seq() -> int:
+    return int(Site.current().seq)
+
+
 def new_epoch(name: str) -> None:
     """Do what a restore from a backup does."""
     Site.objects.update(epoch=name)
@@ -234,6 +238,13 @@ def visible(slug: str) -> dict[int, int]:
     """Return the numbers of the entries that readers see, by id."""
     rows = story_of(slug).postings.visible()
     return dict(rows.values_list("entry_id", "seq"))
+
+
+def since(slug: str, seq: int) -> list[int]:
+    """Return the ids of what changed after a number, in that order."""
+    story = story_of(slug)
+    changed = story.postings.changed(seq, story.seq)
+    return list(changed.values_list("entry_id", flat=True))
 
 
 def nothing_is_due() -> bool:
