@@ -270,7 +270,8 @@ class Wire:
                     time.sleep(self._delay(len(part)))
                 carried += len(part)
                 if self._most and carried > self._most:
-                    return _reset(sink)
+                    _reset(sink)
+                    raise ConnectionResetError
                 sink.sendall(part)
                 self.received += len(part)
 

@@ -36,7 +36,7 @@
     if (paused) return ["paused", "Paused"];
     if (line.stream) return ["live", "Live"];
     if (!navigator.onLine) return ["offline", "Offline…"];
-    if (line.behind) return ["behind", `Catching up${line.left > 0 ? `: ${plural(line.left, "update")} left` : "…"}`];
+    if (line.behind) return ["behind", line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…"];
     if (line.polling) return ["polling", "Live, every few seconds"];
     return line.attempts || line.lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
   };
