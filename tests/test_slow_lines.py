@@ -1,6 +1,6 @@
 """Readers who return over slow lines that break: piece by piece, and truthfully.
 
-`python -m benchmarks slow` measures the same at other speeds.
+`python -m benchmarks.slow` measures the same at other speeds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,19 @@ from tests.servers import Newsroom, Newsrooms, Server, Wire, wait_for
 from tests.slow import Diary, come_back, expect_all
 
 Readers = Callable[..., Reader]
+# A stream that is there once and can be ended; the next one never answers.
+ONCE = """(() => {
+  const fetch = window.fetch;
+  window.fetch = async (url, ...rest) => {
+    if (!String(url).includes("/stream?")) return fetch(url, ...rest);
+    if (window.hangUp) return new Promise(() => {});
+    const body = new ReadableStream({ start: (line) => {
+      line.enqueue(new TextEncoder().encode("event: ready\\ndata:\\n\\n"));
+      window.hangUp = () => line.close();
+    } });
+    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+  };
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +158,13 @@ def test_older_updates_in_place_are_brought_up_to_date_in_pieces(
     older.click()
     window.sees("Rewritten since.")
     expect(page.locator(f"#entry-{pk - 1}")).to_have_count(0)
+
+
+def test_a_page_whose_stream_has_ended_is_live_again_only_when_the_next_says_so(
+    reader: Readers, wire: Wire, slug: str
+) -> None:
+    window = reader()
+    window.page.add_init_script(ONCE)
+    page = open_live(window, wire, slug)
+    page.evaluate("hangUp()")
+    expect(page.locator("#live .word")).to_have_text("Reconnecting…")

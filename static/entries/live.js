@@ -101,6 +101,7 @@
       if (!type.includes("text/event-stream")) event.preventDefault();
     });
     live.addEventListener("htmx:sse:before:connection", (event) => {
+      if (line.stream) lose(); // its end is no error
       if (paused || line.ended || line.behind) event.preventDefault();
       event.detail.connection.lastEventId = page.cursor; // one owner, whatever htmx heard
     });
