@@ -58,8 +58,8 @@ NUMBERS = {"before", "from", "rail"}
 ONLY = {"order": "oldest", "single": "1"}  # the one value that means something
 # A kept answer depends on none of these.
 _LEFT_OUT = {b"cookie", b"if-none-match", b"if-modified-since", b"accept-encoding"}
-_KEPT_FOR_304 = {b"etag", b"cache-control", b"vary", b"live-cursor", b"live-latest"}
-_KEPT_FOR_304 |= {b"live-left", b"live-state"}
+_LIVE = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
+_KEPT_FOR_304 = {b"etag", b"cache-control", b"vary"} | _LIVE
 
 
 Message = dict[str, Any]
