@@ -64,7 +64,7 @@ def test_a_reader_who_missed_much_catches_up_over_a_slow_line_that_is_cut(
     room.call(verbs.flood, slug, 450, 30)
     wire.slow(16_000, cut_every=2.5)
     come_back(window, wire)
-    diary.expect_live(30)
+    diary.expect_live(60)
     said = diary.said()
     assert said[0].entries < 20
     left = [one.left for one in said if one.left]
@@ -87,7 +87,7 @@ def test_a_line_that_carries_one_update_at_a_time_makes_progress(
     room.call(verbs.flood, slug, 12, 300)
     wire.slow(0, cut_after=4_000)
     come_back(window, wire)
-    diary.expect_live(30)
+    diary.expect_live(60)
     left = [one.left for one in diary.said() if one.left]
     assert left == sorted(left, reverse=True)
     expect_all(room, window, slug)
@@ -131,7 +131,6 @@ def test_a_page_that_polls_takes_all_pieces_at_once(
     expect(page.locator("#live .word")).to_have_text("Live, every few seconds")
     expect_all(room, window, slug)
     assert sum("/changes?" in url for url in asked) > 5
-    assert not any("single=1" in url for url in asked[asked.index(asked[-1]) - 3 :])
 
 
 def test_older_updates_in_place_are_brought_up_to_date_in_pieces(
