@@ -320,18 +320,22 @@ def news_sitemap(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def changes(request: HttpRequest, slug: str) -> HttpResponse:
-    """Answer what changed after a cursor, as one HTML text for htmx.
+    """Answer what changed after a cursor, a piece at a time, as HTML for htmx.
 
-    `after` is the cursor of the page, `rail` the site's number that its rail shows.
-    Header `Live-Cursor` is the cursor to ask from next, `Live-State` the story's
-    state, or `reset` where the page must be fetched whole. A withdrawn story
-    answers 410 with what the page shows instead.
+    `after` is the cursor of the page, `rail` the site's number that its rail shows;
+    `single=1` asks for one change only. Header `Live-Cursor` is the cursor to ask
+    from next: at once where `Live-Left`, the number of changes still to come, is not
+    0. `Live-Latest` is the cursor of the story, `Live-State` its state, or `reset`
+    where the page must be fetched whole. A withdrawn story answers 410 with what the
+    page shows instead.
     """
     row = _story(slug, withdrawn=True)
     after, rail = request.GET.get("after", ""), _id(request, "rail")
-    answer = delivery.changes_after(row.pk, after, rail)
+    single = request.GET.get("single") == "1"
+    answer = delivery.changes_after(row.pk, after, rail, single=single)
     since = "reset" if answer.reset else after
-    tag = caching.etag(f"{answer.cursor}-{answer.site_seq}-{since}-{rail}")
+    seqs = f"{answer.cursor}-{answer.latest}-{answer.site_seq}"
+    tag = caching.etag(f"{seqs}-{since}-{rail}")
     gone = answer.state == Story.State.WITHDRAWN
     response = get_conditional_response(request, etag=tag) or HttpResponse(
         answer.html, status=410 if gone else 200
@@ -340,6 +344,8 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
     # No cache may say for us that nothing has changed.
     response["Cache-Control"] = caching.EXACT
     response["Live-Cursor"] = str(answer.cursor)
+    response["Live-Latest"] = f"{answer.cursor.epoch}-{answer.latest}"
+    response["Live-Left"] = str(answer.left)
     response["Live-State"] = "reset" if answer.reset else answer.state
     return response
 

@@ -57,6 +57,7 @@ class Reader(asyncio.Protocol):
         self.shown: dict[int, int] = {}
         self.transport: Any = None
         self.ready = self.complete = False
+        self.behind = False  # too far for the stream: asks for the changes first
 
     async def come(self, pause: float = 0) -> None:
         """Connect after a pause, wherever the crowd is led."""
@@ -64,6 +65,7 @@ class Reader(asyncio.Protocol):
         port = self.crowd.chance.choice(self.crowd.ports)
         self.ready = self.complete = False
         self._rest = b""
+        self._heads: dict[bytes, bytes] = {}
         self._parser = httptools.HttpResponseParser(self)
         try:
             loop = asyncio.get_running_loop()
@@ -75,15 +77,22 @@ class Reader(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         known = f"Last-Event-ID: {self.cursor}\r\n" if self.cursor else ""
-        path = f"/stories/{self.crowd.slug}/stream"
+        what = f"changes?after={self.cursor}" if self.behind else "stream"
+        path = f"/stories/{self.crowd.slug}/{what}"
         transport.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{known}\r\n".encode())
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._heads[name.lower()] = value
+
     def on_body(self, body: bytes) -> None:
         if (status := self._parser.get_status_code()) != 200:
             self.crowd.happened[f"status {status}"] += 1
+            return
+        if b"live-left" in self._heads:
+            self._rest += body
             return
         *blocks, self._rest = (self._rest + body).split(b"\n\n")
         for block in blocks:
@@ -91,18 +100,32 @@ class Reader(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self.complete = True
+        if b"live-left" in self._heads:
+            self.take_piece()
         if self.transport:
             self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
         self.crowd.happened["ended" if self.complete else "cut"] += 1
-        self.crowd.return_later(self)
+        if self.complete and (self.behind or b"live-left" in self._heads):
+            self.crowd.begin(self.come(self.crowd.chance.uniform(0, 0.1)))
+        else:
+            self.crowd.return_later(self)
+
+    def take_piece(self) -> None:
+        """Do to the page what an answer of `changes` says."""
+        if self._rest:
+            lines = [b"id: " + self._heads[b"live-cursor"], *self._rest.split(b"\n")]
+            self.take(parse(b"\ndata: ".join(lines)))
+        self.behind = self._heads[b"live-left"] != b"0"
 
     def take(self, message: Message) -> None:
         """Do to the page what a message says, and check that it may."""
         if message.name == "ready":
             self.ready = True
+        elif message.name == "behind":
+            self.behind = True
         elif message.name:
             self.crowd.happened[message.name] += 1
         elif message.id and number(message.id) <= number(self.cursor):

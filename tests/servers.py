@@ -31,6 +31,7 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 PASSWORD = "a-long-pass-phrase"
+MTU = 1400  # bytes of a packet on a slow line
 PATIENCE = 20.0  # seconds; a wait that ends in a failure
 T = TypeVar("T")
 
@@ -143,7 +144,8 @@ class Wire:
 
     `cut` drops what is connected and whoever comes; after `stall` connections
     stand and nothing passes; `heal` lets new connections through, and the stalled
-    ones too if `resume`. `to` sends new connections to another server.
+    ones too if `resume`. `to` sends new connections to another server. `slow` limits
+    what all connections receive together, and drops them again and again.
     """
 
     def __init__(self, target: int) -> None:
@@ -153,6 +155,11 @@ class Wire:
         self._gate.set()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._rate = 0  # bytes a second; 0 is no limit
+        self._most = 0  # bytes of a connection; 0 is no limit
+        self._free_at = 0.0  # when the line has carried what was put on it
+        self._closed = threading.Event()
+        self.received = 0  # bytes that came from the server
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://{HOST}:{self.port}"
@@ -173,6 +180,23 @@ class Wire:
         self._mode = "stalled"
         self._gate.clear()
 
+    def slow(self, rate: int, cut_every: float = 0, cut_after: int = 0) -> None:
+        """Carry so many bytes a second, without a limit if 0.
+
+        Resets what is connected every few seconds, or each connection after so many
+        bytes.
+        """
+        self._rate, self._most = rate, cut_after
+        if cut_every:
+            threading.Thread(
+                target=self._cut_often, args=[cut_every], daemon=True
+            ).start()
+
+    def _cut_often(self, seconds: float) -> None:
+        rate = self._rate
+        while self._rate == rate and not self._closed.wait(seconds):
+            self.drop()
+
     def heal(self, *, resume: bool = False) -> None:
         """Let new connections through; `resume` frees the stalled ones too."""
         old, self._gate = self._gate, threading.Event()
@@ -190,6 +214,7 @@ class Wire:
 
     def close(self) -> None:
         """Take the line down for good."""
+        self._closed.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -221,7 +246,10 @@ class Wire:
         far.settimeout(None)
         with self._lock:
             self._open.add(far)
-        back = threading.Thread(target=_pump, args=[far, near, gate], daemon=True)
+        # The server notices that the line takes no more, as on a real one.
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        carry = [far, near, gate, self._carrier()]
+        back = threading.Thread(target=_pump, args=carry, daemon=True)
         back.start()
         _pump(near, far, gate)
         back.join()
@@ -229,6 +257,32 @@ class Wire:
             self._open -= {near, far}
         near.close()
         far.close()
+
+    def _carrier(self) -> Callable[[socket.socket, bytes], None]:
+        """Return what sends what came from the server, at the pace of the line."""
+        carried = 0
+
+        def carry(sink: socket.socket, data: bytes) -> None:
+            nonlocal carried
+            for start in range(0, len(data), MTU):
+                part = data[start : start + MTU]
+                if self._rate:
+                    time.sleep(self._delay(len(part)))
+                carried += len(part)
+                if self._most and carried > self._most:
+                    _reset(sink)
+                    raise ConnectionResetError
+                sink.sendall(part)
+                self.received += len(part)
+
+        return carry
+
+    def _delay(self, size: int) -> float:
+        """Return the seconds until the line has carried a packet behind the others."""
+        now = time.monotonic()
+        with self._lock:
+            self._free_at = max(self._free_at, now) + size / self._rate
+            return self._free_at - now
 
 
 def _reset(connection: socket.socket) -> None:
@@ -241,11 +295,16 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def _pump(source: socket.socket, sink: socket.socket, gate: threading.Event) -> None:
+def _pump(
+    source: socket.socket,
+    sink: socket.socket,
+    gate: threading.Event,
+    send: Callable[[socket.socket, bytes], None] = socket.socket.sendall,
+) -> None:
     with suppress(OSError):
         while data := source.recv(65_536):
             gate.wait()
-            sink.sendall(data)
+            send(sink, data)
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
 

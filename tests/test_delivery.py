@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests import verbs
-from tests.servers import Newsroom, Stream, wait_for
+from tests.servers import Newsroom, Server, Stream, wait_for
 
 SLUG = "ice-on-the-sound"
 
@@ -288,3 +289,183 @@ def test_requests_for_the_stream_are_checked(room: Newsroom, slug: str) -> None:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         assert stream.headers["Cache-Control"] == "no-store"
         assert "Set-Cookie" not in stream.headers
+
+
+# --- Long catch-ups, in pieces
+
+PIECE = 16 * 1024  # bytes of a piece of more than one change
+ARTICLE = re.compile(r'<article [^>]*id="entry-(\d+)"[^>]* data-seq="(\d+)"')
+
+
+def pieces(
+    server: Server, slug: str, after: str, query: str = ""
+) -> Iterator[httpx.Response]:
+    """Ask for changes as a polling client does, until none is left."""
+    for _ in range(200):
+        url = f"{server.url}/stories/{slug}/changes?after={after}{query}"
+        answer = httpx.get(url)
+        yield answer
+        after = answer.headers["Live-Cursor"]
+        if answer.headers["Live-Left"] == "0":
+            return
+    raise AssertionError("the changes never end")
+
+
+def number(cursor: str) -> int:
+    return int(cursor.rpartition("-")[2])
+
+
+def test_much_that_was_missed_comes_in_pieces_that_each_move_the_cursor(
+    room: Newsroom, slug: str
+) -> None:
+    before = room.call(verbs.cursor, slug)
+    rail = room.call(verbs.site_seq)
+    room.call(verbs.flood, slug, 30)
+    room.call(verbs.edit_story, slug, headline="Ice, and more of it")
+    room.call(verbs.link_latest, slug, "A story still to come")
+    room.call(verbs.flood, slug, 30)
+    gone = room.call(verbs.post, slug, "The harbour is frozen.")
+    room.call(verbs.withdraw, gone)
+    latest = room.call(verbs.cursor, slug)
+    answers = list(pieces(room.servers[0], slug, before, f"&rail={rail}"))
+    assert len(answers) > 4
+    assert max(len(answer.content) for answer in answers) < 1.5 * PIECE
+    cursors = [number(answer.headers["Live-Cursor"]) for answer in answers]
+    assert cursors == sorted(set(cursors))
+    assert cursors[-1] == number(latest)
+    assert {answer.headers["Live-Latest"] for answer in answers} == {latest}
+    left, shown = 61, dict[int, int]()
+    for answer in answers:
+        found = {int(pk): int(seq) for pk, seq in ARTICLE.findall(answer.text)}
+        assert not found.keys() & shown.keys()
+        shown |= found
+        left -= len(found) + (answer is answers[-1])  # which takes one away
+        assert answer.headers["Live-Left"] == str(left)
+    seen = room.call(verbs.visible, slug)
+    assert shown == {pk: seq for pk, seq in seen.items() if seq > number(before)}
+    html = [answer.text for answer in answers]
+    heads = ["Ice, and more of it</h1>" in text for text in html]
+    assert sum(heads) == 1
+    for last in ('id="last-update"', "A story still to come", f"#entry-{gone}"):
+        assert [last in text for text in html] == [False] * (len(html) - 1) + [True]
+
+
+def test_a_long_update_is_a_piece_of_its_own_and_one_may_be_asked_for(
+    room: Newsroom, slug: str
+) -> None:
+    server, before = room.servers[0], room.call(verbs.cursor, slug)
+    room.call(verbs.flood, slug, 2, 3000)
+    assert [len(ARTICLE.findall(one.text)) for one in pieces(server, slug, before)] == [
+        1,
+        1,
+    ]
+    before = room.call(verbs.cursor, slug)
+    room.call(verbs.post_many, slug, "Floe", 3)
+    whole = list(pieces(server, slug, before))
+    single = list(pieces(server, slug, before, "&single=1"))
+    assert [len(ARTICLE.findall(one.text)) for one in whole] == [3]
+    assert [len(ARTICLE.findall(one.text)) for one in single] == [1, 1, 1]
+    assert single[-1].headers["Live-Cursor"] == whole[-1].headers["Live-Cursor"]
+
+
+def test_what_changes_between_two_pieces_is_neither_lost_nor_told_as_it_was(
+    room: Newsroom, slug: str
+) -> None:
+    before = room.call(verbs.cursor, slug)
+    room.call(verbs.flood, slug, 30)
+    shown: dict[int, int] = {}
+    for turn, answer in enumerate(pieces(room.servers[0], slug, before)):
+        shown |= {int(pk): int(seq) for pk, seq in ARTICLE.findall(answer.text)}
+        for pk in re.findall(r'hx-target="#entry-(\d+)" hx-swap="delete"', answer.text):
+            shown.pop(int(pk), None)
+        assert "A name to go" not in answer.text
+        if turn == 0:  # one that came, one that is still to come
+            first, *_, last = room.call(verbs.since, slug, number(before))
+            for pk in (first, last):
+                room.call(verbs.edit, pk, "A name to go.")
+                room.call(verbs.withdraw, pk)
+            room.call(verbs.post, slug, "The ferry is stuck.")
+    seen = room.call(verbs.visible, slug)
+    assert shown == {pk: seq for pk, seq in seen.items() if seq > number(before)}
+    assert not {first, last} & seen.keys()
+
+
+def test_no_cache_takes_a_piece_for_unchanged_when_one_of_its_updates_went(
+    room: Newsroom, slug: str
+) -> None:
+    before = room.call(verbs.cursor, slug)
+    room.call(verbs.flood, slug, 30)
+    url = f"{room.servers[0].url}/stories/{slug}/changes?after={before}&single=1"
+    old = httpx.get(url)
+    room.call(verbs.withdraw, int(ARTICLE.findall(old.text)[0][0]))
+
+    def fresh() -> bool:
+        tag = {"If-None-Match": old.headers["ETag"]}
+        return httpx.get(url, headers=tag).status_code == 200
+
+    wait_for(fresh, "the piece to be another")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_stream_carries_little_before_it_is_ready_and_never_much(
+    room: Newsroom, slug: str, kept: bool
+) -> None:
+    server = room.servers[0]
+    with room.sse(server, slug) as stays:
+        stays.wait_named("ready")
+        if not kept:  # by the log, which begins when somebody reads
+            stays.close()
+        before = room.call(verbs.cursor, slug)
+        room.call(verbs.post, slug, "The first floe.")
+        if kept:
+            stays.wait("The first floe.")
+        with room.sse(server, slug, last_id=before) as stream:
+            stream.wait_named("ready")
+            assert [event.name for event in stream.events] == ["", "ready"]
+            assert stream.cursor == room.call(verbs.cursor, slug)
+        for turn in range(12):
+            room.call(verbs.flood, slug, 1 + turn % 2)
+        latest = room.call(verbs.cursor, slug)
+        if kept:
+            wait_for(lambda: stays.cursor == latest, "the log to have it")
+        with room.sse(server, slug, last_id=before) as stream:
+            stream.wait_named("behind")
+            assert stream.ended.wait(5)
+            assert not stream.html()
+            assert not stream.named("ready")
+
+
+def test_a_closed_story_says_so_after_all_that_was_missed(
+    room: Newsroom, slug: str
+) -> None:
+    server, before = room.servers[0], room.call(verbs.cursor, slug)
+    room.call(verbs.flood, slug, 30)
+    near_the_end = room.call(verbs.cursor, slug)
+    room.call(verbs.turn, slug, "close")
+    with room.sse(server, slug, last_id=before) as stream:
+        stream.wait_named("behind")
+        assert stream.ended.wait(5)
+        assert not stream.named("end")
+    *_, last = pieces(server, slug, before)
+    assert last.headers["Live-State"] == "closed"
+    assert "This story ended" in last.text
+    with room.sse(server, slug, last_id=near_the_end) as stream:
+        stream.wait_named("end")
+        assert [event.name for event in stream.events] == ["", "end"]
+
+
+def test_readers_of_open_streams_get_many_updates_at_once_in_pieces(
+    room: Newsroom, slug: str
+) -> None:
+    with room.sse(room.servers[0], slug) as stream:
+        stream.wait_named("ready")
+        before = room.call(verbs.cursor, slug)
+        room.call(verbs.flood, slug, 60)  # in one transaction
+        latest = room.call(verbs.cursor, slug)
+        wait_for(lambda: stream.cursor == latest, "all of them")
+        sizes = [len(event.data) for event in stream.named() if event.id]
+        assert len(sizes) > 3
+        assert max(sizes) < 1.5 * PIECE
+        assert numbers(stream) == sorted(set(numbers(stream)))
+        shown = [int(pk) for pk, _ in ARTICLE.findall(stream.html())]
+        assert shown == room.call(verbs.since, slug, number(before))

@@ -131,7 +131,8 @@ def test_changes_are_the_same_for_all_who_lack_the_same(
     assert answer.headers["Live-Cursor"] == room.call(verbs.cursor, slug)
     known = get(server, path, **{"If-None-Match": answer.headers["ETag"]})
     assert known.status_code == 304
-    assert known.headers["Live-Cursor"] == answer.headers["Live-Cursor"]
+    for name in ("Live-Cursor", "Live-Latest", "Live-Left", "Live-State"):
+        assert known.headers[name] == answer.headers[name]
 
 
 def test_what_is_not_public_does_not_get_through(

@@ -221,8 +221,10 @@ def test_a_server_with_thousands_of_streams_stops_in_time(
 ) -> None:
     server, readers, number = newsroom.server(), newsroom.helper(), size(2500)
     readers.call(crowd.gather, SLUG, [server.port], number)
-    newsroom.call(verbs.fatten, SLUG)  # more than networks hold by themselves
-    with deaf(server, "nobody-1"), deaf(server, newsroom.call(verbs.start, SLUG)):
+    newsroom.call(verbs.make_story, "A Long Strike", "fat", updates=1)
+    at = newsroom.call(verbs.cursor, "fat")
+    with deaf(server, "nobody-1"), deaf(server, at, "fat"):
+        newsroom.call(verbs.fatten, "fat")
         time.sleep(0.3)
         began = time.monotonic()
         assert server.stop(10) == 0
@@ -259,12 +261,12 @@ def runs(pid: str) -> bool:
 
 
 @contextmanager
-def deaf(server: Server, after: str) -> Iterator[socket.socket]:
+def deaf(server: Server, after: str, slug: str = SLUG) -> Iterator[socket.socket]:
     """Ask for a stream, and read nothing of it."""
     with closing(socket.socket()) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.connect((HOST, server.port))
-        path = f"/stories/{SLUG}/stream?after={after}"
+        path = f"/stories/{slug}/stream?after={after}"
         line.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         yield line
 

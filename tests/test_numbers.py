@@ -9,7 +9,7 @@ import pytest
 from entries import publishing, stories
 from entries.delivery import changes_after, numbers
 from entries.models import Site, Story
-from tests.builders import make_story, text
+from tests.builders import bulk_updates, make_story, text
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +74,21 @@ def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(
     answer = changes_after(story.pk, f"{before.epoch}-{story.seq}", before.seq)
     assert (answer.state, answer.site_seq) == ("closed", Site.current().seq)
     assert f'<aside id="rail" data-seq="{answer.site_seq}"' in answer.html
+
+
+@pytest.mark.parametrize("many", [100, 300])
+def test_a_piece_of_a_catch_up_costs_the_same_however_much_is_left(
+    django_assert_num_queries: Any, many: int
+):
+    story = make_story()
+    bulk_updates(story, many)
+    after = f"{Site.current().epoch}-{story.seq - many}"
+    with django_assert_num_queries(4):
+        piece = changes_after(story.pk, after)
+    shown = piece.html.count("<article")
+    assert 10 < shown <= 64
+    assert piece.left == many - shown
+    with django_assert_num_queries(4):
+        assert (
+            changes_after(story.pk, f"{piece.cursor.epoch}-{story.seq - 1}").left == 0
+        )

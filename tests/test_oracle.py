@@ -1,7 +1,7 @@
 """The promise: every open page shows what its address shows loaded fresh.
 
 Random happenings through two processes, the desk and a command, while lines are
-cut, windows are offline or hidden and servers die. `ORACLE_SEEDS=3,4,5` tries
+slow or cut, windows are offline or hidden and servers die. `ORACLE_SEEDS=3,4,5` tries
 other seeds, `ORACLE_TURNS=300` more happenings.
 """
 
@@ -33,9 +33,11 @@ class Coverage:
     def __init__(self, newsroom: Newsroom, reader: Readers, chance: Random) -> None:
         self.newsroom, self.chance = newsroom, chance
         self.servers = [newsroom.server(), newsroom.server()]
-        self.wires = [newsroom.wire(server) for server in self.servers]
-        near, far = self.wires
-        front = self.open(reader(), near, f"/stories/{SLUG}/")
+        first, second = self.servers
+        self.wires = [newsroom.wire(server) for server in (first, second, first)]
+        near, far, slow = self.wires
+        front = self.open(reader(), slow, f"/stories/{SLUG}/")
+        slow.slow(16_000)  # bytes a second, once the page has loaded
         below = str(front.page.locator("#older").get_attribute("href"))
         self.older = self.open(reader(), far, below)
         self.windows = [

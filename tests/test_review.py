@@ -144,16 +144,17 @@ def test_no_page_takes_the_number_of_another_history_for_its_own(
 def test_a_number_of_thousands_of_digits_is_no_rail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def run() -> bool:
-        hub = hub_of(monkeypatch)
+    async def run() -> str:
+        hub, sent = hub_of(monkeypatch), Sent()
         task = asyncio.current_task()
         assert task is not None
         channel = Channel(1, 8, "live", 9)
-        reader = Reader(Sent(), task)
+        reader = Reader(sent, task)
         cursor = Cursor("old", 8)
-        return await stream._catch_up(hub, channel, reader, cursor, "9" * 5000)
+        await stream._catch_up(hub, channel, reader, cursor, "9" * 5000)
+        return sent.text
 
-    assert asyncio.run(run())
+    assert "event: ready" in asyncio.run(run())
 
 
 @pytest.mark.django_db

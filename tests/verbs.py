@@ -10,6 +10,7 @@ import signal
 import time
 from datetime import timedelta
 from io import StringIO
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -19,7 +20,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from entries import clock, erasing, linking, pages, parts, publishing, stories
+from entries import clock, delivery, erasing, linking, pages, parts, publishing, stories
 from entries.delivery import watchers
 from entries.models import (
     Audience,
@@ -120,9 +121,15 @@ def stir(slug: str, mark: str, number: int, pause: float = 0) -> None:
 
 
 def fatten(slug: str) -> None:
-    """Make what a page may have missed some megabytes long."""
-    long = "<p>The tide is out again.</p>" * 50_000
-    Posting.objects.filter(story=story_of(slug)).update(html=long)
+    """Tell open pages of a change that is more than networks hold by themselves."""
+    story = story_of(slug)
+    posting, seq = story.postings.visible().updates()[0], story.seq + 1
+    head = f'<article class="entry" id="entry-{posting.entry_id}" data-seq="{seq}">'
+    html = f"{head}{'<p>The tide is out again.</p>' * 50_000}</article>"
+    with transaction.atomic():
+        Posting.objects.filter(pk=posting.pk).update(html=html, seq=seq)
+        Story.objects.filter(pk=story.pk).update(seq=seq)
+        delivery.nudge()
 
 
 def start(slug: str) -> str:
@@ -224,6 +231,10 @@ def cursor(slug: str) -> str:
     return f"{Site.current().epoch}-{story_of(slug).seq}"
 
 
+def site_seq() -> int:
+    return int(Site.current().seq)
+
+
 def new_epoch(name: str) -> None:
     """Do what a restore from a backup does."""
     Site.objects.update(epoch=name)
@@ -233,6 +244,13 @@ def visible(slug: str) -> dict[int, int]:
     """Return the numbers of the entries that readers see, by id."""
     rows = story_of(slug).postings.visible()
     return dict(rows.values_list("entry_id", "seq"))
+
+
+def since(slug: str, seq: int) -> list[int]:
+    """Return the ids of what changed after a number, in that order."""
+    story = story_of(slug)
+    changed = story.postings.changed(seq, story.seq)
+    return list(changed.values_list("entry_id", flat=True))
 
 
 def nothing_is_due() -> bool:
@@ -269,3 +287,17 @@ def page_of_rows(path: str, host: str) -> str:
     """Return a page that is made of rows alone."""
     forget()
     return Client(headers={"Host": host}).get(path).content.decode()
+
+
+def flood(slug: str, number: int, words: int = 150) -> None:
+    """Post many updates of random words, which compress as prose does."""
+    story, chance = story_of(slug), Random(number)
+    lexicon = [
+        "".join(chance.choices("aeiounrstldmbkvg", k=n % 8 + 2)) for n in range(2000)
+    ]
+    start = timezone.now() - timedelta(minutes=number)
+    with transaction.atomic():  # many commits would take long
+        for turn in range(number):
+            body = " ".join(chance.choices(lexicon, k=words))
+            at = start + timedelta(minutes=turn)
+            publishing.post(story, Text(f"Report {turn} of many. {body}.", at=at))

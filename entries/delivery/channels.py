@@ -12,6 +12,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from entries.delivery import direct, log
@@ -22,6 +23,7 @@ Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
 FRAMES = 256  # frames that a channel keeps
 BYTES = 4 * 1024 * 1024  # that a channel keeps
+MAX_CATCH_UP_BYTES = 8 * 1024  # of what a reader missed that a stream carries
 SLOW = 30.0  # seconds that a reader may take for what was written to it
 
 
@@ -43,6 +45,7 @@ def event(name: str, data: str = "") -> bytes:
 
 
 PING = message(event("ping"))
+BEHIND = message(event("behind"))
 END = message(event("end"))
 RESET = message(event("reset"))
 
@@ -220,6 +223,11 @@ class Channel:
         if place == len(self.frames) or self.frames[place].after != after:
             return None
         return self.first + place
+
+    def since(self, place: int) -> list[bytes]:
+        """Return the frames from a position on."""
+        frames = islice(self.frames, place - self.first, None)
+        return [one.message["body"] for one in frames]
 
     def serve(self, reader: Reader) -> None:
         """Send a reader everything that it lacks, as far as its network takes it."""

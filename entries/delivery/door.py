@@ -32,7 +32,8 @@ Headers = list[tuple[bytes, bytes]]
 BYTES = 64 * 1024 * 1024  # of answers kept in memory
 LARGEST = 2 * 1024 * 1024  # bytes of one answer
 WATCHED = 1000  # stories whose numbers are known
-_KEPT_FOR_304 = {b"etag", b"cache-control", b"vary", b"live-cursor", b"live-state"}
+_LIVE = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
+_KEPT_FOR_304 = {b"etag", b"cache-control", b"vary"} | _LIVE
 
 
 Message = dict[str, Any]

@@ -203,33 +203,46 @@ class Hub:
                 await self._advance(channel, seq, state)
 
     async def _advance(self, channel: Channel, seq: int, state: str) -> None:
-        began = time.monotonic()
-        if seq > channel.seq:
-            missed = await self.missed(channel, channel.seq)
-            if missed.changes.reset:
+        began, left = time.monotonic(), seq - channel.seq
+        while left > 0:
+            changes = await self._append(channel)
+            if changes.reset:
                 return  # restored just now: the next look tells
-            seq = missed.changes.cursor.seq
-            if state != missed.changes.state:
+            if left := changes.left:
+                await self._serve(channel, began)
+            if state != changes.state:
                 # It turned after the numbers were read, and the rail with it: the
                 # next look finds both.
                 state = "live"
-            if missed.changes.withdrew:
-                watchers.note_withdrawal()
-                channel.forget()
-            channel.append(Frame(channel.seq, seq, missed.message))
-            channel.seq = seq
         if channel.site_seq < self.site_seq:
             site_seq, rail = await self.rail(channel)
             channel.append(Frame(channel.seq, channel.seq, rail))
             channel.site_seq = site_seq
         channel.state = state
+        await self._serve(channel, began)
+        if state != "live":
+            await self._dismiss(channel, END)
+
+    async def _append(self, channel: Channel) -> log.Changes:
+        """Add the next piece of what changed to a channel's log."""
+        missed = await self.missed(channel, channel.seq)
+        changes = missed.changes
+        if not changes.reset:
+            if changes.withdrew:
+                watchers.note_withdrawal()
+                channel.forget()
+            seq = changes.cursor.seq
+            channel.append(Frame(channel.seq, seq, missed.message))
+            channel.seq = seq
+        return changes
+
+    async def _serve(self, channel: Channel, began: float) -> None:
+        """Send all readers what was added to the log."""
         if channel.end > channel.served:
             until = channel.end
             await self._turns(channel, channel.serve_all)
             channel.served = until
             metrics.FANOUT.observe(time.monotonic() - began)
-        if state != "live":
-            await self._dismiss(channel, END)
 
     async def _drop(self, story_id: int) -> None:
         """Send the readers of a story away that the database has no more."""

@@ -20,7 +20,7 @@ _SLUG = "[-a-zA-Z0-9_]+"
 # the parameters that mean something.
 ADDRESSES = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/"), ("order", "before", "from")),
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail")),
+    (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail", "single")),
     (
         re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/[1-9]\d{{,17}}/(?:history/)?"),
         (),
@@ -33,6 +33,7 @@ ADDRESSES = (
     (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)"), ()),
 )
 NUMBERS = {"before", "from", "rail"}
+ONLY = {"order": "oldest", "single": "1"}  # the one value that means something
 # A kept answer depends on none of these.
 _LEFT_OUT = {b"cookie", b"if-none-match", b"if-modified-since", b"accept-encoding"}
 
@@ -99,7 +100,7 @@ def _canonical(path: str, query: bytes, host: bytes, origin: bytes) -> Asked | N
 
 def _meant(name: str, value: str) -> str:
     """Return a parameter's value in its one form; empty where it says nothing."""
-    if name == "order":
-        return value if value == "oldest" else ""
+    if name in ONLY:
+        return value if value == ONLY[name] else ""
     digits = name in NUMBERS and value.isascii() and value.isdigit()
     return value.lstrip("0") if digits else value

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,7 +14,7 @@ from django.db import Error
 from django.http.request import validate_host
 
 from entries.delivery import channels, direct
-from entries.delivery.channels import Channel, Reader, Send
+from entries.delivery.channels import MAX_CATCH_UP_BYTES, Channel, Reader, Send
 from entries.delivery.hub import Hub
 from entries.delivery.log import Cursor
 from entries.delivery.metrics import tally
@@ -124,56 +125,74 @@ async def _stream(
     await reader.send(start)
     if settings.DIRECT_WRITES:
         reader.line = direct.Line.of(reader.send)
-    # Reconnections are spread: every reader gets a pause of its own.
-    pause = random.randint(500, 2500)  # noqa: S311 - only spreads
-    await reader.send(
-        channels.message(f"retry: {pause}\n".encode() + channels.event("ready"))
-    )
     cursor = Cursor.parse(given) if given else Cursor(hub.epoch, channel.seq)
     if not given:
         await reader.send(
             channels.message(f"id: {cursor}\n".encode() + channels.event("at"))
         )
-    if cursor is None or not await _catch_up(hub, channel, reader, cursor, rail):
-        await reader.send(channels.RESET)
-    elif channel.state != "live":
-        while reader.busy:  # the last word comes after what it is about
-            await asyncio.sleep(0.05)
-        await reader.send(channels.END)
-    else:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    last = await _catch_up(hub, channel, reader, cursor, rail)
+    if last is not None:
+        return await reader.send(last)
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    return None
 
 
 async def _catch_up(
-    hub: Hub, channel: Channel, reader: Reader, cursor: Cursor, rail: str
-) -> bool:
-    """Send what a page lacks and enlist its reader, with no gap in between.
+    hub: Hub, channel: Channel, reader: Reader, cursor: Cursor | None, rail: str
+) -> dict[str, Any] | None:
+    """Send what a page lacks, then `ready`, and enlist its reader, with no gap.
 
-    Return False where the cursor belongs to another history.
+    Return the message that ends the stream instead: `reset` where the cursor is of
+    another history, `behind` where the page lacks more than a stream should carry,
+    `end` where the story is closed or withdrawn.
     """
-    at = cursor.seq
+    if cursor is None:
+        return channels.RESET
+    at, sent = cursor.seq, 0
     shown = int(rail) if _NUMBER.fullmatch(rail) else channel.site_seq
     if cursor.epoch != hub.epoch or at > channel.seq:
         await hub.look()
     while cursor.epoch == hub.epoch and at <= channel.seq:
-        if shown < channel.site_seq:
-            shown, one = await hub.rail(channel)
-            await reader.wait(one)
-        elif (place := channel.place(at)) is not None:
-            # No await between the look at the log and here.
-            reader.position = place
-            channel.readers[reader] = None
-            channel.serve(reader)
-            if hub.stopping:
-                reader.end()
-            return True
-        else:
-            missed = await hub.missed(channel, at)
-            if missed.changes.reset:
-                return False
-            await reader.wait(missed.message)
-            at = missed.changes.cursor.seq
+        if at < channel.seq:
+            body, at = await _backlog(hub, channel, at)
+            if (sent := sent + len(body)) > MAX_CATCH_UP_BYTES:
+                return channels.BEHIND
+            if body:
+                await reader.wait(channels.message(body))
             if at > channel.seq:
                 await hub.look()
-    return False
+        elif shown < channel.site_seq:
+            shown, one = await hub.rail(channel)
+            await reader.wait(one)
+        elif channel.state != "live":
+            return channels.END
+        else:  # No await since the look at the log.
+            _enlist(hub, channel, reader)
+            return None
+    return channels.RESET
+
+
+async def _backlog(hub: Hub, channel: Channel, at: int) -> tuple[bytes, int]:
+    """Return events for a page at a seq, and the seq that they bring it to.
+
+    No events where the seq is of another history.
+    """
+    if (place := channel.place(at)) is not None:
+        return b"".join(channel.since(place)), channel.seq
+    missed = await hub.missed(channel, at)
+    if missed.changes.reset:
+        return b"", sys.maxsize
+    return missed.message["body"], missed.changes.cursor.seq
+
+
+def _enlist(hub: Hub, channel: Channel, reader: Reader) -> None:
+    """Let a reader who has everything follow the log, and tell it so."""
+    reader.position = channel.end
+    channel.readers[reader] = None
+    # Reconnections are spread: every reader gets a pause of its own.
+    pause = random.randint(500, 2500)  # noqa: S311 - only spreads
+    ready = channels.message(f"retry: {pause}\n".encode() + channels.event("ready"))
+    channels.push([reader], ready, channel.serve)
+    if hub.stopping:
+        reader.end()

@@ -8,7 +8,7 @@
 
   const SILENCE = 45e3; // ms without a word (the server pings every 15 s)
   const PATIENCE = 6e3; // ms without a stream before the page polls
-  const WATCHDOG = 20e3; // ms after which a connection that came to nothing is tried again
+  const WATCHDOG = 20e3; // ms without a byte after which a connection is given up
   const POLL = { fallback: 5e3, hidden: 20e3, ended: 60e3 };
   const ANNOUNCE = 20e3; // ms between two announcements
   const TOP = 100; // px from the top that still count as the top
@@ -36,6 +36,7 @@
     if (paused) return ["paused", "Paused"];
     if (line.stream) return ["live", "Live"];
     if (!navigator.onLine) return ["offline", "Offline…"];
+    if (line.behind) return ["behind", line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…"];
     if (line.polling) return ["polling", "Live, every few seconds"];
     return line.attempts || line.lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
   };
@@ -60,7 +61,7 @@
   const connection = () => live._htmx?.sse;
   const connect = () => {
     clearTimeout(retryTimer);
-    if (!live || line.stream || paused || line.ended || document.hidden || connection()) return;
+    if (!live || line.stream || paused || line.ended || line.behind || document.hidden || connection()) return;
     retryTimer = setTimeout(connect, WATCHDOG);
     htmx.trigger(live, "live-connect");
   };
@@ -71,6 +72,9 @@
     clearTimeout(retryTimer);
     retryTimer = setTimeout(connect, pause);
   };
+  const hear = () => {
+    line.heard = Date.now();
+  };
   const lose = () => {
     if (line.stream || !line.lost) line.lost = Date.now();
     line.stream = false;
@@ -80,7 +84,7 @@
   const disconnect = () => connection()?.reader?.cancel();
 
   const watch = () => {
-    if (!line.stream || Date.now() - line.heard < SILENCE) return;
+    if (!connection()?.reader || Date.now() - line.heard < SILENCE) return;
     lose();
     disconnect(); // htmx connects again, with the cursor
   };
@@ -97,22 +101,24 @@
       if (!type.includes("text/event-stream")) event.preventDefault();
     });
     live.addEventListener("htmx:sse:before:connection", (event) => {
-      if (paused || line.ended) event.preventDefault();
+      if (line.stream) lose(); // its end is no error
+      if (paused || line.ended || line.behind) event.preventDefault();
       event.detail.connection.lastEventId = page.cursor; // one owner, whatever htmx heard
     });
+    live.addEventListener("htmx:sse:after:connection", hear);
     live.addEventListener("htmx:sse:before:message", (event) => {
       if (paused) {
         event.preventDefault(); // a pause does not stop htmx where it waits to connect again
         return disconnect();
       }
-      line.heard = Date.now();
+      hear();
       line.arriving = event.detail.message.id;
     });
     live.addEventListener("htmx:sse:after:message", (event) => advance(event.detail.message.id));
     live.addEventListener("htmx:sse:error", lose);
     live.addEventListener("htmx:sse:close", (event) => {
       lose();
-      if (event.detail.reason !== "message") reconnectLater();
+      if (event.detail.reason !== "message" && !line.behind) reconnectLater();
     });
     live.addEventListener("htmx:finally:request", () => {
       line.connecting = false;
@@ -124,10 +130,15 @@
       line.stream = true;
       line.ended = false; // the stream says itself whether it ends
       line.lost = line.attempts = line.failures = 0;
-      line.polling = false;
-      line.heard = Date.now();
+      line.polling = line.behind = false;
       show();
       schedule();
+    });
+    // The stream carries no more than a little; the rest comes compressed.
+    live.addEventListener("behind", () => {
+      line.behind = true;
+      lose();
+      disconnect();
     });
     live.addEventListener("end", end);
     live.addEventListener("reset", replacePage);
@@ -146,50 +157,86 @@
   };
   const end = () => {
     line.ended = true;
-    line.stream = false;
-    show();
-    schedule();
+    lose();
   };
 
-  // ---- polling, where there is no stream --------------------------------------
+  // ---- asking for changes: to catch up, and where there is no stream ---------------
 
+  // Return an answer and its text. Every byte keeps the request alive.
+  const ask = async (address, control = new AbortController()) => {
+    let timer = 0;
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => control.abort(), WATCHDOG);
+    };
+    try {
+      wait();
+      const answer = await fetch(address, { signal: control.signal });
+      const reader = answer.clone().body.getReader();
+      do wait();
+      while (!(await reader.read()).done);
+      return [answer, await answer.text()];
+    } finally {
+      clearTimeout(timer);
+    }
+  };
   const schedule = (now = false) => {
     clearTimeout(pollTimer);
-    if (!live || line.stream || paused) return;
+    if (!live || line.stream || paused || (line.asking && !now)) return;
     let wait = POLL.fallback;
-    if (now) wait = 0;
+    if (now || (line.behind && !line.failures)) wait = 0;
     else if (line.ended) wait = POLL.ended;
-    else if (document.hidden) wait = POLL.hidden;
+    else if (document.hidden && !line.behind) wait = POLL.hidden;
     else if (line.failures) wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
     else if (!line.polling) wait = Math.max(500, PATIENCE - (Date.now() - (line.lost || line.opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
+  const stopAsking = () => {
+    line.asking?.abort();
+    line.asking = null;
+  };
   const poll = async () => {
-    const asking = line;
     if (line.stream || paused || (line.ended && document.hidden)) return schedule();
-    line.asked = Date.now();
+    stopAsking();
+    const control = (line.asking = new AbortController());
+    let wasBehind = line.behind;
     try {
-      const address = `${page.changes}?after=${page.cursor}&rail=${live.dataset.rail}`;
-      const answer = await fetch(address, { signal: AbortSignal.timeout(15e3) });
-      const html = await answer.text();
-      if (line !== asking || paused) return; // asked for a page that is gone, or rests
-      await take(answer, html);
-      asking.polling = true;
-      asking.failures = 0;
+      do {
+        line.asked = Date.now();
+        // After a failure one change is asked for: that much every line can carry.
+        const single = line.failures && 1;
+        const answer = await ask(`${page.changes}?after=${page.cursor}&rail=${live.dataset.rail}&single=${single}`, control);
+        if (line.asking !== control) return; // asked for a page that is gone, or rests
+        const left = await take(...answer);
+        if (line.asking !== control) return;
+        if (left < 0 && line.behind) throw new Error("old");
+        line.failures = 0;
+        line.left = left;
+        line.behind = left > 0;
+        line.ended &&= !line.behind; // the last answer says it again
+        wasBehind ||= line.behind;
+        show();
+      } while (line.behind && !line.stream);
+      line.polling = !line.stream;
+      if (wasBehind) reconnectLater();
     } catch {
-      asking.polling = false;
-      asking.failures += 1;
+      if (line.asking !== control) return;
+      line.polling = false;
+      line.failures += 1;
     }
+    line.asking = null;
     show();
     schedule();
   };
-  // Returns false where the stream was faster, so that the answer was not taken.
+  // Return how many changes are left, if any; -1 where the stream was faster, so that
+  // the answer was not taken.
   const take = async (answer, html) => {
     const state = answer.headers.get("Live-State");
     const at = answer.headers.get("Live-Cursor");
-    if (!state) throw new Error(`no answer of ours: ${answer.status}`);
+    const left = Number(answer.headers.get("Live-Left"));
+    if (!state) throw new Error(String(answer.status)); // not ours
     if (state === "reset") return replacePage();
-    if (old(at)) return false;
+    if (old(answer.headers.get("Live-Latest"))) return -1;
     const swap = html && htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
     advance(at); // at once: what the stream says meanwhile may be older
     try {
@@ -199,13 +246,12 @@
     }
     if (answer.status === 410) return end();
     if (!live.isConnected) return replacePage(); // the story was withdrawn, and is back
-    if (line.stream) return true; // it says itself whether the story ended
+    if (left || line.stream) return left; // the stream says itself whether the story ended
     if (state === "closed") end();
     else if (line.ended) {
       line.ended = false;
       connect();
     }
-    return true;
   };
 
   // ---- another history: the page is fetched whole ------------------------------
@@ -214,11 +260,11 @@
   const replacePage = async () => {
     if (replacing) return;
     replacing = 1;
+    stopAsking();
     disconnect();
     for (let pause = 500; ; pause = Math.min(pause * 2, 30e3)) {
       try {
-        const answer = await fetch(location.pathname + location.search, { cache: "no-cache" });
-        const text = await answer.text();
+        const [answer, text] = await ask(location.pathname + location.search);
         const fresh = new DOMParser().parseFromString(text, "text/html");
         const story = fresh.getElementById("story");
         const notice = fresh.querySelector(".notice");
@@ -396,12 +442,12 @@
 
   // ---- the button, the title, the announcement ----------------------------------
 
-  const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
+  const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
   const count = () => {
     const n = page.held.size + page.elsewhere.size;
     const button = live.querySelector(".arrivals");
     button.hidden = !n;
-    const text = plural(n, "new update", "new updates");
+    const text = plural(n, "new update");
     if (n && button.textContent !== text) {
       button.textContent = text;
       announce(n);
@@ -410,7 +456,7 @@
     link.hidden = !page.below.size;
     if (page.below.size) {
       const inPlace = [...page.below.values()].every((address) => address.startsWith("#"));
-      link.textContent = `${plural(page.below.size, "earlier update", "earlier updates")} added`;
+      link.textContent = `${plural(page.below.size, "earlier update")} added`;
       link.href = [...page.below.values()].pop();
       link.classList.toggle("elsewhere", !inPlace);
     }
@@ -424,7 +470,7 @@
     announceTimer = setTimeout(() => {
       if (!live?.isConnected) return;
       announced = Date.now();
-      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new update", "new updates");
+      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new update");
     }, wait);
   };
   const reveal = () => {
@@ -499,13 +545,13 @@
     // Made before what this page has heard already: what came between is asked for,
     // and again where the stream brings more meanwhile.
     try {
-      let behind = parse(at).seq < parse(page.cursor).seq;
-      for (let tries = 0; behind; tries += 1) {
-        if (tries === 5) throw new Error("never caught up");
-        const answer = await fetch(`${page.changes}?after=${at}`);
-        const html = await answer.text();
+      let [after, tries] = [at, 0];
+      for (let left = parse(at).seq < parse(page.cursor).seq; left; ) {
+        const answer = await ask(`${page.changes}?after=${after}`);
         if (page !== asking) return;
-        behind = (await take(answer, html)) === false;
+        left = await take(...answer);
+        if (left >= 0) after = answer[0].headers.get("Live-Cursor");
+        else if ((tries += 1) === 5) throw new Error("old");
       }
     } catch {
       replacePage();
@@ -541,6 +587,9 @@
       polling: false, // whether the last poll was answered
       failures: 0, // polls in a row that brought no answer
       asked: 0, // when the page polled last, ms
+      asking: null, // what ends the poll that is under way
+      behind: false, // whether the page lacks more than one answer brings
+      left: 0, // how many changes it lacks, where that is known
     };
     dress(document);
     listen();
@@ -558,6 +607,7 @@
     paused = !paused;
     if (paused) {
       clearTimeout(retryTimer);
+      stopAsking();
       disconnect();
       line.stream = false;
     } else connect();
