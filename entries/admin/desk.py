@@ -21,7 +21,7 @@ from entries.admin import (
     summary,
     timeline,
 )
-from entries.admin.access import Rights, desk, desk_url, is_htmx, number, sentence
+from entries.admin.access import desk, desk_url, is_htmx, number, sentence
 from entries.admin.answers import (
     Posted,
     answer_posted,
@@ -39,6 +39,7 @@ from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict
+from entries.rights import Rights
 
 State = Entry.State
 STATES = {
@@ -104,7 +105,7 @@ def _id(request: HttpRequest, name: str) -> int:
 
 def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
     """Publish, keep, submit or preview what was typed."""
-    if not rights.write:
+    if not rights.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     form = EntryForm(request.POST, name="original" if original else "composer")
@@ -117,7 +118,7 @@ def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
     entry = Entry(story=story, kind=kind, author=rights.user)
     if do == "preview":
         return _preview(request, story, rights, form, entry)
-    if do not in STATES or (do == "publish" and not rights.publish):
+    if do not in STATES or (do == "publish" and not rights.can_publish):
         raise PermissionDenied
     if not (pictures.save_words(request) and _meant(form, story, do)):
         return _again(request, story, rights, form)
@@ -152,8 +153,8 @@ def _post(
             author=rights.user,
             kind=entry.kind,
             state=state,
-            pinned=data["pinned"] and rights.edit,
-            key_event=data["key_event"] and rights.edit,
+            pinned=data["pinned"] and rights.can_edit,
+            key_event=data["key_event"] and rights.can_edit,
             key=data["separate"] or data["key"],
         )
     except Conflict as conflict:
@@ -195,7 +196,7 @@ def _cards(
     request: HttpRequest, rights: Rights, form: EntryForm
 ) -> list[pictures.WordsForm]:
     """Return the cards of the pictures that a form's text shows."""
-    if not rights.upload:
+    if not rights.can_upload:
         return []
     needed = request.POST.get("action", "publish") == "publish"
     body = form.data.get("body", "")
@@ -216,7 +217,7 @@ def _conflict(
         "theirs": entry,
         "pieces": difference(entry.body, form.cleaned_data["body"]),
         "clash": EditForm(typed, name=f"edit-{entry.pk}")
-        if rights.change(entry) and entry.story_id == story.pk
+        if rights.can_change(entry) and entry.story_id == story.pk
         else None,
         "separate": uuid4(),
     }
@@ -252,7 +253,7 @@ def _take_picture(
     request: HttpRequest, story: Story, rights: Rights, form: EntryForm
 ) -> HttpResponse:
     """Take a picture without JavaScript: its line goes to the end of the text."""
-    if not rights.upload:
+    if not rights.can_upload:
         raise PermissionDenied
     file = request.FILES.get("file")
     data = request.POST.copy()

@@ -10,9 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from entries.admin.access import Rights, desk, key_of, sentence
+from entries.admin.access import desk, key_of, sentence
 from entries.admin.forms import TextForm
 from entries.models import Draft, Entry, Story
+from entries.rights import Rights
 
 OFFERED = 10  # newest unsent texts of a form that its page offers
 LONGEST = 200_000  # characters; the text itself may be over its limit still
@@ -71,14 +72,14 @@ def _entry_of(rights: Rights, story_id: int, name: str) -> Entry | None:
     """Return the entry that a form edits; refuse those who may not write there."""
     if not name.startswith("edit-"):
         get_object_or_404(Story.objects.only("pk"), pk=story_id)
-        if not (rights.run if name == "summary" else rights.write):
+        if not (rights.can_run if name == "summary" else rights.can_write):
             raise PermissionDenied
         return None
     rows = Entry.objects.select_related("story")
     entry = get_object_or_404(rows, pk=int(name[5:]), story=story_id)
-    if not rights.see(entry, entry.story):
+    if not rights.can_see(entry, entry.story):
         raise Http404
-    if not rights.change(entry):
+    if not rights.can_change(entry):
         raise PermissionDenied
     return entry
 

@@ -13,11 +13,11 @@ from django.utils.html import format_html
 
 from entries import erasing, linking
 from entries.admin import pictures
-from entries.admin.access import Rights
 from entries.admin.lists import Listed
 from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Image
+from entries.rights import Rights
 
 
 class UploadForm(forms.Form):

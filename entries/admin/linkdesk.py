@@ -14,12 +14,13 @@ from django.utils import timezone
 
 from entries import clock, linking, timefield
 from entries.admin import rows, suggesting
-from entries.admin.access import Rights, desk, desk_url, is_htmx, number, sentence
+from entries.admin.access import desk, desk_url, is_htmx, number, sentence
 from entries.admin.answers import part
 from entries.admin.records import record, target_of
 from entries.ledger import Refused
 from entries.models import Entry, Image, Link, Site, Story
 from entries.models.links import LinkQuerySet
+from entries.rights import Rights
 
 Kind = Link.Kind
 LISTS = "admin/entries/links/_links.html"
@@ -162,7 +163,7 @@ def of_site(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest, place: Place) -> HttpResponse:
     if request.method != "POST":
         return _show(request, place)
-    if not Rights.of(request.user).link:
+    if not Rights.of(request.user).can_link:
         raise PermissionDenied
     try:
         words, told = _do(request, place)

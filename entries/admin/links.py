@@ -11,11 +11,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from entries import linking
-from entries.admin.access import Rights
 from entries.admin.lists import Listed
 from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Link
+from entries.rights import Rights
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]

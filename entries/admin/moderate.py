@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from entries import linking, listing
 from entries.admin import suggesting, timeline
-from entries.admin.access import Rights, desk, is_htmx, sentence
+from entries.admin.access import desk, is_htmx, sentence
 from entries.admin.answers import part
 from entries.admin.linkdesk import Line, Place, place_context
 from entries.admin.records import record, target_of
@@ -21,6 +21,7 @@ from entries.admin.suggesting import Target
 from entries.admin.timeline import Row
 from entries.ledger import Refused
 from entries.models import Entry, Link, Posting, Site, Story
+from entries.rights import Rights
 
 LATELY = 30
 A_PAGE = 12  # unresolved links; each is searched for

@@ -13,11 +13,12 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import addresses, images, linking, rendering
-from entries.admin.access import Rights, desk, number, sentence
+from entries.admin.access import desk, number, sentence
 from entries.admin.forms import TextForm
 from entries.admin.records import ADDITION, record, record_once
 from entries.ledger import Refused
 from entries.models import Entry, Image, Story
+from entries.rights import Rights
 
 CARDS = "admin/entries/desk/_pictures.html"
 SHOWN = "admin/entries/desk/_picture_shown.html"

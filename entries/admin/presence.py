@@ -14,8 +14,9 @@ from django.core import signing
 from django.db.models import OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
-from entries.admin.access import Rights, number
+from entries.admin.access import number
 from entries.models import Entry, Presence
+from entries.rights import Rights
 
 FRESH = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
@@ -137,7 +138,7 @@ def colleagues(rights: Rights, story_id: int) -> list[Colleague]:
     for page in fresh.select_related("user", "entry", "story").order_by(
         "-writing", "tab"
     ):
-        told = page.entry and rights.see(page.entry, page.story)
+        told = page.entry and rights.can_see(page.entry, page.story)
         entry = page.entry if told else None
         if page.writing or not any(user == page.user_id for user, _ in found):
             own = (page.user_id, entry.pk if entry else 0)

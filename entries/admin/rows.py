@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from entries import clock, publishing
 from entries.admin import drafts, pictures, seeing, timeline
-from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
+from entries.admin.access import desk, desk_url, is_htmx, sentence
 from entries.admin.answers import answer_preview, part, refusal, trigger
 from entries.admin.forms import EditForm
 from entries.admin.preview import preview_of
@@ -23,6 +23,7 @@ from entries.history import difference
 from entries.ledger import Refused
 from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict, Text
+from entries.rights import Rights
 
 FOLDER = "admin/entries/desk"
 EDIT, CONFLICT = f"{FOLDER}/_edit.html", f"{FOLDER}/_conflict.html"
@@ -94,7 +95,7 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
 
 def _save(row: Row, form: EditForm, *, publish: bool) -> None:
     """Save the text, unless it stands there already, and publish it if asked."""
-    if publish and not row.rights.publish:
+    if publish and not row.rights.can_publish:
         raise PermissionDenied
     entry, data, text = row.entry, form.cleaned_data, form.text(row.entry.byline)
     user = row.rights.user
@@ -161,7 +162,7 @@ def _show(
 
 def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[pictures.WordsForm]:
     """Return the cards of the pictures that a form's text shows."""
-    if not row.rights.upload:
+    if not row.rights.can_upload:
         return []
     publishes = row.entry.published or request.POST.get("action") == "publish"
     body = str(form["body"].value() or "")
@@ -260,10 +261,10 @@ def _check_read(request: HttpRequest, row: Row) -> None:
 def _allowed(row: Row, do: str) -> bool:
     """Whether somebody may press a button, be it offered at this moment or not."""
     if do == "take_back":
-        return row.rights.cross_post
+        return row.rights.can_cross_post
     if do in ("withdraw", "undo", "restore", "submit"):
         return row.editable
-    return row.rights.edit and (row.posting.home or do in MARKS)
+    return row.rights.can_edit and (row.posting.home or do in MARKS)
 
 
 def _record(row: Row, do: str) -> None:

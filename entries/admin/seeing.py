@@ -9,9 +9,10 @@ from django.views.decorators.http import require_safe
 
 from entries import drawing, linking, rendering
 from entries.admin import suggesting
-from entries.admin.access import Rights, desk
+from entries.admin.access import desk
 from entries.ledger import Refused
 from entries.models import Entry, Image, Link, Posting, Story
+from entries.rights import Rights
 from entries.texts import NO_PICTURE
 
 MOST = 6
@@ -26,7 +27,7 @@ def find(request: HttpRequest, pk: int) -> HttpResponse:
     q = request.GET.get("q", "").strip()[:200]
     context: dict[str, object] = {"q": q}
     if request.GET.get("what") == "picture":
-        if not rights.upload:
+        if not rights.can_upload:
             raise PermissionDenied
         context["pictures"] = _pictures(pk, q)
     else:
@@ -47,7 +48,7 @@ def _pictures(story_id: int, q: str) -> list[Image]:
 
 def pictures(rights: Rights) -> QuerySet[Image]:
     """Return the pictures that somebody may see: readers', and those of own texts."""
-    if rights.read:
+    if rights.can_read:
         return Image.objects.all()
     read = Posting.objects.read().filter(entry__images=OuterRef("pk"))
     led = Story.objects.public().filter(lead_image=OuterRef("pk"))
@@ -63,7 +64,7 @@ def pictures(rights: Rights) -> QuerySet[Image]:
 
 def check_pictures(rights: Rights, body: str) -> None:
     """Raise Refused where a text would show its writer what they may not see."""
-    if rights.read:
+    if rights.can_read:
         return
     try:
         names = set(rendering.image_names(body))

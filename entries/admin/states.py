@@ -9,11 +9,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import stories
 from entries.admin import suggesting
-from entries.admin.access import Rights, desk, desk_url, is_htmx, number
+from entries.admin.access import desk, desk_url, is_htmx, number
 from entries.admin.answers import part
 from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Story
+from entries.rights import Rights
 
 FOLDER = "admin/entries/desk"
 TURNS: dict[str, tuple[Callable[[Story], Story], str]] = {

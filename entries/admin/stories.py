@@ -29,8 +29,8 @@ from entries.admin import (
     states,
     summary,
 )
-from entries.admin.access import Rights, desk_url, key_of, number
 from entries.admin.access import desk as answers
+from entries.admin.access import desk_url, key_of, number
 from entries.admin.forms import NewStoryForm, StoryForm
 from entries.admin.lists import InSeries, Listed, WentLive
 from entries.admin.records import ADDITION, record
@@ -38,6 +38,7 @@ from entries.history import compare
 from entries.ledger import Refused
 from entries.models import Audience, Entry, Site, Story
 from entries.publishing import Text
+from entries.rights import Rights
 
 UPDATES = Q(
     postings__removed=False,
@@ -71,7 +72,7 @@ class StoryAdmin(Listed):
         """Count the updates of each story, and find the last, that they may see."""
         found: QuerySet[Story] = super().get_queryset(request)
         rights, seen = Rights.of(request.user), UPDATES
-        if not rights.read:
+        if not rights.can_read:
             own = Q(postings__entry__author=rights.user)
             seen = UPDATES & (Q(state__in=Story.PUBLIC) | own)
         return found.annotate(

@@ -10,11 +10,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from entries import clock, rendering, timefield
-from entries.admin.access import Rights
 from entries.admin.pulse import Pulse
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.publishing import WAITING
+from entries.rights import Rights
 
 SIZE = 50
 MOST_CHANGES = 100
@@ -53,7 +53,7 @@ class Row:
     @property
     def seen(self) -> bool:
         """Whether it is for their eyes."""
-        return self.rights.see(self.entry, self.posting.story)
+        return self.rights.can_see(self.entry, self.posting.story)
 
     @property
     def place(self) -> str:
@@ -138,7 +138,7 @@ class Row:
     @property
     def editable(self) -> bool:
         """Whether its text can be changed here."""
-        return self.posting.home and self.rights.change(self.entry)
+        return self.posting.home and self.rights.can_change(self.entry)
 
     @property
     def sent_back(self) -> str:
@@ -150,7 +150,7 @@ class Row:
         """Whether they may move it to another story."""
         entry = self.entry
         stays = entry.original or entry.erased_at is not None
-        return self.posting.home and self.rights.edit and not stays
+        return self.posting.home and self.rights.can_edit and not stays
 
     @property
     def number(self) -> str:
@@ -161,7 +161,7 @@ class Row:
     def remembered(self) -> bool:
         """Whether they may see its history."""
         mine = self.entry.author_id == self.rights.user.pk
-        return self.posting.home and (self.rights.read or mine)
+        return self.posting.home and (self.rights.can_read or mine)
 
     @property
     def public(self) -> bool:
@@ -183,7 +183,7 @@ class Row:
     def crossable(self) -> bool:
         """Whether it can be placed in other stories from here."""
         shown = self.public and self.entry.story.public
-        return self.rights.cross_post and shown
+        return self.rights.can_cross_post and shown
 
     @property
     def acts(self) -> list[Act]:
@@ -191,11 +191,11 @@ class Row:
         if self.posting.home:
             return [*self._marks, *self._steps]
         back = Act("take_back", "Take back", "back")
-        return [*self._marks, back] if self.rights.cross_post else self._marks
+        return [*self._marks, back] if self.rights.can_cross_post else self._marks
 
     @property
     def _marks(self) -> list[Act]:
-        if self.entry.original or not self.rights.edit:
+        if self.entry.original or not self.rights.can_edit:
             return []
         key, pin = self.posting.key_event, self.posting.pinned
         return [
@@ -207,13 +207,13 @@ class Row:
     def _steps(self) -> list[Act]:
         """Return the ways from its state to another."""
         state, steps = self.entry.state, []
-        if self.rights.edit and state in WAITING:
+        if self.rights.can_edit and state in WAITING:
             steps.append(Act("publish", self._publish_word, "publish"))
         elif state == State.DRAFT and self.rights.owns(self.entry):
             steps.append(Act("submit", "Submit", "publish"))
-        if self.rights.edit and state in (State.SCHEDULED, State.SUBMITTED):
+        if self.rights.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
             steps.append(Act("unschedule", "Make a draft", "draft"))
-        if self.rights.change(self.entry):
+        if self.rights.can_change(self.entry):
             back = state == State.WITHDRAWN
             do, word = ("restore", "Restore") if back else ("withdraw", "Withdraw")
             steps.append(Act(do, word, "withdraw"))
@@ -308,7 +308,7 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
 
 def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
     """Keep what somebody may see, as `Rights.see` tells it of one entry."""
-    if rights.read:
+    if rights.can_read:
         return rows
     shown = Q(entry__state=State.PUBLISHED, story__state__in=Story.PUBLIC)
     return rows.filter(shown | Q(entry__author=rights.user))
