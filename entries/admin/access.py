@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
@@ -77,14 +76,6 @@ def sentence(words: str, status: int) -> HttpResponse:
 def number(text: str) -> int:
     """Return the id or the version that a form names; 0 for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
-def key_of(text: str) -> UUID | None:
-    """Return the key of a filled form that a request names; None for what is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def desk_url(story: Story | int, name: str = "change", *args: int) -> str:

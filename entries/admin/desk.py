@@ -156,6 +156,7 @@ def _post(
             pinned=data["pinned"] and rights.can_edit,
             key_event=data["key_event"] and rights.can_edit,
             key=data["separate"] or data["key"],
+            by=rights,
         )
     except Conflict as conflict:
         return _conflict(request, story, rights, form, conflict)
@@ -212,6 +213,8 @@ def _conflict(
 ) -> HttpResponse:
     """Show the text that this form made before beside the text it holds now."""
     entry, slot = conflict.entry, f"#{form.name}-conflict"
+    if not rights.can_see(entry, entry.story):
+        raise PermissionDenied
     typed = {**request.POST.dict(), "version": entry.version, "how": EditForm.QUIET}
     context: dict[str, Any] = {
         "theirs": entry,
@@ -262,7 +265,7 @@ def _take_picture(
         form.refuse("", "Choose a picture first.")
         return _again(request, story, rights, form)
     try:
-        image = pictures.take(rights.user, file)
+        image = pictures.take(rights, file)
     except (ImageError, Refused) as error:
         form.refuse("", str(error))
         return _again(request, story, rights, form)

@@ -17,7 +17,7 @@ from entries.admin.access import desk, desk_url, number
 from entries.admin.desk import story_of
 from entries.admin.rows import row_of
 from entries.history import Change
-from entries.ledger import Refused
+from entries.ledger import Refused, holding
 from entries.models import Entry, EntryVersion, Story
 from entries.publishing import Text
 from entries.rights import Rights
@@ -124,7 +124,7 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
     """Do what a button says; return what was done."""
     if do == "erase":
         _allow(rights.can_erase)
-        erasing.erase(entry)
+        erasing.erase(entry, by=rights)
         records.forget(entry, f"Erased entry {entry.pk}")
         return "Erased the text for good."
     version = get_object_or_404(
@@ -137,11 +137,11 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
         return _restore(request, version, rights)
     if do in ("hide", "show"):
         _allow(rights.can_edit)
-        erasing.hide_correction(version, hidden=do == "hide")
+        erasing.hide_correction(version, hidden=do == "hide", by=rights)
         return f"{'Hid' if do == 'hide' else 'Showed'} a correction."
     if do == "erase_version":
         _allow(rights.can_erase)
-        erasing.erase_version(version)
+        erasing.erase_version(version, by=rights)
         return "Erased an earlier text for good."
     raise Refused("There is no such button.")
 
@@ -149,13 +149,18 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
 def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str:
     """Make an earlier text the present one, by an edit that is guarded as any is."""
     entry = version.entry
-    publishing.edit(
-        entry,
-        Text(version.body, version.headline, byline=entry.byline),
-        version=number(request.POST.get("version", "")),
-        author=rights.user,
-        correction=request.POST.get("correction", "")[:300],
-    )
+    with holding(entry):
+        version = get_object_or_404(entry.versions, pk=version.pk)
+        if version.erased:
+            raise Refused("This earlier text was erased.")
+        publishing.edit(
+            entry,
+            Text(version.body, version.headline, byline=entry.byline),
+            version=number(request.POST.get("version", "")),
+            author=rights.user,
+            correction=request.POST.get("correction", "")[:300],
+            by=rights,
+        )
     return "Restored an earlier text."
 
 
@@ -185,7 +190,7 @@ def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
     version = get_object_or_404(story.versions, number=named)
     if request.POST.get("do") == "erase_version":
         _allow(rights.can_erase)
-        erasing.erase_story_version(version)
+        erasing.erase_story_version(version, by=rights)
         records.forget(story, story.headline)
         words = "Erased earlier words of the head for good."
     else:
@@ -195,9 +200,8 @@ def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
                 story,
                 version=number(request.POST.get("version", "")),
                 author=rights.user,
-                headline=version.headline,
-                standfirst=version.standfirst,
-                summary=version.summary,
+                words=version,
+                by=rights,
             )
         except Refused as refused:
             changed = isinstance(refused, stories.Changed)

@@ -106,14 +106,15 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST" or request.POST.get("do") == "find":
         return _show(request, Loose(link, query))
     home = link.entry or link.story or Site.current()
+    rights = Rights.of(request.user)
     try:
-        words, told = _settle(link, request.POST, query)
+        words, told = _settle(link, request.POST, query, rights)
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)
         messages.error(request, str(refused))
         return _show(request, Loose(link, query))
-    record(Rights.of(request.user).user, home, told)
+    record(rights.user, home, told)
     if is_htmx(request):
         context = {"words": words, "pk": pk}
         target, template = f"#loose-{pk}", f"{FOLDER}/_settled.html"
@@ -130,17 +131,19 @@ def _show(request: HttpRequest, loose: Loose) -> HttpResponse:
     return render(request, f"{FOLDER}/resolve.html", context)
 
 
-def _settle(link: Link, data: dict[str, str], query: str) -> tuple[str, str]:
+def _settle(
+    link: Link, data: dict[str, str], query: str, rights: Rights
+) -> tuple[str, str]:
     words, seen = link.text, link.seen
     if not link.unresolved:
         raise Refused(f"Somebody else has said where it leads: {link.leads_to}.")
     if data.get("do") == "remove":
-        linking.remove_link(link)
+        linking.remove_link(link, by=rights)
         return f"Removed “{words}”.", "Removed a line that led nowhere yet."
     fields = suggesting.target_fields(data.get("target", ""), query or words)
     for name, value in (fields | {"title": words}).items():
         setattr(link, name, value)
-    linking.save_link(link, seen=seen)
+    linking.save_link(link, seen=seen, by=rights)
     return (
         f"“{words}” leads to {link.leads_to}.",
         f"Said where a line leads: {target_of(link)}.",

@@ -72,11 +72,12 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights) -> tuple[str, str]
     if do == "publish":
         if not rights.can_publish:
             raise PermissionDenied
-        publishing.publish(entry, version=read)
+        publishing.publish(entry, version=read, by=rights)
         if entry.published:
             return f"Published in {entry.story.title}.", "Published."
         return f"Scheduled in {entry.story.title}.", "Scheduled."
     if do == "send_back":
-        publishing.send_back(entry, request.POST.get("line", ""))
+        line = request.POST.get("line", "")
+        publishing.send_back(entry, line, version=read or None, by=rights)
         return "Sent back to its writer.", "Sent back."
     raise Refused("There is no such button.")

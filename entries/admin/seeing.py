@@ -1,5 +1,7 @@
 """“See …” lines of a text: found while writing, linked when it is sent."""
 
+from contextlib import suppress
+
 from django.core.exceptions import PermissionDenied
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
@@ -104,8 +106,10 @@ def follow(entry: Entry, before: str = "") -> None:
         return
     links = entry.links.filter(kind=Link.Kind.SEE).with_targets()
     known = {link.text: link for link in links}
-    for title in set(old) - set(titles):
-        if title in known:
-            linking.remove_link(known[title])
+    lost = [known[title] for title in set(old) - set(titles) if title in known]
+    for link in lost:
+        with suppress(Refused):  # somebody else has changed the text once more
+            linking.remove_link(link, line=True)
     for link in proposed(entry, entry.body, set(known)):
-        linking.save_link(link)
+        with suppress(Refused):
+            linking.save_link(link, line=True)

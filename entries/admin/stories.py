@@ -30,13 +30,14 @@ from entries.admin import (
     summary,
 )
 from entries.admin.access import desk as answers
-from entries.admin.access import desk_url, key_of, number
+from entries.admin.access import desk_url, number
 from entries.admin.forms import NewStoryForm, StoryForm
 from entries.admin.lists import InSeries, Listed, WentLive
-from entries.admin.records import ADDITION, record
+from entries.admin.records import ADDITION, made_by, record
 from entries.history import compare
 from entries.ledger import Refused
 from entries.models import Audience, Entry, Site, Story
+from entries.models.desk import own_keys
 from entries.publishing import Text
 from entries.rights import Rights
 
@@ -150,11 +151,12 @@ class StoryAdmin(Listed):
     def delete_model(self, request: HttpRequest, obj: Story) -> None:
         """Delete it through the verb; say where lines to it went with it."""
         lines = list(obj.lines_here.filter(title=""))
-        stories.delete_story(obj)
+        rights = Rights.of(request.user)
+        stories.delete_story(obj, by=rights)
         for line in lines:
             home = line.entry or line.story or Site.current()
             words = "Removed a line that led to a draft story, which was deleted."
-            record(Rights.of(request.user).user, home, words)
+            record(rights.user, home, words)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Delete several, one after the other."""
@@ -239,35 +241,41 @@ class StoryAdmin(Listed):
 
     def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
         """Make the story of a form; one that was sent twice makes one."""
-        key = key_of(request.POST.get("key", ""))
-        earlier = Story.objects.filter(key=key, key__isnull=False)
-        story = earlier.first()
+        rights = Rights.of(request.user)
+        keys = own_keys(request.POST.get("key", ""), rights.user.pk)
+        story = self._made(rights, keys)
+        for key in keys:
+            if story is None:
+                try:
+                    story = self._write(request, rights, form, key)
+                except IntegrityError:  # sent before, or the key of somebody else
+                    story = self._made(rights, keys)
         if story is None:
-            try:
-                story = self._write(request, form, key)
-            except IntegrityError:  # the first sending has come in between
-                story = earlier.first()
-                if story is None:
-                    gone = "Its series is no more: choose another."
-                    raise Refused(gone, "series") from None
+            raise Refused("Its series is no more: choose another.", "series")
         if not form.made(story):
             raise Refused(
                 f"This form has made the story “{story.headline}” before: change that"
                 " one, or press again to make another."
             )
         if request.POST.get("action") == "live" and story.state == Story.State.DRAFT:
-            stories.go_live(story)
+            stories.go_live(story, by=rights)
         messages.success(request, f"The story is {story.state}.")
         return story
 
+    def _made(self, rights: Rights, keys: list[UUID | None]) -> Story | None:
+        """Return the story that a person has made with a form of these keys."""
+        found = Story.objects.filter(key__in={*keys} - {None})
+        return next((story for story in found if made_by(rights.user, story)), None)
+
     def _write(
-        self, request: HttpRequest, form: NewStoryForm, key: UUID | None
+        self, request: HttpRequest, rights: Rights, form: NewStoryForm, key: UUID | None
     ) -> Story:
-        data, user = form.cleaned_data, Rights.of(request.user).user
+        data = form.cleaned_data
         with transaction.atomic():
             story = stories.create_story(
                 data["headline"],
                 key=key,
+                by=rights,
                 series=data["series"],
                 standfirst=data["standfirst"],
             )
@@ -275,13 +283,13 @@ class StoryAdmin(Listed):
                 publishing.post(
                     story,
                     Text(data["original"]),
-                    author=user,
+                    author=rights.user,
                     kind=Entry.Kind.ORIGINAL,
-                    key=key,
+                    by=rights,
                 )
             if request.POST.get("action") == "live":
-                stories.go_live(story)
-            record(user, story, "Made the story.", ADDITION)
+                stories.go_live(story, by=rights)
+            record(rights.user, story, "Made the story.", ADDITION)
         return story
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
@@ -293,7 +301,7 @@ class StoryAdmin(Listed):
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
         clash, typed = False, number(request.POST.get("version", ""))
-        key = key_of(request.POST.get("key", "")) or uuid4()
+        key = own_keys(request.POST.get("key"), None)[0] or uuid4()
         if request.method == "POST" and form.is_valid():
             try:
                 self._save_head(request, pk, form)
@@ -322,14 +330,15 @@ class StoryAdmin(Listed):
         return render(request, "admin/entries/story/details.html", context)
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
-        user = Rights.of(request.user).user
+        rights = Rights.of(request.user)
         story = stories.edit_story(
             Story.objects.get(pk=pk),
             version=number(request.POST.get("version", "")) or None,
-            author=user,
+            author=rights.user,
+            by=rights,
             **form.changed,
         )
         if form.changed_data:
             changed = ", ".join(form.changed_data).replace("_", " ")
-            record(user, story, f"Changed {changed}.")
+            record(rights.user, story, f"Changed {changed}.")
         messages.success(request, "Saved.")

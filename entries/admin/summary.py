@@ -70,7 +70,9 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _save(story: Story, rights: Rights, typed: str, version: int) -> None:
     with transaction.atomic():
-        stories.edit_story(story, version=version, author=rights.user, summary=typed)
+        stories.edit_story(
+            story, version=version, author=rights.user, by=rights, summary=typed
+        )
         Draft.objects.filter(user=rights.user, story=story, form=NAME).delete()
         record(rights.user, story, "Changed summary.")
 
