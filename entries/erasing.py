@@ -55,11 +55,13 @@ def erase(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
         Draft.objects.made(entry).delete()
+        if entry.erased_at:
+            return entry
         entry.links.all().delete()
         entry.images.clear()
         entry.headline = entry.body = entry.html = entry.byline = entry.sent_back = ""
         entry.state = Entry.State.WITHDRAWN
-        entry.erased_at = entry.erased_at or timezone.now()
+        entry.erased_at = timezone.now()
         entry.version += 1
         entry.save()
         ledger.post_everywhere(entry)

@@ -285,7 +285,7 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
         entry__state__in=WAITING
     )
     if not front:
-        page = _from(story, page, before or start, inclusive=not before)
+        page = _from(story, rights, page, before or start, inclusive=not before)
     rows = as_rows(page[: SIZE + 1], rights)
     special = (
         as_rows(
@@ -315,10 +315,20 @@ def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
 
 
 def _from(
-    story: Story, page: PostingQuerySet, entry_id: int, *, inclusive: bool
+    story: Story,
+    rights: Rights,
+    page: PostingQuerySet,
+    entry_id: int,
+    *,
+    inclusive: bool,
 ) -> PostingQuerySet:
-    entry = Entry.objects.filter(pk=entry_id, postings__story=story).first()
-    if entry is None:
+    """Keep a page from an entry downwards, where they know when that is of."""
+    found = Posting.objects.filter(story=story, entry=entry_id)
+    posting = found.select_related("entry").first()
+    if posting is None:
+        return page
+    entry = posting.entry
+    if posting.seq is None and not rights.can_see(entry, story):
         return page
     at = entry.at or entry.created_at
     same = Q(place_at=at, entry_id__lt=entry_id + inclusive)
