@@ -444,7 +444,8 @@ def test_a_picture_that_is_shown_meanwhile_is_neither_deleted_nor_mute(
         data = {"post": "yes"}
         if act == "words":
             way = desk_url(desk.story, "words", image.pk)
-            data = {f"picture-{image.pk}-alt": ""}
+            alt = f"picture-{image.pk}-alt"
+            data = {alt: "", f"{alt}-shown": "A quay"}
         _, answer = second.begins_during(
             partial(make_update, desk.story, f"![](image:{act})"),
             partial(desk.clients["chief"].post, way, data),
