@@ -23,7 +23,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import erasing, publishing, stories
+from entries import erasing, linking, publishing, stories
 from entries.admin.access import desk_url
 from entries.apps import make_groups
 from entries.ledger import Refused
@@ -422,6 +422,9 @@ def test_what_is_erased_meanwhile_comes_back_by_no_way(
     )
     assert answer.status_code == 403
     assert not Draft.objects.exists()
+    with pytest.raises(Refused):
+        linking.add_link("see", entry=entry, title="Words of it")
+    assert not entry.links.exists()
     head = make_story()
     stories.edit_story(head, headline="No longer said")
     stories.edit_story(head, headline="What is said")
