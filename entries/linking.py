@@ -91,7 +91,7 @@ def save_link(
     check_link(link)
 
     def act() -> None:
-        by.check_may("change_link" if link.pk else "add_link")
+        by.check_may("change_link", *([] if link.pk else ["add_link"]))
         if link.entry:
             check_there(link.entry)
         if line and not _has_line(link):
@@ -169,7 +169,7 @@ def remove_link(link: Link, *, line: bool = False, by: Rights = SYSTEM) -> None:
     """
 
     def act() -> None:
-        by.check_may("change_link")
+        by.check_may("change_link", "delete_link")
         if line and _has_line(link):
             raise Refused("The text has this line again.")
         link.delete()
