@@ -10,6 +10,7 @@ from django.contrib.admin.apps import AdminConfig
 from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import DataError
 from django.http import HttpRequest, QueryDict
 
 # In the order in which they stand on the first page.
@@ -51,7 +52,12 @@ class DeskSite(AdminSite):
         @wraps(asked)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             _check_query(request.GET)
-            return asked(request, *args, **kwargs)
+            try:
+                return asked(request, *args, **kwargs)
+            except DataError as error:
+                if request.method != "GET":
+                    raise
+                raise SuspiciousOperation("Nothing compares so") from error
 
         return checked
 
