@@ -54,7 +54,7 @@ class DeskSite(AdminSite):
             _check_query(request.GET)
             try:
                 return asked(request, *args, **kwargs)
-            except DataError as error:
+            except (DataError, ValueError) as error:
                 if request.method != "GET":
                     raise
                 raise SuspiciousOperation("Nothing compares so") from error
@@ -83,7 +83,7 @@ def _check_query(query: QueryDict) -> None:
         joined = "\n".join([name, *values])
         if "\0" in joined or (name not in WORDS and _TOO_MUCH.search(joined)):
             raise SuspiciousOperation(f"Odd value of {name!r}")
-    if query.get(TO_FIELD_VAR, "id") not in ("", "id", "pk"):
+    if query.get(TO_FIELD_VAR, "id") != "id":
         raise SuspiciousOperation("Rows are named by their ids alone")
 
 
