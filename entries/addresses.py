@@ -6,6 +6,8 @@ from itertools import count
 from typing import Final
 
 from django.conf import settings
+from django.urls import register_converter
+from django.urls.converters import IntConverter
 
 SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
@@ -35,6 +37,15 @@ _KINDS: Final = {
     kind: re.compile(rf"https?://(?:www\.|m\.)?(?=(?:{paths}))([\w.-]+)", re.I | re.X)
     for kind, paths in {"Video": _VIDEOS, "Post": _POSTS}.items()
 }
+
+
+class RowId(IntConverter):
+    """The id of a row in an address: no more digits than a column holds."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(RowId, "row")
 
 
 def is_safe(address: str) -> bool:

@@ -1,7 +1,7 @@
 """What a story or an entry must be for a verb to act; asked under their locks."""
 
 from entries.ledger import Refused
-from entries.models import Entry, Story
+from entries.models import Entry, Posting, Story
 
 State = Entry.State
 WAITING = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
@@ -21,10 +21,22 @@ def check_waits(entry: Entry) -> None:
         raise Refused("This entry is not waiting to be published.")
 
 
+def check_read(entry: Entry, version: int | None) -> None:
+    """Raise Conflict where a text is another than the one that was read."""
+    if version not in (None, entry.version):
+        raise Conflict("Its writer has changed this text: read it again.", entry)
+
+
 def check_there(entry: Entry) -> None:
     """Raise Refused where a text is gone for good."""
     if entry.erased_at:
         raise Refused("This text was erased. Write a new one.")
+
+
+def check_here(posting: Posting) -> None:
+    """Raise Refused where an update was taken out of a story, or moved away."""
+    if posting.removed:
+        raise Refused("This update is not in this story any more.")
 
 
 def check_open(story: Story) -> None:

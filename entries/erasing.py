@@ -4,22 +4,27 @@ from collections.abc import Iterable
 from functools import partial
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.utils import timezone
 
 from entries import images, rendering, wiping
-from entries.ledger import changing
+from entries.ledger import Refused, changing
 from entries.models import Draft, Entry, EntryVersion, Image, StoryVersion
+from entries.rights import SYSTEM, Rights
 
 
-def hide_correction(version: EntryVersion, *, hidden: bool = True) -> EntryVersion:
+def hide_correction(
+    version: EntryVersion, *, hidden: bool = True, by: Rights = SYSTEM
+) -> EntryVersion:
     """Take a correction, and its difference, from what readers see; or give it back.
 
     Of the correction before it readers read the line without the difference, which
     would show the same words. The text itself stays as it is.
     """
     with changing(entry=version.entry) as ledger:
-        version.refresh_from_db(fields=["hidden", "line"])
+        by.check_edit()
+        _read_again(version)
         if version.line and version.hidden != hidden:
             version.hidden = hidden
             version.save(update_fields=["hidden"])
@@ -27,7 +32,16 @@ def hide_correction(version: EntryVersion, *, hidden: bool = True) -> EntryVersi
     return version
 
 
-def erase(entry: Entry) -> Entry:
+def _read_again(version: EntryVersion | StoryVersion) -> None:
+    """Read an earlier text under the lock. Raises Refused where it is gone."""
+    own = [field.name for field in version._meta.fields if not field.is_relation]
+    try:
+        version.refresh_from_db(fields=own)
+    except ObjectDoesNotExist:
+        raise Refused("This earlier text was erased meanwhile.") from None
+
+
+def erase(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     """Remove a text for good, wherever it stands, and withdraw its entry.
 
     Its words, earlier versions, corrections and links go, and so do pictures that
@@ -36,26 +50,27 @@ def erase(entry: Entry) -> Entry:
     text back.
     """
     with changing(entry=entry) as ledger:
+        by.check_may("erase_entry")
         wiping.wipe()
         pictures = orphans(entry)
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
-        if entry.key:  # what its writer's page had kept before it was sent
-            Draft.objects.filter(key=str(entry.key)).delete()
+        Draft.objects.made(entry).delete()
+        if entry.erased_at:
+            return entry
         entry.links.all().delete()
         entry.images.clear()
         entry.headline = entry.body = entry.html = entry.byline = entry.sent_back = ""
         entry.state = Entry.State.WITHDRAWN
-        entry.erased_at = entry.erased_at or timezone.now()
+        entry.erased_at = timezone.now()
         entry.version += 1
         entry.save()
         ledger.post_everywhere(entry)
-        for image in pictures:
-            drop_picture(image)
+        _drop_unused(pictures)
     return entry
 
 
-def erase_version(version: EntryVersion) -> EntryVersion:
+def erase_version(version: EntryVersion, *, by: Rights = SYSTEM) -> EntryVersion:
     """Remove one earlier text of an entry for good; that it was there stays known.
 
     Readers are told no more of the correction that replaced it; of one that
@@ -63,6 +78,8 @@ def erase_version(version: EntryVersion) -> EntryVersion:
     """
     entry = version.entry
     with changing(entry=entry) as ledger:
+        by.check_may("erase_entry")
+        _read_again(version)
         wiping.wipe()
         pictures = orphans(entry, [version.body], shown=False)
         version.headline = version.body = version.line = ""
@@ -71,14 +88,15 @@ def erase_version(version: EntryVersion) -> EntryVersion:
         # An edit that began from these words and was never sent holds them still.
         Draft.objects.filter(entry=entry, key=str(version.number)).delete()
         ledger.post_everywhere(entry)
-        for image in pictures:
-            drop_picture(image)
+        _drop_unused(pictures)
     return version
 
 
-def erase_story_version(version: StoryVersion) -> StoryVersion:
+def erase_story_version(version: StoryVersion, *, by: Rights = SYSTEM) -> StoryVersion:
     """Remove earlier words of a story's head for good."""
     with changing(version.story_id):
+        by.check_may("erase_entry")
+        _read_again(version)
         wiping.wipe()
         version.headline = version.standfirst = version.summary = ""
         version.erased = True
@@ -109,8 +127,38 @@ def _names(body: str) -> list[str]:
         return []
 
 
-def drop_picture(image: Image) -> None:
-    """Delete a picture that nothing shows: its row, and its files after it."""
+def _unused(image: Image) -> bool:
+    shown = (image.entries, image.led_stories, image.featured)
+    return not any(rows.exists() for rows in shown)
+
+
+def _drop_unused(pictures: Iterable[Image]) -> None:
+    """Delete pictures, under their locks, that no text has begun to show meanwhile."""
+    for image in Image.objects.held(image.name for image in pictures):
+        if _unused(image):
+            _drop(image)
+
+
+def delete_picture(image: Image, *, by: Rights = SYSTEM) -> None:
+    """Delete a picture and its files. Raises Refused where something shows it."""
+    with transaction.atomic():
+        by.check_may("delete_image")
+        for held in Image.objects.held([image.name]):
+            if not _unused(held):
+                raise Refused("An entry, a story or a feature shows this picture.")
+            _drop(held)
+
+
+def delete_entry(entry: Entry, *, by: Rights = SYSTEM) -> None:
+    """Delete an entry that readers never saw. Raises Refused for any other."""
+    with changing(entry=entry):
+        by.check_may("delete_entry")
+        if entry.postings.exclude(seq=None).exists():
+            raise Refused("Readers have seen this text: withdraw or erase it.")
+        entry.delete()
+
+
+def _drop(image: Image) -> None:
     stem, widths = image.stem, list(image.widths)
     image.delete()
     if stem and not Image.objects.filter(stem=stem).exists():

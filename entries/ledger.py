@@ -76,7 +76,9 @@ class Ledger:
         self._site = False
 
     def story(self, pk: int) -> Story:
-        """Return a locked story."""
+        """Return a locked story. Raises Refused for one that was deleted meanwhile."""
+        if pk not in self.stories:
+            raise Refused("This story was deleted meanwhile.")
         return self.stories[pk]
 
     def seen(self, story: Story) -> bool:
@@ -214,18 +216,34 @@ class Ledger:
             delivery.nudge()
 
 
+def _lock(entry: Entry) -> None:
+    try:
+        entry.refresh_from_db(from_queryset=Entry.objects.select_for_update())
+    except Entry.DoesNotExist:
+        raise Refused("This text was deleted meanwhile.") from None
+
+
+@contextmanager
+def holding(entry: Entry) -> Iterator[None]:
+    """Lock an entry (refreshed in place) for several verbs that are to be one."""
+    with transaction.atomic():
+        _lock(entry)
+        yield
+
+
 @contextmanager
 def changing(
     *stories: int, entry: Entry | None = None, entries: Iterable[int] = ()
 ) -> Iterator[Ledger]:
     """Lock an entry (refreshed in place), its stories and others; save at the end.
 
-    `entries` are the ids of more entries, for a verb that draws many anew.
+    `entries` are the ids of more entries, for a verb that draws many anew. Raises
+    Refused where the entry was deleted meanwhile.
     """
     with transaction.atomic():
         ids = set(stories)
         if entry is not None:
-            entry.refresh_from_db(from_queryset=Entry.objects.select_for_update())
+            _lock(entry)
             ids |= {entry.story_id, *entry.postings.values_list("story_id", flat=True)}
         if entries := sorted(entries):
             locked = Entry.objects.select_for_update().filter(pk__in=entries)

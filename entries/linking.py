@@ -1,6 +1,7 @@
 """The verbs that change links, and what readers are told of a picture."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from django.conf import settings
@@ -10,12 +11,15 @@ from django.db import IntegrityError
 from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils.crypto import salted_hmac
 
-from entries import images, ingesting, rendering
+from entries import drawing, images, ingesting, rendering
+from entries.conditions import check_there
 from entries.ledger import Ledger, Moved, Refused, changing, settled
 from entries.models import Entry, Image, Link, Posting, Story
 from entries.models.links import LinkQuerySet
+from entries.rights import SYSTEM, Rights
 
 Told = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
+MUTE: Final = "Readers see this picture: say what it shows."
 _ADDRESS = URLValidator(schemes=["http", "https"])
 # What leads back from the other end of a link between two stories.
 BACK: Final[dict[str, str]] = {
@@ -68,17 +72,30 @@ def check_link(link: Link) -> None:
             ) from error
 
 
-def save_link(link: Link, *, seen: str | None = None, placed: bool = False) -> Link:
+def save_link(
+    link: Link,
+    *,
+    seen: str | None = None,
+    placed: bool = False,
+    line: bool = False,
+    by: Rights = SYSTEM,
+) -> Link:
     """Save a new or changed link and tell the readers of whatever shows it.
 
     `seen` is what its moderator had read of it (`Link.seen`), None where nobody had.
-    Its place among others stays, unless it is `placed` too. Raises Refused where
-    `check_link` does and for a link that is gone, Changed where another moderator
-    came between.
+    Its place among others stays, unless it is `placed` too; a `line` is saved only
+    while its entry's text has it. Raises Refused where `check_link` does, for a link
+    that is gone and for one of a text that was erased, Changed where another
+    moderator came between.
     """
     check_link(link)
 
     def act() -> None:
+        by.check_may("change_link", *([] if link.pk else ["add_link"]))
+        if link.entry:
+            check_there(link.entry)
+        if line and not _has_line(link):
+            raise Refused("The text has no such line any more.")
         if link.pk:
             order = _compare(link, seen).order
             link.order = link.order if placed else order
@@ -91,6 +108,11 @@ def save_link(link: Link, *, seen: str | None = None, placed: bool = False) -> L
     return link
 
 
+def _has_line(link: Link) -> bool:
+    """Whether the text of a link's entry, which is locked, has its line."""
+    return bool(link.entry and link.text in drawing.see_titles(link.entry.body))
+
+
 def _compare(link: Link, seen: str | None) -> Link:
     """Lock a link that is there, and return what has become of it."""
     now = Link.objects.select_for_update().filter(pk=link.pk).first()
@@ -101,7 +123,7 @@ def _compare(link: Link, seen: str | None) -> Link:
     return now
 
 
-def add_both(link: Link) -> Link:
+def add_both(link: Link, *, by: Rights = SYSTEM) -> Link:
     """Add a link and the one that leads back, unless that is there.
 
     From a story a line leads back to another line of its kind, or to the next one
@@ -114,11 +136,11 @@ def add_both(link: Link) -> Link:
     back = Link(kind=BACK[link.kind], story=other, target_story=home)
     # Every story of both is locked before the first, in the order of all verbs.
     with changing(home.pk, other.pk, entry=link.entry):
-        save_link(link)
+        save_link(link, by=by)
         same = other.links.filter(kind=back.kind, target_story=home)
         if not same.exists():
             back.order = next_order(other.links.filter(kind=back.kind))
-            save_link(back)
+            save_link(back, by=by)
     return link
 
 
@@ -128,28 +150,40 @@ def next_order(links: LinkQuerySet) -> int:
     return 0 if last is None else last + 1
 
 
-def order_links(links: Sequence[Link]) -> None:
+def order_links(links: Sequence[Link], *, by: Rights = SYSTEM) -> None:
     """Give links of one place this order."""
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
     with changing(*_about(links), entry=entry) as ledger:
+        by.check_may("change_link")
         before = _told(ids, hold=True)
         for number, pk in enumerate(ids):
             Link.objects.filter(pk=pk).update(order=number)
         _tell(ledger, [entry] if entry else [], before ^ _told(ids))
 
 
-def remove_link(link: Link) -> None:
-    """Remove a link; what stood in a text as its line is plain words again."""
-    _apply(link, link.delete)
+def remove_link(link: Link, *, line: bool = False, by: Rights = SYSTEM) -> None:
+    """Remove a link; what stood in a text as its line is plain words again.
+
+    A `line` is removed only where its entry's text has lost it.
+    """
+
+    def act() -> None:
+        by.check_may("change_link", "delete_link")
+        if line and _has_line(link):
+            raise Refused("The text has this line again.")
+        link.delete()
+
+    _apply(link, act)
 
 
-def remove_links(links: Iterable[Link]) -> None:
+def remove_links(links: Iterable[Link], *, by: Rights = SYSTEM) -> None:
     """Remove several links, under all their locks at once."""
     links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
     ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
     with changing(*_about(links), entries=entries) as ledger:
+        by.check_may("delete_link")
         before = _told(ids, hold=True)
         for link in links:
             link.delete()
@@ -234,7 +268,9 @@ def ingest(source: BinaryIO) -> images.Ingested:
 
 
 @settled
-def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
+def add_picture(
+    name: str, ingested: images.Ingested, *, by: Rights = SYSTEM, **words: Any
+) -> Image:
     """Make the row of a picture whose files are there, or fill a missing one's.
 
     Raises Refused where another picture has the name, or nothing could show it by it.
@@ -245,8 +281,15 @@ def add_picture(name: str, ingested: images.Ingested, **words: Any) -> Image:
         raise Refused("Name it with letters, digits and hyphens.", "name") from error
     known = Image.objects.filter(name=name).first()
     image = known or Image(name=name)
+
+    def fill() -> None:
+        by.check_may("add_image")
+        if image.pk and not _read_again(image):
+            raise Moved
+        fill_picture(image, ingested, **words)
+
     try:
-        return _save(image, None, lambda: fill_picture(image, ingested, **words))
+        return _save(image, None, fill)
     except IntegrityError as error:
         if known:
             raise
@@ -268,28 +311,46 @@ def fill_picture(image: Image, ingested: images.Ingested, **words: Any) -> Image
 
 
 @settled
-def save_picture(image: Image, words: Collection[str] | None = None) -> Image:
+def save_picture(
+    image: Image, words: Collection[str] | None = None, *, by: Rights = SYSTEM
+) -> Image:
     """Save a picture's row and draw anew every entry and head that shows it.
 
     `words` are the fields that were changed, None for the whole row: what somebody
-    else has made of the others meanwhile, its file too, stays.
+    else has made of the others meanwhile, its file too, stays. Raises Refused where
+    readers who cannot see the picture would be told nothing.
     """
-    return _save(image, words)
+
+    def check() -> None:
+        by.check_may("change_image")
+        if words is None:
+            return
+        if not _read_again(image, words):
+            raise Refused("This picture was deleted meanwhile.")
+        published = image.entries.filter(state=Entry.State.PUBLISHED)
+        if image.stem and not image.described and published.exists():
+            raise Refused(MUTE, "alt")
+
+    return _save(image, words, check)
 
 
-def _save(
-    image: Image, words: Collection[str] | None, fill: Callable[[], Any] | None = None
-) -> Image:
-    """Save it; `fill` changes its row as it is under the locks."""
+def _read_again(image: Image, words: Collection[str] = ()) -> bool:
+    """Read a picture's row under its lock, `words` left out; False if it is gone."""
+    own = [f.name for f in Image._meta.fields if f.name not in (*words, "id")]
+    with suppress(Image.DoesNotExist):
+        image.refresh_from_db(fields=own)
+        return True
+    return False
+
+
+def _save(image: Image, words: Collection[str] | None, act: Callable[[], Any]) -> Image:
+    """Save it, once `act` has checked or filled its row under the locks."""
     entries, led = _showing(image)
     with changing(*led, entries=entries) as ledger:
         featured = image.featured.values_list("pk", flat=True) if image.pk else ()
         told = _told(list(featured), hold=True)
         _hold(image, entries, led)
-        if fill and image.pk:
-            image.refresh_from_db()
-        if fill:
-            fill()
+        act()
         image.save(update_fields=words)
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
             ledger.redraw(entry)

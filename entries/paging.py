@@ -232,6 +232,8 @@ def _from(story: Story, timeline: list[Place], entry_id: int) -> _Window:
     low = 0
     if entry_id:
         low = bisect_left(timeline, _spot(story, timeline, entry_id))
+    if low == len(timeline):  # the newest was withdrawn: what stands below it
+        low = _last_break(low)
     high = (low // SIZE + 1) * SIZE
     if high > _last_break(len(timeline)):
         return _Window(low, len(timeline))

@@ -10,29 +10,21 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from entries.conditions import WAITING, Conflict, check_open, check_there, check_waits
+from entries.conditions import WAITING as WAITING
+from entries.conditions import Conflict as Conflict
+from entries.conditions import (
+    check_here,
+    check_open,
+    check_read,
+    check_there,
+    check_waits,
+)
 from entries.ledger import Ledger, Refused, changing
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
-from entries.texts import Drawn, Text, check_pictures, draw, still, write
-
-__all__ = [
-    "WAITING",
-    "Conflict",
-    "Text",
-    "cross_post",
-    "edit",
-    "mark",
-    "move",
-    "post",
-    "publish",
-    "publish_due",
-    "restore",
-    "send_back",
-    "submit",
-    "take_back",
-    "unschedule",
-    "withdraw",
-]
+from entries.models.desk import made_by, own_keys
+from entries.rights import SYSTEM, Rights
+from entries.texts import Drawn, check_pictures, draw, still, write
+from entries.texts import Text as Text
 
 logger = logging.getLogger(__name__)
 State = Entry.State
@@ -48,31 +40,37 @@ def post(
     pinned: bool = False,
     key_event: bool = False,
     key: UUID | None = None,
+    by: Rights = SYSTEM,
 ) -> Entry:
     """Add an entry to a story and return it.
 
     A published text whose time lies in the future is scheduled for it. `key` names
-    one filled form: sent again with the same text it returns the entry it made.
+    one filled form of its author: sent again with the same text it returns the
+    entry it made. The key of somebody else's form names nothing.
 
-    Raises Refused with the sentence to show, Conflict where the key was used for
-    another text.
+    Raises Refused with the sentence to show, Conflict where the author has used the
+    key for another text.
     """
     text = text.tidy()
-    entry = Entry(story=story, kind=kind, author=author, key=key)
+    entry = Entry(story=story, kind=kind, author=author)
     posting = Posting(entry=entry, pinned=pinned, key_event=key_event)
     drawn = draw(text, entry)
-    try:
-        with changing(story.pk) as ledger:
-            entry.story = posting.story = ledger.story(story.pk)
-            _add(ledger, posting, text, still(drawn, text, entry), state)
-            _forget_draft(entry)
-    except (IntegrityError, Refused):
-        earlier = Entry.objects.filter(key=key).first() if key else None
-        if earlier is None:
-            raise
-        _check_same(earlier, story, text)
-        _forget_draft(entry)
-        return earlier
+    for own in own_keys(key, entry.author_id):
+        entry.key = own
+        try:
+            with changing(story.pk) as ledger:
+                by.check_post(state)
+                entry.story = posting.story = ledger.story(story.pk)
+                _add(ledger, posting, text, still(drawn, text, entry), state)
+                _forget_draft(author, key)
+            break
+        except (IntegrityError, Refused):
+            if earlier := made_by(author, [key]).get(key):
+                _check_same(earlier, story, text)
+                _forget_draft(author, key)
+                return earlier
+            if not Entry.objects.filter(key=own, key__isnull=False).exists():
+                raise
     return entry
 
 
@@ -100,9 +98,9 @@ def _add(
         ledger.head(story)
 
 
-def _forget_draft(entry: Entry) -> None:
-    if entry.key and entry.author:
-        Draft.objects.of(entry.author, key=entry.key).delete()
+def _forget_draft(author: User | None, key: UUID | None) -> None:
+    if key and author:
+        Draft.objects.of(author, key=key).delete()
 
 
 def _has_original(story: Story) -> bool:
@@ -117,15 +115,15 @@ def _check_same(earlier: Entry, story: Story, text: Text) -> None:
         raise Conflict("This form was sent before, with another text.", earlier)
 
 
-def publish(entry: Entry, *, version: int | None = None) -> Entry:
+def publish(entry: Entry, *, version: int | None = None, by: Rights = SYSTEM) -> Entry:
     """Publish an entry that waited: at its own time, or now where it has none.
 
     `version` is the one that was read; None where nobody can have changed it since.
     """
     with changing(entry=entry) as ledger:
+        by.check_publish()
         check_waits(entry)
-        if version not in (None, entry.version):
-            raise Conflict("Its writer has changed this text: read it again.", entry)
+        check_read(entry, version)
         check_open(ledger.story(entry.story_id))
         check_pictures(entry.images.all())
         entry.set_published()
@@ -142,6 +140,7 @@ def edit(
     author: User | None = None,
     correction: str = "",
     changed_at: datetime | None = None,
+    by: Rights = SYSTEM,
 ) -> Entry:
     """Change the words or the time of an entry, wherever it is posted.
 
@@ -150,13 +149,14 @@ def edit(
     before, which is kept as a version. `changed_at` is when it was replaced, for
     texts that come from elsewhere.
 
-    Raises Conflict where another edit came in between, Refused for a text or a
-    time that cannot stand.
+    Raises Conflict where another edit came in between, Forbidden where its writer
+    may not change it any more, Refused for a text or a time that cannot stand.
     """
     text = text.tidy()
     drawn = draw(text, entry)
     with changing(entry=entry) as ledger:
         check_there(entry)
+        by.check_change(entry)
         if entry.version != version:
             raise Conflict("Somebody else has changed this entry meanwhile.", entry)
         drawn = still(drawn, text, entry)
@@ -196,30 +196,35 @@ def _keep_version(
     entry.version += 1
 
 
-def withdraw(entry: Entry) -> Entry:
+def withdraw(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     """Take an entry away from every page, or put aside one that waited."""
     with changing(entry=entry) as ledger:
+        check_there(entry)
+        by.check_change(entry)
         if entry.state != State.WITHDRAWN:
             _turn(ledger, entry, State.WITHDRAWN)
     return entry
 
 
-def restore(entry: Entry) -> Entry:
+def restore(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     """Bring back a withdrawn entry: to its pages, or to the drafts it was among."""
     with changing(entry=entry) as ledger:
+        check_there(entry)
+        by.check_change(entry)
         state = State.PUBLISHED if entry.published_at else State.DRAFT
         if entry.state == state:
             return entry
         if entry.state != State.WITHDRAWN:
             raise Refused("This entry is not withdrawn.")
-        check_there(entry)
         _turn(ledger, entry, state)
     return entry
 
 
-def submit(entry: Entry) -> Entry:
+def submit(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     """Hand a draft to the editors, who publish it."""
     with changing(entry=entry) as ledger:
+        check_there(entry)
+        by.check_change(entry)
         if entry.state not in (State.DRAFT, State.SUBMITTED):
             raise Refused("Only a draft can be submitted.")
         entry.sent_back = ""
@@ -227,22 +232,30 @@ def submit(entry: Entry) -> Entry:
     return entry
 
 
-def send_back(entry: Entry, line: str) -> Entry:
-    """Give what was submitted back to its writer, with a line that says why."""
+def send_back(
+    entry: Entry, line: str, *, version: int | None = None, by: Rights = SYSTEM
+) -> Entry:
+    """Give what was submitted back to its writer, with a line that says why.
+
+    `version` is the one that was read; None where nobody can have changed it since.
+    """
     line = " ".join(line.split())[:300]
     if not line:
         raise Refused("Tell the writer in a line what is missing.", "line")
     with changing(entry=entry) as ledger:
+        by.check_edit()
         if entry.state != State.SUBMITTED:
             raise Refused("This text does not wait for an editor any more.")
+        check_read(entry, version)
         entry.sent_back = line
         _turn(ledger, entry, State.DRAFT)
     return entry
 
 
-def unschedule(entry: Entry) -> Entry:
+def unschedule(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     """Make a draft of what is scheduled or submitted; its time stays written in it."""
     with changing(entry=entry) as ledger:
+        by.check_edit()
         check_waits(entry)
         _turn(ledger, entry, State.DRAFT)
     return entry
@@ -255,12 +268,19 @@ def _turn(ledger: Ledger, entry: Entry, state: str) -> None:
 
 
 def mark(
-    posting: Posting, *, pinned: bool | None = None, key_event: bool | None = None
+    posting: Posting,
+    *,
+    pinned: bool | None = None,
+    key_event: bool | None = None,
+    by: Rights = SYSTEM,
 ) -> Posting:
     """Set the marks of an entry in one story; None leaves a mark as it is."""
     entry = posting.entry
     with changing(entry=entry) as ledger:
+        by.check_edit()
+        check_there(entry)
         posting.refresh_from_db()
+        check_here(posting)
         before = (posting.pinned, posting.key_event)
         posting.pinned = posting.pinned if pinned is None else pinned
         posting.key_event = posting.key_event if key_event is None else key_event
@@ -273,9 +293,10 @@ def mark(
     return posting
 
 
-def cross_post(entry: Entry, story: Story) -> Posting:
+def cross_post(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Posting:
     """Stand a published update in a second story too; repeating it is harmless."""
     with changing(story.pk, entry=entry) as ledger:
+        by.check_may("change_posting")
         if entry.original or not entry.published:
             raise Refused("Only a published update can be cross-posted.")
         if not ledger.story(entry.story_id).public:
@@ -291,10 +312,11 @@ def cross_post(entry: Entry, story: Story) -> Posting:
     return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
 
 
-def take_back(posting: Posting) -> None:
+def take_back(posting: Posting, *, by: Rights = SYSTEM) -> None:
     """Take a cross-post out of the story it was posted in, and there alone."""
     entry = posting.entry
     with changing(entry=entry) as ledger:
+        by.check_may("change_posting")
         posting.refresh_from_db()
         if posting.story_id == entry.story_id:
             raise Refused("This is the update's own story: withdraw it or move it.")
@@ -313,15 +335,22 @@ def _post_crossed(ledger: Ledger, entry: Entry, posting: Posting) -> None:
         ledger.post(posting)
 
 
-def move(entry: Entry, story: Story) -> Entry:
-    """Move an update to the story it belongs in; readers of both see it."""
+def move(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Entry:
+    """Move an update to the story it belongs in; readers of both see it.
+
+    Raises Refused where somebody else has moved it to another one meanwhile.
+    """
+    home = entry.story_id
     with changing(story.pk, entry=entry) as ledger:
+        by.check_edit()
+        check_there(entry)
         if entry.original:
             raise Refused("An original entry stays with its story.")
         if entry.story_id == story.pk:
             return entry
-        if entry.published:
-            check_open(ledger.story(story.pk))
+        if entry.story_id != home:
+            raise Refused("Somebody else has moved this update meanwhile.")
+        check_open(ledger.story(story.pk))
         old = entry.postings.get(story=entry.story_id)
         new, _ = Posting.objects.get_or_create(
             entry=entry,

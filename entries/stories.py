@@ -22,6 +22,7 @@ from entries.models import (
     StoryVersion,
 )
 from entries.naming import beside, naming, restate, standing, tell_led, tell_others
+from entries.rights import SYSTEM, Rights
 
 State = Story.State
 SLUG_LIMIT = 120  # characters, as the rows hold them
@@ -44,7 +45,12 @@ class Changed(Refused):
 
 
 def create_story(
-    headline: str, *, slug: str = "", key: UUID | None = None, **fields: Any
+    headline: str,
+    *,
+    slug: str = "",
+    key: UUID | None = None,
+    by: Rights = SYSTEM,
+    **fields: Any,
 ) -> Story:
     """Make a draft story; without `slug` one is made from the headline.
 
@@ -52,6 +58,7 @@ def create_story(
     story's; IntegrityError where the `key` of its form has made one.
     """
     with changing():
+        by.check_may("add_story")
         story = Story(headline=headline, key=key)
         _assign(story, fields)
         story.slug = slug or free_slug(headline)
@@ -97,18 +104,24 @@ def edit_story(
     slug: str | None = None,
     version: int | None = None,
     author: User | None = None,
+    words: StoryVersion | None = None,
+    by: Rights = SYSTEM,
     **fields: Any,
 ) -> Story:
     """Change the head of a story, and every line elsewhere that names it.
 
     An old slug goes on leading here; the words before are kept as a version.
-    `version` is the one the editor began from, None where nobody read it before.
+    `version` is the one the editor began from, None where nobody read it before;
+    `words` are earlier ones to restore.
 
     Raises Refused for a value that cannot stand, Changed where another came between.
     """
 
     def act(ledger: Ledger) -> None:
+        by.check_may("change_story")
         before = _values(story)
+        if words:
+            fields.update(_words_of(words))
         if version is not None and story.version != version:
             _check_words(before, fields)
         _assign(story, fields)
@@ -155,6 +168,15 @@ def _tell_edited(
         tell_others(ledger, [story])
 
 
+def _words_of(version: StoryVersion) -> dict[str, str]:
+    """Return earlier words, as they are under the lock."""
+    found = StoryVersion.objects.filter(pk=version.pk, erased=False)
+    words: dict[str, str] | None = found.values(*StoryVersion.WORDS).first()
+    if words is None:
+        raise Refused("These earlier words were erased meanwhile.")
+    return words
+
+
 def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
     """Let those pass who would leave the words as somebody else has made them."""
     if any(name in fields and fields[name] != now[name] for name in StoryVersion.WORDS):
@@ -176,13 +198,14 @@ def _values(story: Story) -> dict[str, Any]:
     return {name: getattr(story, name) for name in (*EDITABLE, "slug")}
 
 
-def go_live(story: Story, at: datetime | None = None) -> Story:
+def go_live(story: Story, at: datetime | None = None, *, by: Rights = SYSTEM) -> Story:
     """Show a draft story to readers, with all that is published in it.
 
     `at` is when its coverage began, for stories that come from elsewhere.
     """
 
     def act(ledger: Ledger) -> None:
+        by.check_may("change_story")
         if story.state != State.DRAFT:
             raise Refused("Only a draft story can go live.")
         story.state = State.LIVE
@@ -215,6 +238,7 @@ def close(
     at: datetime | None = None,
     *,
     alone: bool = False,
+    by: Rights = SYSTEM,
 ) -> Story:
     """End a live story; `continues_in` is where its coverage goes on.
 
@@ -225,22 +249,22 @@ def close(
     def leads_to(story: Story) -> Story | None:
         return None if alone else continues_in or story.continues_in
 
-    return _turn(story, (State.LIVE,), State.CLOSED, leads_to, at)
+    return _turn(story, by, (State.LIVE,), State.CLOSED, leads_to, at)
 
 
-def reopen(story: Story) -> Story:
+def reopen(story: Story, *, by: Rights = SYSTEM) -> Story:
     """Let a closed story run again."""
-    return _turn(story, (State.CLOSED,), State.LIVE)
+    return _turn(story, by, (State.CLOSED,), State.LIVE)
 
 
-def withdraw_story(story: Story) -> Story:
+def withdraw_story(story: Story, *, by: Rights = SYSTEM) -> Story:
     """Take a whole story away: every address of it answers that it is gone."""
-    return _turn(story, Story.PUBLIC, State.WITHDRAWN)
+    return _turn(story, by, Story.PUBLIC, State.WITHDRAWN)
 
 
-def restore_story(story: Story) -> Story:
+def restore_story(story: Story, *, by: Rights = SYSTEM) -> Story:
     """Bring a withdrawn story back, as it was: live or closed."""
-    return _turn(story, (State.WITHDRAWN,), "")
+    return _turn(story, by, (State.WITHDRAWN,), "")
 
 
 def was_seen(story: Story) -> bool:
@@ -249,7 +273,7 @@ def was_seen(story: Story) -> bool:
     return story.live_at is not None or seen.exists()
 
 
-def delete_story(story: Story) -> None:
+def delete_story(story: Story, *, by: Rights = SYSTEM) -> None:
     """Delete a story that readers never saw.
 
     Lines with words of their own keep them, and stand among those that lead nowhere
@@ -258,6 +282,7 @@ def delete_story(story: Story) -> None:
     """
 
     def act(ledger: Ledger) -> None:
+        by.check_may("delete_story")
         if was_seen(story):
             raise Refused("Readers have seen it: withdraw it instead.")
         links = story.linked_from.all()
@@ -272,11 +297,12 @@ def delete_story(story: Story) -> None:
 
 
 @settled
-def save_series(series: Series) -> Series:
+def save_series(series: Series, *, by: Rights = SYSTEM) -> Series:
     """Save a series, and tell the readers of all that names it, in one go."""
     own = set(series.stories.values_list("pk", flat=True)) if series.pk else set()
     named = _naming_series(series) | naming(own)
     with changing(*own, *beside(own), entries=named) as ledger:
+        by.check_may("change_series" if series.pk else "add_series")
         series.save()
         stories = [ledger.stories[pk] for pk in sorted(own)]
         for story in stories:
@@ -287,9 +313,10 @@ def save_series(series: Series) -> Series:
     return series
 
 
-def delete_series(series: Series) -> None:
+def delete_series(series: Series, *, by: Rights = SYSTEM) -> None:
     """Delete a series that holds no story and that no line leads to."""
     with changing() as ledger:
+        by.check_may("delete_series")
         held = Series.objects.select_for_update().filter(pk=series.pk).first()
         if held and (held.stories.exists() or held.linked_from.exists()):
             raise Refused("A story is in it, or a line leads to it.")
@@ -308,6 +335,7 @@ def _naming_series(series: Series) -> set[int]:
 
 def _turn(
     story: Story,
+    by: Rights,
     origins: Container[str],
     state: str,
     leads_to: Callable[[Story], Story | None] = lambda story: story.continues_in,
@@ -316,6 +344,7 @@ def _turn(
     """Turn a story to a state; empty means what it was before its withdrawal."""
 
     def act(ledger: Ledger) -> None:
+        by.check_may("change_story")
         if story.state not in origins:
             raise Refused(f"This story is {story.state}.")
         before, led = story.public, {story.continues_in_id}
@@ -323,6 +352,8 @@ def _turn(
         if story.state == State.CLOSED:
             story.closed_at = story.closed_at or at or timezone.now()
             story.continues_in = leads_to(story)
+            if story.continues_in:  # it may have been deleted meanwhile
+                ledger.story(story.continues_in.pk)
         elif story.state == State.LIVE:
             story.closed_at = None
         story.save()

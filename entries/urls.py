@@ -12,9 +12,9 @@ urlpatterns = [
     path("series/<slug:slug>/feed/", views.series_feed, name="series_feed"),
     path("stories/<slug:slug>/", views.story, name="story"),
     path("stories/<slug:slug>/feed/", views.story_feed, name="story_feed"),
-    path("stories/<slug:slug>/updates/<int:pk>/", views.entry, name="entry"),
+    path("stories/<slug:slug>/updates/<row:pk>/", views.entry, name="entry"),
     path(
-        "stories/<slug:slug>/updates/<int:pk>/history/",
+        "stories/<slug:slug>/updates/<row:pk>/history/",
         views.entry_history,
         name="entry_history",
     ),

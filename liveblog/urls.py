@@ -10,7 +10,7 @@ from liveblog import accounts
 urlpatterns = [
     path("admin/moderate/", moderate.page, name="moderate"),
     path("admin/moderate/features/", linkdesk.of_site, name="feature"),
-    path("admin/moderate/links/<int:pk>/", moderate.resolve, name="resolve"),
+    path("admin/moderate/links/<row:pk>/", moderate.resolve, name="resolve"),
     path("admin/", include(accounts.addresses(mail=bool(settings.EMAIL_HOST)))),
     path("admin/", admin.site.urls),
     path("", include("entries.urls")),

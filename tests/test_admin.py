@@ -240,9 +240,9 @@ def test_words_that_came_while_others_were_saved_stand(client, story, monkeypatc
     image = described(client, story)
     save = linking.save_picture
 
-    def late(picture: Image, *words: Any) -> Image:
+    def late(picture: Image, *words: Any, **more: Any) -> Image:
         Image.objects.filter(pk=image.pk).update(caption="Dawn")
-        return save(picture, *words)
+        return save(picture, *words, **more)
 
     monkeypatch.setattr(linking, "save_picture", late)
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
@@ -612,9 +612,9 @@ def test_a_series_that_is_used_since_the_page_was_loaded_is_not_deleted(
 ):
     series, story, delete = make_series(), make_story(), stories.delete_series
 
-    def between(mine: Series) -> None:
+    def between(mine: Series, **more: Any) -> None:
         linking.add_link("see", story=story, target_series=series)
-        delete(mine)
+        delete(mine, **more)
 
     monkeypatch.setattr(stories, "delete_series", between)
     ways = {
@@ -635,9 +635,9 @@ def test_two_series_made_with_one_address_are_told_apart(
 ):
     save = stories.save_series
 
-    def between(series: Series) -> Series:
+    def between(series: Series, **more: Any) -> Series:
         Series.objects.create(name="First", slug=series.slug)
-        return save(series)
+        return save(series, **more)
 
     monkeypatch.setattr(stories, "save_series", between)
     chief.raise_request_exception = False

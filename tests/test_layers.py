@@ -26,7 +26,7 @@ FLOORS: tuple[set[str], ...] = (
     {"parts"},
     {"delivery", "pages"},
     {"ledger"},
-    {"conditions", "folders", "naming", "texts"},
+    {"conditions", "folders", "naming", "rights", "texts"},
     {"bringing", "erasing", "publishing", "stories", "linking"},
     {"backups", "exchange", "feeds", "sitemaps"},
     {"about", "admin", "checks", "demo", "probes", "templatetags", "views"},

@@ -157,6 +157,20 @@ def test_a_page_below_what_was_the_newest_update_has_nothing_above_it():
     assert page.newer is None
 
 
+@pytest.mark.parametrize("number", BREAKS)
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_a_page_from_what_was_the_newest_update_is_the_last_one(
+    number: int, order: str
+):
+    story = filled(number)
+    newest = make_update(story, at="2359")
+    publishing.withdraw(newest)
+    page = paging.page(story, order=order, start=newest.pk)
+    *_, last = walk(story, "oldest")
+    assert sorted(ids(page)) == sorted(ids(last))
+    assert page.newer is None
+
+
 def test_a_withdrawn_update_stands_on_no_page():
     story = filled(60)
     publishing.withdraw(Entry.objects.get(pk=in_order(story)[30]))

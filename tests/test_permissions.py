@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
@@ -23,10 +24,11 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from entries import ingesting, linking, publishing, stories
+from entries import erasing, ingesting, linking, publishing, stories
 from entries.admin.access import desk_url
 from entries.images import ImageError
-from entries.models import Entry, Image, Site, Story
+from entries.models import Draft, Entry, Image, Site, Story
+from entries.publishing import Text
 from liveblog import asgi, limits
 from tests.builders import (
     make_original,
@@ -548,3 +550,175 @@ def test_moderators_change_no_text_and_editors_no_permission(
     now_heads = Story.objects.order_by("pk").values_list("headline", "state")
     assert list(now_heads) == heads
     assert {u.pk: u.get_all_permissions() for u in User.objects.all()} == rights
+
+
+WORD = "Numbats"  # stands in what only its writers and editors read
+
+
+def others_texts(world: World) -> list[Entry]:
+    """Return texts of an editor, whose keys and ids everybody may have learnt.
+
+    One is the original entry of a story to come that has the same key.
+    """
+    editor = make_user("somebody-else", "Editors")
+    coming = make_story("Ice to come", live=False)
+    later = timezone.now() + timedelta(days=2)
+    kinds = [
+        (world.story, {"state": "draft"}),
+        (world.story, {"state": "submitted"}),
+        (world.story, {"state": "scheduled", "at": later}),
+        (world.story, {}),
+        (coming, {"kind": "original", "at": None}),
+        (coming, {"state": "draft"}),
+    ]
+    found = []
+    for story, more in kinds:
+        words = {"headline": WORD, "author": editor, "key": uuid4()}
+        entry = make_update(story, f"{WORD} dig.", **words | more)
+        text = Text(f"{WORD} rest.", WORD, entry.at, byline=WORD)
+        publishing.edit(entry, text, version=1, author=editor)
+        linking.add_link("see", entry=entry, title=WORD)
+        for form, key in (("composer", entry.key), (f"edit-{entry.pk}", 1)):
+            own = {"user": editor, "story": story, "form": form, "key": str(key)}
+            Draft.objects.create(**own, typed=1, values={"body": WORD})
+        found.append(entry)
+    publishing.withdraw(found[3])
+    publishing.send_back(found[1], f"{WORD}?")
+    Story.objects.filter(pk=coming.pk).update(key=found[4].key)
+    return found
+
+
+def sent_for(entry: Entry) -> dict[str, Any]:
+    """Return what names an entry, in whatever field a form may have for it."""
+    link = entry.links.get()
+    ids = ("entry", "before", "from", "below", "back", "to", "object_id")
+    return {
+        **dict.fromkeys(ids, entry.pk),
+        "key": entry.key,
+        "kept": entry.key,
+        "made": entry.key,
+        "version": entry.version,
+        "number": 1,
+        "link": link.pk,
+        "kind": entry.kind,
+        "doing": f"edit-{entry.pk}",
+        "body": "Not the same.",
+    }
+
+
+def test_no_answer_shows_a_text_that_its_asker_may_not_see(
+    world: World, people: dict[str, Client]
+):
+    """By its key, its id, its draft, its link or its history, sent to any form."""
+    texts, leaks, shown = others_texts(world), [], 0
+    asked = [
+        (role, entry, *one)
+        for role, some in (("contributor", texts), ("reader", texts[:1]))
+        for entry in some
+        for one in asked_for(entry)
+    ]
+    asked += [("editor", texts[0], *one) for one in asked_for(texts[0])]
+    for role, entry, name, method, data in asked:
+        path = world.path(name, entry).partition("?")[0]
+        if name == AN_ENTRY("change"):
+            path = desk_url(entry.story_id)
+        if WORD in everything(people[role], method, path, data):
+            shown += role == "editor"
+            if role != "editor":
+                leaks.append(f"{role} {method} {path} {data}")
+    assert not leaks, "\n".join(leaks)
+    assert shown > 10  # it could have leaked
+
+
+def asked_for(entry: Entry) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield all that can be asked about an entry: address, method and data."""
+    sent = sent_for(entry)
+    more = {
+        "change": [{"action": do} for do in ("submit", "draft", "preview")],
+        "edit": [{"action": "preview"}],
+        "act": [{"do": "submit"}],
+        "versions": [{"do": do} for do in ("restore", "hide", "erase_version")],
+        "entry_links": [{"do": do} for do in ("find", "up", "save", "order")],
+    }
+    for name, needs in ADDRESSES.items():
+        if ":entries_" not in name and name not in ("resolve", "feature", "entry"):
+            continue
+        if needs.get:
+            yield name, "get", sent | {"at": entry.pk}
+        for data in (
+            *(d for _, d in needs.posts),
+            *more.get(name.removeprefix(AN_ENTRY("")), []),
+        ):
+            yield name, "post", data | sent
+        if name == AN_ENTRY("change"):
+            yield name, "post", sent | {"action": "submit", "separate": entry.key}
+
+
+def everything(client: Client, method: str, path: str, data: Any) -> str:
+    """Return all that an answer says, and those that it leads to; undo what it did."""
+    client.raise_request_exception = False
+    with transaction.atomic():
+        answer = getattr(client, method)(path, data, follow=True)
+        transaction.set_rollback(True)
+    assert answer.status_code < 500, (path, data)
+    ways = " ".join(way for way, _ in getattr(answer, "redirect_chain", []))
+    return f"{ways} {answer.headers} {answer.content.decode(errors='replace')}"
+
+
+def test_the_key_of_somebody_elses_form_is_no_key(
+    world: World, people: dict[str, Client]
+):
+    theirs = others_texts(world)[0]
+    before = Entry.objects.filter(pk=theirs.pk).values().get()
+    form = {"key": theirs.key, "body": "My own words.", "action": "submit"}
+    for _ in range(2):  # a double click
+        answer = people["contributor"].post(desk_url(world.story), form)
+        assert answer.status_code == 302
+    own = Entry.objects.get(body="My own words.")
+    assert own.author == User.objects.get(username="the-contributor")
+    assert Entry.objects.filter(pk=theirs.pk).values().get() == before
+    answer = people["contributor"].post(
+        desk_url(world.story), form | {"body": "Other words."}
+    )
+    assert answer.status_code == 409
+    assert "My own words." in answer.content.decode()
+
+
+def test_somebody_elses_key_takes_no_kept_text_away(
+    world: World, people: dict[str, Client]
+):
+    theirs, way = others_texts(world)[0], desk_url(world.story, "draft")
+    kept = KEEPING | {"key": str(theirs.key), "body": "Half a thought"}
+    assert people["contributor"].post(way, kept).status_code == 204
+    Draft.objects.filter(user__username="the-contributor").update(
+        saved_at=timezone.now() - timedelta(days=1)
+    )
+    page = people["contributor"].get(desk_url(world.story)).content.decode()
+    assert "Half a thought" in page
+    erasing.erase(theirs)
+    assert Draft.objects.filter(values__body="Half a thought").exists()
+    assert not Draft.objects.filter(values__body=WORD, key=str(theirs.key)).exists()
+
+
+def test_what_is_typed_with_somebody_elses_key_is_erased_with_its_text(
+    world: World, people: dict[str, Client]
+):
+    theirs = others_texts(world)[0]
+    form = {"key": theirs.key, "body": "My own words.", "action": "submit"}
+    people["contributor"].post(desk_url(world.story), form)
+    kept = KEEPING | {"key": str(theirs.key), "body": "My own words."}
+    people["contributor"].post(desk_url(world.story, "draft"), kept)
+    erasing.erase(Entry.objects.get(body="My own words."))
+    assert not Draft.objects.filter(values__body="My own words.").exists()
+
+
+def test_the_form_of_a_story_is_known_by_its_key_to_its_maker_alone(
+    world: World, people: dict[str, Client]
+):
+    form = {"headline": "Ice on the sound", "original": "It came.", "key": uuid4()}
+    way = "/admin/entries/story/add/"
+    for role in ("editor", "chief", "editor", "chief"):
+        answer = people[role].post(way, form | {"headline": f"Ice, says {role}"})
+        assert answer.status_code == 302
+    assert Story.objects.filter(headline__startswith="Ice, says").count() == 2
+    assert not Entry.objects.filter(key=form["key"]).exists()

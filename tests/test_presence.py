@@ -119,6 +119,16 @@ def test_a_draft_that_somebody_may_not_see_is_not_named(story):
     assert "1804" not in writer.shown
 
 
+def test_an_entry_that_is_not_in_the_story_is_not_named(story):
+    """It is published where nobody sees it; the page of a public story tells nobody."""
+    entry = make_update(make_story(live=False), at="1804")
+    mine, theirs = Page(story, "writer", "Contributors"), Page(story, "editor2")
+    theirs.poll(f"edit-{entry.pk}")
+    mine.poll()
+    assert "editor2 is writing" in mine.shown
+    assert "1804" not in mine.shown
+
+
 def test_a_made_up_ticket_puts_nobody_at_a_desk(story):
     mine = Page(story, "editor")
     before = Presence.objects.count()

@@ -14,11 +14,11 @@ from django.utils.safestring import SafeString
 
 from entries import clock, timefield
 from entries.admin import timeline
-from entries.admin.access import Rights
 from entries.admin.forms import EntryForm, TextForm
 from entries.admin.pictures import WordsForm
 from entries.admin.preview import Preview
 from entries.models import Entry, Story
+from entries.rights import Rights
 
 State = Entry.State
 SLOTS = "admin/entries/desk/_slots.html"

@@ -88,11 +88,11 @@ def _do(request: HttpRequest, row: Row) -> str:
         if posting is None:
             raise Refused("It does not stand in that story.")
         posting.entry = row.entry
-        publishing.take_back(posting)
+        publishing.take_back(posting, by=row.rights)
         record_crossing(row.rights.user, row.entry, posting.story, back=True)
         return f"Taken back from {posting.story.title}."
     found = suggesting.chosen(request.POST.get("to", ""))
-    publishing.cross_post(row.entry, found)
+    publishing.cross_post(row.entry, found, by=row.rights)
     if found.pk not in [other.story_id for other in row.elsewhere]:
         record_crossing(row.rights.user, row.entry, found, back=False)
     return f"Stands in {found.title} too."

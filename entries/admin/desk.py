@@ -21,7 +21,7 @@ from entries.admin import (
     summary,
     timeline,
 )
-from entries.admin.access import Rights, desk, desk_url, is_htmx, number, sentence
+from entries.admin.access import desk, desk_url, is_htmx, number, sentence
 from entries.admin.answers import (
     Posted,
     answer_posted,
@@ -38,6 +38,7 @@ from entries.history import difference
 from entries.ledger import Refused
 from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict
+from entries.rights import Rights
 
 State = Entry.State
 STATES = {
@@ -103,7 +104,7 @@ def _id(request: HttpRequest, name: str) -> int:
 
 def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
     """Publish, keep, submit or preview what was typed."""
-    if not rights.write:
+    if not rights.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     form = EntryForm(request.POST, name="original" if original else "composer")
@@ -114,7 +115,7 @@ def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
     entry = Entry(story=story, kind=kind, author=rights.user)
     if do == "preview":
         return _preview(request, story, rights, form, entry)
-    if do not in STATES or (do == "publish" and not rights.publish):
+    if do not in STATES or (do == "publish" and not rights.can_publish):
         raise PermissionDenied
     if not (pictures.save_words(request) and _meant(form, story, do)):
         return _again(request, story, rights, form)
@@ -149,9 +150,10 @@ def _post(
             author=rights.user,
             kind=entry.kind,
             state=state,
-            pinned=data["pinned"] and rights.edit,
-            key_event=data["key_event"] and rights.edit,
+            pinned=data["pinned"] and rights.can_edit,
+            key_event=data["key_event"] and rights.can_edit,
             key=data["separate"] or data["key"],
+            by=rights,
         )
     except Conflict as conflict:
         return _conflict(request, story, rights, form, conflict)
@@ -192,7 +194,7 @@ def _cards(
     request: HttpRequest, rights: Rights, form: EntryForm
 ) -> list[pictures.WordsForm]:
     """Return the cards of the pictures that a form's text shows."""
-    if not rights.upload:
+    if not rights.can_upload:
         return []
     needed = request.POST.get("action", "publish") == "publish"
     body = form.data.get("body", "")
@@ -208,12 +210,14 @@ def _conflict(
 ) -> HttpResponse:
     """Show the text that this form made before beside the text it holds now."""
     entry, slot = conflict.entry, f"#{form.name}-conflict"
+    if not rights.can_see(entry, entry.story):
+        raise PermissionDenied
     typed = {**request.POST.dict(), "version": entry.version, "how": EditForm.QUIET}
     context: dict[str, Any] = {
         "theirs": entry,
         "pieces": difference(entry.body, form.cleaned_data["body"]),
         "clash": EditForm(typed, name=f"edit-{entry.pk}")
-        if rights.change(entry) and entry.story_id == story.pk
+        if rights.can_change(entry) and entry.story_id == story.pk
         else None,
         "separate": uuid4(),
     }
@@ -251,7 +255,7 @@ def add_picture(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return redirect(desk_url(pk))
     rights = Rights.of(request.user)
-    if not rights.write:
+    if not rights.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     name = "original" if original else "composer"

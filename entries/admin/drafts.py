@@ -1,18 +1,23 @@
 """Texts being typed, kept on the server for the one who types them."""
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from entries.admin.access import Rights, desk, key_of, sentence
+from entries.admin.access import desk, sentence
 from entries.admin.forms import TextForm
 from entries.models import Draft, Entry, Story
+from entries.models.desk import made_by
+from entries.rights import Rights
 
 OFFERED = 10  # newest unsent texts of a form that its page offers
 LONGEST = 200_000  # characters; the text itself may be over its limit still
@@ -55,7 +60,10 @@ def keep(request: HttpRequest, pk: int) -> HttpResponse:
     own["key"] = data["key"]
     if request.POST.get("forget"):
         Draft.objects.filter(**own).delete()
-    else:
+        return HttpResponse(status=204)
+    edits = data["form"].startswith("edit-")
+    # Nothing of a text that is erased meanwhile is kept.
+    with transaction.atomic() if edits else nullcontext():
         entry = _entry_of(rights, pk, data["form"])
         draft = Draft(**own, entry=entry, values=form.values(), typed=data["typed"])
         Draft.objects.bulk_create(
@@ -68,17 +76,17 @@ def keep(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _entry_of(rights: Rights, story_id: int, name: str) -> Entry | None:
-    """Return the entry that a form edits; refuse those who may not write there."""
+    """Lock the entry that a form edits; refuse those who may not write there."""
     if not name.startswith("edit-"):
         get_object_or_404(Story.objects.only("pk"), pk=story_id)
-        if not (rights.run if name == "summary" else rights.write):
+        if not (rights.can_run if name == "summary" else rights.can_write):
             raise PermissionDenied
         return None
-    rows = Entry.objects.select_related("story")
+    rows = Entry.objects.select_for_update(of=("self",)).select_related("story")
     entry = get_object_or_404(rows, pk=int(name[5:]), story=story_id)
-    if not rights.see(entry, entry.story):
+    if not rights.can_see(entry, entry.story):
         raise Http404
-    if not rights.change(entry):
+    if not rights.can_change(entry):
         raise PermissionDenied
     return entry
 
@@ -91,7 +99,7 @@ def offer(rights: Rights, story: Story, *targets: TextForm, wanted: str = "") ->
     here = Q(story=story) | Q(entry__isnull=False)  # an entry may have moved
     names = [form.name for form in targets]
     kept = Draft.objects.filter(here, user=rights.user, form__in=names)
-    unsent = _unsent(list(kept))
+    unsent = _unsent(rights.user, list(kept))
     for form in targets:
         own = [draft for draft in unsent if draft.form == form.name][:OFFERED]
         if found := next((draft for draft in own if draft.key == wanted), None):
@@ -101,10 +109,9 @@ def offer(rights: Rights, story: Story, *targets: TextForm, wanted: str = "") ->
         form.kept = json.dumps([_told(draft) for draft in own]) if own else ""
 
 
-def _unsent(drafts: list[Draft]) -> list[Draft]:
+def _unsent(user: User, drafts: list[Draft]) -> list[Draft]:
     """Leave out what did arrive, where a late copy of it was kept after all."""
-    keys = [key for draft in drafts if (key := key_of(draft.key))]
-    sent = {str(e.key): e for e in Entry.objects.filter(key__in=keys)} if keys else {}
+    sent = made_by(user, {draft.key for draft in drafts})
     return [draft for draft in drafts if not _arrived(draft, sent.get(draft.key))]
 
 

@@ -11,12 +11,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
-from entries import clock, searching
+from entries import clock, erasing, searching
 from entries.admin import queue
 from entries.admin.access import desk, desk_url, number
 from entries.admin.lists import Listed
 from entries.admin.records import record
 from entries.models import Entry, Story
+from entries.rights import Rights
 
 STORIES = 20  # whose titles hold what is searched for: the latest
 
@@ -97,6 +98,10 @@ class EntryAdmin(Listed):
         if obj is None or not super().has_delete_permission(request, obj):
             return False
         return not obj.postings.exclude(seq=None).exists()
+
+    def delete_model(self, request: HttpRequest, obj: Entry) -> None:
+        """Delete it through the verb, which looks again whether readers saw it."""
+        erasing.delete_entry(obj, by=Rights.of(request.user))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Entry]

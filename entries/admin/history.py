@@ -14,13 +14,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import erasing, history, publishing, stories
 from entries.admin import records
-from entries.admin.access import Rights, desk, desk_url, number
+from entries.admin.access import desk, desk_url, number
 from entries.admin.desk import story_of
 from entries.admin.rows import row_of
 from entries.history import Change
-from entries.ledger import Refused
+from entries.ledger import Refused, holding
 from entries.models import Entry, EntryVersion, Story
 from entries.publishing import Text
+from entries.rights import Rights
 
 TEMPLATE = "admin/entries/story/history.html"
 MOST = 300  # lines of a story's history
@@ -99,7 +100,7 @@ def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
     events = [*map(_change, history.changes(entry)), *map(_line, lines)]
     if not any(line.is_addition() for line in lines):
         events.append(Event(entry.created_at, entry.author, "Wrote it."))
-    orphans = erasing.orphans(entry) if rights.erase and not entry.erased_at else []
+    orphans = erasing.orphans(entry) if rights.can_erase and not entry.erased_at else []
     return _show(
         request,
         row.posting.story,
@@ -125,8 +126,8 @@ def _act(request: HttpRequest, entry: Entry, rights: Rights) -> HttpResponse:
 def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
     """Do what a button says; return what was done."""
     if do == "erase":
-        _allow(rights.erase)
-        erasing.erase(entry)
+        _allow(rights.can_erase)
+        erasing.erase(entry, by=rights)
         records.forget(entry, f"Erased entry {entry.pk}")
         return "Erased the text for good."
     version = get_object_or_404(
@@ -135,15 +136,15 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
         number=number(request.POST.get("number", "")),
     )
     if do == "restore":
-        _allow(rights.change(entry))
+        _allow(rights.can_change(entry))
         return _restore(request, version, rights)
     if do in ("hide", "show"):
-        _allow(rights.edit)
-        erasing.hide_correction(version, hidden=do == "hide")
+        _allow(rights.can_edit)
+        erasing.hide_correction(version, hidden=do == "hide", by=rights)
         return f"{'Hid' if do == 'hide' else 'Showed'} a correction."
     if do == "erase_version":
-        _allow(rights.erase)
-        erasing.erase_version(version)
+        _allow(rights.can_erase)
+        erasing.erase_version(version, by=rights)
         return "Erased an earlier text for good."
     raise Refused("There is no such button.")
 
@@ -151,13 +152,18 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
 def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str:
     """Make an earlier text the present one, by an edit that is guarded as any is."""
     entry = version.entry
-    publishing.edit(
-        entry,
-        Text(version.body, version.headline, byline=entry.byline),
-        version=number(request.POST.get("version", "")),
-        author=rights.user,
-        correction=request.POST.get("correction", "")[:300],
-    )
+    with holding(entry):
+        version = get_object_or_404(entry.versions, pk=version.pk)
+        if version.erased:
+            raise Refused("This earlier text was erased.")
+        publishing.edit(
+            entry,
+            Text(version.body, version.headline, byline=entry.byline),
+            version=number(request.POST.get("version", "")),
+            author=rights.user,
+            correction=request.POST.get("correction", "")[:300],
+            by=rights,
+        )
     return "Restored an earlier text."
 
 
@@ -186,20 +192,19 @@ def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
     named = number(request.POST.get("number", ""))
     version = get_object_or_404(story.versions, number=named)
     if request.POST.get("do") == "erase_version":
-        _allow(rights.erase)
-        erasing.erase_story_version(version)
+        _allow(rights.can_erase)
+        erasing.erase_story_version(version, by=rights)
         records.forget(story, story.headline)
         words = "Erased earlier words of the head for good."
     else:
-        _allow(rights.run)
+        _allow(rights.can_run)
         try:
             stories.edit_story(
                 story,
                 version=number(request.POST.get("version", "")),
                 author=rights.user,
-                headline=version.headline,
-                standfirst=version.standfirst,
-                summary=version.summary,
+                words=version,
+                by=rights,
             )
         except Refused as refused:
             changed = isinstance(refused, stories.Changed)

@@ -14,11 +14,11 @@ from django.utils.html import format_html
 
 from entries import erasing, linking
 from entries.admin import pictures
-from entries.admin.access import Rights
 from entries.admin.lists import Listed
 from entries.images import ImageError
 from entries.ledger import Refused
 from entries.models import Entry, Image
+from entries.rights import Rights
 
 
 class UploadForm(forms.Form):
@@ -112,8 +112,8 @@ class ImageAdmin(Listed):
         if request.method == "POST" and form.is_valid():
             data = form.cleaned_data
             try:
-                user = Rights.of(request.user).user
-                image = pictures.take(user, data["file"], data["name"])
+                rights = Rights.of(request.user)
+                image = pictures.take(rights, data["file"], data["name"])
             except ImageError as error:
                 form.add_error("file", str(error))
             except Refused as refused:
@@ -133,11 +133,12 @@ class ImageAdmin(Listed):
         self, request: HttpRequest, obj: Image, form: Any, change: bool
     ) -> None:
         """Save its words through the verb, which draws anew what shows it."""
-        linking.save_picture(obj, form.changed_data)
+        rights = Rights.of(request.user)
+        linking.save_picture(obj, form.changed_data, by=rights)
 
     def delete_model(self, request: HttpRequest, obj: Image) -> None:
-        """Delete the row, and then the files, which nobody shows."""
-        erasing.drop_picture(obj)
+        """Delete it through the verb: the row, and then its files."""
+        erasing.delete_picture(obj, by=Rights.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
         """Delete several, one after the other."""

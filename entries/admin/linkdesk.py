@@ -14,12 +14,13 @@ from django.utils import timezone
 
 from entries import clock, linking, timefield
 from entries.admin import rows, suggesting
-from entries.admin.access import Rights, desk, desk_url, is_htmx, number, sentence
+from entries.admin.access import desk, desk_url, is_htmx, number, sentence
 from entries.admin.answers import part
 from entries.admin.records import record, target_of
 from entries.ledger import Refused
 from entries.models import Entry, Image, Link, Site, Story
 from entries.models.links import LinkQuerySet
+from entries.rights import Rights
 
 Kind = Link.Kind
 LISTS = "admin/entries/links/_links.html"
@@ -162,10 +163,11 @@ def of_site(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest, place: Place) -> HttpResponse:
     if request.method != "POST":
         return _show(request, place)
-    if not Rights.of(request.user).link:
+    rights = Rights.of(request.user)
+    if not rights.can_link:
         raise PermissionDenied
     try:
-        words, told = _do(request, place)
+        words, told = _do(request, place, rights)
     except (Refused, timefield.TimeError) as refused:
         if is_htmx(request):
             if isinstance(refused, linking.Changed):
@@ -174,7 +176,7 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
         messages.error(request, str(refused))
         return _show(request, place, 422)
     if told:
-        record(Rights.of(request.user).user, place.row, told)
+        record(rights.user, place.row, told)
     if is_htmx(request):
         typed = {} if words else request.POST.dict()
         context = place_context(request, place, words=words, typed=typed)
@@ -231,24 +233,27 @@ class Done(NamedTuple):
     told: str = ""
 
 
+Act = Callable[[Link, Any, Rights], Done]
+
+
 def _said(done: str, link: Link) -> Done:
     kind, target = link.get_kind_display(), target_of(link)
     return Done(f"{done}: {link.text}", f"{done}: link ({kind}) to {target}.")
 
 
-def _do(request: HttpRequest, place: Place) -> Done:
+def _do(request: HttpRequest, place: Place, rights: Rights) -> Done:
     """Do what a button says, and return the sentences that say so."""
     data = request.POST
     if "target" in data:
-        return _add(data, place)
+        return _add(data, place, rights)
     do = data.get("do", "")
     if do == "find":
         return Done()
     if do == "order":
-        return _order(place, data.get("order", ""))
+        return _order(place, data.get("order", ""), rights)
     if do not in ACTS:
         raise Refused("There is no such button.")
-    return ACTS[do](_link(place, data), data)
+    return ACTS[do](_link(place, data), data, rights)
 
 
 def _link(place: Place, data: Any) -> Link:
@@ -258,7 +263,7 @@ def _link(place: Place, data: Any) -> Link:
     return link
 
 
-def _add(data: Any, place: Place) -> Done:
+def _add(data: Any, place: Place, rights: Rights) -> Done:
     kind = data.get("kind", "")
     if kind not in KINDS[place.kind]:
         raise Refused("Choose what kind of link it is.", "kind")
@@ -277,9 +282,9 @@ def _add(data: Any, place: Place) -> Done:
     ):
         raise Refused("It is linked already.")
     if data.get("both"):
-        linking.add_both(link)
+        linking.add_both(link, by=rights)
     else:
-        linking.save_link(link)
+        linking.save_link(link, by=rights)
     return _said("Linked both ways" if data.get("both") else "Linked", link)
 
 
@@ -301,31 +306,31 @@ def _words(data: Any, kind: str) -> dict[str, Any]:
     }
 
 
-def _save(link: Link, data: Any) -> Done:
+def _save(link: Link, data: Any, rights: Rights) -> Done:
     for name, value in _words(data, link.kind).items():
         setattr(link, name, value)
-    linking.save_link(link, seen=data.get("seen"))
+    linking.save_link(link, seen=data.get("seen"), by=rights)
     return _said("Saved", link)
 
 
-def _remove(link: Link, data: Any) -> Done:
-    linking.remove_link(link)
+def _remove(link: Link, data: Any, rights: Rights) -> Done:
+    linking.remove_link(link, by=rights)
     return _said("Removed", link)
 
 
-def _step(by: int) -> Callable[[Link, Any], Done]:
-    def move(link: Link, data: Any) -> Done:
+def _step(by: int) -> Act:
+    def move(link: Link, data: Any, rights: Rights) -> Done:
         same = Link.objects.filter(story=link.story, entry=link.entry, kind=link.kind)
         links = list(same)
         here = links.index(link)
         links.insert(max(0, here + by), links.pop(here))
-        linking.order_links(links)
+        linking.order_links(links, by=rights)
         return _said(f"Moved {'up' if by < 0 else 'down'}", link)
 
     return move
 
 
-ACTS: dict[str, Callable[[Link, Any], Done]] = {
+ACTS: dict[str, Act] = {
     "save": _save,
     "remove": _remove,
     "up": _step(-1),
@@ -333,7 +338,7 @@ ACTS: dict[str, Callable[[Link, Any], Done]] = {
 }
 
 
-def _order(place: Place, given: str) -> Done:
+def _order(place: Place, given: str, rights: Rights) -> Done:
     """Order the links that are named; one that came meanwhile stays at the end."""
     wanted = map(number, given.split(","))
     links = {link.pk: link for link in place.links}
@@ -342,5 +347,6 @@ def _order(place: Place, given: str) -> Done:
         kind = named[0].kind
         same = [link for link in links.values() if link.kind == kind]
         named = [link for link in named if link.kind == kind]
-        linking.order_links([*named, *(link for link in same if link not in named)])
+        rest = [link for link in same if link not in named]
+        linking.order_links([*named, *rest], by=rights)
     return Done(f"Ordered {clock.hhmm(timezone.now())}", "Ordered its links.")

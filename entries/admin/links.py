@@ -11,11 +11,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from entries import linking
-from entries.admin.access import Rights
 from entries.admin.lists import Listed
 from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Link
+from entries.rights import Rights
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -134,7 +134,8 @@ class LinkAdmin(Listed):
     ) -> None:
         """Save it through the verb, which tells readers."""
         seen = form.cleaned_data["seen"] or None
-        linking.save_link(obj, seen=seen, placed="order" in form.changed_data)
+        placed, rights = "order" in form.changed_data, Rights.of(request.user)
+        linking.save_link(obj, seen=seen, placed=placed, by=rights)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Write into the log which link it is, and none of its words."""
@@ -153,8 +154,8 @@ class LinkAdmin(Listed):
 
     def delete_model(self, request: HttpRequest, obj: Link) -> None:
         """Remove it through the verb, which tells readers."""
-        linking.remove_link(obj)
+        linking.remove_link(obj, by=Rights.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Link]) -> None:
         """Remove several, together."""
-        linking.remove_links(queryset)
+        linking.remove_links(queryset, by=Rights.of(request.user))

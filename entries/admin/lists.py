@@ -5,12 +5,22 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from django.utils.text import capfirst
 
 from entries import errors
+from entries.admin.access import number
 from entries.ledger import Refused
+
+
+class RowSelect(AutocompleteSelect):
+    """A field that suggests rows; what is no row's id selects none."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        """Return the chosen row as an option."""
+        return super().optgroups(name, [one for one in value if number(str(one))], attr)
 
 
 class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -22,6 +32,14 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
 
     class Media:
         css = {"all": ["entries/desk.css", "entries/lists.css"]}
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Let fields that suggest rows bear any text in their place."""
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", RowSelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def changeform_view(
         self, request: HttpRequest, *args: Any, **more: Any

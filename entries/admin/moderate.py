@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from entries import linking, listing
 from entries.admin import suggesting, timeline
-from entries.admin.access import Rights, desk, is_htmx, sentence
+from entries.admin.access import desk, is_htmx, sentence
 from entries.admin.answers import part
 from entries.admin.linkdesk import Line, Place, place_context
 from entries.admin.records import record, target_of
@@ -20,6 +20,7 @@ from entries.admin.suggesting import Target
 from entries.admin.timeline import Row
 from entries.ledger import Refused
 from entries.models import Link, Posting, Site, Story
+from entries.rights import Rights
 
 LATELY = 30
 A_PAGE = 12  # unresolved links; each is searched for
@@ -104,14 +105,15 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST" or request.POST.get("do") == "find":
         return _show(request, Loose(link, query))
     home = link.entry or link.story or Site.current()
+    rights = Rights.of(request.user)
     try:
-        words, told = _settle(link, request.POST, query)
+        words, told = _settle(link, request.POST, query, rights)
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)
         messages.error(request, str(refused))
         return _show(request, Loose(link, query))
-    record(Rights.of(request.user).user, home, told)
+    record(rights.user, home, told)
     if is_htmx(request):
         context = {"words": words, "pk": pk}
         target, template = f"#loose-{pk}", f"{FOLDER}/_settled.html"
@@ -128,17 +130,19 @@ def _show(request: HttpRequest, loose: Loose) -> HttpResponse:
     return render(request, f"{FOLDER}/resolve.html", context)
 
 
-def _settle(link: Link, data: dict[str, str], query: str) -> tuple[str, str]:
+def _settle(
+    link: Link, data: dict[str, str], query: str, rights: Rights
+) -> tuple[str, str]:
     words, seen = link.text, link.seen
     if not link.unresolved:
         raise Refused(f"Somebody else has said where it leads: {link.leads_to}.")
     if data.get("do") == "remove":
-        linking.remove_link(link)
+        linking.remove_link(link, by=rights)
         return f"Removed “{words}”.", "Removed a line that led nowhere yet."
     fields = suggesting.target_fields(data.get("target", ""), query or words)
     for name, value in (fields | {"title": words}).items():
         setattr(link, name, value)
-    linking.save_link(link, seen=seen)
+    linking.save_link(link, seen=seen, by=rights)
     return (
         f"“{words}” leads to {link.leads_to}.",
         f"Said where a line leads: {target_of(link)}.",

@@ -49,7 +49,7 @@ def _move(request: HttpRequest, row: Row) -> HttpResponse:
     entry, old = row.entry, row.posting.story
     try:
         story = suggesting.chosen(request.POST.get("to", ""))
-        publishing.move(entry, story)
+        publishing.move(entry, story, by=row.rights)
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)

@@ -12,9 +12,10 @@ from django.views.decorators.http import require_POST
 
 from entries import timefield
 from entries.admin import timeline
-from entries.admin.access import Rights, desk
+from entries.admin.access import desk
 from entries.admin.timeline import Row
 from entries.models import Entry, Story
+from entries.rights import Rights
 
 JUST_NOW = timedelta(minutes=2)
 MOST = 3

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, TypeVar, cast
 
 from django import forms
-from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -13,11 +12,12 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import addresses, images, linking, rendering
-from entries.admin.access import Rights, desk, number, sentence
+from entries.admin.access import desk, number, sentence
 from entries.admin.forms import TextForm
 from entries.admin.records import ADDITION, record, record_once
 from entries.ledger import Refused
 from entries.models import Entry, Image, Story
+from entries.rights import Rights
 
 CARDS = "admin/entries/desk/_pictures.html"
 SHOWN = "admin/entries/desk/_picture_shown.html"
@@ -50,7 +50,7 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
             data[name] = self.initial[name]  # a colleague may have changed it
         described = data.get("alt", "").strip() or data.get("decorative")
         if not described and "alt" in data and self._shown:
-            self.add_error("alt", "Readers see this picture: say what it shows.")
+            self.add_error("alt", linking.MUTE)
         return data
 
     @property
@@ -72,8 +72,9 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def alt_error(self) -> str:
         """Return what is wrong with the alt text."""
-        if self.is_bound and (errors := self.errors.get("alt")):
-            return str(errors[0])
+        told = self.errors.get("alt") or self.non_field_errors()
+        if self.is_bound and told:
+            return str(told[0])
         image: Image = self.instance
         if self.needed and image.stem and not image.described:
             return "Say what the picture shows, or mark it as decorative."
@@ -86,7 +87,7 @@ def words_form(image: Image, data: Any = None, *, needed: bool = False) -> Words
     return WordsForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
 
 
-def take(user: User, file: "UploadedFile[Any]", name: str = "") -> Image:
+def take(rights: Rights, file: "UploadedFile[Any]", name: str = "") -> Image:
     """Store what somebody uploads and return its row.
 
     `name` fills in the missing picture of that name; otherwise the file's own name
@@ -96,18 +97,22 @@ def take(user: User, file: "UploadedFile[Any]", name: str = "") -> Image:
     known = Image.objects.filter(stem=ingested.stem).first()
     if known and not name:
         return known
-    image = linking.add_picture(name, ingested) if name else _add(file, ingested)
-    record(user, image, "Uploaded the file.", ADDITION)
+    image = _add(rights, file, ingested, name)
+    record(rights.user, image, "Uploaded the file.", ADDITION)
     return image
 
 
-def _add(file: "UploadedFile[Any]", ingested: images.Ingested) -> Image:
-    """Add a new picture; where its free name was taken meanwhile, by the next one."""
+def _add(
+    rights: Rights, file: "UploadedFile[Any]", ingested: images.Ingested, given: str
+) -> Image:
+    """Add a picture; where a free name was taken meanwhile, by the next one."""
     while True:
-        name = _free_name(file.name or "")
+        name = given or _free_name(file.name or "")
         try:
-            return linking.add_picture(name, ingested)
+            return linking.add_picture(name, ingested, by=rights)
         except Refused:
+            if given:
+                raise
             if name == _free_name(file.name or ""):
                 raise
 
@@ -177,9 +182,16 @@ def save_words(request: HttpRequest) -> bool:
 
 
 def _save(request: HttpRequest, form: WordsForm) -> None:
-    if form.changed_data:
-        linking.save_picture(form.instance, form.changed_data)
-        record_once(Rights.of(request.user).user, form.instance, "Changed its words.")
+    """Save the words that were changed; what is refused is an error of the form."""
+    if not form.changed_data:
+        return
+    rights = Rights.of(request.user)
+    try:
+        linking.save_picture(form.instance, form.changed_data, by=rights)
+    except Refused as refused:
+        form.add_error(refused.field or None, str(refused))
+    else:
+        record_once(rights.user, form.instance, "Changed its words.")
 
 
 def add_to(request: HttpRequest, kind: type[Form], name: str) -> Form:
@@ -189,7 +201,7 @@ def add_to(request: HttpRequest, kind: type[Form], name: str) -> Form:
     """
     data = request.POST.copy()
     try:
-        image = take(Rights.of(request.user).user, _file(request))
+        image = take(Rights.of(request.user), _file(request))
     except (images.ImageError, Refused) as error:
         form = kind(data, name=name)
         form.refuse("", str(error))
@@ -213,7 +225,7 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
     if file is None:
         return sentence("Choose a picture first.", 400)
     try:
-        image = take(Rights.of(request.user).user, file, request.POST.get("name", ""))
+        image = take(Rights.of(request.user), file, request.POST.get("name", ""))
     except (images.ImageError, Refused) as error:
         return sentence(str(error), 422)
     context = {"pictures": cards([image]), "story": Story(pk=pk)}
@@ -236,9 +248,9 @@ def words(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
     """Save the words of one picture as they are typed."""
     image = get_object_or_404(Image, pk=image_pk)
     form = words_form(image, request.POST)
-    form.settled = form.is_valid()
-    if form.settled:
+    if form.is_valid():
         _save(request, form)
+    form.settled = form.is_valid()
     kept = render_to_string(SHOWN, {"card": form})
     name = f"picture-{image_pk}"
     slots = [(f"{name}-alt-error", form.alt_error), (f"{name}-shown", kept)]

@@ -11,12 +11,13 @@ from zlib import crc32
 
 from django.contrib.auth.models import User
 from django.core import signing
-from django.db.models import OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
 from entries import errors
-from entries.admin.access import Rights, number
-from entries.models import Entry, Presence
+from entries.admin.access import number
+from entries.models import Entry, Posting, Presence
+from entries.rights import Rights
 
 FRESH = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
@@ -139,12 +140,14 @@ class Colleague:
 def colleagues(rights: Rights, story_id: int) -> list[Colleague]:
     """Return who else is there, those who write first, each once for each doing."""
     fresh = Presence.objects.filter(_fresh(), story=story_id)
+    here = Posting.objects.filter(entry=OuterRef("entry"), story=story_id)
+    fresh = fresh.annotate(here=Exists(here.filter(removed=False)))
     fresh = fresh.exclude(user=rights.user)
     found: dict[tuple[int, int], Colleague] = {}
     for page in fresh.select_related("user", "entry", "story").order_by(
         "-writing", "tab"
     ):
-        told = page.entry and rights.see(page.entry, page.story)
+        told = page.here and page.entry and rights.can_see(page.entry, page.story)
         entry = page.entry if told else None
         if page.writing or not any(user == page.user_id for user, _ in found):
             own = (page.user_id, entry.pk if entry else 0)

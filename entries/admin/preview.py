@@ -7,9 +7,9 @@ from django.template.loader import render_to_string
 
 from entries import drawing, rendering
 from entries.admin import seeing
-from entries.admin.access import Rights
 from entries.admin.forms import TextForm
 from entries.models import Entry, Image, Posting, Story
+from entries.rights import Rights
 
 
 @dataclass(frozen=True)

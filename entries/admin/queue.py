@@ -9,10 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import publishing
-from entries.admin.access import Rights, desk, number
+from entries.admin.access import desk, number
 from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Entry
+from entries.rights import Rights
 
 MOST = 100
 State = Entry.State
@@ -27,18 +28,18 @@ def waiting() -> QuerySet[Entry]:
 def page(request: HttpRequest) -> HttpResponse:
     """Show editors what waits, contributors what became of theirs; or act on one."""
     rights = Rights.of(request.user)
-    if not rights.write:
+    if not rights.can_write:
         raise PermissionDenied
     if request.method == "POST":
         return _act(request, rights)
     found = waiting()
-    if not rights.edit:
+    if not rights.can_edit:
         own = Entry.objects.filter(author=rights.user)
         found = own.filter(state__in=(State.SUBMITTED, State.DRAFT)).order_by("-pk")
     rows = list(found.select_related("story__series", "author")[: MOST + 1])
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": "Submitted texts" if rights.edit else "Your texts",
+        "title": "Submitted texts" if rights.can_edit else "Your texts",
         "opts": Entry._meta,
         "rights": rights,
         "entries": rows[:MOST],
@@ -48,7 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _act(request: HttpRequest, rights: Rights) -> HttpResponse:
-    if not rights.edit:
+    if not rights.can_edit:
         raise PermissionDenied
     entry = get_object_or_404(
         Entry.objects.select_related("story"),
@@ -69,13 +70,14 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights) -> tuple[str, str]
     read = number(request.POST.get("version", ""))
     do = request.POST.get("do", "")
     if do == "publish":
-        if not rights.publish:
+        if not rights.can_publish:
             raise PermissionDenied
-        publishing.publish(entry, version=read)
+        publishing.publish(entry, version=read, by=rights)
         if entry.published:
             return f"Published in {entry.story.title}.", "Published."
         return f"Scheduled in {entry.story.title}.", "Scheduled."
     if do == "send_back":
-        publishing.send_back(entry, request.POST.get("line", ""))
+        line = request.POST.get("line", "")
+        publishing.send_back(entry, line, version=read or None, by=rights)
         return "Sent back to its writer.", "Sent back."
     raise Refused("There is no such button.")

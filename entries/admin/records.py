@@ -18,6 +18,7 @@ __all__ = [
     "CHANGE",
     "EDITED",
     "forget",
+    "made_by",
     "of_entry",
     "of_story",
     "record",
@@ -105,6 +106,12 @@ def of_story(story: Story) -> QuerySet[LogEntry]:
     ids = story.entries.annotate(name=Cast("pk", TextField())).values("name")
     kind = ContentType.objects.get_for_model(Entry)
     return _lines(_about(story) | Q(content_type=kind, object_id__in=ids))
+
+
+def made_by(user: User, story: Story) -> bool:
+    """Whether somebody has made a story."""
+    lines = LogEntry.objects.filter(_about(story), user=user, action_flag=ADDITION)
+    return lines.exists()
 
 
 def forget(row: Entry | Story, name: str) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -13,18 +12,20 @@ from django.views.decorators.http import require_POST
 
 from entries import clock, publishing
 from entries.admin import drafts, pictures, seeing, timeline
-from entries.admin.access import Rights, desk, desk_url, is_htmx, sentence
+from entries.admin.access import desk, desk_url, is_htmx, sentence
 from entries.admin.answers import answer_preview, part, refusal, trigger
 from entries.admin.forms import EditForm
 from entries.admin.preview import preview_of
 from entries.admin.records import EDITED, record, record_crossing
 from entries.admin.timeline import Row
 from entries.history import difference
-from entries.ledger import Refused
+from entries.ledger import Refused, holding
 from entries.models import Draft, Entry, Story
 from entries.publishing import Conflict, Text
+from entries.rights import NOT_ALLOWED, Forbidden, Rights
 
 FOLDER = "admin/entries/desk"
+STILL_HERE = "Your text is still here."
 EDIT, CONFLICT = f"{FOLDER}/_edit.html", f"{FOLDER}/_conflict.html"
 VERSION = f"{FOLDER}/_version.html"
 
@@ -66,7 +67,7 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Show an entry's form in its row, or save it."""
     row = row_of(request, pk, entry_pk)
     if not row.editable:
-        raise PermissionDenied
+        return _refuse(request, row)
     if request.method != "POST":
         form = EditForm.of(row.entry)
         wanted = request.GET.get("kept", "")
@@ -85,6 +86,9 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         _save(row, form, publish=request.POST.get("action") == "publish")
     except Conflict as conflict:
         return _conflict(request, row, form, conflict.entry)
+    except Forbidden as forbidden:
+        form.refuse("", f"{forbidden} {STILL_HERE}")
+        return _again(request, row, form)
     except Refused as refused:
         pictures.refuse(form, refused)
         return _again(request, row, form)
@@ -104,32 +108,46 @@ def add_picture(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     return _show(request, row, form, 422 if form.form_error else 200)
 
 
+def _refuse(request: HttpRequest, row: Row) -> HttpResponse:
+    """Refuse an edit; tell a writer what has become of the text, and keep the edit."""
+    words = row.rights.why_not(row.entry)
+    if request.method != "POST" or not row.posting.home or words == NOT_ALLOWED:
+        raise PermissionDenied
+    words = f"{words} {STILL_HERE}"
+    if is_htmx(request):
+        return sentence(words, 403)
+    form = EditForm(request.POST, name=f"edit-{row.entry.pk}")
+    form.refuse("", words)
+    return _show(request, row, form, 403)
+
+
 def _save(row: Row, form: EditForm, *, publish: bool) -> None:
     """Save the text, unless it stands there already, and publish it if asked."""
-    if publish and not row.rights.publish:
+    if publish and not row.rights.can_publish:
         raise PermissionDenied
-    entry, data, text = row.entry, form.cleaned_data, form.text(row.entry.byline)
-    user = row.rights.user
-    with transaction.atomic():
+    entry, data, rights = row.entry, form.cleaned_data, row.rights
+    with holding(entry):
+        text = form.text(entry.byline)
         if not _stands(entry, text) or data["correction"]:
             try:
                 publishing.edit(
                     entry,
                     text,
                     version=data["version"],
-                    author=user,
+                    author=rights.user,
                     correction=data["correction"],
+                    by=rights,
                 )
-                record(user, entry, EDITED)
+                record(rights.user, entry, EDITED)
                 _tell_closed(row, "corrected" if data["correction"] else "edited")
             except Conflict as conflict:
                 # The same text sent twice: its first copy arrived after all.
                 if not _stands(conflict.entry, text):
                     raise
         if publish and not entry.published:
-            publishing.publish(entry, version=entry.version)
-            record(user, entry, DONE["publish"])
-        Draft.objects.of(user, entry=entry).delete()
+            publishing.publish(entry, version=entry.version, by=rights)
+            record(rights.user, entry, DONE["publish"])
+        Draft.objects.of(rights.user, entry=entry).delete()
 
 
 def _tell_closed(row: Row, done: str) -> None:
@@ -173,7 +191,7 @@ def _show(
 
 def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[pictures.WordsForm]:
     """Return the cards of the pictures that a form's text shows."""
-    if not row.rights.upload:
+    if not row.rights.can_upload:
         return []
     publishes = row.entry.published or request.POST.get("action") == "publish"
     body = str(form["body"].value() or "")
@@ -216,19 +234,22 @@ def _conflict(
 Do = Callable[[Row], object]
 
 
-def _mark(**marks: bool) -> Do:
-    return lambda row: publishing.mark(row.posting, **marks)
+def _mark(*, pinned: bool | None = None, key_event: bool | None = None) -> Do:
+    return lambda row: publishing.mark(
+        row.posting, pinned=pinned, key_event=key_event, by=row.rights
+    )
 
 
 def _publish(row: Row) -> object:
     """Publish at the entry's own time; what was scheduled, now."""
-    entry = row.entry
-    if entry.state != Entry.State.SCHEDULED or row.late:
-        return publishing.publish(entry, version=entry.version)
-    now = Text(entry.body, entry.headline, clock.now(), entry.byline)
-    with transaction.atomic():
-        publishing.edit(entry, now, version=entry.version, author=row.rights.user)
-        return publishing.publish(entry)
+    entry, version = row.entry, row.entry.version
+    with holding(entry):
+        if entry.state == Entry.State.SCHEDULED and not row.late:
+            now = Text(entry.body, entry.headline, clock.now(), entry.byline)
+            author, by = row.rights.user, row.rights
+            publishing.edit(entry, now, version=version, author=author, by=by)
+            version = entry.version
+        return publishing.publish(entry, version=version, by=row.rights)
 
 
 MARKS: dict[str, Do] = {
@@ -239,12 +260,12 @@ MARKS: dict[str, Do] = {
 }
 STEPS: dict[str, Do] = {
     "publish": _publish,
-    "submit": lambda row: publishing.submit(row.entry),
-    "unschedule": lambda row: publishing.unschedule(row.entry),
-    "withdraw": lambda row: publishing.withdraw(row.entry),
-    "undo": lambda row: publishing.withdraw(row.entry),
-    "restore": lambda row: publishing.restore(row.entry),
-    "take_back": lambda row: publishing.take_back(row.posting),
+    "submit": lambda row: publishing.submit(row.entry, by=row.rights),
+    "unschedule": lambda row: publishing.unschedule(row.entry, by=row.rights),
+    "withdraw": lambda row: publishing.withdraw(row.entry, by=row.rights),
+    "undo": lambda row: publishing.withdraw(row.entry, by=row.rights),
+    "restore": lambda row: publishing.restore(row.entry, by=row.rights),
+    "take_back": lambda row: publishing.take_back(row.posting, by=row.rights),
 }
 ACTS = MARKS | STEPS
 TOLD = {"withdraw": "withdrawn", "undo": "withdrawn", "restore": "restored"}
@@ -272,10 +293,10 @@ def _check_read(request: HttpRequest, row: Row) -> None:
 def _allowed(row: Row, do: str) -> bool:
     """Whether somebody may press a button, be it offered at this moment or not."""
     if do == "take_back":
-        return row.rights.cross_post
+        return row.rights.can_cross_post
     if do in ("withdraw", "undo", "restore", "submit"):
         return row.editable
-    return row.rights.edit and (row.posting.home or do in MARKS)
+    return row.rights.can_edit and (row.posting.home or do in MARKS)
 
 
 def _record(row: Row, do: str) -> None:

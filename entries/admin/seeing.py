@@ -1,5 +1,7 @@
 """“See …” lines of a text: found while writing, linked when it is sent."""
 
+from contextlib import suppress
+
 from django.core.exceptions import PermissionDenied
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat
@@ -9,9 +11,10 @@ from django.views.decorators.http import require_safe
 
 from entries import drawing, linking, rendering
 from entries.admin import suggesting
-from entries.admin.access import Rights, desk
+from entries.admin.access import desk
 from entries.ledger import Refused
 from entries.models import Entry, Image, Link, Posting, Story
+from entries.rights import Rights
 from entries.texts import NO_PICTURE
 
 MOST = 6
@@ -26,7 +29,7 @@ def find(request: HttpRequest, pk: int) -> HttpResponse:
     q = request.GET.get("q", "").strip()[:200]
     context: dict[str, object] = {"q": q}
     if request.GET.get("what") == "picture":
-        if not rights.upload:
+        if not rights.can_upload:
             raise PermissionDenied
         context["pictures"] = _pictures(pk, q)
     else:
@@ -49,7 +52,7 @@ def _pictures(story_id: int, q: str) -> list[Image]:
 
 def pictures(rights: Rights) -> QuerySet[Image]:
     """Return the pictures that somebody may see: readers', and those of own texts."""
-    if rights.read:
+    if rights.can_read:
         return Image.objects.all()
     read = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
     led = Story.objects.public().filter(lead_image=OuterRef("pk"))
@@ -65,7 +68,7 @@ def pictures(rights: Rights) -> QuerySet[Image]:
 
 def check_pictures(rights: Rights, body: str) -> None:
     """Raise Refused where a text would show its writer what they may not see."""
-    if rights.read:
+    if rights.can_read:
         return
     try:
         names = set(rendering.image_names(body))
@@ -105,8 +108,10 @@ def follow(entry: Entry, before: str = "") -> None:
         return
     links = entry.links.filter(kind=Link.Kind.SEE).with_targets()
     known = {link.text: link for link in links}
-    for title in set(old) - set(titles):
-        if title in known:
-            linking.remove_link(known[title])
+    lost = [known[title] for title in set(old) - set(titles) if title in known]
+    for link in lost:
+        with suppress(Refused):  # somebody else has changed the text once more
+            linking.remove_link(link, line=True)
     for link in proposed(entry, entry.body, set(known)):
-        linking.save_link(link)
+        with suppress(Refused):
+            linking.save_link(link, line=True)

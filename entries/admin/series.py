@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from entries import stories
 from entries.admin.lists import Listed
 from entries.models import Series
+from entries.rights import Rights
 
 
 @admin.register(Series)
@@ -47,17 +48,17 @@ class SeriesAdmin(Listed):
         self, request: HttpRequest, obj: Series, form: Any, change: bool
     ) -> None:
         """Save it, and tell readers of what shows it."""
-        stories.save_series(obj)
+        stories.save_series(obj, by=Rights.of(request.user))
 
     def delete_model(self, request: HttpRequest, obj: Series) -> None:
         """Delete it through the verb: its address answers so at once."""
-        stories.delete_series(obj)
+        stories.delete_series(obj, by=Rights.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Series]) -> None:
         """Delete each through the verb, or none."""
         with transaction.atomic():
             for series in queryset:
-                stories.delete_series(series)
+                self.delete_model(request, series)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Series | None = None

@@ -1,7 +1,6 @@
 """The states of a story, changed by buttons."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, Protocol
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
@@ -9,14 +8,24 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import stories
 from entries.admin import suggesting
-from entries.admin.access import Rights, desk, desk_url, is_htmx, number
+from entries.admin.access import desk, desk_url, is_htmx, number
 from entries.admin.answers import part
 from entries.admin.records import record
 from entries.ledger import Refused
 from entries.models import Story
+from entries.rights import Rights
 
 FOLDER = "admin/entries/desk"
-TURNS: dict[str, tuple[Callable[[Story], Story], str]] = {
+
+
+class Turn(Protocol):
+    """A verb that turns a story to another state."""
+
+    def __call__(self, story: Story, *, by: Rights) -> Story:
+        """Do so under its locks."""
+
+
+TURNS: Final[dict[str, tuple[Turn, str]]] = {
     "live": (stories.go_live, "The story is live."),
     "reopen": (stories.reopen, "The story is live again."),
     "withdraw": (stories.withdraw_story, "The story was withdrawn."),
@@ -36,7 +45,7 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     rights = Rights.of(request.user)
     words, refused = "", ""
     try:
-        words = _turn(story, request.POST.get("do", ""), request)
+        words = _turn(story, rights, request)
         record(rights.user, story, words)
     except Refused as error:
         refused = str(error)
@@ -82,8 +91,9 @@ def _about(story: Story) -> str:
     return f"{story.headline} {story.standfirst} {story.summary}"[:2000]
 
 
-def _turn(story: Story, do: str, request: HttpRequest) -> str:
+def _turn(story: Story, rights: Rights, request: HttpRequest) -> str:
     """Change the state and return the sentence that says so."""
+    do = request.POST.get("do", "")
     if do == "close":
         target, pk = None, number(request.POST.get("continues_in", ""))
         if pk:
@@ -91,10 +101,10 @@ def _turn(story: Story, do: str, request: HttpRequest) -> str:
             if target is None:
                 raise Refused("The story to continue in is not there any more.")
         alone = target is None and "continues_in" in request.POST
-        stories.close(story, continues_in=target, alone=alone)
+        stories.close(story, continues_in=target, alone=alone, by=rights)
         return "The story is closed."
     if do not in TURNS:
         raise Refused("There is no such button.")
     verb, words = TURNS[do]
-    verb(story)
+    verb(story, by=rights)
     return words

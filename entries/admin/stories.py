@@ -29,15 +29,17 @@ from entries.admin import (
     states,
     summary,
 )
-from entries.admin.access import Rights, desk_url, key_of, number
 from entries.admin.access import desk as answers
+from entries.admin.access import desk_url, number
 from entries.admin.forms import NewStoryForm, StoryForm
 from entries.admin.lists import InSeries, Listed, WentLive
-from entries.admin.records import ADDITION, record
+from entries.admin.records import ADDITION, made_by, record
 from entries.history import compare
 from entries.ledger import Refused
 from entries.models import Audience, Entry, Posting, Site, Story
+from entries.models.desk import own_keys
 from entries.publishing import Text
+from entries.rights import Rights
 
 
 def _updates(rights: Rights, found: list[Story]) -> dict[int, tuple[int, Any]]:
@@ -46,7 +48,7 @@ def _updates(rights: Rights, found: list[Story]) -> dict[int, tuple[int, Any]]:
     Of stories that readers do not see, contributors are told of their own updates.
     """
     public = [story.pk for story in found if story.public]
-    own = Q() if rights.read else Q(entry__author=rights.user)
+    own = Q() if rights.can_read else Q(entry__author=rights.user)
     hidden = Posting.objects.published().filter(own, entry__kind=Entry.Kind.UPDATE)
     hidden = hidden.filter(story__in=[s.pk for s in found if s.pk not in public])
     rows = hidden.values_list("story").annotate(Count("pk"), Max("at")).order_by()
@@ -159,11 +161,12 @@ class StoryAdmin(Listed):
     def delete_model(self, request: HttpRequest, obj: Story) -> None:
         """Delete it through the verb; say where lines to it went with it."""
         lines = list(obj.lines_here.filter(title=""))
-        stories.delete_story(obj)
+        rights = Rights.of(request.user)
+        stories.delete_story(obj, by=rights)
         for line in lines:
             home = line.entry or line.story or Site.current()
             words = "Removed a line that led to a draft story, which was deleted."
-            record(Rights.of(request.user).user, home, words)
+            record(rights.user, home, words)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Delete several, one after the other."""
@@ -183,40 +186,40 @@ class StoryAdmin(Listed):
     def get_urls(self) -> list[URLPattern]:
         """Put the desk's addresses before those of the admin."""
         own = [
-            ("<int:pk>/change/", desk.page, "change"),
-            ("<int:pk>/details/", self.details, "details"),
-            ("<int:pk>/history/", history.of_story, "history"),
-            ("<int:pk>/desk/timeline/", desk.poll, "timeline"),
-            ("<int:pk>/desk/time/", desk.echo, "time"),
-            ("<int:pk>/desk/draft/", drafts.keep, "draft"),
-            ("<int:pk>/desk/summary/", summary.save, "summary"),
-            ("<int:pk>/desk/find/", seeing.find, "find"),
-            ("<int:pk>/desk/notices/", notices.look, "notices"),
-            ("<int:pk>/desk/state/", states.change_state, "state"),
-            ("<int:pk>/desk/pictures/", pictures.upload, "upload"),
-            ("<int:pk>/desk/pictures/add/", desk.add_picture, "add_picture"),
-            ("<int:pk>/desk/pictures/shown/", pictures.shown, "pictures"),
-            ("<int:pk>/desk/pictures/<int:image_pk>/", pictures.words, "words"),
-            ("<int:pk>/desk/entries/<int:entry_pk>/edit/", rows.edit, "edit"),
+            ("<row:pk>/change/", desk.page, "change"),
+            ("<row:pk>/details/", self.details, "details"),
+            ("<row:pk>/history/", history.of_story, "history"),
+            ("<row:pk>/desk/timeline/", desk.poll, "timeline"),
+            ("<row:pk>/desk/time/", desk.echo, "time"),
+            ("<row:pk>/desk/draft/", drafts.keep, "draft"),
+            ("<row:pk>/desk/summary/", summary.save, "summary"),
+            ("<row:pk>/desk/find/", seeing.find, "find"),
+            ("<row:pk>/desk/notices/", notices.look, "notices"),
+            ("<row:pk>/desk/state/", states.change_state, "state"),
+            ("<row:pk>/desk/pictures/", pictures.upload, "upload"),
+            ("<row:pk>/desk/pictures/add/", desk.add_picture, "add_picture"),
+            ("<row:pk>/desk/pictures/shown/", pictures.shown, "pictures"),
+            ("<row:pk>/desk/pictures/<row:image_pk>/", pictures.words, "words"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/edit/", rows.edit, "edit"),
             (
-                "<int:pk>/desk/entries/<int:entry_pk>/pictures/",
+                "<row:pk>/desk/entries/<row:entry_pk>/pictures/",
                 rows.add_picture,
                 "edit_picture",
             ),
-            ("<int:pk>/desk/entries/<int:entry_pk>/do/", rows.act, "act"),
-            ("<int:pk>/desk/entries/<int:entry_pk>/cross/", crossing.panel, "cross"),
-            ("<int:pk>/desk/entries/<int:entry_pk>/move/", moving.panel, "move"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/do/", rows.act, "act"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/cross/", crossing.panel, "cross"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/move/", moving.panel, "move"),
             (
-                "<int:pk>/desk/entries/<int:entry_pk>/history/",
+                "<row:pk>/desk/entries/<row:entry_pk>/history/",
                 history.of_entry,
                 "versions",
             ),
             (
-                "<int:pk>/desk/entries/<int:entry_pk>/links/",
+                "<row:pk>/desk/entries/<row:entry_pk>/links/",
                 linkdesk.of_entry,
                 "entry_links",
             ),
-            ("<int:pk>/links/", linkdesk.of_story, "links"),
+            ("<row:pk>/links/", linkdesk.of_story, "links"),
         ]
         return [
             *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),
@@ -254,35 +257,41 @@ class StoryAdmin(Listed):
 
     def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
         """Make the story of a form; one that was sent twice makes one."""
-        key = key_of(request.POST.get("key", ""))
-        earlier = Story.objects.filter(key=key, key__isnull=False)
-        story = earlier.first()
+        rights = Rights.of(request.user)
+        keys = own_keys(request.POST.get("key", ""), rights.user.pk)
+        story = self._made(rights, keys)
+        for key in keys:
+            if story is None:
+                try:
+                    story = self._write(request, rights, form, key)
+                except IntegrityError:  # sent before, or the key of somebody else
+                    story = self._made(rights, keys)
         if story is None:
-            try:
-                story = self._write(request, form, key)
-            except IntegrityError:  # the first sending has come in between
-                story = earlier.first()
-                if story is None:
-                    gone = "Its series is no more: choose another."
-                    raise Refused(gone, "series") from None
+            raise Refused("Its series is no more: choose another.", "series")
         if not form.made(story):
             raise Refused(
                 f"This form has made the story “{story.headline}” before: change that"
                 " one, or press again to make another."
             )
         if request.POST.get("action") == "live" and story.state == Story.State.DRAFT:
-            stories.go_live(story)
+            stories.go_live(story, by=rights)
         messages.success(request, f"The story is {story.state}.")
         return story
 
+    def _made(self, rights: Rights, keys: list[UUID | None]) -> Story | None:
+        """Return the story that a person has made with a form of these keys."""
+        found = Story.objects.filter(key__in={*keys} - {None})
+        return next((story for story in found if made_by(rights.user, story)), None)
+
     def _write(
-        self, request: HttpRequest, form: NewStoryForm, key: UUID | None
+        self, request: HttpRequest, rights: Rights, form: NewStoryForm, key: UUID | None
     ) -> Story:
-        data, user = form.cleaned_data, Rights.of(request.user).user
+        data = form.cleaned_data
         with transaction.atomic():
             story = stories.create_story(
                 data["headline"],
                 key=key,
+                by=rights,
                 series=data["series"],
                 standfirst=data["standfirst"],
             )
@@ -290,13 +299,13 @@ class StoryAdmin(Listed):
                 publishing.post(
                     story,
                     Text(data["original"]),
-                    author=user,
+                    author=rights.user,
                     kind=Entry.Kind.ORIGINAL,
-                    key=key,
+                    by=rights,
                 )
             if request.POST.get("action") == "live":
-                stories.go_live(story)
-            record(user, story, "Made the story.", ADDITION)
+                stories.go_live(story, by=rights)
+            record(rights.user, story, "Made the story.", ADDITION)
         return story
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
@@ -308,7 +317,7 @@ class StoryAdmin(Listed):
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
         clash, typed = False, number(request.POST.get("version", ""))
-        key = key_of(request.POST.get("key", "")) or uuid4()
+        key = own_keys(request.POST.get("key"), None)[0] or uuid4()
         if request.method == "POST" and form.is_valid():
             try:
                 self._save_head(request, pk, form)
@@ -337,14 +346,15 @@ class StoryAdmin(Listed):
         return render(request, "admin/entries/story/details.html", context)
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
-        user = Rights.of(request.user).user
+        rights = Rights.of(request.user)
         story = stories.edit_story(
             Story.objects.get(pk=pk),
             version=number(request.POST.get("version", "")) or None,
-            author=user,
+            author=rights.user,
+            by=rights,
             **form.changed,
         )
         if form.changed_data:
             changed = ", ".join(form.changed_data).replace("_", " ")
-            record(user, story, f"Changed {changed}.")
+            record(rights.user, story, f"Changed {changed}.")
         messages.success(request, "Saved.")

@@ -8,13 +8,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from entries import rendering, stories
-from entries.admin.access import Rights, desk, desk_url, is_htmx
+from entries.admin.access import desk, desk_url, is_htmx
 from entries.admin.answers import part, trigger
 from entries.admin.forms import TextForm
 from entries.admin.records import record
 from entries.history import difference
 from entries.ledger import Refused
 from entries.models import Draft, Story
+from entries.rights import Rights
 
 NAME = "summary"
 BOX = "admin/entries/desk/_summary.html"
@@ -69,7 +70,9 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _save(story: Story, rights: Rights, typed: str, version: int) -> None:
     with transaction.atomic():
-        stories.edit_story(story, version=version, author=rights.user, summary=typed)
+        stories.edit_story(
+            story, version=version, author=rights.user, by=rights, summary=typed
+        )
         Draft.objects.filter(user=rights.user, story=story, form=NAME).delete()
         record(rights.user, story, "Changed summary.")
 

@@ -9,10 +9,10 @@ from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from entries import clock, rendering, timefield
-from entries.admin.access import Rights
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.publishing import WAITING
+from entries.rights import Rights
 
 SIZE = 50
 MOST_CHANGES = 100
@@ -48,7 +48,7 @@ class Row:
     @property
     def seen(self) -> bool:
         """Whether it is for their eyes."""
-        return self.rights.see(self.entry, self.posting.story)
+        return self.rights.can_see(self.entry, self.posting.story)
 
     @property
     def place(self) -> str:
@@ -133,7 +133,7 @@ class Row:
     @property
     def editable(self) -> bool:
         """Whether its text can be changed here."""
-        return self.posting.home and self.rights.change(self.entry)
+        return self.posting.home and self.rights.can_change(self.entry)
 
     @property
     def sent_back(self) -> str:
@@ -145,7 +145,7 @@ class Row:
         """Whether they may move it to another story."""
         entry = self.entry
         stays = entry.original or entry.erased_at is not None
-        return self.posting.home and self.rights.edit and not stays
+        return self.posting.home and self.rights.can_edit and not stays
 
     @property
     def number(self) -> str:
@@ -156,7 +156,7 @@ class Row:
     def remembered(self) -> bool:
         """Whether they may see its history."""
         mine = self.entry.author_id == self.rights.user.pk
-        return self.posting.home and (self.rights.read or mine)
+        return self.posting.home and (self.rights.can_read or mine)
 
     @property
     def public(self) -> bool:
@@ -178,7 +178,7 @@ class Row:
     def crossable(self) -> bool:
         """Whether it can be placed in other stories from here."""
         shown = self.public and self.entry.story.public
-        return self.rights.cross_post and shown
+        return self.rights.can_cross_post and shown
 
     @property
     def acts(self) -> list[Act]:
@@ -186,11 +186,11 @@ class Row:
         if self.posting.home:
             return [*self._marks, *self._steps]
         back = Act("take_back", "Take back", "back")
-        return [*self._marks, back] if self.rights.cross_post else self._marks
+        return [*self._marks, back] if self.rights.can_cross_post else self._marks
 
     @property
     def _marks(self) -> list[Act]:
-        if self.entry.original or not self.rights.edit:
+        if self.entry.original or not self.rights.can_edit:
             return []
         key, pin = self.posting.key_event, self.posting.pinned
         return [
@@ -202,13 +202,13 @@ class Row:
     def _steps(self) -> list[Act]:
         """Return the ways from its state to another."""
         state, steps = self.entry.state, []
-        if self.rights.edit and state in WAITING:
+        if self.rights.can_edit and state in WAITING:
             steps.append(Act("publish", self._publish_word, "publish"))
         elif state == State.DRAFT and self.rights.owns(self.entry):
             steps.append(Act("submit", "Submit", "publish"))
-        if self.rights.edit and state in (State.SCHEDULED, State.SUBMITTED):
+        if self.rights.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
             steps.append(Act("unschedule", "Make a draft", "draft"))
-        if self.rights.change(self.entry):
+        if self.rights.can_change(self.entry):
             back = state == State.WITHDRAWN
             do, word = ("restore", "Restore") if back else ("withdraw", "Withdraw")
             steps.append(Act(do, word, "withdraw"))
@@ -277,7 +277,7 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
         entry__state__in=WAITING
     )
     if not front:
-        page = _from(story, page, before or start, inclusive=not before)
+        page = _from(story, rights, page, before or start, inclusive=not before)
     rows = as_rows(page[: SIZE + 1], rights)
     own = Entry.objects.filter(story=story).order_by().values("pk")
     original = own.filter(kind=Entry.Kind.ORIGINAL)
@@ -297,17 +297,27 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
 
 def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
     """Keep what somebody may see, as `Rights.see` tells it of one entry."""
-    if rights.read:
+    if rights.can_read:
         return rows
     shown = Q(entry__state=State.PUBLISHED, story__state__in=Story.PUBLIC)
     return rows.filter(shown | Q(entry__author=rights.user))
 
 
 def _from(
-    story: Story, page: PostingQuerySet, entry_id: int, *, inclusive: bool
+    story: Story,
+    rights: Rights,
+    page: PostingQuerySet,
+    entry_id: int,
+    *,
+    inclusive: bool,
 ) -> PostingQuerySet:
-    at = story.postings.filter(entry=entry_id).values_list("at", flat=True).first()
-    if at is None:
+    """Keep a page from an entry downwards, where they know when that is of."""
+    found = Posting.objects.filter(story=story, entry=entry_id)
+    posting = found.select_related("entry").first()
+    if posting is None:
+        return page
+    at = posting.at
+    if posting.seq is None and not rights.can_see(posting.entry, story):
         return page
     same = Q(at=at, entry_id__lt=entry_id + inclusive)
     return page.filter(Q(at__lte=at) & (Q(at__lt=at) | same))

@@ -79,7 +79,7 @@ class Loader:
     def _picture(self, row: dict[str, str]) -> None:
         with (HERE / "pictures" / row["file"]).open("rb") as file:
             ingested = linking.ingest(file)
-        words = {name: row[name] for name in ("alt", "caption", "credit")}
+        words: dict[str, Any] = {n: row[n] for n in ("alt", "caption", "credit")}
         linking.add_picture(row["name"], ingested, **words)
 
     def _story(self, row: dict[str, Any]) -> None:

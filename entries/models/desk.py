@@ -1,12 +1,37 @@
 """What the desk remembers of those who work at it: what they type, where they are."""
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Self
+from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import models
 
 from entries.models.entries import Entry
 from entries.models.stories import Story
+
+
+def own_keys(key: UUID | str | None, user_id: int | None) -> list[UUID | None]:
+    """Return the keys under which a person's filled form may have been saved.
+
+    The second is for a form whose key is somebody else's already. A text that is no
+    key gives None alone.
+    """
+    try:
+        own = key if isinstance(key, UUID) else UUID(key or "")
+    except ValueError:
+        return [None]
+    return [own, uuid5(own, str(user_id))]
+
+
+def made_by(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
+    """Return the entries that an author's filled forms have made, by their keys."""
+    own = {key: own_keys(key, author.pk if author else None) for key in keys}
+    wanted = set(chain(*own.values())) - {None}
+    found = Entry.objects.filter(author=author, key__in=wanted)
+    made = {entry.key: entry for entry in found}
+    return {k: made[one] for k, ones in own.items() for one in ones if one in made}
 
 
 class DraftQuerySet(models.QuerySet["Draft"]):
@@ -16,6 +41,13 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         """Keep a person's drafts of a new text's form, or of an entry's edit."""
         mine = self.filter(user=user)
         return mine.filter(entry=entry) if entry else mine.filter(key=str(key))
+
+    def made(self, entry: Entry) -> Self:
+        """Keep what its author's page had kept of an entry before it was sent."""
+        mine = self.filter(user=entry.author_id)
+        keys = mine.values_list("pk", "key") if entry.key and entry.author_id else []
+        made = [pk for pk, k in keys if entry.key in own_keys(k, entry.author_id)]
+        return mine.filter(pk__in=made)
 
 
 class Draft(models.Model):
