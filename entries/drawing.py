@@ -5,7 +5,8 @@ No request, no user and no clock comes in here, so one drawing serves every read
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -111,6 +112,16 @@ def with_all(postings: QuerySet[Posting]) -> QuerySet[Posting]:
         Prefetch("entry__versions", told, "read_versions"),
         Prefetch("entry__postings", standing, "read_postings"),
     )
+
+
+@contextmanager
+def without_links(entry: Entry) -> Iterator[None]:
+    """Render a new entry without looking for its links: it cannot have any yet."""
+    entry.read_links = []  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del entry.read_links  # type: ignore[attr-defined]
 
 
 def _read(entry: Entry, name: str, ask: Callable[[], Iterable[T]]) -> list[T]:

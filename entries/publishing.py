@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from entries import drawing
 from entries.conditions import WAITING as WAITING
 from entries.conditions import Conflict as Conflict
 from entries.conditions import (
@@ -93,7 +94,8 @@ def _add(
     entry.save(force_insert=True)
     if drawn.pictures:
         entry.images.set(drawn.pictures)
-    ledger.post(posting)
+    with drawing.without_links(entry):
+        ledger.post(posting)
     if posting.key_event and posting.visible:
         ledger.head(story)
 

@@ -139,6 +139,15 @@ def _own_pictures(tmp_path: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _own_pages() -> None:
+    """Let no test see what was rendered for another: rolled back, ids come again."""
+    from entries import pages, parts
+
+    parts.kept.forget()
+    pages._frame.cache_clear()
+
+
 @pytest.fixture
 def story(db: None) -> Story:
     """Give a live story without any entry."""

@@ -459,6 +459,7 @@ def test_from_signing_in_to_a_picture_before_readers_by_keyboard_alone(
     public.open(f"{server.url}/stories/{story.slug}/")
     page = reader().open(f"{server.url}/admin/login/?next=/admin/")
     keys = page.keyboard
+    expect(page.locator("#id_username")).to_be_focused()
     for words in ("editor", "Tab", PASSWORD, "Enter"):
         keys.press(words) if words in ("Tab", "Enter") else keys.type(words)
     page.wait_for_url(f"{server.url}/admin/")

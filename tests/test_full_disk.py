@@ -290,7 +290,7 @@ def test_a_restored_site_is_ready_and_a_site_of_its_own(
     assert ready(newsroom.server().url).status_code == 200
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_site_of_an_older_release_gets_its_token_once(
     tmp_path: Path, settings: Any
 ) -> None:

@@ -19,7 +19,7 @@ from entries.rights import NOT_ALLOWED
 ANSWER = errors.DESK_ANSWER
 SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again."
 
-LOOKED_UP = ("q", "name", "picture", "key", "target")
+LOOKED_UP = ("q", "picture", "key", "target")
 
 View = Callable[..., HttpResponseBase]
 

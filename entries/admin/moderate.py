@@ -89,10 +89,14 @@ def _lately(rights: Rights) -> list[Row]:
     """Return what was published last, in whatever running story."""
     live = Story.objects.live().order_by("-changed_at")[: listing.RUNNING]
     visible = Posting.objects.visible().updates().order_by("-first_seq")
-    newest = visible.first_of_each(live, 2 * LATELY)  # some may be cross-posted
-    newest = newest.own().order_by("-entry__published_at", "-entry_id")
-    newest_ids = newest.values_list("pk", flat=True)[:LATELY]
-    found = Posting.objects.filter(pk__in=list(newest_ids))
+    newest = visible.first_of_each(live, 2 * LATELY).order_by(
+        "-entry__published_at", "-entry_id"
+    )
+    # A cross-posted update is shown in its own story alone. Asked of the database,
+    # PostgreSQL would look through all entries of that story for each row.
+    rows = newest.values_list("pk", "story", "entry__story")
+    own = [pk for pk, story, home in rows if story == home]
+    found = Posting.objects.filter(pk__in=own[:LATELY])
     last = timeline.with_parts(found, pictures=False)
     return timeline.as_rows(last.order_by("-entry__published_at", "-entry_id"), rights)
 
