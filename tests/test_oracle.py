@@ -130,6 +130,7 @@ def test_open_pages_equal_fresh_ones_whatever_happened(
             coverage.break_something()
         if turn % CHECK == 0:
             coverage.compare()
+    assert newsroom.call(verbs.misplaced) == []
 
 
 def test_what_editors_post_at_the_desk_reaches_pages_through_faults(

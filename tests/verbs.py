@@ -40,6 +40,21 @@ def story_of(slug: str) -> Story:
     return Story.objects.get(slugs__slug=slug)
 
 
+def misplaced() -> list[str]:
+    """Name postings and stories whose repeated facts differ from the rows."""
+    wrong = []
+    for posting in Posting.objects.select_related("entry", "story"):
+        kept = (posting.at, posting.visible)
+        posting.place()
+        if kept != (posting.at, posting.visible):
+            wrong.append(f"{posting}: {kept}")
+    for story in Story.objects.all():
+        newest = story.postings.visible().newest().values_list("at", flat=True).first()
+        if story.newest_at != newest:
+            wrong.append(f"{story.slug}: {story.newest_at}, not {newest}")
+    return wrong
+
+
 def make_story(headline: str, slug: str, *, live: bool = True, updates: int = 0) -> int:
     """Make a story of a series, with its original entry and some updates."""
     series, _ = Series.objects.get_or_create(
