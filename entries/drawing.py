@@ -224,6 +224,11 @@ class Event(NamedTuple):
     entry_id: int
     words: str
 
+    @property
+    def number(self) -> str:
+        """Return the entry's id as text, which templates need not localize."""
+        return str(self.entry_id)
+
 
 def key_events(story: Story) -> list[Event]:
     """Return the marked entries of a whole story, newest first."""
