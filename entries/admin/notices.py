@@ -14,11 +14,12 @@ from entries import timefield
 from entries.admin import timeline
 from entries.admin.access import desk
 from entries.admin.timeline import Row
-from entries.models import Entry, Story
+from entries.models import Entry, Posting, Story
 from entries.rights import Rights
 
 JUST_NOW = timedelta(minutes=2)
 MOST = 3
+SEARCHED = 400  # entries of a story, the newest, that are searched for an address
 _ADDRESS = re.compile(r"https?://[^\s<>\"'\[\]()]+", re.IGNORECASE)
 
 
@@ -74,7 +75,10 @@ def _repeats(story_id: int, rights: Rights, body: str) -> list[Repeat]:
     holding = Q()
     for address in wanted:
         holding |= Q(entry__body__icontains=address)
-    found = timeline.postings(story_id, pictures=False).filter(holding, removed=False)
+    newest = Posting.objects.filter(story=story_id).newest().values_list("pk")
+    near = [pk for (pk,) in newest[:SEARCHED]]
+    found = timeline.postings(story_id, pictures=False)
+    found = found.filter(holding, pk__in=near, removed=False)
     found = found.exclude(entry__state=Entry.State.WITHDRAWN)
     rows = [row for row in timeline.as_rows(found[:20], rights) if row.seen]
     repeats = (
