@@ -75,10 +75,9 @@ def _repeats(story_id: int, rights: Rights, body: str) -> list[Repeat]:
     holding = Q()
     for address in wanted:
         holding |= Q(entry__body__icontains=address)
-    newest = Posting.objects.filter(story=story_id).newest().values_list("pk")
-    near = [pk for (pk,) in newest[:SEARCHED]]
+    newest = Posting.objects.filter(story=story_id).newest().values("pk")[:SEARCHED]
     found = timeline.postings(story_id, pictures=False)
-    found = found.filter(holding, pk__in=near, removed=False)
+    found = found.filter(holding, pk__in=newest, removed=False)
     found = found.exclude(entry__state=Entry.State.WITHDRAWN)
     rows = [row for row in timeline.as_rows(found[:20], rights) if row.seen]
     repeats = (
