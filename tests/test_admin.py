@@ -760,3 +760,10 @@ def test_a_small_picture_of_the_library_is_a_link_with_a_name(client: Client):
     assert re.findall(r'<img class="library-thumb"[^>]* alt="([^"]*)"', page) == [
         "ferry"
     ]
+
+
+def test_a_list_that_shows_all_does_not_offer_to_show_all(story: Story) -> None:
+    chief = signed_in("chief", chief=True)
+    path = reverse("admin:entries_story_changelist")
+    assert "Show all" not in chief.get(path).content.decode()
+    assert "Show all" in chief.get(f"{path}?q=nothing+so").content.decode()

@@ -63,6 +63,8 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
         """Name the list."""
         changelist = super().get_changelist_instance(request)
         changelist.title = str(capfirst(self.opts.verbose_name_plural))
+        if not (changelist.query or changelist.has_active_filters):
+            changelist.full_result_count = changelist.result_count
         return changelist
 
 
