@@ -118,7 +118,8 @@ class _Entries(_Feed):
     def items(self, obj: Any) -> list[Entry]:
         """Return the newest public entries, each with `shown_in`: a public story."""
         # The newest of all are among the newest of as many stories.
-        stories = self.stories(obj).order_by("-newest_at", "-pk")[:NEWEST]
+        stories = self.stories(obj).filter(newest_at__isnull=False)
+        stories = stories.order_by("-newest_at", "-pk")[:NEWEST]
         visible = Posting.objects.visible().newest().first_of_each(stories, NEWEST)
         ids = visible.newest().values_list("entry_id", flat=True)
         newest = list(dict.fromkeys(ids))[:NEWEST]

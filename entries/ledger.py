@@ -159,19 +159,37 @@ class Ledger:
         if html != entry.html:
             entry.html = html
             entry.save(update_fields=["html"])
-            for pk in entry.postings.values_list("story", flat=True):
-                number = self._desk_next(self.stories[pk])
-                entry.postings.filter(story=pk).update(desk_seq=number)
+            self.touch(entry)
         self._worded[entry.pk] = entry
         changed = False
-        for posting in entry.postings.exclude(seq=None).order_by("story_id"):
+        for posting in entry.postings.order_by("story_id"):
             posting.entry, posting.story = entry, self.stories[posting.story_id]
-            if posting.stands and posting.html != drawing.entry_html(posting):
+            if self._is_stale(posting):
                 self.post(posting)
                 if posting.key_event:
                     self.head(posting.story)
                 changed = True
         return changed
+
+    def _is_stale(self, posting: Posting) -> bool:
+        """Whether a posting is not where its rows place it, or not as they render."""
+        kept = (posting.at, posting.visible)
+        posting.place()
+        if kept != (posting.at, posting.visible):
+            return True
+        known = posting.seq is not None and posting.stands
+        return known and posting.html != drawing.entry_html(posting)
+
+    def touch(self, entry: Entry) -> None:
+        """Tell the desks of all stories an entry is in that its row has changed."""
+        for pk in entry.postings.values_list("story", flat=True):
+            number = self._desk_next(self.stories[pk])
+            entry.postings.filter(story=pk).update(desk_seq=number)
+
+    def hide(self, story: Story) -> None:
+        """Take all postings of a story that is no longer public from readers."""
+        number = self._desk_next(story)
+        story.postings.filter(visible=True).update(visible=False, desk_seq=number)
 
     def redraw_head(self, story: Story) -> bool:
         """Draw a summary box anew from its text; True if what readers see changed."""

@@ -335,6 +335,7 @@ def _post_crossed(ledger: Ledger, entry: Entry, posting: Posting) -> None:
     else:
         posting.entry = entry
         ledger.post(posting)
+        ledger.touch(entry)  # its row at home says where else it is
 
 
 def move(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Entry:

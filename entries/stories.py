@@ -362,10 +362,22 @@ def _turn(
         if story.public == before:
             ledger.site()  # lines elsewhere read as they did
         else:
-            story.postings.published().update(visible=story.public)
+            _show_or_hide(ledger, story)
             tell_others(ledger, [story])
 
     return restate(story, act, leads_to(story))
+
+
+def _show_or_hide(ledger: Ledger, story: Story) -> None:
+    """Let the updates of a story come back to readers, or go, with the story.
+
+    What comes back takes a number each: some may never have had one, and a page that
+    was being made while the story went must not be taken for a whole one.
+    """
+    if story.public:
+        ledger.post_many(_published(story))
+    else:
+        ledger.hide(story)
 
 
 def _post_own(ledger: Ledger, story: Story) -> None:

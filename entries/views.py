@@ -242,7 +242,7 @@ def _of_entry(
         story=row,
         entry_id=pk,
     )
-    if not posting.visible:
+    if not (posting.visible and posting.stands):
         return _elsewhere(posting, name)
     home = posting.entry.story if posting.entry.story.public else row
     url = absolute(reverse("entry", args=[home.slug, pk]))

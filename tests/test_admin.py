@@ -767,3 +767,10 @@ def test_a_list_that_shows_all_does_not_offer_to_show_all(story: Story) -> None:
     path = reverse("admin:entries_story_changelist")
     assert "Show all" not in chief.get(path).content.decode()
     assert "Show all" in chief.get(f"{path}?q=nothing+so").content.decode()
+
+
+def test_a_text_that_waits_in_a_draft_story_is_found_in_the_list() -> None:
+    make_update(make_story(live=False), "The giraffe has left the ark.")
+    chief = signed_in("chief", chief=True)
+    page = chief.get("/admin/entries/entry/?q=giraffe").content.decode()
+    assert "The giraffe has left" in page

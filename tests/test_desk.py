@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from entries import publishing, stories
 from entries.admin import timeline
-from entries.models import Entry, EntryVersion, Posting, Series, Story
+from entries.models import Entry, EntryVersion, Posting, Series, Site, Story
 from tests.builders import (
     bulk_updates,
     gmt,
@@ -416,6 +416,29 @@ def test_more_than_a_hundred_changes_come_one_part_after_the_other(client, story
     publishing.edit(original, text("The last word.", at=None), version=1)
     way = f"{address(story, 'timeline')}?have={began}"
     assert any(b"The last word." in part.content for part in poll_on(client, way))
+
+
+def test_a_desk_of_another_history_gets_every_row(client, story):
+    entry = make_update(story)
+    have = pulse_of(client.get(desk(story)))
+    Posting.objects.update(desk_seq=0)  # as an upgrade leaves those that were there
+    Site.objects.update(epoch="restored")
+    assert f'id="row-{entry.pk}"' in poll(client, story, have).content.decode()
+
+
+def test_rows_follow_a_story_that_is_withdrawn_and_restored(client, story):
+    entry = make_update(story)
+    for act in (stories.withdraw_story, stories.restore_story):
+        have = pulse_of(client.get(desk(story)))
+        act(story)
+        assert f'id="row-{entry.pk}"' in poll(client, story, have).content.decode()
+
+
+def test_a_cross_post_in_a_draft_story_is_told_at_home(client, story):
+    entry, draft = make_update(story), make_story("The flood", live=False)
+    have = pulse_of(client.get(desk(story)))
+    publishing.cross_post(entry, draft)
+    assert "The flood" in poll(client, story, have).content.decode()
 
 
 def test_many_waiting_texts_hide_no_original_entry(client, story, monkeypatch):

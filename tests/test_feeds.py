@@ -238,3 +238,10 @@ def test_pages_lead_to_their_feeds(client: Client, story: Story) -> None:
     ):
         html = client.get(page).content.decode()
         assert f'href="{path}">' in html.partition("</head>")[0], page
+
+
+def test_stories_without_news_take_no_place_in_a_feed(client: Client) -> None:
+    make_update(make_story("Fog over the harbour"), "The lamp is lit.")
+    for number in range(feeds.NEWEST):
+        make_story(f"Just begun, {number}")
+    assert b"The lamp is lit." in client.get("/feed/").content

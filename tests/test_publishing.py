@@ -15,8 +15,8 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from entries import linking, publishing, stories
-from entries.ledger import Refused
+from entries import linking, pages, publishing, stories
+from entries.ledger import Refused, redraw
 from entries.models import Entry, Image, Link, Posting, Site, Story, StorySlug
 from entries.publishing import Conflict, Text
 from tests.builders import (
@@ -939,3 +939,44 @@ def slow(
         return answer
 
     monkeypatch.setattr(module, name, waiting)
+
+
+def test_what_was_restored_in_a_withdrawn_story_comes_back_whole(client: Client):
+    """It was published in a draft story and withdrawn there: no number was its own."""
+    story = make_story(live=False)
+    entry = make_update(story, "The lamp is lit.")
+    publishing.withdraw(entry)
+    stories.withdraw_story(stories.go_live(story))
+    publishing.restore(entry)
+    stories.restore_story(story)
+    page = story.get_absolute_url()
+    assert b"The lamp is lit." in client.get(page).content
+    assert client.get(f"{page}updates/{entry.pk}/").status_code == 200
+    before = client.get(f"{page}feed/")["ETag"]
+    publishing.withdraw(entry)
+    assert client.get(f"{page}feed/")["ETag"] != before
+
+
+def test_a_page_made_while_its_story_went_does_not_stay_empty(client: Client):
+    story = make_story()
+    make_update(story, "The lamp is lit.")
+    site, read = Site.current(), Story.objects.get(pk=story.pk)
+    stories.withdraw_story(story)
+    pages.story_page(site, read)  # by a request that had read the story before
+    stories.restore_story(story)
+    assert b"The lamp is lit." in client.get(story.get_absolute_url()).content
+
+
+def test_rendering_anew_mends_what_another_release_has_written(client: Client):
+    story = make_story()
+    shown, gone = make_update(story, "The lamp is lit."), make_update(story, "Fog.")
+    Posting.objects.filter(entry=shown).update(visible=False)
+    Entry.objects.filter(pk=gone.pk).update(state="withdrawn")
+    page = story.get_absolute_url()
+    assert client.get(f"{page}updates/{gone.pk}/").status_code == 410
+    for entry in (shown, gone):
+        entry.refresh_from_db()
+        assert redraw(entry)
+    html = client.get(page).content
+    assert b"The lamp is lit." in html
+    assert b"Fog." not in html

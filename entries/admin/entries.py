@@ -52,19 +52,19 @@ class EntryAdmin(Listed):
         words = search_term.split()[:8]
         if not words:
             return queryset, False
-        states = set(Entry.State) - {Entry.State.PUBLISHED}
-        unpublished = Q(state__in=states)
-        signed = ~Q(byline="")
-        titled = Q()
+        # Words are indexed only of what readers were shown.
+        unpublished = Q(state__in=set(Entry.State) - {Entry.State.PUBLISHED})
+        drafts = Story.objects.filter(state=Story.State.DRAFT).values_list("pk")
+        in_drafts = Q(story__in=[pk for (pk,) in drafts], state=Entry.State.PUBLISHED)
+        signed, text, titled = ~Q(byline=""), Q(), Q()
         for word in words:
-            text = Q(headline__icontains=word) | Q(body__icontains=word)
-            unpublished &= text | Q(byline__icontains=word)
             signed &= Q(byline__icontains=word)
+            text &= Q(headline__icontains=word) | Q(body__icontains=word)
             titled &= Q(headline__icontains=word)
         titles = Story.objects.filter(titled).order_by("-changed_at")[:STORIES]
         stories = Q(story__in=list(titles.values_list("pk", flat=True)))
         ids = set(searching.entries_holding(search_term))
-        for part in (unpublished, signed, stories):
+        for part in (unpublished & text, in_drafts & text, signed, stories):
             newest = Entry.objects.filter(part).order_by("-pk")
             ids.update(newest.values_list("pk", flat=True)[: searching.RANKED])
         return queryset.filter(pk__in=ids), False

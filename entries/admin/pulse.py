@@ -46,10 +46,10 @@ class Pulse:
     def known(self, present: "Pulse") -> int:
         """Return the number after which a page with this pulse lacks changes.
 
-        0, which is before all of them, where it is of another history.
+        -1, which is before all of them, where it is of another history.
         """
-        old = self.epoch == present.epoch and self.desk <= present.desk
-        return self.desk if old else 0
+        same = self.epoch == present.epoch and self.desk <= present.desk
+        return self.desk if same else -1
 
 
 def of(story_id: int) -> Pulse | None:
