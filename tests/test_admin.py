@@ -20,6 +20,7 @@ from PIL import Image as Pixels
 from entries import linking, publishing, stories
 from entries.ledger import Refused
 from entries.models import Entry, Image, Link, Posting, Series, Site, Story
+from entries.publishing import Text
 from tests.builders import make_series, make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -774,3 +775,10 @@ def test_a_text_that_waits_in_a_draft_story_is_found_in_the_list() -> None:
     chief = signed_in("chief", chief=True)
     page = chief.get("/admin/entries/entry/?q=giraffe").content.decode()
     assert "The giraffe has left" in page
+
+
+def test_an_entry_is_found_in_the_list_by_its_byline(story: Story) -> None:
+    publishing.post(story, Text("The lamp is lit.", byline="Ysolde Tamarin"))
+    chief = signed_in("chief", chief=True)
+    page = chief.get("/admin/entries/entry/?q=tamarin").content.decode()
+    assert "The lamp is lit." in page

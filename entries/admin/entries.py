@@ -56,7 +56,7 @@ class EntryAdmin(Listed):
         unpublished = Q(state__in=set(Entry.State) - {Entry.State.PUBLISHED})
         drafts = Story.objects.filter(state=Story.State.DRAFT).values_list("pk")
         in_drafts = Q(story__in=[pk for (pk,) in drafts], state=Entry.State.PUBLISHED)
-        signed, text, titled = ~Q(byline=""), Q(), Q()
+        signed, text, titled = Q(), Q(), Q()
         for word in words:
             signed &= Q(byline__icontains=word)
             text &= Q(headline__icontains=word) | Q(body__icontains=word)
@@ -64,7 +64,11 @@ class EntryAdmin(Listed):
         titles = Story.objects.filter(titled).order_by("-changed_at")[:STORIES]
         stories = Q(story__in=list(titles.values_list("pk", flat=True)))
         ids = set(searching.entries_holding(search_term))
-        for part in (unpublished & text, in_drafts & text, signed, stories):
+        # Said with no parameter and no order, so that SQLite sees its small index.
+        bylines = Entry.objects.extra(where=["NOT (entries_entry.byline = '')"])
+        found = bylines.filter(signed).order_by().values_list("pk", flat=True)
+        ids.update(found[: searching.RANKED])
+        for part in (unpublished & text, in_drafts & text, stories):
             newest = Entry.objects.filter(part).order_by("-pk")
             ids.update(newest.values_list("pk", flat=True)[: searching.RANKED])
         return queryset.filter(pk__in=ids), False
