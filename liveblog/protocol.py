@@ -43,6 +43,8 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless the head has grown too large."""
         if self._in_head:
+            if not self._head:
+                self._stop_timer()  # a head has as long from its own first byte on
             self._head += len(data)
         super().data_received(data)
         if self.transport.is_closing():
@@ -54,6 +56,15 @@ class Protocol(HttpToolsProtocol):
                 self._wait(HEAD_SECONDS)
         elif self._in_body:
             self._wait(BODY_SECONDS)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer of a chunked body, of which few are allowed."""
+        if self._in_body:
+            self._head += len(name) + len(value)
+            if self._head > HEAD_BYTES:
+                self._too_large = True
+                raise ValueError("the trailers of a request are too large")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin to answer; a body may follow. Raises ValueError at a large head."""
@@ -73,7 +84,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for nothing more until another request begins."""
-        self._in_head, self._in_body = True, False
+        self._in_head, self._in_body, self._head = True, False, 0
         self._stop_timer()
         super().on_message_complete()
 

@@ -121,6 +121,13 @@ def test_a_whole_head_that_is_too_large_is_refused(line: Line, headers: bytes) -
     assert rest(again).count(b"HTTP/1.1 200 ") <= 1
 
 
+def test_trailers_without_an_end_are_refused(line: Line) -> None:
+    one = line()
+    one.sendall(GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+    answer = pour(one, b"X-Trailer: 1\r\n")
+    assert answer == b"" or b" 431 " in answer.partition(b"\r\n")[0]
+
+
 def test_a_head_that_comes_too_slowly_is_given_up(line: Line) -> None:
     first, second, silent = line(), line(), line()
     second.sendall(GET + b"\r\n")

@@ -109,12 +109,17 @@ class Numbers:
 
     def known(self, slug: str) -> Made | None:
         """Return a public story's numbers if no commit came after they were read."""
-        if self._stamp is None or self.hub.watcher.stamp() != self._stamp:
+        if not self._hold(self.hub.watcher.stamp()):
             return None
         found = self._known.get(slug)
         if found:
             self._known.move_to_end(slug)
         return found
+
+    def _hold(self, stamp: tuple[int, int] | None) -> bool:
+        """Whether nothing has changed since the numbers were read."""
+        same = stamp is not None and stamp == self._stamp
+        return same and self._learned == watchers.learned()
 
     def last_known(self, slug: str) -> tuple[Made, float] | None:
         """Return a story's latest numbers, and until when (monotonic) they held.
@@ -141,7 +146,7 @@ class Numbers:
             if found := self.known(slug):
                 return found
             # After a commit one question for all; else only for what is not known.
-            new = slug if stamp == self._stamp else None
+            new = slug if self._hold(stamp) else None
             job = self._reading.get(new)
             if job is None:
                 job = asyncio.ensure_future(
@@ -206,10 +211,12 @@ class Door:
             answer = self._stale(wanted)
             if answer is None:
                 return await outage.refuse(scope, send)
+            heads.pop(b"if-none-match", None)  # a 304 would renew what a cache holds
         except outage.Failed:  # too busy, or the database has just gone
             answer = None if await self.watcher.answers() else self._stale(wanted)
             if answer is None:
                 return await outage.refuse(scope, send)
+            heads.pop(b"if-none-match", None)
         if answer is None:
             return await self._pass_on(scope, receive, send)
         start, body = answer.parts(heads)
@@ -221,18 +228,21 @@ class Door:
         """Let Django answer, unless that would wait for a silent database."""
         if not outage.needs_database(scope):
             return await self.app(scope, receive, send)
-        begun = asyncio.Event()
+        begun, refused = asyncio.Event(), asyncio.Event()
 
         async def begin(part: Message) -> None:
-            begun.set()
-            await send(part)
+            if not refused.is_set():
+                begun.set()
+                await send(part)
 
         if not await self.watcher.answers():
             return await outage.refuse(scope, send)
         job = asyncio.ensure_future(self.app(scope, receive, begin))
         if await self._done_in_time(job) or begun.is_set():
             return await job
-        job.cancel()
+        # Django hears that its client has its answer, and ends by itself.
+        refused.set()
+        job.add_done_callback(lambda job: job.cancelled() or job.exception())
         return await outage.refuse(scope, send)
 
     async def _done_in_time(self, job: "asyncio.Future[Any]") -> bool:

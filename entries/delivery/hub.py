@@ -137,6 +137,7 @@ class Hub:
         channel.users -= 1
         if not channel.users and self.channels.get(channel.story_id) is channel:
             del self.channels[channel.story_id]
+            self._slugs.clear()  # the next reader's channel begins where the story is
 
     async def missed(self, channel: Channel, after: int) -> Missed:
         """Return what changed after a number: one read for all who ask for it."""
@@ -183,7 +184,9 @@ class Hub:
 
     async def _refresh(self) -> None:
         asked = list(self.channels)
+        began = time.monotonic()
         epoch, site_seq, stories = await self.read(numbers.of_stories, asked)
+        self.watcher.confirmed_at = began
         other_history = self.epoch not in ("", epoch) or site_seq < self.site_seq
         if other_history or site_seq != self.site_seq:
             self._slugs.clear()

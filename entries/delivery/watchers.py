@@ -73,6 +73,7 @@ class Watcher:
         self._probe: asyncio.Task[bool] | None = None
         self._silent = False
         self.answered_at = 0.0  # monotonic seconds; when the database last answered
+        self.confirmed_at = 0.0  # monotonic seconds; when the hub last read the rows
         self.last_stamp: tuple[int, int] | None = None
 
     def stamp(self) -> tuple[int, int] | None:
@@ -121,12 +122,17 @@ class Watcher:
                         await line.execute("SELECT 1")
             else:
                 await self._in_thread(_read_file)
-        except (OSError, psycopg.Error, sqlite3.Error):
-            return False
+        except (OSError, psycopg.Error, sqlite3.Error) as error:
+            return self._only_full(error)
         finally:
             self._probe = None
         self.answered_at = began
         return True
+
+    def _only_full(self, error: Exception) -> bool:
+        """Return whether the server refused a connection more, and answers others."""
+        refused = isinstance(error, psycopg.OperationalError) and "FATAL" in str(error)
+        return refused and time.monotonic() - self.confirmed_at < TRUST
 
     @property
     def lag(self) -> float:
@@ -180,6 +186,7 @@ class Watcher:
     def hear(self) -> None:
         """Take it that something was committed."""
         self._heard += 1
+        self.last_stamp = None  # no page that was made before is known to be current
         self._wake()
 
     async def _look(self) -> None:
@@ -193,12 +200,13 @@ class Watcher:
         with closing(_open_file()) as file:
             try:
                 self._file, self._seen = file, -1
+                self.hear()  # versions of a file that was opened anew begin again
                 while True:
                     began = time.monotonic()
                     version = await self._in_thread(self._timed_version, looked_at)
                     self.answered_at = began
                     if version != seen:
-                        seen = version
+                        seen, self.last_stamp = version, None
                         self._wake()
                     await asyncio.sleep(LOOK)
             finally:

@@ -199,7 +199,7 @@
     if (line.stream || paused || (line.ended && document.hidden)) return schedule();
     stopAsking();
     const control = (line.asking = new AbortController());
-    let wasBehind = line.behind;
+    let wasBehind = false;
     try {
       do {
         line.asked = Date.now();
@@ -212,9 +212,9 @@
         if (left < 0 && line.behind) throw new Error("old");
         line.failures = 0;
         line.left = left;
-        line.behind = left > 0;
+        wasBehind ||= line.behind || left > 0;
+        line.behind = left > 0 && !line.stream;
         line.ended &&= !line.behind; // the last answer says it again
-        wasBehind ||= line.behind;
         show();
       } while (line.behind && !line.stream);
       line.polling = !line.stream;
