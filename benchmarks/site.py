@@ -396,7 +396,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
     text = "Words at %s."
 
     def newest() -> Entry:
-        return story.postings.visible().own().updates()[0].entry
+        return story.postings.visible().updates().filter(entry__story=story)[0].entry
 
     def edit() -> Callable[[], Any]:
         entry = post()

@@ -38,7 +38,7 @@ def _read_again(version: EntryVersion | StoryVersion) -> None:
     try:
         version.refresh_from_db(fields=own)
     except ObjectDoesNotExist:
-        raise Refused("This earlier text was erased meanwhile.") from None
+        raise Refused("This earlier text has been erased.") from None
 
 
 def erase(entry: Entry, *, by: Rights = SYSTEM) -> Entry:

@@ -78,7 +78,7 @@ class Ledger:
     def story(self, pk: int) -> Story:
         """Return a locked story. Raises Refused for one that was deleted meanwhile."""
         if pk not in self.stories:
-            raise Refused("This story was deleted meanwhile.")
+            raise Refused("This story has been deleted.")
         return self.stories[pk]
 
     def seen(self, story: Story) -> bool:
@@ -164,8 +164,7 @@ class Ledger:
         changed = False
         for posting in entry.postings.order_by("story_id"):
             posting.entry, posting.story = entry, self.stories[posting.story_id]
-            if self._is_stale(posting):
-                self.post(posting)
+            if self._is_stale(posting) and self.post(posting):
                 if posting.key_event:
                     self.head(posting.story)
                 changed = True
@@ -238,7 +237,7 @@ def _lock(entry: Entry) -> None:
     try:
         entry.refresh_from_db(from_queryset=Entry.objects.select_for_update())
     except Entry.DoesNotExist:
-        raise Refused("This text was deleted meanwhile.") from None
+        raise Refused("This text has been deleted.") from None
 
 
 @contextmanager

@@ -326,7 +326,7 @@ def save_picture(
         if words is None:
             return
         if not _read_again(image, words):
-            raise Refused("This picture was deleted meanwhile.")
+            raise Refused("This picture has been deleted.")
         published = image.entries.filter(state=Entry.State.PUBLISHED)
         if image.stem and not image.described and published.exists():
             raise Refused(MUTE, "alt")

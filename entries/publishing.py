@@ -352,7 +352,7 @@ def move(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Entry:
         if entry.story_id == story.pk:
             return entry
         if entry.story_id != home:
-            raise Refused("Somebody else has moved this update meanwhile.")
+            raise Refused("Somebody else has moved this update.")
         check_open(ledger.story(story.pk))
         old = entry.postings.get(story=entry.story_id)
         new, _ = Posting.objects.get_or_create(

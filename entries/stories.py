@@ -173,7 +173,7 @@ def _words_of(version: StoryVersion) -> dict[str, str]:
     found = StoryVersion.objects.filter(pk=version.pk, erased=False)
     words: dict[str, str] | None = found.values(*StoryVersion.WORDS).first()
     if words is None:
-        raise Refused("These earlier words were erased meanwhile.")
+        raise Refused("These earlier words have been erased.")
     return words
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -116,7 +117,7 @@ Act = Callable[[World], Any]
 
 
 def posting(world: World, name: str) -> Posting:
-    return world.waiting[name].postings.own().get()
+    return world.waiting[name].postings.get(story=F("entry__story"))
 
 
 def change_link(world: World) -> None:
@@ -153,7 +154,7 @@ def past_words(world: World) -> None:
     """Change what readers were told of and see no more, and all that marks it."""
     past = world.past
     publishing.edit(past, text("Quokkas?", at=past.at), version=1, correction="Q.")
-    own = past.postings.own().get()
+    own = past.postings.get(story=F("entry__story"))
     publishing.mark(own, key_event=False)
     publishing.mark(own, pinned=True, key_event=True)
     linking.add_link("see", entry=past, target_story=world.story)

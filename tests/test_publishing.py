@@ -980,3 +980,15 @@ def test_rendering_anew_mends_what_another_release_has_written(client: Client):
     html = client.get(page).content
     assert b"The lamp is lit." in html
     assert b"Fog." not in html
+
+
+def test_mending_a_row_that_no_reader_sees_moves_no_number() -> None:
+    story = make_story()
+    draft = make_update(story, "A draft.", state="draft", key_event=True)
+    Posting.objects.filter(entry=draft).update(at=gmt("0300"))
+    story.refresh_from_db()
+    before = story.seq
+    assert not redraw(draft)
+    story.refresh_from_db()
+    assert story.seq == before
+    assert draft.postings.get().at == draft.placed_at

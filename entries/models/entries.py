@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import connection, models
-from django.db.models import F, OuterRef, Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -178,10 +178,6 @@ class PostingQuerySet(models.QuerySet["Posting"]):
     def published(self) -> Self:
         """Keep what readers see once the story is public."""
         return self.filter(entry__state=Entry.State.PUBLISHED, removed=False)
-
-    def own(self) -> Self:
-        """Keep each entry's posting in the story it belongs to."""
-        return self.filter(story=F("entry__story"))
 
     def updates(self) -> Self:
         """Keep the timed updates, newest first: by time, then id."""
