@@ -11,10 +11,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from entries import publishing, stories
+from entries import verbs
 from entries.demo import loading
 from entries.models import Entry, Image, Series
-from entries.publishing import Text
+from entries.verbs import Text
 
 WATCH, LONG = "the-long-watch", "the-longest-watch"
 UPDATES, MANY = 50, 160  # of each; the second has older pages
@@ -51,18 +51,18 @@ def _story(
     headline: str, slug: str, series: Series, texts: list[str], number: int
 ) -> None:
     names = cycle(Image.objects.order_by("name").values_list("name", flat=True))
-    story = stories.create_story(
+    story = verbs.create_story(
         headline,
         slug=slug,
         series=series,
         standfirst="Two rivers, one bridge, and a town that waits.",
         lead_image=Image.objects.order_by("name").first(),
     )
-    publishing.post(story, Text(texts[0]), kind=Entry.Kind.ORIGINAL)
+    verbs.post(story, Text(texts[0]), kind=Entry.Kind.ORIGINAL)
     start = timezone.now() - timedelta(minutes=10 * number)
     for turn, words in enumerate(islice(cycle(texts), number)):
         if turn % PICTURES == 0:
             words = f"{words}\n\n![](image:{next(names)})"
         at = start + timedelta(minutes=10 * turn)
-        publishing.post(story, Text(words, at=at), key_event=turn % 9 == 0)
-    stories.go_live(story)
+        verbs.post(story, Text(words, at=at), key_event=turn % 9 == 0)
+    verbs.go_live(story)

@@ -20,7 +20,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import linking, publishing, rendering, searching, stories
+from entries import verbs
 from entries.demo import loading
 from entries.models import (
     Entry,
@@ -33,7 +33,9 @@ from entries.models import (
     Story,
     StorySlug,
 )
-from entries.publishing import Text
+from entries.pages import search
+from entries.text import rendering
+from entries.verbs import Text
 
 COMMON, MIDDLING, RARE = "harbour", "quayside", "zephyr"
 ENTRIES = 61  # of a closed story
@@ -99,7 +101,7 @@ def _fill_some(
         for number in numbers
     )
     StorySlug.objects.bulk_create(StorySlug(slug=s.slug, story=s) for s in made)
-    SearchText.objects.bulk_create(searching.of_story(story) for story in made)
+    SearchText.objects.bulk_create(search.of_story(story) for story in made)
     entries = []
     for story in made:
         long = ENTRIES - 1 if story.state == "closed" else updates
@@ -136,7 +138,7 @@ def _fill_around(
     chance: random.Random, entries: list[Entry], images: list[Image]
 ) -> None:
     """Write what comes with entries: words, lines of the log, pictures, links."""
-    SearchText.objects.bulk_create(map(searching.of_entry, entries), batch_size=1000)
+    SearchText.objects.bulk_create(map(search.of_entry, entries), batch_size=1000)
     kind = ContentType.objects.get_for_model(Entry)
     chief = User.objects.get(username="chief")
     LogEntry.objects.bulk_create(
@@ -238,7 +240,7 @@ def live() -> Story:
 def post(at: datetime | None = None) -> Entry:
     """Publish in a running story."""
     words = f"Tide tables for the {COMMON} at {timezone.now():%H%M%S%f}."
-    return publishing.post(live(), Text(words, at=at))
+    return verbs.post(live(), Text(words, at=at))
 
 
 def _ask(client: Client, path: str) -> ACT:
@@ -376,7 +378,7 @@ def _send(client: Client, path: str, data: dict[str, Any]) -> ACT:
 
 
 def _poll(client: Client, story: Story, *, new: bool = False) -> ACT:
-    from entries.admin import pulse
+    from entries.desk import pulse
 
     def prepare() -> Callable[[], Any]:
         if not new:
@@ -401,31 +403,31 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
     def edit() -> Callable[[], Any]:
         entry = post()
         words = Text(text % timezone.now())
-        return lambda: publishing.edit(entry, words, version=entry.version)
+        return lambda: verbs.edit(entry, words, version=entry.version)
 
     def withdraw() -> Callable[[], Any]:
         entry = post()
-        return lambda: publishing.withdraw(entry)
+        return lambda: verbs.withdraw(entry)
 
     def restore() -> Callable[[], Any]:
-        entry = publishing.withdraw(post())
-        return lambda: publishing.restore(entry)
+        entry = verbs.withdraw(post())
+        return lambda: verbs.restore(entry)
 
     def mark() -> Callable[[], Any]:
         posting = story.postings.get(entry=post())
-        return lambda: publishing.mark(posting, key_event=True)
+        return lambda: verbs.mark(posting, key_event=True)
 
     def cross() -> Callable[[], Any]:
         entry = post()
-        return lambda: publishing.cross_post(entry, other)
+        return lambda: verbs.cross_post(entry, other)
 
     def take_back() -> Callable[[], Any]:
-        posting = publishing.cross_post(post(), other)
-        return lambda: publishing.take_back(posting)
+        posting = verbs.cross_post(post(), other)
+        return lambda: verbs.take_back(posting)
 
     def move() -> Callable[[], Any]:
         entry = post()
-        return lambda: publishing.move(entry, other)
+        return lambda: verbs.move(entry, other)
 
     def backdate() -> Callable[[], Any]:
         at = timezone.now() - timedelta(hours=5)
@@ -434,36 +436,36 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
     def rename() -> Callable[[], Any]:
         row = Story.objects.select_related("series").get(pk=other.pk)
         words = f"Renamed at {timezone.now():%H%M%S%f}"
-        return lambda: stories.edit_story(row, headline=words)
+        return lambda: verbs.edit_story(row, headline=words)
 
     def close() -> Callable[[], Any]:
         row = Story.objects.get(pk=other.pk)
         if row.state == Story.State.CLOSED:
-            stories.reopen(row)
-        return lambda: stories.close(row)
+            verbs.reopen(row)
+        return lambda: verbs.close(row)
 
     def reopen() -> Callable[[], Any]:
         row = Story.objects.get(pk=other.pk)
         if row.state == Story.State.LIVE:
-            stories.close(row)
-        return lambda: stories.reopen(row)
+            verbs.close(row)
+        return lambda: verbs.reopen(row)
 
     def link() -> Callable[[], Any]:
         entry = newest()
-        return lambda: linking.add_link(Link.Kind.SEE, entry=entry, target_story=other)
+        return lambda: verbs.add_link(Link.Kind.SEE, entry=entry, target_story=other)
 
     def tick() -> Callable[[], Any]:
-        return lambda: (publishing.publish_due(), linking.turn_due())
+        return lambda: (verbs.publish_due(), verbs.turn_due())
 
     def due() -> Callable[[], Any]:
         at = timezone.now() + timedelta(hours=1)
-        entry = publishing.post(story, Text("Due.", at=at), state="scheduled")
+        entry = verbs.post(story, Text("Due.", at=at), state="scheduled")
         Entry.objects.filter(pk=entry.pk).update(at=F("at") - timedelta(hours=1))
         return tick()
 
     def suggest() -> Callable[[], Any]:
         words = _texts()[3]
-        return lambda: searching.suggest_stories(words)
+        return lambda: search.suggest_stories(words)
 
     def total() -> Callable[[], Any]:
         return lambda: Story.objects.public().changes()

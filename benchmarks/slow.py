@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Browser, expect
 
 from benchmarks.tables import record, say, table
-from tests import verbs
+from tests import actions
 from tests.browser import Reader, launch
 from tests.servers import Newsroom, Newsrooms, Server, postgres
 from tests.slow import Diary, come_back, expect_all
@@ -32,12 +32,12 @@ def catch_up(
 ) -> list[str]:
     """Let one reader return; return the row of its figures."""
     slug, wire = f"slow-{rate}-{missed}", room.wire(server)
-    room.call(verbs.make_story, "Ice on the Sound", slug, updates=3)
+    room.call(actions.make_story, "Ice on the Sound", slug, updates=3)
     window = Reader(browser)
     page = window.open(f"{wire.url}/stories/{slug}/")
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
     wire.cut()
-    room.call(verbs.flood, slug, missed)
+    room.call(actions.flood, slug, missed)
     wire.slow(rate, cut_every=CUT_EVERY)
     diary, before = Diary(page), wire.received
     began = page.evaluate("performance.now()")

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import httpx
 
-from tests import verbs
+from tests import actions
 from tests.servers import HOST, Newsroom, Newsrooms, free_port, wait_for
 
 SLUG = "ice-on-the-sound"
@@ -93,14 +93,14 @@ class Product:
     def __init__(self, name: str, newsroom: Newsroom, workers: int) -> None:
         self.name = name
         self.newsroom = newsroom
-        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG)
-        newsroom.call(verbs.post_many, SLUG, WORDS * 50, 99)
+        newsroom.call(actions.make_story, "Ice on the Sound", SLUG)
+        newsroom.call(actions.post_many, SLUG, WORDS * 50, 99)
         self.server = newsroom.server("--workers", str(workers))
         self.port = self.server.port
         self.path = f"/stories/{SLUG}/stream"
         # What most requests of open pages are: is the page still as I have it?
         quiet = "a-quiet-story"
-        newsroom.call(verbs.make_story, "A quiet story", quiet, updates=1)
+        newsroom.call(actions.make_story, "A quiet story", quiet, updates=1)
         page = httpx.get(f"{self.server.url}/stories/{quiet}/")
         self.small = (f"/stories/{quiet}/", f"If-None-Match: {page.headers['etag']}")
 
@@ -112,7 +112,7 @@ class Product:
     def tell(self, mark: str, size: int) -> None:
         """Post an update that makes an event of about that size."""
         body = f"{mark} {WORDS * (size // 40)}"
-        self.newsroom.call(verbs.post, SLUG, body)
+        self.newsroom.call(actions.post, SLUG, body)
 
 
 def family(pid: int) -> list[int]:

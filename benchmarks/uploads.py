@@ -25,7 +25,7 @@ from PIL.Image import Resampling
 
 from benchmarks.subjects import family
 from benchmarks.tables import record, say, table
-from tests import verbs
+from tests import actions
 from tests.desk import Editor
 from tests.photos import encode, flat_png, noise, photograph
 from tests.servers import Newsroom, Newsrooms, Server, Stream, postgres
@@ -163,7 +163,7 @@ def main() -> None:
             newsrooms = Newsrooms(folder / "rooms", lambda: url)
             for kind in [options.only] if options.only else ["sqlite", "postgres"]:
                 with newsrooms.open(kind) as room:
-                    story = room.call(verbs.make_story, "Ice on the Sound", SLUG)
+                    story = room.call(actions.make_story, "Ice on the Sound", SLUG)
                     for load in range(len(LOADS)):
                         rows.append(measure(room, story, load))
                         say(" | ".join(rows[-1]))

@@ -35,13 +35,16 @@ class EntriesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks; have the groups made after every migration."""
-        from entries import checks, folders, wiping  # noqa: F401 - checks register
+        from entries.database import wiping
+        from entries.operations import data_folder
 
         connection_created.connect(
-            wiping.delete_securely, dispatch_uid="entries.wiping"
+            wiping.delete_securely, dispatch_uid="entries.database.wiping"
         )
         post_migrate.connect(make_groups, dispatch_uid="entries.groups")
-        post_migrate.connect(folders.claim, sender=self, dispatch_uid="entries.folder")
+        post_migrate.connect(
+            data_folder.claim, sender=self, dispatch_uid="entries.folder"
+        )
 
 
 def make_groups(using: str = "default", **_signal: Any) -> None:

@@ -23,7 +23,9 @@ from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from django.db import close_old_connections  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
-from entries import delivery, errors, linking, patience, publishing  # noqa: E402
+from entries import delivery, verbs  # noqa: E402
+from entries.database import timeouts  # noqa: E402
+from entries.public import errors  # noqa: E402
 from liveblog.limits import UPLOADS, Limits  # noqa: E402
 
 # Requests that Django works on at the same moment, by address: docs/operators.md has
@@ -118,13 +120,13 @@ def _pool_of(request: Any) -> str:
 
 def _pool(path: str, number: int) -> ThreadPoolExecutor:
     desk = path in (PICTURES, HISTORY) or path.startswith(DESK)
-    seconds = patience.WRITERS if desk else patience.READERS
-    return ThreadPoolExecutor(number, path, patience.keep, (seconds,))
+    seconds = timeouts.WRITERS if desk else timeouts.READERS
+    return ThreadPoolExecutor(number, path, timeouts.keep, (seconds,))
 
 
 def _too_busy(request: Any) -> Any:
     """Answer for a request that no thread had time for, with what it sent."""
-    response = errors.answer(request, 503)
+    response = errors.error_response(request, 503)
     response["Content-Security-Policy"] = "default-src 'self'"
     response["X-Content-Type-Options"] = "nosniff"
     return response
@@ -146,15 +148,15 @@ _pages = ServeStaticASGI(
 
 def _tick() -> None:
     """Do what time brings; called every second in every process."""
-    publishing.publish_due()
-    linking.turn_due()
+    verbs.publish_due()
+    verbs.turn_due()
 
 
 class Application:
     """ASGI: one hub for the life of the process."""
 
     hub: delivery.Hub
-    door: delivery.Door
+    door: delivery.PageCache
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Answer one connection: return what is to be awaited."""
@@ -175,7 +177,7 @@ class Application:
 
     def _start(self) -> None:
         self.hub = delivery.Hub()
-        self.door = delivery.Door(self.hub, _pages)
+        self.door = delivery.PageCache(self.hub, _pages, errors.unavailable)
         self.hub.start(_tick)
         _end_streams_first(self.hub)
         _end_with_parent()

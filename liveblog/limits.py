@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from django.http.request import HttpHeaders
 
-from entries import errors
-from entries.images import UPLOAD_LIMIT
+from entries.images.ingest import UPLOAD_LIMIT
+from entries.public import errors
 
 # Every address that takes a picture file.
 UPLOADS: Final = re.compile(
@@ -73,9 +73,11 @@ class _Counted:
 async def _refuse(scope: Any, send: Any) -> None:
     names = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
     headers = HttpHeaders({f"HTTP_{k.upper().replace('-', '_')}": v for k, v in names})
-    desk = errors.asked_by_desk(headers, scope["path"])
-    words = errors.WORDS[413]
-    body = (words[2] if desk else errors.page(words, 413, scope["path"])).encode()
+    desk = errors.from_desk(headers, scope["path"])
+    problem = errors.MESSAGES[413]
+    body = (
+        problem.at_desk if desk else errors.error_page(problem, 413, scope["path"])
+    ).encode()
     kind = b"text/plain" if desk else b"text/html"
     answer = [
         (b"content-type", kind + b"; charset=utf-8"),

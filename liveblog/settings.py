@@ -9,7 +9,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from entries import patience
+from entries.database import timeouts
 from liveblog import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -127,7 +127,7 @@ def _database() -> dict[str, Any]:
             # none waits for a connection that another kind of request has.
             "max_size": 20,
             "timeout": 5,  # seconds that a request waits for a connection
-            "connection_class": patience.Connection,
+            "connection_class": timeouts.Connection,
             # Or the pool waits about as long again as the database was away.
             "reconnect_timeout": 1,
         }
@@ -200,7 +200,7 @@ SESSION_COOKIE_NAME = "liveblog_session"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_AGE = 3600 * environment.number("SESSION_HOURS", 16, 1, 24 * 90)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
-CSRF_FAILURE_VIEW = "entries.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "entries.public.errors.csrf_failure"
 SECURE_SSL_REDIRECT = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0

@@ -4,17 +4,17 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from entries.admin import linkdesk, moderate
+from entries.desk import links, moderators
 from liveblog import accounts
 
 urlpatterns = [
-    path("admin/moderate/", moderate.page, name="moderate"),
-    path("admin/moderate/features/", linkdesk.of_site, name="feature"),
-    path("admin/moderate/links/<row:pk>/", moderate.resolve, name="resolve"),
+    path("admin/moderate/", moderators.page, name="moderate"),
+    path("admin/moderate/features/", links.of_site, name="feature"),
+    path("admin/moderate/links/<row:pk>/", moderators.resolve, name="resolve"),
     path("admin/", include(accounts.addresses(mail=bool(settings.EMAIL_HOST)))),
     path("admin/", admin.site.urls),
-    path("", include("entries.urls")),
+    path("", include("entries.public.urls")),
 ]
-handler400 = "entries.errors.bad_request"
-handler403 = "entries.errors.forbidden"
-handler500 = "entries.errors.failed"
+handler400 = "entries.public.errors.bad_request"
+handler403 = "entries.public.errors.forbidden"
+handler500 = "entries.public.errors.server_error"

@@ -10,9 +10,9 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Subquery
 from django.test import Client
 
-from entries import publishing, stories
+from entries import verbs
 from entries.models import Entry, Posting, Series, Story
-from entries.publishing import Text
+from entries.verbs import Text
 from tests.servers import PASSWORD
 
 DAY = date(2026, 3, 14)
@@ -48,12 +48,12 @@ def make_story(
 ) -> Story:
     """Return a new story, live unless told; `series` names one."""
     fields.setdefault("first_day", DAY)
-    story = stories.create_story(
+    story = verbs.create_story(
         headline or f"Fog over the harbour, day {next(_numbers)}",
         series=make_series(series) if series else None,
         **fields,
     )
-    return stories.go_live(story) if live else story
+    return verbs.go_live(story) if live else story
 
 
 def make_update(
@@ -65,12 +65,12 @@ def make_update(
     **options: Any,
 ) -> Entry:
     """Return a new update, published unless `state` says otherwise."""
-    return publishing.post(story, text(body, at=at, headline=headline), **options)
+    return verbs.post(story, text(body, at=at, headline=headline), **options)
 
 
 def make_original(story: Story, body: str = "How the fog came.") -> Entry:
     """Return the story's original entry, published."""
-    return publishing.post(story, text(body, at=None), kind=Entry.Kind.ORIGINAL)
+    return verbs.post(story, text(body, at=None), kind=Entry.Kind.ORIGINAL)
 
 
 def bulk_updates(

@@ -142,10 +142,10 @@ def _own_pictures(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _own_pages() -> None:
     """Let no test see what was rendered for another: rolled back, ids come again."""
-    from entries import pages, parts
+    from entries.pages import fragment_cache, story_page
 
-    parts.kept.forget()
-    pages._frame.cache_clear()
+    fragment_cache.kept.forget()
+    story_page._frame.cache_clear()
 
 
 @pytest.fixture
@@ -205,11 +205,13 @@ def database() -> Iterator[Postgres]:
 @pytest.fixture
 def apart(newsrooms: Newsrooms, database: Postgres) -> Iterator[Newsroom]:
     """Give a newsroom on that PostgreSQL, with the story `ice-on-the-sound`."""
-    from tests import verbs
+    from tests import actions
 
     with newsrooms.open("postgres", database) as newsroom:
         helper = newsroom.helper()
-        helper.call(verbs.make_story, "Ice on the Sound", "ice-on-the-sound", updates=3)
+        helper.call(
+            actions.make_story, "Ice on the Sound", "ice-on-the-sound", updates=3
+        )
         helper.close()
         yield newsroom
 
@@ -226,10 +228,10 @@ def room(request: pytest.FixtureRequest, newsrooms: Newsrooms) -> Iterator[Newsr
 @pytest.fixture
 def slug(room: Newsroom) -> str:
     """Give a live story of four entries of the test's own, in the module's room."""
-    from tests import verbs
+    from tests import actions
 
     slug = f"ice-on-the-sound-{next(_numbers):03}"
-    room.call(verbs.make_story, "Ice on the Sound", slug, updates=3)
+    room.call(actions.make_story, "Ice on the Sound", slug, updates=3)
     return slug
 
 

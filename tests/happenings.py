@@ -8,10 +8,10 @@ from random import Random
 
 from django.utils import timezone
 
-from entries import clock, linking, publishing, stories
-from entries.ledger import Refused
+from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Story
-from entries.publishing import Text
+from entries.text import gmt
+from entries.verbs import Refused, Text
 
 WORDS = ["tide", "quay", "ice", "gull", "lamp", "rope", "mast", "fog", "buoy", "keel"]
 
@@ -45,7 +45,7 @@ class Newsroom:
         return Text(body or entry.body, entry.headline, entry.at, entry.byline)
 
     def post(self) -> None:
-        publishing.post(
+        verbs.post(
             self.story,
             Text(self.words(), self.chance.choice(["", self.words(2, 5)])),
             key_event=self.chance.random() < 0.2,
@@ -53,71 +53,71 @@ class Newsroom:
 
     def backdate(self) -> None:
         at = timezone.now() - timedelta(minutes=self.chance.randint(1, 20))
-        publishing.post(self.story, Text(self.words(), at=at))
+        verbs.post(self.story, Text(self.words(), at=at))
 
     def schedule(self) -> None:
         at = timezone.now() + timedelta(minutes=2)
-        entry = publishing.post(self.story, Text(self.words(), at=at))
-        Entry.objects.filter(pk=entry.pk).update(at=clock.now())
+        entry = verbs.post(self.story, Text(self.words(), at=at))
+        Entry.objects.filter(pk=entry.pk).update(at=gmt.now())
 
     def draft(self) -> None:
-        publishing.post(self.story, Text(self.words()), state=Entry.State.DRAFT)
+        verbs.post(self.story, Text(self.words()), state=Entry.State.DRAFT)
 
     def publish_draft(self) -> None:
         entry = self.story.entries.filter(state=Entry.State.DRAFT).first()
         if entry:
-            publishing.publish(entry)
+            verbs.publish(entry)
 
     def edit(self) -> None:
         entry = self.posting(old=True).entry
         text = self.text(entry, self.words(3, 200))
-        publishing.edit(entry, text, version=entry.version)
+        verbs.edit(entry, text, version=entry.version)
 
     def correct(self) -> None:
         entry = self.posting(old=True, entry__state="published").entry
         text = self.text(entry, self.words())
-        publishing.edit(entry, text, version=entry.version, correction=self.words(3, 9))
+        verbs.edit(entry, text, version=entry.version, correction=self.words(3, 9))
 
     def retime(self) -> None:
         entry = self.posting(entry__state="published").entry
         at = timezone.now() - timedelta(minutes=self.chance.randint(0, 20))
         text = Text(entry.body, entry.headline, at, entry.byline)
-        publishing.edit(entry, text, version=entry.version)
+        verbs.edit(entry, text, version=entry.version)
 
     def edit_original(self) -> None:
         entry = self.story.entries.get(kind=Entry.Kind.ORIGINAL)
         text = self.text(entry, self.words(30, 90))
-        publishing.edit(entry, text, version=entry.version)
+        verbs.edit(entry, text, version=entry.version)
 
     def pin(self) -> None:
         posting = self.posting(home=False, old=True)
-        publishing.mark(posting, pinned=not posting.pinned)
+        verbs.mark(posting, pinned=not posting.pinned)
 
     def key_event(self) -> None:
         posting = self.posting(home=False, old=True)
-        publishing.mark(posting, key_event=not posting.key_event)
+        verbs.mark(posting, key_event=not posting.key_event)
 
     def withdraw(self) -> None:
-        publishing.withdraw(self.posting(entry__state="published").entry)
+        verbs.withdraw(self.posting(entry__state="published").entry)
 
     def restore(self) -> None:
-        publishing.restore(self.posting(entry__state="withdrawn").entry)
+        verbs.restore(self.posting(entry__state="withdrawn").entry)
 
     def cross_post(self) -> None:
         posting = self.posting(old=True, entry__state="published")
-        publishing.cross_post(posting.entry, self.other)
+        verbs.cross_post(posting.entry, self.other)
 
     def cross_post_here(self) -> None:
-        entry = publishing.post(self.other, Text(self.words()))
-        publishing.cross_post(entry, self.story)
+        entry = verbs.post(self.other, Text(self.words()))
+        verbs.cross_post(entry, self.story)
 
     def edit_cross_post(self) -> None:
         entry = self._foreign().entry
         text = self.text(entry, self.words())
-        publishing.edit(entry, text, version=entry.version)
+        verbs.edit(entry, text, version=entry.version)
 
     def take_back(self) -> None:
-        publishing.take_back(self._foreign())
+        verbs.take_back(self._foreign())
 
     def _foreign(self) -> Posting:
         rows = self.story.postings.filter(removed=False, entry__story=self.other)
@@ -127,13 +127,13 @@ class Newsroom:
         return posting
 
     def move(self) -> None:
-        publishing.move(self.posting(entry__state="published").entry, self.other)
+        verbs.move(self.posting(entry__state="published").entry, self.other)
 
     def move_here(self) -> None:
-        publishing.move(publishing.post(self.other, Text(self.words())), self.story)
+        verbs.move(verbs.post(self.other, Text(self.words())), self.story)
 
     def head(self) -> None:
-        stories.edit_story(
+        verbs.edit_story(
             self.story,
             headline=self.words(3, 9),
             standfirst=self.words(3, 30),
@@ -142,64 +142,64 @@ class Newsroom:
 
     def rename(self) -> None:
         slug = f"{self.chance.choice(WORDS)}-{self.chance.randint(1, 10**9)}"
-        stories.edit_story(self.story, slug=slug)
+        verbs.edit_story(self.story, slug=slug)
 
     def rename_other(self) -> None:
-        stories.edit_story(self.other, headline=self.words(3, 9))
+        verbs.edit_story(self.other, headline=self.words(3, 9))
 
     def link(self) -> None:
         entry = self.posting(old=True).entry
-        linking.add_link("see", entry=entry, target_story=self.other)
+        verbs.add_link("see", entry=entry, target_story=self.other)
 
     def link_latest(self) -> None:
-        linking.add_link("latest", story=self.story, title=self.words(2, 6))
+        verbs.add_link("latest", story=self.story, title=self.words(2, 6))
 
     def feature_begins(self) -> None:
         soon = timezone.now() + timedelta(minutes=2)
-        link = linking.add_link(
+        link = verbs.add_link(
             "feature", story=self.story, title=self.words(2, 6), starts_at=soon
         )
-        Link.objects.filter(pk=link.pk).update(starts_at=clock.now())
+        Link.objects.filter(pk=link.pk).update(starts_at=gmt.now())
 
     def feature_ends(self) -> None:
         running = Link.objects.filter(kind="feature", running=True).first()
         if running:
-            Link.objects.filter(pk=running.pk).update(ends_at=clock.now())
+            Link.objects.filter(pk=running.pk).update(ends_at=gmt.now())
 
     def link_both_ways(self) -> None:
         kind = self.chance.choice(["see", "previous", "next", "latest"])
         link = Link(kind=kind, story=self.story, target_story=self.other)
-        linking.add_both(link)
+        verbs.add_both(link)
 
     def order_links(self) -> None:
         links = list(self.story.links.all())
         self.chance.shuffle(links)
-        linking.order_links(links)
+        verbs.order_links(links)
 
     def unlink(self) -> None:
         link = self.story.links.first()
         if link:
-            linking.remove_link(link)
+            verbs.remove_link(link)
 
     def missing_picture(self) -> None:
         name = f"{self.chance.choice(WORDS)}-{self.chance.randint(1, 10**9)}"
-        linking.save_picture(Image(name=name))
+        verbs.save_picture(Image(name=name))
         body = f"{self.words()}\n\n![](image:{name})\n\n{self.words()}"
-        publishing.post(self.story, Text(body))
+        verbs.post(self.story, Text(body))
 
     def close_and_reopen(self) -> None:
-        stories.close(self.story)
-        stories.reopen(self.story)
+        verbs.close(self.story)
+        verbs.reopen(self.story)
 
     def other_leads_here(self) -> None:
-        stories.close(self.other, self.story)
+        verbs.close(self.other, self.story)
 
     def other_runs_again(self) -> None:
-        stories.reopen(self.other)
+        verbs.reopen(self.other)
 
     def other_goes_and_comes(self) -> None:
-        stories.withdraw_story(self.other)
-        stories.restore_story(self.other)
+        verbs.withdraw_story(self.other)
+        verbs.restore_story(self.other)
 
 
 HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (

@@ -28,7 +28,7 @@ while not os.path.exists({path!r}):
 
 def inject(folder: Path, code: str) -> dict[str, str]:
     """Let every picture's process run that first; return the environment for it."""
-    guarded = f'if "entries.ingesting" in sys.orig_argv:\n{indent(code, "    ")}'
+    guarded = f'if "entries.images.worker" in sys.orig_argv:\n{indent(code, "    ")}'
     (folder / "sitecustomize.py").write_text(f"import sys\n{guarded}\n")
     return {"PYTHONPATH": str(folder)}
 

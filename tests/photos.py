@@ -14,7 +14,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms
 from PIL.Image import Resampling
 
-from entries.images import FORMATS, Ingested, ingest, variant
+from entries.images.ingest import FORMATS, Ingested, ingest_image, variant
 
 KEY = b"a key for the tests"
 SECRET = b"51.5007N-SECRET"
@@ -165,7 +165,7 @@ def swapped_profile() -> bytes:
 
 
 def take(folder: Path, data: bytes, key: bytes = KEY) -> Ingested:
-    return ingest(BytesIO(data), folder, key)
+    return ingest_image(BytesIO(data), folder, key)
 
 
 def load(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import Page
 
-from tests import verbs
+from tests import actions
 from tests.browser import Reader
 from tests.servers import Newsroom, Wire
 
@@ -71,6 +71,6 @@ def expect_all(room: Newsroom, window: Reader, slug: str) -> None:
     rows = window.page.eval_on_selector_all("#story article.entry", _ROWS)
     seqs = {pk: seq for pk, seq, _ in rows}
     assert len(seqs) == len(rows)
-    assert seqs == room.call(verbs.visible, slug)
+    assert seqs == room.call(actions.visible, slug)
     keys = [tuple(map(int, key.split("-"))) for *_, key in rows]
     assert keys == sorted(keys, reverse=True)

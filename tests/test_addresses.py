@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from entries.addresses import is_safe, site_name, without_punctuation
-from entries.rendering import plain_text, render
+from entries.text.rendering import plain_text, render
+from entries.text.urls import is_safe, site_name, without_punctuation
 from tests.attacks import SCRIPT_ADDRESSES
 
 

@@ -17,10 +17,9 @@ from django.test import Client
 from django.urls import reverse
 from PIL import Image as Pixels
 
-from entries import linking, publishing, stories
-from entries.ledger import Refused
+from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Series, Site, Story
-from entries.publishing import Text
+from entries.verbs import Refused, Text
 from tests.builders import make_series, make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -120,33 +119,33 @@ def test_of_two_files_for_one_name_the_first_has_it(
     """Where the other comes between the looking up of a name and its lock."""
     if missing:
         Image.objects.create(name="fog", caption="Dawn")
-    changing, way = linking.changing, "/admin/entries/image/add/"
+    changing, way = verbs.changing, "/admin/entries/image/add/"
 
     def late(*stories: int, **more: Any) -> Any:
-        monkeypatch.setattr(linking, "changing", changing)
+        monkeypatch.setattr(verbs, "changing", changing)
         Image.objects.filter(name="fog").update(alt="Boats")
         client.post(way, {"file": photo("one.jpg", "teal"), "name": "fog"})
-        return changing(*stories, **more)
+        return changing(*verbs, **more)
 
-    monkeypatch.setattr(linking, "changing", late)
+    monkeypatch.setattr(verbs, "changing", late)
     answer = client.post(way, {"file": photo("two.jpg", "navy"), "name": "fog"})
     assert "There is another picture named “fog”" in answer.content.decode()
     image = Image.objects.get()
-    first = linking.ingest(photo("one.jpg", "teal"))
+    first = verbs.ingest_upload(photo("one.jpg", "teal"))
     assert (image.stem, image.alt) == (first.stem, "Boats" if missing else "")
 
 
 def test_a_name_that_was_free_and_is_taken_makes_way_for_the_next(
     client, story, monkeypatch
 ):
-    changing = linking.changing
+    changing = verbs.changing
 
     def late(*stories: int, **more: Any) -> Any:
-        monkeypatch.setattr(linking, "changing", changing)
+        monkeypatch.setattr(verbs, "changing", changing)
         upload(client, story, photo("fog.jpg", "teal"))
-        return changing(*stories, **more)
+        return changing(*verbs, **more)
 
-    monkeypatch.setattr(linking, "changing", late)
+    monkeypatch.setattr(verbs, "changing", late)
     assert upload(client, story, photo("fog.jpg", "navy")).status_code == 200
     assert set(Image.objects.values_list("name", flat=True)) == {"fog", "fog-2"}
 
@@ -239,13 +238,13 @@ def test_an_older_card_takes_back_nothing_but_what_is_changed_in_it(client, stor
 
 def test_words_that_came_while_others_were_saved_stand(client, story, monkeypatch):
     image = described(client, story)
-    save = linking.save_picture
+    save = verbs.save_picture
 
     def late(picture: Image, *words: Any, **more: Any) -> Image:
         Image.objects.filter(pk=image.pk).update(caption="Dawn")
         return save(picture, *words, **more)
 
-    monkeypatch.setattr(linking, "save_picture", late)
+    monkeypatch.setattr(verbs, "save_picture", late)
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
     client.post(way, {f"picture-{image.pk}-alt": "Ships"}, headers=HTMX)
     image.refresh_from_db()
@@ -279,7 +278,7 @@ def described(client: Client, story: Story) -> Image:
     upload(client, story, photo())
     image = Image.objects.get()
     image.alt = "Boats"
-    linking.save_picture(image)
+    verbs.save_picture(image)
     make_update(story, f"![](image:{image.name})")
     return image
 
@@ -368,7 +367,7 @@ def test_a_picture_in_use_is_not_deleted(client, chief, story):
     shown = described(client, story)
     upload(client, story, photo("lamp.jpg", "red"))
     featured = Image.objects.exclude(pk=shown.pk).get()
-    linking.add_link("feature", story=story, title="Why", picture=featured)
+    verbs.add_link("feature", story=story, title="Why", picture=featured)
     for image in (shown, featured):
         way = f"/admin/entries/image/{image.pk}/delete/"
         assert chief.get(way).status_code == 403
@@ -445,8 +444,8 @@ def test_a_link_has_one_place_and_one_target(moderator, story):
 
 
 def test_unresolved_links_are_listed(moderator, story):
-    linking.add_link("see", story=story, title="A story to come")
-    linking.add_link("see", story=story, target_url="https://news.example/page")
+    verbs.add_link("see", story=story, title="A story to come")
+    verbs.add_link("see", story=story, target_url="https://news.example/page")
     page = moderator.get("/admin/entries/link/?target=unresolved").content.decode()
     assert "A story to come" in page
     assert "news.example" not in page
@@ -455,7 +454,7 @@ def test_unresolved_links_are_listed(moderator, story):
 def test_several_links_are_removed_through_their_verb(moderator, story):
     entry = make_update(story)
     other = make_story("The lighthouse keeper")
-    link = linking.add_link("see", entry=entry, target_story=other)
+    link = verbs.add_link("see", entry=entry, target_story=other)
     data = {
         "action": "delete_selected",
         "_selected_action": [link.pk],
@@ -467,7 +466,7 @@ def test_several_links_are_removed_through_their_verb(moderator, story):
 
 
 def test_editors_only_look_at_links(client, story):
-    link = linking.add_link("see", story=story, title="A story to come")
+    link = verbs.add_link("see", story=story, title="A story to come")
     assert client.get("/admin/entries/link/").status_code == 200
     assert client.get("/admin/entries/link/add/").status_code == 403
     way = f"/admin/entries/link/{link.pk}/change/"
@@ -492,7 +491,7 @@ def test_a_renamed_series_reaches_the_pages_of_its_stories(chief):
 def test_a_deleted_series_is_gone_at_once_and_a_used_one_stays(chief):
     empty, used = make_series("Isles Daily"), make_series("Sorrava Daily")
     story = make_story()
-    linking.add_link("see", story=story, target_series=used)
+    verbs.add_link("see", story=story, target_series=used)
     before = Site.current().seq
     way = "/admin/entries/series/{}/delete/"
     assert chief.get("/series/isles-daily/").status_code == 200
@@ -501,7 +500,7 @@ def test_a_deleted_series_is_gone_at_once_and_a_used_one_stays(chief):
     assert Site.current().seq > before  # the door lets go of its page
     assert chief.post(way.format(used.pk), {"post": "yes"}).status_code == 403
     with pytest.raises(Refused):
-        stories.delete_series(used)
+        verbs.delete_series(used)
     assert Series.objects.get() == used
 
 
@@ -563,7 +562,7 @@ def test_stories_are_searched_and_filtered(client, story):
 
 
 def test_pages_of_the_admin_have_no_scripts_in_them(client, chief, story):
-    publishing.withdraw(make_update(story))
+    verbs.withdraw(make_update(story))
     for way in (
         f"/admin/entries/story/{story.pk}/change/",
         f"/admin/entries/story/{story.pk}/details/",
@@ -583,22 +582,22 @@ def test_pages_of_the_admin_have_no_scripts_in_them(client, chief, story):
 def test_a_link_that_somebody_else_just_touched_is_told_of(
     moderator: Client, monkeypatch: pytest.MonkeyPatch, came: str
 ):
-    link = linking.add_link("see", story=make_story(), title="Ferries")
+    link = verbs.add_link("see", story=make_story(), title="Ferries")
     way = f"/admin/entries/link/{link.pk}/change/"
     data = link_data(title="Ships", seen=link.seen)
-    save = linking.save_link
+    save = verbs.save_link
 
     def between(mine: Link, **more: Any) -> Link:
         monkeypatch.undo()
         theirs = Link.objects.get()
         if came == "changed":
             theirs.title = "Trains"
-            linking.save_link(theirs)
+            verbs.save_link(theirs)
         else:
-            linking.remove_link(theirs)
+            verbs.remove_link(theirs)
         return save(mine, **more)
 
-    monkeypatch.setattr(linking, "save_link", between)
+    monkeypatch.setattr(verbs, "save_link", between)
     answer = moderator.post(way, data)
     page = answer.content.decode()
     assert answer.status_code == 409
@@ -611,13 +610,13 @@ def test_a_link_that_somebody_else_just_touched_is_told_of(
 def test_a_series_that_is_used_since_the_page_was_loaded_is_not_deleted(
     chief: Client, monkeypatch: pytest.MonkeyPatch
 ):
-    series, story, delete = make_series(), make_story(), stories.delete_series
+    series, story, delete = make_series(), make_story(), verbs.delete_series
 
     def between(mine: Series, **more: Any) -> None:
-        linking.add_link("see", story=story, target_series=series)
+        verbs.add_link("see", story=story, target_series=series)
         delete(mine, **more)
 
-    monkeypatch.setattr(stories, "delete_series", between)
+    monkeypatch.setattr(verbs, "delete_series", between)
     ways = {
         f"/admin/entries/series/{series.pk}/delete/": {},
         "/admin/entries/series/": {"action": "delete_selected"},
@@ -634,13 +633,13 @@ def test_a_series_that_is_used_since_the_page_was_loaded_is_not_deleted(
 def test_two_series_made_with_one_address_are_told_apart(
     chief: Client, monkeypatch: pytest.MonkeyPatch
 ):
-    save = stories.save_series
+    save = verbs.save_series
 
     def between(series: Series, **more: Any) -> Series:
         Series.objects.create(name="First", slug=series.slug)
         return save(series, **more)
 
-    monkeypatch.setattr(stories, "save_series", between)
+    monkeypatch.setattr(verbs, "save_series", between)
     chief.raise_request_exception = False
     data = {"name": "Isles Daily", "slug": "isles-daily", "description": ""}
     answer = chief.post("/admin/entries/series/add/", data)
@@ -669,7 +668,7 @@ def test_a_mistake_of_ours_is_no_meeting_of_two(
             Series.objects.filter(pk=series.pk).update(name=None)
 
     series = make_series()
-    monkeypatch.setattr(stories, "save_series", mistaken)
+    monkeypatch.setattr(verbs, "save_series", mistaken)
     chief.raise_request_exception = False
     data = {"name": "Isles Daily", "slug": "isles-daily", "description": ""}
     answer = chief.post(f"/admin/entries/series/{series.pk}/change/", data)
@@ -702,7 +701,7 @@ def test_a_sweep_takes_old_files_that_no_picture_has_and_no_others(
     # What an upload takes up again counts as young until its row is there.
     Image.objects.all().delete()
     with BytesIO(photo().read()) as file:
-        linking.ingest(file)
+        verbs.ingest_upload(file)
     call_command("sweep", "--delete")
     assert set(files()) == {*kept, young}
 
@@ -756,7 +755,7 @@ def test_every_filter_of_the_stories_has_a_name(chief: Client):
 
 
 def test_a_small_picture_of_the_library_is_a_link_with_a_name(client: Client):
-    linking.add_picture("ferry", linking.ingest(photo()), alt="Boats")
+    verbs.add_picture("ferry", verbs.ingest_upload(photo()), alt="Boats")
     page = client.get("/admin/entries/image/").content.decode()
     assert re.findall(r'<img class="library-thumb"[^>]* alt="([^"]*)"', page) == [
         "ferry"
@@ -778,7 +777,7 @@ def test_a_text_that_waits_in_a_draft_story_is_found_in_the_list() -> None:
 
 
 def test_an_entry_is_found_in_the_list_by_its_byline(story: Story) -> None:
-    publishing.post(story, Text("The lamp is lit.", byline="Ysolde Tamarin"))
+    verbs.post(story, Text("The lamp is lit.", byline="Ysolde Tamarin"))
     chief = signed_in("chief", chief=True)
     page = chief.get("/admin/entries/entry/?q=tamarin").content.decode()
     assert "The lamp is lit." in page

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from entries import backups
-from tests import verbs
+from entries.operations import backups
+from tests import actions
 from tests.servers import Newsroom, Newsrooms, database_url, sql
 
 SLUG = "ice-on-the-sound"
@@ -51,8 +51,8 @@ def empty(newsroom: Newsroom) -> None:
 def test_a_restored_site_shows_the_same_pages(
     newsrooms: Newsrooms, newsroom: Newsroom, tmp_path: Path
 ) -> None:
-    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
-    ids = newsroom.call(verbs.post_many, SLUG, "Before", 3)
+    newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
+    ids = newsroom.call(actions.post_many, SLUG, "Before", 3)
     picture = newsroom.data / "pictures" / "ab" / f"ab{'0' * 38}-480.jpg"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"A picture.")
@@ -61,7 +61,7 @@ def test_a_restored_site_shows_the_same_pages(
 
     def write() -> None:
         while not writing.is_set():
-            helper.call(verbs.post, SLUG, "While it is copied.")
+            helper.call(actions.post, SLUG, "While it is copied.")
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -89,10 +89,10 @@ def test_a_restored_site_shows_the_same_pages(
         server = other.server()
         assert pages(server.url, ids) == before
         assert (other.data / picture.relative_to(newsroom.data)).read_bytes()
-        new = other.call(verbs.post, SLUG, "After the restoring.")
+        new = other.call(actions.post, SLUG, "After the restoring.")
         assert new > max(ids)
-        epoch = other.call(verbs.cursor, SLUG).partition("-")[0]
-        assert epoch != newsroom.call(verbs.cursor, SLUG).partition("-")[0]
+        epoch = other.call(actions.cursor, SLUG).partition("-")[0]
+        assert epoch != newsroom.call(actions.cursor, SLUG).partition("-")[0]
 
         # What was written under load is whole too, put in the place of a running
         # site; who reads there is told that this is another history.
@@ -110,14 +110,14 @@ def test_a_site_moves_from_sqlite_to_postgresql_and_keeps_its_addresses(
 ) -> None:
     saved, back = str(tmp_path / "site.tar"), str(tmp_path / "back.tar")
     with newsrooms.open("sqlite") as old, newsrooms.open("postgres") as new:
-        old.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
-        ids = old.call(verbs.post_many, SLUG, "Thin\tice \\N, “held”", 3)
+        old.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
+        ids = old.call(actions.post_many, SLUG, "Thin\tice \\N, “held”", 3)
         old.manage("backup", saved)
         before = pages(old.server().url, ids)
         empty(new)
         new.manage("restore", saved)
         assert pages(new.server().url, ids) == before
-        assert new.call(verbs.post, SLUG, "After the move.") > max(ids)
+        assert new.call(actions.post, SLUG, "After the move.") > max(ids)
         new.manage("backup", back)
         refused = old.manage("restore", back, code=1)
         assert "restore into the same kind of database" in refused.stderr
@@ -128,7 +128,7 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(
     newsrooms: Newsrooms, tmp_path: Path, kind: str
 ) -> None:
     with newsrooms.open(kind) as newsroom:
-        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=1)
+        newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=1)
         newsroom.manage("backup", str(tmp_path / "one.tar"))
         data = bytearray((tmp_path / "one.tar").read_bytes())
         place = data.index(b"Report 0 from the quay")
@@ -140,7 +140,7 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(
         assert "is damaged" in done.stderr
         (tmp_path / "half.tar").write_bytes(data[: len(data) // 2])
         newsroom.manage("restore", str(tmp_path / "half.tar"), "--replace", code=1)
-        assert newsroom.call(verbs.cursor, SLUG).partition("-")[2] != ""
+        assert newsroom.call(actions.cursor, SLUG).partition("-")[2] != ""
 
 
 @pytest.mark.parametrize("name", ["../out", "/out", "pictures/../../out", "link"])

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import override_settings
 from PIL import Image
 
-from entries import checks
+from entries.operations import checks
 
 MOUNTS = """\
 /dev/sda1 / ext4 rw 0 0
@@ -37,18 +37,18 @@ def test_a_data_folder_that_nobody_may_write_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     with override_settings(DATA_DIR=tmp_path / "new" / "data"):
-        assert ids(checks.data_folder()) == []
+        assert ids(checks.data_directory()) == []
         monkeypatch.setattr("os.access", lambda *_: False)
-        assert ids(checks.data_folder()) == ["entries.E001"]
+        assert ids(checks.data_directory()) == ["entries.E001"]
 
 
 def test_sqlite_on_a_network_disk_is_an_error(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(checks, "file_system", lambda *_: "nfs4")
     database = SimpleNamespace(vendor="sqlite", settings_dict={"NAME": "/srv/x"})
     monkeypatch.setattr(checks, "connection", database)
-    assert ids(checks.data_folder()) == ["entries.E002"]
+    assert ids(checks.data_directory()) == ["entries.E002"]
     database.vendor = "postgresql"
-    assert ids(checks.data_folder()) == []
+    assert ids(checks.data_directory()) == []
 
 
 def test_a_pillow_without_avif_is_an_error(monkeypatch: pytest.MonkeyPatch):

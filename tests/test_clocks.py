@@ -8,11 +8,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from entries import publishing
-from entries.delivery.log import Cursor, changes_after
-from entries.ledger import Refused
+from entries import verbs
+from entries.delivery.changes import Cursor, changes_after
 from entries.models import Audience, Entry, Site, Story
-from entries.publishing import Text
+from entries.verbs import Refused, Text
 from tests.builders import make_story, make_update
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +49,7 @@ def test_what_is_scheduled_goes_by_the_clock_of_the_database(
     early = make_update(story, "Early.", at=now + timedelta(hours=2))
     Entry.objects.filter(pk=due.pk).update(at=now - timedelta(minutes=1))
     step(monkeypatch, hours)
-    assert publishing.publish_due() == 1
+    assert verbs.publish_due() == 1
     due.refresh_from_db()
     early.refresh_from_db()
     assert due.published
@@ -62,13 +61,13 @@ def test_a_clock_put_back_forbids_no_edit_of_what_stands(
 ):
     entry = make_update(make_story(), "A tyop.", at=None)
     step(monkeypatch, -3)
-    publishing.edit(entry, Text("A typo.", at=entry.at), version=1)
+    verbs.edit(entry, Text("A typo.", at=entry.at), version=1)
     entry.refresh_from_db()
     assert entry.body == "A typo."
     assert entry.at is not None
     later = Text("Later.", at=entry.at + timedelta(minutes=1))
     with pytest.raises(Refused, match="future"):
-        publishing.edit(entry, later, version=2)
+        verbs.edit(entry, later, version=2)
 
 
 def test_readers_counted_before_a_clock_was_put_back_are_not_counted_for_hours():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests import verbs
+from tests import actions
 from tests.servers import Newsroom, Server, Stream, wait_for
 
 SLUG = "ice-on-the-sound"
@@ -18,7 +18,7 @@ SLUG = "ice-on-the-sound"
 @pytest.fixture
 def story(newsroom: Newsroom) -> str:
     """Give a story where the server may come to harm."""
-    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
     return SLUG
 
 
@@ -31,10 +31,10 @@ def test_a_post_reaches_readers_of_every_process(room: Newsroom, slug: str) -> N
     with room.sse(first, slug) as here, room.sse(second, slug) as there:
         here.wait_named("at")
         there.wait_named("at")
-        room.call(verbs.post, slug, "The first floe has reached the pier.")
+        room.call(actions.post, slug, "The first floe has reached the pier.")
         for stream in (here, there):
             event = stream.wait("The first floe has reached the pier.")
-            assert event.id == room.call(verbs.cursor, slug)
+            assert event.id == room.call(actions.cursor, slug)
             assert f"<article{event.data.partition('<article')[2]}"
 
 
@@ -43,18 +43,18 @@ def test_readers_of_all_processes_are_counted(room: Newsroom, slug: str) -> None
     with room.sse(first, slug) as here, room.sse(second, slug) as there:
         here.wait_named("at")
         there.wait_named("at")
-        wait_for(lambda: room.call(verbs.readers, slug) == 2, "both readers")
+        wait_for(lambda: room.call(actions.readers, slug) == 2, "both readers")
 
 
 def test_a_reader_who_returns_gets_what_it_missed_once(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
-    before = room.call(verbs.cursor, slug)
-    gone = room.call(verbs.post, slug, "The harbour is frozen.")
-    kept = room.call(verbs.post, slug, "The ferry is stuck.")
-    room.call(verbs.edit, kept, "The ferry is stuck off the lighthouse.")
-    room.call(verbs.withdraw, gone)
+    before = room.call(actions.cursor, slug)
+    gone = room.call(actions.post, slug, "The harbour is frozen.")
+    kept = room.call(actions.post, slug, "The ferry is stuck.")
+    room.call(actions.edit, kept, "The ferry is stuck off the lighthouse.")
+    room.call(actions.withdraw, gone)
     for options in ({"after": before}, {"last_id": before, "after": "old-1"}):
         with room.sse(server, slug, **options) as stream:
             stream.wait("off the lighthouse")
@@ -62,19 +62,19 @@ def test_a_reader_who_returns_gets_what_it_missed_once(
             assert html.count(f'id="entry-{kept}"') == 1
             assert f'hx-target="#entry-{gone}" hx-swap="delete"' in html
             assert "The harbour is frozen" not in html
-            assert stream.cursor == room.call(verbs.cursor, slug)
+            assert stream.cursor == room.call(actions.cursor, slug)
 
 
 def test_what_was_withdrawn_is_told_to_nobody_who_returns(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
-    before = room.call(verbs.cursor, slug)
+    before = room.call(actions.cursor, slug)
     with room.sse(server, slug) as stays:  # so that the log is kept
         stays.wait_named("at")
-        gone = room.call(verbs.post, slug, "A name that had to go.")
+        gone = room.call(actions.post, slug, "A name that had to go.")
         stays.wait("A name that had to go.")
-        room.call(verbs.withdraw, gone)
+        room.call(actions.withdraw, gone)
         stays.wait(f'hx-target="#entry-{gone}" hx-swap="delete"')
         with room.sse(server, slug, last_id=before) as stream:
             stream.wait(f'hx-target="#entry-{gone}" hx-swap="delete"')
@@ -88,12 +88,14 @@ def test_words_that_were_hidden_or_erased_are_told_to_nobody_who_returns(
     with newsroom.sse(server, story) as stays:  # so that the log is kept
         stays.wait_named("at")
         for verb in ("hide_correction", "erase_version"):
-            before = newsroom.call(verbs.cursor, story)
-            pk = newsroom.call(verbs.post, story, f"A name to go, {verb}.")
+            before = newsroom.call(actions.cursor, story)
+            pk = newsroom.call(actions.post, story, f"A name to go, {verb}.")
             stays.wait(f"A name to go, {verb}.")
-            newsroom.call(verbs.edit, pk, "Somebody.", "We gave a name that is wrong.")
-            newsroom.call(verbs.erasing_verb, pk, verb)
-            at = newsroom.call(verbs.cursor, story)
+            newsroom.call(
+                actions.edit, pk, "Somebody.", "We gave a name that is wrong."
+            )
+            newsroom.call(actions.erasing_verb, pk, verb)
+            at = newsroom.call(actions.cursor, story)
             wait_for(lambda: stays.cursor == at, "the log to have it")  # noqa: B023
             with newsroom.sse(server, story, last_id=before) as stream:
                 stream.wait("Somebody.")
@@ -118,7 +120,7 @@ def test_a_cursor_from_the_future_asks_for_the_whole_page(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
-    epoch, _, seq = room.call(verbs.cursor, slug).rpartition("-")
+    epoch, _, seq = room.call(actions.cursor, slug).rpartition("-")
     with room.sse(server, slug, after=f"{epoch}-{int(seq) + 1}") as stream:
         stream.wait_named("reset")
 
@@ -129,7 +131,7 @@ def test_open_streams_are_told_when_a_backup_was_restored(
     server = room.servers[0]
     with room.sse(server, slug) as stream:
         stream.wait_named("at")
-        room.call(verbs.new_epoch, "restored")
+        room.call(actions.new_epoch, "restored")
         stream.wait_named("reset")
 
 
@@ -139,18 +141,18 @@ def test_a_closed_story_ends_its_streams_and_a_reopened_one_runs_again(
     server = room.servers[0]
     with room.sse(server, slug) as stream:
         stream.wait_named("at")
-        room.call(verbs.turn, slug, "close")
+        room.call(actions.turn, slug, "close")
         stream.wait("This story ended")
         stream.wait_named("end")
         assert stream.ended.wait(5)
-    at = room.call(verbs.cursor, slug)
+    at = room.call(actions.cursor, slug)
     with room.sse(server, slug, after=at) as late:
         late.wait_named("end")
-    room.call(verbs.turn, slug, "reopen")
-    room.call(verbs.post, slug, "The ice is back.")
+    room.call(actions.turn, slug, "reopen")
+    room.call(actions.post, slug, "The ice is back.")
     with room.sse(server, slug, after=at) as again:
         again.wait("The ice is back.")
-        room.call(verbs.post, slug, "And thicker.")
+        room.call(actions.post, slug, "And thicker.")
         again.wait("And thicker.")
         assert not again.named("end")
 
@@ -159,10 +161,10 @@ def test_a_withdrawn_story_says_so_once_and_shows_no_text(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
-    before = room.call(verbs.cursor, slug)
+    before = room.call(actions.cursor, slug)
     with room.sse(server, slug) as stream:
         stream.wait_named("at")
-        room.call(verbs.turn, slug, "withdraw_story")
+        room.call(actions.turn, slug, "withdraw_story")
         stream.wait("has been withdrawn")
         stream.wait_named("end")
     with room.sse(server, slug, after=before) as late:
@@ -175,7 +177,7 @@ def test_a_withdrawn_story_says_so_once_and_shows_no_text(
 
 
 def test_streams_of_drafts_and_of_nothing_are_not_found(room: Newsroom) -> None:
-    room.call(verbs.make_story, "Unsaid", "unsaid", live=False, updates=1)
+    room.call(actions.make_story, "Unsaid", "unsaid", live=False, updates=1)
     server = room.servers[0]
     for slug in ("unsaid", "never-was"):
         with room.sse(server, slug) as stream:
@@ -185,10 +187,10 @@ def test_streams_of_drafts_and_of_nothing_are_not_found(room: Newsroom) -> None:
 
 def test_an_old_slug_streams_directly(room: Newsroom, slug: str) -> None:
     server = room.servers[0]
-    room.call(verbs.edit_story, slug, slug="ice-gone")
+    room.call(actions.edit_story, slug, slug="ice-gone")
     with room.sse(server, slug) as stream:
         stream.wait_named("at")
-        room.call(verbs.post, "ice-gone", "Open water at last.")
+        room.call(actions.post, "ice-gone", "Open water at last.")
         stream.wait("Open water at last.")
 
 
@@ -199,10 +201,10 @@ def test_the_rail_comes_without_an_id_and_to_late_readers_too(
     page = httpx.get(f"{server.url}/stories/{slug}/").text
     shown = re.search(r'data-rail="(\d+)"', page)
     assert shown
-    at = room.call(verbs.cursor, slug)
+    at = room.call(actions.cursor, slug)
     with room.sse(server, slug) as stream:
         stream.wait_named("at")
-        room.call(verbs.link_latest, slug, "A story still to come")
+        room.call(actions.link_latest, slug, "A story still to come")
         event = stream.wait("A story still to come")
         assert event.id == ""
     answer = httpx.get(
@@ -222,14 +224,14 @@ def test_two_writers_in_two_processes_lose_and_double_nothing(
 
         def write(turn: int) -> None:
             mark = f"Writer {turn} says"
-            posted[turn] = writers[turn].call(verbs.post_many, slug, mark, 40)
+            posted[turn] = writers[turn].call(actions.post_many, slug, mark, 40)
 
         threads = [threading.Thread(target=write, args=[turn]) for turn in (0, 1)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        last = room.call(verbs.cursor, slug)
+        last = room.call(actions.cursor, slug)
         wait_for(lambda: stream.cursor == last, f"the number {last}")
         ids = re.findall(r'<article [^>]*id="entry-(\d+)"', stream.html())
         assert sorted(map(int, ids)) == sorted(posted[0] + posted[1])
@@ -243,10 +245,10 @@ def test_a_killed_process_loses_nothing_for_its_readers(
     server = newsroom.server()
     with newsroom.sse(server, story) as stream:
         stream.wait_named("at")
-        newsroom.call(verbs.post, story, "Before the crash.")
+        newsroom.call(actions.post, story, "Before the crash.")
         at = stream.wait("Before the crash.").id
         server.kill()
-    newsroom.call(verbs.post, story, "While nobody served.")
+    newsroom.call(actions.post, story, "While nobody served.")
     server.start()
     with newsroom.sse(server, story, last_id=at) as stream:
         stream.wait("While nobody served.")
@@ -271,9 +273,9 @@ def test_a_scheduled_update_is_published_at_its_time_by_one_of_two_processes(
     with room.sse(first, slug) as here, room.sse(second, slug) as there:
         here.wait_named("at")
         there.wait_named("at")
-        pk = room.call(verbs.post, slug, "The tug has left.", minutes_ago=-2)
-        assert pk not in room.call(verbs.visible, slug)
-        room.call(verbs.fall_due, pk)
+        pk = room.call(actions.post, slug, "The tug has left.", minutes_ago=-2)
+        assert pk not in room.call(actions.visible, slug)
+        room.call(actions.fall_due, pk)
         for stream in (here, there):
             stream.wait("The tug has left.")
         wait_for(lambda: here.cursor == there.cursor, "the same number in both")
@@ -318,15 +320,15 @@ def number(cursor: str) -> int:
 def test_much_that_was_missed_comes_in_pieces_that_each_move_the_cursor(
     room: Newsroom, slug: str
 ) -> None:
-    before = room.call(verbs.cursor, slug)
-    rail = room.call(verbs.site_seq)
-    room.call(verbs.flood, slug, 30)
-    room.call(verbs.edit_story, slug, headline="Ice, and more of it")
-    room.call(verbs.link_latest, slug, "A story still to come")
-    room.call(verbs.flood, slug, 30)
-    gone = room.call(verbs.post, slug, "The harbour is frozen.")
-    room.call(verbs.withdraw, gone)
-    latest = room.call(verbs.cursor, slug)
+    before = room.call(actions.cursor, slug)
+    rail = room.call(actions.site_seq)
+    room.call(actions.flood, slug, 30)
+    room.call(actions.edit_story, slug, headline="Ice, and more of it")
+    room.call(actions.link_latest, slug, "A story still to come")
+    room.call(actions.flood, slug, 30)
+    gone = room.call(actions.post, slug, "The harbour is frozen.")
+    room.call(actions.withdraw, gone)
+    latest = room.call(actions.cursor, slug)
     answers = list(pieces(room.servers[0], slug, before, f"&rail={rail}"))
     assert len(answers) > 4
     assert max(len(answer.content) for answer in answers) < 1.5 * PIECE
@@ -341,7 +343,7 @@ def test_much_that_was_missed_comes_in_pieces_that_each_move_the_cursor(
         shown |= found
         left -= len(found) + (answer is answers[-1])  # which takes one away
         assert answer.headers["Live-Left"] == str(left)
-    seen = room.call(verbs.visible, slug)
+    seen = room.call(actions.visible, slug)
     assert shown == {pk: seq for pk, seq in seen.items() if seq > number(before)}
     html = [answer.text for answer in answers]
     heads = ["Ice, and more of it</h1>" in text for text in html]
@@ -353,14 +355,14 @@ def test_much_that_was_missed_comes_in_pieces_that_each_move_the_cursor(
 def test_a_long_update_is_a_piece_of_its_own_and_one_may_be_asked_for(
     room: Newsroom, slug: str
 ) -> None:
-    server, before = room.servers[0], room.call(verbs.cursor, slug)
-    room.call(verbs.flood, slug, 2, 3000)
+    server, before = room.servers[0], room.call(actions.cursor, slug)
+    room.call(actions.flood, slug, 2, 3000)
     assert [len(ARTICLE.findall(one.text)) for one in pieces(server, slug, before)] == [
         1,
         1,
     ]
-    before = room.call(verbs.cursor, slug)
-    room.call(verbs.post_many, slug, "Floe", 3)
+    before = room.call(actions.cursor, slug)
+    room.call(actions.post_many, slug, "Floe", 3)
     whole = list(pieces(server, slug, before))
     single = list(pieces(server, slug, before, "&single=1"))
     assert [len(ARTICLE.findall(one.text)) for one in whole] == [3]
@@ -371,8 +373,8 @@ def test_a_long_update_is_a_piece_of_its_own_and_one_may_be_asked_for(
 def test_what_changes_between_two_pieces_is_neither_lost_nor_told_as_it_was(
     room: Newsroom, slug: str
 ) -> None:
-    before = room.call(verbs.cursor, slug)
-    room.call(verbs.flood, slug, 30)
+    before = room.call(actions.cursor, slug)
+    room.call(actions.flood, slug, 30)
     shown: dict[int, int] = {}
     for turn, answer in enumerate(pieces(room.servers[0], slug, before)):
         shown |= {int(pk): int(seq) for pk, seq in ARTICLE.findall(answer.text)}
@@ -380,12 +382,12 @@ def test_what_changes_between_two_pieces_is_neither_lost_nor_told_as_it_was(
             shown.pop(int(pk), None)
         assert "A name to go" not in answer.text
         if turn == 0:  # one that came, one that is still to come
-            first, *_, last = room.call(verbs.since, slug, number(before))
+            first, *_, last = room.call(actions.since, slug, number(before))
             for pk in (first, last):
-                room.call(verbs.edit, pk, "A name to go.")
-                room.call(verbs.withdraw, pk)
-            room.call(verbs.post, slug, "The ferry is stuck.")
-    seen = room.call(verbs.visible, slug)
+                room.call(actions.edit, pk, "A name to go.")
+                room.call(actions.withdraw, pk)
+            room.call(actions.post, slug, "The ferry is stuck.")
+    seen = room.call(actions.visible, slug)
     assert shown == {pk: seq for pk, seq in seen.items() if seq > number(before)}
     assert not {first, last} & seen.keys()
 
@@ -393,11 +395,11 @@ def test_what_changes_between_two_pieces_is_neither_lost_nor_told_as_it_was(
 def test_no_cache_takes_a_piece_for_unchanged_when_one_of_its_updates_went(
     room: Newsroom, slug: str
 ) -> None:
-    before = room.call(verbs.cursor, slug)
-    room.call(verbs.flood, slug, 30)
+    before = room.call(actions.cursor, slug)
+    room.call(actions.flood, slug, 30)
     url = f"{room.servers[0].url}/stories/{slug}/changes?after={before}&single=1"
     old = httpx.get(url)
-    room.call(verbs.withdraw, int(ARTICLE.findall(old.text)[0][0]))
+    room.call(actions.withdraw, int(ARTICLE.findall(old.text)[0][0]))
 
     def fresh() -> bool:
         tag = {"If-None-Match": old.headers["ETag"]}
@@ -415,17 +417,17 @@ def test_a_stream_carries_little_before_it_is_ready_and_never_much(
         stays.wait_named("ready")
         if not kept:  # by the log, which begins when somebody reads
             stays.close()
-        before = room.call(verbs.cursor, slug)
-        room.call(verbs.post, slug, "The first floe.")
+        before = room.call(actions.cursor, slug)
+        room.call(actions.post, slug, "The first floe.")
         if kept:
             stays.wait("The first floe.")
         with room.sse(server, slug, last_id=before) as stream:
             stream.wait_named("ready")
             assert [event.name for event in stream.events] == ["", "ready"]
-            assert stream.cursor == room.call(verbs.cursor, slug)
+            assert stream.cursor == room.call(actions.cursor, slug)
         for turn in range(12):
-            room.call(verbs.flood, slug, 1 + turn % 2)
-        latest = room.call(verbs.cursor, slug)
+            room.call(actions.flood, slug, 1 + turn % 2)
+        latest = room.call(actions.cursor, slug)
         if kept:
             wait_for(lambda: stays.cursor == latest, "the log to have it")
         with room.sse(server, slug, last_id=before) as stream:
@@ -438,10 +440,10 @@ def test_a_stream_carries_little_before_it_is_ready_and_never_much(
 def test_a_closed_story_says_so_after_all_that_was_missed(
     room: Newsroom, slug: str
 ) -> None:
-    server, before = room.servers[0], room.call(verbs.cursor, slug)
-    room.call(verbs.flood, slug, 30)
-    near_the_end = room.call(verbs.cursor, slug)
-    room.call(verbs.turn, slug, "close")
+    server, before = room.servers[0], room.call(actions.cursor, slug)
+    room.call(actions.flood, slug, 30)
+    near_the_end = room.call(actions.cursor, slug)
+    room.call(actions.turn, slug, "close")
     with room.sse(server, slug, last_id=before) as stream:
         stream.wait_named("behind")
         assert stream.ended.wait(5)
@@ -459,13 +461,13 @@ def test_readers_of_open_streams_get_many_updates_at_once_in_pieces(
 ) -> None:
     with room.sse(room.servers[0], slug) as stream:
         stream.wait_named("ready")
-        before = room.call(verbs.cursor, slug)
-        room.call(verbs.flood, slug, 60)  # in one transaction
-        latest = room.call(verbs.cursor, slug)
+        before = room.call(actions.cursor, slug)
+        room.call(actions.flood, slug, 60)  # in one transaction
+        latest = room.call(actions.cursor, slug)
         wait_for(lambda: stream.cursor == latest, "all of them")
         sizes = [len(event.data) for event in stream.named() if event.id]
         assert len(sizes) > 3
         assert max(sizes) < 1.5 * PIECE
         assert numbers(stream) == sorted(set(numbers(stream)))
         shown = [int(pk) for pk, _ in ARTICLE.findall(stream.html())]
-        assert shown == room.call(verbs.since, slug, number(before))
+        assert shown == room.call(actions.since, slug, number(before))

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from entries import erasing
+from entries import verbs
 from entries.demo.loading import read
 from entries.demo.newsroom import LATER, Newsroom
-from entries.ledger import Refused
+from entries.verbs import Refused
 from tests.builders import make_story
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def test_it_goes_on_after_a_refusal() -> None:
     newsroom = Newsroom(random.Random(1))
     while not newsroom.later:
         newsroom.step()
-    erasing.erase(newsroom.later[0][1])  # what it was going to correct
+    verbs.erase(newsroom.later[0][1])  # what it was going to correct
     refused = 0
 
     for _ in range(LATER + 1):

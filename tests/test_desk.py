@@ -18,8 +18,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import publishing, stories
-from entries.admin import timeline
+from entries import verbs
+from entries.desk import timeline
 from entries.models import Entry, EntryVersion, Posting, Series, Site, Story
 from tests.builders import (
     bulk_updates,
@@ -217,7 +217,7 @@ def test_windows_line_ends_of_a_browser_are_one_line_end(client, story):
 
 
 def test_a_closed_story_says_why_it_takes_nothing(client, story):
-    stories.close(story)
+    verbs.close(story)
     answer = compose(client, story, "Too late.")
     assert "This story is closed." in answer.content.decode()
 
@@ -269,7 +269,7 @@ def test_rows_say_their_state_in_words(client, story):
     make_update(story, "Published text.")
     make_update(story, "Draft text.", state="draft")
     make_update(story, "Submitted text.", state="submitted")
-    publishing.withdraw(make_update(story, "Withdrawn text."))
+    verbs.withdraw(make_update(story, "Withdrawn text."))
     make_update(story, "To come.", at=timezone.now() + timedelta(hours=30))
     page = client.get(desk(story)).content.decode()
     labels = re.findall(r'<span class="label">([^<]+)</span>', page)
@@ -359,11 +359,11 @@ def test_a_colleagues_entry_comes_with_the_poll(client, story, state: str):
 def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
     entry = make_update(story, state="draft" if state == "draft" else "published")
     if state == "withdrawn":
-        publishing.withdraw(entry)
+        verbs.withdraw(entry)
     make_update(story, "Written later.")
     Entry.objects.filter(pk=entry.pk).update(changed_at=gmt("1200"))
     have = pulse_of(client.get(desk(story)))
-    publishing.mark(Posting.objects.get(entry=entry), pinned=True)
+    verbs.mark(Posting.objects.get(entry=entry), pinned=True)
     html = poll(client, story, have).content.decode()
     assert 'value="unpin" aria-pressed="true"' in html
 
@@ -371,14 +371,14 @@ def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
 def test_what_was_moved_away_leaves_the_timeline(client, story):
     entry = make_update(story)
     have = pulse_of(client.get(desk(story)))
-    publishing.move(entry, make_story())
+    verbs.move(entry, make_story())
     html = poll(client, story, have).content.decode()
     assert f'hx-target="#row-{entry.pk}" hx-swap="delete"' in html
 
 
 def test_a_story_that_a_colleague_closed_shows_it(client, story):
     have = pulse_of(client.get(desk(story)))
-    stories.close(story)
+    verbs.close(story)
     html = poll(client, story, have).content.decode()
     assert 'hx-target="#story-state"' in html
     assert "Reopen" in html
@@ -386,7 +386,7 @@ def test_a_story_that_a_colleague_closed_shows_it(client, story):
 
 def test_a_summary_that_a_colleague_changed_comes_with_the_poll(client, story):
     have = pulse_of(client.get(desk(story)))
-    stories.edit_story(story, summary="Two boats are out.")
+    verbs.edit_story(story, summary="Two boats are out.")
     assert "Two boats are out." in poll(client, story, have).content.decode()
 
 
@@ -413,7 +413,7 @@ def test_more_than_a_hundred_changes_come_one_part_after_the_other(client, story
     # The last part knows no more than what stood there at the first.
     began = re.search(r"&amp;then=([^\"&]+)", html)[1]
     assert pulse_of(parts[-1]) == began
-    publishing.edit(original, text("The last word.", at=None), version=1)
+    verbs.edit(original, text("The last word.", at=None), version=1)
     way = f"{address(story, 'timeline')}?have={began}"
     assert any(b"The last word." in part.content for part in poll_on(client, way))
 
@@ -428,7 +428,7 @@ def test_a_desk_of_another_history_gets_every_row(client, story):
 
 def test_rows_follow_a_story_that_is_withdrawn_and_restored(client, story):
     entry = make_update(story)
-    for act in (stories.withdraw_story, stories.restore_story):
+    for act in (verbs.withdraw_story, verbs.restore_story):
         have = pulse_of(client.get(desk(story)))
         act(story)
         assert f'id="row-{entry.pk}"' in poll(client, story, have).content.decode()
@@ -437,7 +437,7 @@ def test_rows_follow_a_story_that_is_withdrawn_and_restored(client, story):
 def test_a_cross_post_in_a_draft_story_is_told_at_home(client, story):
     entry, draft = make_update(story), make_story("The flood", live=False)
     have = pulse_of(client.get(desk(story)))
-    publishing.cross_post(entry, draft)
+    verbs.cross_post(entry, draft)
     assert "The flood" in poll(client, story, have).content.decode()
 
 
@@ -533,7 +533,7 @@ def test_the_second_of_two_editors_sees_both_texts_and_decides(client, story):
 
 def test_the_second_sees_both_texts_without_htmx_too(client, story):
     entry = make_update(story, "The quay is closed.")
-    publishing.edit(entry, publishing.Text("The east quay is closed."), version=1)
+    verbs.edit(entry, verbs.Text("The east quay is closed."), version=1)
     data = {"body": "The quay is closed to cars.", "version": 1, "action": "save"}
     answer = client.post(address(story, "edit", entry.pk), data)
     html = answer.content.decode()
@@ -633,7 +633,7 @@ def test_what_is_overdue_is_published_at_its_own_time(client, story):
 
 def test_what_a_verb_refuses_is_a_sentence_beside_the_row(client, story):
     entry = make_update(story, at=None, state="draft")
-    stories.close(story)
+    verbs.close(story)
     answer = press(client, entry, "publish")
     assert answer.status_code == 409
     assert answer.content.decode().startswith("This story is closed.")
@@ -642,7 +642,7 @@ def test_what_a_verb_refuses_is_a_sentence_beside_the_row(client, story):
 def test_a_cross_post_is_edited_at_home_and_taken_back_here(client, story):
     home = make_story("At home")
     entry = make_update(home, "Seen from both.")
-    publishing.cross_post(entry, story)
+    verbs.cross_post(entry, story)
     page = client.get(desk(story)).content.decode()
     assert "Cross-posted from" in page
     assert client.get(address(story, "edit", entry.pk)).status_code == 403
@@ -683,7 +683,7 @@ def test_whatever_open_story_coverage_goes_on_in_is_found_by_typing(client, stor
     way, found = address(story, "state"), f'value="{wanted.pk}"'
     make_update(make_story("Another day"), "What came the day after.")
     ended = make_story("The day after tomorrow")
-    stories.close(ended)
+    verbs.close(ended)
     html = client.get(way, {"q": "day aft"}, headers=HTMX).content.decode()
     assert re.findall(r'value="(\d+)"', html)[0] == str(wanted.pk)
     assert f'value="{ended.pk}"' not in html
@@ -723,7 +723,7 @@ def test_the_head_of_a_story_is_saved_through_its_verb(client, story):
 def test_a_slug_that_another_story_had_is_refused_beside_its_field(client, story):
     other = make_story("Another")
     old = other.slug
-    stories.edit_story(other, slug="renamed")
+    verbs.edit_story(other, slug="renamed")
     data = {"headline": "Fog", "slug": old, "language": "en"}
     answer = client.post(address(story, "details"), data)
     assert "Another story has, or had, this slug" in answer.content.decode()
@@ -866,7 +866,7 @@ def test_contributors_work_on_their_own_texts_until_these_are_taken(story):
     entry.refresh_from_db()
     assert (entry.state, entry.body) == ("submitted", "Mine, better.")
     assert press(writer, entry, "publish").status_code == 403
-    publishing.publish(entry)
+    verbs.publish(entry)
     assert edit(writer, entry, body="Changed after all.").status_code == 403
     assert press(writer, entry, "withdraw").status_code == 403
 
@@ -876,7 +876,7 @@ def test_contributors_see_no_draft_of_others(story):
     writer = signed_in("writer", "Contributors")
     have = pulse_of(writer.get(desk(story)))
     assert b"secret" not in writer.get(desk(story)).content
-    publishing.edit(secret, publishing.Text("A secret draft, changed."), version=1)
+    verbs.edit(secret, verbs.Text("A secret draft, changed."), version=1)
     assert b"secret" not in poll(writer, story, have).content
     way = address(story, "edit", secret.pk)
     assert writer.get(way, headers=HTMX).status_code == 404

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image as Pixels
 from playwright.sync_api import Locator, Page, expect
 
-from entries import publishing, stories
+from entries import verbs
 from entries.models import Draft, Entry, Story
 from tests import builders
 from tests.browser import Reader
@@ -29,13 +29,13 @@ def texts(story_id: int) -> list[tuple[str, str]]:
 def post(story_id: int, body: str, state: str = "published") -> int:
     """Post as a colleague does, from another process."""
     story = Story.objects.get(pk=story_id)
-    return publishing.post(story, publishing.Text(body), state=state).pk
+    return verbs.post(story, verbs.Text(body), state=state).pk
 
 
 def change(entry_id: int, body: str) -> None:
     """Edit as a colleague does."""
     entry = Entry.objects.get(pk=entry_id)
-    publishing.edit(entry, publishing.Text(body), version=entry.version)
+    verbs.edit(entry, verbs.Text(body), version=entry.version)
 
 
 def many(number: int) -> Story:
@@ -690,7 +690,7 @@ def test_a_new_story_and_a_summary_are_kept_while_they_are_typed(editor, server)
 
 def rename(story_id: int, headline: str) -> None:
     """Rename a story as a colleague does."""
-    stories.edit_story(Story.objects.get(pk=story_id), headline=headline)
+    verbs.edit_story(Story.objects.get(pk=story_id), headline=headline)
 
 
 def test_details_are_kept_and_compared_with_what_came_meanwhile(

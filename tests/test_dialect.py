@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entries.rendering import (
+from entries.text.rendering import (
     escape_markdown,
     plain_text,
     render,

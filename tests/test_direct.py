@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from entries.delivery import channels, direct
 from entries.delivery.channels import Channel, Frame, Reader
-from tests import crowd, verbs
+from tests import actions, crowd
 from tests.servers import Newsroom
 from tests.test_faults import SLUG, deaf
 
@@ -105,18 +105,18 @@ def test_what_is_not_as_expected_is_served_by_its_own_send() -> None:
 def test_readers_of_a_server_that_writes_directly_miss_nothing(
     newsroom: Newsroom,
 ) -> None:
-    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
     newsroom.env["DIRECT_WRITES"] = "True"
     server, readers = newsroom.server(), newsroom.helper()
-    start = newsroom.call(verbs.cursor, SLUG)
+    start = newsroom.call(actions.cursor, SLUG)
     readers.call(crowd.gather, SLUG, [server.port], 30, start)
     with deaf(server, start):
-        newsroom.call(verbs.fatten, SLUG)
-        newsroom.call(verbs.stir, SLUG, "Said past the interface", 20)
-        last = newsroom.call(verbs.cursor, SLUG)
+        newsroom.call(actions.fatten, SLUG)
+        newsroom.call(actions.stir, SLUG, "Said past the interface", 20)
+        last = newsroom.call(actions.cursor, SLUG)
         readers.call(crowd.caught_up, last)
     assert readers.call(crowd.complaints) == []
-    published = newsroom.call(verbs.visible, SLUG)
+    published = newsroom.call(actions.visible, SLUG)
     since = {pk: seq for pk, seq in published.items() if seq > crowd.number(start)}
     assert readers.call(crowd.pages) == [since]
     assert server.stop(10) == 0

@@ -11,10 +11,10 @@ import brotli
 import httpx
 import pytest
 
-from entries.delivery import door
-from entries.delivery.door import Door, Numbers
+from entries.delivery import page_cache
 from entries.delivery.hub import Hub
-from tests import verbs
+from entries.delivery.page_cache import Numbers, PageCache
+from tests import actions
 from tests.desk import Editor
 from tests.servers import Newsroom, Newsrooms, Server, wait_for
 
@@ -48,7 +48,7 @@ def test_what_an_editor_posts_stands_on_the_next_page_of_that_process(
     room: Newsroom, server: Server, page: str, slug: str, editor: Editor
 ) -> None:
     other = room.servers[1]
-    story = room.call(verbs.story_of, slug)
+    story = room.call(actions.story_of, slug)
     for turn in range(5):
         words = f"The pilot boat is out, report {turn}."
         assert words not in get(server, page).text
@@ -64,20 +64,20 @@ def test_every_kind_of_change_is_on_the_page_at_once(
     def shows(words: str, path: str = page) -> None:
         wait_for(lambda: words in get(server, path).text, words)
 
-    pk = room.call(verbs.post, slug, "The harbour is frozen.")
+    pk = room.call(actions.post, slug, "The harbour is frozen.")
     shows("The harbour is frozen.")
     shows("The harbour is frozen.", f"/stories/{slug}.json")
     shows("The harbour is frozen.", f"/stories/{slug}/updates/{pk}/")
-    room.call(verbs.edit, pk, "The harbour is open again.")
+    room.call(actions.edit, pk, "The harbour is open again.")
     shows("The harbour is open again.")
     shows("The harbour is open again.", f"/stories/{slug}/updates/{pk}/")
-    room.call(verbs.link_latest, slug, "A story still to come")
+    room.call(actions.link_latest, slug, "A story still to come")
     shows("A story still to come")
-    room.call(verbs.new_epoch, "restored")
+    room.call(actions.new_epoch, "restored")
     shows('data-cursor="restored-')  # though a restore tells nobody
-    room.call(verbs.withdraw, pk)
+    room.call(actions.withdraw, pk)
     wait_for(lambda: "open again" not in get(server, page).text, "the withdrawal")
-    room.call(verbs.turn, slug, "withdraw_story")
+    room.call(actions.turn, slug, "withdraw_story")
     wait_for(lambda: get(server, page).status_code == 410, "the story to be gone")
 
 
@@ -122,13 +122,13 @@ def test_a_page_comes_compressed_and_not_at_all_when_it_is_known(
 def test_changes_are_the_same_for_all_who_lack_the_same(
     room: Newsroom, server: Server, page: str, slug: str
 ) -> None:
-    before = room.call(verbs.cursor, slug)
+    before = room.call(actions.cursor, slug)
     path = f"/stories/{slug}/changes?after={before}"
     assert get(server, path).text == ""
-    room.call(verbs.post, slug, "The ferry is stuck.")
+    room.call(actions.post, slug, "The ferry is stuck.")
     wait_for(lambda: "The ferry is stuck." in get(server, path).text, "the change")
     answer = get(server, path)
-    assert answer.headers["Live-Cursor"] == room.call(verbs.cursor, slug)
+    assert answer.headers["Live-Cursor"] == room.call(actions.cursor, slug)
     known = get(server, path, **{"If-None-Match": answer.headers["ETag"]})
     assert known.status_code == 304
     for name in ("Live-Cursor", "Live-Latest", "Live-Left", "Live-State"):
@@ -138,10 +138,10 @@ def test_changes_are_the_same_for_all_who_lack_the_same(
 def test_what_is_not_public_does_not_get_through(
     room: Newsroom, server: Server, page: str, slug: str
 ) -> None:
-    room.call(verbs.make_story, "Unsaid", "unsaid", live=False, updates=1)
+    room.call(actions.make_story, "Unsaid", "unsaid", live=False, updates=1)
     for path in ("/stories/unsaid/", "/stories/unsaid.json", "/stories/unsaid/changes"):
         assert get(server, path).status_code == 404
-    room.call(verbs.turn, "unsaid", "go_live")
+    room.call(actions.turn, "unsaid", "go_live")
     wait_for(lambda: get(server, "/stories/unsaid/").status_code == 200, "the story")
     foreign = get(server, page, Host="elsewhere.example")
     assert foreign.status_code == 400
@@ -153,23 +153,23 @@ def test_pages_of_the_whole_site_follow_every_story(newsrooms: Newsrooms) -> Non
 
 
 def follow_every_story(newsroom: Newsroom, server: Server) -> None:
-    newsroom.call(verbs.make_story, "Ice on the Sound", "ice", updates=3)
-    newsroom.call(verbs.make_story, "The Long Strike", "strike", updates=1)
+    newsroom.call(actions.make_story, "Ice on the Sound", "ice", updates=3)
+    newsroom.call(actions.make_story, "The Long Strike", "strike", updates=1)
     paths = ("/", "/feed/", "/stories/ice/feed/", "/sitemap.xml")
 
     def kept(path: str) -> bool:
         return get(server, path).headers.get("Vary") == "Accept-Encoding"
 
     wait_for(lambda: all(map(kept, paths)), "every page to be kept")
-    pk = newsroom.call(verbs.post, "ice", "The pilot boat is out.")
+    pk = newsroom.call(actions.post, "ice", "The pilot boat is out.")
     there = get(server, f"/stories/ice/?at={pk}").headers["Location"]
     assert there == f"/stories/ice/#entry-{pk}"
     for path in paths[:3]:
         wait_for(lambda: "The pilot boat" in get(server, path).text, path)  # noqa: B023
-    newsroom.call(verbs.post, "strike", "Both sides have met.")
+    newsroom.call(actions.post, "strike", "Both sides have met.")
     wait_for(lambda: "Both sides have met." in get(server, "/").text, "the front")
     assert "Both sides" not in get(server, "/stories/ice/feed/").text
-    newsroom.call(verbs.turn, "ice", "withdraw_story")
+    newsroom.call(actions.turn, "ice", "withdraw_story")
     wait_for(lambda: "/ice/" not in get(server, "/").text, "the withdrawal")
     assert "/ice/" not in get(server, "/feed/").text + get(server, "/sitemap.xml").text
 
@@ -228,7 +228,7 @@ def test_addresses_that_lead_nowhere_cost_the_others_nothing() -> None:
 def test_the_least_used_story_is_forgotten_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(door, "WATCHED", 2)
+    monkeypatch.setattr(page_cache, "WATCHED", 2)
 
     async def ask() -> None:
         numbers = Numbers(cast("Hub", Rows("fog", "ice", "tide")))
@@ -243,7 +243,7 @@ def test_the_least_used_story_is_forgotten_first(
 def test_a_page_is_made_once_for_all_who_come_after_the_same_change() -> None:
     async def ask() -> None:
         rows, sent = Rows("fog"), []
-        entrance = Door(cast("Hub", rows), rows.answer)
+        entrance = PageCache(cast("Hub", rows), rows.answer, lambda: b"")
 
         async def send(part: Any) -> None:
             sent.append(part)

@@ -14,9 +14,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import publishing
+from entries import verbs
 from entries.models import Draft, Entry, Story
-from entries.publishing import Text
+from entries.verbs import Text
 from tests.builders import make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -117,7 +117,7 @@ def test_an_edit_is_kept_with_its_entry_until_it_is_saved(client, story):
 def test_an_edit_is_kept_when_its_entry_moves(client, story):
     entry = make_update(story, "Before.")
     keep(client, story, "Nearly", form=f"edit-{entry.pk}", key="1")
-    publishing.move(entry, make_story())
+    verbs.move(entry, make_story())
     assert offered(edit(client, Entry.objects.get(pk=entry.pk))) == ["Nearly"]
 
 
@@ -151,7 +151,7 @@ def test_keeping_needs_few_queries(client, story, django_assert_max_num_queries)
 
 def test_a_draft_never_reaches_readers(client, story):
     keep(client, story, "A secret being typed.")
-    publishing.post(story, Text("Public."))
+    verbs.post(story, Text("Public."))
     for way in (story.get_absolute_url(), f"/stories/{story.slug}.json"):
         assert b"secret" not in client.get(way).content
 

@@ -22,7 +22,7 @@ from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from PIL import Image as Pillow
 
-from entries import publishing
+from entries import verbs
 from entries.models import Entry, Image, Story
 from liveblog import limits
 from tests.builders import make_accounts, make_original, make_story, make_update
@@ -150,7 +150,7 @@ def test_a_mistake_of_ours_is_a_500_that_names_nothing(monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of ours")
 
-    monkeypatch.setattr("entries.paging.page", fail)
+    monkeypatch.setattr("entries.pages.timeline.page", fail)
     answer = Client(raise_request_exception=False).get(make_story().get_absolute_url())
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.content.decode()
@@ -163,7 +163,7 @@ def test_what_was_typed_is_given_back_where_the_database_has_gone(
     story = make_story()
     desk = f"/admin/entries/story/{story.pk}/change/"
     text = "The ferry has turned back <b>once more</b>.\n\nIt waits."
-    monkeypatch.setattr(publishing, "post", refuse)
+    monkeypatch.setattr(verbs, "post", refuse)
     data = {"body": text, "headline": "Fog", "action": "publish"}
     answer = chief.post(desk, data)
     page = answer.content.decode()
@@ -266,7 +266,7 @@ def test_a_disk_that_became_read_only_is_named(
     def refuse(*_: object, **__: object) -> None:
         raise OperationalError("attempt to write a readonly database")
 
-    monkeypatch.setattr(publishing, "post", refuse)
+    monkeypatch.setattr(verbs, "post", refuse)
     desk = f"/admin/entries/story/{make_story().pk}/change/"
     answer = chief.post(desk, {"body": "Lost?\n\nNot so.", "action": "publish"})
     page = answer.content.decode()

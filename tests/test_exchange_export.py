@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError
 
-from entries import linking, publishing, stories
+from entries import verbs
 from entries.models import Entry, Story
 from tests.builders import gmt, make_original, make_story, make_update
 from tests.test_exchange_json import SECRETS, full_story
@@ -73,8 +73,8 @@ def test_a_text_over_several_days_keeps_its_days(tmp_path: Path):
 def test_a_text_holds_what_its_page_draws_below_an_entry():
     story, other = make_story("Fog"), make_story("Lamps", series="Harbour Wire")
     entry = make_update(story, "The fog lifts.")
-    linking.add_link("see", entry=entry, target_story=other)
-    publishing.cross_post(make_update(other, "The lamps burn.", at="1100"), story)
+    verbs.add_link("see", entry=entry, target_story=other)
+    verbs.cross_post(make_update(other, "The lamps burn.", at="1100"), story)
     text = text_of("fog")
     assert "The fog lifts.\n\nSee Harbour Wire: Lamps\n" in text
     assert "The lamps burn.\n\n(Cross-posted from Harbour Wire)\n" in text
@@ -198,7 +198,7 @@ def test_a_picture_whose_file_is_gone_breaks_no_page(tmp_path: Path):
 
 def test_an_old_slug_names_the_story():
     story = make_story("Fog", slug="old")
-    stories.edit_story(story, slug="new")
+    verbs.edit_story(story, slug="new")
     assert '"slug": "new"' in Ran("export_story", "old").out
 
 

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from entries import linking, publishing, stories
+from entries import verbs
 from entries.exchange import ExchangeError, json_reading, story_data
 from entries.models import Entry, EntryVersion, Image, Link, Story, StorySlug
-from entries.publishing import Text
+from entries.verbs import Text
 from tests.builders import (
     gmt,
     make_original,
@@ -35,7 +35,7 @@ SECRETS = ["draft", "submitted", "scheduled", "withdrawn", "feature"]
 
 def take_picture(name: str, folder: Path, **words: Any) -> Image:
     with picture(folder / f"{name}.jpg").open("rb") as file:
-        return linking.add_picture(name, linking.ingest(file), **words)
+        return verbs.add_picture(name, verbs.ingest_upload(file), **words)
 
 
 def full_story(folder: Path) -> Story:
@@ -68,9 +68,9 @@ def full_story(folder: Path) -> Story:
         pinned=True,
         key_event=True,
     )
-    linking.add_link("see", entry=first, title="Lamps Lit", target_story=other)
-    linking.add_link("see", entry=first, title="Fog", target_url="https://b.example/c")
-    publishing.edit(
+    verbs.add_link("see", entry=first, title="Lamps Lit", target_story=other)
+    verbs.add_link("see", entry=first, title="Fog", target_url="https://b.example/c")
+    verbs.edit(
         first,
         Text("One ferry waits.\n\nSee Lamps Lit", "Waiting", gmt("0905"), "Ann Doss"),
         version=1,
@@ -78,7 +78,7 @@ def full_story(folder: Path) -> Story:
         correction="One ferry, not two.",
         changed_at=gmt("0906"),
     )
-    publishing.edit(
+    verbs.edit(
         first,
         Text("One ferry waits.\n\n![](image:quay-1)\n\nSee Lamps Lit", at=gmt("0905")),
         version=2,
@@ -88,19 +88,19 @@ def full_story(folder: Path) -> Story:
     make_update(story, "SECRET submitted", at="1000", state="submitted")
     later = timezone.now() + timedelta(days=9)
     make_update(story, "SECRET scheduled", at=later, state="scheduled")
-    publishing.withdraw(make_update(story, "SECRET withdrawn", at="1100"))
+    verbs.withdraw(make_update(story, "SECRET withdrawn", at="1100"))
     make_update(story, "![](image:quay-missing)\n\nThe picture will come.", at="1200")
-    stories.go_live(story, gmt("0800"))
-    stories.edit_story(story, slug="fog")
+    verbs.go_live(story, gmt("0800"))
+    verbs.edit_story(story, slug="fog")
     story.refresh_from_db()
-    posting = publishing.cross_post(first, other)
-    publishing.mark(posting, key_event=True)
+    posting = verbs.cross_post(first, other)
+    verbs.mark(posting, key_event=True)
     foreign = make_update(other, "The lamps burn.", at="0930")
-    publishing.mark(publishing.cross_post(foreign, story), pinned=True)
-    linking.add_link("latest", story=story, title="Votes Counted", order=2)
-    linking.add_link("latest", story=story, target_story=other, order=1)
-    linking.add_link("feature", story=story, title="Why", label="TUESDAY FEATURE")
-    linking.add_link(
+    verbs.mark(verbs.cross_post(foreign, story), pinned=True)
+    verbs.add_link("latest", story=story, title="Votes Counted", order=2)
+    verbs.add_link("latest", story=story, target_story=other, order=1)
+    verbs.add_link("feature", story=story, title="Why", label="TUESDAY FEATURE")
+    verbs.add_link(
         "feature",
         story=story,
         title="SECRET feature",
@@ -108,10 +108,10 @@ def full_story(folder: Path) -> Story:
         starts_at=later,
         ends_at=later + timedelta(hours=2),
     )
-    linking.add_link(
+    verbs.add_link(
         "previous", story=story, target_series=make_series("Harbour Wire"), order=3
     )
-    stories.close(story, other, gmt("2200"))
+    verbs.close(story, other, gmt("2200"))
     return Story.objects.get(pk=story.pk)
 
 
@@ -407,12 +407,12 @@ def test_readers_get_addresses(tmp_path: Path):
 def test_readers_do_not_learn_of_stories_that_are_not_public(tmp_path: Path):
     story = full_story(tmp_path / "in")
     hidden = make_story("Hidden plans", live=False)
-    linking.add_link("see", story=story, target_story=hidden)
-    linking.add_link("see", story=story, target_story=hidden, title="Known title")
+    verbs.add_link("see", story=story, target_story=hidden)
+    verbs.add_link("see", story=story, target_story=hidden, title="Known title")
     plan = take_picture("hidden-pier", tmp_path, alt="The hidden pier")
-    linking.add_link("feature", story=story, target_story=hidden, picture=plan)
-    stories.edit_story(story, continues_in=hidden)
-    stories.withdraw_story(Story.objects.get(slug="lamps-lit"))
+    verbs.add_link("feature", story=story, target_story=hidden, picture=plan)
+    verbs.edit_story(story, continues_in=hidden)
+    verbs.withdraw_story(Story.objects.get(slug="lamps-lit"))
     data = json.dumps(story_data(Story.objects.get(pk=story.pk)))
     assert "Known title" in data
     assert "idden" not in data
@@ -440,7 +440,7 @@ def test_public_data_takes_a_fixed_number_of_queries(
     story = make_story(series="Sorrava Daily")
     for _ in range(number):
         entry = make_update(story, "Fog.\n\nSee Lamps Lit")
-        linking.add_link("see", entry=entry, title="Lamps Lit")
+        verbs.add_link("see", entry=entry, title="Lamps Lit")
     story = Story.objects.select_related("series").get(pk=story.pk)
     with django_assert_max_num_queries(9):
         story_data(story)

@@ -27,11 +27,12 @@ import httpx
 import psycopg
 import pytest
 
-from entries import patience
-from entries.delivery import channels, hub, log
+from entries.database import timeouts
+from entries.delivery import channels, hub
+from entries.delivery.changes import Changes, Cursor
 from entries.delivery.channels import Channel, Reader
 from entries.management.commands import serve
-from tests import crowd, verbs
+from tests import actions, crowd
 from tests.desk import Editor
 from tests.injecting import DIARY, GATE, diary, inject
 from tests.photos import flat_png, photograph
@@ -58,7 +59,7 @@ def size(usual: int) -> int:
 
 @pytest.fixture
 def story(newsroom: Newsroom) -> int:
-    return newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    return newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
 
 
 def together(*jobs: Callable[[], object]) -> None:
@@ -76,9 +77,9 @@ def status(server: Server, path: str) -> int:
 
 def expect_complete(newsroom: Newsroom, readers: Helper, start: str) -> None:
     """Fail unless every reader of a crowd shows what is published after a place."""
-    last = newsroom.call(verbs.cursor, SLUG)
+    last = newsroom.call(actions.cursor, SLUG)
     readers.call(crowd.caught_up, last)
-    published = newsroom.call(verbs.visible, SLUG)
+    published = newsroom.call(actions.visible, SLUG)
     since = {pk: seq for pk, seq in published.items() if seq > crowd.number(start)}
     assert readers.call(crowd.complaints) == []
     assert readers.call(crowd.pages) == [since]
@@ -114,7 +115,7 @@ def test_a_commit_that_nobody_announced_arrives_all_the_same(
     server = newsroom.server()
     with newsroom.sse(server, SLUG) as stream:
         stream.wait_named("at")
-        newsroom.call(verbs.post_unannounced, SLUG, "Said under the breath.")
+        newsroom.call(actions.post_unannounced, SLUG, "Said under the breath.")
         stream.wait("Said under the breath.", 3)
 
 
@@ -124,10 +125,10 @@ def test_readers_outlast_a_restart_of_the_database(
     server = apart.server()
     page = f"/stories/{SLUG}/"
     before = apart.helper()  # its connection does not outlast it
-    epoch = before.call(verbs.start, SLUG)[:-2]
+    epoch = before.call(actions.start, SLUG)[:-2]
     with apart.sse(server, SLUG) as stream:
         stream.wait_named("at")
-        before.call(verbs.post, SLUG, "All is well.")
+        before.call(actions.post, SLUG, "All is well.")
         stream.wait("All is well.")
         assert status(server, page) == status(server, "/readyz") == 200
         with database.paused():
@@ -136,7 +137,7 @@ def test_readers_outlast_a_restart_of_the_database(
             assert status(server, "/readyz") == 503
             assert status(server, "/healthz") == 200
         asked.join()
-        before.call(verbs.post, SLUG, "It stood still.")
+        before.call(actions.post, SLUG, "It stood still.")
         stream.wait("It stood still.")
         wait_for(lambda: status(server, "/readyz") == 200, "readiness")
         database.stop()
@@ -149,7 +150,7 @@ def test_readers_outlast_a_restart_of_the_database(
         time.sleep(max(0, began + 6 - time.monotonic()))
         database.start()
         wait_for(lambda: status(server, "/readyz") == 200, "readiness", 2)
-        apart.call(verbs.post, SLUG, "And we are back.")
+        apart.call(actions.post, SLUG, "And we are back.")
         stream.wait("And we are back.", 3)
         assert not stream.ended.is_set()
         assert not stream.named("reset")
@@ -173,7 +174,7 @@ def test_a_listener_that_is_cut_off_misses_nothing(
         for turn in range(3):
             words = f"Said while nobody listened, {turn}."
             assert cut_listener(url)
-            newsroom.call(verbs.post, SLUG, words)
+            newsroom.call(actions.post, SLUG, words)
             stream.wait(words, 2)
             wait_for(lambda: words in httpx.get(page).text, words, 1)  # noqa: B023
             wait_for(lambda: listeners(url), "another listener")
@@ -201,7 +202,7 @@ def test_two_editors_at_two_servers_lose_and_double_nothing(
     newsroom: Newsroom, story: int
 ) -> None:
     servers = newsroom.server(), newsroom.server()
-    readers, start = newsroom.helper(), newsroom.call(verbs.cursor, SLUG)
+    readers, start = newsroom.helper(), newsroom.call(actions.cursor, SLUG)
     readers.call(crowd.gather, SLUG, [one.port for one in servers], 20, start)
 
     def write(server: Server, name: str) -> None:
@@ -221,10 +222,10 @@ def test_a_server_with_thousands_of_streams_stops_in_time(
 ) -> None:
     server, readers, number = newsroom.server(), newsroom.helper(), size(2500)
     readers.call(crowd.gather, SLUG, [server.port], number)
-    newsroom.call(verbs.make_story, "A Long Strike", "fat", updates=1)
-    at = newsroom.call(verbs.cursor, "fat")
+    newsroom.call(actions.make_story, "A Long Strike", "fat", updates=1)
+    at = newsroom.call(actions.cursor, "fat")
     with deaf(server, "nobody-1"), deaf(server, at, "fat"):
-        newsroom.call(verbs.fatten, "fat")
+        newsroom.call(actions.fatten, "fat")
         time.sleep(0.3)
         began = time.monotonic()
         assert server.stop(10) == 0
@@ -385,7 +386,7 @@ def test_publishing_and_reading_go_on_while_ordinary_photographs_are_uploaded(
         assert "Beside the photographs, 5." in page
         assert all(job.is_alive() for job in jobs)
         gate.touch()
-    assert newsroom.call(verbs.count_pictures) == 2
+    assert newsroom.call(actions.count_pictures) == 2
 
 
 @on_sqlite
@@ -404,7 +405,7 @@ def test_flat_pictures_of_forty_megapixels_cost_one_of_them_at_a_time(
     assert words == ["begin", "end"] * 3
     assert most < 450 * 1024
     assert peak(server) - before < 120 * 1024  # one of them is 120 MB without work
-    assert newsroom.call(verbs.count_pictures) == 3
+    assert newsroom.call(actions.count_pictures) == 3
 
 
 def peak(server: Server) -> int:
@@ -425,8 +426,8 @@ def locked(newsroom: Newsroom) -> Iterator[None]:
 
 @on_postgres
 def test_a_thread_gives_up_a_server_that_stands_still(newsroom: Newsroom) -> None:
-    with patience.Connection.connect(newsroom.env["DATABASE_URL"]) as line:
-        with patience.only(0.1), pytest.raises(psycopg.OperationalError):
+    with timeouts.Connection.connect(newsroom.env["DATABASE_URL"]) as line:
+        with timeouts.only(0.1), pytest.raises(psycopg.OperationalError):
             line.execute("SELECT pg_sleep(9)")
         assert line.closed
 
@@ -445,17 +446,17 @@ def test_what_falls_due_is_published_when_a_process_dies_doing_it(
     first, second = newsroom.server(), newsroom.server()
     with newsroom.sse(second, SLUG) as stream:
         stream.wait_named("at")
-        pk = newsroom.call(verbs.post, SLUG, "The tug has left.", minutes_ago=-2)
+        pk = newsroom.call(actions.post, SLUG, "The tug has left.", minutes_ago=-2)
         with pytest.raises(EOFError):
-            newsroom.helper().call(verbs.die_while_publishing, pk)
-        assert pk not in newsroom.call(verbs.visible, SLUG)
+            newsroom.helper().call(actions.die_while_publishing, pk)
+        assert pk not in newsroom.call(actions.visible, SLUG)
         first.kill()
-        newsroom.call(verbs.fall_due, pk)
+        newsroom.call(actions.fall_due, pk)
         stream.wait("The tug has left.", 4)
-        other = newsroom.call(verbs.post, SLUG, "And is back.", minutes_ago=-2)
+        other = newsroom.call(actions.post, SLUG, "And is back.", minutes_ago=-2)
         first.start()
         second.kill()
-        newsroom.call(verbs.fall_due, other)
+        newsroom.call(actions.fall_due, other)
         with newsroom.sse(first, SLUG, last_id=stream.cursor) as back:
             back.wait("And is back.", 4)
             assert "The tug has left." not in back.html()
@@ -465,12 +466,12 @@ def test_a_storm_of_returning_readers_spares_the_database(
     apart: Newsroom, database: Postgres
 ) -> None:
     server, readers = apart.server(), apart.helper()
-    start = apart.call(verbs.cursor, SLUG)
+    start = apart.call(actions.cursor, SLUG)
     readers.call(crowd.gather, SLUG, [server.port], size(1500), start)
     server.kill()
     readers.call(crowd.gone)
-    apart.call(verbs.stir, SLUG, "While nobody served", 12)
-    last = apart.call(verbs.cursor, SLUG)
+    apart.call(actions.stir, SLUG, "While nobody served", 12)
+    last = apart.call(actions.cursor, SLUG)
     name = apart.env["DATABASE_URL"].partition("?")[0].rpartition("/")[2]
     sql(database.url, f"ALTER DATABASE {name} SET log_statement = 'all'")
     server.start()
@@ -491,7 +492,7 @@ def test_readers_who_drop_out_at_random_miss_nothing(
     newsroom: Newsroom, story: int
 ) -> None:
     servers = newsroom.server(), newsroom.server()
-    readers, start = newsroom.helper(), newsroom.call(verbs.cursor, SLUG)
+    readers, start = newsroom.helper(), newsroom.call(actions.cursor, SLUG)
     ports = [server.port for server in servers]
     readers.call(crowd.gather, SLUG, ports, size(200), start)
     readers.call(crowd.scatter, SECONDS, SECONDS / 4)
@@ -499,7 +500,7 @@ def test_readers_who_drop_out_at_random_miss_nothing(
     pause = 2 * SECONDS / CHANGES  # for each of two
 
     def write(turn: int) -> None:
-        writers[turn].call(verbs.stir, SLUG, f"Writer {turn}", CHANGES // 2, pause)
+        writers[turn].call(actions.stir, SLUG, f"Writer {turn}", CHANGES // 2, pause)
 
     together(lambda: write(0), lambda: write(1))
     expect_complete(newsroom, readers, start)
@@ -518,7 +519,7 @@ def test_whoever_is_one_too_many_is_told_when_to_ask_again(
             assert third.status == 503
             assert 1 <= int(third.headers["Retry-After"]) <= 30
         at = second.cursor
-        newsroom.call(verbs.post, SLUG, "Too many on the quay.")
+        newsroom.call(actions.post, SLUG, "Too many on the quay.")
         poll = f"{server.url}/stories/{SLUG}/changes?after={at}"
         shown = lambda: "Too many on the quay." in httpx.get(poll).text  # noqa: E731
         wait_for(shown, "the poll to bring it", 2)
@@ -537,7 +538,7 @@ def test_readers_of_a_story_that_is_no_more_are_told(
     server = newsroom.server()
     with newsroom.sse(server, SLUG) as stream:
         stream.wait_named("at")
-        newsroom.call(verbs.delete_story, SLUG)
+        newsroom.call(actions.delete_story, SLUG)
         stream.wait_named("reset", 3)
         assert stream.ended.wait(3)
     with newsroom.sse(server, SLUG, last_id=stream.cursor) as back:
@@ -688,7 +689,7 @@ def test_what_was_read_is_told_though_the_rail_could_not_be_drawn(
         rails = [OSError("no database"), (2, channels.message(b"rail"))]
 
         async def missed(*_: Any) -> channels.Missed:
-            changes = log.Changes("", log.Cursor("e", 1), "live", 2)
+            changes = Changes("", Cursor("e", 1), "live", 2)
             return channels.Missed(changes, channels.message(b"news"))
 
         async def rail(_: Channel) -> Any:
@@ -719,7 +720,7 @@ def test_a_story_that_ends_while_it_is_read_ends_with_the_rail_of_its_end(
         ours.site_seq = 1
 
         async def missed(*_: Any) -> channels.Missed:
-            changes = log.Changes("", log.Cursor("e", 2), then, 2)
+            changes = Changes("", Cursor("e", 2), then, 2)
             return channels.Missed(changes, channels.message(b"news"))
 
         async def rail(_: Channel) -> Any:

@@ -14,8 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from entries import feeds, publishing, stories
+from entries import verbs
 from entries.models import Story
+from entries.public import feeds
 from tests.builders import (
     bulk_updates,
     make_original,
@@ -121,14 +122,14 @@ def test_an_edit_moves_updated_and_keeps_the_id(client: Client, story: Story) ->
     before = newest()
     update = story.entries.get(headline="Fog lifts")
     words = text("It lifts slowly.", at="1800", headline="Fog lifts")
-    publishing.edit(update, words, version=1)
+    verbs.edit(update, words, version=1)
     type(update).objects.filter(pk=update.pk).update(
         changed_at=update.changed_at + timedelta(minutes=3)
     )
     assert newest().id == before.id
     assert newest().updated > before.updated
     assert "slowly" in newest().content[0].value
-    stories.edit_story(story, slug="sea-fog")
+    verbs.edit_story(story, slug="sea-fog")
     assert newest_id(client, "/stories/sea-fog/feed/") == before.id
 
 
@@ -147,8 +148,8 @@ def test_what_is_not_public_stands_in_no_feed(client: Client, story: Story) -> N
     make_update(shut, "Zwyngaard waits")
     paths = ("/feed/", "/series/harbour-daily/feed/", "/stories/fog/feed/")
     assert "Zwyngaard" in client.get("/feed/").content.decode()
-    publishing.withdraw(gone)
-    stories.withdraw_story(inside)
+    verbs.withdraw(gone)
+    verbs.withdraw_story(inside)
     for path in paths:
         assert "Zwyngaard" not in client.get(path).content.decode(), path
     assert client.get("/stories/z/feed/").status_code == 410
@@ -159,7 +160,7 @@ def test_a_cross_posted_update_has_one_id_in_all_feeds(
     client: Client, story: Story
 ) -> None:
     other = make_story("Ferries", slug="ferries", series="Harbour Daily")
-    publishing.cross_post(story.entries.get(headline="Fog lifts"), other)
+    verbs.cross_post(story.entries.get(headline="Fog lifts"), other)
     entries = [
         entry
         for path in ("/feed/", "/stories/fog/feed/", "/stories/ferries/feed/")
@@ -196,7 +197,7 @@ def test_a_withdrawal_is_no_reason_to_keep_an_old_feed(client: Client) -> None:
         changed_at=timezone.now() - timedelta(minutes=5)
     )
     kept = {p: client.get(p) for p in ("/feed/", "/series/harbour-daily/feed/")}
-    stories.withdraw_story(gone)
+    verbs.withdraw_story(gone)
     for path, old in kept.items():
         assert b"To be withdrawn." in old.content
         since = {"If-Modified-Since": old["Last-Modified"]}
@@ -204,7 +205,7 @@ def test_a_withdrawal_is_no_reason_to_keep_an_old_feed(client: Client) -> None:
 
 
 def test_an_old_slug_leads_to_the_feed(client: Client, story: Story) -> None:
-    stories.edit_story(story, slug="sea-fog")
+    verbs.edit_story(story, slug="sea-fog")
     assert client.get("/stories/fog/feed/")["Location"] == "/stories/sea-fog/feed/"
 
 

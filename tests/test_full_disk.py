@@ -22,10 +22,11 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from entries import errors, folders
+from entries.database import errors
 from entries.models import Entry, Image, Presence, Site
+from entries.operations import data_folder
 from liveblog.storage import Storage
-from tests import verbs
+from tests import actions
 from tests.builders import make_story, make_update, make_user
 from tests.servers import ROOT, Newsroom, Newsrooms
 from tests.test_accounts import sign_in
@@ -147,11 +148,13 @@ def test_signing_in_says_that_the_disk_is_full(password: str) -> None:
 
 @pytest.mark.django_db
 def test_a_disk_is_recognised_in_any_language_and_by_any_driver() -> None:
-    assert errors.of_disk(no_room()) is errors.FULL
+    assert errors.disk_problem(no_room()) is errors.FULL
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        assert "disk is full" in errors.for_operator(OSError(number, "x"))
-    assert errors.for_operator(OSError(errno.EROFS, "x")).startswith("The disk takes")
-    assert errors.for_operator(OSError(errno.ENOENT, "x")) == ""
+        assert "disk is full" in errors.command_message(OSError(number, "x"))
+    assert errors.command_message(OSError(errno.EROFS, "x")).startswith(
+        "The disk takes"
+    )
+    assert errors.command_message(OSError(errno.ENOENT, "x")) == ""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA page_count")
@@ -161,7 +164,7 @@ def test_a_disk_is_recognised_in_any_language_and_by_any_driver() -> None:
                     make_story("Fog", summary="x" * 20_000)
             finally:
                 cursor.execute("PRAGMA max_page_count = 1073741823")
-        assert errors.of_disk(full.value) is errors.FULL
+        assert errors.disk_problem(full.value) is errors.FULL
 
 
 # --- Commands
@@ -190,8 +193,8 @@ def limited(
 def test_a_backup_without_room_is_a_sentence_and_leaves_nothing(
     newsroom: Newsroom, tmp_path: Path
 ) -> None:
-    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
-    newsroom.call(verbs.fatten, SLUG)
+    newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
+    newsroom.call(actions.fatten, SLUG)
     folder = tmp_path / "backups"
     folder.mkdir()
     limited(newsroom, "backup", str(folder / "one.tar"))
@@ -200,15 +203,15 @@ def test_a_backup_without_room_is_a_sentence_and_leaves_nothing(
     before = sorted(newsroom.data.rglob("*"))
     limited(newsroom, "restore", str(folder / "one.tar"), "--replace")
     assert sorted(newsroom.data.rglob("*")) == before
-    assert newsroom.call(verbs.visible, SLUG)
+    assert newsroom.call(actions.visible, SLUG)
 
 
 def test_other_commands_without_room_leave_no_half_of_a_file(
     newsrooms: Newsrooms, tmp_path: Path
 ) -> None:
     with newsrooms.open("sqlite") as newsroom:
-        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
-        newsroom.call(verbs.fatten, SLUG)
+        newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
+        newsroom.call(actions.fatten, SLUG)
         page = str(tmp_path / "page.html")
         limited(newsroom, "export_story", SLUG, "--format", "html", "--output", page)
         assert list(tmp_path.iterdir()) == []
@@ -281,7 +284,7 @@ def test_a_folder_that_is_moved_with_its_file_stays_the_site_s(
 def test_a_restored_site_is_ready_and_a_site_of_its_own(
     newsroom: Newsroom, tmp_path: Path
 ) -> None:
-    file = newsroom.data / folders.NAME
+    file = newsroom.data / data_folder.NAME
     token = file.read_text()
     newsroom.manage("backup", str(tmp_path / "one.tar"))
     file.unlink()
@@ -297,25 +300,25 @@ def test_a_site_of_an_older_release_gets_its_token_once(
     Site.objects.filter(pk=Site.current().pk).update(folder="")
     settings.DATA_DIR = tmp_path / "data"
     image = Image.objects.create(name="quay", stem=f"ab/ab{'0' * 38}", widths=[480])
-    folders.claim()  # by a machine without the pictures
-    assert folders.token() == ""
+    data_folder.claim()  # by a machine without the pictures
+    assert data_folder.token() == ""
     assert Site.objects.get().folder == ""
     picture = settings.PICTURES_DIR / f"{image.stem}-480.jpg"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"A picture.")
     assert Client().get("/readyz").status_code == 200
-    folders.claim()
-    token = folders.token()
+    data_folder.claim()
+    token = data_folder.token()
     assert re.fullmatch(r"\w{32}", token)
     assert Site.objects.get().folder == token
-    folders.claim()
-    assert folders.token() == token
+    data_folder.claim()
+    assert data_folder.token() == token
     Site.objects.update(folder="")  # a new database beside the pictures it is for
-    folders.claim()
+    data_folder.claim()
     assert Site.objects.get().folder == token
-    folders.token_file().unlink()
-    folders.claim()  # does not take an empty folder for the right one
-    assert folders.token() == ""
+    data_folder.token_file().unlink()
+    data_folder.claim()  # does not take an empty folder for the right one
+    assert data_folder.token() == ""
     assert Client().get("/readyz").status_code == 503
 
 
@@ -328,7 +331,7 @@ def test_a_token_without_room_leaves_no_file(
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        folders.write_whole(tmp_path / "secret-key", "key")
+        data_folder.write_whole(tmp_path / "secret-key", "key")
     with pytest.raises(OSError, match="No space"):
-        folders._created()
+        data_folder._created()
     assert list(tmp_path.iterdir()) == []

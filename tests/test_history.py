@@ -22,8 +22,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import reverse
 
-from entries import erasing, history, linking, publishing, stories
-from entries.ledger import Refused
+from entries import verbs
 from entries.models import (
     Draft,
     Entry,
@@ -34,8 +33,9 @@ from entries.models import (
     SearchText,
     Story,
 )
-from entries.publishing import Conflict, Text
-from tests import verbs
+from entries.pages import history
+from entries.verbs import Conflict, Refused, Text
+from tests import actions
 from tests.builders import (
     make_original,
     make_series,
@@ -64,7 +64,7 @@ def chief() -> Client:
 
 def change(entry: Entry, body: str, line: str = "", **more: Any) -> Entry:
     text = Text(body, more.pop("headline", entry.headline), entry.at, entry.byline)
-    return publishing.edit(entry, text, version=entry.version, correction=line, **more)
+    return verbs.edit(entry, text, version=entry.version, correction=line, **more)
 
 
 def desk_history(entry: Entry) -> str:
@@ -110,7 +110,7 @@ def test_quiet_edits_are_not_told(story):
 def test_a_corrected_headline_and_time_are_told(story):
     entry = make_update(story, "The same.", at="1805", headline="Eight boats")
     text = Text("The same.", "Nine boats", entry.at.replace(minute=50))
-    publishing.edit(entry, text, version=1, correction="Nine, and later.")
+    verbs.edit(entry, text, version=1, correction="Nine, and later.")
     page = html_of(Client().get(public(entry)))
     assert "<del>Eight </del><ins>Nine </ins>boats" in page
     assert "<del>1805 </del><ins>1850 </ins>GMT" in page
@@ -119,7 +119,7 @@ def test_a_corrected_headline_and_time_are_told(story):
 def test_no_draft_is_told_as_a_correction(story):
     entry = make_update(story, "A secret draft.", state="draft")
     change(entry, "The text.", "Not for readers.")
-    publishing.publish(entry)
+    verbs.publish(entry)
     page = html_of(Client().get(public(entry)))
     assert "secret" not in page
     assert "Not for readers" not in page + Posting.objects.get().html
@@ -129,20 +129,20 @@ def test_what_no_reader_saw_before_the_story_went_live_is_not_told():
     story = make_story(live=False)
     entry = make_update(story, "A secret.")
     change(entry, "The text.", "It is no secret.")
-    stories.go_live(story)
+    verbs.go_live(story)
     assert "secret" not in html_of(Client().get(public(entry)))
 
 
 def test_the_history_of_what_readers_cannot_see_is_refused(story):
     withdrawn = make_update(story, "Withdrawn words.")
     change(withdrawn, "Withdrawn, corrected.", "A line.")
-    publishing.withdraw(withdrawn)
+    verbs.withdraw(withdrawn)
     answer = Client().get(public(withdrawn))
     assert answer.status_code == 410
     assert b"ithdrawn, corrected" not in answer.content
     draft = make_update(story, "A draft.", state="draft")
     assert Client().get(public(draft)).status_code == 404
-    stories.withdraw_story(story)
+    verbs.withdraw_story(story)
     entry = make_update(make_story(), "Elsewhere.")
     assert Client().get(public(entry, story)).status_code == 410
 
@@ -151,14 +151,14 @@ def test_a_moved_updates_history_is_where_it_went(story):
     other = make_story("Rain")
     entry = make_update(story)
     change(entry, "Corrected.", "A line.")
-    publishing.move(entry, other)
+    verbs.move(entry, other)
     assert Client().get(public(entry, story))["Location"] == public(entry, other)
 
 
 def test_a_cross_post_has_the_same_history_and_one_canonical_address(story):
     other = make_story("Rain")
     entry = make_update(story, "Eight boats.")
-    publishing.cross_post(entry, other)
+    verbs.cross_post(entry, other)
     change(entry, "Nine boats.", "It was nine.")
     page = html_of(Client().get(public(entry, other)))
     assert "<del>Eight </del><ins>Nine </ins>" in page
@@ -198,7 +198,7 @@ def test_the_history_has_an_etag_of_its_own_numbers(story):
     tag = Client().get(public(entry))["ETag"]
     again = Client().get(public(entry), headers={"If-None-Match": tag})
     assert again.status_code == 304
-    erasing.hide_correction(entry.versions.get())
+    verbs.hide_correction(entry.versions.get())
     assert Client().get(public(entry))["ETag"] != tag
 
 
@@ -254,8 +254,8 @@ def test_restoring_overwrites_nobody(client, story):
 
 
 def test_the_words_of_a_head_have_versions(client, story):
-    stories.edit_story(story, headline="Fog lifts", summary="- Two boats")
-    stories.edit_story(story, slug="fog-lifts")
+    verbs.edit_story(story, headline="Fog lifts", summary="- Two boats")
+    verbs.edit_story(story, slug="fog-lifts")
     assert [v.headline for v in story.versions.all()] == ["Fog over the harbour"]
     page = html_of(client.get(head_history(story)))
     assert "<del>over the harbour</del><ins>lifts</ins>" in page
@@ -277,7 +277,7 @@ def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
         "language": "en",
         "version": "1",
     }
-    stories.edit_story(story, headline="Fog lifts")
+    verbs.edit_story(story, headline="Fog lifts")
     page = html_of(client.post(way, data))
     story.refresh_from_db()
     assert story.headline == "Fog lifts"
@@ -291,7 +291,7 @@ def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
 def test_a_head_that_cannot_be_saved_hides_nothing_of_another_editors(client, story):
     way = reverse("admin:entries_story_details", args=[story.pk])
     data = {"headline": "Fog and rain", "slug": "", "language": "en", "version": "1"}
-    stories.edit_story(story, headline="Fog lifts")
+    verbs.edit_story(story, headline="Fog lifts")
     assert 'name="version" value="1"' in html_of(client.post(way, data))
     page = html_of(client.post(way, data | {"slug": story.slug}))
     assert "<del>lifts</del><ins>and rain</ins>" in page
@@ -310,9 +310,9 @@ def test_an_older_page_of_a_head_takes_back_nothing_but_what_is_changed_in_it(
         data[field.html_name] = field.value() or ""
         if f'name="{field.html_initial_name}"' in page:
             data[field.html_initial_name] = field.value() or ""
-    lead = linking.add_picture("lead", linking.ingest(photo()), alt="Boats")
+    lead = verbs.add_picture("lead", verbs.ingest_upload(photo()), alt="Boats")
     series = make_series()
-    stories.edit_story(story, lead_image=lead, slug="fog", series=series)
+    verbs.edit_story(story, lead_image=lead, slug="fog", series=series)
     client.post(way, data | {"standfirst": "It came at dawn.", "language": "pt"})
     story.refresh_from_db()
     assert (story.standfirst, story.language) == ("It came at dawn.", "pt")
@@ -349,8 +349,8 @@ def told_everywhere(story: Story, entry: Entry) -> str:
 def test_an_erased_text_stands_nowhere(chief, story):
     other = make_story("Rain")
     entry = make_update(story, "Ruel did it.", headline="Ruel", key_event=True)
-    linking.add_link("see", entry=entry, title="Ruel's page")
-    publishing.cross_post(entry, other)
+    verbs.add_link("see", entry=entry, title="Ruel's page")
+    verbs.cross_post(entry, other)
     typed = {"values": {"body": "Ruel it was."}, "typed": 1, "story": story}
     user = make_user("editor", "Editors")
     Draft.objects.create(user=user, entry=entry, form="edit", key="1", **typed)
@@ -392,7 +392,7 @@ def test_the_log_of_a_link_repeats_none_of_its_words(chief, story):
 def test_the_log_of_earlier_releases_loses_the_words_it_repeated(chief, story):
     migration = import_module("entries.migrations.0009_log_without_words")
     entry = make_update(story, "Ruel did it.", state="draft")
-    link = linking.add_link("see", entry=entry, title="Ruel's page")
+    link = verbs.add_link("see", entry=entry, title="Ruel's page")
     user = make_user("earlier")
     for row, name, words in (
         (entry, "UPDATE 1804 GMT: Ruel did it.", ""),
@@ -424,13 +424,13 @@ def test_the_log_of_earlier_releases_loses_the_words_it_repeated(chief, story):
 
 def test_nothing_brings_an_erased_text_back(story):
     entry = make_update(story, "Ruel did it.")
-    erasing.erase(entry)
+    verbs.erase(entry)
     with pytest.raises(Refused):
-        publishing.restore(entry)
+        verbs.restore(entry)
     with pytest.raises(Refused):
         change(entry, "Ruel did it.")
     key = uuid4()
-    erasing.erase(make_update(story, "Ruel.", key=key))
+    verbs.erase(make_update(story, "Ruel.", key=key))
     with pytest.raises(Conflict):
         make_update(story, "Ruel.", key=key)
 
@@ -440,8 +440,8 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
 ):
     for name in ("own", "shared", "lead"):
         colour = {"own": "teal", "shared": "navy", "lead": "gold"}[name]
-        linking.add_picture(name, linking.ingest(photo(colour=colour)), alt="Boats")
-    stories.edit_story(story, lead_image=Image.objects.get(name="lead"))
+        verbs.add_picture(name, verbs.ingest_upload(photo(colour=colour)), alt="Boats")
+    verbs.edit_story(story, lead_image=Image.objects.get(name="lead"))
     make_update(story, "![](image:shared)")
     body = "![](image:own)\n\n![](image:shared)\n\n![](image:lead)"
     entry = make_update(story, body)
@@ -450,7 +450,7 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
     stem = Image.objects.get(name="own").stem
     assert list(folder.glob(f"{stem}*"))
     with django_capture_on_commit_callbacks(execute=True):
-        erasing.erase(entry)
+        verbs.erase(entry)
     assert set(Image.objects.values_list("name", flat=True)) == {"shared", "lead"}
     assert not list(folder.glob(f"{stem}*"))
     for image in Image.objects.all():
@@ -458,9 +458,9 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
 
 
 def test_a_picture_that_a_feature_shows_stays_when_a_text_with_it_is_erased(story):
-    image = linking.add_picture("boats", linking.ingest(photo()), alt="Boats")
-    linking.add_link("feature", title="The harbour", picture=image)
-    erasing.erase(make_update(story, "![](image:boats)"))
+    image = verbs.add_picture("boats", verbs.ingest_upload(photo()), alt="Boats")
+    verbs.add_link("feature", title="The harbour", picture=image)
+    verbs.erase(make_update(story, "![](image:boats)"))
     assert Link.objects.get().picture == image
 
 
@@ -487,14 +487,14 @@ def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
 
 def test_the_history_of_a_cross_post_is_that_at_home(client, story):
     entry, other = make_update(story), make_story()
-    publishing.cross_post(entry, other)
+    verbs.cross_post(entry, other)
     way = reverse("admin:entries_story_versions", args=[other.pk, entry.pk])
     assert client.get(way).headers["Location"] == desk_history(entry)
 
 
 def test_earlier_words_of_a_head_are_erased(chief, story):
-    stories.edit_story(story, headline="Ruel accused", standfirst="By Ruel.")
-    stories.edit_story(story, headline="A man accused", standfirst="")
+    verbs.edit_story(story, headline="Ruel accused", standfirst="By Ruel.")
+    verbs.edit_story(story, headline="A man accused", standfirst="")
     chief.post(head_history(story), {"do": "erase_version", "number": "2"})
     chief.post(head_history(story), {"do": "restore", "number": "2", "version": "3"})
     story.refresh_from_db()
@@ -508,7 +508,7 @@ def test_erasing_needs_a_permission_that_no_group_brings(client, story):
     moderator.force_login(make_user("moderator", "Moderators"))
     entry = make_update(story, "It stays.")
     change(entry, "It stays, too.")
-    stories.edit_story(story, headline="Another")
+    verbs.edit_story(story, headline="Another")
     for browser in (client, moderator):
         assert "Erase" not in html_of(browser.get(desk_history(entry)))
         for data in ({"do": "erase"}, {"do": "erase_version", "number": "1"}):
@@ -531,7 +531,7 @@ def test_erasing_needs_a_permission_that_no_group_brings(client, story):
 
 def test_an_erased_original_leaves_the_page(story):
     original = make_original(story, "Ruel began it.")
-    erasing.erase(original)
+    verbs.erase(original)
     assert "Ruel" not in Client().get(story.get_absolute_url()).content.decode()
 
 
@@ -570,10 +570,10 @@ def erase_all(editor: Editor, story: int, pk: int) -> None:
 def written(newsrooms: Newsrooms) -> Iterator[tuple[Newsroom, int, int]]:
     """Give a site in whose files the words of an entry are everywhere."""
     with newsrooms.open("sqlite") as newsroom:
-        story = newsroom.call(verbs.make_story, "Ice", SLUG, updates=3)
-        pk = newsroom.call(verbs.post, SLUG, WORDS["before"])
-        newsroom.call(verbs.edit, pk, WORDS["after"], "Jopfzigh was not there.")
-        newsroom.call(verbs.post_many, SLUG, "Others write of other things", 30)
+        story = newsroom.call(actions.make_story, "Ice", SLUG, updates=3)
+        pk = newsroom.call(actions.post, SLUG, WORDS["before"])
+        newsroom.call(actions.edit, pk, WORDS["after"], "Jopfzigh was not there.")
+        newsroom.call(actions.post_many, SLUG, "Others write of other things", 30)
         assert len(left(newsroom)) >= len(LETTERS)
         yield newsroom, story, pk
 

@@ -17,10 +17,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import linking, publishing, stories
-from entries.delivery.door import Asked, Requests
+from entries import verbs
+from entries.delivery.page_cache import Asked, Requests
 from entries.models import Image, Link, Series, Site, Story
-from entries.publishing import Text
+from entries.verbs import Text
 from liveblog import asgi
 from tests.builders import make_original, make_story, make_update, signed_in
 from tests.test_admin import photo
@@ -32,15 +32,15 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def test_words_in_one_line_are_kept_without_control_characters():
-    series = stories.save_series(Series(name=ODD, slug="sea", description=ODD))
+    series = verbs.save_series(Series(name=ODD, slug="sea", description=ODD))
     image = Image(name="fog", alt=ODD, caption=ODD, credit=ODD)
-    linking.save_picture(image)
-    story = stories.create_story(ODD, series=series, standfirst=ODD, lead_image=image)
-    stories.go_live(story)
+    verbs.save_picture(image)
+    story = verbs.create_story(ODD, series=series, standfirst=ODD, lead_image=image)
+    verbs.go_live(story)
     entry = make_update(story, headline=ODD)
     make_original(story)
-    link = linking.add_link("feature", story=story, title=ODD, label=ODD)
-    linking.add_link("see", entry=entry, title=ODD)
+    link = verbs.add_link("feature", story=story, title=ODD, label=ODD)
+    verbs.add_link("see", entry=entry, title=ODD)
     for row in (series, image, story, link):
         row.refresh_from_db()
     kept = [series.name, series.description, image.alt, image.caption, image.credit]
@@ -62,13 +62,13 @@ def test_a_headline_of_control_characters_alone_is_none():
     assert "headline" in answer.content.decode()
     assert not Story.objects.exists()
     story = make_story("Fog")
-    with pytest.raises(stories.Refused):
-        stories.edit_story(story, headline="\x02")
+    with pytest.raises(verbs.Refused):
+        verbs.edit_story(story, headline="\x02")
 
 
 def test_a_link_that_says_nothing_but_control_characters_is_none():
-    with pytest.raises(linking.Refused):
-        linking.add_link("see", story=make_story(), title="\x02")
+    with pytest.raises(verbs.Refused):
+        verbs.add_link("see", story=make_story(), title="\x02")
     assert not Link.objects.exists()
 
 
@@ -181,12 +181,12 @@ def test_work_on_what_waits_moves_nothing_that_readers_are_told():
     before = [Client().get(way).headers["ETag"] for way in ways]
     waiting = make_update(story, at=None, state="draft", key_event=True, pinned=True)
     text = Text("The ferry sinks.", at=timezone.now() + timedelta(hours=1))
-    publishing.edit(waiting, text, version=1)
-    publishing.publish(waiting)
-    publishing.unschedule(waiting)
-    publishing.submit(waiting)
-    publishing.send_back(waiting, "Ask the harbour master.")
-    publishing.withdraw(waiting)
+    verbs.edit(waiting, text, version=1)
+    verbs.publish(waiting)
+    verbs.unschedule(waiting)
+    verbs.submit(waiting)
+    verbs.send_back(waiting, "Ask the harbour master.")
+    verbs.withdraw(waiting)
     assert [Client().get(way).headers["ETag"] for way in ways] == before
     story.refresh_from_db()
     assert story.seq == story.head_seq + 1  # of the one update that stands

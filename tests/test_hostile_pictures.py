@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from entries import images, ingesting
-from entries.images import FORMATS, ImageError, ingest, remove
+from entries.images import ingest, worker
+from entries.images.ingest import FORMATS, ImageError, ingest_image, remove
 from tests.injecting import DIARY, diary, inject
 from tests.photos import (
     BLUE,
@@ -275,7 +275,7 @@ def test_too_many_pixels_are_refused_from_the_header(tmp_path: Path, name: str) 
 def test_a_picture_that_is_very_tall_is_made_narrower(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_LARGEST", 60_000)
+    monkeypatch.setattr(ingest, "_LARGEST", 60_000)
     done = take(tmp_path, encode(noise(300, 2000)))
     assert (done.width, done.height) == (94, 627)
 
@@ -284,7 +284,7 @@ def test_a_picture_that_is_very_tall_is_made_narrower(
 def test_a_format_that_takes_much_memory_may_have_fewer_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(images, "PIXEL_LIMITS", {kind: 4 * 10**6})
+    monkeypatch.setattr(ingest, "PIXEL_LIMITS", {kind: 4 * 10**6})
     words = refusal(tmp_path, encode(Image.new("RGB", (2001, 2000)), kind))
     assert "more than 4 million pixels" in words
     assert "save it as JPEG" in words
@@ -295,19 +295,19 @@ PEAK = """
 import sys
 from io import BytesIO
 from pathlib import Path
-from entries import images
+from entries.images import ingest
 from PIL import Image
 
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
-images.WIDTHS = (480,)  # what the encoders need is another matter
+ingest.WIDTHS = (480,)  # what the encoders need is another matter
 data = BytesIO()
 picture = Image.new("LA", (4000, 4000), (90, 200))
 picture.save(data, "PNG")
 del picture
 before = peak()  # its 64 MB among it
-images.ingest(BytesIO(data.getvalue()), Path(sys.argv[1]), b"key")
+ingest.ingest_image(BytesIO(data.getvalue()), Path(sys.argv[1]), b"key")
 print(peak() - before)
 """
 
@@ -350,10 +350,10 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_too_long_is_refused_and_not_read_to_its_end(tmp_path: Path) -> None:
-    source = BytesIO(encode(noise()) + b"\0" * (images.UPLOAD_LIMIT + 1000))
+    source = BytesIO(encode(noise()) + b"\0" * (ingest.UPLOAD_LIMIT + 1000))
     with pytest.raises(ImageError, match="more than 25 MB"):
-        ingest(source, tmp_path, KEY)
-    assert source.tell() == images.UPLOAD_LIMIT + 1
+        ingest_image(source, tmp_path, KEY)
+    assert source.tell() == ingest.UPLOAD_LIMIT + 1
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -524,8 +524,8 @@ def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     return run
 
 
-def apart(folder: Path, data: bytes) -> images.Ingested:
-    return ingesting.ingest(BytesIO(data), folder, KEY)
+def apart(folder: Path, data: bytes) -> ingest.Ingested:
+    return worker.ingest_in_process(BytesIO(data), folder, KEY)
 
 
 def test_a_process_of_its_own_publishes_what_this_one_would(tmp_path: Path) -> None:
@@ -582,7 +582,7 @@ def test_a_picture_that_takes_for_ever_is_given_up(
         f"import os, signal\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\n"
         "signal.pause()"
     )
-    monkeypatch.setattr(ingesting, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(worker, "TIMEOUT_SECONDS", 1.0)
     with pytest.raises(ImageError, match="could not be processed"):
         apart(tmp_path / "pictures", encode(noise()))
     assert not Path(f"/proc/{pid.read_text()}").exists()

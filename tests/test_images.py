@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from entries.images import FORMATS, ingest, remove, variant
+from entries.images.ingest import FORMATS, ingest_image, remove, variant
 from tests.photos import (
     BLUE,
     GREEN,
@@ -139,7 +139,7 @@ def test_other_users_of_the_machine_may_serve_the_files(tmp_path: Path) -> None:
 def test_the_source_is_read_from_where_it_stands(tmp_path: Path) -> None:
     source = BytesIO(b"before" + encode(noise()))
     source.seek(6)
-    assert ingest(source, tmp_path, KEY).widths == (96,)
+    assert ingest_image(source, tmp_path, KEY).widths == (96,)
 
 
 # Pixels

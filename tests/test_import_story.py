@@ -18,7 +18,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from PIL import Image as Pillow
 
-from entries import bringing, images, linking, stories
+from entries import verbs
+from entries.images import ingest
 from entries.models import Entry, Image, ImportedFile, Link, Series, Story
 from tests.builders import make_series, make_story
 from tests.test_exchange_reading import PAGE
@@ -271,7 +272,7 @@ def test_a_file_that_is_no_picture_leaves_a_missing_one(tmp_path: Path):
 def test_another_picture_of_the_same_name_is_left_alone(tmp_path: Path):
     folder = tmp_path / "pictures-in"
     with picture(folder / "quay-1.png", "red").open("rb") as opened:
-        first = linking.add_picture("quay-1", linking.ingest(opened), alt="Red")
+        first = verbs.add_picture("quay-1", verbs.ingest_upload(opened), alt="Red")
     picture(folder / "quay-1.png", "blue")
     run(write(tmp_path, "UPDATE 1800 GMT: x\n\nquay-1"), "--images", folder)
     first.refresh_from_db()
@@ -281,7 +282,7 @@ def test_another_picture_of_the_same_name_is_left_alone(tmp_path: Path):
 
 def test_a_picture_that_is_here_already_is_shown(tmp_path: Path):
     with picture(tmp_path / "in" / "quay.png").open("rb") as opened:
-        linking.add_picture("quay-1", linking.ingest(opened), alt="The quay")
+        verbs.add_picture("quay-1", verbs.ingest_upload(opened), alt="The quay")
     run(write(tmp_path, "UPDATE 1800 GMT: x\n\nquay-1"), "--publish")
     assert 'alt="The quay"' in Entry.objects.get().html
 
@@ -324,7 +325,7 @@ def test_a_failure_half_way_leaves_nothing(
     def fail(*args: object, **options: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("entries.stories.go_live", fail)
+    monkeypatch.setattr("entries.verbs.stories.go_live", fail)
     with pytest.raises(OSError, match="space"):
         run(file, "--images", folder, "--publish")
     for model in (Story, Entry, Image, Link, ImportedFile):
@@ -337,12 +338,12 @@ def test_a_failure_keeps_the_files_of_pictures_that_are_in_use(
 ):
     folder = tmp_path / "pictures-in"
     with picture(folder / "quay-fog-14-03-26.jpg").open("rb") as opened:
-        linking.add_picture("other", linking.ingest(opened))
+        verbs.add_picture("other", verbs.ingest_upload(opened))
     before = stored()
     with pytest.raises(CommandError):
         run(file, "--images", folder, "--slug", "Not A Slug")
     assert stored() == before
-    assert len(before) == len(images.FORMATS) * 2
+    assert len(before) == len(ingest.FORMATS) * 2
 
 
 # --- A second time
@@ -369,10 +370,10 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
 ):
     rain = make_story("Rain")
     with picture(tmp_path / "in" / "boats.png").open("rb") as opened:
-        linking.add_picture("boats-1", linking.ingest(opened), alt="Boats.")
+        verbs.add_picture("boats-1", verbs.ingest_upload(opened), alt="Boats.")
     text = "HEADLINE: Fog\n\nUPDATE 1200 GMT: Fog.\n\nSee Rain\n\nboats-1\n\nMore."
     file = write(tmp_path, text)
-    draw = bringing.draw_piece
+    draw = verbs.draw_piece
     times = iter(range(9))
 
     def drawn_slowly(*args: Any) -> Any:
@@ -381,12 +382,12 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
             if what == "slug":
                 make_story("Fog")
             elif what == "target":
-                stories.withdraw_story(rain)
+                verbs.withdraw_story(rain)
             else:
                 Image.objects.update(alt="Two boats.")
         return piece
 
-    monkeypatch.setattr(bringing, "draw_piece", drawn_slowly)
+    monkeypatch.setattr(verbs, "draw_piece", drawn_slowly)
     run(file, "--publish", "--date", "2026-03-14")
     slug = "fog-2" if what == "slug" else "fog"
     story = Story.objects.get(slug=slug)

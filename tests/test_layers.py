@@ -1,4 +1,4 @@
-"""The house as drawn: who may import whom, and how long a module may grow."""
+"""The layers: which module may import which, and that names are defined once."""
 
 from __future__ import annotations
 
@@ -6,36 +6,32 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
-# From the ground up. Whoever stands on one floor imports from those below it alone:
-# siblings do not know each other.
-FLOORS: tuple[set[str], ...] = (
-    {"addresses", "clock", "embedded", "errors", "patience", "wiping"},
-    {"dialect", "images", "timefield"},
-    {"ingesting", "rendering"},
+# From the bottom up, as README's map and the folders of `entries/` show them. A module
+# imports from the layers below it; packages of one layer do not know each other.
+LAYERS: tuple[set[str], ...] = (
+    {"text", "images", "database"},
     {"models"},
-    {
-        "caching",
-        "drawing",
-        "history",
-        "listing",
-        "paging",
-        "searching",
-        "structured_data",
-    },
-    {"parts"},
-    {"delivery", "pages"},
-    {"ledger"},
-    {"conditions", "folders", "naming", "rights", "texts"},
-    {"bringing", "erasing", "publishing", "stories", "linking"},
-    {"backups", "exchange", "feeds", "sitemaps"},
-    {"about", "admin", "checks", "demo", "probes", "templatetags", "views"},
-    {"apps", "management", "urls"},
+    {"pages"},
+    {"delivery"},
+    {"verbs"},
+    {"exchange", "operations"},
+    {"public"},
+    {"desk"},
+    {"admin", "demo", "templatetags"},
+    {"management", "apps"},
 )
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-LONGEST = 400  # lines: a longer module has become two nouns
-# Imported in one place, so that there is one place to look.
-KEPT_TO = {"bleach": {"rendering"}, "nh3": {"rendering"}, "PIL": {"embedded", "images"}}
+LAYER = {name: layer for layer, names in enumerate(LAYERS) for name in names}
+# Packages whose `__init__` is their public interface: others import only that.
+INTERFACES = ("delivery", "verbs")
+# Imported in one module, so that there is one place to look.
+KEPT_TO = {
+    "bleach": {"text/rendering"},
+    "nh3": {"text/rendering"},
+    "PIL": {"images/ingest", "images/metadata"},
+}
 
 
 def modules(package: str = "entries") -> list[Path]:
@@ -43,10 +39,9 @@ def modules(package: str = "entries") -> list[Path]:
     return [path for path in files if "migrations" not in path.parts]
 
 
-def named(path: Path) -> str:
-    """Return the noun a file belongs to: `entries/admin/forms.py` is `admin`."""
-    first = path.relative_to(ROOT / "entries").parts[0]
-    return first.removesuffix(".py")
+def package_of(path: Path) -> str:
+    """Return the package a file belongs to: `entries/admin/lists.py` is `admin`."""
+    return path.relative_to(ROOT / "entries").parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -62,53 +57,60 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def neighbours(path: Path) -> set[str]:
-    """Return the nouns of `entries` that a file imports, its own left out."""
-    ours = {name.split(".")[1] for name in imports(path) if name[:8] == "entries."}
-    return ours - {named(path)}
+    """Return the packages of `entries` that a file imports, its own left out."""
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("entries.")}
+    return ours - {package_of(path)}
 
 
-def test_every_module_has_its_floor():
-    nouns = {named(path) for path in modules()} - {"__init__"}
-    assert nouns <= set(FLOOR), "give it a place in FLOORS, and in README's map"
+def test_every_package_has_its_layer():
+    packages = {package_of(path) for path in modules()} - {"__init__"}
+    assert packages == set(LAYER), "give it a row in LAYERS, and in README's map"
 
 
-def test_a_module_imports_from_the_floors_below_alone():
+def test_readme_shows_the_same_layers():
+    readme = (ROOT / "README.md").read_text().split("## Where things are")[1]
+    rows = [line for line in readme.splitlines() if line.startswith("| ")]
+    shown = {
+        name.strip("`/"): int(number)
+        for number, names in (row.split("|")[1:3] for row in rows)
+        if number.strip().isdigit()
+        for name in names.split()
+    }
+    assert shown == {name: layer + 1 for name, layer in LAYER.items()}
+
+
+def test_a_module_imports_from_the_layers_below_alone():
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in modules()
         for name in sorted(neighbours(path))
-        if FLOOR.get(name, len(FLOORS)) >= FLOOR.get(named(path), 0)
+        if LAYER.get(name, len(LAYERS)) >= LAYER.get(package_of(path), 0)
     ]
     assert wrong == []
 
 
-def test_nothing_below_knows_the_project_above():
-    knowing = [
+def test_no_module_imports_the_project():
+    wrong = [
         path
         for path in modules()
         if any(name.split(".")[0] == "liveblog" for name in imports(path))
     ]
-    assert knowing == []
+    assert wrong == []
 
 
-def test_delivery_is_entered_through_its_door():
-    """Its parts are its own: others import from `entries.delivery` itself."""
-    parts = {path.stem for path in modules() if named(path) == "delivery"}
-    inside = {f"entries.delivery.{part}" for part in parts - {"__init__"}}
+@pytest.mark.parametrize("package", INTERFACES)
+def test_a_package_is_used_through_its_interface(package: str):
+    stems = {path.stem for path in modules() if package_of(path) == package}
+    inside = tuple(f"entries.{package}.{stem}." for stem in stems - {"__init__"})
     for path in (*modules(), *modules("liveblog")):
-        if "delivery" in path.parts:
+        if package in path.parts:
             continue
-        past = {name for name in imports(path) if name.startswith(tuple(inside))}
+        past = {name for name in imports(path) if f"{name}.".startswith(inside)}
         assert not past, path
 
 
 def test_cleaners_and_picture_decoders_are_used_in_one_place():
     for path in modules():
+        name = str(path.relative_to(ROOT / "entries").with_suffix(""))
         for package in {name.split(".")[0] for name in imports(path)} & set(KEPT_TO):
-            assert named(path) in KEPT_TO[package], path
-
-
-def test_no_module_is_longer_than_four_hundred_lines():
-    files = [*modules(), *modules("liveblog")]
-    long = {path for path in files if len(path.read_text().splitlines()) > LONGEST}
-    assert long == set()
+            assert name in KEPT_TO[package], path

@@ -18,9 +18,10 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from entries import erasing, linking, pages, publishing, stories
+from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Site, Story
-from entries.publishing import Text
+from entries.pages import story_page
+from entries.verbs import Text
 from tests.builders import make_original, make_series, make_story, make_update, text
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,7 @@ class World:
 
     def asked(self, *, all_of_them: bool = False) -> dict[str, Any]:
         """Return what public addresses answer now, drawn anew, by their paths."""
-        pages._frame.cache_clear()
+        story_page._frame.cache_clear()
         site, row = Site.current(), Story.objects.get(pk=self.story.pk)
         at, up = f"/stories/{row.slug}/", f"updates/{self.update.pk}/"
         paths = [at, f"/stories/{row.slug}.json", "/", "/feed/"]
@@ -89,7 +90,7 @@ def world() -> World:
     files = {"widths": [320], "width": 320, "height": 240, "alt": "A quokka"}
     picture = Image.objects.create(name="quokka", stem=STEM, **files)
     body = "Quokkas were here.\n\n![](image:quokka)"
-    past = publishing.withdraw(make_update(story, body, key_event=True))
+    past = verbs.withdraw(make_update(story, body, key_event=True))
     draft = make_story(
         "Quokkas to come", live=False, series="Tides", lead_image=picture
     )
@@ -100,15 +101,15 @@ def world() -> World:
         "submitted": make_update(story, "Quokkas are sent.", state="submitted"),
         "scheduled": make_update(story, "Quokkas at noon.", at=later),
     }
-    gone = stories.withdraw_story(make_story("Quokkas gone", series="Tides"))
-    planned = linking.add_link(
+    gone = verbs.withdraw_story(make_story("Quokkas gone", series="Tides"))
+    planned = verbs.add_link(
         "feature", title="Quokkas!", starts_at=later, picture=picture
     )
-    linking.add_link("feature", story=draft, title="Quokkas!", picture=picture)
+    verbs.add_link("feature", story=draft, title="Quokkas!", picture=picture)
     for link in ({"story": story}, {"entry": update}, {}):
         kind = "see" if link else "feature"
-        linking.add_link(kind, target_story=draft, **link)
-        linking.add_link(kind, target_story=draft, title="Elsewhere", **link)
+        verbs.add_link(kind, target_story=draft, **link)
+        verbs.add_link(kind, target_story=draft, title="Elsewhere", **link)
     Story.objects.update(changed_at=timezone.now() - LATER)  # Last-Modified is told
     return World(story, update, draft, waiting, gone, past, picture, planned)
 
@@ -123,86 +124,86 @@ def posting(world: World, name: str) -> Posting:
 def change_link(world: World) -> None:
     link = world.story.links.filter(title="").get()
     link.label = "Tuesday"
-    linking.save_link(link)
+    verbs.save_link(link)
 
 
 def own_links(world: World) -> None:
     """Add a line to a draft story and to a text in it, turn them round, remove them."""
     entry, to = world.waiting["story"], world.story
     for home in ({"story": world.draft}, {"entry": entry}):
-        both = [linking.add_link("see", target_story=to, **home) for _ in range(2)]
-        linking.order_links(both[::-1])
-        linking.remove_links(both)
+        both = [verbs.add_link("see", target_story=to, **home) for _ in range(2)]
+        verbs.order_links(both[::-1])
+        verbs.remove_links(both)
 
 
 def a_story(world: World) -> None:
-    made = stories.create_story("Quokkas again", series=world.story.series)
+    made = verbs.create_story("Quokkas again", series=world.story.series)
     make_update(made, "Quokkas.")
-    stories.delete_story(made)
+    verbs.delete_story(made)
 
 
 def crossing(world: World) -> None:
-    publishing.take_back(publishing.cross_post(world.update, world.draft))
+    verbs.take_back(verbs.cross_post(world.update, world.draft))
 
 
 def picture_words(world: World) -> None:
     world.picture.caption = "Quokkas at dusk"
-    linking.save_picture(world.picture)
+    verbs.save_picture(world.picture)
 
 
 def past_words(world: World) -> None:
     """Change what readers were told of and see no more, and all that marks it."""
     past = world.past
-    publishing.edit(past, text("Quokkas?", at=past.at), version=1, correction="Q.")
+    verbs.edit(past, text("Quokkas?", at=past.at), version=1, correction="Q.")
     own = past.postings.get(story=F("entry__story"))
-    publishing.mark(own, key_event=False)
-    publishing.mark(own, pinned=True, key_event=True)
-    linking.add_link("see", entry=past, target_story=world.story)
+    verbs.mark(own, key_event=False)
+    verbs.mark(own, pinned=True, key_event=True)
+    verbs.add_link("see", entry=past, target_story=world.story)
 
 
 def plan(world: World) -> None:
     later = timezone.now() + LATER
-    link = linking.add_link("feature", story=world.story, title="Q", starts_at=later)
-    linking.remove_link(link)
+    link = verbs.add_link("feature", story=world.story, title="Q", starts_at=later)
+    verbs.remove_link(link)
     world.planned.title = "Quokkas?"
-    linking.save_link(world.planned)
-    linking.remove_links([world.planned])
+    verbs.save_link(world.planned)
+    verbs.remove_links([world.planned])
 
 
 def begin(world: World) -> None:
     """Let a feature begin whose story nobody sees yet."""
-    link = linking.add_link(
+    link = verbs.add_link(
         "feature", target_story=world.draft, starts_at=timezone.now() + LATER
     )
     Link.objects.filter(pk=link.pk).update(starts_at=timezone.now() - LATER)
-    assert linking.turn_due() == 1
+    assert verbs.turn_due() == 1
 
 
 def desk(world: World) -> None:
     """Take each text that waits through all that is done before it is published."""
     entry = world.waiting["draft"]
-    publishing.submit(entry)
-    publishing.send_back(entry, "Add who said so.")
-    edited = publishing.edit(entry, Text("Quokkas swim.", at=entry.at), version=1)
-    publishing.move(edited, world.draft)
-    publishing.move(edited, world.story)
-    publishing.unschedule(world.waiting["scheduled"])
-    publishing.restore(publishing.withdraw(world.waiting["submitted"]))
+    verbs.submit(entry)
+    verbs.send_back(entry, "Add who said so.")
+    edited = verbs.edit(entry, Text("Quokkas swim.", at=entry.at), version=1)
+    verbs.move(edited, world.draft)
+    verbs.move(edited, world.story)
+    verbs.unschedule(world.waiting["scheduled"])
+    verbs.restore(verbs.withdraw(world.waiting["submitted"]))
     for name in world.waiting:
-        publishing.mark(posting(world, name), pinned=True, key_event=True)
-    erasing.erase(entry)
+        verbs.mark(posting(world, name), pinned=True, key_event=True)
+    verbs.erase(entry)
 
 
 def text_in_draft(world: World) -> None:
     entry = world.waiting["story"]
-    publishing.edit(entry, text("Quokkas!"), version=1, correction="Quokkas.")
-    publishing.restore(publishing.withdraw(entry))
+    verbs.edit(entry, text("Quokkas!"), version=1, correction="Quokkas.")
+    verbs.restore(verbs.withdraw(entry))
     make_update(world.draft, "Quokkas too.", pinned=True, key_event=True)
     make_update(world.draft, at=timezone.now() + LATER)
 
 
 def edits(name: str, **fields: Any) -> tuple[str, Act]:
-    return f"edit {name}", lambda world: stories.edit_story(world.draft, **fields)
+    return f"edit {name}", lambda world: verbs.edit_story(world.draft, **fields)
 
 
 INVISIBLE: dict[str, Act] = dict(
@@ -216,21 +217,21 @@ INVISIBLE: dict[str, Act] = dict(
     ]
 )
 INVISIBLE |= {
-    "lead on from a draft": lambda w: stories.edit_story(w.draft, continues_in=w.story),
-    "lead on to a draft": lambda w: stories.edit_story(w.story, continues_in=w.draft),
-    "change a withdrawn story": lambda w: stories.edit_story(
+    "lead on from a draft": lambda w: verbs.edit_story(w.draft, continues_in=w.story),
+    "lead on to a draft": lambda w: verbs.edit_story(w.story, continues_in=w.draft),
+    "change a withdrawn story": lambda w: verbs.edit_story(
         w.gone, headline="Quokkas are gone", standfirst="Gone"
     ),
-    "link to a draft": lambda w: linking.add_link(
+    "link to a draft": lambda w: verbs.add_link(
         "latest", story=w.story, target_story=w.draft
     ),
     "change a link to a draft": change_link,
-    "order links to a draft": lambda w: linking.order_links(
+    "order links to a draft": lambda w: verbs.order_links(
         list(w.story.links.filter(title=""))
     ),
-    "unlink a draft": lambda w: linking.remove_links(Link.objects.filter(title="")),
+    "unlink a draft": lambda w: verbs.remove_links(Link.objects.filter(title="")),
     "links of a draft": own_links,
-    "link a text that waits": lambda w: linking.add_link(
+    "link a text that waits": lambda w: verbs.add_link(
         "see", entry=w.waiting["draft"], target_story=w.story
     ),
     "a picture's words": picture_words,
@@ -238,7 +239,7 @@ INVISIBLE |= {
     "plan a feature": plan,
     "begin a feature": begin,
     "make and delete": a_story,
-    "delete": lambda w: stories.delete_story(w.draft),
+    "delete": lambda w: verbs.delete_story(w.draft),
     "cross-post": crossing,
     "post in a draft": text_in_draft,
     "the desk": desk,
@@ -267,18 +268,18 @@ def test_no_address_tells_of_what_readers_cannot_see(world: World) -> None:
 
 def turn_on(world: World) -> None:
     Link.objects.filter(pk=world.planned.pk).update(starts_at=timezone.now() - LATER)
-    linking.turn_due()
+    verbs.turn_due()
 
 
 def live_with_its_text(world: World) -> None:
-    publishing.cross_post(world.update, world.draft)
-    stories.go_live(world.draft)
+    verbs.cross_post(world.update, world.draft)
+    verbs.go_live(world.draft)
 
 
 SHOWN: dict[str, tuple[Act, str, str]] = {
-    "a story goes live": (lambda w: stories.go_live(w.draft), "/", "Quokkas to come"),
+    "a story goes live": (lambda w: verbs.go_live(w.draft), "/", "Quokkas to come"),
     "a line to it": (
-        lambda w: stories.go_live(w.draft),
+        lambda w: verbs.go_live(w.draft),
         "/stories/fog/",
         'See <a href="/stories/quokkas-to-come/">Tides: Quokkas to come',
     ),
@@ -286,7 +287,7 @@ SHOWN: dict[str, tuple[Act, str, str]] = {
     "a planned feature": (turn_on, "/", "Quokkas!"),
     "a planned feature beside a story": (turn_on, "/stories/fog/", "Quokkas!"),
     "a series": (
-        lambda w: stories.save_series(_renamed(w)),
+        lambda w: verbs.save_series(_renamed(w)),
         "/series/tides/",
         "Low tides",
     ),
@@ -303,7 +304,7 @@ def test_what_begins_to_show_moves_the_tag_of_its_page(world: World) -> None:
     for name, (act, path, words) in SHOWN.items():
         _, before, body = answer(path)
         assert words not in body, name
-        pages._frame.cache_clear()  # what is undone gives its numbers again
+        story_page._frame.cache_clear()  # what is undone gives its numbers again
         with transaction.atomic():
             act(world.again())
             _, after, body = answer(path)
@@ -316,22 +317,22 @@ def test_a_series_without_a_public_story_moves_its_page_too(world: World) -> Non
     series = make_series("Winds")
     before = answer("/series/winds/")[1]["ETag"]
     series.name = "High winds"
-    stories.save_series(series)
+    verbs.save_series(series)
     assert answer("/series/winds/")[1]["ETag"] != before
 
 
 def test_data_names_no_story_that_readers_do_not_see(world: World) -> None:
     home = make_story("Quokkas at home")
-    publishing.cross_post(make_update(home, "The pier is closed."), world.story)
-    stories.withdraw_story(home)
+    verbs.cross_post(make_update(home, "The pier is closed."), world.story)
+    verbs.withdraw_story(home)
     data = answer("/stories/fog.json")[2]
     assert "The pier is closed." in data
     assert "Quokkas" not in data
 
 
 def test_an_update_names_no_draft_that_shows_it_too(world: World) -> None:
-    publishing.cross_post(world.update, world.draft)
-    publishing.edit(world.update, text("The ferry sails."), version=1)
+    verbs.cross_post(world.update, world.draft)
+    verbs.edit(world.update, text("The ferry sails."), version=1)
     body = answer("/stories/fog/")[2]
     assert "The ferry sails." in body
     assert "Quokkas" not in body
@@ -363,9 +364,9 @@ def test_a_draft_answers_as_what_was_never_there(world: World) -> None:
 
 
 def test_no_address_that_a_draft_had_tells_of_it_later(world: World) -> None:
-    stories.edit_story(world.draft, slug="ice-to-come")
-    stories.go_live(world.draft)
+    verbs.edit_story(world.draft, slug="ice-to-come")
+    verbs.go_live(world.draft)
     assert answer("/stories/ice-to-come/")[0] == 200
     assert answer("/stories/quokkas-to-come/")[0] == 404
-    stories.edit_story(world.draft, slug="ice-has-come")
+    verbs.edit_story(world.draft, slug="ice-has-come")
     assert answer("/stories/ice-to-come/")[0] == 301

@@ -9,9 +9,9 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from entries import linking, stories
-from entries.ledger import Refused
+from entries import verbs
 from entries.models import Image, Link, Site, Story
+from entries.verbs import Refused
 from tests.builders import make_story, make_update
 from tests.test_publishing import at_once, together
 
@@ -25,7 +25,7 @@ def html(path: str) -> str:
 
 def feature(story: Story | None = None, **fields: object) -> Link:
     fields.setdefault("title", "The lamp that never went out")
-    return linking.add_link("feature", story=story, **fields)
+    return verbs.add_link("feature", story=story, **fields)
 
 
 def site_seq() -> int:
@@ -55,7 +55,7 @@ def test_a_feature_that_waits_leaves_by_no_door():
     for door in doors:
         assert "Embargoed" not in html(door), door
     Link.objects.update(starts_at=Now())
-    linking.turn_due()
+    verbs.turn_due()
     for door in doors:
         assert "Embargoed" in html(door), door
 
@@ -63,12 +63,12 @@ def test_a_feature_that_waits_leaves_by_no_door():
 def test_starts_and_ends_move_the_rail_once_each():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     before = site_seq()
-    assert linking.turn_due() == 0
+    assert verbs.turn_due() == 0
     Link.objects.filter(pk=link.pk).update(starts_at=Now())
-    assert [linking.turn_due(), linking.turn_due()] == [1, 0]
+    assert [verbs.turn_due(), verbs.turn_due()] == [1, 0]
     assert site_seq() == before + 1
     Link.objects.filter(pk=link.pk).update(ends_at=Now())
-    assert [linking.turn_due(), linking.turn_due()] == [1, 0]
+    assert [verbs.turn_due(), verbs.turn_due()] == [1, 0]
     assert site_seq() == before + 2
     link.refresh_from_db()
     assert not link.running
@@ -79,7 +79,7 @@ def test_several_processes_let_a_feature_begin_once():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     before = site_seq()
     Link.objects.filter(pk=link.pk).update(starts_at=Now())
-    assert sorted(together(*[linking.turn_due] * 4)) == [0, 0, 0, 1]
+    assert sorted(together(*[verbs.turn_due] * 4)) == [0, 0, 0, 1]
     assert site_seq() == before + 1
 
 
@@ -87,15 +87,15 @@ def test_a_feature_whose_time_is_changed_shows_accordingly():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     assert not link.running
     link.starts_at = timezone.now() - HOUR
-    assert linking.save_link(link).running
+    assert verbs.save_link(link).running
     link.ends_at = timezone.now() + HOUR
-    assert linking.save_link(link).running
+    assert verbs.save_link(link).running
 
 
 def test_only_a_feature_begins_and_ends_and_in_that_order():
     now = timezone.now()
     with pytest.raises(Refused, match="Only a feature"):
-        linking.add_link("see", story=make_story(), title="A", starts_at=now)
+        verbs.add_link("see", story=make_story(), title="A", starts_at=now)
     with pytest.raises(Refused, match="end before it begins"):
         feature(starts_at=now, ends_at=now)
 
@@ -109,31 +109,31 @@ def test_a_feature_has_a_picture_of_its_own():
     link = feature(story, target_story=target)
     assert "d" * 40 in html(story.get_absolute_url())
     link.picture = own
-    linking.save_link(link)
+    verbs.save_link(link)
     assert "c" * 40 in html(story.get_absolute_url())
     before = site_seq()
-    linking.save_picture(own)
+    verbs.save_picture(own)
     assert site_seq() == before + 1
 
 
 def test_a_link_in_both_directions():
     story, other = make_story("Fog"), make_story("Ice")
-    linking.add_both(Link(kind="previous", story=story, target_story=other))
+    verbs.add_both(Link(kind="previous", story=story, target_story=other))
     assert story.links.get().kind == "previous"
     back = other.links.get()
     assert (back.kind, back.target_story) == ("next", story)
-    linking.add_both(Link(kind="previous", story=story, target_story=other))
+    verbs.add_both(Link(kind="previous", story=story, target_story=other))
     assert other.links.count() == 1
 
 
 def test_a_link_of_an_entry_leads_back_to_its_story():
     story, other = make_story("Fog"), make_story("Ice")
     entry = make_update(story)
-    linking.add_both(Link(kind="see", entry=entry, target_story=other))
+    verbs.add_both(Link(kind="see", entry=entry, target_story=other))
     assert "See <a" in story.postings.get().html
     assert other.links.get().target_story == story
     with pytest.raises(Refused):
-        linking.add_both(Link(kind="feature", story=story, target_story=other))
+        verbs.add_both(Link(kind="feature", story=story, target_story=other))
 
 
 @at_once
@@ -142,7 +142,7 @@ def test_linking_both_ways_at_once_does_not_block():
 
     def link(start: Story, end: Story) -> None:
         for _ in range(5):
-            linking.add_both(Link(kind="see", story=start, target_story=end))
+            verbs.add_both(Link(kind="see", story=start, target_story=end))
 
     answers = together(lambda: link(one, other), lambda: link(other, one))
     assert answers == [None, None]
@@ -152,9 +152,9 @@ def test_links_stand_in_the_order_they_were_given():
     story = make_story()
     entry = make_update(story)
     names = ["First", "Second", "Third"]
-    links = [linking.add_link("see", entry=entry, title=name) for name in names]
+    links = [verbs.add_link("see", entry=entry, title=name) for name in names]
     before = story.postings.get().seq
-    linking.order_links(links[::-1])
+    verbs.order_links(links[::-1])
     text = story.postings.get().html
     assert text.index("Third") < text.index("Second") < text.index("First")
     assert (story.postings.get().seq or 0) > (before or 0)
@@ -165,7 +165,7 @@ def test_what_only_machines_read_of_links_is_never_kept_too_long(client):
     story = make_story(slug="fog")
     entry = make_update(story, "(Cross-posted from The Post and The Mail)")
     links = [
-        linking.add_link("cross-posted", entry=entry, title=name)
+        verbs.add_link("cross-posted", entry=entry, title=name)
         for name in ("The Post", "The Mail")
     ]
 
@@ -175,18 +175,18 @@ def test_what_only_machines_read_of_links_is_never_kept_too_long(client):
         return answer["ETag"], [row["text"] for row in rows]
 
     tag, titles = told()
-    linking.order_links(links[::-1])
+    verbs.order_links(links[::-1])
     again, turned = told()
     assert turned == titles[::-1]
     assert again != tag
-    linking.add_link("latest", entry=entry, title="The Echo")
+    verbs.add_link("latest", entry=entry, title="The Echo")
     assert told()[0] != again
 
 
 def test_an_outside_source_is_named_with_the_entry():
     entry = make_update(make_story())
     source = {"title": "The Harbour Post", "target_url": "https://post.example/1"}
-    linking.add_link("cross-posted", entry=entry, **source)
+    verbs.add_link("cross-posted", entry=entry, **source)
     text = entry.postings.get().html
     assert '(Cross-posted from <a href="https://post.example/1"' in text
 
@@ -199,5 +199,5 @@ def test_a_new_lead_picture_reaches_the_rails_that_feature_its_story():
         name="quay", alt="A quay", stem=stem, width=800, height=600, widths=[400, 800]
     )
     assert stem not in html(story.get_absolute_url())
-    stories.edit_story(other, lead_image=image)
+    verbs.edit_story(other, lead_image=image)
     assert stem in html(story.get_absolute_url())

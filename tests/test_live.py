@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests import verbs
+from tests import actions
 from tests.browser import Reader, expect_like_fresh
 from tests.servers import Newsroom, Newsrooms, Server, wait_for
 
@@ -33,7 +33,7 @@ def room(newsrooms: Newsrooms) -> Iterator[Newsroom]:
 def slug(room: Newsroom, request: pytest.FixtureRequest) -> str:
     """Give a live story of twelve updates to each test."""
     name = request.node.name.replace("_", "-").split("[")[0][:90]
-    room.call(verbs.make_story, "Ice on the Sound", name, updates=12)
+    room.call(actions.make_story, "Ice on the Sound", name, updates=12)
     return name
 
 
@@ -67,7 +67,7 @@ def test_an_update_appears_in_place_at_the_top_of_the_page(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = open_live(reader, server, slug)
-    pk = room.call(verbs.post, slug, "The pilot boat is out.")
+    pk = room.call(actions.post, slug, "The pilot boat is out.")
     window.sees("The pilot boat is out.", 2)
     assert window.entries()[0] == pk
     expect(window.page.locator("button.arrivals")).to_be_hidden()
@@ -84,8 +84,8 @@ def test_updates_wait_behind_a_button_while_somebody_reads(
     scroll(window.page, 900)
     before = window.page.evaluate(TOPS)
     assert before
-    room.call(verbs.post, slug, "A first floe.")
-    second = room.call(verbs.post, slug, "A second floe.")
+    room.call(actions.post, slug, "A first floe.")
+    second = room.call(actions.post, slug, "A second floe.")
     button = window.page.locator("button.arrivals")
     expect(button).to_have_text("2 new updates")
     expect(window.page).to_have_title(
@@ -115,13 +115,13 @@ def test_nothing_on_screen_moves_when_entries_above_it_change(
     scroll(window.page, 100_000)
     scroll(window.page, window.page.evaluate("scrollY") - 300)
     before = window.page.evaluate(TOPS)
-    room.call(verbs.edit, top, "A much longer report. " * 150)
+    room.call(actions.edit, top, "A much longer report. " * 150)
     window.sees("A much longer report.")
-    room.call(verbs.withdraw, second)
+    room.call(actions.withdraw, second)
     expect(window.page.locator(f"#entry-{second}")).to_have_count(0)
-    room.call(verbs.mark, third, slug, pinned=True)
+    room.call(actions.mark, third, slug, pinned=True)
     expect(window.page.locator(f"#pinned #entry-{third}")).to_have_count(1)
-    room.call(verbs.edit_story, slug, standfirst="What the ice does. " * 20)
+    room.call(actions.edit_story, slug, standfirst="What the ice does. " * 20)
     window.sees("What the ice does.")
     after = window.page.evaluate(TOPS)
     assert before
@@ -136,22 +136,22 @@ def test_edits_marks_links_and_the_head_reach_an_open_page(
 ) -> None:
     window = open_live(reader, server, slug)
     first, second, third, *_ = window.entries()
-    room.call(verbs.edit, first, "Rewritten.", "It said something else before.")
+    room.call(actions.edit, first, "Rewritten.", "It said something else before.")
     window.sees("It said something else before.")
-    room.call(verbs.mark, second, slug, key_event=True)
+    room.call(actions.mark, second, slug, key_event=True)
     expect(window.page.locator("#key-events li")).to_have_count(1)
-    room.call(verbs.retime, third, 2)
+    room.call(actions.retime, third, 2)
     wait_for(lambda: window.entries()[0] == third, "the retimed update on top")
-    room.call(verbs.withdraw, first)
+    room.call(actions.withdraw, first)
     expect(window.page.locator(f"#entry-{first}")).to_have_count(0)
-    room.call(verbs.restore, first)
+    room.call(actions.restore, first)
     window.sees("Rewritten.")
-    room.call(verbs.edit_story, slug, headline="Ice, and more of it")
+    room.call(actions.edit_story, slug, headline="Ice, and more of it")
     window.sees("Ice, and more of it")
     expect(window.page).to_have_title(
         "Sorrava Daily: Ice, and more of it – The Sorrava Courier"
     )
-    room.call(verbs.link_latest, slug, "A story still to come")
+    room.call(actions.link_latest, slug, "A story still to come")
     expect(window.page.locator("#rail")).to_contain_text("A story still to come")
     expect_like_fresh(window)
 
@@ -160,17 +160,17 @@ def test_an_update_in_two_stories_changes_and_leaves_both_open_pages(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     second = f"{slug[:80]}-elsewhere"
-    room.call(verbs.make_story, "The Long Strike", second, updates=2)
+    room.call(actions.make_story, "The Long Strike", second, updates=2)
     here, there = (open_live(reader, server, name) for name in (slug, second))
     pk = here.entries()[0]
-    room.call(verbs.cross_post, pk, second)
+    room.call(actions.cross_post, pk, second)
     entries = [window.page.locator(f"#entry-{pk}") for window in (here, there)]
     expect(entries[0].locator(".also-in")).to_contain_text("The Long Strike")
     expect(entries[1].locator(".provenance")).to_contain_text("Ice on the Sound")
-    room.call(verbs.edit, pk, "The ferry has reached the quay.")
+    room.call(actions.edit, pk, "The ferry has reached the quay.")
     for entry in entries:
         expect(entry).to_contain_text("The ferry has reached the quay.")
-    room.call(verbs.withdraw, pk)
+    room.call(actions.withdraw, pk)
     for entry in entries:
         expect(entry).to_have_count(0)
 
@@ -179,7 +179,7 @@ def test_a_backdated_update_is_announced_and_found(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = open_live(reader, server, slug)
-    pk = room.call(verbs.post, slug, "Seen only now.", minutes_ago=10)
+    pk = room.call(actions.post, slug, "Seen only now.", minutes_ago=10)
     link = window.page.locator("a.earlier")
     expect(link).to_have_text("1 earlier update added")
     link.click()
@@ -194,7 +194,7 @@ def test_focus_stays_when_the_focused_entry_is_replaced(
     window = open_live(reader, server, slug)
     pk = window.entries()[1]
     window.page.locator(f"#entry-{pk} .stamp a").focus()
-    room.call(verbs.edit, pk, "Said in other words.")
+    room.call(actions.edit, pk, "Said in other words.")
     window.sees("Said in other words.")
     focused = "document.activeElement.closest('article')?.id"
     assert window.page.evaluate(focused) == f"entry-{pk}"
@@ -208,7 +208,7 @@ def test_a_paused_page_changes_nothing_until_it_is_resumed(
     window.page.get_by_role("button", name="Pause").click()
     state(window.page, "Paused")
     pk = window.entries()[0]
-    room.call(verbs.edit, pk, "Changed behind the pause.")
+    room.call(actions.edit, pk, "Changed behind the pause.")
     with room.sse(server, slug, after="x-1") as other:  # the change is out
         other.wait_named("reset")
     window.misses("Changed behind the pause.")
@@ -229,7 +229,7 @@ def test_a_pause_holds_although_a_connection_was_on_its_way(
     wait_for(lambda: window.page.evaluate("1") and streams, "the page to come back")
     window.page.get_by_role("button", name="Pause").click()
     state(window.page, "Paused")
-    room.call(verbs.edit, window.entries()[0], "Changed behind the pause.")
+    room.call(actions.edit, window.entries()[0], "Changed behind the pause.")
     # It is let go of as soon as it stands.
     with window.page.expect_event("requestfailed", lambda r: "/stream" in r.url):
         streams[0].continue_()
@@ -247,19 +247,19 @@ def test_a_closed_story_says_when_it_ended_and_a_reopened_one_goes_on(
     window.page.clock.install()
     window.open(f"{server.url}/stories/{slug}/")
     state(window.page, "Live")
-    room.call(verbs.turn, slug, "close")
+    room.call(actions.turn, slug, "close")
     state(window.page, "Ended")
     window.sees("This story ended")  # once, not in the line too
     said = window.page.get_by_text("ended").filter(visible=True)
     expect(said).to_have_count(1)
-    room.call(verbs.edit, window.entries()[0], "Corrected after the end.")
+    room.call(actions.edit, window.entries()[0], "Corrected after the end.")
     window.page.clock.fast_forward(70_000)
     window.sees("Corrected after the end.")
-    room.call(verbs.turn, slug, "reopen")
+    room.call(actions.turn, slug, "reopen")
     window.page.clock.fast_forward(70_000)
     window.page.clock.run_for(2_000)
     state(window.page, "Live")
-    room.call(verbs.post, slug, "It goes on.")
+    room.call(actions.post, slug, "It goes on.")
     window.page.clock.run_for(100)
     window.sees("It goes on.")
 
@@ -296,7 +296,7 @@ def test_a_page_whose_first_connection_fails_tries_again(
     expect(window.page).to_have_title(
         "Sorrava Daily: Ice on the Sound – The Sorrava Courier"
     )
-    room.call(verbs.post, slug, "Heard after all.")
+    room.call(actions.post, slug, "Heard after all.")
     window.sees("Heard after all.")
     expect_like_fresh(window)
 
@@ -313,7 +313,7 @@ def test_a_page_whose_scripts_come_slowly_goes_live(
     window.page.route("**/hx-sse*", late)
     window.open(f"{server.url}/stories/{slug}/")
     state(window.page, "Live")
-    room.call(verbs.post, slug, "Heard over a slow line.")
+    room.call(actions.post, slug, "Heard over a slow line.")
     window.sees("Heard over a slow line.")
 
 
@@ -332,9 +332,9 @@ def test_a_page_that_gets_no_stream_polls(
         "the page to poll",
     )
     gone = window.entries()[3]
-    room.call(verbs.post, slug, "Fetched, not pushed.")
-    room.call(verbs.withdraw, gone)
-    room.call(verbs.link_latest, slug, "A story still to come")
+    room.call(actions.post, slug, "Fetched, not pushed.")
+    room.call(actions.withdraw, gone)
+    room.call(actions.link_latest, slug, "A story still to come")
     wait_for(
         lambda: passes(window, 500) and "not pushed" in window.page.content(),
         "the next poll",
@@ -359,7 +359,7 @@ def test_a_page_asks_less_often_while_nobody_answers(
         passes(window, 500)
     assert 3 < len(asked) < 12
     window.page.unroute("**/changes?*")
-    room.call(verbs.post, slug, "Somebody answers again.")
+    room.call(actions.post, slug, "Somebody answers again.")
     wait_for(
         lambda: passes(window, 1000) and "answers again" in window.page.content(),
         "the answer",
@@ -381,7 +381,7 @@ def test_a_connection_that_dies_silently_is_noticed(
     window.open(f"{wire.url}/stories/{slug}/")
     state(window.page, "Live")
     wire.stall()
-    room.call(verbs.post, slug, "Said into the void.")
+    room.call(actions.post, slug, "Said into the void.")
     wire.heal()  # new connections pass, the old one stays silent
     window.page.clock.run_for(51_000)
     words = window.page.locator("#updates")
@@ -405,9 +405,9 @@ def test_a_cut_network_is_named_and_caught_up_with(
     wire.cut()
     state(window.page, "Reconnecting")
     edited, gone, *_ = window.entries()
-    room.call(verbs.post, slug, "Meanwhile, on the quay.")
-    room.call(verbs.edit, edited, "Meanwhile rewritten.")
-    room.call(verbs.withdraw, gone)
+    room.call(actions.post, slug, "Meanwhile, on the quay.")
+    room.call(actions.edit, edited, "Meanwhile rewritten.")
+    room.call(actions.withdraw, gone)
     wire.heal()
     window.sees("Meanwhile, on the quay.", 30)
     expect_like_fresh(window, site=server.url)
@@ -421,7 +421,7 @@ def test_a_hidden_tab_counts_in_its_title_and_catches_up(
     window.open(f"{server.url}/stories/{slug}/")
     state(window.page, "Live")
     window.hide()
-    room.call(verbs.post, slug, "While nobody looked.")
+    room.call(actions.post, slug, "While nobody looked.")
     window.page.clock.fast_forward(25_000)
     expect(window.page).to_have_title(
         "(1) Sorrava Daily: Ice on the Sound – The Sorrava Courier"
@@ -438,11 +438,11 @@ def test_a_restored_backup_replaces_the_page_whole(
 ) -> None:
     window = open_live(reader, server, slug)
     window.page.evaluate("window.witness = 'the same document'")
-    room.call(verbs.new_epoch, "restored")
-    room.call(verbs.post, slug, "After the restore.")
+    room.call(actions.new_epoch, "restored")
+    room.call(actions.post, slug, "After the restore.")
     window.sees("After the restore.")
     state(window.page, "Live")
-    room.call(verbs.post, slug, "And pushed again.")
+    room.call(actions.post, slug, "And pushed again.")
     window.sees("And pushed again.")
     assert window.page.evaluate("window.witness") == "the same document"
     expect_like_fresh(window)
@@ -452,7 +452,7 @@ def test_a_withdrawn_story_leaves_the_open_page(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = open_live(reader, server, slug)
-    room.call(verbs.turn, slug, "withdraw_story")
+    room.call(actions.turn, slug, "withdraw_story")
     window.sees("This story has been withdrawn")
     window.misses("Report 3 from the quay.")
     assert window.page.goto(f"{server.url}/stories/{slug}/").status == 410  # type: ignore[union-attr]
@@ -461,16 +461,16 @@ def test_a_withdrawn_story_leaves_the_open_page(
 def test_older_pages_take_edits_and_point_to_what_is_new(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
-    room.call(verbs.fill, slug, 120)
+    room.call(actions.fill, slug, 120)
     window = reader()
     page = window.open(f"{server.url}/stories/{slug}/")
     page = window.open(f"{server.url}{page.locator('#older').get_attribute('href')}")
     state(page, "Live")
     shown = window.entries()
     assert len(shown) == 50
-    room.call(verbs.edit, shown[10], "Changed on an older page.")
+    room.call(actions.edit, shown[10], "Changed on an older page.")
     window.sees("Changed on an older page.")
-    room.call(verbs.post, slug, "Fresh from the quay.")
+    room.call(actions.post, slug, "Fresh from the quay.")
     button = page.locator("button.arrivals")
     expect(button).to_have_text("1 new update")
     window.misses("Fresh from the quay.")
@@ -486,7 +486,7 @@ def test_a_page_oldest_first_takes_news_at_its_end(
     window = reader()
     page = window.open(f"{server.url}/stories/{slug}/?order=oldest")
     state(page, "Live")
-    pk = room.call(verbs.post, slug, "The latest of all.")
+    pk = room.call(actions.post, slug, "The latest of all.")
     expect(page.locator("button.arrivals")).to_have_text("1 new update")
     page.locator("button.arrivals").click()
     assert window.entries()[-1] == pk
@@ -498,12 +498,12 @@ def test_an_announcement_that_waits_does_no_harm_when_the_story_is_withdrawn(
 ) -> None:
     window = open_live(reader, server, slug)
     window.page.clock.install()
-    room.call(verbs.post, slug, "A first floe.")
+    room.call(actions.post, slug, "A first floe.")
     window.sees("A first floe.")
     window.page.clock.run_for(1000)
-    room.call(verbs.post, slug, "A second floe.")
+    room.call(actions.post, slug, "A second floe.")
     window.sees("A second floe.")
-    room.call(verbs.turn, slug, "withdraw_story")
+    room.call(actions.turn, slug, "withdraw_story")
     window.sees("This story has been withdrawn")
     window.page.clock.run_for(25_000)
     assert not window.problems
@@ -514,11 +514,11 @@ def test_a_restored_story_comes_back_to_the_open_page(
 ) -> None:
     window = open_live(reader, server, slug)
     with window.page.expect_response(lambda answer: answer.status == 410):
-        room.call(verbs.turn, slug, "withdraw_story")
+        room.call(actions.turn, slug, "withdraw_story")
     window.sees("This story has been withdrawn")
     address = f"{server.url}/stories/{slug}/"
     gone = httpx.get(address).text
-    room.call(verbs.turn, slug, "restore_story")
+    room.call(actions.turn, slug, "restore_story")
     # It comes, goes once more while the page fetches it, and comes back for good.
     window.page.route(
         address,
@@ -558,12 +558,12 @@ def test_a_story_that_runs_again_is_not_taken_for_ended(
     late.page.route("**/changes?*", lambda route: polls.append(route))
     wire.drop()
     wait_for(lambda: told.page.evaluate("1") and len(streams) > 1, "both to return")
-    room.call(verbs.turn, slug, "close")
+    room.call(actions.turn, slug, "close")
     state(told.page, "Ended")
     wait_for(lambda: late.page.evaluate("1") and polls, "a poll")
     old = polls[0].fetch()
     assert old.headers["live-state"] == "closed"
-    room.call(verbs.turn, slug, "reopen")
+    room.call(actions.turn, slug, "reopen")
     going.set()
     for route in streams:
         route.continue_()
@@ -571,7 +571,7 @@ def test_a_story_that_runs_again_is_not_taken_for_ended(
         state(window.page, "Live")
     with late.page.expect_event("requestfinished", lambda r: "/changes" in r.url):
         polls[0].fulfill(response=old)
-    room.call(verbs.post, slug, "The ice is back.")
+    room.call(actions.post, slug, "The ice is back.")
     for window in (told, late):
         window.sees("The ice is back.")
         state(window.page, "Live")
@@ -610,10 +610,10 @@ def test_an_old_word_of_the_stream_takes_nothing_from_a_poll_and_hides_no_rail(
     page.clock.install()
     window.open(f"{server.url}/stories/{slug}/")
     pk = window.entries()[0]
-    room.call(verbs.withdraw, pk)
-    gone = room.call(verbs.cursor, slug)
-    room.call(verbs.restore, pk)
-    room.call(verbs.post, slug, "The tug is back.")
+    room.call(actions.withdraw, pk)
+    gone = room.call(actions.cursor, slug)
+    room.call(actions.restore, pk)
+    room.call(actions.post, slug, "The tug is back.")
 
     def comes(what: str) -> None:
         wait_for(lambda: passes(window, 500) and page.evaluate(what), what)
@@ -639,23 +639,23 @@ def test_an_old_word_of_the_stream_takes_nothing_from_a_poll_and_hides_no_rail(
 def test_what_was_withdrawn_or_moved_waits_no_more(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
-    room.call(verbs.fill, slug, 120)
+    room.call(actions.fill, slug, 120)
     window = reader()
     page = window.open(f"{server.url}/stories/{slug}/")
     page = window.open(f"{server.url}{page.locator('#older').get_attribute('href')}")
     state(page, "Live")
     button = page.locator("button.arrivals")
-    pk = room.call(verbs.post, slug, "Fresh from the quay.")
+    pk = room.call(actions.post, slug, "Fresh from the quay.")
     expect(button).to_have_text("1 new update")
-    room.call(verbs.withdraw, pk)
+    room.call(actions.withdraw, pk)
     expect(button).to_be_hidden()
     # One that waits on this page, and then belongs on an older one.
     page = window.open(f"{server.url}/stories/{slug}/")
     state(page, "Live")
     scroll(page, 900)
-    pk = room.call(verbs.post, slug, "Wrongly timed.")
+    pk = room.call(actions.post, slug, "Wrongly timed.")
     expect(button).to_have_text("1 new update")
-    room.call(verbs.retime, pk, 170)
+    room.call(actions.retime, pk, 170)
     expect(page.locator("a.earlier")).to_have_text("1 earlier update added")
     expect(button).to_be_hidden()
 
@@ -663,14 +663,14 @@ def test_what_was_withdrawn_or_moved_waits_no_more(
 def test_an_original_that_has_no_place_on_a_page_is_left_out(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
-    room.call(verbs.fill, slug, 100)
-    original = room.call(verbs.drop_original, slug)
+    room.call(actions.fill, slug, 100)
+    original = room.call(actions.drop_original, slug)
     window = reader()
     page = window.open(f"{server.url}/stories/{slug}/?order=oldest")
     page = window.open(f"{server.url}{page.locator('#newer').get_attribute('href')}")
     state(page, "Live")
-    room.call(verbs.publish, original)
-    room.call(verbs.post, slug, "And now the ferry.")
+    room.call(actions.publish, original)
+    room.call(actions.post, slug, "And now the ferry.")
     expect(page.locator("button.arrivals")).to_have_text("1 new update")
     assert page.locator(f"#entry-{original}").count() == 0
     assert not window.problems

@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model
 
-from entries import linking, publishing, stories
+from entries import verbs
 from entries.models import Entry, Link, Story
 from tests.builders import make_series, make_story, make_update, text
 
@@ -76,24 +76,24 @@ def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
     series = make_series("Daily")
 
     def link(entry: Entry, story: Story) -> None:
-        linking.add_both(Link(kind="see", entry=entry, target_story=story))
+        verbs.add_both(Link(kind="see", entry=entry, target_story=story))
 
     def edit(entry: Entry) -> None:
         words = text(at=entry.at)
-        publishing.edit(entry, words, version=Entry.objects.get(pk=entry.pk).version)
+        verbs.edit(entry, words, version=Entry.objects.get(pk=entry.pk).version)
 
     verbs: list[tuple[Entry, Callable[[], object]]] = [
-        (up, lambda: publishing.cross_post(up, high)),
-        (down, lambda: publishing.cross_post(down, low)),
+        (up, lambda: verbs.cross_post(up, high)),
+        (down, lambda: verbs.cross_post(down, low)),
         (up, lambda: edit(up)),
-        (down, lambda: publishing.mark(down.postings.get(story=low), pinned=True)),
+        (down, lambda: verbs.mark(down.postings.get(story=low), pinned=True)),
         (up, lambda: link(up, high)),
         (down, lambda: link(down, low)),
-        (up, lambda: stories.edit_story(low, headline="The fog lifts")),
-        (down, lambda: stories.edit_story(high, headline="The ice breaks")),
-        (up, lambda: stories.save_series(series)),
-        (down, lambda: publishing.take_back(down.postings.get(story=low))),
-        (down, lambda: publishing.move(down, low)),
+        (up, lambda: verbs.edit_story(low, headline="The fog lifts")),
+        (down, lambda: verbs.edit_story(high, headline="The ice breaks")),
+        (up, lambda: verbs.save_series(series)),
+        (down, lambda: verbs.take_back(down.postings.get(story=low))),
+        (down, lambda: verbs.move(down, low)),
     ]
     for entry, verb in verbs:
         with other.stops_at(entry, verb):
@@ -106,7 +106,7 @@ def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
 def test_a_story_is_deleted_after_its_drafts_are_locked(other: Other) -> None:
     story = make_story(live=False)
     draft = make_update(story, state="draft")
-    with other.stops_at(draft, lambda: stories.delete_story(story)):
+    with other.stops_at(draft, lambda: verbs.delete_story(story)):
         hold(story)
     assert not Story.objects.filter(pk=story.pk).exists()
 

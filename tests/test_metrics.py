@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests import verbs
+from tests import actions
 from tests.servers import Newsroom, Server, wait_for
 
 SLUG = "ice-on-the-sound"
@@ -28,7 +28,7 @@ def becomes(server: Server, name: str, value: float) -> None:
 def test_readers_and_deliveries_are_counted_over_all_workers(
     newsroom: Newsroom, workers: int
 ) -> None:
-    pk = newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    pk = newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
     server = newsroom.server("--workers", str(workers))
     streams = [newsroom.sse(server, SLUG) for _ in range(6)]
     for stream in streams:
@@ -36,7 +36,7 @@ def test_readers_and_deliveries_are_counted_over_all_workers(
     becomes(server, "liveblog_readers", 6)
     becomes(server, f'liveblog_story_readers{{story="{pk}"}}', 6)
     before = figure(server, "liveblog_deliveries_total")
-    newsroom.call(verbs.post, SLUG, "The first floe has reached the pier.")
+    newsroom.call(actions.post, SLUG, "The first floe has reached the pier.")
     for stream in streams:
         stream.wait("The first floe")
     wait_for(
@@ -50,7 +50,7 @@ def test_readers_and_deliveries_are_counted_over_all_workers(
 
 
 def test_kept_pages_and_refusals_are_counted(newsroom: Newsroom) -> None:
-    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
     newsroom.env["MAX_STREAMS"] = "1"
     server = newsroom.server()
     page = f"{server.url}/stories/{SLUG}/"

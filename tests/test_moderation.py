@@ -11,10 +11,9 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 
-from entries import linking, publishing, stories
-from entries.ledger import Refused
+from entries import verbs
 from entries.models import Entry, Link, Story
-from entries.publishing import Text
+from entries.verbs import Refused, Text
 from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +62,7 @@ def test_part_of_a_title_finds_the_running_stories_alone(client, story):
     entry = make_update(story)
     names = ["Ice on the sound", "Ice fair opens", "Ice of last year", "Ice to come"]
     running, second, closed, draft = (make_story(name) for name in names)
-    stories.close(closed)
+    verbs.close(closed)
     Story.objects.filter(pk=draft.pk).update(state="draft")
     panel = html(client.get(f"{cross(entry)}?q=ice", headers=HTMX))
     offered = set(map(int, re.findall(r'name="to" value="(\d+)"', panel)))
@@ -83,16 +82,16 @@ def test_a_cross_post_is_two_actions_and_links_both_ways(client, story):
 
 def test_stories_of_one_series_name_each_other_by_headline(story):
     other = make_story("Ice on the sound", series="Sorrava Daily")
-    publishing.cross_post(make_update(story), other)
+    verbs.cross_post(make_update(story), other)
     assert "Fog over the harbour</a>)" in page(other)
     assert ">Ice on the sound</a></p>" in page(story)
-    stories.edit_story(other, series=None)
+    verbs.edit_story(other, series=None)
     assert "Sorrava Daily</a>)" in page(other)
 
 
 def test_a_cross_post_is_taken_back_from_its_home_row(client, story):
     entry, other = make_update(story, "Seen from both."), make_story()
-    publishing.cross_post(entry, other)
+    verbs.cross_post(entry, other)
     assert 'name="back"' in html(client.get(cross(entry), headers=HTMX))
     client.post(cross(entry), {"back": other.pk}, headers=HTMX)
     assert "Seen from both." not in page(other)
@@ -101,7 +100,7 @@ def test_a_cross_post_is_taken_back_from_its_home_row(client, story):
 
 def test_a_refusal_is_a_sentence_and_changes_nothing(client, story):
     entry, closed = make_update(story, "Seen here alone."), make_story()
-    stories.close(closed)
+    verbs.close(closed)
     answer = client.post(cross(entry), {"to": closed.pk}, headers=HTMX)
     assert answer.status_code == 409
     assert html(answer).startswith("This story is closed.")
@@ -138,7 +137,7 @@ def test_the_log_says_who_cross_posted_what_and_took_it_back(client, story):
         f"{here} | Took the cross-post back from {other.slug}. | moderator",
         f"{other} | Took back {what}. | moderator",
     ]
-    publishing.cross_post(entry, other)
+    verbs.cross_post(entry, other)
     way = reverse("admin:entries_story_act", args=[other.pk, entry.pk])
     client.post(way, {"do": "take_back"}, headers=HTMX)
     assert log()[4:] == log()[2:4]
@@ -165,8 +164,8 @@ def lines_about(story: Story) -> QuerySet[LogEntry]:
 
 def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story):
     entry, closed = make_update(story, "Four are missing."), make_story("Last winter")
-    publishing.cross_post(entry, closed)
-    stories.close(closed)
+    verbs.cross_post(entry, closed)
+    verbs.close(closed)
     ended = Story.objects.get(pk=closed.pk).closed_at
     desk = f"/admin/entries/story/{closed.pk}/change/"
     assert "Changed after the end" not in html(editor.get(desk))
@@ -184,8 +183,8 @@ def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story)
 
 def test_what_is_sent_twice_is_told_once(editor, story):
     entry, closed = make_update(story, "Four are missing."), make_story()
-    publishing.cross_post(entry, closed)
-    stories.close(closed)
+    verbs.cross_post(entry, closed)
+    verbs.close(closed)
     act = reverse("admin:entries_story_act", args=[story.pk, entry.pk])
     for _ in range(2):
         edit(editor, entry, "All are found.")
@@ -197,21 +196,21 @@ def test_what_is_sent_twice_is_told_once(editor, story):
 
 def test_a_running_storys_history_is_not_filled_with_edits_elsewhere(editor, story):
     entry, other = make_update(story), make_story()
-    publishing.cross_post(entry, other)
+    verbs.cross_post(entry, other)
     edit(editor, entry, "Changed.")
     assert not lines_about(other).exists()
 
 
 def test_edits_retimings_and_withdrawals_reach_every_story(story):
     entry, other = make_update(story, "First said."), make_story()
-    publishing.cross_post(entry, other)
+    verbs.cross_post(entry, other)
     text = Text("Then said.", at=entry.at.replace(hour=9, minute=41))
-    publishing.edit(entry, text, version=1)
+    verbs.edit(entry, text, version=1)
     for place in (story, other):
         assert "Then said." in page(place)
         assert "0941 GMT" in page(place)
         assert "First said." not in page(place)
-    publishing.withdraw(entry)
+    verbs.withdraw(entry)
     assert "Then said." not in page(story) + page(other)
 
 
@@ -232,7 +231,7 @@ def test_no_link_is_offered_to_a_story_that_was_withdrawn(client, story):
     other = make_story("Ice on the sound")
     way = f"{links(story)}?q=soun"
     assert f"story:{other.pk}" in offered(client.get(way, headers=HTMX))
-    stories.withdraw_story(other)
+    verbs.withdraw_story(other)
     assert f"story:{other.pk}" not in offered(client.get(way, headers=HTMX))
 
 
@@ -308,7 +307,7 @@ def seen(answer: Any) -> str:
 
 
 def test_the_second_of_two_moderators_sees_both_words_and_decides(client, story):
-    link = linking.add_link("latest", story=story, title="The lamp")
+    link = verbs.add_link("latest", story=story, title="The lamp")
     data = {"do": "save", "link": link.pk, "seen": seen(client.get(links(story)))}
     client.post(links(story), data | {"title": "The lamp is lit"}, headers=HTMX)
     answer = client.post(links(story), data | {"title": "Lamps"}, headers=HTMX)
@@ -324,7 +323,7 @@ def test_the_second_of_two_moderators_sees_both_words_and_decides(client, story)
 
 
 def test_the_list_of_all_links_asks_before_a_colleagues_words_go(client, story):
-    link = linking.add_link("latest", story=story, title="The lamp")
+    link = verbs.add_link("latest", story=story, title="The lamp")
     way = f"/admin/entries/link/{link.pk}/change/"
     data = {"kind": "latest", "order": 0, "seen": seen(client.get(way))}
     assert client.post(way, data | {"title": "Lit"}).status_code == 302
@@ -337,20 +336,20 @@ def test_the_list_of_all_links_asks_before_a_colleagues_words_go(client, story):
 
 
 def test_words_that_are_saved_leave_a_link_where_it_was_put_meanwhile(client, story):
-    link, other = (linking.add_link("see", story=story, title=t) for t in ("A", "B"))
+    link, other = (verbs.add_link("see", story=story, title=t) for t in ("A", "B"))
     old = Link.objects.get(pk=link.pk)
-    linking.order_links([other, link])
+    verbs.order_links([other, link])
     old.title = "C"
-    linking.save_link(old)
+    verbs.save_link(old)
     assert [row.title for row in story.links.all()] == ["B", "C"]
-    linking.remove_link(Link.objects.get(pk=link.pk))
+    verbs.remove_link(Link.objects.get(pk=link.pk))
     with pytest.raises(Refused, match="removed"):
-        linking.save_link(old)
+        verbs.save_link(old)
     assert story.links.get() == other
 
 
 def test_links_are_ordered_by_keys_and_by_dragging(client, story):
-    rows = [linking.add_link("see", story=story, title=t) for t in ("A", "B", "C")]
+    rows = [verbs.add_link("see", story=story, title=t) for t in ("A", "B", "C")]
     one, two, three = rows
     client.post(links(story), {"do": "up", "link": three.pk})
     assert [link.title for link in story.links.all()] == ["A", "C", "B"]
@@ -405,14 +404,14 @@ def test_the_log_says_who_changed_which_link_in_no_words_of_a_text(client, story
 
 
 def test_a_place_changes_its_own_links_alone(client, story):
-    foreign = linking.add_link("see", story=make_story(), title="Not yours")
+    foreign = verbs.add_link("see", story=make_story(), title="Not yours")
     data = {"do": "remove", "link": foreign.pk}
     assert client.post(links(story), data, headers=HTMX).status_code == 409
     assert Link.objects.filter(pk=foreign.pk).exists()
 
 
 def test_editors_see_links_and_change_none(editor, story):
-    link = linking.add_link("see", story=story, title="A")
+    link = verbs.add_link("see", story=story, title="A")
     assert 'name="do"' not in html(editor.get(links(story))).split('id="links-')[1]
     for data in ({"do": "remove", "link": link.pk}, {"kind": "see", "target": "none"}):
         assert editor.post(links(story), data).status_code == 403
@@ -427,8 +426,8 @@ def test_the_page_shows_all_running_stories_and_what_came_in(client, story):
     for place in (story, other, closed):
         make_update(place, f"News of {place.headline}.")
     make_update(story, "A secret draft.", state="draft")
-    publishing.cross_post(story.entries.first(), other)
-    stories.close(closed)
+    verbs.cross_post(story.entries.first(), other)
+    verbs.close(closed)
     text = html(client.get("/admin/moderate/"))
     lately = text[text.index('id="lately"') : text.index('id="running-title"')]
     for place in (story, other):
@@ -457,7 +456,7 @@ def test_a_cross_post_from_there_answers_its_row(client, story):
 
 def test_unresolved_links_are_worked_through_with_suggestions(client, story):
     entry = make_update(story, "The ferry waits.\n\nSee Isles Daily: Ice on the Sound")
-    link = linking.add_link("see", entry=entry, title="Isles Daily: Ice on the Sound")
+    link = verbs.add_link("see", entry=entry, title="Isles Daily: Ice on the Sound")
     other = make_story("Ice holds the ferries on the Sound", series="Isles Daily")
     assert "<a" not in entry.postings.get().html.split('class="see"')[1]
     text = html(client.get("/admin/moderate/"))
@@ -473,7 +472,7 @@ def test_unresolved_links_are_worked_through_with_suggestions(client, story):
 
 
 def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
-    one, two = (linking.add_link("see", story=story, title=t) for t in ("One", "Two"))
+    one, two = (verbs.add_link("see", story=story, title=t) for t in ("One", "Two"))
     way = reverse("resolve", args=[one.pk])
     bad = {"target": "url", "q": "ftp://x.example"}
     assert client.post(way, bad, headers=HTMX).status_code == 409
@@ -489,7 +488,7 @@ def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
 
 
 def test_what_one_moderator_has_resolved_no_other_resolves_anew(client, story):
-    link = linking.add_link("see", story=story, title="One")
+    link = verbs.add_link("see", story=story, title="One")
     way, first = reverse("resolve", args=[link.pk]), "https://x.example/1"
     client.post(way, {"target": "url", "q": first}, headers=HTMX)
     for data in ({"target": "url", "q": "https://y.example/"}, {"do": "remove"}):
@@ -512,10 +511,10 @@ def test_deleting_a_linked_draft_warns_and_keeps_no_words_but_the_lines_own(stor
     chief = Client()
     chief.force_login(make_user("chief", chief=True))
     entry, draft = make_update(story), make_story("Ice to come", live=False)
-    linking.add_link("see", entry=entry, target_story=draft)
-    linking.add_link("see", entry=entry, target_story=draft, title="More on ice")
-    linking.add_link("latest", story=story, target_story=draft)
-    stories.close(story, continues_in=draft)
+    verbs.add_link("see", entry=entry, target_story=draft)
+    verbs.add_link("see", entry=entry, target_story=draft, title="More on ice")
+    verbs.add_link("latest", story=story, target_story=draft)
+    verbs.close(story, continues_in=draft)
     before = page(story)
     assert "See More on ice</p>" in before
     way = f"/admin/entries/story/{draft.pk}/delete/"
@@ -533,16 +532,16 @@ def test_deleting_a_linked_draft_warns_and_keeps_no_words_but_the_lines_own(stor
 
 def test_a_story_is_not_deleted_with_what_readers_have_seen(story):
     entry, draft = make_update(story, "Seen here."), make_story(live=False)
-    publishing.move(entry, draft)
+    verbs.move(entry, draft)
     with pytest.raises(Refused, match="withdraw it"):
-        stories.delete_story(draft)
+        verbs.delete_story(draft)
     with pytest.raises(Refused, match="withdraw it"):
-        stories.delete_story(story)
+        verbs.delete_story(story)
     assert Story.objects.count() == 2
 
 
 def test_withdrawing_a_linked_story_warns_too(editor, story):
-    linking.add_link("see", story=make_story("Ice"), target_story=story)
+    verbs.add_link("see", story=make_story("Ice"), target_story=story)
     desk = html(editor.get(f"/admin/entries/story/{story.pk}/change/"))
     assert "See beside <a" in desk
     assert ">Ice</a>" in desk

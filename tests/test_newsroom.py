@@ -10,10 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import drawing, ledger, linking, publishing, stories
+from entries import verbs
 from entries.delivery.audience import Teller
 from entries.models import Audience, Entry, Posting, Site, Story
-from entries.publishing import Text
+from entries.pages import fragments
+from entries.verbs import Text
 from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +47,7 @@ def moving(entry: Entry) -> str:
 @pytest.mark.parametrize("htmx", [True, False])
 def test_an_update_is_moved_to_a_story_found_by_its_title(client, story, htmx: bool):
     rain, closed = make_story("Rain in the hills"), make_story("Rain is over")
-    stories.close(closed)
+    verbs.close(closed)
     entry = make_update(story, "It rains.")
     headers = HTMX if htmx else {}
     page = html_of(client.get(moving(entry), {"q": "rain"}, headers=headers))
@@ -65,7 +66,7 @@ def test_an_update_is_moved_to_a_story_found_by_its_title(client, story, htmx: b
 def test_what_cannot_be_moved_is_refused_with_a_sentence(client, story):
     closed = make_story("Rain is over")
     entry = make_update(story)
-    stories.close(closed)
+    verbs.close(closed)
     answer = client.post(moving(entry), {"to": closed.pk}, headers=HTMX)
     assert (answer.status_code, b"closed" in answer.content) == (409, True)
     answer = client.post(moving(entry), {"to": "9" * 30}, headers=HTMX)
@@ -126,8 +127,8 @@ def test_the_first_page_of_the_admin_says_how_many_wait(client, submitted):
 
 
 def test_its_writer_changes_nothing_in_what_an_editor_has_scheduled(submitted):
-    later = publishing.Text(submitted.body, at=timezone.now() + timedelta(hours=1))
-    publishing.publish(publishing.edit(submitted, later, version=1))
+    later = verbs.Text(submitted.body, at=timezone.now() + timedelta(hours=1))
+    verbs.publish(verbs.edit(submitted, later, version=1))
     place = [submitted.story_id, submitted.pk]
     writer = writer_of(submitted)
     assert (
@@ -147,7 +148,7 @@ def test_an_editor_publishes_from_the_queue(client, submitted):
 
 
 def test_a_text_that_was_changed_after_it_was_read_is_not_published(client, submitted):
-    publishing.edit(submitted, publishing.Text("Unread words."), version=1)
+    verbs.edit(submitted, verbs.Text("Unread words."), version=1)
     data = {"do": "publish", "entry": submitted.pk, "version": 1}
     answer = client.post(QUEUE, data, follow=True)
     assert "read it again" in html_of(answer)
@@ -176,7 +177,7 @@ def test_nothing_is_sent_back_without_a_line_or_after_it_was_published(
 ):
     data = {"do": "send_back", "entry": submitted.pk, "line": " "}
     assert "in a line" in html_of(client.post(QUEUE, data, follow=True))
-    publishing.publish(submitted)
+    verbs.publish(submitted)
     answer = client.post(QUEUE, data | {"line": "Too late"}, follow=True)
     assert "any more" in html_of(answer)
     submitted.refresh_from_db()
@@ -225,20 +226,20 @@ def test_a_closed_story_and_the_one_it_continues_in_name_each_other(client, stor
 
 def test_the_link_back_follows_what_becomes_of_the_first_story(story):
     tomorrow = make_story("Fog lifts")
-    stories.close(story, tomorrow)
+    verbs.close(story, tomorrow)
 
     def seq() -> int:
         tomorrow.refresh_from_db()
         return tomorrow.head_seq
 
     for act in (
-        lambda: stories.edit_story(story, headline="Fog, day one"),
-        lambda: stories.edit_story(story, slug="day-one"),
-        lambda: stories.reopen(story),
-        lambda: stories.close(story),
-        lambda: stories.withdraw_story(story),
-        lambda: stories.restore_story(story),
-        lambda: stories.edit_story(story, continues_in=None),
+        lambda: verbs.edit_story(story, headline="Fog, day one"),
+        lambda: verbs.edit_story(story, slug="day-one"),
+        lambda: verbs.reopen(story),
+        lambda: verbs.close(story),
+        lambda: verbs.withdraw_story(story),
+        lambda: verbs.restore_story(story),
+        lambda: verbs.edit_story(story, continues_in=None),
     ):
         before = seq()
         act()
@@ -248,7 +249,7 @@ def test_the_link_back_follows_what_becomes_of_the_first_story(story):
 
 
 def test_an_editor_may_end_a_story_alone_after_all(client, story):
-    stories.edit_story(story, continues_in=make_story("Fog lifts"))
+    verbs.edit_story(story, continues_in=make_story("Fog lifts"))
     turn(client, story, "close", continues_in="")
     assert "Coverage continues" not in head(story)
     turn(client, story, "reopen")
@@ -264,12 +265,12 @@ def ledgers(monkeypatch) -> list[object]:
     """Count how often locks are taken."""
     taken: list[object] = []
 
-    class Counting(ledger.Ledger):
+    class Counting(verbs.Ledger):
         def __init__(self, *args: Any) -> None:
             taken.append(args)
             super().__init__(*args)
 
-    monkeypatch.setattr(ledger, "Ledger", Counting)
+    monkeypatch.setattr(verbs, "Ledger", Counting)
     return taken
 
 
@@ -277,9 +278,9 @@ def test_a_renamed_series_takes_all_locks_at_once(ledgers):
     one, two = (make_story(series="Sorrava Daily") for _ in range(2))
     elsewhere = make_update(make_story())
     series = one.series
-    linking.add_link("see", entry=elsewhere, target_series=series)
+    verbs.add_link("see", entry=elsewhere, target_series=series)
     crossed = make_update(one)
-    publishing.cross_post(crossed, two)
+    verbs.cross_post(crossed, two)
     ledgers.clear()
     chief = Client()
     chief.force_login(make_user("chief", chief=True))
@@ -296,12 +297,12 @@ def test_several_links_go_under_one_set_of_locks(ledgers, story):
     entry, other = make_update(story), make_update(make_story())
     target = make_story("The lighthouse keeper")
     links = [
-        linking.add_link("see", entry=e, target_story=target) for e in (entry, other)
+        verbs.add_link("see", entry=e, target_story=target) for e in (entry, other)
     ]
-    links.append(linking.add_link("latest", story=story, title="Later"))
+    links.append(verbs.add_link("latest", story=story, title="Later"))
     ledgers.clear()
     before = Site.current().seq
-    linking.remove_links(links)
+    verbs.remove_links(links)
     assert len(ledgers) == 1
     assert Site.current().seq == before + 1
     assert not any("keeper" in p.html for p in Posting.objects.all())
@@ -350,10 +351,10 @@ def test_a_process_tells_its_readers_only_when_they_changed(story, monkeypatch):
 
 def test_the_list_says_when_the_last_update_was(client, story):
     make_update(story, at="1804")
-    publishing.withdraw(make_update(story, at="2200"))
+    verbs.withdraw(make_update(story, at="2200"))
     make_update(story, at="2300", state="draft")
     crossed = make_update(make_story("Rain"), at="1933")
-    publishing.cross_post(crossed, story)
+    verbs.cross_post(crossed, story)
     page = listed(client, q="fog")
     assert 'class="field-last_update">1933, 14 March' in page
     assert 'class="field-updates">2</td>' in page
@@ -370,7 +371,7 @@ def test_the_list_needs_as_many_queries_for_many_stories(
 
 def test_the_list_is_filtered_by_state_and_series(client, story):
     make_story("Rain", series="Sorrava Daily")
-    stories.close(make_story("Frost"))
+    verbs.close(make_story("Frost"))
     assert "Rain" not in listed(client, state__exact="closed")
     series = Story.objects.get(headline="Rain").series_id
     page = listed(client, series__id__exact=str(series))
@@ -382,18 +383,18 @@ def test_a_long_story_goes_live_in_few_statements_drawn_as_one_by_one(
     django_assert_max_num_queries: Any,
 ):
     elsewhere = make_story("Elsewhere")
-    story = stories.create_story("A long night")
+    story = verbs.create_story("A long night")
     for number in range(30):
-        entry = publishing.post(story, Text(f"Report {number}."))
-        linking.add_link("see", entry=entry, target_story=elsewhere)
+        entry = verbs.post(story, Text(f"Report {number}."))
+        verbs.add_link("see", entry=entry, target_story=elsewhere)
     with django_assert_max_num_queries(40):
-        stories.go_live(story)
+        verbs.go_live(story)
     text = Text("Report 30.", at=entry.at)
-    publishing.edit(entry, text, version=1, correction="A number.")
+    verbs.edit(entry, text, version=1, correction="A number.")
     with django_assert_max_num_queries(60):
-        stories.edit_story(story, slug="a-night")
+        verbs.edit_story(story, slug="a-night")
     standing = Posting.objects.filter(story=story)
-    assert [one.html for one in standing] == [drawing.entry_html(p) for p in standing]
+    assert [one.html for one in standing] == [fragments.entry_html(p) for p in standing]
     assert len({one.seq for one in standing}) == 30
     assert all("Elsewhere" in one.html for one in standing)
     assert sum("A number." in one.html for one in standing) == 1

@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import publishing
-from entries.admin.notices import addresses, question
+from entries import verbs
+from entries.desk.notices import addresses, question
 from entries.models import Entry, Story
 from tests.builders import make_story, make_update, make_user, signed_in, text
 
@@ -44,9 +44,7 @@ def compose(client: Client, story: Story, **data: Any) -> Any:
 
 def test_what_a_colleague_has_just_published_is_glanced_at(client, story):
     colleague = make_user("editor2", "Editors")
-    entry = publishing.post(
-        story, text("The ferry has moored.", at=None), author=colleague
-    )
+    entry = verbs.post(story, text("The ferry has moored.", at=None), author=colleague)
     html = look(client, story)
     assert "<strong>editor2</strong> has just published" in html
     assert "The ferry has moored." in html

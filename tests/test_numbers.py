@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from entries import publishing, stories
+from entries import verbs
 from entries.delivery import changes_after, numbers
 from entries.models import Site, Story
 from tests.builders import bulk_updates, make_story, text
@@ -25,8 +25,8 @@ def test_a_site_that_nobody_used_has_numbers_too():
 def test_numbers_of_stories_are_read_at_once(django_assert_num_queries: Any, many: int):
     made = [make_story() for _ in range(many)]
     make_story()  # nobody asked for it
-    publishing.post(made[0], text())
-    stories.close(made[0])
+    verbs.post(made[0], text())
+    verbs.close(made[0])
     with django_assert_num_queries(1):
         _, seq, found = numbers.of_stories([one.pk for one in made] + [10**9])
     assert seq == Site.current().seq
@@ -38,14 +38,14 @@ def test_numbers_of_stories_are_read_at_once(django_assert_num_queries: Any, man
 
 def test_numbers_by_slug_are_of_public_stories_alone(django_assert_num_queries: Any):
     shown, draft, gone = make_story(), make_story(live=False), make_story()
-    stories.withdraw_story(gone)
+    verbs.withdraw_story(gone)
     slugs = [shown.slug, draft.slug, gone.slug, "x' OR 'a' = 'a"]
     with django_assert_num_queries(1):
         _, _, found = numbers.of_slugs(slugs)
     shown.refresh_from_db()
     assert found == {shown.slug: shown.seq}
     *_, before = numbers.of_slugs([""])
-    publishing.post(shown, text())
+    verbs.post(shown, text())
     *_, after = numbers.of_slugs(["", shown.slug])
     assert after[""] > before[""]
     assert after[shown.slug] > found[shown.slug]
@@ -67,7 +67,7 @@ def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(
     def and_then_it_ends(*asked: Any) -> Any:
         found = read(*asked)
         monkeypatch.setattr(numbers, "of_stories", read)
-        stories.close(story)
+        verbs.close(story)
         return found
 
     monkeypatch.setattr(numbers, "of_stories", and_then_it_ends)

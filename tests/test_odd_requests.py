@@ -14,7 +14,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.test import Client
 
-from entries import publishing
+from entries import verbs
 from entries.models import Entry, Story
 from tests.builders import gmt, make_story, make_update
 from tests.test_permissions import ADDRESSES, World, _reversed, ask, people, world
@@ -86,9 +86,9 @@ def hidden(world: World) -> list[str]:
     """Give the ids of what is withdrawn, removed, moved, in drafts, or nowhere."""
     other, story = make_story(), world.story
     crossed = make_update(other)
-    publishing.take_back(publishing.cross_post(crossed, story))
-    publishing.move(make_update(story), other)
-    publishing.withdraw(make_update(story, at=gmt("2359")))
+    verbs.take_back(verbs.cross_post(crossed, story))
+    verbs.move(make_update(story), other)
+    verbs.withdraw(make_update(story, at=gmt("2359")))
     rows = chain(Entry.objects.all(), Story.objects.all())
     return sorted({str(row.pk) for row in rows}, key=int)
 

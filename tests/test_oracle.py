@@ -16,7 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests import happenings, verbs
+from tests import actions, happenings
 from tests.browser import Reader, expect_like_fresh
 from tests.servers import Newsroom, Server, Wire, wait_for
 
@@ -80,7 +80,7 @@ class Coverage:
             if server.pid is None:
                 server.start()
         # A page that has ended asks when it is shown, and then once a minute.
-        due = partial(self.newsroom.call, verbs.nothing_is_due)
+        due = partial(self.newsroom.call, actions.nothing_is_due)
         wait_for(due, "the scheduler to have done what is due", 20)
         for wire in self.wires:
             wire.heal()
@@ -108,7 +108,9 @@ class Coverage:
             def same() -> bool:
                 given = httpx.get(f"{server.url}{path}")  # noqa: B023
                 host = given.request.headers["Host"]
-                return given.text == self.newsroom.call(verbs.page_of_rows, path, host)
+                return given.text == self.newsroom.call(
+                    actions.page_of_rows, path, host
+                )
 
             wait_for(same, f"{path} to be made of its rows", 20)
 
@@ -117,9 +119,9 @@ class Coverage:
 def test_open_pages_equal_fresh_ones_whatever_happened(
     newsroom: Newsroom, reader: Readers, seed: str
 ) -> None:
-    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=30)
-    newsroom.call(verbs.fill, SLUG, 80)
-    newsroom.call(verbs.make_story, "The Long Strike", OTHER, updates=5)
+    newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=30)
+    newsroom.call(actions.fill, SLUG, 80)
+    newsroom.call(actions.make_story, "The Long Strike", OTHER, updates=5)
     coverage = Coverage(newsroom, reader, Random(seed))
     helpers = [newsroom.helper(), newsroom.helper()]
     for turn in range(1, TURNS + 1):
@@ -130,13 +132,13 @@ def test_open_pages_equal_fresh_ones_whatever_happened(
             coverage.break_something()
         if turn % CHECK == 0:
             coverage.compare()
-    assert newsroom.call(verbs.misplaced) == []
+    assert newsroom.call(actions.misplaced) == []
 
 
 def test_what_editors_post_at_the_desk_reaches_pages_through_faults(
     newsroom: Newsroom, reader: Readers
 ) -> None:
-    pk = newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=8)
+    pk = newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=8)
     first, second = newsroom.server(), newsroom.server()
     wire = newsroom.wire(second)
     near, far, desk = reader(), reader(), reader()
@@ -153,10 +155,10 @@ def test_what_editors_post_at_the_desk_reaches_pages_through_faults(
     wire.cut()
     desk.publish("The ferry is stuck off the lighthouse.", key_event=True)
     gone = near.entries()[3]
-    newsroom.call(verbs.withdraw, gone)
+    newsroom.call(actions.withdraw, gone)
     second.kill()
     desk.publish("Food is brought over the ice.", pinned=True)
-    newsroom.call(verbs.post, SLUG, "Seen an hour ago.", minutes_ago=60)
+    newsroom.call(actions.post, SLUG, "Seen an hour ago.", minutes_ago=60)
     second.start()
     wire.heal()
     far.sees("Food is brought over the ice.", 40)

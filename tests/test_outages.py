@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests import verbs
+from tests import actions
 from tests.browser import Reader
 from tests.desk import Editor
 from tests.servers import Newsroom, Postgres, Server, wait_for
@@ -64,7 +64,7 @@ def away(database: Postgres, how: str) -> Iterator[None]:
 
 
 def changes(newsroom: Newsroom) -> str:
-    return f"/stories/{SLUG}/changes?after={newsroom.call(verbs.cursor, SLUG)}"
+    return f"/stories/{SLUG}/changes?after={newsroom.call(actions.cursor, SLUG)}"
 
 
 def silent(server: Server) -> None:
@@ -105,7 +105,7 @@ def test_finished_pages_are_served_until_the_database_answers(
             assert answer.status_code == 503, path
             assert answer.headers["Retry-After"]
             assert time.monotonic() - began < 1, path
-    apart.helper().call(verbs.post, SLUG, "The database is back.")
+    apart.helper().call(actions.post, SLUG, "The database is back.")
     assert "Age" not in get(server, PAGE).headers
     shown = lambda: "The database is back." in get(server, PAGE).text  # noqa: E731
     wait_for(shown, "the post, as soon as ever", 1)
@@ -153,11 +153,11 @@ def test_what_was_withdrawn_here_is_not_shown_again(
     apart: Newsroom, database: Postgres
 ) -> None:
     server, other = apart.server(), apart.server()
-    pk = apart.call(verbs.post, SLUG, "Said too much.")
+    pk = apart.call(actions.post, SLUG, "Said too much.")
     wait_for(lambda: "Said too much." in get(server, PAGE).text, "the post")
     warm(server, *PAGES)
     warm(other, PAGE)
-    story = apart.call(verbs.story_of, SLUG).pk
+    story = apart.call(actions.story_of, SLUG).pk
     with Editor(server.url) as editor:
         editor.act(story, pk, "withdraw")  # and nobody asks for a page
     with away(database, "stopped"):
@@ -171,12 +171,12 @@ def test_what_a_stream_has_told_of_is_not_shown_again(
     apart: Newsroom, database: Postgres
 ) -> None:
     server = apart.server()
-    pk = apart.call(verbs.post, SLUG, "Said too much.")
+    pk = apart.call(actions.post, SLUG, "Said too much.")
     wait_for(lambda: "Said too much." in get(server, PAGE).text, "the post")
     warm(server, PAGE, f"{PAGE}updates/{pk}/")
     with apart.sse(server, SLUG) as stream:
         stream.wait_named("at")
-        apart.call(verbs.withdraw, pk)
+        apart.call(actions.withdraw, pk)
         stream.wait('hx-swap="delete"')
         with away(database, "stopped"):
             silent(server)
@@ -189,7 +189,7 @@ def test_a_story_that_answered_410_does_not_come_back(
 ) -> None:
     server = apart.server()
     warm(server, *PAGES)
-    apart.call(verbs.turn, SLUG, "withdraw_story")
+    apart.call(actions.turn, SLUG, "withdraw_story")
     wait_for(lambda: get(server, PAGE).status_code == 410, "the withdrawal")
     with away(database, "stopped"):
         silent(server)
@@ -234,7 +234,7 @@ def test_a_page_from_memory_says_that_it_is_reconnecting(
             page.wait_for_timeout(100)
         expect(state).to_have_text("Reconnecting…")
     expect(state).to_have_text("Live", timeout=20_000)
-    apart.helper().call(verbs.post, SLUG, "And we are back.")
+    apart.helper().call(actions.post, SLUG, "And we are back.")
     window.sees("And we are back.")
 
 
@@ -272,7 +272,7 @@ def frozen_file(newsroom: Newsroom) -> Iterator[None]:
 def test_pages_are_served_while_an_sqlite_file_is_locked_against_readers(
     newsroom: Newsroom,
 ) -> None:
-    newsroom.call(verbs.make_story, "Ice on the Sound", SLUG, updates=3)
+    newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
     server = newsroom.server()
     before = warm(server, *PAGES)
     poll = changes(newsroom)
@@ -291,7 +291,7 @@ def test_pages_are_served_while_an_sqlite_file_is_locked_against_readers(
         assert time.monotonic() - began < 4
         for path in (poll, *NEVER_STALE):
             assert get(server, path).status_code == 503
-    newsroom.call(verbs.post, SLUG, "The file is free again.")
+    newsroom.call(actions.post, SLUG, "The file is free again.")
     shown = lambda: "The file is free again." in get(server, PAGE).text  # noqa: E731
     wait_for(shown, "the post", 1)  # SQLite itself tries again every 0.3 s
     wait_for(lambda: get(server, "/readyz").status_code == 200, "readiness", 5)

@@ -16,8 +16,10 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image as Picture
 
-from entries import images, linking, listing, publishing, stories
+from entries import verbs
+from entries.images import ingest
 from entries.models import Entry, Image, Posting, Series, Site, Story
+from entries.pages import lists
 from tests.builders import (
     DAY,
     bulk_updates,
@@ -49,8 +51,8 @@ def make_picture(name: str, **words: str) -> Image:
     shade = sum(map(ord, name)) % 200  # no two names share their bytes
     Picture.new("RGB", (64, 32), (shade, 40, 60)).save(upload, "PNG")
     upload.seek(0)
-    ingested = images.ingest(upload, settings.PICTURES_DIR, b"key")
-    return linking.add_picture(name, ingested, **words)
+    ingested = ingest.ingest_image(upload, settings.PICTURES_DIR, b"key")
+    return verbs.add_picture(name, ingested, **words)
 
 
 def get(client: Client, address: str, status: int = 200) -> str:
@@ -194,7 +196,7 @@ def test_latest_and_feature_stand_beside_the_story(
     other = make_story("Fog Over the Sound")
     cover = make_picture("cover", alt="A lamp", caption="A lamp")
     essay = make_story("Who Owns the Quay?", lead_image=cover)
-    linking.add_link("feature", story=story, target_story=essay, label="Friday feature")
+    verbs.add_link("feature", story=story, target_story=essay, label="Friday feature")
     page = get(client, "/stories/ferry-strike/")
     rail = page[page.index('id="rail"') :]
     assert in_order(rail, "Friday feature", cover.stem, essay.get_absolute_url())
@@ -204,7 +206,7 @@ def test_latest_and_feature_stand_beside_the_story(
 def test_see_lines_lead_where_they_say(client: Client, story: Story) -> None:
     other = make_story("Fog Over the Sound", series="Sound Daily")
     entry = make_update(story, "See Sound Daily: Fog Over the Sound", at="1900")
-    linking.add_link("see", entry=entry, target_story=other)
+    verbs.add_link("see", entry=entry, target_story=other)
     page = get(client, "/stories/ferry-strike/")
     assert f'See <a href="{other.get_absolute_url()}">Sound Daily: Fog' in page
     assert page.count("See <a") == 1
@@ -213,7 +215,7 @@ def test_see_lines_lead_where_they_say(client: Client, story: Story) -> None:
 def test_a_cross_post_says_where_it_comes_from(client: Client, story: Story) -> None:
     home = make_story("Fog Over the Sound", series="Sound Daily")
     entry = make_update(home, "The pilots stay ashore.", at="1900")
-    publishing.cross_post(entry, story)
+    verbs.cross_post(entry, story)
     page = get(client, "/stories/ferry-strike/")
     at_home = get(client, home.get_absolute_url())
     line = f'(Cross-posted from <a href="{home.get_absolute_url()}">Sound Daily</a>)'
@@ -224,7 +226,7 @@ def test_a_cross_post_says_where_it_comes_from(client: Client, story: Story) -> 
 
 def test_a_correction_stands_on_its_entry(client: Client, story: Story) -> None:
     entry = make_update(story, "Forty ships wait.", at="1900")
-    publishing.edit(
+    verbs.edit(
         entry,
         text("Fourteen ships wait.", at="1900"),
         version=1,
@@ -247,7 +249,7 @@ def test_pictures_in_succession_come_together(client: Client, story: Story) -> N
 
 def test_a_closed_story_says_so_and_leads_on(client: Client, story: Story) -> None:
     after = make_story("Ferries Sail Again", slug="ferries-sail")
-    stories.close(story, continues_in=after)
+    verbs.close(story, continues_in=after)
     page = get(client, "/stories/ferry-strike/")
     assert re.search(r"This story ended \d{4} GMT", plain(page))
     assert 'Coverage continues in <a href="/stories/ferries-sail/">' in page
@@ -283,7 +285,7 @@ def test_an_entry_looks_the_same_on_every_page(client: Client, story: Story) -> 
 def test_the_front_page_shows_what_is_live_and_what_was(
     client: Client, story: Story
 ) -> None:
-    stories.close(make_story("Fog Over the Sound"))
+    verbs.close(make_story("Fog Over the Sound"))
     page = plain(get(client, "/"))
     assert in_order(
         page,
@@ -312,8 +314,8 @@ def test_what_has_news_comes_first_and_what_ended_last_after_it(
     make_update(quiet, at=gmt("2300", NEXT_DAY))
     make_update(busy, at=gmt("2301", NEXT_DAY))
     early, late = make_story("Ended Early"), make_story("Ended Late")
-    stories.close(late, at=gmt("2200"))
-    stories.close(early, at=gmt("2100"))
+    verbs.close(late, at=gmt("2200"))
+    verbs.close(early, at=gmt("2100"))
     page = plain(get(client, "/"))
     order = ["Busy Quay", "Quiet Quay", "Ferry Strike", "Latest"]
     assert in_order(page, *order, "Ended Late", "Ended Early")
@@ -322,7 +324,7 @@ def test_what_has_news_comes_first_and_what_ended_last_after_it(
 def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "RUNNING", 3)
+    monkeypatch.setattr(lists, "RUNNING", 3)
     rows = [make_story(f"Report {n}", series="Mirest Daily") for n in range(7)]
     Story.objects.update(live_at=gmt("0600"))
     make_update(rows[1], at="1200")
@@ -340,16 +342,16 @@ def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
     assert seen == [f"Report {n}" for n in reversed(range(7))]
     draft = make_story("Not yet", live=False)
     assert client.get(f"/?from={draft.pk}").status_code == 404
-    stories.close(rows[6])  # whoever has its address goes on from there
+    verbs.close(rows[6])  # whoever has its address goes on from there
     assert in_order(get(client, f"/?from={rows[6].pk}"), "Report 5", "Report 3")
 
 
 def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
     start = date(2026, 1, 1)
-    for number in range(listing.SIZE + 2):
+    for number in range(lists.SIZE + 2):
         day = start + timedelta(days=number // 2)
         row = make_story(f"Report {number:02}", series="Mirest Daily", first_day=day)
-        stories.close(row)
+        verbs.close(row)
     first = get(client, "/series/mirest-daily/")
     newest = '<h2 id="2026-01-21"><a href="#2026-01-21">'
     assert in_order(first, newest, "21 January 2026", "Report 41", "Report 40")
@@ -425,12 +427,12 @@ def test_a_known_page_is_not_sent_again(client: Client, story: Story) -> None:
     "change",
     [
         lambda story: make_update(story, at="2000"),
-        lambda story: stories.edit_story(story, headline="Ferries Sail Again"),
-        lambda story: publishing.withdraw(story.entries.get(at=gmt("1800"))),
-        lambda story: publishing.mark(
+        lambda story: verbs.edit_story(story, headline="Ferries Sail Again"),
+        lambda story: verbs.withdraw(story.entries.get(at=gmt("1800"))),
+        lambda story: verbs.mark(
             Posting.objects.get(entry__at=gmt("0910")), pinned=True
         ),
-        lambda story: stories.close(story),
+        lambda story: verbs.close(story),
         lambda story: make_story("A rail has something new"),
         lambda story: Site.objects.update(epoch="restored"),
     ],
@@ -479,20 +481,20 @@ def leaky(story: Story) -> Story:
         make_update(story, f"{SECRET} {state}", at="1900", state=state, key_event=True)
     make_update(story, f"{SECRET} later", at=soon, headline=SECRET, pinned=True)
     gone = make_update(story, f"{SECRET} gone", at="2330", key_event=True, pinned=True)
-    publishing.withdraw(gone)
+    verbs.withdraw(gone)
     edited = make_update(story, f"{SECRET} said it", at="2340")
-    publishing.edit(edited, text("It was said.", at="2340"), version=1)
+    verbs.edit(edited, text("It was said.", at="2340"), version=1)
     draft = make_story(f"{SECRET} plans", live=False, series="Harbour Daily")
     make_update(draft, f"{SECRET} draft story")
     withdrawn = make_story(f"{SECRET} falls", slug="falls", series="Harbour Daily")
     crossed = make_update(withdrawn, "The harbour office is closed.", at="2345")
-    publishing.cross_post(crossed, story)
+    verbs.cross_post(crossed, story)
     for other in (draft, withdrawn):
-        linking.add_link("latest", story=story, target_story=other, title="Elsewhere")
-        linking.add_link("feature", target_story=other, title="An essay")
-        linking.add_link("see", entry=edited, target_story=other, title="A file")
-    stories.withdraw_story(withdrawn)
-    stories.edit_story(draft, standfirst=f"{SECRET} standfirst")
+        verbs.add_link("latest", story=story, target_story=other, title="Elsewhere")
+        verbs.add_link("feature", target_story=other, title="An essay")
+        verbs.add_link("see", entry=edited, target_story=other, title="A file")
+    verbs.withdraw_story(withdrawn)
+    verbs.edit_story(draft, standfirst=f"{SECRET} standfirst")
     return story
 
 
@@ -521,13 +523,13 @@ def test_what_is_not_public_is_not_named_by_links(client: Client, story: Story) 
     for state in ("draft", "withdrawn"):
         other = make_story(f"{SECRET} {state}", live=state != "draft")
         entry = make_update(story, at="1900")
-        linking.add_link("see", entry=entry, target_story=other)
-        linking.add_link("latest", story=story, target_story=other)
-        linking.add_link("feature", target_story=other)
+        verbs.add_link("see", entry=entry, target_story=other)
+        verbs.add_link("latest", story=story, target_story=other)
+        verbs.add_link("feature", target_story=other)
         if state == "withdrawn":
             crossed = make_update(other)
-            publishing.cross_post(crossed, story)
-            stories.withdraw_story(other)
+            verbs.cross_post(crossed, story)
+            verbs.withdraw_story(other)
     assert SECRET not in get(client, "/stories/ferry-strike/")
     assert SECRET not in get(client, "/")
 
@@ -580,7 +582,7 @@ def test_an_update_of_another_story_has_no_page_here(
 
 def test_an_old_slug_leads_to_the_new_one(client: Client, story: Story) -> None:
     entry = story.entries.get(at=gmt("1800"))
-    stories.edit_story(story, slug="ferries-sail")
+    verbs.edit_story(story, slug="ferries-sail")
     for path in ("", "?order=oldest", f"updates/{entry.pk}/"):
         answer = client.get(f"/stories/ferry-strike/{path}")
         assert answer.status_code == 301
@@ -589,7 +591,7 @@ def test_an_old_slug_leads_to_the_new_one(client: Client, story: Story) -> None:
 
 
 def test_an_old_slug_still_answers_open_pages(client: Client, story: Story) -> None:
-    stories.edit_story(story, slug="ferries-sail")
+    verbs.edit_story(story, slug="ferries-sail")
     response = client.get("/stories/ferry-strike/changes?after=")
     assert response.status_code == 200
     assert response["Live-State"] == "reset"

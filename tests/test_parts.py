@@ -9,12 +9,13 @@ import pytest
 from django.db.models import F
 from django.test import Client
 
-from entries import erasing, linking, parts, publishing, stories
+from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Series, Site, Story
-from entries.parts import Parts
+from entries.pages import fragment_cache
+from entries.pages.fragment_cache import Parts
+from tests.actions import forget
 from tests.builders import gmt, make_original, make_story, make_update, text
 from tests.test_pages import get, make_picture
-from tests.verbs import forget
 
 pytestmark = pytest.mark.django_db
 ADDRESSES = ("/stories/fog/", "/stories/fog/?order=oldest")
@@ -27,15 +28,15 @@ def story() -> Story:
     lead = make_picture("quay", alt="A crane", caption="The quay")
     story = make_story("Fog", slug="fog", series="Harbour Daily", lead_image=lead)
     before = make_story("The day before", slug="before", series="Harbour Daily")
-    stories.close(before, continues_in=story)
+    verbs.close(before, continues_in=story)
     other = make_story("The pilots", slug="pilots", series="Sound Daily")
     make_original(story)
     make_picture("mast", alt="A mast", caption="Its lamp")
     make_update(story, "Seen at dawn.\n\n![](image:mast)", at="0700")
     led = make_update(story, "See Sound Daily: The pilots", at="0800", key_event=True)
-    linking.add_link("see", entry=led, target_story=other)
+    verbs.add_link("see", entry=led, target_story=other)
     make_update(story, "The ferry waits.", at="0900", headline="Waiting")
-    publishing.cross_post(make_update(other, "All ashore.", at="1000"), story)
+    verbs.cross_post(make_update(other, "All ashore.", at="1000"), story)
     make_update(story, "Call the port.", at="1100", pinned=True)
     return story
 
@@ -54,23 +55,23 @@ def edit(at: str, body: str, **more: str) -> None:
     entry = update(at)
     words = text(body, at=more.get("to", at), headline=entry.headline)
     line = more.get("correction", "")
-    publishing.edit(entry, words, version=entry.version, correction=line)
+    verbs.edit(entry, words, version=entry.version, correction=line)
 
 
 def caption(name: str) -> None:
     image = Image.objects.get(name=name)
     image.caption = f"{name} at noon"
-    linking.save_picture(image)
+    verbs.save_picture(image)
 
 
 def rename(known_as: str, **fields: Any) -> None:
-    stories.edit_story(Story.objects.get(slugs__slug=known_as), **fields)
+    verbs.edit_story(Story.objects.get(slugs__slug=known_as), **fields)
 
 
 def rename_series(slug: str) -> None:
     series = Series.objects.get(slug=slug)
     series.name = f"The {series.name}"
-    stories.save_series(series)
+    verbs.save_series(series)
 
 
 def bring_back_a_backup() -> None:
@@ -93,37 +94,37 @@ CHANGES: dict[str, Callable[[], object]] = {
     "post": lambda: make_update(Story.objects.get(slug="fog"), at="1200"),
     "caption": lambda: caption("mast"),
     "lead's caption": lambda: caption("quay"),
-    "mark": lambda: publishing.mark(posting("0700"), key_event=True),
+    "mark": lambda: verbs.mark(posting("0700"), key_event=True),
     "edit a key event": lambda: edit(
         "0800", "At eight.\n\nSee Sound Daily: The pilots"
     ),
-    "unpin": lambda: publishing.mark(posting("1100"), pinned=False),
-    "withdraw": lambda: publishing.withdraw(update("0700")),
-    "restore": lambda: publishing.restore(update("0700")),
+    "unpin": lambda: verbs.mark(posting("1100"), pinned=False),
+    "withdraw": lambda: verbs.withdraw(update("0700")),
+    "restore": lambda: verbs.restore(update("0700")),
     "linked story renamed": lambda: rename("pilots", headline="No pilots"),
     "linked story moved": lambda: rename("pilots", slug="no-pilots"),
-    "home of a cross-post withdrawn": lambda: stories.withdraw_story(
+    "home of a cross-post withdrawn": lambda: verbs.withdraw_story(
         Story.objects.get(slug="no-pilots")
     ),
-    "home of a cross-post restored": lambda: stories.restore_story(
+    "home of a cross-post restored": lambda: verbs.restore_story(
         Story.objects.get(slug="no-pilots")
     ),
-    "link removed": lambda: linking.remove_link(Link.objects.get(kind="see")),
+    "link removed": lambda: verbs.remove_link(Link.objects.get(kind="see")),
     "series renamed": lambda: rename_series("harbour-daily"),
     "language": lambda: rename("fog", language="ar"),
     "first day": lambda: rename("fog", first_day=gmt("0000").date().replace(day=13)),
     "standfirst": lambda: rename("fog", standfirst="Ships wait."),
     "story before renamed": lambda: rename("before", headline="Yesterday"),
-    "story before reopened": lambda: stories.reopen(Story.objects.get(slug="before")),
-    "move here": lambda: publishing.move(
+    "story before reopened": lambda: verbs.reopen(Story.objects.get(slug="before")),
+    "move here": lambda: verbs.move(
         make_update(Story.objects.get(slug="no-pilots"), at="1330"),
         Story.objects.get(slug="fog"),
     ),
-    "move away": lambda: publishing.move(
+    "move away": lambda: verbs.move(
         Entry.objects.get(at=gmt("1330")), Story.objects.get(slug="no-pilots")
     ),
-    "erase": lambda: erasing.erase(update("0700")),
-    "close": lambda: stories.close(Story.objects.get(slug="fog")),
+    "erase": lambda: verbs.erase(update("0700")),
+    "close": lambda: verbs.close(Story.objects.get(slug="fog")),
     "backup": bring_back_a_backup,
     "older copy": bring_back_an_older_copy,
     "slug": lambda: rename("fog", slug="mist"),
@@ -157,7 +158,7 @@ def texts() -> str:
     """Return all that is kept of postings."""
     return "".join(
         f"{part.html.decode()}{part.data.decode()}{part.words}"
-        for kept, _ in parts.kept._stories.values()
+        for kept, _ in fragment_cache.kept._stories.values()
         for part in kept.parts.values()
     )
 
@@ -172,9 +173,9 @@ def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -
         get(client, address)
         assert texts().count("Zwyngaard said so.") == 4  # HTML, twice in data, words
         assert "draft" not in texts()
-        parts.kept.forget()
+        fragment_cache.kept.forget()
     get(client, address)
-    publishing.withdraw(gone)
+    verbs.withdraw(gone)
     get(client, address)
     assert "Zwyngaard" not in texts()
     assert "Call the port." in texts()

@@ -24,11 +24,12 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from entries import erasing, ingesting, linking, publishing, stories
-from entries.admin.access import desk_url
-from entries.images import ImageError
+from entries import verbs
+from entries.desk.access import desk_url
+from entries.images import worker
+from entries.images.ingest import ImageError
 from entries.models import Draft, Entry, Image, Site, Story
-from entries.publishing import Text
+from entries.verbs import Text
 from liveblog import asgi, limits
 from tests.builders import (
     make_original,
@@ -268,7 +269,7 @@ def world() -> World:
         make_update(story, body, headline=SECRET, at=None, state="draft"),
         make_update(story, body, headline=SECRET, at=None, state="submitted"),
         make_update(story, body, headline=SECRET, at=later, state="scheduled"),
-        publishing.withdraw(make_update(story, body, headline=SECRET)),
+        verbs.withdraw(make_update(story, body, headline=SECRET)),
     ]
     summary = f"{SECRET} swim."
     draft = make_story(
@@ -277,12 +278,12 @@ def world() -> World:
     hidden.append(make_update(draft, body))
     gone = make_story(f"{SECRET} gone", slug="gone", summary=summary)
     hidden.append(make_update(gone, body))
-    stories.withdraw_story(gone)
-    linking.add_link("latest", story=story, target_story=draft)
-    linking.add_link("see", entry=entry, target_story=draft)
-    linking.add_link("feature", story=story, title=SECRET, starts_at=later)
-    linking.add_link("feature", title=SECRET, starts_at=later)
-    link = linking.add_link("see", story=story, title="Elsewhere")
+    verbs.withdraw_story(gone)
+    verbs.add_link("latest", story=story, target_story=draft)
+    verbs.add_link("see", entry=entry, target_story=draft)
+    verbs.add_link("feature", story=story, title=SECRET, starts_at=later)
+    verbs.add_link("feature", title=SECRET, starts_at=later)
+    link = verbs.add_link("see", story=story, title="Elsewhere")
     other = User.objects.create_user("somebody")
     device = TOTPDevice.objects.create(user=other, name="Phone")
     story.refresh_from_db()
@@ -380,7 +381,7 @@ def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
         taken.append(source.read())
         raise ImageError("Not today.")
 
-    monkeypatch.setattr(ingesting, "ingest", take)
+    monkeypatch.setattr(worker, "ingest_in_process", take)
     uploads, chief = set(), User.objects.get(username="the-chief")
     for name in ADDRESSES:
         path, before = world.path(name), len(taken)
@@ -576,14 +577,14 @@ def others_texts(world: World) -> list[Entry]:
         words = {"headline": WORD, "author": editor, "key": uuid4()}
         entry = make_update(story, f"{WORD} dig.", **words | more)
         text = Text(f"{WORD} rest.", WORD, entry.at, byline=WORD)
-        publishing.edit(entry, text, version=1, author=editor)
-        linking.add_link("see", entry=entry, title=WORD)
+        verbs.edit(entry, text, version=1, author=editor)
+        verbs.add_link("see", entry=entry, title=WORD)
         for form, key in (("composer", entry.key), (f"edit-{entry.pk}", 1)):
             own = {"user": editor, "story": story, "form": form, "key": str(key)}
             Draft.objects.create(**own, typed=1, values={"body": WORD})
         found.append(entry)
-    publishing.withdraw(found[3])
-    publishing.send_back(found[1], f"{WORD}?")
+    verbs.withdraw(found[3])
+    verbs.send_back(found[1], f"{WORD}?")
     Story.objects.filter(pk=coming.pk).update(key=found[4].key)
     return found
 
@@ -695,7 +696,7 @@ def test_somebody_elses_key_takes_no_kept_text_away(
     )
     page = people["contributor"].get(desk_url(world.story)).content.decode()
     assert "Half a thought" in page
-    erasing.erase(theirs)
+    verbs.erase(theirs)
     assert Draft.objects.filter(values__body="Half a thought").exists()
     assert not Draft.objects.filter(values__body=WORD, key=str(theirs.key)).exists()
 
@@ -708,7 +709,7 @@ def test_what_is_typed_with_somebody_elses_key_is_erased_with_its_text(
     people["contributor"].post(desk_url(world.story), form)
     kept = KEEPING | {"key": str(theirs.key), "body": "My own words."}
     people["contributor"].post(desk_url(world.story, "draft"), kept)
-    erasing.erase(Entry.objects.get(body="My own words."))
+    verbs.erase(Entry.objects.get(body="My own words."))
     assert not Draft.objects.filter(values__body="My own words.").exists()
 
 

@@ -12,7 +12,7 @@ from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
-from entries.admin import presence
+from entries.desk import presence
 from entries.models import Presence, Story
 from tests.builders import make_story, make_update, make_user
 

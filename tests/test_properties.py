@@ -16,14 +16,14 @@ from django.utils.text import slugify
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entries import exchange, stories
-from entries.delivery.log import Cursor
+from entries import exchange, verbs
+from entries.delivery.changes import Cursor
 from entries.exchange import ExchangeError, Wanted
 from entries.exchange.loading import find_series
 from entries.exchange.story_json import story_data
-from entries.ledger import Refused
 from entries.models import Site, Story
-from entries.rendering import one_line
+from entries.text.rendering import one_line
+from entries.verbs import Refused
 from tests.builders import make_story, make_update
 
 pytestmark = pytest.mark.django_db
@@ -41,8 +41,8 @@ HEADLINES = st.lists(ODD, min_size=1).map("".join).filter(one_line)
 @given(HEADLINES.map(lambda words: words[:90]))
 def test_any_headline_gets_a_slug_of_its_own(words: str):
     series = find_series(words)
-    story = stories.go_live(stories.create_story(words, series=series))
-    again = stories.create_story(words)
+    story = verbs.go_live(verbs.create_story(words, series=series))
+    again = verbs.create_story(words)
     assert story.slug
     assert story.slug == slugify(story.slug) != again.slug
     assert find_series(f" {words} ") == series

@@ -15,10 +15,10 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from entries import linking, pages, publishing, stories
-from entries.ledger import Refused, redraw
+from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Site, Story, StorySlug
-from entries.publishing import Conflict, Text
+from entries.pages import story_page
+from entries.verbs import Conflict, Refused, Text, redraw
 from tests.builders import (
     bulk_updates,
     gmt,
@@ -60,7 +60,7 @@ def posting_of(entry: Entry, story: Story | None = None) -> Posting:
 def edit(entry: Entry, body: str, **options: Any) -> Entry:
     at = options.pop("at", entry.at)
     changed = Text(body, headline=entry.headline, at=at)
-    return publishing.edit(entry, changed, version=entry.version, **options)
+    return verbs.edit(entry, changed, version=entry.version, **options)
 
 
 def in_an_hour() -> Any:
@@ -97,7 +97,7 @@ def test_a_future_time_schedules_instead_of_publishing():
 
 def test_an_empty_text_is_refused():
     with pytest.raises(Refused, match="Write the text"):
-        publishing.post(make_story(), Text("  \n "))
+        verbs.post(make_story(), Text("  \n "))
     assert not Entry.objects.exists()
 
 
@@ -108,16 +108,16 @@ def test_a_picture_that_nobody_knows_is_refused_by_name():
 
 
 def test_nothing_is_published_in_a_closed_or_withdrawn_story():
-    story = stories.close(make_story())
+    story = verbs.close(make_story())
     with pytest.raises(Refused, match="closed"):
         make_update(story)
-    stories.withdraw_story(story)
+    verbs.withdraw_story(story)
     with pytest.raises(Refused, match="withdrawn"):
         make_update(story)
 
 
 def test_a_draft_may_be_written_in_a_closed_story():
-    story = stories.close(make_story())
+    story = verbs.close(make_story())
     assert make_update(story, state="draft").state == "draft"
 
 
@@ -141,8 +141,8 @@ def test_the_database_itself_holds_one_original_a_story():
 def test_an_original_that_is_sent_again_is_one_entry():
     story, key = make_story(), uuid4()
     sent = {"kind": "original", "key": key}
-    first = publishing.post(story, Text("How it began."), **sent)
-    again = publishing.post(story, Text("How it began."), **sent)
+    first = verbs.post(story, Text("How it began."), **sent)
+    again = verbs.post(story, Text("How it began."), **sent)
     assert again.pk == first.pk
 
 
@@ -164,8 +164,8 @@ def test_every_visible_change_takes_the_next_number_of_the_story():
     update = make_update(story)
     before = posting_of(update).seq
     edit(update, "The ferry has turned back.")
-    publishing.withdraw(update)
-    publishing.restore(update)
+    verbs.withdraw(update)
+    verbs.restore(update)
     assert posting_of(update).seq == before + 3
     assert Story.objects.get(pk=story.pk).seq == before + 3
 
@@ -234,7 +234,7 @@ def test_a_draft_story_keeps_its_postings_without_numbers_until_it_goes_live():
     update, draft = make_update(story), make_update(story, state="draft")
     edit(update, "The ferry waits at the mole.")
     assert seqs(story) == []
-    stories.go_live(story)
+    verbs.go_live(story)
     assert len(seqs(story)) == 2
     assert posting_of(draft).seq is None
     assert "waits at the mole" in posting_of(update).html
@@ -244,7 +244,7 @@ def test_going_live_gives_numbers_from_the_original_and_the_oldest_up():
     story = make_story(live=False)
     late, early = make_update(story, at="1400"), make_update(story, at="0900")
     original = make_original(story)
-    stories.go_live(story)
+    verbs.go_live(story)
     order = sorted([late, early, original], key=lambda e: posting_of(e).seq)
     assert order == [original, early, late]
 
@@ -253,13 +253,13 @@ def test_the_first_day_is_that_of_the_oldest_update():
     story = make_story(live=False, first_day=None)
     make_update(story, at=gmt("2350", date(2026, 2, 1)))
     make_update(story, at=gmt("0010", date(2026, 2, 2)))
-    assert stories.go_live(story).first_day == date(2026, 2, 1)
+    assert verbs.go_live(story).first_day == date(2026, 2, 1)
 
 
 def test_a_draft_never_takes_a_number_and_its_withdrawal_neither():
     draft = make_update(make_story(), state="draft")
     edit(draft, "Not for anybody yet.")
-    publishing.withdraw(draft)
+    verbs.withdraw(draft)
     assert posting_of(draft).seq is None
 
 
@@ -267,10 +267,10 @@ def test_the_edit_of_a_draft_key_event_moves_nothing_that_readers_follow():
     draft = make_update(story := make_story(), state="draft", key_event=True)
     before = Story.objects.get(pk=story.pk).seq
     edit(draft, "Not for anybody yet.")
-    publishing.withdraw(draft)
+    verbs.withdraw(draft)
     assert Story.objects.get(pk=story.pk).seq == before
-    publishing.restore(draft)
-    publishing.publish(draft)
+    verbs.restore(draft)
+    verbs.publish(draft)
     assert Story.objects.get(pk=story.pk).head_seq > before
 
 
@@ -287,8 +287,8 @@ def test_a_form_sent_twice_makes_one_entry():
 def test_a_form_sent_twice_may_carry_space_around_its_headline():
     story, key = make_story(), uuid4()
     sent = Text("The mole is closed.", headline=" Closed ", at=gmt("1000"))
-    first = publishing.post(story, sent, key=key)
-    assert publishing.post(story, sent, key=key).pk == first.pk
+    first = verbs.post(story, sent, key=key)
+    assert verbs.post(story, sent, key=key).pk == first.pk
 
 
 def test_a_form_sent_again_with_another_text_is_a_conflict_that_shows_the_first():
@@ -303,19 +303,19 @@ def test_a_form_sent_again_with_another_text_is_a_conflict_that_shows_the_first(
 def test_one_form_is_not_for_two_stories():
     one, other, key = make_story(), make_story(), uuid4()
     sent = text("The mole is closed.")
-    first = publishing.post(one, sent, key=key)
+    first = verbs.post(one, sent, key=key)
     with pytest.raises(Conflict) as conflict:
-        publishing.post(other, sent, key=key)
+        verbs.post(other, sent, key=key)
     assert conflict.value.entry == first
-    publishing.move(first, other)
-    assert publishing.post(one, sent, key=key) == first
+    verbs.move(first, other)
+    assert verbs.post(one, sent, key=key) == first
 
 
 @at_once
 def test_one_form_sent_to_two_stories_at_once_is_one_entry_and_a_conflict():
     key, sent = uuid4(), text("The mole is closed.")
     acts = [
-        lambda story=story: publishing.post(story, sent, key=key)
+        lambda story=story: verbs.post(story, sent, key=key)
         for story in (make_story(), make_story())
     ]
     answers = together(*acts)
@@ -327,7 +327,7 @@ def test_one_form_sent_to_two_stories_at_once_is_one_entry_and_a_conflict():
 def test_a_form_sent_four_times_at_once_makes_one_entry():
     story, key = make_story(), uuid4()
     sent = text("The mole is closed.")
-    answers = together(*[lambda: publishing.post(story, sent, key=key)] * 4)
+    answers = together(*[lambda: verbs.post(story, sent, key=key)] * 4)
     assert len({answer.pk for answer in answers}) == 1
     assert Entry.objects.count() == 1
 
@@ -375,10 +375,10 @@ def test_a_published_update_is_not_retimed_into_the_future():
 
 
 def test_a_withdrawn_update_does_not_come_back_from_the_future():
-    update = publishing.withdraw(make_update(make_story(), at="0900"))
+    update = verbs.withdraw(make_update(make_story(), at="0900"))
     with pytest.raises(Refused, match="future"):
         edit(update, update.body, at=in_an_hour())
-    assert publishing.restore(update).at == gmt("0900")
+    assert verbs.restore(update).at == gmt("0900")
 
 
 def test_a_published_update_is_retimed_into_the_past():
@@ -389,7 +389,7 @@ def test_a_published_update_is_retimed_into_the_past():
 
 def test_marks_leave_the_version_alone():
     update = make_update(make_story())
-    publishing.mark(posting_of(update), pinned=True, key_event=True)
+    verbs.mark(posting_of(update), pinned=True, key_event=True)
     assert edit(update, "Still the same version.").version == 2
     assert posting_of(update).pinned
 
@@ -397,16 +397,16 @@ def test_marks_leave_the_version_alone():
 def test_marking_as_it_is_marked_changes_nothing():
     update = make_update(make_story(), pinned=True)
     before = posting_of(update).seq
-    publishing.mark(posting_of(update), pinned=True)
+    verbs.mark(posting_of(update), pinned=True)
     assert posting_of(update).seq == before
 
 
 def test_a_key_event_moves_the_head_and_a_pin_does_not():
     update = make_update(story := make_story())
     before = Story.objects.get(pk=story.pk).head_seq
-    publishing.mark(posting_of(update), pinned=True)
+    verbs.mark(posting_of(update), pinned=True)
     assert Story.objects.get(pk=story.pk).head_seq == before
-    publishing.mark(posting_of(update), key_event=True)
+    verbs.mark(posting_of(update), key_event=True)
     assert Story.objects.get(pk=story.pk).head_seq > before
 
 
@@ -416,16 +416,16 @@ def test_a_key_event_moves_the_head_and_a_pin_does_not():
 def test_a_withdrawn_update_leaves_its_posting_as_a_tombstone():
     update = make_update(make_story())
     before = posting_of(update).seq
-    publishing.withdraw(update)
+    verbs.withdraw(update)
     tombstone = posting_of(update)
     assert tombstone.seq > before
     assert not tombstone.visible
 
 
 def test_a_restored_update_comes_back_to_its_readers():
-    update = publishing.withdraw(make_update(make_story()))
+    update = verbs.withdraw(make_update(make_story()))
     before = posting_of(update).seq
-    publishing.restore(update)
+    verbs.restore(update)
     assert posting_of(update).visible
     assert posting_of(update).seq > before
 
@@ -433,28 +433,28 @@ def test_a_restored_update_comes_back_to_its_readers():
 def test_what_was_published_never_becomes_a_draft_again():
     update = make_update(make_story())
     with pytest.raises(Refused):
-        publishing.unschedule(update)
-    publishing.withdraw(update)
-    assert publishing.restore(update).state == "published"
+        verbs.unschedule(update)
+    verbs.withdraw(update)
+    assert verbs.restore(update).state == "published"
 
 
 def test_a_draft_that_was_put_aside_comes_back_as_a_draft():
-    draft = publishing.withdraw(make_update(make_story(), state="draft"))
-    assert publishing.restore(draft).state == "draft"
+    draft = verbs.withdraw(make_update(make_story(), state="draft"))
+    assert verbs.restore(draft).state == "draft"
 
 
 def test_restoring_what_was_not_withdrawn_changes_nothing():
     waiting = make_update(make_story(), at=in_an_hour())
     with pytest.raises(Refused):
-        publishing.restore(waiting)
+        verbs.restore(waiting)
     waiting.refresh_from_db()
     assert waiting.state == "scheduled"
 
 
 def test_withdrawing_twice_takes_one_number():
-    update = publishing.withdraw(make_update(make_story()))
+    update = verbs.withdraw(make_update(make_story()))
     before = posting_of(update).seq
-    publishing.withdraw(update)
+    verbs.withdraw(update)
     assert posting_of(update).seq == before
 
 
@@ -463,28 +463,28 @@ def test_withdrawing_twice_takes_one_number():
 
 def test_a_scheduled_update_is_published_when_its_time_has_come():
     update = make_update(make_story(), at=in_an_hour())
-    assert publishing.publish_due() == 0
+    assert verbs.publish_due() == 0
     make_due(update)
-    assert publishing.publish_due() == 1
+    assert verbs.publish_due() == 1
     assert posting_of(update).visible
-    assert publishing.publish_due() == 0
+    assert verbs.publish_due() == 0
 
 
 def test_a_due_update_waits_while_its_story_is_a_draft_or_closed():
     story = make_story(live=False)
     make_due(make_update(story, at=in_an_hour()))
-    assert publishing.publish_due() == 0
-    stories.close(stories.go_live(story))
-    assert publishing.publish_due() == 0
-    stories.reopen(story)
-    assert publishing.publish_due() == 1
+    assert verbs.publish_due() == 0
+    verbs.close(verbs.go_live(story))
+    assert verbs.publish_due() == 0
+    verbs.reopen(story)
+    assert verbs.publish_due() == 1
 
 
 @at_once
 def test_a_due_update_is_published_once_by_several_processes():
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
-    answers = together(*[publishing.publish_due] * 4)
+    answers = together(*[verbs.publish_due] * 4)
     assert sum(answers) == 1
     story = Story.objects.get(pk=update.story_id)
     assert seqs(story) == [story.seq]
@@ -494,14 +494,14 @@ def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeyp
     """It was due when the scheduler looked, and a draft when it held the lock."""
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
-    real = publishing.changing
+    real = verbs.changing
 
     def late(*args: Any, **options: Any) -> Any:
         Entry.objects.filter(pk=update.pk).update(state="draft")
         return real(*args, **options)
 
-    monkeypatch.setattr(publishing, "changing", late)
-    assert publishing.publish_due() == 0
+    monkeypatch.setattr(verbs, "changing", late)
+    assert verbs.publish_due() == 0
     update.refresh_from_db()
     assert update.state == "draft"
 
@@ -509,14 +509,14 @@ def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeyp
 def test_an_update_that_was_put_off_in_the_last_moment_stays_scheduled(monkeypatch):
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
-    real = publishing.changing
+    real = verbs.changing
 
     def late(*args: Any, **options: Any) -> Any:
         Entry.objects.filter(pk=update.pk).update(at=in_an_hour())
         return real(*args, **options)
 
-    monkeypatch.setattr(publishing, "changing", late)
-    assert publishing.publish_due() == 0
+    monkeypatch.setattr(verbs, "changing", late)
+    assert verbs.publish_due() == 0
     update.refresh_from_db()
     assert update.state == "scheduled"
 
@@ -524,7 +524,7 @@ def test_an_update_that_was_put_off_in_the_last_moment_stays_scheduled(monkeypat
 def test_an_unscheduled_update_keeps_its_time():
     update = make_update(make_story(), at=in_an_hour())
     at = update.at
-    publishing.unschedule(update)
+    verbs.unschedule(update)
     assert (update.state, update.at) == ("draft", at)
 
 
@@ -535,7 +535,7 @@ def test_a_cross_post_shows_where_it_came_from_and_links_back():
     home = make_story(series="Sorrava Daily")
     other = make_story(series="Kestrel Sound")
     update = make_update(home)
-    posting = publishing.cross_post(update, other)
+    posting = verbs.cross_post(update, other)
     assert "(Cross-posted from <a" in posting.html
     assert home.get_absolute_url() in posting.html
     assert other.get_absolute_url() in posting_of(update, home).html
@@ -544,7 +544,7 @@ def test_a_cross_post_shows_where_it_came_from_and_links_back():
 def test_one_edit_changes_every_story_that_shows_the_update():
     home, other = make_story(), make_story()
     update = make_update(home)
-    publishing.cross_post(update, other)
+    verbs.cross_post(update, other)
     edit(update, "The mole is open again.")
     assert "open again" in posting_of(update, home).html
     assert "open again" in posting_of(update, other).html
@@ -553,21 +553,21 @@ def test_one_edit_changes_every_story_that_shows_the_update():
 def test_one_withdrawal_reaches_every_story_that_shows_the_update():
     home, other = make_story(), make_story()
     update = make_update(home)
-    before = publishing.cross_post(update, other).seq
-    publishing.withdraw(update)
+    before = verbs.cross_post(update, other).seq
+    verbs.withdraw(update)
     assert posting_of(update, other).seq > before
     assert not posting_of(update, other).visible
 
 
 def test_cross_posting_twice_is_one_posting():
     update, other = make_update(make_story()), make_story()
-    first = publishing.cross_post(update, other)
-    assert publishing.cross_post(update, other).pk == first.pk
+    first = verbs.cross_post(update, other)
+    assert verbs.cross_post(update, other).pk == first.pk
 
 
 def test_marks_belong_to_the_posting_and_not_to_the_entry():
     update, other = make_update(make_story(), key_event=True), make_story()
-    publishing.mark(publishing.cross_post(update, other), pinned=True)
+    verbs.mark(verbs.cross_post(update, other), pinned=True)
     assert not posting_of(update, other).key_event
     assert not posting_of(update).pinned
 
@@ -576,21 +576,21 @@ def test_marks_belong_to_the_posting_and_not_to_the_entry():
 def test_only_a_published_update_is_cross_posted(state: str):
     update = make_update(make_story(), state=state)
     with pytest.raises(Refused):
-        publishing.cross_post(update, make_story())
+        verbs.cross_post(update, make_story())
     with pytest.raises(Refused):
-        publishing.cross_post(make_original(make_story()), make_story())
+        verbs.cross_post(make_original(make_story()), make_story())
 
 
 def test_an_update_of_a_draft_story_is_not_cross_posted_into_a_public_one():
     update = make_update(make_story("Nobody knows yet", live=False))
     with pytest.raises(Refused):
-        publishing.cross_post(update, make_story())
+        verbs.cross_post(update, make_story())
 
 
 def test_taking_back_a_cross_post_leaves_the_home_story_alone():
     home, other = make_story(), make_story()
     update = make_update(home)
-    publishing.take_back(publishing.cross_post(update, other))
+    verbs.take_back(verbs.cross_post(update, other))
     assert not posting_of(update, other).visible
     assert posting_of(update, home).visible
     assert other.get_absolute_url() not in posting_of(update, home).html
@@ -598,14 +598,14 @@ def test_taking_back_a_cross_post_leaves_the_home_story_alone():
 
 def test_an_update_is_not_taken_back_from_its_own_story():
     with pytest.raises(Refused, match="own story"):
-        publishing.take_back(posting_of(make_update(make_story())))
+        verbs.take_back(posting_of(make_update(make_story())))
 
 
 def test_a_cross_post_that_was_taken_back_can_be_made_again():
     update, other = make_update(make_story()), make_story()
-    first = publishing.cross_post(update, other)
-    publishing.take_back(first)
-    again = publishing.cross_post(update, other)
+    first = verbs.cross_post(update, other)
+    verbs.take_back(first)
+    again = verbs.cross_post(update, other)
     assert again.pk == first.pk
     assert again.visible
     assert again.seq > first.seq
@@ -615,7 +615,7 @@ def test_a_moved_update_leaves_one_story_and_stands_in_the_other():
     wrong, right = make_story(), make_story()
     update = make_update(wrong, key_event=True)
     before = posting_of(update, wrong).seq
-    publishing.move(update, right)
+    verbs.move(update, right)
     assert posting_of(update, wrong).seq > before
     assert not posting_of(update, wrong).visible
     assert posting_of(update, right).visible
@@ -626,30 +626,30 @@ def test_a_moved_update_leaves_one_story_and_stands_in_the_other():
 def test_an_update_can_be_moved_to_a_story_it_was_cross_posted_in():
     home, other = make_story(), make_story()
     update = make_update(home)
-    publishing.cross_post(update, other)
-    publishing.move(update, other)
+    verbs.cross_post(update, other)
+    verbs.move(update, other)
     assert "Cross-posted" not in posting_of(update, other).html
     assert not posting_of(update, home).visible
 
 
 def test_an_update_can_be_moved_away_and_back():
     home, other = make_story(), make_story()
-    update = publishing.move(make_update(home), other)
-    publishing.move(update, home)
+    update = verbs.move(make_update(home), other)
+    verbs.move(update, home)
     assert posting_of(update, home).visible
     assert not posting_of(update, other).visible
 
 
 def test_an_original_entry_is_not_moved():
     with pytest.raises(Refused, match="stays with its story"):
-        publishing.move(make_original(make_story()), make_story())
+        verbs.move(make_original(make_story()), make_story())
 
 
 # What a story's lines elsewhere say of it
 
 
 def see(update: Entry, target: Story, title: str = "") -> Link:
-    return linking.add_link("see", entry=update, target_story=target, title=title)
+    return verbs.add_link("see", entry=update, target_story=target, title=title)
 
 
 def test_a_see_line_in_the_text_becomes_a_link_when_its_target_is_known():
@@ -666,7 +666,7 @@ def test_renaming_a_story_redraws_the_lines_that_name_it():
     update = make_update(story)
     see(update, target)
     before = posting_of(update).seq
-    stories.edit_story(target, headline="The High Bridge")
+    verbs.edit_story(target, headline="The High Bridge")
     assert "The High Bridge" in posting_of(update).html
     assert "The Low Bridge" not in posting_of(update).html
     assert posting_of(update).seq > before
@@ -675,10 +675,10 @@ def test_renaming_a_story_redraws_the_lines_that_name_it():
 def test_a_new_slug_reaches_the_provenance_lines_and_the_see_lines():
     home, other = make_story(), make_story()
     update = make_update(home)
-    publishing.cross_post(update, other)
+    verbs.cross_post(update, other)
     pointing = make_update(other)
     see(pointing, home)
-    stories.edit_story(home, slug="the-harbour-in-fog")
+    verbs.edit_story(home, slug="the-harbour-in-fog")
     assert "/stories/the-harbour-in-fog/" in posting_of(update, other).html
     assert "/stories/the-harbour-in-fog/" in posting_of(pointing).html
     assert "/stories/the-harbour-in-fog/" in posting_of(update, home).html
@@ -687,9 +687,9 @@ def test_a_new_slug_reaches_the_provenance_lines_and_the_see_lines():
 def test_withdrawing_a_story_unlinks_the_lines_that_name_it():
     home, other = make_story(series="Sorrava Daily"), make_story()
     update, pointing = make_update(home), make_update(other)
-    publishing.cross_post(update, other)
+    verbs.cross_post(update, other)
     see(pointing, home, "Fog at last")
-    stories.withdraw_story(home)
+    verbs.withdraw_story(home)
     assert home.get_absolute_url() not in posting_of(pointing).html
     assert "See Fog at last" in posting_of(pointing).html
     assert f'href="{home.get_absolute_url()}"' not in posting_of(update, other).html
@@ -699,7 +699,7 @@ def test_restoring_a_story_links_those_lines_again():
     home, other = make_story(), make_story()
     pointing = make_update(other)
     see(pointing, home)
-    stories.restore_story(stories.withdraw_story(home))
+    verbs.restore_story(verbs.withdraw_story(home))
     assert home.get_absolute_url() in posting_of(pointing).html
 
 
@@ -708,22 +708,22 @@ def test_closing_a_story_takes_no_number_where_nothing_changes():
     pointing = make_update(other)
     see(pointing, home)
     before = posting_of(pointing).seq
-    stories.close(home)
+    verbs.close(home)
     assert posting_of(pointing).seq == before
 
 
 def test_renaming_where_coverage_continues_tells_the_story_that_leads_there():
     ended, onward = make_story(), make_story("The morning after")
-    stories.close(ended, continues_in=onward)
+    verbs.close(ended, continues_in=onward)
     before = Story.objects.get(pk=ended.pk).head_seq
-    stories.edit_story(onward, headline="The week after")
+    verbs.edit_story(onward, headline="The week after")
     assert Story.objects.get(pk=ended.pk).head_seq > before
 
 
 def test_removing_a_link_leaves_plain_words_in_the_text():
     update = make_update(make_story(), "Traffic stands.\n\nSee The Low Bridge")
     link = see(update, make_story("The Low Bridge"), "The Low Bridge")
-    linking.remove_link(link)
+    verbs.remove_link(link)
     body = posting_of(update).html.partition("</header>")[2]
     assert "See The Low Bridge" in body
     assert "<a href" not in body
@@ -731,9 +731,9 @@ def test_removing_a_link_leaves_plain_words_in_the_text():
 
 def test_a_link_without_words_or_target_is_refused():
     with pytest.raises(Refused, match="title or a target"):
-        linking.add_link("see", entry=make_update(make_story()))
+        verbs.add_link("see", entry=make_update(make_story()))
     with pytest.raises(Refused, match="whole address"):
-        linking.add_link("see", story=make_story(), target_url="javascript:fog")
+        verbs.add_link("see", story=make_story(), target_url="javascript:fog")
 
 
 @at_once
@@ -745,7 +745,7 @@ def test_renaming_and_editing_at_once_do_not_block_each_other():
 
     def rename() -> None:
         for number in range(12):
-            stories.edit_story(target, slug=f"bridge-number-{number}")
+            verbs.edit_story(target, slug=f"bridge-number-{number}")
 
     def edit_often() -> None:
         for number in range(12):
@@ -765,7 +765,7 @@ def test_a_line_added_while_its_target_is_renamed_has_the_new_name():
 
     def rename() -> None:
         for number in range(6):
-            stories.edit_story(target, headline=f"Bridge number {number}")
+            verbs.edit_story(target, headline=f"Bridge number {number}")
 
     def link() -> None:
         for update in updates:
@@ -783,7 +783,7 @@ def test_cross_posting_both_ways_at_once_does_not_block():
     def back_and_forth(entry: Entry, story: Story) -> Callable[[], None]:
         def act() -> None:
             for _ in range(6):
-                publishing.take_back(publishing.cross_post(entry, story))
+                verbs.take_back(verbs.cross_post(entry, story))
 
         return act
 
@@ -803,44 +803,44 @@ def test_a_slug_is_made_from_the_headline_and_never_given_twice():
 
 def test_an_old_slug_stays_with_its_story():
     story = make_story("Ferries in fog")
-    stories.edit_story(story, slug="ferries")
+    verbs.edit_story(story, slug="ferries")
     assert make_story("Ferries in fog").slug == "ferries-in-fog-2"
     with pytest.raises(Refused, match="choose another"):
-        stories.create_story("Another", slug="ferries-in-fog")
+        verbs.create_story("Another", slug="ferries-in-fog")
     assert StorySlug.objects.get(slug="ferries-in-fog").story == story
 
 
 def test_a_story_takes_its_own_old_slug_again():
     story = make_story("Ferries in fog")
-    stories.edit_story(story, slug="ferries")
-    assert stories.edit_story(story, slug="ferries-in-fog").slug == "ferries-in-fog"
+    verbs.edit_story(story, slug="ferries")
+    assert verbs.edit_story(story, slug="ferries-in-fog").slug == "ferries-in-fog"
 
 
 def test_a_slug_of_other_letters_is_refused():
     with pytest.raises(Refused, match="small letters"):
-        stories.create_story("Fog", slug="Fog & Ferries")
+        verbs.create_story("Fog", slug="Fog & Ferries")
 
 
 def test_saving_a_story_as_it_is_takes_no_number():
     story = make_story("Ferries in fog")
     before = story.seq
-    stories.edit_story(story, headline="Ferries in fog")
+    verbs.edit_story(story, headline="Ferries in fog")
     assert Story.objects.get(pk=story.pk).seq == before
 
 
 def test_a_story_turns_only_the_ways_it_can():
     story = make_story(live=False)
-    for verb in (stories.close, stories.reopen, stories.withdraw_story):
+    for verb in (verbs.close, verbs.reopen, verbs.withdraw_story):
         with pytest.raises(Refused):
             verb(story)
-    stories.go_live(story)
+    verbs.go_live(story)
     with pytest.raises(Refused):
-        stories.go_live(story)
+        verbs.go_live(story)
 
 
 def test_a_story_that_was_closed_and_withdrawn_comes_back_closed():
-    story = stories.withdraw_story(stories.close(make_story()))
-    assert stories.restore_story(story).state == "closed"
+    story = verbs.withdraw_story(verbs.close(make_story()))
+    assert verbs.restore_story(story).state == "closed"
 
 
 def test_what_every_rail_shows_moves_with_stories_and_not_with_updates():
@@ -848,7 +848,7 @@ def test_what_every_rail_shows_moves_with_stories_and_not_with_updates():
     before = Site.current().seq
     make_update(story)
     assert Site.current().seq == before
-    stories.edit_story(story, headline="Clear at last")
+    verbs.edit_story(story, headline="Clear at last")
     assert Site.current().seq > before
 
 
@@ -875,7 +875,7 @@ def test_editing_and_withdrawing_take_few_queries(django_assert_max_num_queries:
     bulk_updates(story, 120)
     update = make_update(story, key_event=True)
     count(django_assert_max_num_queries, 20, lambda: edit(update, "Again."))
-    count(django_assert_max_num_queries, 15, lambda: publishing.withdraw(update))
+    count(django_assert_max_num_queries, 15, lambda: verbs.withdraw(update))
 
 
 @pytest.mark.parametrize("number", [1, 120])
@@ -906,7 +906,7 @@ def test_a_caption_changed_while_an_update_is_posted_is_new_in_both(
     def caption() -> None:
         image = Image.objects.get(name="quay")
         image.caption = "New."
-        linking.save_picture(image)
+        verbs.save_picture(image)
 
     def update() -> None:
         make_update(story, "Look.\n\n![](image:quay)")
@@ -916,10 +916,10 @@ def test_a_caption_changed_while_an_update_is_posted_is_new_in_both(
 
     # Whoever is first has read, and not yet written, when the other begins.
     if first == "update":
-        slow(monkeypatch, publishing, "still", begun)
+        slow(monkeypatch, verbs, "still", begun)
         assert together(update, second(caption)) == [None, None]
     else:
-        slow(monkeypatch, linking, "_showing", begun)
+        slow(monkeypatch, verbs, "_showing", begun)
         assert together(caption, second(update)) == [None, None]
     html = story.postings.get().html
     assert "New." in html
@@ -945,15 +945,15 @@ def test_what_was_restored_in_a_withdrawn_story_comes_back_whole(client: Client)
     """It was published in a draft story and withdrawn there: no number was its own."""
     story = make_story(live=False)
     entry = make_update(story, "The lamp is lit.")
-    publishing.withdraw(entry)
-    stories.withdraw_story(stories.go_live(story))
-    publishing.restore(entry)
-    stories.restore_story(story)
+    verbs.withdraw(entry)
+    verbs.withdraw_story(verbs.go_live(story))
+    verbs.restore(entry)
+    verbs.restore_story(story)
     page = story.get_absolute_url()
     assert b"The lamp is lit." in client.get(page).content
     assert client.get(f"{page}updates/{entry.pk}/").status_code == 200
     before = client.get(f"{page}feed/")["ETag"]
-    publishing.withdraw(entry)
+    verbs.withdraw(entry)
     assert client.get(f"{page}feed/")["ETag"] != before
 
 
@@ -961,9 +961,9 @@ def test_a_page_made_while_its_story_went_does_not_stay_empty(client: Client):
     story = make_story()
     make_update(story, "The lamp is lit.")
     site, read = Site.current(), Story.objects.get(pk=story.pk)
-    stories.withdraw_story(story)
-    pages.story_page(site, read)  # by a request that had read the story before
-    stories.restore_story(story)
+    verbs.withdraw_story(story)
+    story_page.story_page(site, read)  # by a request that had read the story before
+    verbs.restore_story(story)
     assert b"The lamp is lit." in client.get(story.get_absolute_url()).content
 
 

@@ -23,12 +23,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import erasing, linking, publishing, stories
-from entries.admin.access import desk_url
+from entries import verbs
 from entries.apps import make_groups
-from entries.ledger import Refused
+from entries.desk.access import desk_url
 from entries.models import Draft, Entry, Image, Posting, Story
-from entries.publishing import Text
+from entries.verbs import Refused, Text
 from tests.builders import make_story, make_update, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,11 +119,11 @@ class Desk:
         entry = make_update(
             self.story, UNREVIEWED, at=at, state=start, author=self.writer
         )
-        publishing.edit(entry, Text("Reviewed words.", at=at), version=1)
+        verbs.edit(entry, Text("Reviewed words.", at=at), version=1)
         if state in ("published", "gone"):
-            publishing.publish(entry)
+            verbs.publish(entry)
         if state in ("withdrawn", "gone"):
-            publishing.withdraw(entry)
+            verbs.withdraw(entry)
         return entry
 
 
@@ -339,7 +338,7 @@ def test_a_story_that_turned_meanwhile_takes_no_text(
         data = {"body": "Late words.", "action": "publish", "key": str(uuid4())}
         return desk.clients["editor"].post(desk_url(story), data)
 
-    for turn in (stories.close, stories.withdraw_story):
+    for turn in (verbs.close, verbs.withdraw_story):
         story = make_story()
         _, answer = second.begins_during(
             partial(turn, Story.objects.get(pk=story.pk)), partial(compose, desk, story)
@@ -347,12 +346,12 @@ def test_a_story_that_turned_meanwhile_takes_no_text(
         assert answer.status_code == 422
         assert not story.entries.exists()
         late = Entry.objects.get(pk=desk.entry("published").pk)
-        for verb in (publishing.move, publishing.cross_post):
+        for verb in (verbs.move, verbs.cross_post):
             with pytest.raises(Refused):
                 verb(late, story)
     draft = make_story(live=False)
     _, answer = second.begins_during(
-        partial(stories.delete_story, Story.objects.get(pk=draft.pk)),
+        partial(verbs.delete_story, Story.objects.get(pk=draft.pk)),
         partial(compose, desk, draft),
     )
     assert answer.status_code == 422
@@ -383,7 +382,7 @@ def test_a_story_turns_once(desk: Desk, second: Second) -> None:
             continue
         story = make_story(live=begun != "draft")
         if begun == "closed":
-            stories.close(story)
+            verbs.close(story)
         _, answer = second.begins_during(
             partial(press, "editor", story, one),
             partial(press, "editor2", story, other),
@@ -423,15 +422,15 @@ def test_what_is_erased_meanwhile_comes_back_by_no_way(
     assert answer.status_code == 403
     assert not Draft.objects.exists()
     with pytest.raises(Refused):
-        linking.add_link("see", entry=entry, title="Words of it")
+        verbs.add_link("see", entry=entry, title="Words of it")
     assert not entry.links.exists()
     head = make_story()
-    stories.edit_story(head, headline="No longer said")
-    stories.edit_story(head, headline="What is said")
+    verbs.edit_story(head, headline="No longer said")
+    verbs.edit_story(head, headline="What is said")
     first = head.versions.get(headline="No longer said")
     data = {"do": "restore", "number": first.number, "version": head.version}
     second.begins_during(
-        partial(erasing.erase_story_version, first),
+        partial(verbs.erase_story_version, first),
         lambda: writer.post(desk_url(head, "history"), data),
     )
     assert Story.objects.get(pk=head.pk).headline == "What is said"
@@ -463,7 +462,7 @@ def test_a_text_that_is_published_meanwhile_is_not_deleted(
     entry = desk.entry("draft")
     way = f"/admin/entries/entry/{entry.pk}/delete/"
     _, answer = second.begins_during(
-        partial(publishing.publish, Entry.objects.get(pk=entry.pk)),
+        partial(verbs.publish, Entry.objects.get(pk=entry.pk)),
         partial(desk.clients["chief"].post, way, {"post": "yes"}),
     )
     assert answer.status_code in (403, 409)

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
-from tests import verbs
+from tests import actions
 from tests.browser import Reader
 from tests.servers import Newsroom, Newsrooms
 
@@ -19,8 +19,8 @@ SLUG = "the-long-watch"
 @pytest.fixture(scope="module")
 def room(newsrooms: Newsrooms) -> Iterator[Newsroom]:
     with newsrooms.open("sqlite") as newsroom:
-        newsroom.call(verbs.make_story, "The Long Watch", SLUG, updates=1)
-        newsroom.call(verbs.fill, SLUG, 119)
+        newsroom.call(actions.make_story, "The Long Watch", SLUG, updates=1)
+        newsroom.call(actions.fill, SLUG, 119)
         newsroom.server()
         yield newsroom
 
@@ -48,11 +48,11 @@ def test_older_updates_come_in_place_and_stay_true(
     keys = [str(el.get_attribute("data-key")) for el in entries.all()]
     assert keys == sorted(keys, key=_place, reverse=True)
     # What happens to an entry that came later reaches it.
-    oldest = room.call(verbs.entry_saying, SLUG, "Minute 3 at sea.")
-    room.call(verbs.edit, oldest, "Minute three, corrected.")
+    oldest = room.call(actions.entry_saying, SLUG, "Minute 3 at sea.")
+    room.call(actions.edit, oldest, "Minute three, corrected.")
     window.sees("Minute three, corrected.", 3)
-    gone = room.call(verbs.entry_saying, SLUG, "Minute 5 at sea.")
-    room.call(verbs.withdraw, gone)
+    gone = room.call(actions.entry_saying, SLUG, "Minute 5 at sea.")
+    room.call(actions.withdraw, gone)
     expect(page.locator(f"#entry-{gone}")).to_have_count(0)
     expect(entries).to_have_count(119)
 
@@ -60,9 +60,9 @@ def test_older_updates_come_in_place_and_stay_true(
 def test_a_link_to_the_third_of_four_hundred_updates_lands_on_it(
     reader: Readers, room: Newsroom
 ) -> None:
-    room.call(verbs.make_story, "The Longest Watch", "longest", updates=1)
-    room.call(verbs.fill, "longest", 399)
-    pk = room.call(verbs.entry_saying, "longest", "Minute 2 at sea.")
+    room.call(actions.make_story, "The Longest Watch", "longest", updates=1)
+    room.call(actions.fill, "longest", 399)
+    pk = room.call(actions.entry_saying, "longest", "Minute 2 at sea.")
     window = reader(viewport={"width": 390, "height": 800})
     page = window.open(f"{room.servers[0].url}/stories/longest/updates/{pk}/")
     page.get_by_role("link", name="See it in the live page").click()
@@ -71,7 +71,7 @@ def test_a_link_to_the_third_of_four_hundred_updates_lands_on_it(
     expect(entry).to_be_in_viewport(ratio=1)
     expect(page.locator("#updates > article")).to_have_count(50)
     before = entry.bounding_box()
-    room.call(verbs.post, "longest", "News, four hundred updates further up.")
+    room.call(actions.post, "longest", "News, four hundred updates further up.")
     expect(page.locator("button.arrivals")).to_have_text("1 new update")
     assert entry.bounding_box() == before
 
@@ -82,7 +82,7 @@ def test_who_comes_back_reads_what_came_since(reader: Readers, room: Newsroom) -
     window.open(f"{room.servers[0].url}/stories/{SLUG}/")
     key = page.locator("#updates > article").first.get_attribute("data-key")
     expect(page.locator("#since")).to_be_hidden()
-    came = [room.call(verbs.post, SLUG, f"Lamp {n} is lit.") for n in range(3)]
+    came = [room.call(actions.post, SLUG, f"Lamp {n} is lit.") for n in range(3)]
     back = "key => localStorage.setItem('seen ' + location.pathname,"
     page.evaluate(f"{back} JSON.stringify({{key, at: Date.now() - 9 * 60e3}}))", key)
     page.reload()
@@ -101,7 +101,7 @@ def test_what_comes_late_over_a_slow_line_pushes_nothing_down(
     reader: Readers, room: Newsroom
 ) -> None:
     """The live bar comes after what stands below it."""
-    room.call(verbs.edit_story, SLUG, summary="- The lamp is lit.")
+    room.call(actions.edit_story, SLUG, summary="- The lamp is lit.")
     address = f"{room.servers[0].url}/stories/{SLUG}/"
 
     def tear(route: Route) -> None:
@@ -135,7 +135,7 @@ def test_every_update_offers_its_own_address(reader: Readers, room: Newsroom) ->
     page = window.page
     window.open(f"{room.servers[0].url}/stories/{SLUG}/")
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
-    pk = room.call(verbs.post, SLUG, "A light on the pier.")
+    pk = room.call(actions.post, SLUG, "A light on the pier.")
     entry = page.locator(f"#entry-{pk}")
     entry.get_by_role("button", name="Share").click()
     expect(entry.get_by_role("button")).to_have_text("Link copied")
@@ -151,14 +151,14 @@ def test_the_front_page_follows_what_is_newest(reader: Readers, room: Newsroom) 
     teasers = window.page.locator(".live-now .teaser")
     others = teasers.count()
     here = teasers.filter(has=window.page.locator(f'a[href="/stories/{SLUG}/"]'))
-    room.call(verbs.post, SLUG, "The watch is over.")
+    room.call(actions.post, SLUG, "The watch is over.")
     window.hide()
     window.hide(False)  # it looks when it is shown, and every twenty seconds
     expect(here.locator(".newest")).to_contain_text("The watch is over.")
-    room.call(verbs.make_story, "Ice on the Sound", "ice", updates=1)
+    room.call(actions.make_story, "Ice on the Sound", "ice", updates=1)
     window.hide(False)
     expect(teasers).to_have_count(others + 1)
-    room.call(verbs.edit_story, "ice", headline="Ice breaks on the Sound")
+    room.call(actions.edit_story, "ice", headline="Ice breaks on the Sound")
     window.hide(False)
     expect(window.page.locator(".live-now")).to_contain_text("Ice breaks on the Sound")
 
@@ -183,9 +183,9 @@ def test_older_updates_that_come_late_miss_nothing(
         page.locator("#older").click()
     way = _caught(page, pages)
     made_before = way.fetch()
-    old = room.call(verbs.entry_saying, SLUG, "Minute 8 at sea.")
-    room.call(verbs.edit, old, "Minute eight, corrected.")
-    room.call(verbs.post, SLUG, "News while the page is on its way.")
+    old = room.call(actions.entry_saying, SLUG, "Minute 8 at sea.")
+    room.call(actions.edit, old, "Minute eight, corrected.")
+    room.call(actions.post, SLUG, "News while the page is on its way.")
     expect(page.locator(".arrivals")).to_have_text("1 new update")
     answers: list[Route] = []
     page.route("**/changes?after=*", lambda route: answers.append(route))
@@ -193,7 +193,7 @@ def test_older_updates_that_come_late_miss_nothing(
         way.fulfill(response=made_before)
     answer = _caught(page, answers)
     between = answer.fetch()
-    room.call(verbs.post, SLUG, "News while the changes are on their way.")
+    room.call(actions.post, SLUG, "News while the changes are on their way.")
     expect(page.locator(".arrivals")).to_have_text("2 new updates")
     page.unroute("**/changes?after=*")
     answer.fulfill(response=between)
@@ -222,7 +222,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     reader: Readers, room: Newsroom, width: int, scheme: str, more: str
 ) -> None:
     site = room.servers[0].url
-    pk = room.call(verbs.entry_saying, SLUG, "Minute 9 at sea.")
+    pk = room.call(actions.entry_saying, SLUG, "Minute 9 at sea.")
     window = reader(viewport={"width": width, "height": 800}, color_scheme=scheme)
     levels = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
     for path in (f"/stories/{SLUG}/updates/{pk}/", more):

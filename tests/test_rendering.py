@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entries import addresses, rendering
-from entries.rendering import (
+from entries.text import rendering, urls
+from entries.text.rendering import (
     BODY_LIMIT,
     BodyError,
     image_names,
@@ -80,7 +80,7 @@ def test_each_cleaner_alone_lets_no_attack_through(family: str, wall: str) -> No
 def test_nh3_stops_an_address_that_bleach_takes_for_a_harmless_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(addresses, "is_safe", lambda address: True)
+    monkeypatch.setattr(urls, "is_safe", lambda address: True)
     attack = '<a href="javascript:4`é`2">words</a>'
 
     assert "javascript:" in rendering._bleached(attack)
@@ -93,7 +93,7 @@ def test_our_own_reading_stops_an_address_that_both_cleaners_leave(
     attack = '<a href="//evil.example/x">words</a>'
 
     assert "evil.example" not in rendering._clean(attack)
-    monkeypatch.setattr(addresses, "is_safe", lambda address: True)
+    monkeypatch.setattr(urls, "is_safe", lambda address: True)
     assert "evil.example" in rendering._clean(attack)
 
 

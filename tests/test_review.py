@@ -12,14 +12,15 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from entries import linking, parts, publishing, stories
+from entries import verbs
 from entries.delivery import channels, stream
+from entries.delivery.changes import Changes, Cursor
 from entries.delivery.channels import Channel, Reader
 from entries.delivery.hub import Hub
-from entries.delivery.log import Changes, Cursor
 from entries.management.commands import rerender
 from entries.models import Entry, Posting, Story
-from entries.publishing import Text
+from entries.pages import fragment_cache
+from entries.verbs import Text
 from tests.builders import (
     bulk_updates,
     gmt,
@@ -165,15 +166,15 @@ def test_a_retiming_between_two_reads_leaves_no_entry_out_of_place(
     first, second, third = (
         make_update(story, at=at) for at in ("1000", "1100", "1115")
     )
-    drawn = parts._drawn
+    drawn = fragment_cache._drawn
 
     def late(*args: Any) -> Any:
         version = Entry.objects.get(pk=first.pk).version
-        publishing.edit(first, Text("Later.", at=gmt("1130")), version=version)
-        publishing.withdraw(third)
+        verbs.edit(first, Text("Later.", at=gmt("1130")), version=version)
+        verbs.withdraw(third)
         return drawn(*args)
 
-    monkeypatch.setattr(parts, "_drawn", late)
+    monkeypatch.setattr(fragment_cache, "_drawn", late)
     page = client.get(story.get_absolute_url()).content.decode()
     shown = re.findall(r'<article class="entry" id="entry-(\d+)"', page)
     told = re.findall(r'"@id":"[^"]*/updates/(\d+)/"', page)
@@ -188,11 +189,11 @@ def test_a_cross_post_does_not_name_a_home_that_is_not_public(
     home = make_story("Zwyngaard comes")
     other, shown = make_story(live=False, headline="Zwyngaard goes"), make_story()
     entry = make_update(home)
-    publishing.cross_post(entry, shown)
+    verbs.cross_post(entry, shown)
     if hidden == "draft":
-        publishing.move(entry, other)
+        verbs.move(entry, other)
     else:
-        stories.withdraw_story(home)
+        verbs.withdraw_story(home)
     address = f"/stories/{shown.slug}/updates/{entry.pk}/"
     answer = client.get(address)
     assert answer.status_code == 200
@@ -206,7 +207,7 @@ def test_a_cross_post_does_not_name_a_home_that_is_not_public(
 @pytest.mark.django_db
 def test_an_old_slug_may_become_the_present_one_again(client: Client) -> None:
     story = make_story(slug="fog")
-    stories.edit_story(story, slug="thick-fog")
+    verbs.edit_story(story, slug="thick-fog")
     answer = client.get("/stories/fog/")
     assert answer.status_code == 301
     assert "max-age=0" in answer["Cache-Control"]
@@ -215,7 +216,7 @@ def test_an_old_slug_may_become_the_present_one_again(client: Client) -> None:
 @pytest.mark.django_db
 def test_what_was_withdrawn_may_be_restored(client: Client) -> None:
     story = make_story()
-    stories.withdraw_story(story)
+    verbs.withdraw_story(story)
     answer = client.get(story.get_absolute_url())
     assert answer.status_code == 410
     assert "max-age=0" in answer["Cache-Control"]
@@ -235,7 +236,7 @@ def test_a_renamed_series_is_named_anew_by_lines_that_lead_to_it(
     client: Client,
 ) -> None:
     entry, series = make_update(make_story()), make_series("Elsewhere Daily")
-    linking.add_link("see", entry=entry, target_series=series)
+    verbs.add_link("see", entry=entry, target_series=series)
     client.force_login(make_user("chief", chief=True))
     words = {"name": "Everywhere Daily", "description": ""}
     client.post(f"/admin/entries/series/{series.pk}/change/", words)
@@ -246,7 +247,7 @@ def test_a_renamed_series_is_named_anew_by_lines_that_lead_to_it(
 def test_a_story_that_runs_on_stays_on_the_front(client: Client) -> None:
     make_story("The long strike")
     for _ in range(41):
-        stories.close(make_story())
+        verbs.close(make_story())
     assert "The long strike" in client.get("/").content.decode()
 
 

@@ -16,10 +16,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import linking, publishing, searching, stories
-from entries.admin import pulse
+from entries import verbs
+from entries.desk import pulse
 from entries.models import Story
-from entries.publishing import Text
+from entries.pages import search
+from entries.verbs import Text
 from tests.builders import bulk_updates, make_original, make_story, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +75,7 @@ class Site:
         make_original(self.story)
         for story in (self.story, self.other):  # enough to fill a page of every list
             bulk_updates(story, 100)
-        publishing.post(self.story, Text("A zephyr at last."))
+        verbs.post(self.story, Text("A zephyr at last."))
         self.ended(3)
 
     def ended(self, number: int) -> None:
@@ -82,7 +83,7 @@ class Site:
         for _ in range(number):
             story = make_story(series="Sorrava Daily")
             bulk_updates(story, 6)
-            stories.close(story)
+            verbs.close(story)
 
     def acts(self) -> dict[str, Act]:
         """Return what is asked and done, by name."""
@@ -125,10 +126,10 @@ class Site:
     def _verbs(self) -> dict[str, Act]:
         early = timezone.now() - timedelta(days=1)
         return {
-            "publish": lambda: publishing.post(self.story, Text("One more.")),
-            "backdate": lambda: publishing.post(self.story, Text("Late.", at=early)),
-            "tick": lambda: (publishing.publish_due(), linking.turn_due()),
-            "suggest": lambda: searching.suggest_stories("A zephyr over the bridge"),
+            "publish": lambda: verbs.post(self.story, Text("One more.")),
+            "backdate": lambda: verbs.post(self.story, Text("Late.", at=early)),
+            "tick": lambda: (verbs.publish_due(), verbs.turn_due()),
+            "suggest": lambda: search.suggest_stories("A zephyr over the bridge"),
             "number of the site": lambda: Story.objects.public().changes(),
         }
 

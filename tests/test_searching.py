@@ -12,8 +12,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from entries import publishing, searching, stories
+from entries import verbs
 from entries.models import Entry, SearchText, Story
+from entries.pages import search
 from tests.builders import make_original, make_series, make_story, make_update, text
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def found(query: str) -> list[str]:
     """Return the addresses that a question leads to."""
-    return [result.address for result in searching.search(query).found]
+    return [result.address for result in search.search(query).found]
 
 
 def test_an_update_is_found_by_its_words_at_its_own_address() -> None:
@@ -57,7 +58,7 @@ def test_words_between_quotation_marks_stand_together(client: Client) -> None:
 def test_what_was_found_is_marked_and_all_else_escaped() -> None:
     story = make_story(slug="m")
     make_update(story, "Zinc <3 at 5 & rising.", headline="Zinc < lead")
-    (result,) = searching.search("zinc").found
+    (result,) = search.search("zinc").found
     assert result.title == "<mark>Zinc</mark> &lt; lead"
     assert result.snippet.startswith("<mark>Zinc</mark> &lt;3 at 5 &amp; rising")
 
@@ -93,23 +94,23 @@ def test_nothing_that_is_not_public_is_found() -> None:
     make_update(story, "Zwyngaard submitted", state="submitted")
     make_update(story, "Zwyngaard scheduled", at=later)
     make_update(story, "Zwyngaard withdrawn")
-    publishing.withdraw(story.entries.get(body="Zwyngaard withdrawn"))
+    verbs.withdraw(story.entries.get(body="Zwyngaard withdrawn"))
     gone = make_story("Zwyngaard story", slug="gone")
     make_update(gone, "Zwyngaard inside")
-    stories.withdraw_story(gone)
-    stories.edit_story(draft, headline="Zwyngaard draft story")
+    verbs.withdraw_story(gone)
+    verbs.edit_story(draft, headline="Zwyngaard draft story")
     assert found("zwyngaard") == []
-    assert searching.suggest_stories("zwyngaard") == []
+    assert search.suggest_stories("zwyngaard") == []
     # They could have been found: the same words are once they are public.
-    publishing.restore(story.entries.get(body="Zwyngaard withdrawn"))
-    stories.restore_story(gone)
+    verbs.restore(story.entries.get(body="Zwyngaard withdrawn"))
+    verbs.restore_story(gone)
     assert len(found("zwyngaard")) == 3
 
 
 def test_an_edit_is_found_and_the_old_words_are_not() -> None:
     story = make_story(slug="e")
     update = make_update(story, "The mast has fallen.")
-    publishing.edit(update, text("The mast stands."), version=1)
+    verbs.edit(update, text("The mast stands."), version=1)
     assert found("fallen") == []
     assert len(found("stands")) == 1
 
@@ -118,7 +119,7 @@ def test_a_renamed_series_is_found_by_its_new_name() -> None:
     make_story("Levee", slug="l", series="Mirest Daily")
     series = make_series("Mirest Daily")
     series.name = "Orlen Daily"
-    stories.save_series(series)
+    verbs.save_series(series)
     assert found("orlen") == ["/stories/l/"]
     assert found("mirest") == []
 
@@ -126,17 +127,17 @@ def test_a_renamed_series_is_found_by_its_new_name() -> None:
 def test_a_cross_posted_update_is_found_once_and_in_a_public_story() -> None:
     home, other = make_story(slug="home"), make_story(slug="other")
     update = make_update(home, "Cinnabar in the river.")
-    publishing.cross_post(update, other)
+    verbs.cross_post(update, other)
     assert found("cinnabar") == [f"/stories/home/updates/{update.pk}/"]
-    stories.withdraw_story(home)
+    verbs.withdraw_story(home)
     assert found("cinnabar") == [f"/stories/other/updates/{update.pk}/"]
 
 
 def test_what_stands_nowhere_any_more_leads_to_no_withdrawn_story() -> None:
     home, other = make_story("Sealed", slug="home"), make_story(slug="other")
-    posting = publishing.cross_post(make_update(home, "Cinnabar came."), other)
-    stories.withdraw_story(home)
-    late = [lambda: publishing.take_back(posting)]
+    posting = verbs.cross_post(make_update(home, "Cinnabar came."), other)
+    verbs.withdraw_story(home)
+    late = [lambda: verbs.take_back(posting)]
 
     def between(execute: Any, sql: str, *args: Any) -> Any:
         if sql.startswith('SELECT "entries_posting"') and late:
@@ -152,7 +153,7 @@ def test_what_stands_nowhere_any_more_leads_to_no_withdrawn_story() -> None:
 def test_a_moved_update_is_found_where_it_stands() -> None:
     home, other = make_story(slug="home"), make_story(slug="other")
     update = make_update(home, "Cinnabar in the river.")
-    publishing.move(update, other)
+    verbs.move(update, other)
     assert found("cinnabar") == [f"/stories/other/updates/{update.pk}/"]
 
 
@@ -187,10 +188,10 @@ def test_all_is_drawn_anew_and_what_cannot_be_is_named() -> None:
 
 def test_results_come_in_pages(client: Client) -> None:
     story = make_story(slug="many")
-    for _ in range(searching.PAGE + 1):
+    for _ in range(search.PAGE + 1):
         make_update(story, "Gannets on the pier.")
     first = client.get("/search/?q=gannets").content.decode()
-    assert first.count("<mark>") == searching.PAGE
+    assert first.count("<mark>") == search.PAGE
     assert "?q=gannets&amp;page=2" in first
     second = client.get("/search/?q=gannets&page=2").content.decode()
     assert second.count("<mark>") == 1
@@ -199,7 +200,7 @@ def test_results_come_in_pages(client: Client) -> None:
 
 def test_a_story_is_found_by_its_headline_with_the_day_it_began(client: Client) -> None:
     story = make_story("Gannets on the Pier", slug="gannets", live=False)
-    stories.go_live(story, datetime(2026, 3, 14, tzinfo=UTC))
+    verbs.go_live(story, datetime(2026, 3, 14, tzinfo=UTC))
     page = client.get("/search/?q=gannets").content.decode()
     assert 'href="/stories/gannets/"' in page
     assert '<time datetime="2026-03-14">14 March 2026</time>' in page
@@ -214,8 +215,8 @@ def test_the_likeliest_story_is_suggested_first() -> None:
     for _ in range(12):
         make_update(busy, "The members of the assembly said the vote goes on.")
     draft = "Owners of the ferry said the crews will be paid for the strike days."
-    assert searching.suggest_stories(draft)[0] == ferry
-    assert searching.suggest_stories("They filled sandbags along the levee")[0] == levee
-    assert searching.suggest_stories("ferr") == [ferry]  # half a word, being typed
-    assert ferry not in searching.suggest_stories(draft, exclude=[ferry.pk])
-    assert searching.suggest_stories("xylophone quux") == []
+    assert search.suggest_stories(draft)[0] == ferry
+    assert search.suggest_stories("They filled sandbags along the levee")[0] == levee
+    assert search.suggest_stories("ferr") == [ferry]  # half a word, being typed
+    assert ferry not in search.suggest_stories(draft, exclude=[ferry.pk])
+    assert search.suggest_stories("xylophone quux") == []

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from entries import linking, stories
+from entries import verbs
 from entries.models import Entry, Image, Link, Story
 from tests.builders import make_story, make_update, signed_in
 
@@ -88,7 +88,7 @@ def test_an_edit_links_what_it_adds_and_unlinks_what_it_takes(client, story):
     first, second = make_story("The inquiry opens"), make_story("Tides of the week")
     compose(client, story, f"Done.\n\nSee {first.title}")
     entry = story.entries.get()
-    linking.add_link("see", entry=entry, title="A moderator's link")
+    verbs.add_link("see", entry=entry, title="A moderator's link")
     edit(client, entry, f"Done.\n\nSee {second.title}")
     html = page(story)
     assert line(first) not in html
@@ -102,7 +102,7 @@ def test_an_edit_links_what_it_adds_and_unlinks_what_it_takes(client, story):
 def test_a_renamed_story_keeps_the_line_that_leads_to_it(client, story):
     other = make_story("The inquiry opens")
     compose(client, story, f"Done.\n\nSee {other.title}")
-    stories.edit_story(other, headline="The inquiry closes")
+    verbs.edit_story(other, headline="The inquiry closes")
     assert ">The inquiry opens</a>" in page(story)
 
 

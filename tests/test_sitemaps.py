@@ -12,7 +12,7 @@ from usp.objects.page import SitemapPage
 from usp.objects.sitemap import PagesXMLSitemap
 from usp.tree import sitemap_from_str
 
-from entries import publishing, stories
+from entries import verbs
 from entries.models import Story
 from tests.builders import make_story, make_update
 
@@ -39,7 +39,7 @@ def test_every_public_page_is_listed_once(client: Client) -> None:
     story = make_story(slug="fog", series="Harbour Daily")
     other = make_story(slug="ice", series="Harbour Daily")
     update = make_update(story)
-    publishing.cross_post(update, other)
+    verbs.cross_post(update, other)
     assert set(rows(client)) == {
         "/",
         "/series/harbour-daily/",
@@ -58,8 +58,8 @@ def test_what_is_not_public_is_not_listed(client: Client) -> None:
     withdrawn = make_story(slug="withdrawn")
     make_update(withdrawn)
     assert len(rows(client)) == 5
-    publishing.withdraw(gone)
-    stories.withdraw_story(withdrawn)
+    verbs.withdraw(gone)
+    verbs.withdraw_story(withdrawn)
     assert set(rows(client)) == {"/", "/stories/fog/"}
     assert set(rows(client, "/news-sitemap.xml")) == {"/stories/fog/"}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests import verbs
+from tests import actions
 from tests.browser import Reader
 from tests.servers import Newsroom, Newsrooms, Server, Wire, wait_for
 from tests.slow import Diary, come_back, expect_all
@@ -61,7 +61,7 @@ def test_a_reader_who_missed_much_catches_up_over_a_slow_line_that_is_cut(
     page = open_live(window, wire, slug)
     diary = Diary(page)
     wire.cut()
-    room.call(verbs.flood, slug, 450, 30)
+    room.call(actions.flood, slug, 450, 30)
     wire.slow(16_000, cut_every=2.5)
     come_back(window, wire)
     diary.expect_live(60)
@@ -84,7 +84,7 @@ def test_a_line_that_carries_one_update_at_a_time_makes_progress(
     page = open_live(window, wire, slug)
     diary = Diary(page)
     wire.cut()
-    room.call(verbs.flood, slug, 12, 300)
+    room.call(actions.flood, slug, 12, 300)
     wire.slow(0, cut_after=4_000)
     come_back(window, wire)
     diary.expect_live(60)
@@ -100,8 +100,8 @@ def test_a_pause_rests_a_catch_up_and_the_end_waits_for_it(
     page = open_live(window, wire, slug)
     bar, word = page.locator("#live"), page.locator("#live .word")
     wire.cut()
-    room.call(verbs.flood, slug, 60)
-    room.call(verbs.turn, slug, "close")
+    room.call(actions.flood, slug, 60)
+    room.call(actions.turn, slug, "close")
     held = list[Route]()
     page.route("**/changes?*", lambda route: held.append(route))
     come_back(window, wire)
@@ -124,7 +124,7 @@ def test_a_page_that_polls_takes_all_pieces_at_once(
     page = open_live(window, wire, slug)
     page.route("**/stream?*", lambda route: route.fulfill(status=503))
     wire.cut()
-    room.call(verbs.flood, slug, 60)
+    room.call(actions.flood, slug, 60)
     asked = list[str]()
     page.on("request", lambda request: asked.append(request.url))
     come_back(window, wire)
@@ -137,7 +137,7 @@ def test_older_updates_in_place_are_brought_up_to_date_in_pieces(
     reader: Readers, room: Newsroom, server: Server, wire: Wire, slug: str
 ) -> None:
     """Where a cache gave them as they were long ago."""
-    room.call(verbs.fill, slug, 120)
+    room.call(actions.fill, slug, 120)
     window = reader()
     page = open_live(window, wire, slug)
     older = page.locator("#older")
@@ -146,9 +146,9 @@ def test_older_updates_in_place_are_brought_up_to_date_in_pieces(
     old = got.value.body()
     first = page.locator("#updates > article").last
     pk = int(str(first.get_attribute("id")).removeprefix("entry-")) - 10
-    room.call(verbs.flood, slug, 60)
-    room.call(verbs.edit, pk, "Rewritten since.")
-    room.call(verbs.withdraw, pk - 1)
+    room.call(actions.flood, slug, 60)
+    room.call(actions.edit, pk, "Rewritten since.")
+    room.call(actions.withdraw, pk - 1)
     expect(page.locator("#updates > article")).to_have_count(73 + 60)
     page.route(
         "**/*before=*",

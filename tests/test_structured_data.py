@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from entries import publishing, stories
+from entries import verbs
 from entries.models import Story
 from tests.builders import bulk_updates, gmt, make_original, make_story, make_update
 from tests.test_pages import make_picture
@@ -147,7 +147,7 @@ def test_data_that_schema_org_does_not_allow_is_noticed(
 def test_an_ended_story_says_when_its_coverage_ended(
     client: Client, story: Story
 ) -> None:
-    stories.close(story, at=gmt("2210"))
+    verbs.close(story, at=gmt("2210"))
     (data,) = head(client, "/stories/fog/").data
     assert data["coverageEndTime"] == "2026-03-14T22:10:00+00:00"
     assert data["coverageStartTime"] < data["coverageEndTime"]
@@ -171,7 +171,7 @@ def test_nothing_that_is_not_public_is_told(client: Client, story: Story) -> Non
     gone = make_update(story, "Zwyngaard gone", headline="Zwyngaard")
     page = client.get("/stories/fog/").content.decode()
     assert page.partition("</head>")[0].count("Zwyngaard") == 2
-    publishing.withdraw(gone)
+    verbs.withdraw(gone)
     assert "Zwyngaard" not in client.get("/stories/fog/").content.decode()
 
 
@@ -233,7 +233,7 @@ def test_a_cross_posted_update_is_canonical_in_its_own_story(
 ) -> None:
     other = make_story(slug="other")
     update = story.entries.get(body="The newest.")
-    publishing.cross_post(update, other)
+    verbs.cross_post(update, other)
     found = head(client, f"/stories/other/updates/{update.pk}/")
     own = f"{settings.SITE_URL}/stories/fog/updates/{update.pk}/"
     assert found.links["canonical"] == found.meta["og:url"] == own
@@ -245,11 +245,11 @@ def test_a_changed_home_language_reaches_every_story_of_its_updates(
 ) -> None:
     other = make_story(slug="other")
     update = story.entries.get(body="The newest.")
-    publishing.cross_post(update, other)
+    verbs.cross_post(update, other)
     address = f"/stories/other/updates/{update.pk}/"
     assert 'class="body" dir="auto">' in client.get("/stories/other/").content.decode()
     known = [client.get(way)["ETag"] for way in ("/stories/other/", address)]
-    stories.edit_story(story, language="cy")
+    verbs.edit_story(story, language="cy")
     assert head(client, address).data[0]["inLanguage"] == "cy"
     page = client.get("/stories/other/")
     assert 'class="body" dir="auto" lang="cy">' in page.content.decode()

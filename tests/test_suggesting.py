@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from entries import searching
-from entries.admin import suggesting
 from entries.demo import loading
+from entries.desk import picker
 from entries.models import Image, Story
+from entries.pages import search
 from tests.builders import make_story, make_update
 
 pytestmark = pytest.mark.django_db
@@ -87,15 +87,15 @@ def test_each_draft_finds_its_story_among_the_first_three(
 ):
     misses = {}
     for slug, draft in DRAFTS:
-        offered = [story.slug for story in searching.suggest_stories(draft)[:3]]
+        offered = [story.slug for story in search.suggest_stories(draft)[:3]]
         if slug not in offered:
             misses[draft[:50]] = (slug, offered)
     assert misses == {}
     # And what moderators see: the panel of a link, before anything is typed.
     slug, draft = DRAFTS[0]
-    first = [target.value for target in suggesting.targets("", draft, ())[:3]]
+    first = [target.value for target in picker.targets("", draft, ())[:3]]
     assert f"story:{stories[slug].pk}" in first
     # Part of a title, half a word at its end, finds it at once.
-    assert suggesting.targets("sarro ferr", "", ())[0].value.startswith("story:")
-    typed = suggesting.running("second vote tu", "", ())
+    assert picker.targets("sarro ferr", "", ())[0].value.startswith("story:")
+    typed = picker.running("second vote tu", "", ())
     assert typed[0] == stories[VOTE]

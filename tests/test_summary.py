@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from entries import rendering, stories
+from entries import verbs
 from entries.models import Story
+from entries.text import rendering
 from tests.builders import make_story, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,7 @@ def test_the_box_is_edited_at_the_desk_and_readers_get_it(story):
 
 def test_the_second_of_two_sees_both_texts_and_decides(story):
     client = signed_in("editor", "Editors")
-    stories.edit_story(story, summary="All boats are in.")
+    verbs.edit_story(story, summary="All boats are in.")
     answer = save(client, story, "Three boats are out.")
     html = answer.content.decode()
     assert answer.status_code == 409
@@ -55,7 +56,7 @@ def test_without_scripts_what_was_typed_comes_back_with_what_is_wrong(story, the
     client = signed_in("editor", "Editors")
     typed = "Three boats are out."
     if theirs:
-        stories.edit_story(story, summary=theirs)
+        verbs.edit_story(story, summary=theirs)
     else:
         typed *= rendering.BODY_LIMIT
     answer = save(client, story, typed, htmx="")

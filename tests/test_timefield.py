@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from entries import timefield
-from entries.timefield import TimeError, describe, parse, typed
+from entries.text import time_input
+from entries.text.time_input import TimeError, describe, parse, typed
 
 NOW = datetime(2026, 12, 20, 18, 4, 30, tzinfo=UTC)
 
@@ -125,6 +125,6 @@ def test_the_echo_says_what_it_means(text: str, words: str):
 
 
 def test_seconds_of_the_clock_do_not_matter():
-    found = timefield.parse("1015", NOW)
+    found = time_input.parse("1015", NOW)
     assert found is not None
     assert (found.second, found.microsecond) == (0, 0)

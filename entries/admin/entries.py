@@ -11,13 +11,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
-from entries import clock, erasing, searching
-from entries.admin import queue
-from entries.admin.access import desk, desk_url, number
+from entries import verbs
 from entries.admin.lists import Listed
-from entries.admin.records import record
+from entries.desk import queue
+from entries.desk.access import desk, desk_url, number
+from entries.desk.audit_log import record
 from entries.models import Entry, Story
-from entries.rights import Rights
+from entries.pages import search
+from entries.text import gmt
+from entries.verbs import Rights
 
 STORIES = 20  # whose titles hold what is searched for: the latest
 
@@ -63,14 +65,14 @@ class EntryAdmin(Listed):
             titled &= Q(headline__icontains=word)
         titles = Story.objects.filter(titled).order_by("-changed_at")[:STORIES]
         stories = Q(story__in=list(titles.values_list("pk", flat=True)))
-        ids = set(searching.entries_holding(search_term))
+        ids = set(search.entries_holding(search_term))
         # Said with no parameter and no order, so that SQLite sees its small index.
         bylines = Entry.objects.extra(where=["NOT (entries_entry.byline = '')"])
         found = bylines.filter(signed).order_by().values_list("pk", flat=True)
-        ids.update(found[: searching.RANKED])
+        ids.update(found[: search.RANKED])
         for part in (unpublished & text, in_drafts & text, stories):
             newest = Entry.objects.filter(part).order_by("-pk")
-            ids.update(newest.values_list("pk", flat=True)[: searching.RANKED])
+            ids.update(newest.values_list("pk", flat=True)[: search.RANKED])
         return queryset.filter(pk__in=ids), False
 
     @admin.display(description="entry")
@@ -83,7 +85,7 @@ class EntryAdmin(Listed):
         """Say its time with its day."""
         if entry.at is None:
             return "Original" if entry.original else "–"
-        return f"{clock.hhmm(entry.at)}, {clock.day(entry.at.date())}"
+        return f"{gmt.hhmm(entry.at)}, {gmt.day(entry.at.date())}"
 
     @admin.display(description="story", ordering="story__headline")
     def story_title(self, entry: Entry) -> str:
@@ -105,7 +107,7 @@ class EntryAdmin(Listed):
 
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
         """Delete it through the verb, which looks again whether readers saw it."""
-        erasing.delete_entry(obj, by=Rights.of(request.user))
+        verbs.delete_entry(obj, by=Rights.of(request.user))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Entry]

@@ -12,13 +12,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 
-from entries import erasing, linking
-from entries.admin import pictures
+from entries import verbs
 from entries.admin.lists import Listed
-from entries.images import ImageError
-from entries.ledger import Refused
+from entries.desk import images
+from entries.images.ingest import ImageError
 from entries.models import Entry, Image
-from entries.rights import Rights
+from entries.verbs import Refused, Rights
 
 
 class UploadForm(forms.Form):
@@ -41,7 +40,7 @@ class UploadForm(forms.Form):
 class ImageAdmin(Listed):
     """The library of pictures."""
 
-    form = pictures.WordsForm
+    form = images.WordsForm
     list_display = ["thumbnail", "name", "alt", "caption", "credit", "shown_in"]
     list_display_links = ["thumbnail", "name"]
     search_fields = ["name", "alt", "caption", "credit"]
@@ -113,7 +112,7 @@ class ImageAdmin(Listed):
             data = form.cleaned_data
             try:
                 rights = Rights.of(request.user)
-                image = pictures.take(rights, data["file"], data["name"])
+                image = images.take(rights, data["file"], data["name"])
             except ImageError as error:
                 form.add_error("file", str(error))
             except Refused as refused:
@@ -134,11 +133,11 @@ class ImageAdmin(Listed):
     ) -> None:
         """Save its words through the verb, which draws anew what shows it."""
         rights = Rights.of(request.user)
-        linking.save_picture(obj, form.changed_data, by=rights)
+        verbs.save_picture(obj, form.changed_data, by=rights)
 
     def delete_model(self, request: HttpRequest, obj: Image) -> None:
         """Delete it through the verb: the row, and then its files."""
-        erasing.delete_picture(obj, by=Rights.of(request.user))
+        verbs.delete_picture(obj, by=Rights.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
         """Delete several, one after the other."""

@@ -10,12 +10,11 @@ from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from entries import linking
+from entries import verbs
 from entries.admin.lists import Listed
-from entries.admin.records import record
-from entries.ledger import Refused
+from entries.desk.audit_log import record
 from entries.models import Link
-from entries.rights import Rights
+from entries.verbs import Refused, Rights
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -54,7 +53,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
         data = super().clean() or self.cleaned_data
         now = Link.objects.filter(pk=self.instance.pk).first()
         if now and data.get("seen") not in ("", now.seen):
-            self.add_error(None, str(linking.Changed(now)))
+            self.add_error(None, str(verbs.LinkChanged(now)))
             # Saved again, it stands.
             self.data = {name: self.data[name] for name in self.data}
             self.data |= {"seen": now.seen}
@@ -72,7 +71,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
         """Refuse what is no address of the web."""
         address: str = self.cleaned_data["target_url"]
         try:
-            linking.check_link(Link(title="-", target_url=address))
+            verbs.check_link(Link(title="-", target_url=address))
         except Refused as refused:
             raise forms.ValidationError(str(refused)) from refused
         return address
@@ -135,7 +134,7 @@ class LinkAdmin(Listed):
         """Save it through the verb, which tells readers."""
         seen = form.cleaned_data["seen"] or None
         placed, rights = "order" in form.changed_data, Rights.of(request.user)
-        linking.save_link(obj, seen=seen, placed=placed, by=rights)
+        verbs.save_link(obj, seen=seen, placed=placed, by=rights)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Write into the log which link it is, and none of its words."""
@@ -154,8 +153,8 @@ class LinkAdmin(Listed):
 
     def delete_model(self, request: HttpRequest, obj: Link) -> None:
         """Remove it through the verb, which tells readers."""
-        linking.remove_link(obj, by=Rights.of(request.user))
+        verbs.remove_link(obj, by=Rights.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Link]) -> None:
         """Remove several, together."""
-        linking.remove_links(queryset, by=Rights.of(request.user))
+        verbs.remove_links(queryset, by=Rights.of(request.user))

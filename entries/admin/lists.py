@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from django.utils.text import capfirst
 
-from entries import errors
-from entries.admin.access import number
-from entries.ledger import Refused
+from entries.desk.access import number
+from entries.public import errors
+from entries.verbs import Refused
 
 
 class RowSelect(AutocompleteSelect):
@@ -74,7 +74,7 @@ def _told(
     try:
         response: HttpResponse = view(request, *args, **more)
     except Refused as refused:
-        return errors.refused(request, str(refused))
+        return errors.refused_response(request, str(refused))
     return response
 
 

@@ -14,32 +14,30 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
-from entries import clock, publishing, stories
-from entries.admin import (
-    crossing,
-    desk,
+from entries import verbs
+from entries.admin.lists import InSeries, Listed, WentLive
+from entries.desk import (
+    composer,
+    cross_posts,
     drafts,
     history,
-    linkdesk,
+    images,
+    links,
     moving,
     notices,
-    pictures,
-    rows,
-    seeing,
+    row,
+    see_lines,
     states,
     summary,
 )
-from entries.admin.access import desk as answers
-from entries.admin.access import desk_url, number
-from entries.admin.forms import NewStoryForm, StoryForm
-from entries.admin.lists import InSeries, Listed, WentLive
-from entries.admin.records import ADDITION, made_by, record
-from entries.history import compare
-from entries.ledger import Refused
+from entries.desk.access import desk, desk_url, number
+from entries.desk.audit_log import ADDITION, made_by, record
+from entries.desk.forms import NewStoryForm, StoryForm
 from entries.models import Audience, Entry, Posting, Site, Story
 from entries.models.desk import own_keys
-from entries.publishing import Text
-from entries.rights import Rights
+from entries.pages.history import compare
+from entries.text import gmt
+from entries.verbs import Refused, Rights, Text
 
 
 def _updates(rights: Rights, found: list[Story]) -> dict[int, tuple[int, Any]]:
@@ -51,8 +49,8 @@ def _updates(rights: Rights, found: list[Story]) -> dict[int, tuple[int, Any]]:
     own = Q() if rights.can_read else Q(entry__author=rights.user)
     hidden = Posting.objects.published().filter(own, entry__kind=Entry.Kind.UPDATE)
     hidden = hidden.filter(story__in=[s.pk for s in found if s.pk not in public])
-    rows = hidden.values_list("story").annotate(Count("pk"), Max("at")).order_by()
-    counts = {pk: (number, at) for pk, number, at in rows}
+    row = hidden.values_list("story").annotate(Count("pk"), Max("at")).order_by()
+    counts = {pk: (number, at) for pk, number, at in row}
     visible = Posting.objects.visible().filter(story__in=public)
     numbers = dict(visible.values_list("story").annotate(Count("pk")).order_by())
     originals = visible.filter(entry__kind=Entry.Kind.ORIGINAL, entry__story__in=public)
@@ -130,7 +128,7 @@ class StoryAdmin(Listed):
         at = getattr(story, "updated_at", None)
         if at is None:
             return "–"
-        return f"{clock.hhmm(at)}, {clock.day(at.date(), clock.now().date())}"
+        return f"{gmt.hhmm(at)}, {gmt.day(at.date(), gmt.now().date())}"
 
     @admin.display(description="readers' page")
     def public_page(self, story: Story) -> str:
@@ -145,7 +143,7 @@ class StoryAdmin(Listed):
     ) -> bool:
         """Refuse what was ever public."""
         allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or not stories.was_seen(obj))
+        return allowed and (obj is None or not verbs.was_seen(obj))
 
     def delete_view(
         self,
@@ -162,7 +160,7 @@ class StoryAdmin(Listed):
         """Delete it through the verb; say where lines to it went with it."""
         lines = list(obj.lines_here.filter(title=""))
         rights = Rights.of(request.user)
-        stories.delete_story(obj, by=rights)
+        verbs.delete_story(obj, by=rights)
         for line in lines:
             home = line.entry or line.story or Site.current()
             words = "Removed a line that led to a draft story, which was deleted."
@@ -186,28 +184,28 @@ class StoryAdmin(Listed):
     def get_urls(self) -> list[URLPattern]:
         """Put the desk's addresses before those of the admin."""
         own = [
-            ("<row:pk>/change/", desk.page, "change"),
+            ("<row:pk>/change/", composer.page, "change"),
             ("<row:pk>/details/", self.details, "details"),
             ("<row:pk>/history/", history.of_story, "history"),
-            ("<row:pk>/desk/timeline/", desk.poll, "timeline"),
-            ("<row:pk>/desk/time/", desk.echo, "time"),
+            ("<row:pk>/desk/timeline/", composer.poll, "timeline"),
+            ("<row:pk>/desk/time/", composer.echo, "time"),
             ("<row:pk>/desk/draft/", drafts.keep, "draft"),
             ("<row:pk>/desk/summary/", summary.save, "summary"),
-            ("<row:pk>/desk/find/", seeing.find, "find"),
+            ("<row:pk>/desk/find/", see_lines.find, "find"),
             ("<row:pk>/desk/notices/", notices.look, "notices"),
             ("<row:pk>/desk/state/", states.change_state, "state"),
-            ("<row:pk>/desk/pictures/", pictures.upload, "upload"),
-            ("<row:pk>/desk/pictures/add/", desk.add_picture, "add_picture"),
-            ("<row:pk>/desk/pictures/shown/", pictures.shown, "pictures"),
-            ("<row:pk>/desk/pictures/<row:image_pk>/", pictures.words, "words"),
-            ("<row:pk>/desk/entries/<row:entry_pk>/edit/", rows.edit, "edit"),
+            ("<row:pk>/desk/pictures/", images.upload, "upload"),
+            ("<row:pk>/desk/pictures/add/", composer.add_picture, "add_picture"),
+            ("<row:pk>/desk/pictures/shown/", images.shown, "pictures"),
+            ("<row:pk>/desk/pictures/<row:image_pk>/", images.words, "words"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/edit/", row.edit, "edit"),
             (
                 "<row:pk>/desk/entries/<row:entry_pk>/pictures/",
-                rows.add_picture,
+                row.add_picture,
                 "edit_picture",
             ),
-            ("<row:pk>/desk/entries/<row:entry_pk>/do/", rows.act, "act"),
-            ("<row:pk>/desk/entries/<row:entry_pk>/cross/", crossing.panel, "cross"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/do/", row.act, "act"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/cross/", cross_posts.panel, "cross"),
             ("<row:pk>/desk/entries/<row:entry_pk>/move/", moving.panel, "move"),
             (
                 "<row:pk>/desk/entries/<row:entry_pk>/history/",
@@ -216,10 +214,10 @@ class StoryAdmin(Listed):
             ),
             (
                 "<row:pk>/desk/entries/<row:entry_pk>/links/",
-                linkdesk.of_entry,
+                links.of_entry,
                 "entry_links",
             ),
-            ("<row:pk>/links/", linkdesk.of_story, "links"),
+            ("<row:pk>/links/", links.of_story, "links"),
         ]
         return [
             *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),
@@ -274,7 +272,7 @@ class StoryAdmin(Listed):
                 " one, or press again to make another."
             )
         if request.POST.get("action") == "live" and story.state == Story.State.DRAFT:
-            stories.go_live(story, by=rights)
+            verbs.go_live(story, by=rights)
         messages.success(request, f"The story is {story.state}.")
         return story
 
@@ -288,7 +286,7 @@ class StoryAdmin(Listed):
     ) -> Story:
         data = form.cleaned_data
         with transaction.atomic():
-            story = stories.create_story(
+            story = verbs.create_story(
                 data["headline"],
                 key=key,
                 by=rights,
@@ -296,7 +294,7 @@ class StoryAdmin(Listed):
                 standfirst=data["standfirst"],
             )
             if data["original"].strip():
-                publishing.post(
+                verbs.post(
                     story,
                     Text(data["original"]),
                     author=rights.user,
@@ -304,16 +302,16 @@ class StoryAdmin(Listed):
                     by=rights,
                 )
             if request.POST.get("action") == "live":
-                stories.go_live(story, by=rights)
+                verbs.go_live(story, by=rights)
             record(rights.user, story, "Made the story.", ADDITION)
         return story
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Show the head of a story, or save it."""
-        return answers("change_story")(self._details)(request, pk)
+        return desk("change_story")(self._details)(request, pk)
 
     def _details(self, request: HttpRequest, pk: int) -> HttpResponse:
-        story = desk.story_of(pk)
+        story = composer.story_of(pk)
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
         clash, typed = False, number(request.POST.get("version", ""))
@@ -323,12 +321,12 @@ class StoryAdmin(Listed):
                 self._save_head(request, pk, form)
             except Refused as refused:
                 form.add_error(refused.field or None, str(refused))
-                clash = isinstance(refused, stories.Changed)
+                clash = isinstance(refused, verbs.StoryChanged)
             else:
                 return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
         # The form has written into its instance; the page names what is saved.
-        saved = desk.story_of(pk)
+        saved = composer.story_of(pk)
         context = {
             **self.admin_site.each_context(request),
             "title": saved.headline,
@@ -347,7 +345,7 @@ class StoryAdmin(Listed):
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
         rights = Rights.of(request.user)
-        story = stories.edit_story(
+        story = verbs.edit_story(
             Story.objects.get(pk=pk),
             version=number(request.POST.get("version", "")) or None,
             author=rights.user,

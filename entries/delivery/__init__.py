@@ -1,17 +1,17 @@
 """Changes on their way to readers: the door to the package."""
 
-from entries.delivery.door import Door
+from entries.delivery.changes import Changes, Cursor, changes_after
 from entries.delivery.hub import Hub
-from entries.delivery.log import Changes, Cursor, changes_after
 from entries.delivery.metrics import text as metrics
+from entries.delivery.page_cache import PageCache
 from entries.delivery.stream import serve, slug_of
 from entries.delivery.watchers import nudge
 
 __all__ = [
     "Changes",
     "Cursor",
-    "Door",
     "Hub",
+    "PageCache",
     "changes_after",
     "metrics",
     "nudge",

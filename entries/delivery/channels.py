@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from entries.delivery import direct, log
-from entries.delivery.log import Cursor
+from entries.delivery import direct
+from entries.delivery.changes import Changes, Cursor
 from entries.delivery.metrics import tally
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
@@ -160,7 +160,7 @@ class Frame:
 class Missed:
     """What a page lacks: one message for all who lack the same."""
 
-    changes: log.Changes
+    changes: Changes
     message: dict[str, Any]
 
 

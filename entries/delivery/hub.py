@@ -11,8 +11,15 @@ from typing import Any, TypeVar
 
 from django.db import Error, close_old_connections
 
-from entries import patience
-from entries.delivery import audience, log, metrics, numbers, watchers
+from entries.database import timeouts
+from entries.delivery import audience, metrics, numbers, watchers
+from entries.delivery.changes import (
+    Changes,
+    Cursor,
+    changes_after,
+    public_story,
+    rail_partial,
+)
 from entries.delivery.channels import (
     END,
     PING,
@@ -25,7 +32,6 @@ from entries.delivery.channels import (
     frame,
     message,
 )
-from entries.delivery.log import Cursor
 from entries.delivery.metrics import tally
 from entries.models import Story
 
@@ -64,7 +70,7 @@ class Hub:
         self._looked: asyncio.Future[None] = asyncio.Future()
         self._tasks: list[asyncio.Task[None]] = []
         self._pool = ThreadPoolExecutor(
-            2, "hub", initializer=patience.keep, initargs=(patience.WRITERS,)
+            2, "hub", initializer=timeouts.keep, initargs=(timeouts.WRITERS,)
         )
 
     def start(self, tick: Callable[[], object]) -> None:
@@ -110,7 +116,7 @@ class Hub:
             await self.look()
         asked = self._slugs.get(slug)
         if asked is None:
-            asked = asyncio.ensure_future(self.read(log.public_story, slug))
+            asked = asyncio.ensure_future(self.read(public_story, slug))
             self._slugs[slug] = asked
             asked.add_done_callback(forget(self._slugs, slug))
         story = await asyncio.shield(asked)
@@ -153,14 +159,14 @@ class Hub:
     async def _read_missed(self, channel: Channel, after: int) -> Missed:
         tally.catch_ups += after < channel.seq
         cursor = Cursor(self.epoch, after)
-        found = await self.read(log.changes_after, channel.story_id, cursor)
+        found = await self.read(changes_after, channel.story_id, cursor)
         return Missed(found, message(frame(found.html, found.cursor)))
 
     async def rail(self, channel: Channel) -> tuple[int, dict[str, Any]]:
         """Return the rail as it is now, with the site's number it belongs to."""
         if channel.rail is None or channel.rail[0] != self.site_seq:
             site_seq = self.site_seq
-            html = await self.read(log.rail_partial, channel.story_id)
+            html = await self.read(rail_partial, channel.story_id)
             channel.rail = (site_seq, message(frame(html)))
         return channel.rail
 
@@ -226,7 +232,7 @@ class Hub:
         if state != "live":
             await self._dismiss(channel, END)
 
-    async def _append(self, channel: Channel) -> log.Changes:
+    async def _append(self, channel: Channel) -> Changes:
         """Add the next piece of what changed to a channel's log."""
         missed = await self.missed(channel, channel.seq)
         changes = missed.changes

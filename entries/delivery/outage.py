@@ -1,10 +1,7 @@
 """What readers get while the database does not answer: a page of before, or a 503."""
 
 import re
-from functools import cache
 from typing import Any
-
-from entries import errors
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -39,12 +36,12 @@ def aged(start: Message, seconds: float) -> Message:
     return {**start, "headers": headers}
 
 
-async def refuse(scope: Scope, send: Any) -> None:
+async def refuse(scope: Scope, send: Any, page: bytes) -> None:
     """Answer 503 at once, with the page that Django would give."""
-    body = b"" if scope["method"] == "HEAD" else _page()
+    body = b"" if scope["method"] == "HEAD" else page
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-length", b"%d" % len(_page())),
+        (b"content-length", b"%d" % len(page)),
         (b"cache-control", b"no-store"),
         (b"retry-after", b"5"),
         (b"x-content-type-options", b"nosniff"),
@@ -52,8 +49,3 @@ async def refuse(scope: Scope, send: Any) -> None:
     ]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-@cache
-def _page() -> bytes:
-    return errors.page(errors.WORDS[503], 503, "/").encode()

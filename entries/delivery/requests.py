@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from entries.delivery.log import Cursor
+from entries.delivery.changes import Cursor
 
 Scope = dict[str, Any]
 Heads = dict[bytes, bytes]

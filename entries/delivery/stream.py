@@ -14,9 +14,9 @@ from django.db import Error
 from django.http.request import validate_host
 
 from entries.delivery import channels, direct
+from entries.delivery.changes import Cursor
 from entries.delivery.channels import MAX_CATCH_UP_BYTES, Channel, Reader, Send
 from entries.delivery.hub import Hub
-from entries.delivery.log import Cursor
 from entries.delivery.metrics import tally
 
 logger = logging.getLogger(__name__)

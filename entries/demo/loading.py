@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group, User
 from django.db.models import F
 from django.utils import timezone
 
-from entries import linking, publishing, stories
+from entries import verbs
 from entries.models import Entry, Image, Series, Story
-from entries.publishing import Text
+from entries.verbs import Text
 
 HERE = Path(__file__).parent
 ACCOUNTS = {
@@ -78,12 +78,12 @@ class Loader:
 
     def _picture(self, row: dict[str, str]) -> None:
         with (HERE / "pictures" / row["file"]).open("rb") as file:
-            ingested = linking.ingest(file)
+            ingested = verbs.ingest_upload(file)
         words: dict[str, Any] = {n: row[n] for n in ("alt", "caption", "credit")}
-        linking.add_picture(row["name"], ingested, **words)
+        verbs.add_picture(row["name"], ingested, **words)
 
     def _story(self, row: dict[str, Any]) -> None:
-        story = stories.create_story(
+        story = verbs.create_story(
             row["headline"],
             slug=row["slug"],
             series=self.series[row["series"]],
@@ -94,7 +94,7 @@ class Loader:
         )
         self.stories[row["slug"]] = story
         original = row["original"]
-        publishing.post(
+        verbs.post(
             story,
             Text(original["body"], original["headline"], byline=original["byline"]),
             kind=Entry.Kind.ORIGINAL,
@@ -103,14 +103,14 @@ class Loader:
         for update in sorted(row["updates"], key=lambda one: -one["minutes_ago"]):
             self._update(story, update)
         if row["state"] != "draft":
-            stories.go_live(story, self._at(original["minutes_ago"]))
+            verbs.go_live(story, self._at(original["minutes_ago"]))
 
     def _update(self, story: Story, row: dict[str, Any]) -> None:
         at = self._at(row["minutes_ago"])
         correction = row["correction"]
         body = correction["earlier_body"] if correction else row["body"]
         withdrawn = row["state"] == "withdrawn"
-        entry = publishing.post(
+        entry = verbs.post(
             story,
             Text(body, row["headline"], at, row["byline"]),
             author=self.author,
@@ -119,7 +119,7 @@ class Loader:
             key_event=row["key_event"],
         )
         if correction:
-            publishing.edit(
+            verbs.edit(
                 entry,
                 Text(row["body"], row["headline"], at, row["byline"]),
                 version=entry.version,
@@ -128,14 +128,14 @@ class Loader:
                 changed_at=at + timedelta(minutes=correction["minutes_later"]),
             )
         if withdrawn:
-            publishing.withdraw(entry)
+            verbs.withdraw(entry)
         self.later.append((entry, row))
 
     def _connect(self, entry: Entry, row: dict[str, Any]) -> None:
         for see in row["see"]:
-            linking.add_link("see", entry=entry, **self._target(see))
+            verbs.add_link("see", entry=entry, **self._target(see))
         for slug in row["cross_post_to"]:
-            publishing.cross_post(entry, self.stories[slug])
+            verbs.cross_post(entry, self.stories[slug])
 
     def _target(self, target: str | dict[str, str]) -> dict[str, Any]:
         if isinstance(target, dict):
@@ -150,7 +150,7 @@ class Loader:
             fields = self._target(link["target"])
             if link.get("title"):
                 fields["title"] = link["title"]
-            linking.add_link(
+            verbs.add_link(
                 link["kind"],
                 story=story,
                 label=link.get("label", ""),
@@ -160,7 +160,7 @@ class Loader:
         if row["state"] == "closed":
             ended = self._at(row["closed_minutes_ago"])
             follower = self.stories.get(row["continues_in"] or "")
-            stories.close(story, follower, ended)
+            verbs.close(story, follower, ended)
 
 
 def empty() -> bool:

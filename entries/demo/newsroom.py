@@ -9,11 +9,10 @@ from typing import Any
 
 from django.db import close_old_connections
 
-from entries import publishing
+from entries import verbs
 from entries.demo.loading import read
-from entries.ledger import Refused
 from entries.models import Entry, Story
-from entries.publishing import Text
+from entries.verbs import Refused, Text
 
 logger = logging.getLogger(__name__)
 PAUSE = (4.0, 12.0)  # seconds between two things that happen
@@ -62,7 +61,7 @@ class Newsroom:
         if story is None:
             return None
         row = next(self.scripts[story.slug])
-        entry = publishing.post(
+        entry = verbs.post(
             story,
             Text(row["body"], row.get("headline", ""), byline=row.get("byline", "")),
             key_event=row.get("key_event", False),
@@ -80,11 +79,11 @@ def _story(slugs: list[str], chance: random.Random) -> Story | None:
 def _return_to(entry: Entry, row: dict[str, Any]) -> Entry:
     entry.refresh_from_db()
     if row.get("withdraw"):
-        return publishing.withdraw(entry)
+        return verbs.withdraw(entry)
     correction = row.get("correction") or {}
     text = Text(
         correction.get("body") or row["edit"], entry.headline, entry.at, entry.byline
     )
-    return publishing.edit(
+    return verbs.edit(
         entry, text, version=entry.version, correction=correction.get("line", "")
     )

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from entries import rendering
 from entries.exchange import marks
 from entries.exchange.told import Item, Kind
+from entries.text import rendering
 
 _IMAGE: Final = re.compile(r"!\[\]\(image:([\w-]+)\)")
 _HEADING: Final = re.compile(r"## (\S.*)")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from entries import clock
 from entries.exchange.stamps import Day
+from entries.text import gmt
 
 # A clock that goes back this little is a slip of the newsroom, not another day.
 SLIP: Final = timedelta(minutes=30)
@@ -207,9 +207,9 @@ def _resolve(told: Day, onward: date, day: date, *, first: bool) -> date:
 
 def _fault(stamp: Timed, on: date, day: date, last: timedelta, place: int) -> str:
     if stamp.day and not stamp.day.fits(on):
-        return f"{clock.day(on)} is a {on:%A}"
+        return f"{gmt.day(on)} is a {on:%A}"
     if on < day and place:
-        return f"{clock.day(on)} is out of order here"
+        return f"{gmt.day(on)} is out of order here"
     if on == day and stamp.clock < last:
         return "its time is out of order here"
     return ""

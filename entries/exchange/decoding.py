@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from entries import rendering
 from entries.exchange.told import ExchangeError, Remark
+from entries.text import rendering
 
 FILE_LIMIT: Final = 32 * 1024 * 1024  # bytes
 # What Python's strip takes away, and what stands for no space at all.

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from entries import rendering
 from entries.exchange import json_reading, loading, reading
 from entries.exchange.decoding import FILE_LIMIT, decode
 from entries.exchange.json_loading import load_data
@@ -15,6 +14,7 @@ from entries.exchange.paragraphs import Hints
 from entries.exchange.pictures import Progress
 from entries.exchange.told import ExchangeError, Told
 from entries.models import ImportedFile, Series, Story
+from entries.text import rendering
 
 
 @dataclass(frozen=True)

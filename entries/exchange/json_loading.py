@@ -8,8 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import OuterRef, Subquery
 from django.utils.text import slugify
 
-from entries import addresses, bringing, linking, publishing, stories
-from entries.bringing import Piece
+from entries import verbs
 from entries.exchange.json_reading import (
     Data,
     EntryData,
@@ -20,7 +19,6 @@ from entries.exchange.json_reading import (
 from entries.exchange.loading import Loaded, Targets, Wanted, find_series, written
 from entries.exchange.pictures import Gallery, Progress, describe, kept_only_if_used
 from entries.exchange.told import Remark
-from entries.ledger import Moved, Refused
 from entries.models import (
     Entry,
     EntryVersion,
@@ -32,7 +30,8 @@ from entries.models import (
     Story,
     StorySlug,
 )
-from entries.texts import Text
+from entries.text import urls
+from entries.verbs import Moved, Piece, Refused, Text
 
 _IMAGE: Final = re.compile(r"(!\[[^\[\]]*\]\(image:)([\w-]+)(\))")
 State = Entry.State
@@ -80,7 +79,7 @@ class _Loading:
         """Return the story as it is going to be while its entries are written."""
         data, wanted = self.data, self.wanted
         headline = wanted.headline or data.headline
-        slug = wanted.slug or free_slug(data.slug) or stories.free_slug(headline)
+        slug = wanted.slug or free_slug(data.slug) or verbs.free_slug(headline)
         story = Story(headline=headline, slug=slug, first_day=data.first_day)
         if wanted.publish:
             story.state = Story.State.LIVE
@@ -98,17 +97,17 @@ class _Loading:
             raise Moved
         self.story = self.create(planned)
         if self.wanted.publish:
-            stories.go_live(self.story, self.data.live_at)
+            verbs.go_live(self.story, self.data.live_at)
         for link in (link for piece in self.pieces for link in piece.links):
             if link.target_story is planned:
                 link.target_story = self.story
-        bringing.post_all(self.story, self.pieces)
+        verbs.post_all(self.story, self.pieces)
         for entry, data in self.foreign:
-            posting = publishing.cross_post(entry, self.story)
-            publishing.mark(posting, pinned=data.pinned, key_event=data.key_event)
+            posting = verbs.cross_post(entry, self.story)
+            verbs.mark(posting, pinned=data.pinned, key_event=data.key_event)
         for line in self.data.links:
             if new := self.link(line, story=self.story):
-                linking.save_link(new)
+                verbs.save_link(new)
         if self.wanted.publish:
             self.publish()
         self.restore_times()
@@ -133,7 +132,7 @@ class _Loading:
 
     def create(self, planned: Story) -> Story:
         data = self.data
-        story = stories.create_story(
+        story = verbs.create_story(
             planned.headline,
             slug=planned.slug,
             series=self.series(),
@@ -145,7 +144,7 @@ class _Loading:
             continues_in=find_story(data.continues_in),
         )
         for slug in data.old_slugs:
-            if free_slug(slug[: stories.SLUG_LIMIT]) == slug:
+            if free_slug(slug[: verbs.SLUG_LIMIT]) == slug:
                 StorySlug.objects.create(slug=slug, story=story)
         return story
 
@@ -196,7 +195,7 @@ class _Loading:
             key_event=data.key_event,
         )
         links = [link for each in data.links if (link := self.link(each))]
-        piece = bringing.draw_piece(
+        piece = verbs.draw_piece(
             posting,
             text,
             self.gallery.by_name,
@@ -267,7 +266,7 @@ class _Loading:
             ends_at=data.ends_at,
             **home,
         )
-        linking.check_link(link)
+        verbs.check_link(link)
         if link.target_story and link.target_story.pk:
             self.targets.used.append(link.target_story)
         return link
@@ -281,9 +280,9 @@ class _Loading:
             for place in row.posted_in:
                 self.cross_post(entry, row, place.story, place.pinned, place.key_event)
         if data.state == Story.State.CLOSED or data.closed_at:
-            stories.close(story, story.continues_in, data.closed_at)
+            verbs.close(story, story.continues_in, data.closed_at)
         if data.state == Story.State.WITHDRAWN:
-            stories.withdraw_story(story)
+            verbs.withdraw_story(story)
 
     def cross_post(
         self, entry: Entry, data: EntryData, slug: str, pinned: bool, key_event: bool
@@ -295,11 +294,11 @@ class _Loading:
         ):
             return
         try:
-            posting = publishing.cross_post(entry, story)
+            posting = verbs.cross_post(entry, story)
         except Refused as error:
             self.remark(f"an update does not stand in “{story.headline}”: {error}")
             return
-        publishing.mark(posting, pinned=pinned, key_event=key_event)
+        verbs.mark(posting, pinned=pinned, key_event=key_event)
 
     def restore_times(self) -> None:
         """Write when everything happened, which the verbs took for now."""
@@ -344,6 +343,6 @@ def free_slug(slug: str) -> str:
         return ""
     return next(
         free
-        for free in addresses.numbered(slug)
+        for free in urls.numbered(slug)
         if not StorySlug.objects.filter(slug=free).exists()
     )

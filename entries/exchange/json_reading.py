@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from entries import rendering
 from entries.exchange import bodies
 from entries.exchange.decoding import FILE_LIMIT, unique
 from entries.exchange.story_json import FORMAT, VERSION
 from entries.exchange.told import Body, ExchangeError, Feature, Told, Update
 from entries.models import Entry, Link, Story
+from entries.text import rendering
 
 _STATES: Final = frozenset(Entry.State.values)
 _FUTURE: Final = date(2200, 1, 1)

@@ -8,8 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from django.utils.text import slugify
 
-from entries import addresses, bringing, linking, rendering, stories
-from entries.bringing import Piece
+from entries import verbs
 from entries.exchange import bodies
 from entries.exchange.pictures import (
     Folder,
@@ -19,7 +18,6 @@ from entries.exchange.pictures import (
     kept_only_if_used,
 )
 from entries.exchange.told import Body, ExchangeError, Item, Kind, Remark, Told
-from entries.ledger import Moved, changing, settled
 from entries.models import (
     Entry,
     Image,
@@ -30,7 +28,8 @@ from entries.models import (
     Story,
     StorySlug,
 )
-from entries.texts import Text
+from entries.text import rendering, urls
+from entries.verbs import Moved, Piece, Text, changing, settled
 
 _LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language": 20}
 
@@ -169,7 +168,7 @@ class _Loading:
         self.names = {
             item.text: gallery.row(item.text).name for item in _pictures(told)
         }
-        slug = wanted.slug or stories.free_slug(told.headline)
+        slug = wanted.slug or verbs.free_slug(told.headline)
         state = Story.State.LIVE if wanted.publish else Story.State.DRAFT
         began = min((update.at for update in told.updates), default=None)
         first_day = told.first_day or (began.astimezone(UTC).date() if began else None)
@@ -194,7 +193,7 @@ class _Loading:
         slugs = StorySlug.objects.filter(slug=planned.slug)
         if not self.wanted.slug and slugs.exists():
             raise Moved
-        self.story = stories.create_story(
+        self.story = verbs.create_story(
             told.headline,
             slug=planned.slug,
             series=find_series(told.series) if told.series else None,
@@ -206,7 +205,7 @@ class _Loading:
         )
         if self.wanted.publish:
             self.publish()
-        bringing.post_all(self.story, self.pieces)
+        verbs.post_all(self.story, self.pieces)
         self.story_links()
         ImportedFile.objects.create(
             digest=self.wanted.digest, name=self.wanted.name[-255:], story=self.story
@@ -217,7 +216,7 @@ class _Loading:
         if began is None and self.told.first_day:
             began = datetime.combine(self.told.first_day, time(), UTC)
         now = datetime.now(UTC)
-        self.story = stories.go_live(self.story, min(began, now) if began else None)
+        self.story = verbs.go_live(self.story, min(began, now) if began else None)
 
     def lead_image(self, path: Path | None) -> Image | None:
         """Return the row of the lead picture, filled if its file is there."""
@@ -244,7 +243,7 @@ class _Loading:
             for order, fields in enumerate(self.entry_links(body))
         ]
         posting = Posting(entry=entry, story=self.story)
-        return bringing.draw_piece(posting, text, self.gallery.by_name, links)
+        return verbs.draw_piece(posting, text, self.gallery.by_name, links)
 
     def entry_links(self, body: Body) -> Iterable[dict[str, Any]]:
         """Yield the links of the lines in a body, each title once."""
@@ -262,13 +261,13 @@ class _Loading:
     def story_links(self) -> None:
         for order, title in enumerate(self.told.latest):
             target = self.targets.story(title)
-            linking.add_link(
+            verbs.add_link(
                 Link.Kind.LATEST, story=self.story, title=title, order=order, **target
             )
         for order, feature in enumerate(self.told.features):
             if feature.title:
                 target = self.targets.story(feature.title)
-                linking.add_link(
+                verbs.add_link(
                     Link.Kind.FEATURE,
                     story=self.story,
                     label=feature.label[:60],
@@ -332,5 +331,5 @@ def find_series(name: str) -> Series:
     base = slugify(name)[:90] or "series"
     alike = Series.objects.filter(slug__startswith=base)
     taken = set(alike.values_list("slug", flat=True))
-    slug = next(free for free in addresses.numbered(base) if free not in taken)
+    slug = next(free for free in urls.numbered(base) if free not in taken)
     return Series.objects.create(name=name, slug=slug)

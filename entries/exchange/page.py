@@ -10,8 +10,9 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from entries import drawing, images
+from entries.images import ingest
 from entries.models import Entry, Link, Posting, Story
+from entries.pages import fragments
 
 # All of it is HTML that we drew: text in it has no "<", and attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
@@ -39,13 +40,13 @@ def story_page(story: Story) -> str:
             "story": story,
             "style": _style(),
             "address": f"{settings.SITE_URL}{story.get_absolute_url()}",
-            "head": drawing.head_html(story),
-            "key_events": drawing.key_events_html(story, drawing.key_events(story)),
+            "head": fragments.head_html(story),
+            "key_events": fragments.key_events_html(story, fragments.key_events(story)),
             "updates": [_html(p, story) for p in postings if not p.entry.original],
             "original": [_html(p, story) for p in postings if p.entry.original],
             "features": [link for link in links if link.kind == Link.Kind.FEATURE],
             "pinned": [link for link in links if link.kind == Link.Kind.LATEST],
-            "related": [link for link in links if link.kind in drawing.RELATED],
+            "related": [link for link in links if link.kind in fragments.RELATED],
         },
     )
     return _TAG.sub(lambda tag: _self_contained(tag[0]), _SOURCE.sub("", html))
@@ -54,7 +55,7 @@ def story_page(story: Story) -> str:
 def _html(posting: Posting, story: Story) -> str:
     """Return an entry as it is drawn everywhere, in a draft story too."""
     posting.story = story
-    return posting.html or drawing.entry_html(posting)
+    return posting.html or fragments.entry_html(posting)
 
 
 def _style() -> str:
@@ -72,8 +73,8 @@ def _self_contained(tag: str) -> str:
 
 def _data(address: str) -> str:
     """Return a picture as a `data:` address; an empty one where its file is gone."""
-    form = images.FORMATS[-1]
-    folder = reverse("picture", args=[images.variant(f"00/{'0' * 40}", 1, form)])
+    form = ingest.FORMATS[-1]
+    folder = reverse("picture", args=[ingest.variant(f"00/{'0' * 40}", 1, form)])
     path = address.removeprefix(folder.partition("00/")[0])
     try:
         content = (settings.PICTURES_DIR / path).read_bytes()

@@ -8,11 +8,14 @@ from typing import Final
 
 from django.conf import settings
 
-from entries import addresses, errors, images, linking
+from entries import verbs
+from entries.database import errors
 from entries.exchange import marks
 from entries.exchange.told import ExchangeError, Remark
-from entries.ledger import Moved
+from entries.images import ingest
 from entries.models import Image
+from entries.text import urls
+from entries.verbs import Moved
 
 # Told how many of how many are done, and what they are.
 Progress = Callable[[int, int, str], None]
@@ -68,7 +71,7 @@ class Gallery:
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
-        self.ingested: dict[Path, images.Ingested] = {}
+        self.ingested: dict[Path, ingest.Ingested] = {}
         self.start_over()
 
     def start_over(self) -> None:
@@ -100,11 +103,11 @@ class Gallery:
             return ""
         try:
             with path.open("rb") as file:
-                self.ingested[path] = linking.ingest(file)
-        except images.ImageError as error:
+                self.ingested[path] = verbs.ingest_upload(file)
+        except ingest.ImageError as error:
             return str(error)
         except OSError as error:
-            reason = errors.for_operator(error) or f"{error}."
+            reason = errors.command_message(error) or f"{error}."
             raise ExchangeError(f"“{path}” cannot be taken in: {reason}") from error
         return ""
 
@@ -121,10 +124,8 @@ class Gallery:
         ingested = self.ingested.get(path) if path else None
         if ingested:
             stems = ("", ingested.stem)
-            name = next(
-                n for n in addresses.numbered(name) if self._look(n).stem in stems
-            )
-            linking.fill_picture(self._look(name), ingested)
+            name = next(n for n in urls.numbered(name) if self._look(n).stem in stems)
+            verbs.fill_picture(self._look(name), ingested)
         row = self.rows[typed] = self.by_name[name] = self._look(name)
         if ingested or row.pk is None:
             self.changed.add(name)
@@ -142,7 +143,7 @@ class Gallery:
         """Return a name that no picture has, with a number where it must."""
         return next(
             free
-            for free in addresses.numbered(name)
+            for free in urls.numbered(name)
             if free not in self.by_name and self._look(free).pk is None
         )
 
@@ -162,14 +163,14 @@ class Gallery:
         changed = [self.by_name[name] for name in sorted(self.changed)]
         for row in changed:
             if row.pk:
-                linking.save_picture(row)
+                verbs.save_picture(row)
         Image.objects.bulk_create([row for row in changed if row.pk is None])
 
     def undo(self) -> None:
         """Remove the files that no picture of the site has."""
         for done in self.ingested.values():
             if not Image.objects.filter(stem=done.stem).exists():
-                images.remove(settings.PICTURES_DIR, done.stem, done.widths)
+                ingest.remove(settings.PICTURES_DIR, done.stem, done.widths)
 
 
 def _state(image: Image) -> tuple[object, ...]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
-from entries import clock
 from entries.exchange import bodies, headings, marks, paragraphs
 from entries.exchange.chunks import Chunk, chunks, quoted
 from entries.exchange.days import Dated, Timed, date_updates
@@ -18,6 +17,7 @@ from entries.exchange.marks import Mark, Marked
 from entries.exchange.paragraphs import Hints
 from entries.exchange.stamps import Stamp
 from entries.exchange.told import Body, ExchangeError, Item, Remark, Told, Update
+from entries.text import gmt
 
 UPDATES_LIMIT: Final = 20_000
 NO_HINTS: Final = Hints()
@@ -149,7 +149,7 @@ class _Reading:
             self.remark(updates[place].line, fault)
         for entry, at in zip(updates, dated.times, strict=True):
             if at > now:
-                self.remark(entry.line, f"{clock.stamp(at, None)} is yet to come")
+                self.remark(entry.line, f"{gmt.stamp(at, None)} is yet to come")
         if not dated.certain:
             order = "newest" if dated.newest_first else "oldest"
             self.remark(
@@ -239,7 +239,7 @@ class _Reading:
 
 def _date_note(dated: Dated, now: datetime) -> str:
     days = sorted({at.date() for at in dated.times})
-    when = " to ".join(clock.day(on) for on in (days[0], days[-1])[: len(days)])
+    when = " to ".join(gmt.day(on) for on in (days[0], days[-1])[: len(days)])
     reason = ", the latest that leaves nothing in the future"
     if max(dated.times) > now:
         reason = ""

@@ -8,8 +8,9 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.models import F
 
-from entries import images, rendering
+from entries.images import ingest
 from entries.models import EntryVersion, Image, Link, Posting, Series, Story
+from entries.text import rendering
 
 FORMAT: Final = "liveblog-story"
 VERSION: Final = 1
@@ -256,13 +257,13 @@ def _picture(image: Image, public: bool) -> dict[str, Any]:
     }
     if not public:
         return data | {"missing": image.missing}
-    largest = image.address(image.widths[-1], images.FORMATS[-1])
+    largest = image.address(image.widths[-1], ingest.FORMATS[-1])
     return data | {"url": _absolute(largest)}
 
 
 def picture_file(image: Image) -> str:
     """Return the path of its largest JPEG, relative to the folder of pictures."""
-    return images.variant(image.stem, image.widths[-1], images.FORMATS[-1])
+    return ingest.variant(image.stem, image.widths[-1], ingest.FORMATS[-1])
 
 
 def story_pictures(story: Story) -> list[Image]:

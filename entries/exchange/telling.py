@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Prefetch
 
-from entries import rendering
 from entries.exchange import bodies
 from entries.exchange.paragraphs import Hints
 from entries.exchange.told import Body, Feature, Item, Kind, Told, Update
 from entries.exchange.writing import write_faithfully
 from entries.models import Entry, Link, Posting, Series, Story
+from entries.text import rendering
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from entries import clock
 from entries.exchange import bodies, marks
 from entries.exchange.chunks import begins_part
 from entries.exchange.decoding import decode
 from entries.exchange.paragraphs import Hints
 from entries.exchange.reading import NO_HINTS, read
 from entries.exchange.told import Body, Item, Kind, Told, Update
+from entries.text import gmt
 
 _FAR: Final = datetime(2199, 12, 31, tzinfo=UTC)  # no update is later
 _WIDE: Final = "\n\n\n"  # two blank lines, between the parts of a page
@@ -26,7 +26,7 @@ def write(told: Told) -> str:
     if told.summary != Body():
         parts.append(_entry("SUMMARY:", told.summary, told.markdown))
     for update in reversed(told.oldest_first):
-        stamp = f"UPDATE {clock.stamp(update.at, told.first_day)}:"
+        stamp = f"UPDATE {gmt.stamp(update.at, told.first_day)}:"
         parts.append(_entry(stamp, update.body, told.markdown))
     if told.original != Body():
         parts.append(_entry("ORIGINAL ENTRY:", told.original, told.markdown))

@@ -3,9 +3,9 @@
 from entries.models.audience import Audience
 from entries.models.desk import Draft, Presence
 from entries.models.entries import Entry, EntryVersion, Posting
+from entries.models.images import Image
 from entries.models.imports import ImportedFile
 from entries.models.links import Link
-from entries.models.pictures import Image
 from entries.models.search import SearchText
 from entries.models.site import Series, Site
 from entries.models.stories import Story, StorySlug, StoryVersion

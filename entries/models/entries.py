@@ -10,10 +10,10 @@ from django.db.models import OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from entries import clock, rendering
-from entries.models.lines import LineField
-from entries.models.pictures import Image
+from entries.models.fields import LineField
+from entries.models.images import Image
 from entries.models.stories import Story
+from entries.text import gmt, rendering
 
 
 class Entry(models.Model):
@@ -106,7 +106,7 @@ class Entry(models.Model):
         """Return `ORIGINAL ENTRY` or `UPDATE 1804 GMT`."""
         if self.original:
             return "ORIGINAL ENTRY"
-        return f"UPDATE {clock.stamp(self.at, self.at.date())}" if self.at else "UPDATE"
+        return f"UPDATE {gmt.stamp(self.at, self.at.date())}" if self.at else "UPDATE"
 
     @property
     def first_words(self) -> str:
@@ -130,7 +130,7 @@ class Entry(models.Model):
             self.state = self.State.SCHEDULED
             return
         if not self.at and not self.original:
-            self.at = clock.whole_minute(now)
+            self.at = gmt.whole_minute(now)
         self.state, self.sent_back = self.State.PUBLISHED, ""
         self.published_at = self.published_at or now
 

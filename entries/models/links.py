@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from entries.models.entries import Entry
-from entries.models.lines import LineField
-from entries.models.pictures import Image
+from entries.models.fields import LineField
+from entries.models.images import Image
 from entries.models.site import Series
 from entries.models.stories import Story
 

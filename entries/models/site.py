@@ -5,7 +5,7 @@ import secrets
 from django.db import models
 from django.urls import reverse
 
-from entries.models.lines import LineField
+from entries.models.fields import LineField
 
 # Every page asks: to build the question each time costs several times the answer.
 _CURRENT = "SELECT id, epoch, seq FROM entries_site WHERE id = 1"

@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Sum
 from django.urls import reverse
 
-from entries.models.lines import LineField
-from entries.models.pictures import Image
+from entries.models.fields import LineField
+from entries.models.images import Image
 from entries.models.site import Series
 
 

@@ -5,8 +5,8 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from entries import drawing
 from entries.models import Link
+from entries.pages import fragments
 
 register = template.Library()
 
@@ -14,13 +14,13 @@ register = template.Library()
 @register.simple_tag
 def anchor(link: Link) -> SafeString:
     """Draw `<a>` of a link, or plain words while it leads nowhere."""
-    return drawing.anchor(link)
+    return fragments.anchor(link)
 
 
 @register.simple_tag
 def see_line(link: Link) -> SafeString:
     """Draw the line `See …`."""
-    return drawing.see_html(link)
+    return fragments.see_html(link)
 
 
 @register.simple_tag

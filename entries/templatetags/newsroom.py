@@ -4,8 +4,8 @@ from typing import Any
 
 from django import template
 
-from entries import listing
 from entries.models import Entry, Story
+from entries.pages import lists
 
 register = template.Library()
 
@@ -28,4 +28,4 @@ def running_stories(user: Any) -> list[Story]:
     """Return what runs, the latest news first, for those who may see a desk."""
     if not user.has_perm("entries.view_story"):
         return []
-    return listing.running(Story.objects.all())
+    return lists.running(Story.objects.all())

@@ -9,7 +9,6 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 from django.db import connection, transaction
 
-from entries import folders
 from entries.demo import loading, newsroom
 from entries.management.commands.serve import (
     Serving,
@@ -18,6 +17,7 @@ from entries.management.commands.serve import (
     name_address,
     serve,
 )
+from entries.operations import data_folder
 
 
 class Command(Serving):
@@ -84,4 +84,4 @@ def keep_secret_key() -> None:
         return
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     settings.SECRET_KEY = secrets.token_urlsafe(50)
-    folders.write_whole(settings.SECRET_KEY_FILE, settings.SECRET_KEY, 0o600)
+    data_folder.write_whole(settings.SECRET_KEY_FILE, settings.SECRET_KEY, 0o600)

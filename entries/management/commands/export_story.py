@@ -9,8 +9,10 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
 
-from entries import errors, exchange, folders
+from entries import exchange
+from entries.database import errors
 from entries.models import Story, StorySlug
+from entries.operations import data_folder
 
 
 class Command(BaseCommand):
@@ -43,13 +45,13 @@ class Command(BaseCommand):
             return
         try:
             if output.is_file() or not output.exists():
-                folders.write_whole(output.resolve(), content)
+                data_folder.write_whole(output.resolve(), content)
             else:  # a device or a pipe
                 output.write_text(content, encoding="utf-8", newline="\n")
             if options["format"] == "json":
                 self.write_pictures(story, output)
         except OSError as error:
-            reason = errors.for_operator(error) or f"{error.strerror or error}."
+            reason = errors.command_message(error) or f"{error.strerror or error}."
             raise CommandError(f"“{output}” cannot be written: {reason}") from error
 
     def content(self, story: Story, form: str) -> str:

@@ -13,10 +13,12 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 from django.urls import reverse
 
-from entries import errors, exchange, rendering
+from entries import exchange
+from entries.database import errors
 from entries.exchange import ExchangeError, Folder, Loaded, Told, Understood, Wanted
-from entries.ledger import Refused
 from entries.models import Image
+from entries.text import rendering
+from entries.verbs import Refused
 
 EVERY = {"entries": 100, "pictures": 10}  # between two lines of progress
 MOST = 10  # names in a list
@@ -87,7 +89,7 @@ class Command(BaseCommand):
         except (ExchangeError, Refused) as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
-            if sentence := errors.for_operator(error):
+            if sentence := errors.command_message(error):
                 raise CommandError(sentence) from error
             raise
 

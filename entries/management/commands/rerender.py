@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 
-from entries.ledger import redraw, redraw_head
 from entries.models import Entry, Story
-from entries.rendering import BodyError
+from entries.text.rendering import BodyError
+from entries.verbs import redraw, redraw_head
 
 STEP = 100  # texts between two lines of progress
 

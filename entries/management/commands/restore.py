@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
 
-from entries import backups
+from entries.operations import backups
 
 
 class Command(BaseCommand):

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from uvicorn.supervisors import Multiprocess
 
-from entries import folders
+from entries.operations import data_folder
 
 KEY_LENGTH = 32  # characters, where the site is on a public address
 SILENCE = 60.0  # seconds without a sign of life; streams are pinged every 15
@@ -83,7 +83,7 @@ class Command(Serving):
         """Check the settings, collect the static files, serve until a signal."""
         check_settings()
         check_database()
-        folders.claim()
+        data_folder.claim()
         listener = bound(options["host"], options["port"])
         name_address(options["port"])
         collect_static()

@@ -1,0 +1,1 @@
+"""What SQLite and PostgreSQL need beyond the ORM: timeouts, secure deletion."""

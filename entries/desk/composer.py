@@ -1,0 +1,328 @@
+"""The desk of a story: its page, its composer, and what keeps it up to date."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from entries import verbs
+from entries.desk import (
+    drafts,
+    images,
+    notices,
+    presence,
+    pulse,
+    see_lines,
+    summary,
+    timeline,
+)
+from entries.desk.access import desk, desk_url, is_htmx, number, sentence
+from entries.desk.audit_log import ADDITION, record
+from entries.desk.forms import EditForm, EntryForm
+from entries.desk.preview import preview_of
+from entries.desk.pulse import Pulse
+from entries.desk.responses import (
+    Posted,
+    answer_posted,
+    answer_preview,
+    part,
+    refusal,
+    trigger,
+)
+from entries.models import Draft, Entry, Story
+from entries.pages.history import difference
+from entries.text import time_input
+from entries.verbs import Conflict, Refused, Rights
+
+State = Entry.State
+STATES = {
+    "publish": State.PUBLISHED,
+    "submit": State.SUBMITTED,
+    "draft": State.DRAFT,
+}
+
+
+def story_of(pk: int) -> Story:
+    """Return a story with what its desk shows of it, or answer 404."""
+    return get_object_or_404(Story.objects.select_related("series"), pk=pk)
+
+
+@desk("view_story")
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the desk of a story, or take what its composer sends."""
+    story = story_of(pk)
+    rights = Rights.of(request.user)
+    if request.method == "POST":
+        return compose(request, story, rights)
+    forms = [EntryForm.empty(), EntryForm.empty("original")]
+    box = summary.box_of(story)
+    wanted = request.GET.get("kept", "")
+    drafts.offer(rights, story, *forms, box, wanted=wanted)
+    context = {"form": forms[0], "original_form": forms[1], "box": box}
+    return show(request, story, rights, context)
+
+
+def show(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    extra: dict[str, Any],
+    status: int = 200,
+) -> HttpResponse:
+    """Draw the whole page."""
+    ticket = None if is_htmx(request) else presence.arrive(rights, story.pk)
+    # The pulse first: what changes while the rows are read comes with the next poll.
+    present = pulse.of(story.pk)
+    window = timeline.window(
+        story, rights, before=_id(request, "before"), start=_id(request, "from")
+    )
+    context = {
+        **admin.site.each_context(request),
+        "title": story.headline,
+        "opts": Story._meta,
+        "story": story,
+        "rights": rights,
+        "window": window,
+        "pulse": present,
+        "ticket": ticket,
+        "colleagues": presence.colleagues(rights, story.pk),
+        "original_form": EntryForm.empty("original"),
+        **extra,
+    }
+    return render(request, "admin/entries/desk/page.html", context, status=status)
+
+
+def _id(request: HttpRequest, name: str) -> int:
+    return number(request.GET.get(name, ""))
+
+
+def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
+    """Publish, keep, submit or preview what was typed."""
+    if not rights.can_write:
+        raise PermissionDenied
+    original = request.POST.get("kind") == Entry.Kind.ORIGINAL
+    form = EntryForm(request.POST, name="original" if original else "composer")
+    do = request.POST.get("action", "publish")
+    if not form.is_valid():
+        return _again(request, story, rights, form)
+    kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
+    entry = Entry(story=story, kind=kind, author=rights.user)
+    if do == "preview":
+        return _preview(request, story, rights, form, entry)
+    if do not in STATES or (do == "publish" and not rights.can_publish):
+        raise PermissionDenied
+    if not (images.save_words(request) and _meant(form, story, do)):
+        return _again(request, story, rights, form)
+    return _post(request, story, rights, form, entry, STATES[do])
+
+
+def _meant(form: EntryForm, story: Story, do: str) -> bool:
+    """Ask once about a time that is hardly meant; False where it was asked now."""
+    at = form.cleaned_data["at"]
+    words = notices.question(story, at, timezone.now()) if do != "draft" else ""
+    if not words or form.cleaned_data["sure"] == at.isoformat():
+        return True
+    form.asked = at.isoformat()
+    form.refuse("at", words)
+    return False
+
+
+def _post(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    form: EntryForm,
+    entry: Entry,
+    state: str,
+) -> HttpResponse:
+    data, begun = form.cleaned_data, timezone.now()
+    try:
+        see_lines.check_pictures(rights, data["body"])
+        entry = verbs.post(
+            story,
+            form.text(),
+            author=rights.user,
+            kind=entry.kind,
+            state=state,
+            pinned=data["pinned"] and rights.can_edit,
+            key_event=data["key_event"] and rights.can_edit,
+            key=data["separate"] or data["key"],
+            by=rights,
+        )
+    except Conflict as conflict:
+        return _conflict(request, story, rights, form, conflict)
+    except Refused as refused:
+        images.refuse(form, refused)
+        return _again(request, story, rights, form)
+    see_lines.follow(entry)
+    if data["separate"]:
+        Draft.objects.of(rights.user, key=data["key"]).delete()
+    if entry.created_at >= begun:  # not one that was sent before
+        record(rights.user, entry, f"Wrote it: {entry.state}.", ADDITION)
+    posted = Posted(form.name, entry, story, rights)
+    if is_htmx(request):
+        return answer_posted(request, posted)
+    messages.success(request, posted.words)
+    return redirect(desk_url(story))
+
+
+def _again(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    form: EntryForm,
+    status: int = 422,
+    **extra: Any,
+) -> HttpResponse:
+    """Give the form back with what was typed and what is wrong."""
+    cards = _cards(request, rights, form)
+    if is_htmx(request) and not extra:
+        return refusal(request, story, form, cards, status)
+    own = "original_form" if form.name == "original" else "form"
+    fresh = {"form": EntryForm.empty()}
+    context = {**fresh, own: form, "pictures": cards, **extra}
+    return show(request, story, rights, context, status)
+
+
+def _cards(
+    request: HttpRequest, rights: Rights, form: EntryForm
+) -> list[images.WordsForm]:
+    """Return the cards of the pictures that a form's text shows."""
+    if not rights.can_upload:
+        return []
+    needed = request.POST.get("action", "publish") == "publish"
+    body = form.data.get("body", "")
+    return images.cards_again(request, body, needed=needed)
+
+
+def _conflict(
+    request: HttpRequest,
+    story: Story,
+    rights: Rights,
+    form: EntryForm,
+    conflict: Conflict,
+) -> HttpResponse:
+    """Show the text that this form made before beside the text it holds now."""
+    entry, slot = conflict.entry, f"#{form.name}-conflict"
+    if not rights.can_see(entry, entry.story):
+        raise PermissionDenied
+    typed = {**request.POST.dict(), "version": entry.version, "how": EditForm.QUIET}
+    context: dict[str, Any] = {
+        "theirs": entry,
+        "pieces": difference(entry.body, form.cleaned_data["body"]),
+        "clash": EditForm(typed, name=f"edit-{entry.pk}")
+        if rights.can_change(entry) and entry.story_id == story.pk
+        else None,
+        "separate": uuid4(),
+    }
+    if is_htmx(request):
+        template = "admin/entries/desk/_sent_before.html"
+        context |= {"story": story, "form": form, "rights": rights}
+        response = HttpResponse(part(request, slot, template, context), status=409)
+        return trigger(response, "desk:conflict", form=form.name)
+    context |= {"sent_before": form.name}
+    return _again(request, story, rights, form, 409, **context)
+
+
+def _preview(
+    request: HttpRequest, story: Story, rights: Rights, form: EntryForm, entry: Entry
+) -> HttpResponse:
+    images.save_words(request)
+    data = form.cleaned_data
+    marks = {name: data[name] for name in ("pinned", "key_event")}
+    preview = preview_of(rights, story, entry, form, **marks)
+    if is_htmx(request):
+        return answer_preview(request, form, preview)
+    own = "original_form" if form.name == "original" else "form"
+    context = {
+        "form": EntryForm.empty(),
+        own: form,
+        f"{form.name}_preview": preview,
+        "pictures": _cards(request, rights, form),
+    }
+    return show(request, story, rights, context)
+
+
+@desk("view_story", "add_image")
+def add_picture(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add a picture to a text without JavaScript, at an address of uploads."""
+    if request.method != "POST":
+        return redirect(desk_url(pk))
+    rights = Rights.of(request.user)
+    if not rights.can_write:
+        raise PermissionDenied
+    original = request.POST.get("kind") == Entry.Kind.ORIGINAL
+    name = "original" if original else "composer"
+    form = images.add_to(request, EntryForm, name)
+    status = 422 if form.form_error else 200
+    return _again(request, story_of(pk), rights, form, status)
+
+
+@require_safe
+def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Answer what has changed since a pulse; 204 where nothing has.
+
+    Whoever holds the present pulse, which cannot be guessed, saw everything when
+    they were let in: they are told "nothing new" in one query. Every few seconds
+    the page says, in one more, what is being done there.
+    """
+    asked = request.GET
+    known = "beat" not in asked or presence.beat(
+        asked.get("me", ""), pk, asked.get("doing", "")
+    )
+    given = Pulse.parse(asked.get("have", ""))
+    present = pulse.of(pk)
+    if known and present is not None and present.same(given):
+        return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+    return _changes(request, pk, given, present)
+
+
+@desk("view_story")
+def _changes(
+    request: HttpRequest,
+    pk: int,
+    given: Pulse | None,
+    present: Pulse | None,
+) -> HttpResponse:
+    story = story_of(pk)
+    rights = Rights.of(request.user)
+    if given is None or present is None:
+        return sentence("Load this page again.", 400)
+    since = given.known(present)
+    changed = timeline.changes(story, rights, since, _id(request, "below"))
+    # With the last part the page has what stood there when it asked for the first.
+    began = Pulse.parse(request.GET.get("then", "")) or present
+    context = {
+        "story": story,
+        "rights": rights,
+        "pulse": given if changed.below else began,
+        "then": began,
+        "below": changed.below,
+        "ticket": presence.renew(rights, pk, request.GET.get("me", "")),
+        "colleagues": presence.colleagues(rights, pk),
+        "rows": changed.rows,
+        "gone": changed.gone,
+        "restated": given.state != present.state,
+        "retold": given.seq < story.head_seq,
+    }
+    return render(request, "admin/entries/desk/_changes.html", context)
+
+
+@desk("view_story")
+@require_safe
+def echo(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say in words what a typed time means."""
+    now = timezone.now()
+    try:
+        at = time_input.parse(request.GET.get("at", ""), now)
+    except time_input.TimeError as error:
+        return render(request, "admin/entries/desk/_echo.html", {"error": error})
+    story = story_of(pk)
+    early = at is not None and story.first_day and at.date() < story.first_day
+    context = {"words": time_input.describe(at, now), "early": early}
+    return render(request, "admin/entries/desk/_echo.html", context)

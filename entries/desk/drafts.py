@@ -1,0 +1,126 @@
+"""Texts being typed, kept on the server for the one who types them."""
+
+import json
+from contextlib import nullcontext
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_POST
+
+from entries.desk.access import desk, sentence
+from entries.desk.forms import TextForm
+from entries.models import Draft, Entry, Story
+from entries.models.desk import made_by
+from entries.verbs import Rights
+
+OFFERED = 10  # newest unsent texts of a form that its page offers
+LONGEST = 200_000  # characters; the text itself may be over its limit still
+TYPED = ("at", "headline", "body", "byline", "how", "correction")
+TICKED = ("key_event", "pinned")
+
+
+class KeptForm(forms.Form):
+    """A form of the desk as it stands, whatever would be said of it when sent."""
+
+    form = forms.RegexField(r"^(composer|original|summary|edit-\d{1,18})$")
+    key = forms.CharField(max_length=36)
+    typed = forms.IntegerField(min_value=0, max_value=2**53)
+    key_event = forms.BooleanField(required=False)
+    pinned = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in TYPED:
+            self.fields[name] = forms.CharField(
+                required=False, strip=False, max_length=LONGEST
+            )
+
+    def values(self) -> dict[str, Any]:
+        """Return what the script puts back into the form."""
+        given = {name: self.cleaned_data[name] for name in (*TYPED, *TICKED)}
+        return {name: value for name, value in given.items() if value not in ("", None)}
+
+
+@desk("view_story")
+@require_POST
+def keep(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep what is being typed, or forget it where nothing is left of it."""
+    rights = Rights.of(request.user)
+    form = KeptForm(request.POST)
+    if not form.is_valid():
+        return sentence("This text is too long to be kept while you type.", 422)
+    data = form.cleaned_data
+    own = {"user": rights.user, "story_id": pk, "form": data["form"]}
+    own["key"] = data["key"]
+    if request.POST.get("forget"):
+        Draft.objects.filter(**own).delete()
+        return HttpResponse(status=204)
+    edits = data["form"].startswith("edit-")
+    # Nothing of a text that is erased meanwhile is kept.
+    with transaction.atomic() if edits else nullcontext():
+        entry = _entry_of(rights, pk, data["form"])
+        draft = Draft(**own, entry=entry, values=form.values(), typed=data["typed"])
+        Draft.objects.bulk_create(
+            [draft],
+            update_conflicts=True,
+            unique_fields=["user", "story", "form", "key"],
+            update_fields=["values", "typed", "saved_at"],
+        )
+    return HttpResponse(status=204)
+
+
+def _entry_of(rights: Rights, story_id: int, name: str) -> Entry | None:
+    """Lock the entry that a form edits; refuse those who may not write there."""
+    if not name.startswith("edit-"):
+        get_object_or_404(Story.objects.only("pk"), pk=story_id)
+        if not (rights.can_run if name == "summary" else rights.can_write):
+            raise PermissionDenied
+        return None
+    rows = Entry.objects.select_for_update(of=("self",)).select_related("story")
+    entry = get_object_or_404(rows, pk=int(name[5:]), story=story_id)
+    if not rights.can_see(entry, entry.story):
+        raise Http404
+    if not rights.can_change(entry):
+        raise PermissionDenied
+    return entry
+
+
+def offer(rights: Rights, story: Story, *targets: TextForm, wanted: str = "") -> None:
+    """Give new forms the texts that their writer typed into them and never sent.
+
+    `wanted` is the key of the one to put back, where no script does it.
+    """
+    here = Q(story=story) | Q(entry__isnull=False)  # an entry may have moved
+    names = [form.name for form in targets]
+    kept = Draft.objects.filter(here, user=rights.user, form__in=names)
+    unsent = _unsent(rights.user, list(kept))
+    for form in targets:
+        own = [draft for draft in unsent if draft.form == form.name][:OFFERED]
+        if found := next((draft for draft in own if draft.key == wanted), None):
+            form.put_back(found.key, found.values)
+            own.remove(found)
+        form.offers = own
+        form.kept = json.dumps([_told(draft) for draft in own]) if own else ""
+
+
+def _unsent(user: User, drafts: list[Draft]) -> list[Draft]:
+    """Leave out what did arrive, where a late copy of it was kept after all."""
+    sent = made_by(user, {draft.key for draft in drafts})
+    return [draft for draft in drafts if not _arrived(draft, sent.get(draft.key))]
+
+
+def _arrived(draft: Draft, entry: Entry | None) -> bool:
+    if entry is None:
+        return False
+    same = draft.values.get("body", "").strip() == entry.body.strip()
+    return same or draft.saved_at < entry.created_at
+
+
+def _told(draft: Draft) -> dict[str, Any]:
+    return {"key": draft.key, "typed": draft.typed, "values": draft.values}

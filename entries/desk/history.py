@@ -1,0 +1,215 @@
+"""The history of an entry and of a story's head: who, when, what, and back again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+
+from entries import verbs
+from entries.desk import audit_log
+from entries.desk.access import desk, desk_url, number
+from entries.desk.composer import story_of
+from entries.desk.row import row_of
+from entries.models import Entry, EntryVersion, Story
+from entries.pages import history
+from entries.pages.history import Change
+from entries.verbs import Refused, Rights, Text, holding
+
+TEMPLATE = "admin/entries/story/history.html"
+MOST = 300  # lines of a story's history
+PAGE = 20  # events; texts that differ much take 0.3 s each
+CHANGED = (
+    "Nothing was restored: somebody has changed the head meanwhile. Read what it says "
+    "now, then press the button again."
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line: when, who, what; with the texts before and after, where there are."""
+
+    at: datetime
+    user: User | None
+    words: str
+    change: Change | None = None
+    about: str = ""  # the entry that it happened to, in the story's history
+    address: str = ""
+
+    @property
+    def who(self) -> str:
+        """Return the name of whoever did it."""
+        user = self.user
+        return (user.get_full_name() or user.get_username()) if user else ""
+
+
+def _sorted(events: Iterable[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: event.at, reverse=True)
+
+
+def _change(change: Change) -> Event:
+    version = change.version
+    line = version.line if isinstance(version, EntryVersion) else ""
+    words = f"Corrected: {line}" if line else audit_log.EDITED
+    return Event(version.changed_at, version.changed_by, words, change)
+
+
+def _line(line: LogEntry, story: Story | None = None) -> Event:
+    about = address = ""
+    if story and (kind := line.content_type) and kind.model == "entry":
+        about = line.object_repr.partition(" in ")[0]
+        address = desk_url(story, "versions", int(line.object_id or 0))
+    return Event(line.action_time, line.user, line.change_message, None, about, address)
+
+
+def _show(
+    request: HttpRequest, story: Story, events: list[Event], **extra: object
+) -> HttpResponse:
+    page = Paginator(events, PAGE).get_page(request.GET.get("page"))
+    context = {
+        **admin.site.each_context(request),
+        "title": f"History of {story.headline}",
+        "opts": Story._meta,
+        "story": story,
+        "rights": Rights.of(request.user),
+        "events": page,
+        **extra,
+    }
+    return render(request, TEMPLATE, context)
+
+
+@desk("view_story")
+def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
+    """Show what became of an entry, or restore, hide and erase parts of it."""
+    row = row_of(request, pk, entry_pk)
+    entry, rights = row.entry, row.rights
+    if not row.posting.home:
+        return redirect(desk_url(entry.story_id, "versions", entry.pk))
+    if not row.remembered:
+        raise PermissionDenied
+    if request.method == "POST":
+        return _act(request, entry, rights)
+    lines = list(audit_log.of_entry(entry))
+    events = [*map(_change, history.changes(entry)), *map(_line, lines)]
+    if not any(line.is_addition() for line in lines):
+        events.append(Event(entry.created_at, entry.author, "Wrote it."))
+    orphans = verbs.orphans(entry) if rights.can_erase and not entry.erased_at else []
+    return _show(
+        request,
+        row.posting.story,
+        _sorted(events),
+        row=row,
+        entry=entry,
+        orphans=orphans,
+    )
+
+
+def _act(request: HttpRequest, entry: Entry, rights: Rights) -> HttpResponse:
+    do = request.POST.get("do", "")
+    try:
+        words = _done(request, entry, rights, do)
+    except Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        audit_log.record(rights.user, entry, words)
+        messages.success(request, words)
+    return redirect(desk_url(entry.story_id, "versions", entry.pk))
+
+
+def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
+    """Do what a button says; return what was done."""
+    if do == "erase":
+        _allow(rights.can_erase)
+        verbs.erase(entry, by=rights)
+        audit_log.forget(entry, f"Erased entry {entry.pk}")
+        return "Erased the text for good."
+    version = get_object_or_404(
+        EntryVersion.objects.select_related("entry__story"),
+        entry=entry,
+        number=number(request.POST.get("number", "")),
+    )
+    if do == "restore":
+        _allow(rights.can_change(entry))
+        return _restore(request, version, rights)
+    if do in ("hide", "show"):
+        _allow(rights.can_edit)
+        verbs.hide_correction(version, hidden=do == "hide", by=rights)
+        return f"{'Hid' if do == 'hide' else 'Showed'} a correction."
+    if do == "erase_version":
+        _allow(rights.can_erase)
+        verbs.erase_version(version, by=rights)
+        return "Erased an earlier text for good."
+    raise Refused("There is no such button.")
+
+
+def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str:
+    """Make an earlier text the present one, by an edit that is guarded as any is."""
+    entry = version.entry
+    with holding(entry):
+        version = get_object_or_404(entry.versions, pk=version.pk)
+        if version.erased:
+            raise Refused("This earlier text was erased.")
+        verbs.edit(
+            entry,
+            Text(version.body, version.headline, byline=entry.byline),
+            version=number(request.POST.get("version", "")),
+            author=rights.user,
+            correction=request.POST.get("correction", "")[:300],
+            by=rights,
+        )
+    return "Restored an earlier text."
+
+
+def _allow(allowed: bool) -> None:
+    if not allowed:
+        raise PermissionDenied
+
+
+@desk("view_story", "view_entry")
+def of_story(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show what was done in a story, or restore and erase words of its head."""
+    story = story_of(pk)
+    if request.method == "POST":
+        return _act_on_head(request, story)
+    lines = audit_log.of_story(story).select_related("content_type")[:MOST]
+    events = [
+        *map(_change, history.story_changes(story)),
+        *(_line(line, story) for line in lines),
+        Event(story.created_at, None, "The story was made."),
+    ]
+    return _show(request, story, _sorted(events))
+
+
+def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
+    rights = Rights.of(request.user)
+    named = number(request.POST.get("number", ""))
+    version = get_object_or_404(story.versions, number=named)
+    if request.POST.get("do") == "erase_version":
+        _allow(rights.can_erase)
+        verbs.erase_story_version(version, by=rights)
+        audit_log.forget(story, story.headline)
+        words = "Erased earlier words of the head for good."
+    else:
+        _allow(rights.can_run)
+        try:
+            verbs.edit_story(
+                story,
+                version=number(request.POST.get("version", "")),
+                author=rights.user,
+                words=version,
+                by=rights,
+            )
+        except Refused as refused:
+            changed = isinstance(refused, verbs.StoryChanged)
+            messages.error(request, CHANGED if changed else str(refused))
+            return redirect(desk_url(story, "history"))
+        words = "Restored earlier words of the head."
+    audit_log.record(rights.user, story, words)
+    messages.success(request, words)
+    return redirect(desk_url(story, "history"))

@@ -1,0 +1,103 @@
+"""What the composer says before publishing, and never forbids."""
+
+import re
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from entries.desk import timeline
+from entries.desk.access import desk
+from entries.desk.timeline import Row
+from entries.models import Entry, Posting, Story
+from entries.text import time_input
+from entries.verbs import Rights
+
+JUST_NOW = timedelta(minutes=2)
+MOST = 3
+SEARCHED = 400  # entries of a story, the newest, that are searched for an address
+_ADDRESS = re.compile(r"https?://[^\s<>\"'\[\]()]+", re.IGNORECASE)
+
+
+class Repeat(NamedTuple):
+    """An outside address of a text, and where it stands in the story already."""
+
+    address: str
+    row: Row
+
+
+def question(story: Story, at: datetime | None, now: datetime) -> str:
+    """Ask about a time that is hardly meant; empty for one that may well be."""
+    if at is None or at > now:
+        return ""
+    if story.first_day and at.date() < story.first_day:
+        odd = "is before this story began"
+    elif now - at >= time_input.LONG_AGO:
+        odd = "is long past"
+    else:
+        return ""
+    return (
+        f"{time_input.moment(at, now)} {odd}. If you mean it, press the button again."
+    )
+
+
+@desk("view_story", "add_entry")
+@require_POST
+def look(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what colleagues have just published, and which addresses come twice."""
+    rights = Rights.of(request.user)
+    body = request.POST.get("body", "")
+    now = timezone.now()
+    context = {
+        "recent": _recent(pk, rights, now),
+        "repeats": _repeats(pk, rights, body),
+    }
+    return render(request, "admin/entries/desk/_notices.html", context)
+
+
+def _recent(story_id: int, rights: Rights, now: datetime) -> list[Row]:
+    found = timeline.postings(story_id, pictures=False).filter(
+        removed=False,
+        entry__state=Entry.State.PUBLISHED,
+        entry__published_at__gt=now - JUST_NOW,
+    )
+    found = found.exclude(entry__author=rights.user)
+    newest = found.order_by("-entry__published_at")[:MOST]
+    return [row for row in timeline.as_rows(newest, rights) if row.seen]
+
+
+def _repeats(story_id: int, rights: Rights, body: str) -> list[Repeat]:
+    wanted = list(dict.fromkeys(addresses(body)))[:MOST]
+    if not wanted:
+        return []
+    holding = Q()
+    for address in wanted:
+        holding |= Q(entry__body__icontains=address)
+    newest = Posting.objects.filter(story=story_id).newest().values("pk")[:SEARCHED]
+    found = timeline.postings(story_id, pictures=False)
+    found = found.filter(holding, pk__in=newest, removed=False)
+    found = found.exclude(entry__state=Entry.State.WITHDRAWN)
+    rows = [row for row in timeline.as_rows(found[:20], rights) if row.seen]
+    repeats = (
+        Repeat(address, row)
+        for address in wanted
+        for row in rows
+        if address in addresses(row.entry.body)
+    )
+    return list(repeats)[:MOST]
+
+
+def addresses(body: str) -> list[str]:
+    """Return the outside addresses in a text, each as it is compared."""
+    return [_plain(found) for found in _ADDRESS.findall(body)]
+
+
+def _plain(address: str) -> str:
+    """Cut what makes no other page of it: scheme, `www.`, fragment, what follows."""
+    rest = address.partition("://")[2].partition("#")[0].rstrip(".,;:!?*_~|/")
+    host, slash, path = rest.partition("/")
+    return host.lower().removeprefix("www.") + slash + path

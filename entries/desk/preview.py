@@ -1,0 +1,61 @@
+"""The preview: drawn by the code that draws the published page."""
+
+from copy import copy
+from dataclasses import dataclass
+
+from django.template.loader import render_to_string
+
+from entries.desk import see_lines
+from entries.desk.forms import TextForm
+from entries.models import Entry, Image, Posting, Story
+from entries.pages import fragments
+from entries.text import rendering
+from entries.verbs import Rights
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A page with one entry on it, for a frame; `notes` are for the editor."""
+
+    document: str
+    notes: list[str]
+
+
+def preview_of(
+    rights: Rights, story: Story, entry: Entry, form: TextForm, **marks: bool
+) -> Preview:
+    """Draw a text that was checked as an entry of its story, and save nothing.
+
+    It shows the pictures that its writer may see. `marks`: pinned, key_event.
+    """
+    entry = copy(entry)
+    # One that was never saved has no links and no corrections to look for.
+    entry.pk = entry.pk or 0
+    entry.story = story
+    text = form.text(entry.byline)
+    entry.body, entry.headline, entry.byline = text.body, text.headline, text.byline
+    entry.at = text.at or entry.at
+    try:
+        names = rendering.image_names(entry.body)
+        found = list(see_lines.pictures(rights).filter(name__in=names))
+        links = list(entry.links.shown().with_targets())
+        links += see_lines.proposed(entry, entry.body, {link.text for link in links})
+        entry.html = fragments.body_html(entry.body, found, links)
+    except rendering.BodyError as error:
+        return Preview("", [str(error)])
+    posting = Posting(entry=entry, story=story, **marks)
+    context = {"story": story, "entry": fragments.entry_html(posting)}
+    document = render_to_string("admin/entries/desk/_preview_page.html", context)
+    return Preview(str(document), _notes(names, found))
+
+
+def _notes(names: list[str], found: list[Image]) -> list[str]:
+    known = {image.name: image for image in found}
+    unknown = [name for name in names if name not in known]
+    missing = [image.name for image in found if image.missing]
+    mute = [image.name for image in found if image.stem and not image.described]
+    return [
+        *(f"There is no picture named “{name}”." for name in unknown),
+        *(f"The file of the picture “{name}” is missing." for name in missing),
+        *(f"The picture “{name}” has no alt text yet." for name in mute),
+    ]

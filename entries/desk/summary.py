@@ -1,0 +1,84 @@
+"""The summary box of a story, edited in place at its desk."""
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST
+
+from entries import verbs
+from entries.desk.access import desk, desk_url, is_htmx
+from entries.desk.audit_log import record
+from entries.desk.forms import TextForm
+from entries.desk.responses import part, trigger
+from entries.models import Draft, Story
+from entries.pages.history import difference
+from entries.text import rendering
+from entries.verbs import Refused, Rights
+
+NAME = "summary"
+BOX = "admin/entries/desk/_summary.html"
+
+
+class SummaryForm(forms.Form):
+    """The box, and the version of the story's words that its editor began from."""
+
+    body = forms.CharField(required=False, strip=False)
+    version = forms.IntegerField(min_value=1)
+
+
+@desk("change_story")
+@require_POST
+def save(request: HttpRequest, pk: int) -> HttpResponse:
+    """Save the box, unless somebody else has changed it meanwhile: show both then."""
+    story = get_object_or_404(Story.objects.select_related("series"), pk=pk)
+    rights = Rights.of(request.user)
+    form = SummaryForm(request.POST)
+    context: dict[str, object] = {"rights": rights}
+    status = 200
+    if "body" not in request.POST or not form.is_valid():
+        # From a page that was open before its form was another one.
+        typed = request.POST.get("body", request.POST.get("summary", ""))
+        context |= {"typed": typed, "error": "Read it again, and save it once more."}
+        status = 422
+    else:
+        typed = rendering.tidy(form.cleaned_data["body"])
+        try:
+            _save(story, rights, typed, form.cleaned_data["version"])
+            context["saved"] = "Saved."
+        except Refused as refused:
+            story = Story.objects.select_related("series").get(pk=pk)
+            status = 409 if isinstance(refused, verbs.StoryChanged) else 422
+            context |= {"typed": typed, "error": str(refused)}
+            if status == 409:
+                context["pieces"] = difference(story.summary, typed)
+    if is_htmx(request):
+        context |= {"story": story}
+        box = part(request, "#summary-box", BOX, context, "outerHTML")
+        response = HttpResponse(box, status=status)
+        return response if status > 200 else trigger(response, "desk:done", form=NAME)
+    if status == 200:
+        return redirect(desk_url(story))
+    # A page of its own: what was typed stands in it, as in that of an entry.
+    context |= {**admin.site.each_context(request), "story": story}
+    context |= {"title": "Summary box"}
+    context["opts"] = Story._meta
+    page = "admin/entries/desk/summary_page.html"
+    return render(request, page, context, status=status)
+
+
+def _save(story: Story, rights: Rights, typed: str, version: int) -> None:
+    with transaction.atomic():
+        verbs.edit_story(
+            story, version=version, author=rights.user, by=rights, summary=typed
+        )
+        Draft.objects.filter(user=rights.user, story=story, form=NAME).delete()
+        record(rights.user, story, "Changed summary.")
+
+
+def box_of(story: Story) -> TextForm:
+    """Return the box's form, for texts that were typed into it and never sent."""
+    form = TextForm(initial={"version": story.version}, name=NAME)
+    form.guard = "version"
+    return form

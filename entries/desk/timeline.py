@@ -1,0 +1,359 @@
+"""What the desk shows of a story's timeline, and what in it has changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.utils import timezone
+
+from entries.models import Entry, EntryVersion, Image, Posting, Story
+from entries.models.entries import PostingQuerySet
+from entries.text import gmt, rendering, time_input
+from entries.verbs import WAITING, Rights
+
+SIZE = 50
+MOST_CHANGES = 100
+
+State = Entry.State
+
+
+class Act(NamedTuple):
+    """A button of a row: what it does, its words, and the name it keeps.
+
+    `pressed` is None where it is no toggle.
+    """
+
+    do: str
+    word: str
+    name: str
+    pressed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One posting as the desk lists it, for somebody with these rights."""
+
+    posting: Posting
+    rights: Rights
+    now: datetime
+
+    @property
+    def entry(self) -> Entry:
+        """Return its entry."""
+        return self.posting.entry
+
+    @property
+    def seen(self) -> bool:
+        """Whether it is for their eyes."""
+        return self.rights.can_see(self.entry, self.posting.story)
+
+    @property
+    def place(self) -> str:
+        """Return the list it stands in."""
+        if self.entry.original:
+            return "original"
+        return "waiting" if self.entry.state in WAITING else "timeline"
+
+    @property
+    def key(self) -> str:
+        """Return what lists sort by: its time (else when it was written), then id."""
+        at = self.posting.at.astimezone(UTC)
+        return f"{at:%Y%m%d%H%M%S}-{self.entry.pk}"
+
+    @property
+    def identity(self) -> str:
+        """Return what differs as soon as the row looks different."""
+        posting = self.posting
+        changed = f"{self.entry.changed_at:%H%M%S%f}"
+        marks = f"{posting.pinned:d}{posting.key_event:d}{len(self.missing)}"
+        return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}"
+
+    @property
+    def told(self) -> tuple[object, ...]:
+        """Return what its buttons change, to see whether one did."""
+        posting = self.posting
+        marks = (posting.pinned, posting.key_event, posting.removed)
+        return (self.entry.state, self.entry.at, *marks)
+
+    @property
+    def stamp(self) -> str:
+        """Return its time, with the date on days other than the story's first."""
+        if self.entry.original:
+            return "ORIGINAL ENTRY"
+        if self.entry.at is None:
+            return "No time yet"
+        return gmt.stamp(self.entry.at, self.posting.story.first_day)
+
+    @property
+    def dated(self) -> str:
+        """Return its time with the date always, for a list across stories."""
+        return gmt.dated(self.entry.at) if self.entry.at else self.stamp
+
+    @property
+    def label(self) -> str:
+        """Return its state in words; nothing for what is simply published."""
+        entry = self.entry
+        if entry.erased_at:
+            return "Erased"
+        if entry.published:
+            if getattr(self.posting, "changed_since_closing", False):
+                return "Changed after the end"
+            return "" if self.posting.story.public else "Waits for the story"
+        if entry.state == State.SCHEDULED and entry.at:
+            words = time_input.moment(entry.at, self.now)
+            return f"Due since {words}" if self.late else f"Scheduled for {words}"
+        return str(entry.get_state_display())
+
+    @property
+    def late(self) -> bool:
+        """Whether its time has come and its story does not run."""
+        entry = self.entry
+        due = entry.at is not None and entry.at + timedelta(minutes=1) < self.now
+        return due and entry.state == State.SCHEDULED
+
+    @property
+    def author(self) -> str:
+        """Return who wrote it."""
+        author = self.entry.author
+        return (author.get_full_name() or author.get_username()) if author else ""
+
+    @property
+    def words(self) -> str:
+        """Return how the text begins."""
+        return rendering.beginning(self.entry.html, 24)
+
+    @property
+    def missing(self) -> list[Image]:
+        """Return the pictures whose files have not arrived."""
+        return list(getattr(self.entry, "missing_pictures", ()))
+
+    @property
+    def editable(self) -> bool:
+        """Whether its text can be changed here."""
+        return self.posting.home and self.rights.can_change(self.entry)
+
+    @property
+    def sent_back(self) -> str:
+        """Return why an editor gave it back, while it was not submitted again."""
+        return self.entry.sent_back if self.entry.state == State.DRAFT else ""
+
+    @property
+    def movable(self) -> bool:
+        """Whether they may move it to another story."""
+        entry = self.entry
+        stays = entry.original or entry.erased_at is not None
+        return self.posting.home and self.rights.can_edit and not stays
+
+    @property
+    def number(self) -> str:
+        """Return its entry's id, for names in templates."""
+        return str(self.entry.pk)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether they may see its history."""
+        mine = self.entry.author_id == self.rights.user.pk
+        return self.posting.home and (self.rights.can_read or mine)
+
+    @property
+    def public(self) -> bool:
+        """Whether readers find it at its address."""
+        return self.posting.visible and not self.entry.original
+
+    @property
+    def elsewhere(self) -> list[Posting]:
+        """Return its postings in other stories, its home left out."""
+        found = getattr(self.entry, "standing", ())
+        return [p for p in found if p.story_id != self.entry.story_id]
+
+    @property
+    def also_in(self) -> list[Story]:
+        """Return the other stories that show it, for its row at home."""
+        return [p.story for p in self.elsewhere] if self.posting.home else []
+
+    @property
+    def crossable(self) -> bool:
+        """Whether it can be placed in other stories from here."""
+        shown = self.public and self.entry.story.public
+        return self.rights.can_cross_post and shown
+
+    @property
+    def acts(self) -> list[Act]:
+        """Return the buttons that its state and the rights offer."""
+        if self.posting.home:
+            return [*self._marks, *self._steps]
+        back = Act("take_back", "Take back", "back")
+        return [*self._marks, back] if self.rights.can_cross_post else self._marks
+
+    @property
+    def _marks(self) -> list[Act]:
+        if self.entry.original or not self.rights.can_edit:
+            return []
+        key, pin = self.posting.key_event, self.posting.pinned
+        return [
+            Act("unkey" if key else "key", "Key event", "key", key),
+            Act("unpin" if pin else "pin", "Pin", "pin", pin),
+        ]
+
+    @property
+    def _steps(self) -> list[Act]:
+        """Return the ways from its state to another."""
+        state, steps = self.entry.state, []
+        if self.rights.can_edit and state in WAITING:
+            steps.append(Act("publish", self._publish_word, "publish"))
+        elif state == State.DRAFT and self.rights.owns(self.entry):
+            steps.append(Act("submit", "Submit", "publish"))
+        if self.rights.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
+            steps.append(Act("unschedule", "Make a draft", "draft"))
+        if self.rights.can_change(self.entry):
+            back = state == State.WITHDRAWN
+            do, word = ("restore", "Restore") if back else ("withdraw", "Withdraw")
+            steps.append(Act(do, word, "withdraw"))
+        return steps
+
+    @property
+    def _publish_word(self) -> str:
+        entry = self.entry
+        future = entry.at is not None and entry.at > self.now
+        if entry.state == State.SCHEDULED:
+            return "Publish now"
+        return "Schedule" if future else "Publish"
+
+
+@dataclass(frozen=True)
+class Window:
+    """One page of the desk's timeline."""
+
+    rows: list[Row]
+    waiting: list[Row]
+    original: Row | None
+    older: int | None
+    front: bool
+
+
+def postings(
+    story_id: int, *, pictures: bool = True, others: bool = True
+) -> PostingQuerySet:
+    """Return a story's postings with all that rows show, newest first.
+
+    `pictures`: whether any of them may show one; `others`: whether any may stand in
+    another story too.
+    """
+    found = Posting.objects.filter(story=story_id)
+    return with_parts(found, pictures=pictures, others=others)
+
+
+def with_parts(
+    found: PostingQuerySet, *, pictures: bool = True, others: bool = True
+) -> PostingQuerySet:
+    """Return postings with all that rows show, newest first."""
+    files = Image.objects.filter(stem="")
+    missing = Prefetch("entry__images", files, to_attr="missing_pictures")
+    rows = Posting.objects.filter(removed=False).select_related("story__series")
+    standing = Prefetch("entry__postings", rows.order_by("story_id"), "standing")
+    fetched = [*([missing] if pictures else []), *([standing] if others else [])]
+    later = EntryVersion.objects.filter(
+        entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
+    )
+    return (
+        found.select_related("entry__author", "entry__story__series", "story__series")
+        .prefetch_related(*fetched)
+        .annotate(changed_since_closing=Exists(later))
+        .newest()
+    )
+
+
+def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Window:
+    """Return the newest page; that below the entry `before`; or that from `start`.
+
+    A page below has neither waiting texts nor the original entry on it.
+    """
+    standing = _for(postings(story.pk).filter(removed=False), rights)
+    front = not (before or start)
+    page = standing.filter(entry__kind=Entry.Kind.UPDATE).exclude(
+        entry__state__in=WAITING
+    )
+    if not front:
+        page = _from(story, rights, page, before or start, inclusive=not before)
+    rows = as_rows(page[: SIZE + 1], rights)
+    own = Entry.objects.filter(story=story).order_by().values("pk")
+    original = own.filter(kind=Entry.Kind.ORIGINAL)
+    # Not with OR, for which every entry of the story would be read.
+    waiting = original.union(own.filter(state__in=WAITING), all=True)
+    special = standing.filter(entry__in=waiting)
+    special = special.order_by("entry__kind", "-at", "-entry_id")
+    special_rows = as_rows(special[:MOST_CHANGES], rights) if front else []
+    return Window(
+        rows=rows[:SIZE],
+        waiting=[row for row in special_rows if row.place == "waiting"],
+        original=next((row for row in special_rows if row.place == "original"), None),
+        older=rows[SIZE - 1].entry.pk if len(rows) > SIZE else None,
+        front=front,
+    )
+
+
+def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
+    """Keep what somebody may see, as `Rights.see` tells it of one entry."""
+    if rights.can_read:
+        return rows
+    shown = Q(entry__state=State.PUBLISHED, story__state__in=Story.PUBLIC)
+    return rows.filter(shown | Q(entry__author=rights.user))
+
+
+def _from(
+    story: Story,
+    rights: Rights,
+    page: PostingQuerySet,
+    entry_id: int,
+    *,
+    inclusive: bool,
+) -> PostingQuerySet:
+    """Keep a page from an entry downwards, where they know when that is of."""
+    found = Posting.objects.filter(story=story, entry=entry_id)
+    posting = found.select_related("entry").first()
+    if posting is None:
+        return page
+    at = posting.at
+    if posting.seq is None and not rights.can_see(posting.entry, story):
+        return page
+    same = Q(at=at, entry_id__lt=entry_id + inclusive)
+    return page.filter(Q(at__lte=at) & (Q(at__lt=at) | same))
+
+
+def as_rows(rows: Iterable[Posting], rights: Rights) -> list[Row]:
+    """Return postings as rows for somebody."""
+    now = timezone.now()
+    return [Row(posting, rights, now) for posting in rows]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a page of the desk lacks: rows to put in, entries to take away.
+
+    `below` is the entry under which the rest stands, None where this is all.
+    """
+
+    rows: list[Row]
+    gone: list[int]
+    below: int | None
+
+
+def changes(story: Story, rights: Rights, since: int, below: int = 0) -> Changes:
+    """Return what has changed since a number of the desk's counter.
+
+    It comes by the hundred, the newest entries first; `below` asks for what is under
+    an entry. Ids stay as they are, so that nothing slips through between two.
+    """
+    found = postings(story.pk).filter(desk_seq__gt=since).order_by("-entry_id")
+    if below:
+        found = found.filter(entry_id__lt=below)
+    fetched = as_rows(found[: MOST_CHANGES + 1], rights)
+    rows = fetched[:MOST_CHANGES]
+    shown = [r for r in rows if not r.posting.removed and r.seen]
+    return Changes(
+        rows=shown,
+        gone=[row.entry.pk for row in rows if row not in shown],
+        below=rows[-1].entry.pk if len(fetched) > MOST_CHANGES else None,
+    )

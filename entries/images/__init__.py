@@ -1,0 +1,1 @@
+"""Files in, files out: uploaded images become clean variants."""

@@ -1,0 +1,334 @@
+"""Verify, orient, strip and resize the pictures that editors upload.
+
+Files in, files out. An upload is never published as it came: its pixels are decoded
+and encoded anew, so that nothing else it carried (places, profiles, trailing bytes)
+reaches a reader.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import logging
+import math
+import os
+import re
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO, Final
+
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL.Image import Resampling, Transpose
+
+from entries.images import metadata
+
+logger = logging.getLogger(__name__)
+
+WIDTHS: Final = (480, 960, 1600)
+FORMATS: Final = ("avif", "webp", "jpg")
+UPLOAD_LIMIT: Final = 25 * 1024 * 1024  # bytes
+PIXEL_LIMIT: Final = 40_000_000
+# Their decoders hold a picture three or four times at once: 16 bytes a pixel.
+PIXEL_LIMITS: Final = {"WEBP": 25_000_000, "AVIF": 25_000_000}
+
+_DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+_ENCODERS: Final[dict[str, dict[str, Any]]] = {
+    "avif": {"format": "AVIF", "quality": 55, "speed": 8},
+    "webp": {"format": "WEBP", "quality": 78, "method": 4},
+    "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
+}
+_TALLEST: Final = 16_383  # pixels: WebP holds no more
+_LARGEST: Final = (
+    6_000_000  # pixels of a variant: AVIF's encoder needs 45 bytes for each
+)
+_STRIP: Final = 256  # rows that are brought to eight bits at once
+# One picture at a time in a server's process and the processes that it starts,
+# whoever brings it, so that memory is bounded by the largest that is taken.
+turn: Final = threading.Lock()
+_SCAN: Final = re.compile(rb"\xff\xda\0[\x06-\x0c][\1-\4]")
+_SCAN_LIMIT: Final = 100  # a progressive JPEG has ten; each costs a pass over it all
+_TURNS: Final = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+_DAMAGED: Final = (
+    "The picture is damaged or incomplete. "
+    "Open it in a picture editor, save it anew as JPEG or PNG, and upload that."
+)
+_NOT_SAVED: Final = (
+    "The picture was not saved because the disk {}. "
+    "Tell whoever runs the site, then upload it again."
+)
+_DISK: Final = {
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "is full",
+    errno.EROFS: "takes nothing just now",
+}
+_TOO_LARGE: Final = "The picture has {}. Make it smaller and upload that."
+_TOO_LARGE_OF_ITS_KIND: Final = (
+    "The picture has more than {} million pixels, which is too many for "
+    "this format. Make it smaller, or save it as JPEG, and upload that."
+)
+_UNIDENTIFIED: Final = (
+    "This file is no picture that can be taken, or it is damaged. Upload a JPEG, PNG, "
+    "WebP, GIF or AVIF picture; export a HEIC photo, an SVG or a PDF as JPEG first."
+)
+# For the whole process, since catch_warnings is not safe between threads. What else
+# Pillow finds odd goes unsaid: one hostile EXIF block would fill the log with it.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+class ImageError(ValueError):
+    """A picture that cannot be taken; str() tells the editor what to do."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A published picture: sizes in pixels, texts "" where the file had none."""
+
+    stem: str
+    width: int
+    height: int
+    widths: tuple[int, ...]
+    alt: str
+    caption: str
+    credit: str
+
+
+def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
+    """Publish the picture in `source` as its variants under `folder`.
+
+    Every width is written in every format; one that cannot be is left out, and the
+    picture does without it. Of an animation the first frame is taken. The same bytes
+    with the same key give the same stem, and files that are all there already are
+    left alone. Raise ImageError for what is no sound picture and for a full disk,
+    OSError when `folder` cannot be written otherwise.
+    """
+    with turn:
+        return _ingest(read(source), folder, key)
+
+
+def _ingest(data: bytes, folder: Path, key: bytes) -> Ingested:
+    with _refusing(), closing(_open(data)) as image:
+        orientation = _orientation(image)
+        sizes = _sizes(*(image.size[::-1] if orientation > 4 else image.size))
+        picture = _develop(image, orientation, sizes[-1])
+        texts = metadata.words(image)
+    digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
+    stem = f"{digest[:2]}/{digest}"
+    paths = [folder / variant(stem, w, ext) for w, _ in sizes for ext in FORMATS]
+    if all(path.is_file() for path in paths):
+        for path in paths:
+            path.touch()  # `sweep` spares what is young until its row is there
+    else:
+        sizes = _publish(picture, sizes, folder, stem)
+    widths = tuple(width for width, _ in sizes)
+    return Ingested(stem, *sizes[-1], widths, *texts)
+
+
+def unwritable() -> list[str]:
+    """Return the formats that this Pillow cannot read and write."""
+    Image.init()
+    names = {options["format"] for options in _ENCODERS.values()} | {"PNG"}
+    return sorted(
+        name for name in names if not {name} <= set(Image.SAVE) & set(Image.OPEN)
+    )
+
+
+def variant(stem: str, width: int, ext: str) -> str:
+    """Return the path of one variant, relative to the folder of pictures."""
+    return f"{stem}-{width}.{ext}"
+
+
+def remove(folder: Path, stem: str, widths: Iterable[int]) -> None:
+    """Delete the variants of a picture; missing ones are no error."""
+    for width in widths:
+        for ext in FORMATS:
+            (folder / variant(stem, width, ext)).unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn whatever a hostile file makes Pillow raise into an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(_DAMAGED) from error
+
+
+def read(source: BinaryIO) -> bytes:
+    """Return the bytes of a file; raise ImageError if it is empty or too large."""
+    data = source.read(UPLOAD_LIMIT + 1)
+    if not data:
+        raise ImageError("The file is empty. Choose the picture again.")
+    if len(data) > UPLOAD_LIMIT:
+        raise ImageError(_TOO_LARGE.format(f"more than {UPLOAD_LIMIT >> 20} MB"))
+    return data
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """Return the picture with its header read and its pixels not yet decoded."""
+    too_many = f"more than {PIXEL_LIMIT // 10**6} million pixels"
+    try:
+        image = Image.open(BytesIO(data), formats=_DECODERS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(_TOO_LARGE.format(too_many)) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(_UNIDENTIFIED) from error
+    if (pixels := image.width * image.height) > PIXEL_LIMIT:
+        raise ImageError(_TOO_LARGE.format(too_many))
+    if pixels > (most := PIXEL_LIMITS.get(image.format or "", PIXEL_LIMIT)):
+        raise ImageError(_TOO_LARGE_OF_ITS_KIND.format(most // 10**6))
+    if min(image.size) < 1 or len(_SCAN.findall(data)) > _SCAN_LIMIT:
+        raise ImageError(_DAMAGED)
+    image.verify()  # the checksums of a PNG, which decoding passes over
+    return Image.open(BytesIO(data), formats=_DECODERS)
+
+
+def _orientation(image: Image.Image) -> int:
+    with suppress(Exception):  # a broken EXIF block says nothing
+        value = image.getexif().get(ExifTags.Base.Orientation)
+        return value if value in _TURNS else 1
+    return 1
+
+
+def _sizes(width: int, height: int) -> list[tuple[int, int]]:
+    """Return width and height of every variant, ascending, never upscaled."""
+    largest = min(width, WIDTHS[-1], max(1, width * _TALLEST // height))
+    largest = min(largest, max(1, math.isqrt(_LARGEST * width // height)))
+    widths = [*(each for each in WIDTHS if each < largest), largest]
+    return [(w, min(max(1, round(height * w / width)), _TALLEST)) for w in widths]
+
+
+def _develop(
+    image: Image.Image, orientation: int, size: tuple[int, int]
+) -> Image.Image:
+    """Decode to upright sRGB pixels of `size`, mode RGB or RGBA, and nothing else."""
+    stored = size[::-1] if orientation > 4 else size
+    image.draft(None, stored)
+    image.load()
+    picture = _in_srgb(_shrunk(image, stored))
+    if orientation in _TURNS:
+        picture = picture.transpose(_TURNS[orientation])
+    picture.info.clear()
+    return picture
+
+
+def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize to L, RGB, CMYK or RGBA, with no second copy of all the pixels.
+
+    Strip after strip is made smaller by whole numbers, as `reducing_gap=2.0` would.
+    """
+    across, down = (max(1, image.size[i] // (2 * size[i])) for i in (0, 1))
+    rows = down * max(1, _STRIP // down)
+    smaller: Image.Image | None = None
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        strip = _eight_bits(image.crop((0, top, image.width, bottom)))
+        strip = strip.reduce((across, down))
+        if smaller is None:
+            whole = (strip.width, math.ceil(image.height / down))
+            smaller = Image.new(strip.mode, whole)
+        smaller.paste(strip, (0, top // down))
+    assert smaller is not None  # noqa: S101 - every picture has a row
+    box = (0, 0, image.width / across, image.height / down)
+    picture = smaller.resize(size, Resampling.LANCZOS, box)
+    picture = picture.convert("RGBA") if picture.mode == "RGBa" else picture
+    picture.info.update(image.info)
+    return picture
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return the picture as L, RGB, CMYK or RGBa, which resize smoothly.
+
+    RGBa has its colours multiplied by alpha, so that what an eraser made transparent
+    is gone for good.
+    """
+    if image.mode.startswith("I"):  # sixteen bits, which convert() would clip
+        image.info.pop("transparency", None)
+        return image.point(lambda value: value / 256).convert("L")
+    if image.has_transparency_data:
+        return image.convert("RGBA").convert("RGBa")
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    mode = "RGB"
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
+        mode = "RGBA"
+    with suppress(Exception):  # a broken profile says nothing
+        source = ImageCms.ImageCmsProfile(BytesIO(picture.info["icc_profile"]))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(picture, source, target, outputMode=mode)
+        picture = converted or picture
+    return picture.convert(mode)
+
+
+def _publish(
+    picture: Image.Image, sizes: list[tuple[int, int]], folder: Path, stem: str
+) -> list[tuple[int, int]]:
+    """Write every variant, each made from the next larger one; return their sizes.
+
+    Raise ImageError where no size can be had in all formats; then nothing is left.
+    """
+    made: list[tuple[int, int]] = []
+    try:
+        (folder / stem).parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
+            for size in reversed(sizes):
+                picture = picture.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
+                try:
+                    encoded = {ext: _encoded(picture, ext) for ext in FORMATS}
+                except ImageError:
+                    logger.warning("A picture does without the size %s x %s.", *size)
+                    continue
+                for ext, data in encoded.items():
+                    _store(Path(scratch, Path(variant(stem, size[0], ext)).name), data)
+                made.insert(0, size)
+            if not made:
+                raise ImageError(_DAMAGED)
+            try:
+                for path in Path(scratch).iterdir():
+                    path.replace((folder / stem).with_name(path.name))
+            except BaseException:
+                remove(folder, stem, (width for width, _ in sizes))
+                raise
+    except OSError as error:
+        if words := _DISK.get(error.errno or 0):
+            raise ImageError(_NOT_SAVED.format(words)) from error
+        raise
+    return made
+
+
+def _encoded(picture: Image.Image, ext: str) -> bytes:
+    if ext == "jpg" and picture.mode == "RGBA":
+        paper = Image.new("RGB", picture.size, "white")
+        paper.paste(picture, mask=picture.getchannel("A"))
+        picture = paper
+    encoded = BytesIO()
+    with _refusing():
+        picture.save(encoded, **_ENCODERS[ext])
+    return encoded.getvalue()
+
+
+def _store(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        # A power cut must not leave an empty file under a name that counts as done
+        os.fsync(file.fileno())

@@ -1,0 +1,33 @@
+"""The field for words that stand in one line, whoever writes them."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+from entries.text import rendering
+
+# Django's own classes are not generic while they run.
+if TYPE_CHECKING:
+    _CharField = models.CharField[str, str]
+else:
+    _CharField = models.CharField
+
+
+class LineField(_CharField):
+    """Words in one line: kept without what no page, feed or database can hold."""
+
+    def to_python(self, value: Any) -> Any:
+        """Tidy what is given, before anything is checked of it or kept."""
+        value = super().to_python(value)
+        return rendering.one_line(value) if isinstance(value, str) else value
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """Tidy the row too, so that what is drawn of it has the same words."""
+        words = self.to_python(super().pre_save(model_instance, add))
+        setattr(model_instance, self.attname, words)
+        return words
+
+    def deconstruct(self) -> Any:
+        """Be a plain column in migrations: it differs in what is put there alone."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs

@@ -1,0 +1,383 @@
+"""A copy of the whole site in one file, and the way back.
+
+The file is a tar: the database, every picture, and last a manifest with the counts
+of all tables and the SHA-256 of all files. On SQLite the database is a copy made by
+its online backup; on PostgreSQL every table is copied out under one snapshot, so that
+neither needs a program of the server's own version. Pictures are copied after the
+rows that name them, and are never changed once written.
+"""
+
+import contextlib
+import hashlib
+import json
+import secrets
+import shutil
+import sqlite3
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.color import no_style
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Model
+from psycopg import Copy
+
+from entries import delivery
+from entries.database import errors
+from entries.operations import data_folder
+
+FORM: Final = 1
+FILE: Final = "database.sqlite3"
+# Who is signed in, and who reads just now, is of the moment.
+_PASSING: Final = {"django_session", "entries_audience"}
+_FAULTS: Final = (OSError, sqlite3.Error, DatabaseError)
+Migration = tuple[str, str]
+
+
+class BackupError(Exception):
+    """Say what is wrong, and what to do."""
+
+
+# --- Taking
+
+
+def take(target: Path) -> dict[str, Any]:
+    """Write a backup to a file that is not there yet; return its manifest."""
+    if target.exists():
+        raise BackupError(f"“{target}” is there already: name another file.")
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with TemporaryDirectory(prefix="backup-", dir=target.parent) as folder:
+            manifest = _write(part, Path(folder))
+        part.rename(target)
+    except _FAULTS as error:
+        reason = errors.command_message(error) or error
+        raise BackupError(f"“{target}” cannot be written: {reason}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return manifest
+
+
+def _write(part: Path, folder: Path) -> dict[str, Any]:
+    counts = _copy_out(folder)
+    pictures = settings.PICTURES_DIR
+    files: dict[str, str] = {}
+    part.touch(mode=0o600)
+    with tarfile.open(part, "w", dereference=True) as tar:
+        for path in sorted(folder.iterdir()):
+            _add(tar, path, f"database/{path.name}", files)
+        # What stands in a hidden folder is just being made.
+        for path in sorted(pictures.glob("[0-9a-f][0-9a-f]/*")):
+            with contextlib.suppress(FileNotFoundError):  # erased meanwhile
+                _add(tar, path, f"pictures/{path.relative_to(pictures)}", files)
+        manifest = {
+            "form": FORM,
+            "release": version("liveblog"),
+            "engine": connection.vendor,
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "migrations": sorted(_applied()),
+            "counts": counts,
+            "files": files,
+        }
+        data = json.dumps(manifest, indent=1).encode()
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(data)
+        tar.addfile(info, BytesIO(data))
+    return manifest
+
+
+def _add(tar: tarfile.TarFile, path: Path, name: str, files: dict[str, str]) -> None:
+    with path.open("rb") as file:
+        files[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        tar.addfile(tar.gettarinfo(arcname=name, fileobj=file), file)
+
+
+def _applied() -> set[Migration]:
+    return set(MigrationRecorder(connection).applied_migrations())
+
+
+def _copy_out(folder: Path) -> dict[str, int]:
+    """Copy the database into a folder as it is at one moment; return the counts."""
+    if connection.vendor == "sqlite":
+        with _opened(_file()) as source, _opened(folder / FILE) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+            return _sqlite_counts(copy)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        tables = _tables()
+        for table in tables:
+            sql = f'COPY "{table}" ({_columns(table)}) TO STDOUT'
+            path = folder / f"{table}.copy"
+            with path.open("wb") as file, cursor.copy(sql) as rows:
+                for row in rows:
+                    file.write(row)
+        return _postgres_counts(tables)
+
+
+def _file() -> Path:
+    return Path(str(connection.settings_dict["NAME"]))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(path, timeout=20)) as file:
+        yield file
+
+
+def _sqlite_counts(file: sqlite3.Connection) -> dict[str, int]:
+    names = file.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' "
+        "AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%_fts%' ORDER BY name"
+    ).fetchall()
+    return {
+        name: file.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+        for (name,) in names
+        if name not in _PASSING
+    }
+
+
+def _tables() -> list[str]:
+    names = connection.introspection.django_table_names(only_existing=True)
+    return sorted({*names, "django_migrations"} - _PASSING)
+
+
+def _postgres_counts(tables: list[str]) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        counts = {}
+        for table in tables:
+            cursor.execute(f'SELECT count(*) FROM "{table}"')  # noqa: S608
+            counts[table] = cursor.fetchone()[0]
+    return counts
+
+
+def _columns(table: str) -> str:
+    """Return the columns that hold data of their own, as SQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_schema = current_schema() AND table_name = %s "
+            "AND is_generated = 'NEVER' ORDER BY column_name",
+            [table],
+        )
+        return ", ".join(f'"{name}"' for (name,) in cursor.fetchall())
+
+
+# --- Bringing back
+
+
+def bring_back(source: Path, *, replace: bool = False) -> dict[str, Any]:
+    """Restore a backup as a new history of the site; return its manifest.
+
+    Readers who kept their pages open are told to load them again. Raises
+    BackupError where the file is damaged, of a kind of database that has no way here,
+    of a newer release, or where the place is not empty and `replace` is not given.
+    """
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+    with (
+        _said(source),
+        TemporaryDirectory(prefix="restore-", dir=settings.DATA_DIR) as name,
+    ):
+        folder = Path(name)
+        manifest = _unpack(source, folder)
+        _check(manifest, replace=replace)
+        with _pictures_in(folder / "pictures"):
+            if connection.vendor == "sqlite":
+                counts = _sqlite_in(folder / "database" / FILE)
+            else:
+                counts = _postgres_in(folder / "database", manifest)
+    if wrong := {t for t, n in manifest["counts"].items() if counts.get(t) != n}:
+        raise BackupError(f"After restoring, {min(wrong)} has not as many rows.")
+    with _said(source):
+        call_command("migrate", verbosity=0)
+        data_folder.renew()
+    delivery.nudge()
+    return manifest
+
+
+@contextmanager
+def _said(source: Path) -> Iterator[None]:
+    """Say in a sentence what the disk has against a restore."""
+    try:
+        yield
+    except _FAULTS as error:
+        if reason := errors.command_message(error):
+            message = f"“{source}” cannot be restored: {reason}"
+            raise BackupError(message) from error
+        raise
+
+
+def _unpack(source: Path, folder: Path) -> dict[str, Any]:
+    """Unpack a backup, and compare every file with the manifest."""
+    try:
+        with tarfile.open(source) as tar:
+            for member in tar:
+                _take_out(tar, member, folder)
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        for name, digest in manifest["files"].items():
+            with (folder / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    raise BackupError(f"“{source}” is damaged: {name} has changed.")
+    except (tarfile.TarError, OSError, ValueError, KeyError, EOFError) as error:
+        if errors.disk_problem(error):
+            raise
+        raise BackupError(f"“{source}” is no whole backup: {error}") from error
+    return manifest
+
+
+def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write one file of a backup; `extractall` is safe in newer Pythons alone."""
+    path = PurePosixPath(member.name)
+    file = tar.extractfile(member) if member.isreg() else None
+    if file is None or path.is_absolute() or ".." in path.parts:
+        raise BackupError(f"{member.name} is nothing that a backup holds.")
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with file, target.open("wb") as out:
+        shutil.copyfileobj(file, out)
+
+
+def _check(manifest: dict[str, Any], *, replace: bool) -> None:
+    if manifest["form"] != FORM:
+        raise BackupError("The backup was made by a newer release: install that one.")
+    if manifest["engine"] not in (connection.vendor, "sqlite"):
+        raise BackupError(
+            f"The backup is of {manifest['engine']} and DATABASE_URL names "
+            f"{connection.vendor}: restore into the same kind of database. (From "
+            "SQLite there is a way to PostgreSQL, none back.)"
+        )
+    wanted = {(app, name) for app, name in manifest["migrations"]}
+    executor = MigrationExecutor(connection)
+    known = set(executor.loader.graph.nodes) | set(executor.loader.replacements)
+    if unknown := wanted - known:
+        app, name = min(unknown)
+        raise BackupError(
+            f"The backup was made by a newer release ({app}.{name}): install that one."
+        )
+    applied = _applied()
+    if applied and _holds_data() and not replace:
+        raise BackupError(
+            "This site has data already. Restore into an empty place, or give "
+            "--replace, and all that is here now is lost."
+        )
+    if applied - wanted and connection.vendor != "sqlite":
+        raise BackupError(
+            "The tables here are of a newer release than the backup: restore into an "
+            "empty database; it is brought up to date afterwards."
+        )
+
+
+def _holds_data() -> bool:
+    tables = connection.introspection.table_names()
+    with connection.cursor() as cursor:
+        for table in ("entries_story", "auth_user"):
+            if table in tables:
+                cursor.execute(f'SELECT 1 FROM "{table}" LIMIT 1')  # noqa: S608
+                if cursor.fetchone():
+                    return True
+    return False
+
+
+@contextmanager
+def _pictures_in(unpacked: Path) -> Iterator[None]:
+    """Put pictures in their place, and take the new ones away if the rest fails."""
+    fresh = []
+    try:
+        for path in unpacked.glob("*/*"):
+            target = settings.PICTURES_DIR / path.relative_to(unpacked)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                fresh.append(target)
+            path.replace(target)
+        yield
+    except BaseException:
+        for target in fresh:
+            target.unlink(missing_ok=True)
+        raise
+
+
+def _sqlite_in(file: Path) -> dict[str, int]:
+    """Put a copy in the place of the database, which may be in use."""
+    with _opened(file) as copy:
+        counts = _sqlite_counts(copy)
+        with copy:
+            for table in _PASSING & _names(copy):
+                copy.execute(f'DELETE FROM "{table}"')  # noqa: S608
+            copy.execute("UPDATE entries_site SET epoch = ?", [_epoch()])
+        connection.close()
+        with _opened(_file()) as target:
+            copy.backup(target)
+    return counts
+
+
+def _names(file: sqlite3.Connection) -> set[str]:
+    rows = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in rows}
+
+
+def _epoch() -> str:
+    return secrets.token_hex(4)
+
+
+def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
+    """Make the tables as the backup knew them, and fill them, all or nothing."""
+    executor = MigrationExecutor(connection)
+    graph = executor.loader.graph
+    wanted = {(app, name) for app, name in manifest["migrations"]}
+    executor.migrate(
+        [
+            (app, name)
+            for app, name in sorted(wanted)
+            if not any(
+                child.key in wanted and child.key[0] == app
+                for child in graph.node_map[app, name].children
+            )
+        ]
+    )
+    with transaction.atomic(), connection.cursor() as cursor:
+        tables = sorted(manifest["counts"])
+        every = ", ".join(f'"{t}"' for t in {*tables, *_PASSING & _all_tables()})
+        cursor.execute(f"TRUNCATE {every} CASCADE")
+        for table in tables:
+            columns = _columns(table)
+            with cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as rows:
+                _copy_in(rows, folder, table, columns)
+        own = apps.get_models(include_auto_created=True)
+        models: list[type[Model]] = [MigrationRecorder.Migration, *own]
+        there = [m for m in models if m._meta.db_table in tables]
+        for sql in connection.ops.sequence_reset_sql(no_style(), there):
+            cursor.execute(sql)
+        cursor.execute("UPDATE entries_site SET epoch = %s", [_epoch()])
+        return _postgres_counts(tables)
+
+
+def _copy_in(rows: Copy, folder: Path, table: str, columns: str) -> None:
+    """Give a table's rows to PostgreSQL, from its own copy or from a SQLite file.
+
+    SQLite keeps truth as 0 and 1, times as text in UTC: PostgreSQL reads them.
+    """
+    if (folder / FILE).exists():
+        asked = f'SELECT {columns} FROM "{table}"'  # noqa: S608
+        with _opened(folder / FILE) as source:
+            for row in source.execute(asked):
+                rows.write_row(row)
+        return
+    with (folder / f"{table}.copy").open("rb") as file:
+        while data := file.read(1 << 20):
+            rows.write(data)
+
+
+def _all_tables() -> set[str]:
+    return set(connection.introspection.table_names())

@@ -1,0 +1,228 @@
+"""What in a deployment would break the promise: each check has an id and a hint."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.http.request import split_domain_port, validate_host
+
+from entries.images import ingest
+from entries.models import Site
+from entries.operations import data_folder
+
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs")
+POOLER_PORT = "6432"
+PATIENCE = 5  # seconds to wait for a database
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """Return the kind of file system that a path lies on, by a list of mounts."""
+    found = ("", "")
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) > 2 and path.is_relative_to(fields[1].replace("\\040", " ")):
+            found = max(found, (fields[1], fields[2]), key=lambda one: len(one[0]))
+    return found[1]
+
+
+@register(Tags.files)
+def data_directory(**_: Any) -> Sequence[CheckMessage]:
+    """Find a data folder that cannot be written, or that several machines share."""
+    folder = settings.DATA_DIR
+    nearest = next(p for p in (folder, *folder.parents) if p.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return [
+            Error(
+                f"DATA_DIR, {folder}, cannot be written.",
+                hint="Give it to the account that runs the site, or set another.",
+                id="entries.E001",
+            )
+        ]
+    mounts = Path("/proc/self/mounts")
+    if connection.vendor != "sqlite" or not mounts.is_file():
+        return []
+    kind = file_system(Path(str(connection.settings_dict["NAME"])), mounts.read_text())
+    if kind not in NETWORK:
+        return []
+    return [
+        Error(
+            f"The SQLite file lies on a network file system ({kind}), which cannot "
+            "lock it: two writers would destroy it.",
+            hint="Move DATA_DIR to a local disk, or use PostgreSQL (DATABASE_URL).",
+            id="entries.E002",
+        )
+    ]
+
+
+@register()
+def pictures(**_: Any) -> Sequence[CheckMessage]:
+    """Find a Pillow that was built without a format that pages offer."""
+    return [
+        Error(
+            f"Pictures cannot be written as {name}.",
+            hint="Install Pillow from its wheel, or build it with this library.",
+            id="entries.E003",
+        )
+        for name in ingest.unwritable()
+    ]
+
+
+@register(Tags.database)
+def own_folder(
+    databases: Sequence[str] | None = None, **_: Any
+) -> Sequence[CheckMessage]:
+    """Find a data folder that is not the one the database belongs to."""
+    if "default" not in (databases or ()):
+        return []
+    try:
+        wanted = Site.objects.filter(pk=1).values_list("folder", flat=True).first()
+    except DatabaseError:  # away, or not migrated: others say so
+        return []
+    if not wanted or not data_folder.is_foreign(wanted):
+        return []
+    file = data_folder.token_file()
+    found = "another one's" if data_folder.token() else "none"
+    return [
+        checks.Warning(
+            f"DATA_DIR, {settings.DATA_DIR}, is not the folder of this database: its "
+            f"{file.name} is {found}. Pictures would be missing, and /readyz says 503.",
+            hint="Mount or name the folder that the other machines use. If all "
+            f"pictures are here after all, write this line into {file}: {wanted}",
+            id="entries.W010",
+        )
+    ]
+
+
+@register(Tags.database)
+def search_index(**_: Any) -> Sequence[CheckMessage]:
+    """Find a SQLite that was built without full-text search."""
+    if connection.vendor != "sqlite" or _finds(sqlite3.connect(":memory:")):
+        return []
+    return [
+        Error(
+            f"This SQLite ({sqlite3.sqlite_version}) was built without FTS5, which "
+            "search needs.",
+            hint="Use a Python with another SQLite, or PostgreSQL (DATABASE_URL).",
+            id="entries.E007",
+        )
+    ]
+
+
+def _finds(memory: sqlite3.Connection) -> bool:
+    with closing(memory), suppress(sqlite3.OperationalError):
+        memory.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
+        return True
+    return False
+
+
+@register()
+def addresses(**_: Any) -> Sequence[CheckMessage]:
+    """Find a public address that the site would not answer at."""
+    host, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
+    if settings.DEBUG or validate_host(host, settings.ALLOWED_HOSTS):
+        return []
+    return [
+        Error(
+            f"The host of SITE_URL, {host}, is not among ALLOWED_HOSTS: every page "
+            "would answer 400.",
+            hint="Add it to ALLOWED_HOSTS, or leave that variable out.",
+            id="entries.E008",
+        )
+    ]
+
+
+@register()
+def imprint(**_: Any) -> Sequence[CheckMessage]:
+    """Find an imprint that the pages lead to and that cannot be read."""
+    name = settings.IMPRINT_FILE
+    if not name or os.access(name, os.R_OK):
+        return []
+    return [
+        Error(
+            f"IMPRINT_FILE, {name}, cannot be read.",
+            hint="Write the whole path, and let the site's account read it.",
+            id="entries.E009",
+        )
+    ]
+
+
+@register(Tags.security)
+def debugging(**_: Any) -> Sequence[CheckMessage]:
+    """Find debugging pages on a public site."""
+    if not (settings.DEBUG and urlsplit(settings.SITE_URL).scheme == "https"):
+        return []
+    return [
+        Error(
+            "DEBUG is on, and SITE_URL is a public address: error pages would show "
+            "the inside of the site to everybody.",
+            hint="Take DEBUG out of the environment.",
+            id="entries.E004",
+        )
+    ]
+
+
+@register()
+def pooler(**_: Any) -> Sequence[CheckMessage]:
+    """Find what looks like a pooling proxy in front of PostgreSQL."""
+    if str(connection.settings_dict.get("PORT")) != POOLER_PORT:
+        return []
+    return [_pooled("DATABASE_URL names port 6432, where PgBouncer listens.")]
+
+
+def _pooled(sentence: str) -> CheckMessage:
+    return checks.Warning(
+        f"{sentence} LISTEN does not live through a pool that gives each transaction "
+        "another connection: readers would wait a second or two for each update.",
+        hint="Name PostgreSQL itself; the site keeps a small pool of its own.",
+        id="entries.W005",
+    )
+
+
+@register(Tags.database)
+def listening(
+    databases: Sequence[str] | None = None, **_: Any
+) -> Sequence[CheckMessage]:
+    """Try LISTEN and NOTIFY (with `check --database default`)."""
+    if "default" not in (databases or ()) or connection.vendor != "postgresql":
+        return []
+    try:
+        heard = _hears()
+    except (psycopg.Error, DatabaseError) as error:
+        return [
+            Error(
+                f"The database does not answer: {str(error).strip()}",
+                hint="Look at DATABASE_URL, and whether PostgreSQL runs.",
+                id="entries.E006",
+            )
+        ]
+    return [] if heard else [_pooled("What NOTIFY said is not heard reliably.")]
+
+
+def _hears() -> bool:
+    """Tell whether a connection keeps its process of PostgreSQL, and what it hears."""
+    parameters = {"connect_timeout": PATIENCE, **connection.get_connection_params()}
+    for name in ("pool", "cursor_factory", "context"):
+        parameters.pop(name, None)
+    parameters |= {"autocommit": True, "prepare_threshold": None}
+    with psycopg.connect(**parameters) as one, psycopg.connect(**parameters) as other:
+        one.execute("LISTEN liveblog_check")
+        before = _process(one)
+        # A pool gives whoever begins a transaction what the first one has let go.
+        with other.transaction():
+            other.execute("NOTIFY liveblog_check")
+            kept = _process(one) == before
+        return kept and bool(list(one.notifies(timeout=2, stop_after=1)))
+
+
+def _process(wire: psycopg.Connection[Any]) -> Any:
+    return wire.execute("SELECT pg_backend_pid()").fetchall()

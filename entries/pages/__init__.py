@@ -1,0 +1,1 @@
+"""Rows to HTML and data: no request, no user, no clock."""

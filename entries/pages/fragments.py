@@ -1,0 +1,296 @@
+"""HTML of the parts of a page, each drawn from rows alone.
+
+No request, no user and no clock comes in here, so one drawing serves every reader.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from django.db.models import Prefetch, Q, QuerySet
+from django.template.loader import render_to_string
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
+from entries.text import rendering
+
+T = TypeVar("T")
+_CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
+_SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
+LATEST = 6
+# Stand for an id and a number until there are some; no text can hold them by chance.
+_PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
+RELATED = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
+
+
+def _part(template: str, context: dict[str, Any]) -> SafeString:
+    """Draw a template without space around it; its variables are escaped there."""
+    return SafeString(render_to_string(template, context).strip())
+
+
+def body_html(body: str, pictures: Iterable[Image], links: Iterable[Link]) -> str:
+    """Return the clean HTML of a Markdown body, with its figures and lines.
+
+    Raises `rendering.BodyError` where the body cannot be shown.
+    """
+    figures = {image.name: figure_html(image) for image in pictures if image.stem}
+    return rendering.render(body, figures, _lines(body, list(links)))
+
+
+def figure_html(image: Image, *, lead: bool = False) -> SafeString:
+    """Return `<figure>` for a picture that has its files."""
+    return _part("entries/_figure.html", {"image": image, "lead": lead})
+
+
+def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
+    """Return source lines of the body that a link turns into a line of ours."""
+    see = {link.text: link for link in links if link.kind == Link.Kind.SEE}
+    sources = {link.text: link for link in links if link.kind == Link.Kind.CROSS_POSTED}
+    found: dict[str, str] = {}
+    for line in (line.strip() for line in body.splitlines()):
+        text = rendering.unescape_markdown(line)
+        if (match := _SEE.fullmatch(text)) and match[2] in see:
+            found[line] = see_html(see[match[2]], match[1])
+        elif sources and (match := _CROSS_POSTED.fullmatch(text)):
+            found[line] = _provenance(match[1], sources)
+    return found
+
+
+def see_titles(body: str) -> list[str]:
+    """Return what the lines `See …` of a text name, in their order."""
+    lines = (rendering.unescape_markdown(line.strip()) for line in body.splitlines())
+    return [match[2] for line in lines if (match := _SEE.fullmatch(line))]
+
+
+def _provenance(names: str, sources: Mapping[str, Link]) -> str:
+    pattern = "|".join(sorted(map(re.escape, sources), key=len, reverse=True))
+    parts = re.split(f"({pattern})", names)
+    drawn = [
+        anchor(sources[part]) if part in sources else escape(part) for part in parts
+    ]
+    return format_html(
+        '<p class="provenance">(Cross-posted from {})</p>',
+        mark_safe("".join(drawn)),  # noqa: S308 - each part is escaped above
+    )
+
+
+def see_html(link: Link, words: str = "See") -> SafeString:
+    """Return the line `See …` (or `See also …`), linked where readers can go there."""
+    return format_html('<p class="see">{} {}</p>', words, anchor(link))
+
+
+def anchor(link: Link) -> SafeString:
+    """Return `<a>` of a link, or its plain words while it leads nowhere."""
+    if not (address := link.address):
+        return SafeString(escape(link.text))
+    rel = mark_safe(' rel="nofollow noopener"') if link.target_url else ""
+    return format_html('<a href="{}"{}>{}</a>', address, rel, link.text)
+
+
+def entry_html(posting: Posting) -> SafeString:
+    """Return `<article>`: an entry as it stands in one story."""
+    entry = posting.entry
+    links = _read(entry, "links", entry.links.shown().with_targets)
+    corrections = (
+        _read(entry, "versions", lambda: _told(entry.versions.all()))
+        if entry.version > 1
+        else []
+    )
+    return _article(posting, links, corrections, _also_in(posting))
+
+
+def with_all(postings: QuerySet[Posting]) -> QuerySet[Posting]:
+    """Fetch whatever their drawing needs, in few queries; they are drawn at once."""
+    links = Link.objects.shown().with_targets()
+    told, standing = _told(EntryVersion.objects.all()), _standing(Posting.objects.all())
+    return postings.prefetch_related(
+        Prefetch("entry__links", links, "read_links"),
+        Prefetch("entry__versions", told, "read_versions"),
+        Prefetch("entry__postings", standing, "read_postings"),
+    )
+
+
+@contextmanager
+def without_links(entry: Entry) -> Iterator[None]:
+    """Render a new entry without looking for its links: it cannot have any yet."""
+    entry.read_links = []  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        del entry.read_links  # type: ignore[attr-defined]
+
+
+def _read(entry: Entry, name: str, ask: Callable[[], Iterable[T]]) -> list[T]:
+    """Return what `with_all` has fetched for an entry, or ask for it."""
+    found: list[T] | None = getattr(entry, f"read_{name}", None)
+    return list(ask()) if found is None else found
+
+
+def early_html(
+    posting: Posting, links: Sequence[Link], corrections: Sequence[EntryVersion]
+) -> str:
+    """Draw an entry that has no row yet; `settled` puts in what only that tells."""
+    entry = posting.entry
+    entry.pk = _PK
+    posting.seq = posting.first_seq = _SEQ
+    html = _article(posting, links, corrections, [])
+    entry.pk = posting.seq = posting.first_seq = None
+    return html
+
+
+def settled(posting: Posting) -> str:
+    """Return an early drawing with the id and the number that the entry has got."""
+    html = posting.html.replace(str(_PK), str(posting.entry_id))
+    return html.replace(str(_SEQ), str(posting.seq))
+
+
+def _article(
+    posting: Posting,
+    links: Sequence[Link],
+    corrections: Sequence[EntryVersion],
+    also_in: Sequence[tuple[Story, str]],
+) -> SafeString:
+    entry = posting.entry
+    placed = [html for html in _lines(entry.body, links).values() if html in entry.html]
+    return _part(
+        "entries/_entry.html",
+        {
+            "posting": posting,
+            "entry": entry,
+            "story": posting.story,
+            "see": [
+                link
+                for link in links
+                if link.kind == Link.Kind.SEE
+                and not any(f" {anchor(link)}</p>" in html for html in placed)
+            ],
+            "sources": [
+                link
+                for link in links
+                if link.kind == Link.Kind.CROSS_POSTED
+                and not any(anchor(link) in html for html in placed)
+            ],
+            "corrections": corrections,
+            "source": entry.story.name_in(posting.story),
+            "lang": _lang(entry.story, posting.story),
+            "also_in": also_in,
+        },
+    )
+
+
+def _lang(story: Story, page: Story) -> SafeString:
+    """Return the attribute that tells the language of a text on another's page."""
+    if story.language == page.language:
+        return SafeString("")
+    return format_html(' lang="{}"', story.language)
+
+
+def _also_in(posting: Posting) -> list[tuple[Story, str]]:
+    """Return the other stories that show an entry, and what a line here calls each."""
+    if not posting.home or posting.pk is None:
+        return []
+    entry = posting.entry
+    others = _read(entry, "postings", lambda: _standing(entry.postings.all()))
+    return [
+        (other.story, other.story.name_in(posting.story))
+        for other in others
+        if other.pk != posting.pk
+    ]
+
+
+def _told(versions: QuerySet[EntryVersion]) -> QuerySet[EntryVersion]:
+    return versions.exclude(line="").filter(hidden=False)
+
+
+def _standing(postings: QuerySet[Posting]) -> QuerySet[Posting]:
+    shown = postings.filter(removed=False, story__state__in=Story.PUBLIC)
+    return shown.select_related("story__series").order_by("story_id")
+
+
+def head_html(story: Story) -> SafeString:
+    """Return `#story-head`: headline, standfirst, state, lead picture, summary."""
+    led = story.continues.filter(state=Story.State.CLOSED).select_related("series")
+    return _part("entries/_head.html", {"story": story, "follows": led.newest()})
+
+
+class Event(NamedTuple):
+    """A key event: when, which entry, and the words that name it in a list."""
+
+    at: datetime
+    entry_id: int
+    words: str
+
+    @property
+    def number(self) -> str:
+        """Return the entry's id as text, which templates need not localize."""
+        return str(self.entry_id)
+
+
+def key_events(story: Story) -> list[Event]:
+    """Return the marked entries of a whole story, newest first."""
+    events = story.postings.visible().filter(key_event=True).updates()
+    return [
+        Event(entry.at, entry.pk, entry.first_words)
+        for entry in (posting.entry for posting in events.select_related("entry"))
+        if entry.at
+    ]
+
+
+def key_events_html(story: Story, events: Iterable[Event]) -> SafeString:
+    """Return `#key-events`, the list that leads to them."""
+    context = {"story": story, "events": list(events)}
+    return _part("entries/_key_events.html", context)
+
+
+def last_update_html(story: Story, at: datetime | None) -> SafeString:
+    """Return `#last-update`: the time of the newest update, None before the first."""
+    context = {"story": story, "at": at}
+    return _part("entries/_last_update.html", context)
+
+
+def rail_html(story: Story, seq: int) -> SafeString:
+    """Return `#rail`: feature, latest and related stories beside a story.
+
+    `seq` is the site's number, read before the rows that the rail shows.
+    """
+    links = list(
+        Link.objects.shown()
+        .with_targets()
+        .filter(Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE))
+    )
+    own = [link for link in links if link.story_id]
+    pinned = [link for link in own if link.kind == Link.Kind.LATEST]
+    taken = [link.target_story_id for link in pinned if link.target_story_id]
+    latest = (
+        Story.objects.public()
+        .newest()
+        .exclude(pk__in=[story.pk, *taken])
+        .select_related("series")[: max(0, LATEST - len(pinned))]
+    )
+    context = {
+        "story": story,
+        "seq": seq,
+        "features": [link for link in own if link.kind == Link.Kind.FEATURE]
+        or [link for link in links if not link.story_id],
+        "pinned": pinned,
+        "latest": latest,
+        "related": [link for link in own if link.kind in RELATED],
+    }
+    return _part("entries/_rail.html", context)
+
+
+def withdrawn_html(story: Story) -> SafeString:
+    """Return what an open page of a withdrawn story shows instead."""
+    return _part("entries/_withdrawn.html", {"story": story})
+
+
+def render_entry(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
+    """Return the HTML of an entry's own body, from its rows."""
+    links = entry.links.shown().with_targets() if entry.pk else []
+    if pictures is None:
+        pictures = Image.objects.filter(name__in=rendering.image_names(entry.body))
+    return body_html(entry.body, pictures, links)

@@ -1,0 +1,106 @@
+"""A story's page, put together from what is kept: no part of it is drawn twice."""
+
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from entries.models import Site, Story
+from entries.pages import fragment_cache, fragments, schema_org, timeline
+from entries.pages.fragment_cache import Part
+
+# What stands in the frame of a page where its pieces go; no text can hold it.
+_NAMES: Final = (
+    "modified",
+    "data",
+    "cursor",
+    "last_update",
+    "key_events",
+    "pinned",
+    "updates",
+    "original",
+)
+_TOKEN: Final = secrets.token_hex(16)
+_MARKS: Final = {name: SafeString(f"{_TOKEN}{name};") for name in _NAMES}
+_MARK: Final = re.compile(f"{_TOKEN}([a-z_]+);")
+
+
+def story_page(
+    site: Site, story: Story, *, order: str = "newest", before: int = 0, start: int = 0
+) -> bytes:
+    """Return a story's live page: the front, an older one, or oldest first.
+
+    `site` and `story` were read before: their numbers are what the page claims, and
+    it may hold more. Raises paging.NoSuchPlace.
+    """
+    places = fragment_cache.kept.standing(site.epoch, story)
+    page = timeline.page(story, places, order=order, before=before, start=start)
+    frame = _frame(site.epoch, story.head_seq, site.seq, story, page.empty)
+    pieces = _pieces(site, story, page)
+    found: list[bytes] = []
+    for number, text in enumerate(frame):
+        found += pieces[text] if number % 2 else [text.encode()]
+    return b"".join(found)
+
+
+def address_of(site: Site, story: Story, entry_id: int) -> str:
+    """Return the address at which a story's live pages show an update now."""
+    places = fragment_cache.kept.standing(site.epoch, story)
+    return timeline.address_of(story, places, entry_id)
+
+
+def _pieces(site: Site, story: Story, page: timeline.Page) -> dict[str, list[bytes]]:
+    """Return what goes in the place of each mark."""
+    original = [page.original] if page.original else []
+    wanted = [*page.updates, *page.pinned, *page.key_events, *original]
+    kept = fragment_cache.kept.of(site.epoch, story, wanted)
+
+    def shown(places: Iterable[timeline.Place]) -> list[Part]:
+        return [kept[p.posting_id] for p in places if p.posting_id in kept]
+
+    told = sorted([*page.updates, *page.pinned], key=lambda p: p[:2], reverse=True)
+    data = [part.data for part in shown(told)]
+    events = [
+        fragments.Event(place.at, place.entry_id, kept[place.posting_id].words)
+        for place in page.key_events
+        if place.posting_id in kept
+    ]
+    drawn = {
+        "modified": schema_org.moment(story.changed_at) or "",
+        "cursor": f"{site.epoch}-{story.seq}",
+        "last_update": fragments.last_update_html(story, page.last_at),
+        "key_events": fragments.key_events_html(story, events),
+    }
+    return {
+        **{name: [text.encode()] for name, text in drawn.items()},
+        "data": schema_org.story_script(story, data, page.first_at),
+        "pinned": [part.html for part in shown(page.pinned)],
+        "updates": [part.html for part in shown(page.updates)],
+        "original": [part.html for part in shown(original)],
+    }
+
+
+@lru_cache(maxsize=200)
+def _frame(
+    epoch: str, head_seq: int, site_seq: int, story: Story, page: timeline.Page
+) -> list[str]:
+    """Return what no update changes: texts, and between them the names of pieces.
+
+    The head and the rail follow from numbers of their own. `page` is an empty one.
+    """
+    card = schema_org.story_card(story)
+    context = {
+        "story": story,
+        "page": page,
+        "rail_seq": site_seq,
+        "head": fragments.head_html(story),
+        "rail": fragments.rail_html(story, site_seq),
+        **_MARKS,
+        "card": replace(card, modified=_MARKS["modified"]),
+    }
+    return _MARK.split(render_to_string("entries/story.html", context))

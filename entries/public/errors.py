@@ -1,0 +1,183 @@
+"""Error pages: one sentence, one way on, and no text lost.
+
+They render without a database, a session or collected static files, since one of those
+may be what is missing.
+"""
+
+import sys
+from functools import cache
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.core.exceptions import (
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.db import DataError, IntegrityError, ProgrammingError
+from django.db import Error as DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.http.request import HttpHeaders
+from django.template.loader import render_to_string
+
+from entries.database.errors import Problem, disk_problem, is_conflict
+
+DESK_ANSWER: Final = "Desk-Answer"  # tells the desk's page that the desk is speaking
+MESSAGES: Final[dict[int, Problem]] = {
+    400: Problem(
+        "This request cannot be understood",
+        "Something in the address or in what was sent is not as it should be.",
+        "What was sent cannot be understood. Load the page again, then try again.",
+    ),
+    403: Problem(
+        "This is not open to you",
+        "Your account may not do this. Ask the chief of the desk.",
+        "Your account may not do this. Ask the chief of the desk.",
+    ),
+    405: Problem(
+        "This page is for reading",
+        "Nothing can be sent to it.",
+        "Nothing can be sent to this address.",
+    ),
+    413: Problem(
+        "This is too large",
+        "What was sent is larger than this site takes: pictures may have 25 MB, "
+        "everything else together 2 MB.",
+        "This is too large: pictures may have 25 MB, everything else together 2 MB.",
+    ),
+    500: Problem(
+        "Something went wrong here",
+        "Nothing you read or wrote before is lost. Please try again in a moment.",
+        "Failed: something went wrong here. The text is still in this page; press the "
+        "button again, which is safe.",
+    ),
+    503: Problem(
+        "The site cannot answer just now",
+        "Please try again in a moment: nothing that was published is lost.",
+        "Failed: the database does not answer just now. The text is still in this "
+        "page; press the button again in a moment, which is safe.",
+    ),
+}
+_CONFLICT_TITLE: Final = "Somebody else was quicker"
+CONFLICT: Final = Problem(
+    _CONFLICT_TITLE,
+    "What was sent does not fit what stands there now.",
+    "Failed: somebody else has changed what this belongs to. The text is still in this "
+    "page; load the page anew in another tab, and compare.",
+)
+_TOO_LARGE: Final = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
+# Errors of a statement, not of the database: trying again would not help.
+_OUR_FAULT: Final = (DataError, IntegrityError, ProgrammingError)
+
+
+def _stylesheet() -> str:
+    """Return the style sheet's URL, whether or not static files were collected."""
+    try:
+        return staticfiles_storage.url("entries/site.css")
+    except ValueError:
+        return f"{settings.STATIC_URL}entries/site.css"
+
+
+def error_page(problem: Problem, status: int, path: str, **extra: Any) -> str:
+    """Render an error's page, which leads back to the desk or the front page."""
+    context = {
+        "title": problem.title,
+        "sentence": problem.for_readers,
+        "status": status,
+        "site_name": settings.SITE_NAME,
+        "stylesheet": _stylesheet(),
+        "at_desk": path.startswith("/admin/"),
+        **extra,
+    }
+    return render_to_string("error.html", context)
+
+
+@cache
+def unavailable() -> bytes:
+    """Return the page of a 503, for callers that answer before Django."""
+    return error_page(MESSAGES[503], 503, "/").encode()
+
+
+def from_desk(headers: HttpHeaders, path: str) -> bool:
+    """Return whether the desk's script sent a request: it shows one sentence."""
+    return path.startswith("/admin/") and "HX-Request" in headers
+
+
+def error_response(
+    request: HttpRequest, status: int, problem: Problem | None = None
+) -> HttpResponse:
+    """Answer with an error page, or with one sentence for the desk's script."""
+    problem = problem or MESSAGES[status]
+    if from_desk(request.headers, request.path):
+        sentence = problem.at_desk
+        response = HttpResponse(sentence, status=status, content_type="text/plain")
+        response[DESK_ANSWER] = "yes"
+    else:
+        html = error_page(problem, status, request.path, **_sent(request))
+        response = HttpResponse(html, status=status)
+    response["Cache-Control"] = "no-store"
+    if status == 503:
+        response["Retry-After"] = "5"
+    return response
+
+
+def _sent(request: HttpRequest) -> dict[str, Any]:
+    """Return the fields of a desk form, so that they can be sent again."""
+    if request.method != "POST" or not request.path.startswith("/admin/entries/"):
+        return {}
+    try:
+        fields = [(name, v) for name, vs in request.POST.lists() for v in vs]
+        files = bool(request.FILES)
+    except Exception:  # an unreadable form may be the error itself
+        return {}
+    long = [pair for pair in fields if len(pair[1]) > 60 or "\n" in pair[1]]
+    return {
+        "again": request.get_full_path(),
+        "long": long,
+        "short": [pair for pair in fields if pair not in long],
+        "files": files,
+    }
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Handle a malformed request (400), or one that is too large (413)."""
+    return error_response(request, 413 if isinstance(exception, _TOO_LARGE) else 400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Handle PermissionDenied."""
+    return error_response(request, 403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Handle a form whose CSRF token is missing or expired."""
+    if not request.path.startswith("/admin/"):
+        response = error_response(request, 405)
+        response["Allow"] = "GET, HEAD"
+        return response
+    sentence = (
+        "This form is older than your signing in, or cookies are off. Go back, load "
+        "the page again, and send it again: your browser keeps what you typed."
+    )
+    problem = Problem("This form has expired", sentence, "")
+    html = error_page(problem, 403, request.path)
+    return HttpResponse(html, status=403, headers={"Cache-Control": "no-store"})
+
+
+def refused_response(request: HttpRequest, sentence: str) -> HttpResponse:
+    """Answer 409 where a verb refused and no form is left to show the reason."""
+    problem = Problem(_CONFLICT_TITLE, sentence, sentence)
+    return error_response(request, 409, problem)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Handle an uncaught exception: a full disk, a conflict, no database, a bug."""
+    error = sys.exc_info()[1]
+    if problem := disk_problem(error):
+        return error_response(request, 503, problem)
+    if request.method == "POST" and is_conflict(error):
+        return error_response(request, 409, CONFLICT)
+    if isinstance(error, DatabaseError) and not isinstance(error, _OUR_FAULT):
+        return error_response(request, 503)
+    return error_response(request, 500)

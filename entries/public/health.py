@@ -1,0 +1,60 @@
+"""What machines ask of a running server: alive, ready, and its figures."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from entries import delivery
+from entries.database import timeouts
+from entries.operations import data_folder
+
+_FOLDER = "SELECT folder FROM entries_site WHERE id = 1"
+PATIENCE = 2.0  # seconds that /readyz waits for the database
+# Where an SQLite file is locked, a thread is held longer than a probe waits.
+_asking = ThreadPoolExecutor(1, "readyz")
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that the process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Show what delivery counts, to Prometheus."""
+    body, kind = delivery.metrics()
+    return HttpResponse(body, content_type=kind)
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether the database answers too, and the data folder is its own."""
+    try:
+        folder = _ask_database()
+    except Exception:
+        return HttpResponse("the database does not answer\n", status=503)
+    if data_folder.is_foreign(folder):
+        sentence = "DATA_DIR is not the folder of this database: pictures are missing\n"
+        return HttpResponse(sentence, status=503)
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+def _ask_database() -> str:
+    """Return the token of its folder; wait no longer for it than a probe would."""
+    if pool := getattr(connection, "pool", None):
+        pool.open()
+        with timeouts.only(PATIENCE), pool.connection(timeout=PATIENCE) as one:
+            row = one.execute(_FOLDER).fetchone()
+    else:
+        row = _asking.submit(_read_file).result(PATIENCE)
+    return row[0] if row else ""
+
+
+def _read_file() -> tuple[str] | None:
+    """Read something of the SQLite file: a constant would never touch it."""
+    with connection.cursor() as cursor:
+        found: tuple[str] | None = cursor.execute(_FOLDER).fetchone()
+        return found

@@ -1,0 +1,48 @@
+"""Public addresses; they are fixed, so that others can rely on them."""
+
+from django.urls import path, re_path
+
+from entries.public import health, site, views
+
+urlpatterns = [
+    path("", views.front, name="front"),
+    path("feed/", views.feed, name="feed"),
+    path("search/", views.search, name="search"),
+    path("series/<slug:slug>/", views.series, name="series"),
+    path("series/<slug:slug>/feed/", views.series_feed, name="series_feed"),
+    path("stories/<slug:slug>/", views.story, name="story"),
+    path("stories/<slug:slug>/feed/", views.story_feed, name="story_feed"),
+    path("stories/<slug:slug>/updates/<row:pk>/", views.entry, name="entry"),
+    path(
+        "stories/<slug:slug>/updates/<row:pk>/history/",
+        views.entry_history,
+        name="entry_history",
+    ),
+    path("stories/<slug:slug>.json", views.story_json, name="story_json"),
+    path("stories/<slug:slug>/changes", views.changes, name="changes"),
+    path("stories/<slug:slug>/stream", views.changes, name="stream"),
+    re_path(
+        r"^pictures/(?P<path>[0-9a-f]{2}/[0-9a-f]{40}-\d{1,5}\.(?:avif|webp|jpg))$",
+        views.picture,
+        name="picture",
+    ),
+    path(
+        "favicon.ico",
+        site.icon,
+        {"name": "favicon.ico", "kind": "image/x-icon"},
+        name="favicon",
+    ),
+    re_path(
+        r"^apple-touch-icon(?:-\d{2,3}x\d{2,3})?(?:-precomposed)?\.png$",
+        site.icon,
+        {"name": "apple-touch-icon.png", "kind": "image/png"},
+        name="touch_icon",
+    ),
+    path("robots.txt", site.robots, name="robots"),
+    path("imprint/", site.imprint, name="imprint"),
+    path("sitemap.xml", views.sitemap, name="sitemap"),
+    path("news-sitemap.xml", views.news_sitemap, name="news_sitemap"),
+    path("healthz", health.healthz, name="healthz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("readyz", health.readyz, name="readyz"),
+]

@@ -1,0 +1,332 @@
+"""Turn an editor's Markdown into the clean HTML that is stored and shown everywhere.
+
+Strings in, strings out. Behind the parser, which escapes all text, stand two cleaners
+that share nothing but the allow-lists: bleach, and then nh3. Figures and lines of ours
+come in last, at marks that no author can know.
+"""
+
+import html
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from html.parser import HTMLParser
+from itertools import groupby
+from types import MappingProxyType
+from typing import Final
+from xml.etree import ElementTree as ET
+
+import bleach.sanitizer
+import nh3
+from django.utils.safestring import SafeString, mark_safe
+from markdown.util import AtomicString
+
+from entries.text import markdown, urls
+from entries.text.markdown import (
+    BodyError as BodyError,  # part of this module's interface
+)
+
+BODY_LIMIT: Final = 20_000  # characters of Markdown source
+
+TAGS: Final = frozenset(
+    {"p", "br", "a", "em", "strong", "del", "code", "pre", "blockquote", "h3", "h4"}
+    | {"ul", "ol", "li", "hr", "table", "thead", "tbody", "tr", "th", "td"}
+)
+ATTRIBUTES: Final = {"a": {"href", "title"}, "th": {"align"}, "td": {"align"}}
+
+_BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85]")
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]"
+)
+_WITHIN_LINE: Final = frozenset(
+    ["a", "em", "strong", "del", "code", "span", "b", "i", "cite", "small", "time"]
+)
+
+_GAPS: Final = re.compile(r"(\A\s*\n|\n\s*(?:\n|\Z))")
+_MARKS: Final = re.compile(r"(?<!\\)(\\*)([`*_\[\]#+.!>|~-])")
+_LINE_MARKS: Final = re.compile(
+    r"^ {0,3}(?=#{1,6}[ \t]+\S|>(?![0-9=])|`{3})"
+    r"|^[ \t]*(?=!\[[^\[\]]*\]\(image:)",
+    re.M,
+)
+
+
+def tidy(body: str) -> str:
+    r"""Return the body with \n as its only line break and without control characters.
+
+    This is the text to keep: what it lacks, PostgreSQL or an XML feed would refuse.
+    """
+    return _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
+
+
+def one_line(words: str) -> str:
+    """Return the words as they are kept where they stand in one line."""
+    return " ".join(tidy(words).split())
+
+
+def render(
+    body: str,
+    figures: Mapping[str, str] = MappingProxyType({}),
+    lines: Mapping[str, str] = MappingProxyType({}),
+) -> SafeString:
+    """Return the clean HTML of a Markdown body.
+
+    figures: name of a picture -> trusted HTML, which takes the place of the line
+    `![](image:name)`; a name that is missing draws nothing. Several such lines in
+    succession come together inside `<div class="figures">`.
+    lines: text of a one-line paragraph of the source -> trusted HTML, which takes
+    the place of that paragraph.
+
+    Raises BodyError where the body is too long or cannot be parsed.
+    """
+    token = secrets.token_hex(16)
+    with _refusing():
+        parser, root = _parsed(body)
+        slots = _arrange(root, figures, lines, token)
+        cleaned = _clean(parser.html(root))
+    slot = re.compile(f"<p>{token}([0-9]+)</p>")
+    return mark_safe(slot.sub(lambda m: slots[int(m[1])], cleaned))  # noqa: S308
+
+
+def image_names(body: str) -> list[str]:
+    """Return the names that `render` looks up in `figures`, in order, once each.
+
+    Raises BodyError like `render`.
+    """
+    with _refusing():
+        _, root = _parsed(body)
+        names = [piece for piece in _pieces(root) if isinstance(piece, str)]
+    return list(dict.fromkeys(names))
+
+
+def _parsed(body: str) -> tuple[markdown.Parser, ET.Element]:
+    source = tidy(body)
+    if len(source) > BODY_LIMIT:
+        raise BodyError(
+            f"This text has {len(source):,} characters, and {BODY_LIMIT:,} is the "
+            "limit. Divide it into several updates."
+        )
+    # Made anew for each call: a parser keeps state, and broken state after an error.
+    parser = markdown.Parser()
+    return parser, parser.blocks(source)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn whatever the parser raises (RecursionError, say) into a BodyError."""
+    try:
+        yield
+    except BodyError:
+        raise
+    except Exception as error:
+        raise BodyError(
+            "This text cannot be shown, because its markup is too entangled. Take away "
+            "brackets, asterisks, lists or quotes that are not needed."
+        ) from error
+
+
+def _pieces(root: ET.Element) -> Iterator[ET.Element | str]:
+    """Yield top-level blocks, and the names of pictures on lines of their own."""
+    for block in root:
+        m = markdown.IMAGE.fullmatch(block.text or "") if block.tag == "p" else None
+        yield m[1] if m else block
+
+
+def _paragraph(text: str) -> ET.Element:
+    paragraph = ET.Element("p")
+    paragraph.text = text
+    return paragraph
+
+
+def _arrange(
+    root: ET.Element, figures: Mapping[str, str], lines: Mapping[str, str], token: str
+) -> list[str]:
+    """Put marks where trusted HTML will stand, and return that HTML in their order."""
+    wanted = {_line(text): trusted for text, trusted in lines.items()}
+    blocks: list[ET.Element] = []
+    slots: list[str] = []
+
+    def put(trusted: str) -> None:
+        blocks.append(_paragraph(AtomicString(f"{token}{len(slots)}")))
+        slots.append(trusted)
+
+    for _, pieces in groupby(_pieces(root), type):
+        names = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                names.append(piece)
+            elif (line := _line(piece.text or "")) in wanted and _is_line(piece):
+                put(wanted[line])
+            else:
+                _name_site(piece)
+                blocks.append(piece)
+        if found := [figures[name] for name in names if name in figures]:
+            drawn = "".join(found)
+            put(f'<div class="figures">{drawn}</div>' if len(found) > 1 else drawn)
+    root[:] = blocks
+    return slots
+
+
+def _line(text: str) -> str:
+    return " ".join(unescape_markdown(text).split())
+
+
+def _is_line(block: ET.Element) -> bool:
+    return block.tag == "p" and "\n" not in (block.text or "")
+
+
+def _name_site(block: ET.Element) -> None:
+    """Let a post or a video whose address stands alone be called by its site."""
+    address = (block.text or "").strip()
+    if _is_line(block) and (name := urls.site_name(address)):
+        block.text = None
+        ET.SubElement(block, "a", href=address).text = AtomicString(name)
+
+
+def _allowed(tag: str, name: str, value: str) -> bool:
+    """Say whether an attribute may stand; both cleaners ask."""
+    if name not in ATTRIBUTES.get(tag, ()):
+        return False
+    if name == "href":
+        return urls.is_safe(html.unescape(value))
+    return name != "align" or value in {"left", "center", "right"}
+
+
+_NH3: Final = nh3.Cleaner(
+    tags=set(TAGS),
+    attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+    attribute_filter=lambda tag, name, value: (
+        value if name == "rel" or _allowed(tag, name, value) else None
+    ),
+    url_schemes=set(urls.SCHEMES),
+    link_rel="nofollow noopener",
+)
+
+
+def _bleached(markup: str) -> str:
+    # A cleaner of its own for each call: bleach's is not safe between threads.
+    cleaner = bleach.sanitizer.Cleaner(TAGS, _allowed, urls.SCHEMES)
+    cleaned: str = cleaner.clean(markup)
+    return cleaned
+
+
+def _washed(markup: str) -> str:
+    return _NH3.clean(markup).replace("&nbsp;", "\xa0")
+
+
+def _clean(markup: str) -> str:
+    # Both resolve entities, so a line break or worse could come in that way.
+    return tidy(_washed(_bleached(markup)))
+
+
+class _Reader(HTMLParser):
+    """Collect the visible text of HTML, the numbers of lists included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.counts: list[int | None] = []  # of the open lists; None has bullets
+        self.number = ""
+        self.in_pre = False
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._tag(tag, opens=True)
+        if tag in {"ol", "ul"}:
+            self.counts.append(0 if tag == "ol" else None)
+        elif tag == "li" and self.counts and (count := self.counts[-1]) is not None:
+            self.counts[-1] = count + 1
+            self.number = f"{count + 1}. "
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag(tag, opens=False)
+        if tag in {"ol", "ul"} and self.counts:
+            self.counts.pop()
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.parts.append(self.number)
+            self.number = ""
+        self.parts.append(data if self.in_pre else data.replace("\n", " "))
+
+    def _tag(self, tag: str, *, opens: bool) -> None:
+        if tag == "pre":
+            self.in_pre = opens
+        if tag in {"td", "th"}:
+            self.parts.append(" ")
+        elif tag not in _WITHIN_LINE:
+            self.parts.append("\n")
+
+
+@lru_cache(maxsize=2000)
+def plain_text(markup: str) -> str:
+    """Return the visible text of rendered HTML, one line for each block or break.
+
+    Remembered: whenever a page is made, most of its updates are as they were.
+    """
+    reader = _Reader()
+    reader.feed(markup)
+    reader.close()
+    lines = "".join(reader.parts).split("\n")
+    return "\n".join(filter(None, (re.sub("[ \t]+", " ", s).strip() for s in lines)))
+
+
+def beginning(html: str, words: int) -> str:
+    """Return how a text begins, in so many words, for lists: `… on the quay…`."""
+    found = plain_text(html).split()
+    begun = " ".join(found[:words])
+    return begun if len(found) <= words else f"{begun.rstrip('.,;:–—')}…"
+
+
+def escape_markdown(text: str) -> str:
+    """Return source that `render` shows as exactly this text.
+
+    Only what would be read as markup gets a backslash; addresses still become links.
+    """
+    text = tidy(text)
+    listed = re.search(r"^ {0,3}2\.[ \t]", text, re.M) is not None
+    return "".join(_escape_block(block, listed) for block in _GAPS.split(text))
+
+
+def _escape_block(block: str, listed: bool) -> str:
+    places = {m.end() for m in _LINE_MARKS.finditer(block)}
+    if m := re.match(r" {0,3}(?=[-+*][ \t])", block):
+        places.add(m.end())
+    if listed and (m := re.match(r" {0,3}1(?=\.[ \t])", block)):
+        places.add(m.end())
+    if markdown.RULE.fullmatch(block.expandtabs(4)):
+        places.add(len(block) - len(block.lstrip(" ")))
+    rows = [row.expandtabs(4).rstrip(" ") for row in block.split("\n")]
+    if markdown.is_table("\n".join(rows)):
+        places.add(block.find("|", block.find("\n")))
+    # A backslash before one of these may turn the next into the end of a span.
+    chars = _inline_marks(block) | {block[place] for place in places} & set("`~*_")
+    places.update(place for place, char in enumerate(block) if char in chars)
+    return _MARKS.sub(
+        lambda m: m[1] * 2 + ("\\" if m.start(2) in places else "") + m[2], block
+    )
+
+
+def _inline_marks(block: str) -> set[str]:
+    """Return the first characters of the marks that would be read inside a block."""
+    seen = urls.BARE.sub(_masked, block)
+    chars = set()
+    for mark, (opening, closing) in markdown.EDGES.items():
+        text = block if mark[0] == "`" else seen
+        if (m := opening.search(text)) and closing.search(text, m.end()):
+            chars.add(mark[0])
+    if any(urls.is_safe(m[2]) for m in markdown.LINK.finditer(block)):
+        chars.add("[")
+    return chars
+
+
+def _masked(address: re.Match[str]) -> str:
+    """Return an address as the parser sees it when it looks for emphasis."""
+    bare = urls.without_punctuation(address[0])
+    rest = address[0][len(bare) :]
+    return ("\x02" * len(bare) if urls.is_safe(bare) else bare) + rest
+
+
+def unescape_markdown(source: str) -> str:
+    """Return the text that `escape_markdown` made the source of."""
+    return markdown.ESCAPED.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], source)

@@ -1,0 +1,109 @@
+"""What an editor writes, checked and drawn before any lock is taken."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from entries.models import Entry, Image, Link
+from entries.pages import fragments
+from entries.text import gmt, rendering
+from entries.verbs.ledger import Refused
+
+NO_PICTURE = (
+    "There is no picture named “{}”: upload it, or correct its name in the text."
+)
+# Finds the pictures of these names, and the links of the text.
+_Rows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
+
+
+@dataclass(frozen=True)
+class Text:
+    """What an editor writes: the words of an entry, and its time in GMT.
+
+    `at` is None for "now, when it is published".
+    """
+
+    body: str
+    headline: str = ""
+    at: datetime | None = None
+    byline: str = ""
+
+    def tidy(self) -> "Text":
+        """Return the text as it is kept: one kind of line end, whole minutes."""
+        return Text(
+            rendering.tidy(self.body),
+            rendering.one_line(self.headline),
+            gmt.whole_minute(self.at) if self.at else None,
+            rendering.one_line(self.byline),
+        )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A body that was checked and drawn before any lock was taken."""
+
+    html: str
+    pictures: Sequence[Image]
+    inputs: object
+
+
+def _inputs(pictures: Sequence[Image], links: Sequence[Link]) -> object:
+    """Return what a drawing depends on besides the text."""
+    return (
+        [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in pictures],
+        [(link.kind, link.text, link.address) for link in links],
+    )
+
+
+def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
+    pictures = list(Image.objects.filter(name__in=names)) if names else []
+    return pictures, list(entry.links.shown().with_targets()) if entry.pk else []
+
+
+def draw(text: Text, entry: Entry) -> Drawn:
+    """Check a text and draw it. Raises Refused with what to do about it."""
+    return draw_with(text, lambda names: _rows(names, entry))
+
+
+def draw_with(text: Text, rows: _Rows) -> Drawn:
+    """Do so with rows that are found, or that are yet to be written."""
+    if not text.body.strip():
+        raise Refused("Write the text of the entry first.", "body")
+    try:
+        names = rendering.image_names(text.body)
+        pictures, links = rows(names)
+        if unknown := set(names) - {image.name for image in pictures}:
+            raise Refused(NO_PICTURE.format(min(unknown)), "body")
+        html = fragments.body_html(text.body, pictures, links)
+    except rendering.BodyError as error:
+        raise Refused(str(error), "body") from error
+    return Drawn(html, pictures, _inputs(pictures, links))
+
+
+def still(drawn: Drawn, text: Text, entry: Entry) -> Drawn:
+    """Return the drawing, made anew if a picture or link changed before the lock."""
+    names = [image.name for image in drawn.pictures]
+    if names:
+        list(Image.objects.held(names))
+    rows = _rows(names, entry)
+    return drawn if _inputs(*rows) == drawn.inputs else draw(text, entry)
+
+
+def write(entry: Entry, text: Text, drawn: Drawn) -> None:
+    """Put a text and its drawing into an entry; a time of None changes none."""
+    entry.body, entry.headline = text.body, text.headline
+    entry.byline = text.byline
+    entry.html = drawn.html
+    if text.at:
+        entry.at = text.at
+
+
+def check_pictures(pictures: Iterable[Image]) -> None:
+    """Raise Refused where a reader who cannot see a picture would be told nothing."""
+    for image in pictures:
+        if image.stem and not image.described:
+            raise Refused(
+                f"The picture “{image.name}” has no alt text: say what it shows, or "
+                "mark it as decorative.",
+                "body",
+            )

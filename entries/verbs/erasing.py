@@ -1,0 +1,168 @@
+"""The verbs for what must go: from what readers are told, and for good."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import transaction
+from django.utils import timezone
+
+from entries.database import wiping
+from entries.images import ingest
+from entries.models import Draft, Entry, EntryVersion, Image, StoryVersion
+from entries.text import rendering
+from entries.verbs.ledger import Refused, changing
+from entries.verbs.permissions import SYSTEM, Rights
+
+
+def hide_correction(
+    version: EntryVersion, *, hidden: bool = True, by: Rights = SYSTEM
+) -> EntryVersion:
+    """Take a correction, and its difference, from what readers see; or give it back.
+
+    Of the correction before it readers read the line without the difference, which
+    would show the same words. The text itself stays as it is.
+    """
+    with changing(entry=version.entry) as ledger:
+        by.check_edit()
+        _read_again(version)
+        if version.line and version.hidden != hidden:
+            version.hidden = hidden
+            version.save(update_fields=["hidden"])
+            ledger.post_everywhere(version.entry)
+    return version
+
+
+def _read_again(version: EntryVersion | StoryVersion) -> None:
+    """Read an earlier text under the lock. Raises Refused where it is gone."""
+    own = [field.name for field in version._meta.fields if not field.is_relation]
+    try:
+        version.refresh_from_db(fields=own)
+    except ObjectDoesNotExist:
+        raise Refused("This earlier text has been erased.") from None
+
+
+def erase(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+    """Remove a text for good, wherever it stands, and withdraw its entry.
+
+    Its words, earlier versions, corrections and links go, and so do pictures that
+    nothing else shows, with their files. The bare row stays, so that open pages
+    take the entry away and its address says that it is gone. Nothing brings the
+    text back.
+    """
+    with changing(entry=entry) as ledger:
+        by.check_may("erase_entry")
+        wiping.wipe()
+        pictures = orphans(entry)
+        entry.versions.all().delete()
+        Draft.objects.filter(entry=entry).delete()
+        Draft.objects.made(entry).delete()
+        if entry.erased_at:
+            return entry
+        entry.links.all().delete()
+        entry.images.clear()
+        entry.headline = entry.body = entry.html = entry.byline = entry.sent_back = ""
+        entry.state = Entry.State.WITHDRAWN
+        entry.erased_at = timezone.now()
+        entry.version += 1
+        entry.save()
+        ledger.post_everywhere(entry)
+        _drop_unused(pictures)
+    return entry
+
+
+def erase_version(version: EntryVersion, *, by: Rights = SYSTEM) -> EntryVersion:
+    """Remove one earlier text of an entry for good; that it was there stays known.
+
+    Readers are told no more of the correction that replaced it; of one that
+    brought it they read the line without the difference.
+    """
+    entry = version.entry
+    with changing(entry=entry) as ledger:
+        by.check_may("erase_entry")
+        _read_again(version)
+        wiping.wipe()
+        pictures = orphans(entry, [version.body], shown=False)
+        version.headline = version.body = version.line = ""
+        version.hidden = version.erased = True
+        version.save()
+        # An edit that began from these words and was never sent holds them still.
+        Draft.objects.filter(entry=entry, key=str(version.number)).delete()
+        ledger.post_everywhere(entry)
+        _drop_unused(pictures)
+    return version
+
+
+def erase_story_version(version: StoryVersion, *, by: Rights = SYSTEM) -> StoryVersion:
+    """Remove earlier words of a story's head for good."""
+    with changing(version.story_id):
+        by.check_may("erase_entry")
+        _read_again(version)
+        wiping.wipe()
+        version.headline = version.standfirst = version.summary = ""
+        version.erased = True
+        version.save()
+    return version
+
+
+def orphans(
+    entry: Entry, bodies: Iterable[str] | None = None, *, shown: bool = True
+) -> list[Image]:
+    """Return the pictures of a text that nothing else shows.
+
+    `bodies` are the texts that go, by default all that the entry ever had; with
+    `shown` the entry itself does not count as showing them.
+    """
+    if bodies is None:
+        bodies = [entry.body, *entry.versions.values_list("body", flat=True)]
+    names = {name for body in bodies for name in _names(body)}
+    others = Entry.objects.exclude(pk=entry.pk) if shown else Entry.objects.all()
+    found = Image.objects.filter(name__in=names, led_stories=None, featured=None)
+    return list(found.exclude(pk__in=others.filter(images__in=found).values("images")))
+
+
+def _names(body: str) -> list[str]:
+    try:
+        return rendering.image_names(body)
+    except rendering.BodyError:
+        return []
+
+
+def _unused(image: Image) -> bool:
+    shown = (image.entries, image.led_stories, image.featured)
+    return not any(rows.exists() for rows in shown)
+
+
+def _drop_unused(pictures: Iterable[Image]) -> None:
+    """Delete pictures, under their locks, that no text has begun to show meanwhile."""
+    for image in Image.objects.held(image.name for image in pictures):
+        if _unused(image):
+            _drop(image)
+
+
+def delete_picture(image: Image, *, by: Rights = SYSTEM) -> None:
+    """Delete a picture and its files. Raises Refused where something shows it."""
+    with transaction.atomic():
+        by.check_may("delete_image")
+        for held in Image.objects.held([image.name]):
+            if not _unused(held):
+                raise Refused("An entry, a story or a feature shows this picture.")
+            _drop(held)
+
+
+def delete_entry(entry: Entry, *, by: Rights = SYSTEM) -> None:
+    """Delete an entry that readers never saw. Raises Refused for any other."""
+    with changing(entry=entry):
+        by.check_may("delete_entry")
+        if entry.postings.exclude(seq=None).exists():
+            raise Refused("Readers have seen this text: withdraw or erase it.")
+        entry.delete()
+
+
+def _drop(image: Image) -> None:
+    stem, widths = image.stem, list(image.widths)
+    image.delete()
+    if stem and not Image.objects.filter(stem=stem).exists():
+        remove = partial(ingest.remove, settings.PICTURES_DIR, stem, widths)
+        transaction.on_commit(remove)

@@ -1,0 +1,139 @@
+"""The verbs that change images, and render again whatever shows them."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any, BinaryIO, Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.utils.crypto import salted_hmac
+
+from entries.images import ingest, worker
+from entries.models import Entry, Image
+from entries.verbs.ledger import Moved, Refused, changing, settled
+from entries.verbs.links import told_of
+from entries.verbs.permissions import SYSTEM, Rights
+
+MUTE: Final = "Readers see this picture: say what it shows."
+
+
+def ingest_upload(source: BinaryIO) -> ingest.Ingested:
+    """Publish an uploaded file under names that nobody can guess.
+
+    Raises ingest.ImageError with the sentence to show. Slow: call it outside of
+    transactions.
+    """
+    key = salted_hmac("entries.pictures", "file names").digest()
+    return worker.ingest_in_process(source, settings.PICTURES_DIR, key)
+
+
+@settled
+def add_picture(
+    name: str, ingested: ingest.Ingested, *, by: Rights = SYSTEM, **words: Any
+) -> Image:
+    """Make the row of a picture whose files are there, or fill a missing one's.
+
+    Raises Refused where another picture has the name, or nothing could show it by it.
+    """
+    try:
+        Image._meta.get_field("name").clean(name, None)
+    except ValidationError as error:
+        raise Refused("Name it with letters, digits and hyphens.", "name") from error
+    known = Image.objects.filter(name=name).first()
+    image = known or Image(name=name)
+
+    def fill() -> None:
+        by.check_may("add_image")
+        if image.pk and not _read_again(image):
+            raise Moved
+        fill_picture(image, ingested, **words)
+
+    try:
+        return _save(image, None, fill)
+    except IntegrityError as error:
+        if known:
+            raise
+        raise Moved from error  # somebody else has just made one of this name
+
+
+def fill_picture(image: Image, ingested: ingest.Ingested, **words: Any) -> Image:
+    """Give a picture's row its file and words, and do not save it."""
+    if not image.missing and image.stem != ingested.stem:
+        raise Refused(f"There is another picture named “{image.name}”.", "name")
+    image.stem = ingested.stem
+    image.width, image.height = ingested.width, ingested.height
+    image.widths = list(ingested.widths)
+    for field in ("alt", "caption", "credit"):
+        given = words.get(field) or getattr(image, field) or getattr(ingested, field)
+        setattr(image, field, given)
+    image.decorative = bool(words.get("decorative", image.decorative))
+    return image
+
+
+@settled
+def save_picture(
+    image: Image, words: Collection[str] | None = None, *, by: Rights = SYSTEM
+) -> Image:
+    """Save a picture's row and draw anew every entry and head that shows it.
+
+    `words` are the fields that were changed, None for the whole row: what somebody
+    else has made of the others meanwhile, its file too, stays. Raises Refused where
+    readers who cannot see the picture would be told nothing.
+    """
+
+    def check() -> None:
+        by.check_may("change_image")
+        if words is None:
+            return
+        if not _read_again(image, words):
+            raise Refused("This picture has been deleted.")
+        published = image.entries.filter(state=Entry.State.PUBLISHED)
+        if image.stem and not image.described and published.exists():
+            raise Refused(MUTE, "alt")
+
+    return _save(image, words, check)
+
+
+def _read_again(image: Image, words: Collection[str] = ()) -> bool:
+    """Read a picture's row under its lock, `words` left out; False if it is gone."""
+    own = [f.name for f in Image._meta.fields if f.name not in (*words, "id")]
+    with suppress(Image.DoesNotExist):
+        image.refresh_from_db(fields=own)
+        return True
+    return False
+
+
+def _save(image: Image, words: Collection[str] | None, act: Callable[[], Any]) -> Image:
+    """Save it, once `act` has checked or filled its row under the locks."""
+    entries, led = _showing(image)
+    with changing(*led, entries=entries) as ledger:
+        featured = image.featured.values_list("pk", flat=True) if image.pk else ()
+        told = told_of(list(featured), hold=True)
+        _hold(image, entries, led)
+        act()
+        image.save(update_fields=words)
+        for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
+            ledger.redraw(entry)
+        for pk in sorted(led):
+            ledger.head(ledger.story(pk))
+        seen = any(ledger.seen(ledger.story(pk)) for pk in led)
+        if seen or told:
+            ledger.site()
+    return image
+
+
+def _showing(image: Image) -> tuple[set[int], set[int]]:
+    """Return the ids of the entries and of the stories' heads that show a picture."""
+    if not image.pk:
+        return set(), set()
+    entries = image.entries.values_list("pk", flat=True)
+    return set(entries), set(image.led_stories.values_list("pk", flat=True))
+
+
+def _hold(image: Image, entries: set[int], led: set[int]) -> None:
+    """Lock a picture last of all. Raises Moved where more is to be locked before."""
+    list(Image.objects.held([image.name]))
+    now_in, now_led = _showing(image)
+    if now_in - entries or now_led - led:
+        raise Moved

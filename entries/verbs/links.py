@@ -1,0 +1,253 @@
+"""The verbs that change links, and what readers are told of a picture."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db.models import Exists, F, Max, OuterRef, Q
+
+from entries.models import Entry, Link, Posting, Story
+from entries.models.links import LinkQuerySet
+from entries.pages import fragments
+from entries.text import rendering
+from entries.verbs.conditions import check_there
+from entries.verbs.ledger import Ledger, Refused, changing
+from entries.verbs.permissions import SYSTEM, Rights
+
+Told = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
+_ADDRESS = URLValidator(schemes=["http", "https"])
+# What leads back from the other end of a link between two stories.
+BACK: Final[dict[str, str]] = {
+    Link.Kind.SEE: Link.Kind.SEE,
+    Link.Kind.LATEST: Link.Kind.LATEST,
+    Link.Kind.PREVIOUS: Link.Kind.NEXT,
+    Link.Kind.NEXT: Link.Kind.PREVIOUS,
+}
+
+
+class LinkChanged(Refused):
+    """Somebody else has changed the link meanwhile; `link` is what it is now."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(
+            f"Somebody else has made it “{link}” meanwhile. Compare, and save again: "
+            "what is written here then stands."
+        )
+        self.link = link
+
+
+def add_link(
+    kind: str, *, story: Story | None = None, entry: Entry | None = None, **fields: Any
+) -> Link:
+    """Add a link from a story, from an entry, or (neither) from the site itself.
+
+    `fields`: one of `target_story`, `target_series`, `target_url`, or none yet;
+    `title`, `label`, `order`; of a feature also `picture`, `starts_at`, `ends_at`.
+    """
+    return save_link(Link(kind=kind, story=story, entry=entry, **fields))
+
+
+def check_link(link: Link) -> None:
+    """Raise Refused where a link says nothing, or its outside address is none."""
+    if link.unresolved and not rendering.one_line(link.title):
+        raise Refused("Give the link a title or a target.", "title")
+    if (link.starts_at or link.ends_at) and link.kind != Link.Kind.FEATURE:
+        raise Refused("Only a feature begins and ends.", "starts_at")
+    if link.starts_at and link.ends_at and link.starts_at >= link.ends_at:
+        raise Refused("It would end before it begins.", "ends_at")
+    if link.target_url:
+        try:
+            _ADDRESS(link.target_url)
+            Link._meta.get_field("target_url").run_validators(link.target_url)
+        except ValidationError as error:
+            raise Refused(
+                "Write the whole address, like https://news.example/page, in 500 "
+                "characters at most.",
+                "target_url",
+            ) from error
+
+
+def save_link(
+    link: Link,
+    *,
+    seen: str | None = None,
+    placed: bool = False,
+    line: bool = False,
+    by: Rights = SYSTEM,
+) -> Link:
+    """Save a new or changed link and tell the readers of whatever shows it.
+
+    `seen` is what its moderator had read of it (`Link.seen`), None where nobody had.
+    Its place among others stays, unless it is `placed` too; a `line` is saved only
+    while its entry's text has it. Raises Refused where `check_link` does, for a link
+    that is gone and for one of a text that was erased, LinkChanged where another
+    moderator came between.
+    """
+    check_link(link)
+
+    def act() -> None:
+        by.check_may("change_link", *([] if link.pk else ["add_link"]))
+        if link.entry:
+            check_there(link.entry)
+        if line and not _has_line(link):
+            raise Refused("The text has no such line any more.")
+        if link.pk:
+            order = _compare(link, seen).order
+            link.order = link.order if placed else order
+        link.running = True
+        link.save()
+        if turn(Link.objects.filter(pk=link.pk)):
+            link.running = False
+
+    _apply(link, act)
+    return link
+
+
+def _has_line(link: Link) -> bool:
+    """Whether the text of a link's entry, which is locked, has its line."""
+    return bool(link.entry and link.text in fragments.see_titles(link.entry.body))
+
+
+def _compare(link: Link, seen: str | None) -> Link:
+    """Lock a link that is there, and return what has become of it."""
+    now = Link.objects.select_for_update().filter(pk=link.pk).first()
+    if now is None:
+        raise Refused("Somebody else has removed this link.")
+    if seen is not None and now.seen not in (seen, link.seen):
+        raise LinkChanged(now)
+    return now
+
+
+def add_both(link: Link, *, by: Rights = SYSTEM) -> Link:
+    """Add a link and the one that leads back, unless that is there.
+
+    From a story a line leads back to another line of its kind, or to the next one
+    from what was previous; from an entry it leads back to the entry's own story.
+    """
+    home = link.entry.story if link.entry else link.story
+    other = link.target_story
+    if home is None or other is None or link.kind not in BACK:
+        raise Refused("Nothing leads back from there.", "both")
+    back = Link(kind=BACK[link.kind], story=other, target_story=home)
+    # Every story of both is locked before the first, in the order of all verbs.
+    with changing(home.pk, other.pk, entry=link.entry):
+        save_link(link, by=by)
+        same = other.links.filter(kind=back.kind, target_story=home)
+        if not same.exists():
+            back.order = next_order(other.links.filter(kind=back.kind))
+            save_link(back, by=by)
+    return link
+
+
+def next_order(links: LinkQuerySet) -> int:
+    """Return the order of one more of them."""
+    last = links.aggregate(last=Max("order"))["last"]
+    return 0 if last is None else last + 1
+
+
+def order_links(links: Sequence[Link], *, by: Rights = SYSTEM) -> None:
+    """Give links of one place this order."""
+    entry = links[0].entry if links else None
+    ids = [link.pk for link in links]
+    with changing(*_about(links), entry=entry) as ledger:
+        by.check_may("change_link")
+        before = told_of(ids, hold=True)
+        for number, pk in enumerate(ids):
+            Link.objects.filter(pk=pk).update(order=number)
+        _tell(ledger, [entry] if entry else [], before ^ told_of(ids))
+
+
+def remove_link(link: Link, *, line: bool = False, by: Rights = SYSTEM) -> None:
+    """Remove a link; what stood in a text as its line is plain words again.
+
+    A `line` is removed only where its entry's text has lost it.
+    """
+
+    def act() -> None:
+        by.check_may("change_link", "delete_link")
+        if line and _has_line(link):
+            raise Refused("The text has this line again.")
+        link.delete()
+
+    _apply(link, act)
+
+
+def remove_links(links: Iterable[Link], *, by: Rights = SYSTEM) -> None:
+    """Remove several links, under all their locks at once."""
+    links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
+    ids = [link.pk for link in links]
+    entries = {link.entry_id for link in links if link.entry_id}
+    with changing(*_about(links), entries=entries) as ledger:
+        by.check_may("delete_link")
+        before = told_of(ids, hold=True)
+        for link in links:
+            link.delete()
+        found = Entry.objects.filter(pk__in=ledger.entries).order_by("pk")
+        _tell(ledger, found, before)
+
+
+def _apply(link: Link, act: Any) -> None:
+    was = list(Link.objects.filter(pk=link.pk))
+    with changing(*_about([link, *was]), entry=link.entry) as ledger:
+        before = told_of([one.pk for one in was], hold=True)
+        act()
+        now = told_of([link.pk] if link.pk else [])
+        _tell(ledger, [link.entry] if link.entry else [], before ^ now)
+
+
+def _about(links: Iterable[Link]) -> set[int]:
+    """Return the stories to lock with links: where they stand, and lead.
+
+    So a link and the renaming, or the going live, of either take turns.
+    """
+    ends = (pk for link in links for pk in (link.story_id, link.target_story_id))
+    return {pk for pk in ends if pk}
+
+
+def told_of(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
+    """Return what readers are told of links as they are now, each with its entry.
+
+    Those that are there are locked for `hold`: in one order, by all who change some.
+    """
+    if hold:
+        list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+    public = Q(story__state__in=Story.PUBLIC)
+    read = Exists(Posting.objects.visible().filter(entry=OuterRef("entry")))
+    found = Link.objects.filter(public | read | Q(story=None, entry=None), pk__in=ids)
+    return {
+        (
+            link.entry_id,
+            (link.pk, link.kind, link.title, link.text, link.label, link.address),
+            (link.order, link.picture_id, link.starts_at, link.ends_at),
+        )
+        for link in found.shown().with_targets()
+    }
+
+
+def _tell(ledger: Ledger, entries: Iterable[Entry], changed: set[Told]) -> None:
+    """Draw the entries anew whose lines changed; what shows no line moves the site."""
+    redrawn = {entry.pk for entry in entries if ledger.redraw(entry)}
+    if any(entry_id not in redrawn for entry_id, *_ in changed):
+        ledger.site()  # a rail, or data that holds more than the lines do
+
+
+def turn(links: LinkQuerySet) -> int:
+    """Let those of the links begin or end whose time it is; return how many."""
+    return links.due().update(running=~F("running"))
+
+
+def turn_due() -> int:
+    """Let features begin and end, and move every rail; return how many did.
+
+    Any number of processes may call it: whoever comes second finds the rows turned.
+    """
+    due = list(Link.objects.due())
+    if not due:
+        return 0
+    ids = [link.pk for link in due]
+    with changing(*_about(due)) as ledger:
+        before = told_of(ids, hold=True)
+        done = turn(Link.objects.filter(pk__in=ids))
+        _tell(ledger, [], before ^ told_of(ids))
+    return done

@@ -1,0 +1,352 @@
+"""The verbs that change a story's head and state."""
+
+from collections.abc import Callable, Container
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import F, Min, QuerySet
+from django.utils import timezone
+from django.utils.text import slugify
+
+from entries.models import (
+    Entry,
+    Image,
+    Posting,
+    Story,
+    StorySlug,
+    StoryVersion,
+)
+from entries.text import rendering, urls
+from entries.verbs.ledger import Ledger, Moved, Refused, changing
+from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.references import (
+    restate,
+    standing,
+    tell_led,
+    tell_others,
+)
+
+State = Story.State
+SLUG_LIMIT = 120  # characters, as the rows hold them
+EDITABLE = frozenset(
+    {
+        "headline",
+        "series",
+        "standfirst",
+        "summary",
+        "language",
+        "lead_image",
+        "first_day",
+        "continues_in",
+    }
+)
+
+
+class StoryChanged(Refused):
+    """Somebody else has changed the words of the story's head meanwhile."""
+
+
+def create_story(
+    headline: str,
+    *,
+    slug: str = "",
+    key: UUID | None = None,
+    by: Rights = SYSTEM,
+    **fields: Any,
+) -> Story:
+    """Make a draft story; without `slug` one is made from the headline.
+
+    Raises Refused where the headline is empty or the slug is, or was, another
+    story's; IntegrityError where the `key` of its form has made one.
+    """
+    with changing():
+        by.check_may("add_story")
+        story = Story(headline=headline, key=key)
+        _assign(story, fields)
+        story.slug = slug or free_slug(headline)
+        _check_slug(story)
+        story.save()
+        StorySlug.objects.create(slug=story.slug, story=story)
+    return story
+
+
+def free_slug(headline: str) -> str:
+    """Return the slug of a headline, with a number where a story has or had that."""
+    base = slugify(headline)[:100].strip("-") or "story"
+    alike = StorySlug.objects.filter(slug__startswith=base)
+    taken = set(alike.values_list("slug", flat=True))
+    return next(slug for slug in urls.numbered(base) if slug not in taken)
+
+
+def _check_slug(story: Story) -> None:
+    if slugify(story.slug)[:SLUG_LIMIT] != story.slug:
+        raise Refused(
+            f"Use small letters, digits and hyphens, {SLUG_LIMIT} at most.", "slug"
+        )
+    if StorySlug.objects.filter(slug=story.slug).exclude(story=story.pk).exists():
+        raise Refused("Another story has, or had, this slug: choose another.", "slug")
+
+
+def _assign(story: Story, fields: dict[str, Any]) -> None:
+    if unknown := set(fields) - EDITABLE:
+        raise TypeError(f"not a field of a story's head: {min(unknown)}")
+    for name, value in fields.items():
+        setattr(story, name, value)
+    if not rendering.one_line(story.headline):
+        raise Refused("Give the story a headline.", "headline")
+    try:
+        story.summary_html = rendering.render(story.summary)
+    except rendering.BodyError as error:
+        raise Refused(str(error), "summary") from error
+
+
+def edit_story(
+    story: Story,
+    *,
+    slug: str | None = None,
+    version: int | None = None,
+    author: User | None = None,
+    words: StoryVersion | None = None,
+    by: Rights = SYSTEM,
+    **fields: Any,
+) -> Story:
+    """Change the head of a story, and every line elsewhere that names it.
+
+    An old slug goes on leading here; the words before are kept as a version.
+    `version` is the one the editor began from, None where nobody read it before;
+    `words` are earlier ones to restore.
+
+    Raises Refused for an invalid value, StoryChanged after somebody else's change.
+    """
+
+    def act(ledger: Ledger) -> None:
+        by.check_may("change_story")
+        before = _values(story)
+        if words:
+            fields.update(_words_of(words))
+        if version is not None and story.version != version:
+            _check_words(before, fields)
+        _assign(story, fields)
+        if slug is not None and slug != story.slug:
+            story.slug = slug
+            _check_slug(story)
+            _keep_slug(story, before["slug"])
+        after = _values(story)
+        changed = {name for name in after if after[name] != before[name]}
+        if not changed:
+            return
+        if story.lead_image:  # its caption and this head take turns
+            list(Image.objects.held([story.lead_image.name]))
+        if changed & set(StoryVersion.WORDS):
+            _keep_version(story, before, author)
+        story.save()
+        _tell_edited(ledger, story, changed, before["continues_in"])
+
+    return restate(story, act, fields.get("continues_in"))
+
+
+def _keep_slug(story: Story, before: str) -> None:
+    """Keep a story's new slug, and the one before unless no reader knew of it."""
+    StorySlug.objects.get_or_create(slug=story.slug, story=story)
+    if story.live_at is None:
+        StorySlug.objects.filter(slug=before, story=story).delete()
+
+
+def _tell_edited(
+    ledger: Ledger, story: Story, changed: set[str], led: Story | None
+) -> None:
+    """Tell of a changed head; `led` is where coverage was to go on until now."""
+    if changed - {"continues_in"}:
+        ledger.head(story)
+    if "continues_in" in changed:  # told as far as readers see either end of it
+        ends = [one for one in (led, story.continues_in) if one]
+        if any(one.public for one in ends):
+            ledger.head(story)
+        if story.state == State.CLOSED:
+            tell_led(ledger, {one.pk for one in ends})
+    if changed & {"first_day", "slug"}:
+        _post_own(ledger, story)
+    if changed & {"headline", "language", "lead_image", "series", "slug"}:
+        tell_others(ledger, [story])
+
+
+def _words_of(version: StoryVersion) -> dict[str, str]:
+    """Return earlier words, as they are under the lock."""
+    found = StoryVersion.objects.filter(pk=version.pk, erased=False)
+    words: dict[str, str] | None = found.values(*StoryVersion.WORDS).first()
+    if words is None:
+        raise Refused("These earlier words have been erased.")
+    return words
+
+
+def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Let those pass who would leave the words as somebody else has made them."""
+    if any(name in fields and fields[name] != now[name] for name in StoryVersion.WORDS):
+        raise StoryChanged(
+            "Somebody else has changed the headline, standfirst or summary meanwhile. "
+            "Compare, and save again: what is written here then stands."
+        )
+
+
+def _keep_version(story: Story, before: dict[str, Any], author: User | None) -> None:
+    words = {name: before[name] for name in StoryVersion.WORDS}
+    StoryVersion.objects.create(
+        story=story, number=story.version, changed_by=author, **words
+    )
+    story.version += 1
+
+
+def _values(story: Story) -> dict[str, Any]:
+    return {name: getattr(story, name) for name in (*EDITABLE, "slug")}
+
+
+def go_live(story: Story, at: datetime | None = None, *, by: Rights = SYSTEM) -> Story:
+    """Show a draft story to readers, with all that is published in it.
+
+    `at` is when its coverage began, for stories that come from elsewhere.
+    """
+
+    def act(ledger: Ledger) -> None:
+        by.check_may("change_story")
+        if story.state != State.DRAFT:
+            raise Refused("Only a draft story can go live.")
+        story.state = State.LIVE
+        story.live_at = at or timezone.now()
+        story.first_day = story.first_day or _first_day(story)
+        story.save()
+        ledger.head(story)
+        ledger.post_many(_published(story))
+        tell_others(ledger, [story])
+
+    return restate(story, act)
+
+
+def _published(story: Story) -> QuerySet[Posting]:
+    return (
+        story.postings.published()
+        .select_related("entry__story__series")
+        .order_by(F("entry__at").asc(nulls_first=True), "entry_id")
+    )
+
+
+def _first_day(story: Story) -> date:
+    first = _published(story).aggregate(at=Min("entry__at"))["at"]
+    return (first or timezone.now()).astimezone(UTC).date()
+
+
+def close(
+    story: Story,
+    continues_in: Story | None = None,
+    at: datetime | None = None,
+    *,
+    alone: bool = False,
+    by: Rights = SYSTEM,
+) -> Story:
+    """End a live story; `continues_in` is where its coverage goes on.
+
+    Without it the one that was chosen before stands, unless it ends `alone`. `at`
+    is when it ended, for stories that come from elsewhere.
+    """
+
+    def leads_to(story: Story) -> Story | None:
+        return None if alone else continues_in or story.continues_in
+
+    return _turn(story, by, (State.LIVE,), State.CLOSED, leads_to, at)
+
+
+def reopen(story: Story, *, by: Rights = SYSTEM) -> Story:
+    """Let a closed story run again."""
+    return _turn(story, by, (State.CLOSED,), State.LIVE)
+
+
+def withdraw_story(story: Story, *, by: Rights = SYSTEM) -> Story:
+    """Take a whole story away: every address of it answers that it is gone."""
+    return _turn(story, by, Story.PUBLIC, State.WITHDRAWN)
+
+
+def restore_story(story: Story, *, by: Rights = SYSTEM) -> Story:
+    """Bring a withdrawn story back, as it was: live or closed."""
+    return _turn(story, by, (State.WITHDRAWN,), "")
+
+
+def was_seen(story: Story) -> bool:
+    """Whether readers ever saw the story, or a text that is in it now."""
+    seen = Posting.objects.filter(entry__story=story).exclude(seq=None)
+    return story.live_at is not None or seen.exists()
+
+
+def delete_story(story: Story, *, by: Rights = SYSTEM) -> None:
+    """Delete a story that readers never saw.
+
+    Lines with words of their own keep them, and stand among those that lead nowhere
+    yet. The others were to say its headline, which nobody has read: they go with it.
+    Raises Refused for a story that was public: it can be withdrawn.
+    """
+
+    def act(ledger: Ledger) -> None:
+        by.check_may("delete_story")
+        if was_seen(story):
+            raise Refused("Readers have seen it: withdraw it instead.")
+        links = story.linked_from.all()
+        named = Entry.objects.filter(links__in=links)
+        ids = set(named.values_list("pk", flat=True)) | standing(story)
+        if ids - ledger.entries:
+            raise Moved
+        links.filter(title="").delete()
+        story.delete()
+
+    restate(story, act, whole=True)
+
+
+def _turn(
+    story: Story,
+    by: Rights,
+    origins: Container[str],
+    state: str,
+    leads_to: Callable[[Story], Story | None] = lambda story: story.continues_in,
+    at: datetime | None = None,
+) -> Story:
+    """Turn a story to a state; empty means what it was before its withdrawal."""
+
+    def act(ledger: Ledger) -> None:
+        by.check_may("change_story")
+        if story.state not in origins:
+            raise Refused(f"This story is {story.state}.")
+        before, led = story.public, {story.continues_in_id}
+        story.state = state or (State.CLOSED if story.closed_at else State.LIVE)
+        if story.state == State.CLOSED:
+            story.closed_at = story.closed_at or at or timezone.now()
+            story.continues_in = leads_to(story)
+            if story.continues_in:  # it may have been deleted meanwhile
+                ledger.story(story.continues_in.pk)
+        elif story.state == State.LIVE:
+            story.closed_at = None
+        story.save()
+        ledger.head(story)
+        tell_led(ledger, led | {story.continues_in_id})
+        if story.public == before:
+            ledger.site()  # lines elsewhere read as they did
+        else:
+            _show_or_hide(ledger, story)
+            tell_others(ledger, [story])
+
+    return restate(story, act, leads_to(story))
+
+
+def _show_or_hide(ledger: Ledger, story: Story) -> None:
+    """Let the updates of a story come back to readers, or go, with the story.
+
+    What comes back takes a number each: some may never have had one, and a page that
+    was being made while the story went must not be taken for a whole one.
+    """
+    if story.public:
+        ledger.post_many(_published(story))
+    else:
+        ledger.hide(story)
+
+
+def _post_own(ledger: Ledger, story: Story) -> None:
+    own = story.postings.exclude(seq=None).select_related("entry__story__series")
+    ledger.post_many(own.order_by("entry__at", "entry_id"))
