@@ -36,7 +36,7 @@ class EntriesConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks; have the groups made after every migration."""
         from entries.database import wiping
-        from entries.operations import data_folder
+        from entries.operations import checks, data_folder  # noqa: F401 - registers checks
 
         connection_created.connect(
             wiping.delete_securely, dispatch_uid="entries.database.wiping"

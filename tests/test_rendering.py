@@ -305,7 +305,7 @@ def test_a_parser_at_its_wits_end_becomes_a_sentence(
     def give_up(*args: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(rendering.dialect.Parser, "blocks", give_up)
+    monkeypatch.setattr(rendering.markdown.Parser, "blocks", give_up)
 
     with pytest.raises(BodyError, match="too entangled"):
         render("Fog.")

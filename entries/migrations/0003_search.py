@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from entries import rendering
+from entries.text import rendering
 
 # SQLite: an index beside the table, kept by triggers (sqlite.org/fts5.html, 4.4.3).
 SQLITE = (
