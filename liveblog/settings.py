@@ -12,8 +12,13 @@ from django.core.exceptions import ImproperlyConfigured
 from entries.database import timeouts
 from liveblog import environment
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = environment.folder("DATA_DIR", BASE_DIR / "var")
+_PACKAGE = Path(__file__).resolve().parent
+_IS_CHECKOUT = (_PACKAGE.parent / "manage.py").is_file()
+# Holds templates/ and static/; a wheel carries both inside the package.
+BASE_DIR = _PACKAGE.parent if _IS_CHECKOUT else _PACKAGE
+DATA_DIR = environment.folder(
+    "DATA_DIR", (BASE_DIR if _IS_CHECKOUT else Path.cwd()) / "var"
+)
 environment.make(DATA_DIR)
 PICTURES_DIR = DATA_DIR / "pictures"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
