@@ -23,7 +23,6 @@ from django.views.decorators.http import require_safe
 from entries import (
     caching,
     delivery,
-    exchange,
     feeds,
     history,
     listing,
@@ -35,6 +34,7 @@ from entries import (
 )
 from entries.addresses import absolute
 from entries.models import Entry, Link, Posting, Series, Site, Story, StorySlug
+from entries.story_data import story_data
 
 
 class Moved(Exception):
@@ -281,7 +281,7 @@ def story_json(request: HttpRequest, slug: str) -> HttpResponse:
     site, row = Site.current(), _page_of(slug)
 
     def make() -> HttpResponse:
-        data = exchange.story_data(row)
+        data = story_data(row)
         return JsonResponse(data, json_dumps_params={"ensure_ascii": False})
 
     return caching.answer(request, f"{site.epoch}-{row.seq}-{site.seq}-json", make)

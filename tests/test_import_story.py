@@ -18,7 +18,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from PIL import Image as Pillow
 
-from entries import bringing, images, linking, stories
+from entries import bulk, images, linking, stories
 from entries.models import Entry, Image, ImportedFile, Link, Series, Story
 from tests.builders import make_series, make_story
 from tests.test_exchange_reading import PAGE
@@ -372,11 +372,11 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
         linking.add_picture("boats-1", linking.ingest(opened), alt="Boats.")
     text = "HEADLINE: Fog\n\nUPDATE 1200 GMT: Fog.\n\nSee Rain\n\nboats-1\n\nMore."
     file = write(tmp_path, text)
-    draw = bringing.draw_piece
+    prepare = bulk.prepare
     times = iter(range(9))
 
-    def drawn_slowly(*args: Any) -> Any:
-        piece = draw(*args)
+    def prepare_slowly(*args: Any) -> Any:
+        prepared = prepare(*args)
         if next(times) == 0:  # meanwhile, at the desk
             if what == "slug":
                 make_story("Fog")
@@ -384,9 +384,9 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
                 stories.withdraw_story(rain)
             else:
                 Image.objects.update(alt="Two boats.")
-        return piece
+        return prepared
 
-    monkeypatch.setattr(bringing, "draw_piece", drawn_slowly)
+    monkeypatch.setattr(bulk, "prepare", prepare_slowly)
     run(file, "--publish", "--date", "2026-03-14")
     slug = "fog-2" if what == "slug" else "fog"
     story = Story.objects.get(slug=slug)

@@ -1,0 +1,113 @@
+"""The verb that writes many entries at once, for stories that come from files.
+
+Texts are checked and rendered before any lock is taken, one after another; under the
+lock all their rows are written in a few statements.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from entries import drawing
+from entries.conditions import check_open
+from entries.ledger import Refused, changing
+from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
+from entries.texts import Text, draw_with, write
+
+BATCH = 500  # rows a statement
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """An entry that has no row yet, with what belongs to it.
+
+    `undescribed` names the images without alt text that made it a draft.
+    """
+
+    posting: Posting
+    images: Sequence[Image]
+    links: Sequence[Link]
+    versions: Sequence[EntryVersion]
+    undescribed: Sequence[str]
+
+    @property
+    def entry(self) -> Entry:
+        """Return the entry itself."""
+        return self.posting.entry
+
+
+def prepare(
+    posting: Posting,
+    text: Text,
+    find_image: Callable[[str], Image | None],
+    links: Sequence[Link] = (),
+    versions: Sequence[EntryVersion] = (),
+) -> NewEntry:
+    """Check and render a text for a posting whose entry has its kind and state.
+
+    Its story and images need not be saved yet, but must be as they will be saved. An
+    entry that would be published with an image without alt text becomes a draft.
+    Raises Refused with the message to show.
+    """
+    entry, text = posting.entry, text.tidy()
+    visible_links = [link for link in links if link.shown]
+
+    def rows(names: Sequence[str]) -> tuple[list[Image], list[Link]]:
+        found = [image for name in names if (image := find_image(name))]
+        return found, visible_links
+
+    rendered = draw_with(text, rows)
+    write(entry, text, rendered)
+    undescribed: list[str] = []
+    if entry.published:
+        undescribed = [i.name for i in rendered.pictures if i.stem and not i.described]
+    if undescribed:
+        entry.state = Entry.State.DRAFT
+    elif entry.published:
+        entry.set_published()
+    elif entry.state == Entry.State.SCHEDULED and not entry.at:
+        raise Refused("Give the time to publish at.", "at")
+    posting.place()
+    if posting.visible:
+        corrections = [one for one in versions if one.line and not one.hidden]
+        posting.html = drawing.early_html(posting, visible_links, corrections)
+    return NewEntry(posting, rendered.pictures, links, versions, undescribed)
+
+
+def post_all(story: Story, new: Sequence[NewEntry]) -> None:
+    """Write new entries into a story, numbered in their order.
+
+    The story must have the slug, first day and state that they were prepared for.
+    """
+    with changing(story.pk) as ledger:
+        home = ledger.story(story.pk)
+        if any(one.entry.published for one in new):
+            check_open(home)
+        for one in new:
+            one.entry.story = home
+        Entry.objects.bulk_create([one.entry for one in new], batch_size=BATCH)
+        for one in new:
+            one.posting.story, one.posting.entry = home, one.entry
+            for link in one.links:
+                link.entry = one.entry
+            for version in one.versions:
+                version.entry = one.entry
+        _write_rows(new)
+        ledger.post_new([one.posting for one in new])
+
+
+def _write_rows(new: Sequence[NewEntry]) -> None:
+    shows = Entry.images.through
+    shows.objects.bulk_create(
+        [
+            shows(entry_id=one.entry.pk, image_id=image.pk)
+            for one in new
+            for image in one.images
+        ],
+        batch_size=BATCH,
+    )
+    Link.objects.bulk_create(
+        [link for one in new for link in one.links], batch_size=BATCH
+    )
+    EntryVersion.objects.bulk_create(
+        [version for one in new for version in one.versions], batch_size=BATCH
+    )
