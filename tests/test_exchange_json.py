@@ -16,8 +16,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from entries import verbs
-from entries.exchange import ExchangeError, json_reading, story_data
+from entries.exchange import ExchangeError
+from entries.exchange.json import read_json
 from entries.models import Entry, EntryVersion, Image, Link, Story, StorySlug
+from entries.pages.story_data import story_data
 from entries.verbs import Text
 from tests.builders import (
     gmt,
@@ -121,7 +123,7 @@ def exported(slug: str, folder: Path, name: str = "out.json") -> Path:
     return folder / name
 
 
-def told(path: Path) -> Any:
+def contents(path: Path) -> Any:
     """Return an export without what differs between two sites."""
     data = json.loads(path.read_text(encoding="utf-8"))
     for entry in data["entries"]:
@@ -141,10 +143,10 @@ def forget(story: Story) -> None:
 def test_a_story_comes_back_as_it_was(tmp_path: Path):
     forget_me = full_story(tmp_path / "in")
     path = exported("fog", tmp_path)
-    before = told(path)
+    before = contents(path)
     forget(forget_me)
     ran = Ran("import_story", path, "--publish", "--images", tmp_path / "out-pictures")
-    assert told(exported("fog", tmp_path, "again.json")) == before
+    assert contents(exported("fog", tmp_path, "again.json")) == before
     assert "line" not in ran.err
     assert StorySlug.objects.get(slug="fog-first").story.slug == "fog"
 
@@ -182,7 +184,7 @@ def test_beside_itself_a_story_gets_another_slug_and_doubles_nothing(tmp_path: P
     Ran("import_story", path, "--publish")
     assert Story.objects.latest("pk").slug == "fog-2"
     assert other.postings.filter(removed=False).count() == standing
-    data, copy = told(path), told(exported("fog-2", tmp_path, "two.json"))
+    data, copy = contents(path), contents(exported("fog-2", tmp_path, "two.json"))
     for each in (data, copy):
         del each["story"]["slug"], each["story"]["old_slugs"]
         for entry in each["entries"]:
@@ -227,10 +229,10 @@ def test_a_draft_stays_one_and_keeps_what_waits_in_it(tmp_path: Path):
     story = make_story("Plans", live=False)
     make_update(story, "Later.", at=None, state="draft")
     path = exported("plans", tmp_path)
-    before = told(path)
+    before = contents(path)
     forget(story)
     Ran("import_story", path)
-    assert told(exported("plans", tmp_path, "again.json")) == before
+    assert contents(exported("plans", tmp_path, "again.json")) == before
 
 
 def test_pictures_of_another_name_here_are_renamed_in_every_text(tmp_path: Path):
@@ -368,7 +370,7 @@ values = st.recursive(
 def test_any_json_of_our_format_is_read_or_refused_with_a_sentence(data: Any):
     content = json.dumps(data | {"format": "liveblog-story", "version": 1}).encode()
     try:
-        json_reading.parse(content)
+        read_json(content)
     except ExchangeError as error:
         message = str(error)
     else:

@@ -9,20 +9,24 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import assume, event, example, given, settings
 from hypothesis import strategies as st
 
-from entries.exchange import bodies
-from entries.exchange.decoding import decode
-from entries.exchange.reading import read
-from entries.exchange.told import (
+from entries.exchange import markdown
+from entries.exchange.document import (
+    NO_ENTRY,
     Body,
+    Document,
+    DocumentEntry,
     ExchangeError,
-    Feature,
     Item,
     Kind,
-    Told,
-    Update,
+    add_link,
 )
-from entries.exchange.understood import understood
-from entries.exchange.writing import in_markdown, write, write_faithfully
+from entries.exchange.report import report
+from entries.exchange.text.decoding import decode
+from entries.exchange.text.reader import read
+from entries.exchange.text.references import cross_post_line
+from entries.exchange.text.writer import in_markdown, write, write_faithfully
+from entries.models import Link
+from entries.pages.story_data import LinkData
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 WORDS = """the harbour ferry Ostara lamp bridge mayor of Saltgate council fog tide 5*3*2
@@ -46,55 +50,56 @@ paragraphs = st.one_of(
     ),
     titles.map(lambda title: Item(Kind.SEE, f"See {title}", (title,))),
     titles.map(lambda title: Item(Kind.SEE, f"See also {title}", (title,))),
-    names.map(lambda n: Item(Kind.CROSS_POST, bodies.cross_post_line(n), tuple(n))),
-    st.integers(1, 99).map(lambda n: Item(Kind.PICTURE, f"harbour-{n}")),
+    names.map(lambda n: Item(Kind.CROSS_POST, cross_post_line(n), tuple(n))),
+    st.integers(1, 99).map(lambda n: Item(Kind.IMAGE, f"harbour-{n}")),
 )
 texts = st.lists(paragraphs, min_size=1, max_size=5)
-entries = texts.map(lambda items: Body(tuple(items)))
+entries = texts.map(tuple)
 sections = st.tuples(titles, texts).map(
     lambda both: [Item(Kind.HEADING, both[0]), Item(Kind.TEXT, "So it was."), *both[1]]
 )
 
 
 @st.composite
-def originals(draw: st.DrawFn) -> Body:
+def originals(draw: st.DrawFn) -> DocumentEntry:
     items = draw(texts)
     for section in draw(st.lists(sections, max_size=3)):
         items = [*items, *section]
-    return Body(tuple(items))
+    return DocumentEntry(tuple(items))
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> Told:
+def stories(draw: st.DrawFn) -> Document:
     first_day = date(2026, 3, 14)
     minutes = draw(st.lists(st.integers(0, 4 * 24 * 60), max_size=6))
     midnight = datetime(2026, 3, 14, tzinfo=UTC)
     rising = [midnight + timedelta(minutes=each) for each in sorted(minutes)]
-    updates = [Update(at, draw(entries)) for at in reversed(rising)]
-    return Told(
+    updates = [DocumentEntry(draw(entries), at=at) for at in reversed(rising)]
+    links: list[LinkData] = []
+    for title in draw(st.lists(titles, max_size=3)):
+        add_link(links, Link.Kind.LATEST, title)
+    for title in draw(st.lists(titles, max_size=1)):
+        add_link(links, Link.Kind.FEATURE, title, "TUESDAY FEATURE")
+    return Document(
         headline=draw(titles),
         series=draw(st.sampled_from(["", "Sorrava Daily"])),
         first_day=first_day,
         standfirst=draw(st.one_of(st.just(""), sentences)),
         photo=draw(st.one_of(st.just(""), sentences)),
-        latest=tuple(draw(st.lists(titles, max_size=3))),
-        features=tuple(
-            Feature("TUESDAY FEATURE", title)
-            for title in draw(st.lists(titles, max_size=1))
-        ),
+        links=tuple(links),
         updates=tuple(updates),
-        original=draw(st.one_of(st.just(Body()), originals())),
+        original=draw(st.one_of(st.just(NO_ENTRY), originals())),
     )
 
 
-def parsed(content: bytes, **options: object) -> Told:
+def parsed(content: bytes, **options: object) -> Document:
     lines, remarks = decode(content)
     return read(lines, now=NOW, remarks=remarks, **options)  # type: ignore[arg-type]
 
 
 @given(stories())
 @settings(deadline=None)
-def test_a_story_of_this_form_is_read_as_it_was_written(story: Told) -> None:
+def test_a_story_of_this_form_is_read_as_it_was_written(story: Document) -> None:
     text = write(story)
     again = parsed(text.encode())
     assert again == story
@@ -105,7 +110,7 @@ def test_a_story_of_this_form_is_read_as_it_was_written(story: Told) -> None:
 @given(stories(), st.sampled_from(["\r\n", "\r"]), st.booleans())
 @settings(deadline=None)
 def test_line_ends_and_a_byte_order_mark_change_nothing(
-    story: Told, newline: str, mark: bool
+    story: Document, newline: str, mark: bool
 ) -> None:
     text = write(story).replace("\n", newline)
     assert parsed(text.encode("utf-8-sig" if mark else "utf-8")) == story
@@ -113,14 +118,14 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(
 
 @given(stories())
 @settings(deadline=None)
-def test_a_story_written_in_markdown_is_read_as_it_was_written(story: Told) -> None:
+def test_a_story_written_in_markdown_is_read_as_it_was_written(story: Document) -> None:
     story = in_markdown(story)
     assert parsed(write(story).encode()) == story
 
 
 @given(st.lists(paragraphs, max_size=6))
 def test_a_body_comes_back_from_its_markdown(items: list[Item]) -> None:
-    assert list(bodies.items(bodies.source(items))) == items
+    assert list(markdown.items(markdown.source(Body(tuple(items))))) == items
 
 
 # --- Nothing is dropped
@@ -143,15 +148,23 @@ def words_of(text: str) -> str:
     return re.sub(r"[\W_]", "", text)
 
 
-def everything(told: Told) -> str:
+def everything(document: Document) -> str:
     """Return all that a reading holds: texts, values, warnings."""
-    parts = [told.headline, told.series, told.standfirst, told.photo, told.language]
-    parts += [str(told.first_day), *told.latest]
-    parts += [f"{feature.label} {feature.title}" for feature in told.features]
-    for body in told.bodies:
-        parts += [body.headline, body.byline, body.source]
+    parts = [
+        document.headline,
+        document.series,
+        document.standfirst,
+        document.photo,
+        document.language,
+    ]
+    parts += [str(document.first_day), *document.latest]
+    parts += [f"{feature.label} {feature.title}" for feature in document.features]
+    for body in document.bodies:
+        parts.append(body.source)
         parts += [item.text for item in body.items]
-    parts += [str(update.at) for update in told.updates]
+    for entry in (*document.updates, document.original):
+        parts += [entry.headline, entry.byline]
+    parts += [str(update.at) for update in document.updates]
     return "\n".join(parts)
 
 
@@ -170,15 +183,15 @@ DAY = re.compile(r"\((?:Monday|Tuesday)\)|, 21 December|29 February 2027")
 @settings(deadline=None, max_examples=400)
 def test_every_line_of_a_file_is_found_in_what_was_read(text: str) -> None:
     try:
-        told = parsed(text.encode(errors="surrogatepass"))
+        document = parsed(text.encode(errors="surrogatepass"))
     except ExchangeError:
         return
-    found = words_of(everything(told))
+    found = words_of(everything(document))
     for line in decode(text.encode(errors="surrogatepass"))[0]:
         rest = DAY.sub(" ", STAMP.sub(" ", line.text), count=1)
         for word in re.findall(r"[^\W_]+", rest):
-            assert word in found, (line, told)
-    assert understood(told)["warnings"] == [str(each) for each in told.warnings]
+            assert word in found, (line, document)
+    assert report(document)["warnings"] == [str(each) for each in document.warnings]
 
 
 @given(st.binary(max_size=400))
@@ -189,11 +202,11 @@ def test_every_line_of_a_file_is_found_in_what_was_read(text: str) -> None:
 @settings(deadline=None, max_examples=400)
 def test_bytes_of_any_kind_are_read_or_refused_with_a_sentence(content: bytes) -> None:
     try:
-        told = parsed(content)
+        document = parsed(content)
     except ExchangeError as error:
         event(str(error))
         return
-    assert isinstance(understood(told)["original"]["text"], str)
+    assert isinstance(report(document)["original"]["text"], str)
 
 
 @given(st.lists(marks, min_size=1, max_size=30))
@@ -203,17 +216,17 @@ def test_whatever_was_read_can_be_written_so_that_it_reads_the_same(
     parts: list[str],
 ) -> None:
     try:
-        told = parsed("\n\n".join(parts).encode())
+        document = parsed("\n\n".join(parts).encode())
     except ExchangeError:
         return
-    told = replace(
-        told,
-        updates=tuple(reversed(told.oldest_first)),
+    document = replace(
+        document,
+        updates=tuple(reversed(document.oldest_first)),
         newest_first=True,
-        features=tuple(feature for feature in told.features if feature.title),
+        links=tuple(link for link in document.links if link.title),
     )
-    assume(write(told).strip())
-    heads = [*told.latest, *(feature.title for feature in told.features)]
+    assume(write(document).strip())
+    heads = [*document.latest, *(feature.title for feature in document.features)]
     assume(not any(title in MARKS for title in heads))  # a title that is a mark
-    text, faithful = write_faithfully(told)
+    text, faithful = write_faithfully(document)
     assert faithful, text

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from entries.exchange.decoding import decode
-from entries.exchange.paragraphs import Hints
-from entries.exchange.reading import read
-from entries.exchange.stamps import Day, Doubt, Stamp, stamp
-from entries.exchange.told import ExchangeError, Kind, Told, texts
-from entries.exchange.understood import understood
+from entries.exchange.document import Document, ExchangeError, Kind, texts
+from entries.exchange.report import report
+from entries.exchange.text.decoding import decode
+from entries.exchange.text.paragraphs import Hints
+from entries.exchange.text.reader import read
+from entries.exchange.text.timestamps import Day, Doubt, Timestamp, timestamp
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
 DAY = date(2026, 3, 14)
@@ -73,32 +73,32 @@ Two carts are stuck.
 """
 
 
-def parsed(text: str | bytes, **options: Any) -> Told:
+def parsed(text: str | bytes, **options: Any) -> Document:
     content = text if isinstance(text, bytes) else text.encode()
     lines, remarks = decode(content)
     return read(lines, now=NOW, remarks=remarks, **options)
 
 
-def warned(told: Told) -> list[int]:
+def warned(document: Document) -> list[int]:
     """Return the lines that are warned about."""
-    return [warning.line for warning in told.warnings]
+    return [warning.line for warning in document.warnings]
 
 
-def times(told: Told) -> list[str]:
-    return [f"{update.at:%d %H%M}" for update in told.updates]
+def times(document: Document) -> list[str]:
+    return [f"{update.at:%d %H%M}" for update in document.updates]
 
 
 def original(text: str, **options: Any) -> list[tuple[str, str]]:
     """Return the items of an original entry."""
-    told = parsed(f"ORIGINAL ENTRY: So it began.\n\n{text}", **options)
-    return [(item.kind.value, item.text) for item in told.original.items[1:]]
+    document = parsed(f"ORIGINAL ENTRY: So it began.\n\n{text}", **options)
+    return [(item.kind.value, item.text) for item in document.original.items[1:]]
 
 
 # --- The whole page
 
 
 def test_a_page_of_the_form_is_understood_without_a_warning():
-    data = understood(parsed(PAGE, first_day=DAY))
+    data = report(parsed(PAGE, first_day=DAY))
     assert data["photo"] == "The ferry Ostara and her tug in the fog off Port Ilaria"
     assert data["latest"] == []
     assert data["feature"] == {
@@ -109,7 +109,7 @@ def test_a_page_of_the_form_is_understood_without_a_warning():
 
 
 def test_updates_are_told_in_the_order_of_the_file():
-    updates = understood(parsed(PAGE, first_day=DAY))["updates"]
+    updates = report(parsed(PAGE, first_day=DAY))["updates"]
     assert [each["time"] for each in updates] == ["18:00", "10:15", "09:10"]
     assert updates[0]["datetime"] == "2026-03-14T18:00:00+00:00"
     assert updates[0]["text"] == "The ferry “Ostara” is alongside."
@@ -125,7 +125,7 @@ def test_updates_are_told_in_the_order_of_the_file():
 
 
 def test_the_original_entry_is_told_apart_from_its_sections():
-    data = understood(parsed(PAGE, first_day=DAY))
+    data = report(parsed(PAGE, first_day=DAY))
     assert data["original"]["text"] == "The night ferry waits outside Port Ilaria."
     assert data["original"]["see"] == ["Developing: Lamps Fail in the Old Town"]
     assert data["original"]["images"] == []
@@ -137,9 +137,9 @@ def test_the_original_entry_is_told_apart_from_its_sections():
 
 
 def test_bracketed_quotations_stay_text():
-    told = parsed(PAGE, first_day=DAY)
+    document = parsed(PAGE, first_day=DAY)
     assert "[The harbour] will open when we see its mouth." in texts(
-        told.original.items
+        document.original.items
     )
 
 
@@ -179,25 +179,27 @@ def test_a_page_that_lost_its_double_gaps_is_the_same_story():
 
 def test_a_page_without_any_blank_line_keeps_its_parts():
     bare = "\n".join(filter(None, PAGE.split("\n")))
-    told, whole = parsed(bare, first_day=DAY), parsed(PAGE, first_day=DAY)
-    for kind in (Kind.SEE, Kind.PICTURE, Kind.CROSS_POST, Kind.HEADING):
-        assert [b.of(kind) for b in told.bodies] == [b.of(kind) for b in whole.bodies]
-    assert (told.photo, told.features) == (whole.photo, whole.features)
+    document, whole = parsed(bare, first_day=DAY), parsed(PAGE, first_day=DAY)
+    for kind in (Kind.SEE, Kind.IMAGE, Kind.CROSS_POST, Kind.HEADING):
+        assert [b.of(kind) for b in document.bodies] == [
+            b.of(kind) for b in whole.bodies
+        ]
+    assert (document.photo, document.features) == (whole.photo, whole.features)
 
 
 def test_western_text_is_read_line_by_line_and_said():
     content = "UPDATE 1800 GMT: Café “Ostara”.\n\nÇelğa.\n".encode()
     mixed = content + "UPDATE 1700 GMT: Café – closed…\n".encode("cp1252")
-    told = parsed(mixed, first_day=DAY)
-    assert texts(told.updates[0].body.items) == ["Café “Ostara”.", "Çelğa."]
-    assert texts(told.updates[1].body.items) == ["Café – closed…"]
-    assert warned(told) == [4]
+    document = parsed(mixed, first_day=DAY)
+    assert texts(document.updates[0].items) == ["Café “Ostara”.", "Çelğa."]
+    assert texts(document.updates[1].items) == ["Café – closed…"]
+    assert warned(document) == [4]
 
 
 def test_control_characters_are_taken_out_and_said():
-    told = parsed("UPDATE 1800 GMT: A\0 bell\x07.\n", first_day=DAY)
-    assert texts(told.updates[0].body.items) == ["A bell."]
-    assert str(told.warnings[0]) == "line 1: 2 control characters were taken out"
+    document = parsed("UPDATE 1800 GMT: A\0 bell\x07.\n", first_day=DAY)
+    assert texts(document.updates[0].items) == ["A bell."]
+    assert str(document.warnings[0]) == "line 1: 2 control characters were taken out"
 
 
 @pytest.mark.parametrize(
@@ -244,8 +246,8 @@ def test_what_is_no_text_is_refused_with_a_sentence(content: bytes, words: str):
     ],
 )
 def test_a_stamp_has_many_spellings(line: str, at: str, rest: str):
-    found = stamp(line)
-    assert isinstance(found, Stamp)
+    found = timestamp(line)
+    assert isinstance(found, Timestamp)
     assert (f"{found.at:%H:%M}", found.rest, found.day) == (at, rest, None)
 
 
@@ -269,8 +271,8 @@ def test_a_stamp_has_many_spellings(line: str, at: str, rest: str):
     ],
 )
 def test_a_stamp_may_tell_its_day(line: str, day: Day):
-    found = stamp(line)
-    assert isinstance(found, Stamp)
+    found = timestamp(line)
+    assert isinstance(found, Timestamp)
     assert (found.day, found.rest) == (day, "Fog.")
 
 
@@ -291,10 +293,10 @@ def test_a_stamp_may_tell_its_day(line: str, day: Day):
     ],
 )
 def test_a_line_like_a_stamp_stays_text_and_is_warned_about(line: str):
-    assert isinstance(stamp(line), Doubt)
-    told = parsed(f"UPDATE 1900 GMT: Before.\n\n{line}\n\nAfter.", first_day=DAY)
-    assert texts(told.updates[0].body.items) == ["Before.", line, "After."]
-    assert warned(told) == [3]
+    assert isinstance(timestamp(line), Doubt)
+    document = parsed(f"UPDATE 1900 GMT: Before.\n\n{line}\n\nAfter.", first_day=DAY)
+    assert texts(document.updates[0].items) == ["Before.", line, "After."]
+    assert warned(document) == [3]
 
 
 @pytest.mark.parametrize(
@@ -302,32 +304,32 @@ def test_a_line_like_a_stamp_stays_text_and_is_warned_about(line: str):
     ["Updates at 1800 GMT", "1800 GMT update on the talks", "UPDATED 1800 GMT", "Fog."],
 )
 def test_prose_is_no_stamp(line: str):
-    assert stamp(line) is None
+    assert timestamp(line) is None
 
 
 def test_a_bracket_that_is_no_day_stays_in_the_text():
-    told = parsed("UPDATE 1800 GMT (31 April): Fog.", first_day=DAY)
-    assert texts(told.updates[0].body.items) == ["(31 April): Fog."]
-    assert times(told) == ["14 1800"]
-    assert warned(told) == [1]
+    document = parsed("UPDATE 1800 GMT (31 April): Fog.", first_day=DAY)
+    assert texts(document.updates[0].items) == ["(31 April): Fog."]
+    assert times(document) == ["14 1800"]
+    assert warned(document) == [1]
 
 
 def test_a_stamp_without_text_stays_a_line_of_the_entry_before():
-    told = parsed("UPDATE 1800 GMT: Fog.\n\nUPDATE 1700 GMT:\n", first_day=DAY)
-    assert texts(told.updates[0].body.items) == ["Fog.", "UPDATE 1700 GMT:"]
-    assert warned(told) == [3]
+    document = parsed("UPDATE 1800 GMT: Fog.\n\nUPDATE 1700 GMT:\n", first_day=DAY)
+    assert texts(document.updates[0].items) == ["Fog.", "UPDATE 1700 GMT:"]
+    assert warned(document) == [3]
 
 
 # --- Days
 
 
 def test_a_story_oldest_first_is_known_by_its_times():
-    told = parsed(
+    document = parsed(
         "ORIGINAL ENTRY: A.\n\nUPDATE 0910 GMT: B.\n\nUPDATE 1800 GMT: C.",
         first_day=DAY,
     )
-    assert not told.newest_first
-    assert times(told) == ["14 0910", "14 1800"]
+    assert not document.newest_first
+    assert times(document) == ["14 0910", "14 1800"]
 
 
 @pytest.mark.parametrize(
@@ -349,8 +351,8 @@ def test_a_clock_that_goes_back_has_passed_midnight(
     stamps: list[str], expected: list[str]
 ):
     text = "\n\n".join(f"UPDATE {hhmm} GMT: Fog." for hhmm in stamps)
-    told = parsed(f"{text}\n\nORIGINAL ENTRY: So.", first_day=DAY)
-    assert times(told) == expected
+    document = parsed(f"{text}\n\nORIGINAL ENTRY: So.", first_day=DAY)
+    assert times(document) == expected
 
 
 @pytest.mark.parametrize(
@@ -370,29 +372,31 @@ def test_a_day_in_brackets_counts_for_its_neighbours_too(
     stamps: list[str], expected: list[str]
 ):
     text = "\n\n".join(f"UPDATE {each}: Fog." for each in stamps)
-    told = parsed(text, first_day=DAY)
-    assert times(told) == expected
-    assert warned(told) == []
+    document = parsed(text, first_day=DAY)
+    assert times(document) == expected
+    assert warned(document) == []
 
 
 def test_a_slip_of_minutes_is_not_another_day():
     text = "\n\n".join(f"UPDATE {hhmm} GMT: x" for hhmm in (1800, 1810, 1700))
-    told = parsed(text, first_day=DAY)
-    assert times(told) == ["14 1800", "14 1810", "14 1700"]
-    assert warned(told) == [1]
+    document = parsed(text, first_day=DAY)
+    assert times(document) == ["14 1800", "14 1810", "14 1700"]
+    assert warned(document) == [1]
 
 
 def test_a_date_out_of_order_is_kept_and_warned_about():
     stamps = ["1800 GMT (16 March)", "1700 GMT (4 March)", "1600 GMT (16 March)"]
-    told = parsed("\n\n".join(f"UPDATE {each}: x" for each in stamps), first_day=DAY)
-    assert times(told) == ["16 1800", "04 1700", "16 1600"]
-    assert warned(told) == [3]
+    document = parsed(
+        "\n\n".join(f"UPDATE {each}: x" for each in stamps), first_day=DAY
+    )
+    assert times(document) == ["16 1800", "04 1700", "16 1600"]
+    assert warned(document) == [3]
 
 
 def test_a_weekday_that_is_not_that_of_its_date_is_warned_about():
-    told = parsed("UPDATE 1800 GMT (Monday, 14 March 2026): x")
-    assert times(told) == ["14 1800"]
-    assert "is a Saturday" in str(told.warnings[0])
+    document = parsed("UPDATE 1800 GMT (Monday, 14 March 2026): x")
+    assert times(document) == ["14 1800"]
+    assert "is a Saturday" in str(document.warnings[0])
 
 
 def test_without_a_date_nothing_lies_in_the_future():
@@ -406,15 +410,15 @@ def test_without_a_date_nothing_lies_in_the_future():
 
 
 def test_a_date_without_its_year_is_the_last_one():
-    told = parsed("UPDATE 1800 GMT (21 March): x")
-    assert told.updates[0].at.date() == date(2025, 3, 21)
+    document = parsed("UPDATE 1800 GMT (21 March): x")
+    assert document.updates[0].at.date() == date(2025, 3, 21)
     dated = parsed("UPDATE 0015 GMT, 1 January 2017: x\n\nUPDATE 2350 GMT: y")
     assert dated.updates[1].at.date() == date(2016, 12, 31)
 
 
 def test_an_update_that_is_yet_to_come_is_warned_about():
-    told = parsed("UPDATE 1800 GMT (1 April 2026): x")
-    assert "yet to come" in str(told.warnings[0])
+    document = parsed("UPDATE 1800 GMT (1 April 2026): x")
+    assert "yet to come" in str(document.warnings[0])
 
 
 # --- Lines between paragraphs
@@ -434,10 +438,10 @@ def test_an_update_that_is_yet_to_come_is_warned_about():
     ],
 )
 def test_a_see_line_has_a_title(line: str, title: str):
-    told = parsed(f"ORIGINAL ENTRY: So.\n\n{line}\n\nMore.")
-    assert told.original.items[1].names == (title,)
-    assert told.original.items[1].text == line
-    assert told.warnings == ()
+    document = parsed(f"ORIGINAL ENTRY: So.\n\n{line}\n\nMore.")
+    assert document.original.items[1].names == (title,)
+    assert document.original.items[1].text == line
+    assert document.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -453,9 +457,9 @@ def test_a_see_line_has_a_title(line: str, title: str):
     ],
 )
 def test_prose_that_begins_with_see_stays_prose(line: str, certain: bool):
-    told = parsed(f"ORIGINAL ENTRY: So.\n\n{line}\n\nMore.")
-    assert [item.kind for item in told.original.items] == [Kind.TEXT] * 3
-    assert warned(told) == ([] if certain else [3])
+    document = parsed(f"ORIGINAL ENTRY: So.\n\n{line}\n\nMore.")
+    assert [item.kind for item in document.original.items] == [Kind.TEXT] * 3
+    assert warned(document) == ([] if certain else [3])
 
 
 @pytest.mark.parametrize(
@@ -474,15 +478,15 @@ def test_prose_that_begins_with_see_stays_prose(line: str, certain: bool):
 )  # fmt: skip
 def test_cross_post_lines_name_their_sources(line: str, names: tuple[str, ...]):
     hints = Hints(names=["Rope and Lamp", "Sorrava Daily"])
-    told = parsed(f"UPDATE 1800 GMT: Fog.\n\n{line}", first_day=DAY, hints=hints)
-    assert told.updates[0].body.items[1].names == names
+    document = parsed(f"UPDATE 1800 GMT: Fog.\n\n{line}", first_day=DAY, hints=hints)
+    assert document.updates[0].items[1].names == names
 
 
 def test_a_cross_post_note_inside_a_paragraph_stays_there_and_is_warned_about():
     line = "The fog lifts. (Cross-posted from Harbour Wire)"
-    told = parsed(f"UPDATE 1800 GMT: {line}", first_day=DAY)
-    assert texts(told.updates[0].body.items) == [line]
-    assert warned(told) == [1]
+    document = parsed(f"UPDATE 1800 GMT: {line}", first_day=DAY)
+    assert texts(document.updates[0].items) == [line]
+    assert warned(document) == [1]
 
 
 @pytest.mark.parametrize(
@@ -498,7 +502,7 @@ def test_a_cross_post_note_inside_a_paragraph_stays_there_and_is_warned_about():
     ],
 )
 def test_the_name_of_a_picture_stands_alone_on_its_line(name: str):
-    assert original(f"{name}\n\nMore.") == [("picture", name), ("text", "More.")]
+    assert original(f"{name}\n\nMore.") == [("image", name), ("text", "More.")]
 
 
 @pytest.mark.parametrize(
@@ -513,16 +517,16 @@ def test_other_lone_words_stay_text(line: str):
 def test_a_file_in_the_folder_makes_any_word_a_picture():
     hints = Hints(files={"fog", "market hall.jpg"})
     assert original("FOG\n\nMarket Hall.jpg", hints=hints) == [
-        ("picture", "FOG"),
-        ("picture", "Market Hall.jpg"),
+        ("image", "FOG"),
+        ("image", "Market Hall.jpg"),
     ]
 
 
 def test_pictures_may_stand_under_each_other():
     assert original("quay-1\nquay-fog\nquay-3") == [
-        ("picture", "quay-1"),
-        ("picture", "quay-fog"),
-        ("picture", "quay-3"),
+        ("image", "quay-1"),
+        ("image", "quay-fog"),
+        ("image", "quay-3"),
     ]
 
 
@@ -568,99 +572,107 @@ def test_the_last_line_is_no_heading():
 
 
 def test_latest_takes_the_titles_under_it():
-    told = parsed(
+    document = parsed(
         "LATEST\n\n• Lamps Lit\n- Fog Lifts?\n\nVotes Counted\n\nFEATURE\n\nX Y"
     )
-    assert told.latest == ("Lamps Lit", "Fog Lifts?", "Votes Counted")
-    assert told.features[0].label == "FEATURE"
+    assert document.latest == ("Lamps Lit", "Fog Lifts?", "Votes Counted")
+    assert document.features[0].label == "FEATURE"
 
 
 def test_a_feature_may_run_over_two_lines_and_have_its_day_in_any_case():
-    told = parsed("Tuesday Feature\n\nWhy the Lamps\nWent Out\n\nORIGINAL ENTRY: So.")
-    assert told.features[0].label == "Tuesday Feature"
-    assert told.features[0].title == "Why the Lamps Went Out"
+    document = parsed(
+        "Tuesday Feature\n\nWhy the Lamps\nWent Out\n\nORIGINAL ENTRY: So."
+    )
+    assert document.features[0].label == "Tuesday Feature"
+    assert document.features[0].title == "Why the Lamps Went Out"
 
 
 def test_a_feature_without_a_title_is_warned_about():
-    told = parsed("FRIDAY FEATURE\n\nUPDATE 1800 GMT: x", first_day=DAY)
-    assert understood(told)["feature"] == {"label": "FRIDAY FEATURE", "title": ""}
-    assert warned(told) == [1]
+    document = parsed("FRIDAY FEATURE\n\nUPDATE 1800 GMT: x", first_day=DAY)
+    assert report(document)["feature"] == {"label": "FRIDAY FEATURE", "title": ""}
+    assert warned(document) == [1]
 
 
 def test_the_first_line_is_the_headline_if_it_looks_like_one():
-    told = parsed("Fog Closes the Harbour\n\nUPDATE 1800 GMT: x", first_day=DAY)
-    assert told.headline == "Fog Closes the Harbour"
-    assert told.warnings == ()
+    document = parsed("Fog Closes the Harbour\n\nUPDATE 1800 GMT: x", first_day=DAY)
+    assert document.headline == "Fog Closes the Harbour"
+    assert document.warnings == ()
 
 
 def test_text_that_nothing_announces_is_kept_above_and_warned_about():
-    told = parsed(
+    document = parsed(
         "By our harbour desk.\n\nUPDATE 1800 GMT: x\n\nORIGINAL ENTRY: So.",
         first_day=DAY,
     )
-    assert told.standfirst == "By our harbour desk."
-    assert warned(told) == [1]
+    assert document.standfirst == "By our harbour desk."
+    assert warned(document) == [1]
 
 
 def test_longer_text_that_nothing_announces_goes_to_the_summary():
-    told = parsed("Some text.\n\nMore text.\n\nORIGINAL ENTRY: So.")
-    assert texts(told.summary.items) == ["Some text.", "More text."]
-    assert warned(told) == [1, 3]
+    document = parsed("Some text.\n\nMore text.\n\nORIGINAL ENTRY: So.")
+    assert texts(document.summary.items) == ["Some text.", "More text."]
+    assert warned(document) == [1, 3]
 
 
 def test_a_text_above_updates_oldest_first_is_the_original_entry():
-    told = parsed(
+    document = parsed(
         "It began at dawn.\n\nFog came.\n\nUPDATE 0900 GMT: x\n\nUPDATE 1800 GMT: y",
         first_day=DAY,
     )
-    assert texts(told.original.items) == ["It began at dawn.", "Fog came."]
+    assert texts(document.original.items) == ["It began at dawn.", "Fog came."]
 
 
 def test_what_stands_apart_below_the_last_update_is_the_original_if_none_is_named():
     unnamed = PAGE.replace("ORIGINAL ENTRY: ", "")
-    told, whole = parsed(unnamed, first_day=DAY), parsed(PAGE, first_day=DAY)
-    assert (told.updates, told.original) == (whole.updates, whole.original)
-    assert "no ORIGINAL ENTRY" in str(told.warnings[0])
+    document, whole = parsed(unnamed, first_day=DAY), parsed(PAGE, first_day=DAY)
+    assert (document.updates, document.original) == (whole.updates, whole.original)
+    assert "no ORIGINAL ENTRY" in str(document.warnings[0])
 
 
 def test_without_gaps_text_below_the_last_update_stays_there():
-    told = parsed("UPDATE 1800 GMT: x\n\nUPDATE 1700 GMT: y\n\nMore.", first_day=DAY)
-    assert texts(told.updates[1].body.items) == ["y", "More."]
-    assert told.original.items == ()
+    document = parsed(
+        "UPDATE 1800 GMT: x\n\nUPDATE 1700 GMT: y\n\nMore.", first_day=DAY
+    )
+    assert texts(document.updates[1].items) == ["y", "More."]
+    assert document.original.items == ()
 
 
 def test_a_file_without_any_mark_is_an_original_entry():
-    told = parsed("It is foggy in Saltgate today.\n\nNobody can see.")
-    assert texts(told.original.items)[0] == "It is foggy in Saltgate today."
-    assert warned(told) == [1]
+    document = parsed("It is foggy in Saltgate today.\n\nNobody can see.")
+    assert texts(document.original.items)[0] == "It is foggy in Saltgate today."
+    assert warned(document) == [1]
 
 
 def test_the_original_entry_may_begin_on_the_next_line():
-    told = parsed("Original Entry:\nIt is foggy.\n\nVery.")
-    assert texts(told.original.items) == ["It is foggy.", "Very."]
-    assert told.warnings == ()
+    document = parsed("Original Entry:\nIt is foggy.\n\nVery.")
+    assert texts(document.original.items) == ["It is foggy.", "Very."]
+    assert document.warnings == ()
 
 
 def test_a_second_original_entry_stays_text():
-    told = parsed("ORIGINAL ENTRY: One.\n\nORIGINAL ENTRY: Two.")
-    assert texts(told.original.items) == ["One.", "ORIGINAL ENTRY: Two."]
-    assert warned(told) == [3]
+    document = parsed("ORIGINAL ENTRY: One.\n\nORIGINAL ENTRY: Two.")
+    assert texts(document.original.items) == ["One.", "ORIGINAL ENTRY: Two."]
+    assert warned(document) == [3]
 
 
 def test_a_photo_line_among_entries_stays_text():
-    told = parsed("UPDATE 1800 GMT: x\n\nPHOTO: The quay", first_day=DAY)
-    assert texts(told.updates[0].body.items) == ["x", "PHOTO: The quay"]
-    assert warned(told) == [3]
+    document = parsed("UPDATE 1800 GMT: x\n\nPHOTO: The quay", first_day=DAY)
+    assert texts(document.updates[0].items) == ["x", "PHOTO: The quay"]
+    assert warned(document) == [3]
 
 
 def test_an_export_names_what_the_form_has_no_sign_for():
-    told = parsed(
+    document = parsed(
         "HEADLINE: Fog\nSERIES: Sorrava Daily\nDATE: 2026-03-14\nLANGUAGE: de\n"
         "STANDFIRST: It is foggy.\n\n\nSUMMARY:\n\nWhat we know.\n\n\n"
         "UPDATE 1800 GMT:\nHEADLINE: Lamps lit\nBYLINE: Çelğa Doss\n\nThey burn."
     )
-    assert (told.headline, told.series, told.first_day) == ("Fog", "Sorrava Daily", DAY)
-    assert (told.language, told.standfirst) == ("de", "It is foggy.")
-    assert texts(told.summary.items) == ["What we know."]
-    body = told.updates[0].body
+    assert (document.headline, document.series, document.first_day) == (
+        "Fog",
+        "Sorrava Daily",
+        DAY,
+    )
+    assert (document.language, document.standfirst) == ("de", "It is foggy.")
+    assert texts(document.summary.items) == ["What we know."]
+    body = document.updates[0]
     assert (body.headline, body.byline) == ("Lamps lit", "Çelğa Doss")

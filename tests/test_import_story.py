@@ -325,7 +325,7 @@ def test_a_failure_half_way_leaves_nothing(
     def fail(*args: object, **options: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("entries.verbs.stories.go_live", fail)
+    monkeypatch.setattr("entries.verbs.go_live", fail)
     with pytest.raises(OSError, match="space"):
         run(file, "--images", folder, "--publish")
     for model in (Story, Entry, Image, Link, ImportedFile):
@@ -373,11 +373,11 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
         verbs.add_picture("boats-1", verbs.ingest_upload(opened), alt="Boats.")
     text = "HEADLINE: Fog\n\nUPDATE 1200 GMT: Fog.\n\nSee Rain\n\nboats-1\n\nMore."
     file = write(tmp_path, text)
-    draw = verbs.draw_piece
+    prepare = verbs.prepare
     times = iter(range(9))
 
-    def drawn_slowly(*args: Any) -> Any:
-        piece = draw(*args)
+    def prepare_slowly(*args: Any) -> Any:
+        prepared = prepare(*args)
         if next(times) == 0:  # meanwhile, at the desk
             if what == "slug":
                 make_story("Fog")
@@ -385,9 +385,9 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
                 verbs.withdraw_story(rain)
             else:
                 Image.objects.update(alt="Two boats.")
-        return piece
+        return prepared
 
-    monkeypatch.setattr(verbs, "draw_piece", drawn_slowly)
+    monkeypatch.setattr(verbs, "prepare", prepare_slowly)
     run(file, "--publish", "--date", "2026-03-14")
     slug = "fog-2" if what == "slug" else "fog"
     story = Story.objects.get(slug=slug)

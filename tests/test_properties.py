@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from entries import exchange, verbs
 from entries.delivery.changes import Cursor
-from entries.exchange import ExchangeError, Wanted
+from entries.exchange import ExchangeError, ImportOptions
 from entries.exchange.loading import find_series
-from entries.exchange.story_json import story_data
 from entries.models import Site, Story
+from entries.pages.story_data import story_data
 from entries.text.rendering import one_line
 from entries.verbs import Refused
 from tests.builders import make_story, make_update
@@ -104,8 +104,9 @@ def test_any_change_to_a_file_of_ours_is_imported_or_refused_whole(data: Any):
     before, said = Story.objects.count(), ""
     try:
         content = json.dumps(file).encode()
-        understood = exchange.understand(content, "in.json", Wanted(publish=True))
-        loaded = exchange.carry_out(understood, lambda *_: None)
+        options = ImportOptions(publish=True)
+        document = exchange.read_document(content, "in.json", options)
+        loaded = exchange.load(document, options, lambda *_: None)
     except (ExchangeError, Refused) as error:
         said = str(error)
     if said:

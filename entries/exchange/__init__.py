@@ -1,39 +1,33 @@
-"""Stories from files and to files: the door to the package."""
+"""Stories from files and to files: the public interface of the package.
 
-from entries.exchange.importing import (
-    Understood,
-    carry_out,
-    imported_before,
-    read_file,
-    understand,
-)
-from entries.exchange.loading import Loaded, Wanted, too_long
-from entries.exchange.page import story_page
-from entries.exchange.pictures import Folder, Progress
-from entries.exchange.story_json import picture_file, story_data, story_pictures
-from entries.exchange.telling import story_text
-from entries.exchange.told import ExchangeError, Kind, Told, texts
-from entries.exchange.understood import understood
+`text/` reads and writes the text form, `json` reads JSON (`entries/story_data.py`
+declares and writes it), `html` writes a page. Both readers make a `Document`, and
+`loading` makes rows of it.
+"""
+
+from entries.exchange.document import Document, ExchangeError, Kind, texts
+from entries.exchange.files import imported_before, read_document, read_file
+from entries.exchange.html import story_html
+from entries.exchange.images import ImageFolder, Progress
+from entries.exchange.loading import ImportOptions, Loaded, load, too_long
+from entries.exchange.report import report
+from entries.exchange.text.writer import story_text
 
 __all__ = [
+    "Document",
     "ExchangeError",
-    "Folder",
+    "ImageFolder",
+    "ImportOptions",
     "Kind",
     "Loaded",
     "Progress",
-    "Told",
-    "Understood",
-    "Wanted",
-    "carry_out",
     "imported_before",
-    "picture_file",
+    "load",
+    "read_document",
     "read_file",
-    "story_data",
-    "story_page",
-    "story_pictures",
+    "report",
+    "story_html",
     "story_text",
     "texts",
     "too_long",
-    "understand",
-    "understood",
 ]

@@ -1,25 +1,28 @@
-"""What a file tells → rows, through the verbs; all of it or nothing."""
+"""A document → rows, through the verbs; all of it or nothing."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
+from django.contrib.auth.models import User
+from django.db.models import OuterRef, Subquery
 from django.utils.text import slugify
 
 from entries import verbs
-from entries.exchange import bodies
-from entries.exchange.pictures import (
-    Folder,
-    Gallery,
-    Progress,
-    describe,
-    kept_only_if_used,
+from entries.exchange import markdown
+from entries.exchange.document import (
+    Document,
+    DocumentEntry,
+    ExchangeError,
+    Kind,
+    Remark,
 )
-from entries.exchange.told import Body, ExchangeError, Item, Kind, Remark, Told
+from entries.exchange.images import Gallery, ImageFolder, Progress, removed_on_failure
 from entries.models import (
     Entry,
+    EntryVersion,
     Image,
     ImportedFile,
     Link,
@@ -28,93 +31,81 @@ from entries.models import (
     Story,
     StorySlug,
 )
+from entries.pages.story_data import LinkData, PostedIn, VersionData
 from entries.text import rendering, urls
-from entries.verbs import Moved, Piece, Text, changing, settled
+from entries.verbs import Moved, NewEntry, Refused, Text, changing, settled
 
 _LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language": 20}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What whoever imports a file wants of it; `digest` and `name` are the file's."""
+class ImportOptions:
+    """What whoever imports a file asks for."""
 
     headline: str = ""
     slug: str = ""
     series: str = ""
     publish: bool = False
-    folder: Folder = field(default_factory=lambda: Folder(None))
-    digest: str = ""
-    name: str = ""
+    folder: ImageFolder = field(default_factory=lambda: ImageFolder(None))
 
 
 @dataclass
 class Loaded:
-    """The story that a file became, and what there is to say about it."""
+    """The story that a file became, and what to say about it."""
 
     story: Story
     remarks: list[Remark] = field(default_factory=list)
 
 
-def load(told: Told, wanted: Wanted, progress: Progress) -> Loaded:
-    """Make a story of what a file tells; a draft unless `wanted.publish`.
+def load(document: Document, options: ImportOptions, progress: Progress) -> Loaded:
+    """Make a story of a document; a draft unless `options.publish`.
 
-    Raises ExchangeError or Refused with a sentence, and then nothing was written.
+    Raises ExchangeError or Refused with the message to show, and then nothing was
+    written.
     """
-    told = replace(
-        told,
-        headline=wanted.headline or told.headline,
-        series=wanted.series or told.series,
-    )
-    check(told)
-    gallery = Gallery(wanted.folder)
-    lead = wanted.folder.lead(wanted.slug or slugify(told.headline)[:100])
-    with kept_only_if_used(gallery):
-        named = [(item.text, item.line) for item in _pictures(told)]
-        remarks = gallery.ingest_all(named, progress)
-        if told.photo and (problem := gallery.ingest(lead)):
+    if options.series:
+        document = replace(
+            document, series=options.series, series_slug="", series_description=""
+        )
+    document = replace(document, headline=options.headline or document.headline)
+    check(document)
+    gallery = Gallery(options.folder)
+    lead = options.folder.lead(options.slug or slugify(document.headline)[:100])
+    with removed_on_failure(gallery):
+        remarks = gallery.ingest_all(document, progress)
+        of_text = document.photo and not document.lead_image
+        if of_text and (problem := gallery.ingest(lead)):
             remarks.append(Remark(1, f"the lead picture: {problem}"))
-        loading = written(lambda: _Loading(told, wanted, gallery, lead, progress))
+        loading = _write(document, options, gallery, lead, progress)
     return Loaded(loading.story, sorted({*remarks, *loading.remarks}))
 
 
-class Plan(Protocol):
-    """A story that is ready to be written: all that takes time is done."""
-
-    targets: "Targets"
-
-    def write(self) -> None:
-        """Write it. Raises Moved where something is not any more as it was read."""
-
-
-P = TypeVar("P", bound=Plan)
-
-
 @settled
-def written(prepare: Callable[[], P]) -> P:
+def _write(document: Document, options: ImportOptions, *more: Any) -> "_Loading":
     """Prepare a story, and write it in one short transaction.
 
-    What it leads to is locked meanwhile.
+    The stories that it links to are locked meanwhile.
     """
-    plan = prepare()
-    used = {story.pk: story for story in plan.targets.used}
+    loading = _Loading(document, options, *more)
+    used = {story.pk: story for story in loading.targets.used}
     with changing(*used) as ledger:
-        now = {pk: _named(story) for pk, story in ledger.stories.items()}
-        if now != {pk: _named(story) for pk, story in used.items()}:
+        now = {pk: _linked_as(story) for pk, story in ledger.stories.items()}
+        if now != {pk: _linked_as(story) for pk, story in used.items()}:
             raise Moved
-        plan.write()
-    return plan
+        loading.write()
+    return loading
 
 
-def _named(story: Story) -> tuple[str, str, str]:
-    """Return what a line that leads to a story shows of it."""
+def _linked_as(story: Story) -> tuple[str, str, str]:
+    """Return what a link to a story shows of it."""
     return (story.title, story.slug, story.state)
 
 
-def check(told: Told) -> None:
-    """Raise ExchangeError for a text that has no room where it belongs."""
+def check(document: Document) -> None:
+    """Raise ExchangeError for a text that is longer than what holds it."""
     for name in _LIMITS:
-        check_length(name, getattr(told, name))
-    if remark := next(too_long(told), None):
+        check_length(name, getattr(document, name))
+    if remark := next(too_long(document), None):
         raise ExchangeError(f"In {remark}")
 
 
@@ -126,28 +117,19 @@ def check_length(name: str, value: str) -> None:
         )
 
 
-def too_long(told: Told) -> Iterator[Remark]:
-    """Yield what is wrong with the bodies: those that no entry can hold."""
-    for body in told.bodies:
-        length = len(markdown(body))
+def too_long(document: Document) -> Iterator[Remark]:
+    """Yield a remark for each text that is longer than an entry can be."""
+    for body in document.bodies:
+        length = len(markdown.source(body))
         if length > rendering.BODY_LIMIT:
             message = (
                 f"this entry has {length:,} characters, and {rendering.BODY_LIMIT:,} "
                 "is the limit; divide it into several updates"
             )
             yield Remark(body.line, message)
-        if len(body.headline) > 200 or len(body.byline) > 100:
-            yield Remark(body.line, "the headline or the byline of this is too long")
-
-
-def markdown(body: Body, names: dict[str, str] | None = None) -> str:
-    """Return the Markdown of a body; `names` are pictures' by what was typed."""
-    return body.source or bodies.source(body.items, names or {})
-
-
-def _pictures(told: Told) -> list[Item]:
-    items = [item for body in told.bodies for item in body.of(Kind.PICTURE)]
-    return list({item.text: item for item in reversed(items)}.values())[::-1]
+    for entry in (*document.updates, document.original):
+        if len(entry.headline) > 200 or len(entry.byline) > 100:
+            yield Remark(entry.line, "the headline or the byline of this is too long")
 
 
 class _Loading:
@@ -155,72 +137,52 @@ class _Loading:
 
     def __init__(
         self,
-        told: Told,
-        wanted: Wanted,
+        document: Document,
+        options: ImportOptions,
         gallery: Gallery,
         lead: Path | None,
         progress: Progress,
     ) -> None:
-        self.told, self.wanted, self.gallery = told, wanted, gallery
+        self.document, self.options, self.gallery = document, options, gallery
         self.remarks: list[Remark] = []
-        self.targets = Targets()
+        self.targets = _Targets(document)
+        self.prepared: list[tuple[NewEntry, DocumentEntry]] = []
+        self.foreign: list[tuple[Entry, DocumentEntry]] = []
+        self.users = _users(document)
         gallery.start_over()
-        self.names = {
-            item.text: gallery.row(item.text).name for item in _pictures(told)
-        }
-        slug = wanted.slug or verbs.free_slug(told.headline)
-        state = Story.State.LIVE if wanted.publish else Story.State.DRAFT
-        began = min((update.at for update in told.updates), default=None)
-        first_day = told.first_day or (began.astimezone(UTC).date() if began else None)
-        self.story = Story(
-            headline=told.headline, slug=slug, state=state, first_day=first_day
-        )
+        self.images = {name: gallery.row(name) for name in document.image_lines}
+        for data in document.images:
+            gallery.describe(self.images[data.name], data)
+        self.names = {name: row.name for name, row in self.images.items()}
+        self.story = self.planned()
         self.lead = self.lead_image(lead)
-        self.pieces = []
-        total = len(told.updates) + 1
-        if told.original.items:
-            self.pieces.append(self.piece(told.original, Entry.Kind.ORIGINAL))
-        for done, update in enumerate(told.oldest_first, 1):
+        total = len(document.updates) + 1
+        if document.original.items:
+            self.prepare(document.original, Entry.Kind.ORIGINAL)
+        for done, update in enumerate(document.oldest_first, 1):
             progress(done, total, "entries")
-            piece = self.piece(update.body, Entry.Kind.UPDATE, update.at)
-            self.pieces.append(piece)
+            self.prepare(update, Entry.Kind.UPDATE)
         progress(total, total, "entries")
 
-    def write(self) -> None:
-        """Write the story with all that is in it."""
-        told, planned = self.told, self.story
-        self.gallery.save()
-        slugs = StorySlug.objects.filter(slug=planned.slug)
-        if not self.wanted.slug and slugs.exists():
-            raise Moved
-        self.story = verbs.create_story(
-            told.headline,
-            slug=planned.slug,
-            series=find_series(told.series) if told.series else None,
-            standfirst=told.standfirst,
-            summary=markdown(told.summary, self.names),
-            language=told.language or "en",
-            first_day=planned.first_day,
-            lead_image=self.lead,
-        )
-        if self.wanted.publish:
-            self.publish()
-        verbs.post_all(self.story, self.pieces)
-        self.story_links()
-        ImportedFile.objects.create(
-            digest=self.wanted.digest, name=self.wanted.name[-255:], story=self.story
-        )
-
-    def publish(self) -> None:
-        began = min((update.at for update in self.told.updates), default=None)
-        if began is None and self.told.first_day:
-            began = datetime.combine(self.told.first_day, time(), UTC)
-        now = datetime.now(UTC)
-        self.story = verbs.go_live(self.story, min(began, now) if began else None)
+    def planned(self) -> Story:
+        """Return the story as it is going to be while its entries are written."""
+        document, options = self.document, self.options
+        headline = document.headline
+        slug = options.slug or free_slug(document.slug) or verbs.free_slug(headline)
+        story = Story(headline=headline, slug=slug, first_day=document.first_day)
+        if options.publish:
+            story.state = Story.State.LIVE
+            published = Entry.State.PUBLISHED
+            times = [u.at for u in document.updates if u.at and u.state == published]
+            first = min(times, default=datetime.now(UTC))
+            story.first_day = document.first_day or first.astimezone(UTC).date()
+        return story
 
     def lead_image(self, path: Path | None) -> Image | None:
-        """Return the row of the lead picture, filled if its file is there."""
-        caption = self.told.photo
+        """Return the row of the lead image; of a text, with its caption."""
+        if name := self.document.lead_image:
+            return self.images.get(name)
+        caption = self.document.photo
         if not caption:
             return None
         name = self.gallery.free_name(f"{self.story.slug[:110]}-photo")
@@ -229,87 +191,285 @@ class _Loading:
         image.alt = image.alt or caption[:500]
         return image
 
-    def piece(self, body: Body, kind: str, at: datetime | None = None) -> Piece:
-        text = Text(markdown(body, self.names), body.headline, at, body.byline)
-        pictures = [self.gallery.rows[i.text] for i in body.of(Kind.PICTURE)]
-        state = Entry.State.PUBLISHED
-        if silent := describe(pictures):
-            state = Entry.State.DRAFT
-            message = f"kept as a draft: no alt text for {', '.join(silent)}"
-            self.remarks.append(Remark(body.line, message))
-        entry = Entry(story=self.story, kind=kind, state=state)
-        links = [
-            Link(order=order, **fields)
-            for order, fields in enumerate(self.entry_links(body))
-        ]
-        posting = Posting(entry=entry, story=self.story)
-        return verbs.draw_piece(posting, text, self.gallery.by_name, links)
+    # --- Entries
 
-    def entry_links(self, body: Body) -> Iterable[dict[str, Any]]:
-        """Yield the links of the lines in a body, each title once."""
-        yielded = set()
-        for item in body.of(Kind.SEE, Kind.CROSS_POST):
-            see = item.kind == Kind.SEE
-            for name in item.names:
-                if (see, name) in yielded:
-                    continue
-                yielded.add((see, name))
-                target = self.targets.story(name) if see else self.targets.series(name)
-                kind = Link.Kind.SEE if see else Link.Kind.CROSS_POSTED
-                yield {"kind": kind, "title": name, **target}
-
-    def story_links(self) -> None:
-        for order, title in enumerate(self.told.latest):
-            target = self.targets.story(title)
-            verbs.add_link(
-                Link.Kind.LATEST, story=self.story, title=title, order=order, **target
+    def prepare(self, source: DocumentEntry, kind: str) -> None:
+        """Prepare an entry, or a cross-post where its home story has the entry."""
+        body = markdown.source(source, self.names)
+        elsewhere = source.cross_posted_from
+        home = self.targets.by_slug(elsewhere.story) if elsewhere else None
+        if home and home.public and (found := _same_entry(home, source)):
+            self.foreign.append((found, source))
+            return
+        links = _line_links(source) if self.document.links_by_title else source.links
+        rows = [row for data in links if (row := self.link(data))]
+        if elsewhere:
+            name = elsewhere.name
+            body += f"\n\n(Cross-posted from {name})"
+            link = Link(kind=Link.Kind.CROSS_POSTED, title=name, order=len(links))
+            if home:
+                link.target_story = home
+                self.targets.used.append(home)
+            rows.append(link)
+            self.remark(
+                source, f"an update from “{name}” is a copy here, named as that"
             )
-        for order, feature in enumerate(self.told.features):
-            if feature.title:
-                target = self.targets.story(feature.title)
-                verbs.add_link(
-                    Link.Kind.FEATURE,
-                    story=self.story,
-                    label=feature.label[:60],
-                    title=feature.title,
-                    order=order,
-                    **target,
-                )
+        entry = Entry(
+            story=self.story,
+            kind=kind,
+            state=source.state,
+            author=self.users.get(source.author or ""),
+            version=source.version,
+        )
+        posting = Posting(
+            entry=entry,
+            story=self.story,
+            pinned=source.pinned,
+            key_event=source.key_event,
+        )
+        new = verbs.prepare(
+            posting,
+            Text(body, source.headline, source.at, source.byline),
+            self.gallery.named,
+            rows,
+            [self.version(data) for data in source.versions],
+        )
+        if new.undescribed:
+            names = ", ".join(new.undescribed)
+            self.remark(source, f"kept as a draft: no alt text for {names}")
+        entry.published_at = source.published_at or entry.published_at
+        self.prepared.append((new, source))
+
+    def version(self, data: VersionData) -> EntryVersion:
+        return EntryVersion(
+            number=data.number,
+            at=data.at,
+            headline=data.headline,
+            body=markdown.renamed(data.body, self.names),
+            line=data.correction,
+            hidden=data.hidden,
+            erased=data.erased,
+            changed_by=self.users.get(data.changed_by or ""),
+            changed_at=data.changed_at,
+        )
+
+    def link(self, data: LinkData, **home: Story) -> Link | None:
+        """Return the row of a link; None for one without target and title."""
+        series, target = self.targets.series(data), self.targets.story(data)
+        if data.story and data.story == self.document.slug:
+            target = self.story
+        found = target or series or data.url
+        title = data.title or ("" if found else data.text)[:300]
+        if not (title or found):
+            return None
+        link = Link(
+            kind=data.kind,
+            title=title,
+            label=data.label,
+            order=data.order,
+            target_story=target,
+            target_series=series,
+            target_url=data.url,
+            picture=self.images.get(data.image or ""),
+            starts_at=data.starts_at,
+            ends_at=data.ends_at,
+            **home,
+        )
+        verbs.check_link(link)
+        if target and target.pk:
+            self.targets.used.append(target)
+        return link
+
+    def remark(self, source: DocumentEntry, message: str) -> None:
+        self.remarks.append(Remark(source.line, message))
+
+    # --- Rows
+
+    def write(self) -> None:
+        """Write the story with all that is in it."""
+        document, planned = self.document, self.story
+        self.gallery.save()
+        slugs = StorySlug.objects.filter(slug=planned.slug)
+        if not self.options.slug and slugs.exists():
+            raise Moved
+        self.story = self.create(planned)
+        if self.options.publish:
+            self.story = verbs.go_live(self.story, document.live_at)
+        new = [one for one, _ in self.prepared]
+        for link in (link for one in new for link in one.links):
+            if link.target_story is planned:
+                link.target_story = self.story
+        verbs.post_all(self.story, new)
+        for entry, source in self.foreign:
+            posting = verbs.cross_post(entry, self.story)
+            verbs.mark(posting, pinned=source.pinned, key_event=source.key_event)
+        for data in document.links:
+            if row := self.link(data, story=self.story):
+                verbs.save_link(row)
+        if self.options.publish:
+            self.publish()
+        self.restore_times()
+        ImportedFile.objects.create(
+            digest=document.digest, name=document.file_name[-255:], story=self.story
+        )
+
+    def create(self, planned: Story) -> Story:
+        document = self.document
+        story = verbs.create_story(
+            planned.headline,
+            slug=planned.slug,
+            series=self.series(),
+            standfirst=document.standfirst,
+            summary=markdown.source(document.summary, self.names),
+            language=document.language or "en",
+            first_day=planned.first_day,
+            lead_image=self.lead,
+            continues_in=self.targets.by_slug(document.continues_in),
+        )
+        for slug in document.old_slugs:
+            if free_slug(slug[: verbs.SLUG_LIMIT]) == slug:
+                StorySlug.objects.create(slug=slug, story=story)
+        return story
+
+    def series(self) -> Series | None:
+        document = self.document
+        if not document.series:
+            return None
+        if document.series_slug and (
+            found := Series.objects.filter(slug=document.series_slug).first()
+        ):
+            return found
+        series = find_series(document.series)
+        if document.series_description and not series.description:
+            series.description = document.series_description
+            series.save()
+        return series
+
+    def publish(self) -> None:
+        """Cross-post updates, and take the story to the state it was exported in."""
+        document, story = self.document, self.story
+        for new, source in self.prepared:
+            for posted in source.posted_in:
+                self.cross_post(new.entry, source, posted)
+        if document.state == Story.State.CLOSED or document.closed_at:
+            verbs.close(story, story.continues_in, document.closed_at)
+        if document.state == Story.State.WITHDRAWN:
+            verbs.withdraw_story(story)
+
+    def cross_post(self, entry: Entry, source: DocumentEntry, posted: PostedIn) -> None:
+        """Cross-post an update to a story that had it, unless it still has it."""
+        story = self.targets.by_slug(posted.story)
+        if story is None or story.postings.filter(
+            entry__at=entry.at, entry__body=entry.body, removed=False
+        ):
+            return
+        try:
+            posting = verbs.cross_post(entry, story)
+        except Refused as error:
+            message = f"an update does not stand in “{story.headline}”: {error}"
+            self.remark(source, message)
+            return
+        verbs.mark(posting, pinned=posted.pinned, key_event=posted.key_event)
+
+    def restore_times(self) -> None:
+        """Write when everything happened; to the verbs it happened now."""
+        names = ("created_at", "changed_at")
+        entries = []
+        for new, source in self.prepared:
+            times = {name: at for name in names if (at := getattr(source, name))}
+            for name, at in times.items():
+                setattr(new.entry, name, at)
+            entries += [new.entry] if times else []
+        if entries:
+            Entry.objects.bulk_update(entries, names, batch_size=verbs.BATCH)
+            created = Entry.objects.filter(pk=OuterRef("entry")).values("created_at")
+            untimed = self.story.postings.filter(
+                entry__at=None, entry__published_at=None
+            )
+            untimed.update(at=Subquery(created))
+        if self.document.created_at:
+            row = Story.objects.filter(pk=self.story.pk)
+            row.update(created_at=self.document.created_at)
 
 
-class Targets:
-    """What titles may lead to: public stories by title or headline, and series.
+def _users(document: Document) -> dict[str, User]:
+    entries = (*document.updates, document.original)
+    names = {entry.author for entry in entries if entry.author} | {
+        version.changed_by
+        for entry in entries
+        for version in entry.versions
+        if version.changed_by
+    }
+    users = User.objects.filter(username__in=names) if names else []
+    return {user.username: user for user in users}
 
-    `used` are the stories that were asked for and found.
+
+def _line_links(source: DocumentEntry) -> list[LinkData]:
+    """Return the links of the "See" and cross-post lines of a text, each title once."""
+    lines = [
+        (Link.Kind.SEE if item.kind == Kind.SEE else Link.Kind.CROSS_POSTED, name)
+        for item in source.of(Kind.SEE, Kind.CROSS_POST)
+        for name in item.names
+    ]
+    return [
+        LinkData(kind=kind, title=name, order=order)
+        for order, (kind, name) in enumerate(dict.fromkeys(lines))
+    ]
+
+
+def _same_entry(home: Story, source: DocumentEntry) -> Entry | None:
+    return home.entries.filter(
+        kind=Entry.Kind.UPDATE,
+        state=Entry.State.PUBLISHED,
+        at=source.at,
+        body=source.source,
+    ).first()
+
+
+class _Targets:
+    """The targets of a document's links: by title in a text, by slug in JSON.
+
+    A text finds public stories by title or headline, and series by name, if exactly
+    one has it. `used` are the stories that were found for links.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, document: Document) -> None:
+        self.by_title = document.links_by_title
         self.used: list[Story] = []
         self._stories: dict[str, Story] | None = None
         self._series: dict[str, Series] | None = None
 
-    def story(self, title: str) -> dict[str, Any]:
-        """Return the target of a link with this title, if exactly one story has it."""
+    def story(self, data: LinkData) -> Story | None:
+        if not self.by_title:
+            return self.by_slug(data.story)
+        if data.kind == Link.Kind.CROSS_POSTED:
+            return None
         if self._stories is None:
-            self._stories = {}
             public = list(Story.objects.public().select_related("series"))
-            for name in ("headline", "title"):
-                self._stories |= _by_name(public, name)
-        found = self._stories.get(title.casefold())
-        if found is None:
-            return {}
-        self.used.append(found)
-        return {"target_story": found}
+            self._stories = _by_name(public, "headline") | _by_name(public, "title")
+        return self._stories.get(data.title.casefold())
 
-    def series(self, name: str) -> dict[str, Any]:
-        """Return the target of a link to the series of this name."""
+    def series(self, data: LinkData) -> Series | None:
+        if not self.by_title:
+            slug = data.series
+            return Series.objects.filter(slug=slug).first() if slug else None
+        if data.kind != Link.Kind.CROSS_POSTED:
+            return None
         if self._series is None:
             self._series = _by_name(Series.objects.all(), "name")
-        found = self._series.get(name.casefold())
-        return {"target_series": found} if found else {}
+        return self._series.get(data.title.casefold())
+
+    @staticmethod
+    def by_slug(slug: str | None) -> Story | None:
+        """Return the story that has, or had, a slug."""
+        if not slug:
+            return None
+        row = StorySlug.objects.select_related("story").filter(slug=slug).first()
+        return row.story if row else None
 
 
 def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
+    """Return rows by their casefolded name; names that several have are left out."""
     found: dict[str, Any] = {}
     for row in rows:
         name = getattr(row, field_name).casefold()
@@ -318,9 +478,9 @@ def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
 
 
 def find_series(name: str) -> Series:
-    """Return the series of a name, whatever its case; made if there is none.
+    """Return the series of a name in any case; made if there is none.
 
-    Raises ExchangeError where no name is left of it.
+    Raises ExchangeError for an empty name.
     """
     if not (name := rendering.one_line(name)):
         raise ExchangeError("The series has no name: write one, or leave it out.")
@@ -333,3 +493,14 @@ def find_series(name: str) -> Series:
     taken = set(alike.values_list("slug", flat=True))
     slug = next(free for free in urls.numbered(base) if free not in taken)
     return Series.objects.create(name=name, slug=slug)
+
+
+def free_slug(slug: str) -> str:
+    """Return a slug that no story has or had; empty for one that cannot be used."""
+    if slugify(slug) != slug or not slug:
+        return ""
+    return next(
+        free
+        for free in urls.numbered(slug)
+        if not StorySlug.objects.filter(slug=free).exists()
+    )

@@ -20,10 +20,11 @@ from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from entries import delivery, exchange
+from entries import delivery
 from entries.models import Entry, Link, Posting, Series, Site, Story, StorySlug
 from entries.pages import history, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
+from entries.pages.story_data import story_data
 from entries.public import caching, feeds, sitemaps
 from entries.text.urls import absolute
 
@@ -270,7 +271,7 @@ def story_json(request: HttpRequest, slug: str) -> HttpResponse:
     site, row = Site.current(), _page_of(slug)
 
     def make() -> HttpResponse:
-        data = exchange.story_data(row)
+        data = story_data(row)
         return JsonResponse(data, json_dumps_params={"ensure_ascii": False})
 
     return caching.answer(request, f"{site.epoch}-{row.seq}-{site.seq}-json", make)

@@ -1,6 +1,6 @@
 """The verbs: the only functions that change rows and tell readers."""
 
-from entries.verbs.bulk import Piece, draw_piece, post_all
+from entries.verbs.bulk import BATCH, NewEntry, post_all, prepare
 from entries.verbs.conditions import WAITING, Conflict
 from entries.verbs.drafting import NO_PICTURE, Text
 from entries.verbs.entries import (
@@ -75,6 +75,7 @@ from entries.verbs.stories import (
 )
 
 __all__ = [
+    "BATCH",
     "MUTE",
     "NOT_ALLOWED",
     "NO_PICTURE",
@@ -85,7 +86,7 @@ __all__ = [
     "Ledger",
     "LinkChanged",
     "Moved",
-    "Piece",
+    "NewEntry",
     "Refused",
     "Rights",
     "StoryChanged",
@@ -102,7 +103,6 @@ __all__ = [
     "delete_picture",
     "delete_series",
     "delete_story",
-    "draw_piece",
     "due_entries",
     "edit",
     "edit_story",
@@ -122,6 +122,7 @@ __all__ = [
     "orphans",
     "post",
     "post_all",
+    "prepare",
     "publish",
     "publish_due",
     "redraw",

@@ -1,29 +1,33 @@
-"""The verb that brings many entries at once: a story that comes from elsewhere.
+"""The verb that writes many entries at once, for stories that come from files.
 
-Texts are checked and drawn before any lock is taken, one after another; under it
-all their rows are written in a few statements.
+Texts are checked and rendered before any lock is taken, one after another; under the
+lock all their rows are written in a few statements.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 from entries.pages import fragments
 from entries.verbs.conditions import check_open
-from entries.verbs.drafting import Text, check_pictures, draw_with, write
+from entries.verbs.drafting import Text, draw_with, write
 from entries.verbs.ledger import Refused, changing
 
 BATCH = 500  # rows a statement
 
 
 @dataclass(frozen=True)
-class Piece:
-    """An entry that has no row yet, with what belongs to it."""
+class NewEntry:
+    """An entry that has no row yet, with what belongs to it.
+
+    `undescribed` names the images without alt text that made it a draft.
+    """
 
     posting: Posting
-    pictures: Sequence[Image]
+    images: Sequence[Image]
     links: Sequence[Link]
     versions: Sequence[EntryVersion]
+    undescribed: Sequence[str]
 
     @property
     def entry(self) -> Entry:
@@ -31,74 +35,79 @@ class Piece:
         return self.posting.entry
 
 
-def draw_piece(
+def prepare(
     posting: Posting,
     text: Text,
-    pictures: Mapping[str, Image],
+    find_image: Callable[[str], Image | None],
     links: Sequence[Link] = (),
     versions: Sequence[EntryVersion] = (),
-) -> Piece:
-    """Check and draw a text for a posting whose entry has its kind and state.
+) -> NewEntry:
+    """Check and render a text for a posting whose entry has its kind and state.
 
-    Its story, and the pictures (by name), need not be saved yet, but stand as they
-    will. Raises Refused with the sentence to show.
+    Its story and images need not be saved yet, but must be as they will be saved. An
+    entry that would be published with an image without alt text becomes a draft.
+    Raises Refused with the message to show.
     """
     entry, text = posting.entry, text.tidy()
-    links_shown = [link for link in links if link.shown]
-    drawn = draw_with(
-        text,
-        lambda names: ([pictures[n] for n in names if n in pictures], links_shown),
-    )
-    write(entry, text, drawn)
+    visible_links = [link for link in links if link.shown]
+
+    def rows(names: Sequence[str]) -> tuple[list[Image], list[Link]]:
+        found = [image for name in names if (image := find_image(name))]
+        return found, visible_links
+
+    rendered = draw_with(text, rows)
+    write(entry, text, rendered)
+    undescribed: list[str] = []
     if entry.published:
-        check_pictures(drawn.pictures)
+        undescribed = [i.name for i in rendered.pictures if i.stem and not i.described]
+    if undescribed:
+        entry.state = Entry.State.DRAFT
+    elif entry.published:
         entry.set_published()
     elif entry.state == Entry.State.SCHEDULED and not entry.at:
         raise Refused("Give the time to publish at.", "at")
     posting.place()
     if posting.visible:
-        told = [one for one in versions if one.line and not one.hidden]
-        posting.html = fragments.early_html(posting, links_shown, told)
-    return Piece(posting, drawn.pictures, links, versions)
+        corrections = [one for one in versions if one.line and not one.hidden]
+        posting.html = fragments.early_html(posting, visible_links, corrections)
+    return NewEntry(posting, rendered.pictures, links, versions, undescribed)
 
 
-def post_all(story: Story, pieces: Sequence[Piece]) -> None:
+def post_all(story: Story, new: Sequence[NewEntry]) -> None:
     """Write new entries into a story, numbered in their order.
 
-    The story must be what they were drawn for: `draw_piece` saw its slug, first day
-    and state.
+    The story must have the slug, first day and state that they were prepared for.
     """
     with changing(story.pk) as ledger:
         home = ledger.story(story.pk)
-        if any(piece.entry.published for piece in pieces):
+        if any(one.entry.published for one in new):
             check_open(home)
-        for piece in pieces:
-            piece.entry.story = home
-        Entry.objects.bulk_create([one.entry for one in pieces], batch_size=BATCH)
-        for piece in pieces:
-            piece.posting.story, piece.posting.entry = home, piece.entry
-            for link in piece.links:
-                link.entry = piece.entry
-            for version in piece.versions:
-                version.entry = piece.entry
-        _write_rows(pieces)
-        ledger.post_new([piece.posting for piece in pieces])
+        for one in new:
+            one.entry.story = home
+        Entry.objects.bulk_create([one.entry for one in new], batch_size=BATCH)
+        for one in new:
+            one.posting.story, one.posting.entry = home, one.entry
+            for link in one.links:
+                link.entry = one.entry
+            for version in one.versions:
+                version.entry = one.entry
+        _write_rows(new)
+        ledger.post_new([one.posting for one in new])
 
 
-def _write_rows(pieces: Sequence[Piece]) -> None:
-    """Write what belongs to new entries."""
+def _write_rows(new: Sequence[NewEntry]) -> None:
     shows = Entry.images.through
     shows.objects.bulk_create(
         [
-            shows(entry_id=piece.entry.pk, image_id=image.pk)
-            for piece in pieces
-            for image in piece.pictures
+            shows(entry_id=one.entry.pk, image_id=image.pk)
+            for one in new
+            for image in one.images
         ],
         batch_size=BATCH,
     )
     Link.objects.bulk_create(
-        [link for piece in pieces for link in piece.links], batch_size=BATCH
+        [link for one in new for link in one.links], batch_size=BATCH
     )
     EntryVersion.objects.bulk_create(
-        [version for piece in pieces for version in piece.versions], batch_size=BATCH
+        [version for one in new for version in one.versions], batch_size=BATCH
     )

@@ -1,4 +1,4 @@
-"""`export_story`: a story to a file."""
+"""`export_story`: write a story to a file."""
 
 import json
 import shutil
@@ -13,6 +13,7 @@ from entries import exchange
 from entries.database import errors
 from entries.models import Story, StorySlug
 from entries.operations import data_folder
+from entries.pages.story_data import image_file, story_data, story_images
 
 
 class Command(BaseCommand):
@@ -49,40 +50,40 @@ class Command(BaseCommand):
             else:  # a device or a pipe
                 output.write_text(content, encoding="utf-8", newline="\n")
             if options["format"] == "json":
-                self.write_pictures(story, output)
+                self.write_images(story, output)
         except OSError as error:
             reason = errors.command_message(error) or f"{error.strerror or error}."
             raise CommandError(f"“{output}” cannot be written: {reason}") from error
 
-    def content(self, story: Story, form: str) -> str:
-        """Return the story in a form."""
-        if form == "html":
-            return exchange.story_page(story)
-        if form == "json":
-            data = exchange.story_data(story, public=False)
+    def content(self, story: Story, format_: str) -> str:
+        """Return the story in one of the formats."""
+        if format_ == "html":
+            return exchange.story_html(story)
+        if format_ == "json":
+            data = story_data(story, public=False)
             return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-        told = exchange.story_text(story)
-        if told.notes:
-            left = ", ".join(told.notes)
+        written = exchange.story_text(story)
+        if written.notes:
+            left = ", ".join(written.notes)
             self.stderr.write(f"The text has no place for: {left}. JSON keeps all.")
-        return told.text
+        return written.text
 
-    def write_pictures(self, story: Story, output: Path) -> None:
-        """Copy the largest JPEG of each picture beside the file, under its name."""
-        pictures = [p for p in exchange.story_pictures(story) if p.stem]
-        if not pictures:
+    def write_images(self, story: Story, output: Path) -> None:
+        """Copy the largest JPEG of each image into a folder beside the file."""
+        images = [image for image in story_images(story) if image.stem]
+        if not images:
             return
         folder = output.with_name(f"{output.stem}-pictures")
         folder.mkdir(exist_ok=True)
-        for image in pictures:
-            source = settings.PICTURES_DIR / exchange.picture_file(image)
+        for image in images:
+            source = settings.PICTURES_DIR / image_file(image)
             target = folder / f"{image.name}{source.suffix}"
             try:
                 shutil.copyfile(source, target)
             except OSError:
                 target.unlink(missing_ok=True)
                 raise
-        self.stderr.write(f"{len(pictures)} pictures are in “{folder}”.")
+        self.stderr.write(f"{len(images)} pictures are in “{folder}”.")
 
 
 def _story(slug: str) -> Story:

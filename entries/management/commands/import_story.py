@@ -1,4 +1,4 @@
-"""`import_story`: a story from a file."""
+"""`import_story`: make a story of a file."""
 
 import json
 from argparse import ArgumentTypeError
@@ -15,13 +15,19 @@ from django.urls import reverse
 
 from entries import exchange
 from entries.database import errors
-from entries.exchange import ExchangeError, Folder, Loaded, Told, Understood, Wanted
+from entries.exchange import (
+    Document,
+    ExchangeError,
+    ImageFolder,
+    ImportOptions,
+    Loaded,
+)
 from entries.models import Image
 from entries.text import rendering
 from entries.verbs import Refused
 
-EVERY = {"entries": 100, "pictures": 10}  # between two lines of progress
-MOST = 10  # names in a list
+PROGRESS_EVERY = {"entries": 100, "pictures": 10}
+MAX_NAMES = 10  # in a list
 
 
 class Command(BaseCommand):
@@ -94,68 +100,67 @@ class Command(BaseCommand):
             raise
 
     def run(self, options: dict[str, Any]) -> None:
-        """Do what the options ask. Raises ExchangeError and Refused."""
+        """Do what the options ask for. Raises ExchangeError and Refused."""
         content = exchange.read_file(options["file"])
-        wanted = Wanted(
+        choices = ImportOptions(
             headline=rendering.one_line(options["headline"]),
             slug=options["slug"],
             series=rendering.one_line(options["series"]),
             publish=options["publish"],
-            folder=Folder(options["images"]),
+            folder=ImageFolder(options["images"]),
         )
         name = options["file"].name
         if not options["dry_run"] and not options["again"]:
             _refuse_second(content)
-        understood = exchange.understand(content, name, wanted, options["date"])
-        for note in understood.told.notes if not options["json"] else ():
+        document = exchange.read_document(content, name, choices, options["date"])
+        for note in document.notes if not options["json"] else ():
             self.stderr.write(note)  # to a script, its data says the same
         if options["dry_run"]:
-            self.say_understood(understood, options["json"])
+            self.report(document, choices, options["json"])
             return
-        loaded = exchange.carry_out(understood, self.progress(options["verbosity"]))
-        warnings = [*understood.told.warnings, *loaded.remarks]
+        loaded = exchange.load(document, choices, self.progress(options["verbosity"]))
+        warnings = [*document.warnings, *loaded.remarks]
         if options["json"]:
             story = {"slug": loaded.story.slug, "story": loaded.story.pk}
-            data = exchange.understood(understood.told) | story
+            data = exchange.report(document) | story
             data["warnings"] = list(map(str, sorted(set(warnings))))
-            self.say_json(data)
+            self.print_json(data)
         else:
-            self.say_warnings(warnings)
-            self.say_loaded(loaded)
+            self.print_warnings(warnings)
+            self.print_loaded(loaded)
 
     def progress(self, verbosity: int) -> exchange.Progress:
-        """Return what says how far a long import is."""
+        """Return a function that prints how far a long import is."""
 
         def say(done: int, total: int, what: str) -> None:
-            every = EVERY[what]
+            every = PROGRESS_EVERY[what]
             if verbosity and total > every and (done % every == 0 or done == total):
                 self.stderr.write(f"  {done:,} of {total:,} {what}")
 
         return say
 
-    def say_json(self, data: dict[str, Any]) -> None:
+    def print_json(self, data: dict[str, Any]) -> None:
         """Print data for scripts."""
         self.stdout.write(json.dumps(data, ensure_ascii=False, indent=2))
 
-    def say_warnings(self, warnings: Iterable[object]) -> None:
+    def print_warnings(self, warnings: Iterable[object]) -> None:
         """Print warnings apart from the result."""
         for warning in sorted(set(map(str, warnings)), key=_line):
             self.stderr.write(self.style.WARNING(warning))
 
-    def say_understood(self, understood: Understood, as_json: bool) -> None:
+    def report(self, document: Document, choices: ImportOptions, as_json: bool) -> None:
         """Print what was understood."""
-        told = understood.told
-        problems = exchange.too_long(told)
+        problems = exchange.too_long(document)
         if as_json:
-            data = exchange.understood(told)
+            data = exchange.report(document)
             data["warnings"] += map(str, problems)
-            self.say_json(data)
+            self.print_json(data)
             return
-        self.say_warnings([*told.warnings, *problems])
-        for line in _summary(told, understood.wanted):
+        self.print_warnings([*document.warnings, *problems])
+        for line in _summary(document, choices):
             self.stdout.write(line)
 
-    def say_loaded(self, loaded: Loaded) -> None:
+    def print_loaded(self, loaded: Loaded) -> None:
         """Print what became of the file."""
         story = loaded.story
         entries = story.entries.count()
@@ -171,8 +176,10 @@ class Command(BaseCommand):
         if story.lead_image and story.lead_image.missing:
             names.append(story.lead_image.name)
         if names:
-            more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-            self.stdout.write(f"Missing pictures: {', '.join(names[:MOST])}{more}")
+            more = (
+                f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+            )
+            self.stdout.write(f"Missing pictures: {', '.join(names[:MAX_NAMES])}{more}")
         desk = reverse("admin:entries_story_change", args=[story.pk])
         for path in (story.get_absolute_url(), desk):
             self.stdout.write(f"{settings.SITE_URL}{path}")
@@ -187,28 +194,29 @@ def _refuse_second(content: bytes) -> None:
         )
 
 
-def _summary(told: Told, wanted: Wanted) -> Iterable[str]:
-    """Yield lines that tell an editor what was understood."""
-    yield f"Headline: {wanted.headline or told.headline}"
-    if series := wanted.series or told.series:
+def _summary(document: Document, choices: ImportOptions) -> Iterable[str]:
+    """Yield lines that show an editor what was understood."""
+    yield f"Headline: {choices.headline or document.headline}"
+    if series := choices.series or document.series:
         yield f"Series: {series}"
-    if told.photo:
-        yield f"Photo: {told.photo}"
-    for title in told.latest:
+    if document.photo:
+        yield f"Photo: {document.photo}"
+    for title in document.latest:
         yield f"Latest: {title}"
-    for feature in told.features:
-        yield f"{feature.label}: {feature.title}"
-    for update in told.updates:
-        first = next(iter(exchange.texts(update.body.items)), "")
+    for feature in document.features:
+        yield f"{feature.label}: {feature.text or feature.title}"
+    updates = [update for update in document.updates if update.at]
+    for update in updates:
+        first = next(iter(exchange.texts(update.items)), "")
         yield f"{update.at:%Y-%m-%d %H%M} GMT: {_short(first)}"
-    original = next(iter(exchange.texts(told.original.items)), "")
-    if told.original.items:
+    original = next(iter(exchange.texts(document.original.items)), "")
+    if document.original.items:
         yield f"Original entry: {_short(original)}"
-    for item in told.original.items:
+    for item in document.original.items:
         if item.kind == exchange.Kind.HEADING:
             yield f"  Section: {item.text}"
-    count = len(told.warnings)
-    yield f"{len(told.updates)} updates, {count} warning{'' if count == 1 else 's'}."
+    count = len(document.warnings)
+    yield f"{len(updates)} updates, {count} warning{'' if count == 1 else 's'}."
 
 
 def _short(text: str) -> str:

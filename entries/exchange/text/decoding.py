@@ -1,22 +1,22 @@
-"""Bytes of a file → its lines, whatever wrote them."""
+"""Bytes of a file → its lines, whatever the encoding and line ends."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from entries.exchange.told import ExchangeError, Remark
+from entries.exchange.document import ExchangeError, Remark
 from entries.text import rendering
 
 FILE_LIMIT: Final = 32 * 1024 * 1024  # bytes
-# What Python's strip takes away, and what stands for no space at all.
+# What Python strips, and the characters of zero width.
 _BLANK: Final = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
     "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
 )
-_PHYSICAL: Final = re.compile("\r\n?|\n")
-_WITHIN: Final = re.compile("[\n\u2028\u2029]")
-_KNOWN: Final = (
+_LINE_END: Final = re.compile("\r\n?|\n")
+_INNER_BREAK: Final = re.compile("[\n\u2028\u2029]")
+_BINARY_FORMATS: Final = (
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
     (b"GIF8", "a picture"),
@@ -32,7 +32,7 @@ _CONTROLS: Final = bytes({*range(32)} - {9, 10, 11, 12, 13})
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the file, numbered as an editor numbers them."""
+    """A line of the file, numbered as text editors number them."""
 
     number: int
     raw: str
@@ -44,10 +44,10 @@ class Line:
 
 
 def decode(data: bytes) -> tuple[list[Line], list[Remark]]:
-    """Return the lines of a file, and what had to be guessed or taken out.
+    """Return the lines of a file, and what was assumed or taken out.
 
-    Reads UTF-8, UTF-16 and, line by line, Windows-1252. Raises ExchangeError for
-    what is no text, or too much of it.
+    Reads UTF-8, UTF-16 and, line by line, Windows-1252. Raises ExchangeError for a
+    file that is not text, or is too large.
     """
     if len(data) > FILE_LIMIT:
         limit = FILE_LIMIT >> 20
@@ -56,8 +56,8 @@ def decode(data: bytes) -> tuple[list[Line], list[Remark]]:
     warnings: list[Remark] = []
     lines = [
         Line(number, part)
-        for number, physical in enumerate(_physical(data, warnings), 1)
-        for part in _parts(number, physical, warnings)
+        for number, line_of_file in enumerate(_split(data, warnings), 1)
+        for part in _clean(number, line_of_file, warnings)
     ]
     if not any(line.text for line in lines):
         raise ExchangeError("The file is empty: there is nothing to import.")
@@ -65,7 +65,7 @@ def decode(data: bytes) -> tuple[list[Line], list[Remark]]:
 
 
 def _refuse_binary(data: bytes) -> None:
-    for start, name in _KNOWN:
+    for start, name in _BINARY_FORMATS:
         if data.startswith(start):
             raise ExchangeError(
                 f"The file is {name}, not text. Save the story as plain text (UTF-8) "
@@ -87,7 +87,7 @@ def _utf8(data: bytes) -> bool:
 
 
 def _utf16(data: bytes) -> str:
-    """Return the name of the encoding where the file is in UTF-16, else nothing."""
+    """Return the encoding of a file in UTF-16, with or without its mark; else ""."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     length = len(data) // 2
@@ -97,7 +97,7 @@ def _utf16(data: bytes) -> str:
     return "utf-16-be" if length > 8 and even > 0.6 * length and not odd else ""
 
 
-def _physical(data: bytes, warnings: list[Remark]) -> Iterator[str]:
+def _split(data: bytes, warnings: list[Remark]) -> Iterator[str]:
     if encoding := _utf16(data):
         try:
             text = data.decode(encoding)
@@ -105,44 +105,37 @@ def _physical(data: bytes, warnings: list[Remark]) -> Iterator[str]:
             raise ExchangeError(
                 "The file begins like UTF-16 but is not: save it as UTF-8 text."
             ) from error
-        yield from _PHYSICAL.split(text)
+        yield from _LINE_END.split(text)
         return
-    foreign = []
+    western = []
     lines = re.split(rb"\r\n?|\n", data.removeprefix(b"\xef\xbb\xbf"))
     for number, line in enumerate(lines, 1):
         try:
             yield line.decode()
         except UnicodeDecodeError:
-            foreign.append(number)
-            yield _western(line)
-    if foreign:
-        more = f", and so are {len(foreign) - 1} more lines" if len(foreign) > 1 else ""
+            western.append(number)
+            yield _decode_western(line)
+    if western:
+        more = f", and so are {len(western) - 1} more lines" if len(western) > 1 else ""
         warnings.append(
-            Remark(foreign[0], f"this is not UTF-8; read as Windows-1252{more}")
+            Remark(western[0], f"this is not UTF-8; read as Windows-1252{more}")
         )
 
 
-def _western(line: bytes) -> str:
+def _decode_western(line: bytes) -> str:
     try:
         return line.decode("cp1252")
     except UnicodeDecodeError:
         return line.decode("latin-1")
 
 
-def _parts(number: int, physical: str, warnings: list[Remark]) -> list[str]:
-    """Return the lines inside a line: some programs break them with odd characters."""
-    tidy = rendering.tidy(physical)
-    if gone := len(physical) - len(tidy):
-        what = "control character was" if gone == 1 else "control characters were"
-        warnings.append(Remark(number, f"{gone} {what} taken out"))
-    return _WITHIN.split(tidy)
+def _clean(number: int, line_of_file: str, warnings: list[Remark]) -> list[str]:
+    """Return the lines inside a line: some programs break them with other characters.
 
-
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object of JSON; raise ValueError rather than lose one of two values."""
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in values:
-            raise ValueError(f"an object has “{rendering.tidy(name)}” twice")
-        values[name] = value
-    return values
+    Control characters are taken out.
+    """
+    clean = rendering.tidy(line_of_file)
+    if removed := len(line_of_file) - len(clean):
+        what = "control character was" if removed == 1 else "control characters were"
+        warnings.append(Remark(number, f"{removed} {what} taken out"))
+    return _INNER_BREAK.split(clean)

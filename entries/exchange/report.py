@@ -1,43 +1,44 @@
-"""What was understood of a file, as data for scripts."""
+"""What was understood of a file, as data for scripts (`import_story --json`)."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from entries.exchange.told import Body, Item, Kind, Told, texts
+from entries.exchange.document import Body, Document, Item, Kind, texts
 
 
-def understood(told: Told) -> dict[str, Any]:
+def report(document: Document) -> dict[str, Any]:
     """Return photo, latest, feature, updates, original, sections and warnings.
 
-    Updates stand in the order of the file; `text` is a first paragraph as typed.
+    Updates are in the order of the file; `text` is a first paragraph as typed.
     """
-    feature = told.features[0] if told.features else None
-    original, sections = _sections(told.original)
+    feature = document.features[0] if document.features else None
+    original, sections = _sections(document.original)
     return {
-        "photo": told.photo,
-        "latest": list(told.latest),
+        "photo": document.photo,
+        "latest": list(document.latest),
         "feature": {
             "label": feature.label if feature else "",
-            "title": feature.title if feature else "",
+            "title": (feature.text or feature.title) if feature else "",
         },
         "updates": [
             {
                 "time": f"{update.at:%H:%M}",
                 "datetime": update.at.isoformat(),
-                **_parts(update.body.items),
+                **_contents(update.items),
             }
-            for update in told.updates
+            for update in document.updates
+            if update.at
         ],
-        "original": _parts(original),
+        "original": _contents(original),
         "sections": [
-            {"heading": items[0].text, **_parts(items[1:])} for items in sections
+            {"heading": items[0].text, **_contents(items[1:])} for items in sections
         ],
-        "warnings": [str(warning) for warning in told.warnings],
+        "warnings": [str(warning) for warning in document.warnings],
     }
 
 
 def _sections(body: Body) -> tuple[Sequence[Item], list[list[Item]]]:
-    """Return what stands above the first heading, and the headed sections."""
+    """Divide a body into what is above its first heading and its headed sections."""
     opening: list[Item] = []
     sections: list[list[Item]] = []
     for item in body.items:
@@ -47,12 +48,12 @@ def _sections(body: Body) -> tuple[Sequence[Item], list[list[Item]]]:
     return opening, sections
 
 
-def _parts(items: Iterable[Item]) -> dict[str, Any]:
+def _contents(items: Iterable[Item]) -> dict[str, Any]:
     items = list(items)
     return {
         "text": next(iter(texts(items)), ""),
         "see": _names(items, Kind.SEE),
-        "images": [item.text for item in items if item.kind == Kind.PICTURE],
+        "images": [item.text for item in items if item.kind == Kind.IMAGE],
         "cross_posts": _names(items, Kind.CROSS_POST),
     }
 

@@ -1,7 +1,8 @@
-"""The pictures that a file names: their files, and the rows they become."""
+"""The images that a file names: their files, and the rows they become."""
 
+import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -10,27 +11,29 @@ from django.conf import settings
 
 from entries import verbs
 from entries.database import errors
-from entries.exchange import marks
-from entries.exchange.told import ExchangeError, Remark
+from entries.exchange.document import Document, ExchangeError, Remark
+from entries.exchange.text.references import image_name
 from entries.images import ingest
 from entries.models import Image
+from entries.pages.story_data import FullImageData
 from entries.text import urls
 from entries.verbs import Moved
 
-# Told how many of how many are done, and what they are.
+# Called with how many of how many are done, and what they are.
 Progress = Callable[[int, int, str], None]
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".tif", ".tiff"}
 )
 _LEADS: Final = ("photo", "lead")
+_NAME: Final = re.compile(r"[\w-]{1,120}")
 
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-class Folder:
-    """The folder of pictures that goes with a file; None for none."""
+class ImageFolder:
+    """The folder of images that goes with a file; None for no folder."""
 
     def __init__(self, path: Path | None) -> None:
         self.paths: dict[str, list[Path]] = {}
@@ -41,19 +44,18 @@ class Folder:
 
     @property
     def names(self) -> frozenset[str]:
-        """Return the names there, folded, with and without their extensions."""
+        """Return the casefolded names of its files, with and without extensions."""
         return frozenset(self.paths)
 
     def find(self, typed: str) -> Path | None:
-        """Return the file of a name, whatever its case, extension given or not."""
-        stem = _folded(marks.picture_name(typed))
-        for name in (_folded(typed.strip()), stem):
+        """Return the file of a name in any case, with or without its extension."""
+        for name in (_folded(typed.strip()), _folded(image_name(typed))):
             if found := self.paths.get(name):
                 return found[0]
         return None
 
     def lead(self, slug: str) -> Path | None:
-        """Return the file of the lead picture, if exactly one has its name."""
+        """Return the file of the lead image, if exactly one has its name."""
         found = {
             path
             for name in (*_LEADS, slug)
@@ -63,42 +65,38 @@ class Folder:
 
 
 class Gallery:
-    """The pictures of one import.
+    """The images of one import.
 
-    Files are ingested and rows prepared before the transaction, and saved inside
-    it; `undo` takes away the files that no row came to need.
+    Files are ingested and rows prepared before the transaction, and saved inside it.
+    `remove_unused` deletes the ingested files that no row came to need.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: ImageFolder) -> None:
         self.folder = folder
         self.ingested: dict[Path, ingest.Ingested] = {}
         self.start_over()
 
     def start_over(self) -> None:
-        """Forget the rows that were prepared, and keep the files."""
+        """Discard the rows that were prepared, and keep the ingested files."""
         self.rows: dict[str, Image] = {}  # by the name as typed
-        self.by_name: dict[str, Image] = {}  # those, by the name they have here
-        self.changed: set[str] = set()  # names of those to be saved
-        self._looked: dict[str, Image] = {}  # what stood in the database
-        self._found: dict[str, tuple[object, ...]] = {}
+        self.by_name: dict[str, Image] = {}  # by the name of the row
+        self.changed: set[str] = set()  # names of the rows to be saved
+        self._looked_up: dict[str, Image] = {}
+        self._found: dict[str, tuple[object, ...]] = {}  # state in the database
 
-    def ingest_all(
-        self, named: Iterable[tuple[str, int]], progress: Progress
-    ) -> list[Remark]:
-        """Take in the files of pictures, given with the lines that name them.
-
-        Return what is to be said of those that are none.
-        """
-        wanted = [(n, line, path) for n, line in named if (path := self.folder.find(n))]
+    def ingest_all(self, document: Document, progress: Progress) -> list[Remark]:
+        """Ingest the files of a document's images; return what was wrong with some."""
+        lines = document.image_lines
+        files = {name: path for name in lines if (path := self.folder.find(name))}
         remarks = []
-        for done, (name, line, path) in enumerate(wanted, 1):
+        for done, (name, path) in enumerate(files.items(), 1):
             if problem := self.ingest(path):
-                remarks.append(Remark(line, f"“{name}”: {problem}"))
-            progress(done, len(wanted), "pictures")
+                remarks.append(Remark(lines[name], f"“{name}”: {problem}"))
+            progress(done, len(files), "pictures")
         return remarks
 
     def ingest(self, path: Path | None) -> str:
-        """Take in a file; return why it cannot be, or nothing."""
+        """Ingest a file; return why that is not possible, or nothing."""
         if path is None or path in self.ingested:
             return ""
         try:
@@ -112,51 +110,66 @@ class Gallery:
         return ""
 
     def row(self, typed: str, name: str = "", path: Path | None = None) -> Image:
-        """Return the row of a picture, new or filled, as it is going to be saved.
+        """Return the row of an image, new or filled, as it is going to be saved.
 
-        What was typed tells name and file, unless `name` (and perhaps `path`) do. A
-        name that another picture has gets a number. A missing one has no file.
+        What was typed gives name and file, unless `name` (and perhaps `path`) do. A
+        name that another image has gets a number. A missing image has no file.
         """
         if typed in self.rows:
             return self.rows[typed]
         if not name:
-            path, name = self.folder.find(typed), marks.picture_name(typed)
+            path, name = self.folder.find(typed), image_name(typed)
         ingested = self.ingested.get(path) if path else None
         if ingested:
             stems = ("", ingested.stem)
-            name = next(n for n in urls.numbered(name) if self._look(n).stem in stems)
-            verbs.fill_picture(self._look(name), ingested)
-        row = self.rows[typed] = self.by_name[name] = self._look(name)
+            name = next(
+                n for n in urls.numbered(name) if self._look_up(n).stem in stems
+            )
+            verbs.fill_picture(self._look_up(name), ingested)
+        row = self.rows[typed] = self.by_name[name] = self._look_up(name)
         if ingested or row.pk is None:
             self.changed.add(name)
         return row
 
-    def named(self, name: str) -> Image:
-        """Return the picture that a text names; a missing one where there is none."""
+    def describe(self, row: Image, data: FullImageData) -> None:
+        """Give a row the texts of a file, unless it has texts here already."""
+        has_texts = row.alt or row.caption or row.credit or row.decorative
+        if row.pk is None or not has_texts:
+            row.alt, row.decorative = data.alt, data.decorative
+            row.caption, row.credit = data.caption, data.credit
+            self.changed.add(row.name)
+
+    def named(self, name: str) -> Image | None:
+        """Return the image that a text names, a missing one where there is none.
+
+        None for what cannot be the name of an image.
+        """
         if name not in self.by_name:
-            self.by_name[name] = self._look(name)
+            if not _NAME.fullmatch(name):
+                return None
+            self.by_name[name] = self._look_up(name)
             if self.by_name[name].pk is None:
                 self.changed.add(name)
         return self.by_name[name]
 
     def free_name(self, name: str) -> str:
-        """Return a name that no picture has, with a number where it must."""
+        """Return a name that no image has, with a number where necessary."""
         return next(
             free
             for free in urls.numbered(name)
-            if free not in self.by_name and self._look(free).pk is None
+            if free not in self.by_name and self._look_up(free).pk is None
         )
 
-    def _look(self, name: str) -> Image:
-        if name not in self._looked:
+    def _look_up(self, name: str) -> Image:
+        if name not in self._looked_up:
             found = Image.objects.filter(name=name).first()
             if found:
                 self._found[name] = _state(found)
-            self._looked[name] = found or Image(name=name)
-        return self._looked[name]
+            self._looked_up[name] = found or Image(name=name)
+        return self._looked_up[name]
 
     def save(self) -> None:
-        """Write the rows. Raises Moved where one is not any more as it was found."""
+        """Write the rows. Raises Moved where one has changed since it was read."""
         now = {row.name: _state(row) for row in Image.objects.held(self.by_name)}
         if now != {n: state for n, state in self._found.items() if n in self.by_name}:
             raise Moved
@@ -166,8 +179,8 @@ class Gallery:
                 verbs.save_picture(row)
         Image.objects.bulk_create([row for row in changed if row.pk is None])
 
-    def undo(self) -> None:
-        """Remove the files that no picture of the site has."""
+    def remove_unused(self) -> None:
+        """Remove the ingested files that no image of the site has."""
         for done in self.ingested.values():
             if not Image.objects.filter(stem=done.stem).exists():
                 ingest.remove(settings.PICTURES_DIR, done.stem, done.widths)
@@ -178,15 +191,10 @@ def _state(image: Image) -> tuple[object, ...]:
 
 
 @contextmanager
-def kept_only_if_used(gallery: Gallery) -> Iterator[None]:
-    """Take away the ingested files again if what is done with them fails."""
+def removed_on_failure(gallery: Gallery) -> Iterator[None]:
+    """Remove the ingested files again if the import fails."""
     try:
         yield
     except BaseException:
-        gallery.undo()
+        gallery.remove_unused()
         raise
-
-
-def describe(images_: Iterable[Image]) -> list[str]:
-    """Return the names of those that have a file and no alt text."""
-    return [image.name for image in images_ if image.stem and not image.described]

@@ -1,4 +1,7 @@
-"""The stamp of an update: `UPDATE 1800 GMT, 20 December:` and its relatives."""
+"""The timestamp that begins an update: `UPDATE 1800 GMT, 20 December:` and variants.
+
+Another spelling of a time is added to `_TIME`, of a day to `_DATE`.
+"""
 
 import calendar
 import re
@@ -65,7 +68,7 @@ _SUSPECT: Final = re.compile(
 
 @dataclass(frozen=True)
 class Day:
-    """What a stamp says of its day; 0 for what it leaves out, weekdays from 1."""
+    """The day in a timestamp; 0 for what is left out. Weekdays count from Monday, 1."""
 
     day: int = 0
     month: int = 0
@@ -80,13 +83,16 @@ class Day:
             return None
 
     def fits(self, on: date) -> bool:
-        """Whether the weekday, if it is told, is that of a date."""
+        """Whether the weekday, if one is given, is that of a date."""
         return not self.weekday or on.isoweekday() == self.weekday
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """The time of an update, its day where that is told, and the text behind it."""
+class Timestamp:
+    """The time of an update, its day if one is given, and the text behind both.
+
+    `doubt` is a warning about the line.
+    """
 
     at: time
     day: Day | None
@@ -96,27 +102,27 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A line that looks like a stamp and cannot be one, with the reason."""
+    """A line that looks like a timestamp and cannot be one, with the reason."""
 
     reason: str
 
 
-def stamp(line: str, *, starts: bool = True) -> Stamp | Doubt | None:
-    """Read the stamp at the beginning of a line; None for ordinary text.
+def timestamp(line: str, *, starts: bool = True) -> Timestamp | Doubt | None:
+    """Read the timestamp at the beginning of a line; None for ordinary text.
 
-    `starts` says that the line begins a paragraph: inside one, only a stamp in
-    capitals or with its colon counts.
+    `starts` says that the line begins a paragraph: inside one, only a timestamp in
+    capitals or with a colon counts.
     """
     if ahead := _AHEAD.match(line):
-        found = stamp(line[ahead.end() :], starts=starts)
+        found = timestamp(line[ahead.end() :], starts=starts)
         if (day := parse_day(ahead[1])) is None:
             return Doubt(f"“{ahead[1]}” is no date")
-        return replace(found, day=day) if isinstance(found, Stamp) else found
+        return replace(found, day=day) if isinstance(found, Timestamp) else found
     if match := _FIRST.match(line) or _LAST.match(line):
         return _read(line, match, starts)
     if match := _ZONELESS.match(line):
         found = _read(line, match, starts)
-        if isinstance(found, Stamp):
+        if isinstance(found, Timestamp):
             return replace(found, doubt="it names no GMT; read as GMT")
         return found
     if starts and _SUSPECT.match(line):
@@ -124,7 +130,7 @@ def stamp(line: str, *, starts: bool = True) -> Stamp | Doubt | None:
     return None
 
 
-def _read(line: str, match: re.Match[str], starts: bool) -> Stamp | Doubt | None:
+def _read(line: str, match: re.Match[str], starts: bool) -> Timestamp | Doubt | None:
     rest = line[match.end() :]
     day = parse_day(match["day"] or "")
     doubt = ""
@@ -135,13 +141,13 @@ def _read(line: str, match: re.Match[str], starts: bool) -> Stamp | Doubt | None
     end = _END.match(rest)
     ended = bool(end and end[0].strip()) or not rest.strip()
     if match["word"] != "UPDATE" and not ended:
-        is_stamp = starts and match.re is _FIRST
-        if not is_stamp:
+        is_timestamp = starts and match.re is _FIRST
+        if not is_timestamp:
             return None
     at = _time(match)
     if at is None:
         return Doubt("there is no such time")
-    return Stamp(at, day, rest[end.end() :] if end else rest, doubt)
+    return Timestamp(at, day, rest[end.end() :] if end else rest, doubt)
 
 
 def _time(match: re.Match[str]) -> time | None:
@@ -156,7 +162,7 @@ def _time(match: re.Match[str]) -> time | None:
 
 
 def _day_behind(rest: str) -> tuple[Day | None, str, str]:
-    """Return the day that follows a stamp, what is left, and a doubt."""
+    """Return the day behind a time, the text behind that, and a doubt."""
     if match := _IN_BRACKETS.match(rest):
         day = parse_day(match[1])
         if day:
@@ -196,7 +202,7 @@ def _named(words: str) -> Day | None:
 
 
 def _numbered(words: str) -> Day | None:
-    """Read a date in figures, if only one reading of it is possible."""
+    """Read a date in figures, if day and month cannot be confused."""
     first, second, third = (int(number) for number in re.findall("[0-9]+", words))
     if first > 31:
         return Day(third, second, first)

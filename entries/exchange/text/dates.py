@@ -1,7 +1,7 @@
-"""On which days the updates of a file happened, and in which order they stand.
+"""The dates of a file's updates, and whether the newest or the oldest is first.
 
-A stamp tells a time, and sometimes a day. Everything else follows from the order:
-reading from the oldest update up, a clock that goes back has passed midnight.
+A timestamp gives a time, and sometimes a day. Everything else follows from the order:
+from the oldest update on, a time that is earlier than the one before is the next day's.
 """
 
 from collections.abc import Sequence
@@ -9,45 +9,45 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from entries.exchange.stamps import Day
+from entries.exchange.text.timestamps import Day
 from entries.text import gmt
 
-# A clock that goes back this little is a slip of the newsroom, not another day.
+# A time that is earlier by no more than this is a slip of the newsroom, not a new day.
 SLIP: Final = timedelta(minutes=30)
-FAR: Final = 4  # times the other order's span: then the order is hardly that
+LONGER: Final = 4  # times the span of the other order makes an order unlikely
 ONE_DAY: Final = timedelta(days=1)
 YEARS_BACK: Final = 8
-WEEKDAYS_RETURN: Final = 28  # years in which a date falls on every weekday
+WEEKDAY_CYCLE: Final = 28  # years, in which a date falls on every weekday
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What a stamp says."""
+    """The time and the day in a timestamp."""
 
     at: time
     day: Day | None = None
 
     @property
     def clock(self) -> timedelta:
-        """Return its time as what has passed since midnight."""
+        """Return its time since midnight."""
         return timedelta(hours=self.at.hour, minutes=self.at.minute)
 
 
 @dataclass(frozen=True)
 class Dated:
-    """The times of updates in the order of the file; faults by place in it."""
+    """The dates of updates in the order of the file; `faults` are by place in it."""
 
     times: list[datetime]
     newest_first: bool
     faults: dict[int, str]
-    passed: int = 0  # midnights that only the clock tells of
+    midnights: int = 0  # that follow from times alone
     slips: int = 0  # faults of a few minutes
-    strict: bool = False  # whatever has no date happened on the first day
+    strict: bool = False  # updates without a date are of the first day
     certain: bool = True
 
     @property
     def span(self) -> timedelta:
-        """Return how long the story ran."""
+        """Return the time from the oldest update to the newest."""
         return max(self.times) - min(self.times)
 
     @property
@@ -65,8 +65,8 @@ def date_updates(
 ) -> Dated:
     """Return when each update happened.
 
-    `first_day` is the story's, None for "the latest that leaves nothing in the
-    future of `now`". `original_first`: the original entry stands above the updates.
+    `first_day` is the story's; None for the latest with which no update is after
+    `now`. `original_first` says that the original entry is above the updates.
     """
     if not stamps:
         return Dated([], True, {})
@@ -81,20 +81,22 @@ def date_updates(
 
 
 def _score(newest: Dated, oldest: Dated, original_first: bool) -> float:
-    """Return how much more likely the newest stand first.
+    """Return how much more likely it is that the newest update is first.
 
-    The form itself speaks for it, with the original entry at the end; so do fewer
-    midnights passed, fewer slips, dates as our own page gives them, and a story that
-    ran for a shorter time.
+    The form has it so, with the original entry at the end. Of two orders, the likely
+    one has fewer midnights, fewer slips, dates as our own pages give them, and a
+    shorter span.
     """
     score = -1.0 if original_first else 1.0
-    score += (newest.passed < oldest.passed) - (newest.passed > oldest.passed)
+    score += (newest.midnights < oldest.midnights) - (
+        newest.midnights > oldest.midnights
+    )
     score += 1.5 * ((newest.slips < oldest.slips) - (newest.slips > oldest.slips))
     score += 2 * (newest.strict - oldest.strict)
     if newest.span < oldest.span:
-        score += 1.5 if newest.span * FAR < oldest.span else 1
+        score += 1.5 if newest.span * LONGER < oldest.span else 1
     elif newest.span > oldest.span:
-        score -= 1.5 if oldest.span * FAR < newest.span else 1
+        score -= 1.5 if oldest.span * LONGER < newest.span else 1
     return score
 
 
@@ -109,7 +111,7 @@ def _best(
     if first_day is None:
         reading = _latest(rising, now)
     else:
-        # Our own page gives the date on every day but the first.
+        # Our own pages give the date on every day but the first.
         reading = _walk(rising, first_day, strict=True)
         if reading.faults or not any(stamp.day for stamp in stamps):
             reading = _walk(rising, _beginning(rising, first_day))
@@ -120,8 +122,8 @@ def _best(
     return replace(reading, times=reading.times[::-1], newest_first=True, faults=faults)
 
 
-def _first_told(rising: Sequence[Timed]) -> tuple[Day | None, timedelta]:
-    """Return the first day that is told, and how long before it the updates begin."""
+def _first_given(rising: Sequence[Timed]) -> tuple[Day | None, timedelta]:
+    """Return the first day that is given, and how long before it the updates begin."""
     place = next((n for n, stamp in enumerate(rising) if stamp.day), None)
     before = rising if place is None else rising[: place + 1]
     bare = _walk([Timed(stamp.at) for stamp in before], date.min + ONE_DAY)
@@ -131,18 +133,18 @@ def _first_told(rising: Sequence[Timed]) -> tuple[Day | None, timedelta]:
 
 def _beginning(rising: Sequence[Timed], first_day: date) -> date:
     """Return the day of the oldest update: earlier than the first if a date says so."""
-    told, back = _first_told(rising)
-    if told is None:
+    given, back = _first_given(rising)
+    if given is None:
         return first_day
-    return min(first_day, _resolve(told, first_day, first_day, first=True) - back)
+    return min(first_day, _resolve(given, first_day, first_day, first=True) - back)
 
 
 def _latest(rising: Sequence[Timed], now: datetime) -> Dated:
-    """Date the updates as late as they can be with nothing in the future."""
-    told, back = _first_told(rising)
+    """Date the updates as late as possible with none of them in the future."""
+    given, back = _first_given(rising)
     years = {stamp.day.year for stamp in rising if stamp.day and stamp.day.year}
-    readings = [_walk(rising, day - back) for day in _candidates(told, now, years)]
-    # Years that are told count for more; the candidates come latest first.
+    readings = [_walk(rising, day - back) for day in _candidates(given, now, years)]
+    # Given years count for more. Candidates are sorted, the latest first.
     return min(
         readings,
         key=lambda reading: (
@@ -153,26 +155,26 @@ def _latest(rising: Sequence[Timed], now: datetime) -> Dated:
     )
 
 
-def _candidates(told: Day | None, now: datetime, years: set[int]) -> list[date]:
-    """Return the days that a stamp may mean, latest first; `years` are told."""
+def _candidates(given: Day | None, now: datetime, years: set[int]) -> list[date]:
+    """Return the days a timestamp may mean, latest first; `years` are in the file."""
     today = now.astimezone(UTC).date()
-    if told is None or not told.month:
+    if given is None or not given.month:
         days = [today - back * ONE_DAY for back in range(9)]
-        return [on for on in days if told is None or told.fits(on)]
-    near = {year + beside for year in years for beside in (-1, 0, 1)}
-    for reach in (YEARS_BACK, WEEKDAYS_RETURN):
+        return [on for on in days if given is None or given.fits(on)]
+    near = {year + offset for year in years for offset in (-1, 0, 1)}
+    for reach in (YEARS_BACK, WEEKDAY_CYCLE):
         back = range(today.year - reach, today.year + 1)
-        found = {on for year in near.union(back) if (on := told.on(year))}
-        if fitting := {on for on in found if told.fits(on)}:
+        found = {on for year in near.union(back) if (on := given.on(year))}
+        if fitting := {on for on in found if given.fits(on)}:
             return sorted(fitting, reverse=True)
     return sorted(found, reverse=True)
 
 
 def _walk(rising: Sequence[Timed], first_day: date, *, strict: bool = False) -> Dated:
-    """Date updates from the oldest up, beginning on a day."""
+    """Date updates from the oldest on, beginning with a day."""
     times: list[datetime] = []
     faults: dict[int, str] = {}
-    passed = slips = 0
+    midnights = slips = 0
     day, last = first_day, timedelta()
     for place, stamp in enumerate(rising):
         back = last - stamp.clock
@@ -181,27 +183,27 @@ def _walk(rising: Sequence[Timed], first_day: date, *, strict: bool = False) -> 
             on = _resolve(stamp.day, onward, day, first=place == 0)
         else:
             on = first_day if strict else max(onward, first_day)
-            passed += on > day
+            midnights += on > day
         times.append(datetime.combine(on, stamp.at, UTC))
         if fault := _fault(stamp, on, day, last, place):
             faults[place] = fault
             slips += on == day and not stamp.day
         if on > day or (on == day and stamp.clock > last) or place == 0:
             day, last = on, stamp.clock
-    return Dated(times, False, faults, passed, slips, strict)
+    return Dated(times, False, faults, midnights, slips, strict)
 
 
-def _resolve(told: Day, onward: date, day: date, *, first: bool) -> date:
+def _resolve(given: Day, onward: date, day: date, *, first: bool) -> date:
     """Return the date that a day means, nearest to where the story is."""
-    if told.month:
+    if given.month:
         years = range(onward.year - 4, onward.year + 5)
-        days = [on for year in years if (on := told.on(year))]
-        fitting = [on for on in days if told.fits(on)]
+        days = [on for year in years if (on := given.on(year))]
+        fitting = [on for on in days if given.fits(on)]
         return min(fitting or days, key=lambda on: abs(on - onward))
-    if told.fits(day) and not told.fits(onward):
+    if given.fits(day) and not given.fits(onward):
         return day
-    ahead = (told.weekday - onward.isoweekday()) % 7
-    # The oldest may be from the evening before the day that the story is filed under.
+    ahead = (given.weekday - onward.isoweekday()) % 7
+    # The oldest may be from the evening before the story's first day.
     return onward + (ahead - 7 if first and ahead > 3 else ahead) * ONE_DAY
 
 

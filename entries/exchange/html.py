@@ -1,4 +1,4 @@
-"""A story as one HTML file that needs nothing else: no network, no script."""
+"""A story as one HTML file without scripts, which needs no network."""
 
 import base64
 import re
@@ -14,7 +14,7 @@ from entries.images import ingest
 from entries.models import Entry, Link, Posting, Story
 from entries.pages import fragments
 
-# All of it is HTML that we drew: text in it has no "<", and attributes no ">".
+# All of it is HTML that we rendered: texts have no "<", and attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
 _TAG: Final = re.compile(r"<(?:a|img)\b[^>]*>")
 _RESPONSIVE: Final = re.compile(r'\s(?:srcset|sizes|loading|fetchpriority)="[^"]*"')
@@ -23,10 +23,10 @@ _PATH: Final = re.compile(r'(?<=\shref=")(?=/)')
 _JUMP: Final = re.compile(r'\shref="[^"]*" data-jump="(entry-\d+)"')
 
 
-def story_page(story: Story) -> str:
-    """Return the story's published parts as an HTML page, newest update first.
+def story_html(story: Story) -> str:
+    """Return the published entries of a story as an HTML page, newest update first.
 
-    Pictures are `data:` addresses; links to pages of the site are absolute.
+    Images are `data:` URLs; links to pages of the site are absolute.
     """
     postings = list(
         story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
@@ -53,29 +53,29 @@ def story_page(story: Story) -> str:
 
 
 def _html(posting: Posting, story: Story) -> str:
-    """Return an entry as it is drawn everywhere, in a draft story too."""
+    """Return the fragment of an entry, rendered if its story is still a draft."""
     posting.story = story
     return posting.html or fragments.entry_html(posting)
 
 
 def _style() -> str:
-    """Return the style sheet of the reader's pages; it names no other file."""
+    """Return the style sheet of the public pages; it imports no other file."""
     found = finders.find("entries/site.css")
     return Path(found).read_text(encoding="utf-8") if isinstance(found, str) else ""
 
 
 def _self_contained(tag: str) -> str:
     if tag.startswith("<img"):
-        return _SRC.sub(lambda path: _data(path[1]), _RESPONSIVE.sub("", tag))
+        return _SRC.sub(lambda path: _data_url(path[1]), _RESPONSIVE.sub("", tag))
     tag = _JUMP.sub(r' href="#\1"', tag)
     return _PATH.sub(settings.SITE_URL, tag)
 
 
-def _data(address: str) -> str:
-    """Return a picture as a `data:` address; an empty one where its file is gone."""
+def _data_url(url: str) -> str:
+    """Return an image as a `data:` URL; an empty one if its file is gone."""
     form = ingest.FORMATS[-1]
     folder = reverse("picture", args=[ingest.variant(f"00/{'0' * 40}", 1, form)])
-    path = address.removeprefix(folder.partition("00/")[0])
+    path = url.removeprefix(folder.partition("00/")[0])
     try:
         content = (settings.PICTURES_DIR / path).read_bytes()
     except OSError:

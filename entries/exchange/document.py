@@ -1,0 +1,209 @@
+"""A document: a story as a file contains it, before it becomes rows.
+
+Both the text form and JSON are read into it, and one loader makes rows of it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Final, Self
+
+from entries.models import Entry, Link, Story
+from entries.pages.story_data import (
+    CrossPostedFrom,
+    FullImageData,
+    LinkData,
+    PostedIn,
+    VersionData,
+)
+
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class ExchangeError(ValueError):
+    """A file that cannot be imported; its text is the message to show."""
+
+
+@dataclass(frozen=True, order=True)
+class Remark:
+    """A warning about a file, with its line there; 0 for JSON, where lines say little.
+
+    Everything that is warned about stays in the story as text.
+    """
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}" if self.line else self.message
+
+
+class Kind(StrEnum):
+    """What a paragraph is."""
+
+    TEXT = "text"
+    HEADING = "heading"
+    SEE = "see"
+    CROSS_POST = "cross-post"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A paragraph as typed.
+
+    `names` holds the title of a "See" line, or the sources of a cross-post line.
+    `gap` counts the blank lines before it.
+    """
+
+    kind: Kind
+    text: str
+    names: tuple[str, ...] = ()
+    line: int = field(default=0, compare=False)
+    gap: int = field(default=1, compare=False)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A text of the story.
+
+    `source` is its Markdown where the file contains Markdown; the items are then only
+    what was found in it.
+    """
+
+    items: tuple[Item, ...] = ()
+    source: str = ""
+    line: int = field(default=0, compare=False)
+
+    def of(self, *kinds: Kind) -> list[Item]:
+        """Return the items of these kinds, in order."""
+        return [item for item in self.items if item.kind in kinds]
+
+
+@dataclass(frozen=True)
+class DocumentEntry(Body):
+    """The original entry or an update; what follows `at` comes from JSON alone."""
+
+    headline: str = ""
+    byline: str = ""
+    at: datetime | None = None
+    state: str = Entry.State.PUBLISHED
+    pinned: bool = False
+    key_event: bool = False
+    cross_posted_from: CrossPostedFrom | None = None
+    links: list[LinkData] = field(default_factory=list)
+    author: str | None = None
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
+    published_at: datetime | None = None
+    posted_in: list[PostedIn] = field(default_factory=list)
+    version: int = 1
+    versions: list[VersionData] = field(default_factory=list)
+
+
+NO_TEXT: Final = Body()
+NO_ENTRY: Final = DocumentEntry()
+
+
+@dataclass(frozen=True)
+class Document:
+    """Everything that a file contains, its updates in the order of the file.
+
+    `photo` is the caption of the lead image. `warnings` and `notes` are for whoever
+    imports the file: what was not understood, and what was decided. What stands below
+    them comes from JSON alone, but for `live_at`: when coverage began.
+    """
+
+    headline: str = ""
+    series: str = ""
+    first_day: date | None = None
+    language: str = ""
+    standfirst: str = ""
+    markdown: bool = False
+    photo: str = ""
+    links: tuple[LinkData, ...] = ()
+    summary: Body = NO_TEXT
+    updates: tuple[DocumentEntry, ...] = ()
+    newest_first: bool = True
+    original: DocumentEntry = NO_ENTRY
+    warnings: tuple[Remark, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    file_name: str = field(default="", compare=False)
+    digest: str = field(default="", compare=False)
+    live_at: datetime | None = field(default=None, compare=False)
+
+    links_by_title: bool = True  # in JSON they name the slugs of their targets
+    slug: str = ""
+    old_slugs: list[str] = field(default_factory=list)
+    series_slug: str = ""
+    series_description: str = ""
+    lead_image: str | None = None
+    images: tuple[FullImageData, ...] = ()
+    state: str = Story.State.LIVE
+    closed_at: datetime | None = None
+    created_at: datetime | None = None
+    continues_in: str | None = None
+
+    @property
+    def oldest_first(self) -> list[DocumentEntry]:
+        """Return the updates by time; of equal minutes, in the order they came.
+
+        Drafts without a time are last.
+        """
+        updates = self.updates[::-1] if self.newest_first else self.updates
+        return sorted(updates, key=lambda update: update.at or _FAR)
+
+    @property
+    def bodies(self) -> list[Body]:
+        """Return every text, from the top of the file."""
+        return [self.summary, *self.updates, self.original]
+
+    @property
+    def latest(self) -> tuple[str, ...]:
+        """Return the titles under LATEST."""
+        return tuple(link.text or link.title for link in self._of(Link.Kind.LATEST))
+
+    @property
+    def features(self) -> tuple[LinkData, ...]:
+        """Return the features; one with a label alone has no title."""
+        return self._of(Link.Kind.FEATURE)
+
+    def _of(self, kind: str) -> tuple[LinkData, ...]:
+        found = (link for link in self.links if link.kind == kind)
+        return tuple(sorted(found, key=lambda link: link.order))
+
+    @property
+    def image_lines(self) -> dict[str, int]:
+        """Return the images as typed, each with the line that first names it."""
+        items = [item for body in self.bodies for item in body.of(Kind.IMAGE)]
+        lines = {item.text: item.line for item in reversed(items)}
+        return {image.name: 0 for image in self.images} | dict(reversed(lines.items()))
+
+    def with_bodies(self, change: Callable[[Body], Body], *, markdown: bool) -> Self:
+        """Return the document with every text changed."""
+
+        def changed(entry: DocumentEntry) -> DocumentEntry:
+            body = change(entry)
+            return replace(entry, items=body.items, source=body.source)
+
+        return replace(
+            self,
+            markdown=markdown,
+            summary=change(self.summary),
+            updates=tuple(map(changed, self.updates)),
+            original=changed(self.original),
+        )
+
+
+def texts(items: Iterable[Item]) -> list[str]:
+    """Return the plain paragraphs among items."""
+    return [item.text for item in items if item.kind == Kind.TEXT]
+
+
+def add_link(
+    links: list[LinkData], kind: Link.Kind, title: str, label: str = ""
+) -> None:
+    """Add a link behind the others of its kind."""
+    order = sum(link.kind == kind for link in links)
+    links.append(LinkData(kind=kind, title=title, label=label, order=order))

@@ -1,0 +1,76 @@
+"""A file → a document: which form it has, and whether it was imported before."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from entries.exchange.document import Document, ExchangeError
+from entries.exchange.json import read_json
+from entries.exchange.loading import ImportOptions, check_length
+from entries.exchange.text.decoding import FILE_LIMIT, decode
+from entries.exchange.text.paragraphs import Hints
+from entries.exchange.text.reader import read
+from entries.models import ImportedFile, Series, Story
+from entries.text import rendering
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file. Raises ExchangeError with the message to show."""
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_LIMIT + 1)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ExchangeError(f"“{path}” cannot be read: {reason}.") from error
+
+
+def imported_before(content: bytes) -> Story | None:
+    """Return the story that the same file became, if it still exists."""
+    row = ImportedFile.objects.filter(digest=_digest(content)).last()
+    return row.story if row else None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_document(
+    content: bytes, name: str, options: ImportOptions, first_day: date | None = None
+) -> Document:
+    """Read the document in a file's bytes; `name` is the file's, of any characters.
+
+    Raises ExchangeError for what is no story.
+    """
+    name = rendering.tidy(name)
+    check_length("headline", options.headline)
+    document = read_json(content)
+    if document is None:
+        document = _read_text(content, name, options, first_day)
+    elif first_day:
+        note = "--date says nothing here: the file has its times."
+        document = replace(document, notes=(*document.notes, note))
+    return replace(document, file_name=name, digest=_digest(content))
+
+
+def _read_text(
+    content: bytes, name: str, options: ImportOptions, first_day: date | None
+) -> Document:
+    lines, remarks = decode(content)
+    series = tuple(Series.objects.values_list("name", flat=True))
+    document = read(
+        lines,
+        now=datetime.now(UTC),
+        first_day=first_day,
+        hints=Hints(options.folder.names, series),
+        remarks=remarks,
+    )
+    if options.headline and document.headline not in ("", options.headline):
+        note = f"--headline replaces the file's own, “{document.headline}”."
+        return replace(document, notes=(*document.notes, note))
+    if options.headline or document.headline:
+        return document
+    words = " ".join(Path(name).stem.replace("-", " ").replace("_", " ").split())
+    headline = (words[:1].upper() + words[1:])[:200] or "Story"
+    note = f"The file has no headline; it is called “{headline}” (see --headline)."
+    return replace(document, headline=headline, notes=(*document.notes, note))

@@ -1,0 +1,69 @@
+"""Paragraphs of a document ↔ the Markdown that an entry keeps."""
+
+import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from entries.exchange.document import Body, Item, Kind
+from entries.exchange.text.references import image_name, reference
+from entries.text import rendering
+
+_IMAGE: Final = re.compile(r"!\[\]\(image:([\w-]+)\)")
+_NAMED: Final = re.compile(r"(!\[[^\[\]]*\]\(image:)([\w-]+)(\))")
+_HEADING: Final = re.compile(r"## (\S.*)")
+_PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n\s*")
+
+
+def source(body: Body, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the Markdown that shows a body's items exactly as they were typed.
+
+    A body that has its own Markdown keeps it. `names` are the names of image rows by
+    what the file calls them.
+    """
+    if body.source or not body.items:
+        return _NAMED.sub(lambda m: f"{m[1]}{names.get(m[2], m[2])}{m[3]}", body.source)
+    # Escaped as a whole: what is markup depends on the paragraphs around.
+    typed = "\n\n".join(item.text for item in body.items)
+    escaped = rendering.escape_markdown(typed).split("\n\n")
+    blocks = []
+    for item, text in zip(body.items, escaped, strict=True):
+        if item.kind == Kind.IMAGE:
+            name = names.get(item.text) or image_name(item.text)
+            blocks.append(f"![](image:{name})")
+        else:
+            blocks.append(_heading(text) if item.kind == Kind.HEADING else text)
+    return "\n\n".join(blocks)
+
+
+def _heading(text: str) -> str:
+    # Number signs at its end would be taken for the closing half of the mark.
+    return f"## {text[:-1]}\\#" if text.endswith("#") else f"## {text}"
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return Markdown with its images called by other names."""
+    return source(Body(source=text), names)
+
+
+def items(text: str, series: Collection[str] = ()) -> tuple[Item, ...]:
+    """Return the paragraphs of a Markdown text; other markup stays in their text.
+
+    `series` are names of series, which cross-post lines may contain.
+    """
+    paragraphs = _PARAGRAPHS.split(rendering.tidy(text).strip())
+    return tuple(_item(paragraph, series) for paragraph in paragraphs if paragraph)
+
+
+def _item(paragraph: str, series: Collection[str]) -> Item:
+    if match := _IMAGE.fullmatch(paragraph):
+        return Item(Kind.IMAGE, match[1])
+    text = rendering.unescape_markdown(paragraph)
+    if match := _HEADING.fullmatch(paragraph):
+        return Item(Kind.HEADING, rendering.unescape_markdown(match[1]))
+    return reference(text, series) or Item(Kind.TEXT, text)
+
+
+def body(text: str, series: Collection[str] = ()) -> Body:
+    """Return a body that keeps its Markdown."""
+    return Body(items(text, series), text)

@@ -1,0 +1,176 @@
+"""Titles and headings: what looks like one, and which short lines are headings.
+
+The form has no mark for headings. They have two blank lines above them, or, in a file
+that lost such gaps, they only look like headings.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+from entries.exchange.document import Item, Kind
+
+TITLE_LIMIT: Final = 200  # characters of a line that may be a title
+HEADING_LIMIT: Final = 120
+_ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]\.){2,}|\b(?:Jr|Sr|Inc|Co|Ltd|No|St)\.")
+_SENTENCE_END: Final = re.compile(r"[.;:,…،؛。]['\"”’»)\]]*$")
+_SMALL: Final = re.compile(
+    "an?|and|as|at|but|by|del?|der|des|di|du|el|en|et|for|from|in|into|las?|les?|los?"
+    "|nor|off?|on|onto|or|over|per|so|than|that|the|to|une?|under|up|van|via|von|vs"
+    "|with|y",
+    re.I,
+)
+
+
+# --- What a line looks like
+
+
+def ends_like_sentence(text: str) -> bool:
+    """Whether the last characters end a sentence or a clause."""
+    if not _SENTENCE_END.search(text):
+        return False
+    return not any(found.end() == len(text) for found in _ABBREVIATION.finditer(text))
+
+
+def title_case(text: str, share: float = 0.75) -> bool:
+    """Whether the first word and most others begin with a capital.
+
+    Articles, conjunctions and prepositions do not count.
+    """
+    words: list[str] = re.findall(r"[^\W_][\w'’-]*", text)
+    if not words or not _capital(words[0]):
+        return False
+    counted = [word for word in words if not _SMALL.fullmatch(word)] or words
+    return sum(map(_capital, counted)) >= share * len(counted)
+
+
+def _capital(word: str) -> bool:
+    return word[0].isdigit() or word[0] == word[0].upper()
+
+
+def may_be_heading(line: str) -> bool:
+    """Whether a line is short enough for a heading, and does not end as a sentence."""
+    return (
+        len(line) <= HEADING_LIMIT
+        and any(map(str.isalpha, line))
+        and not ends_like_sentence(line)
+        and not line.startswith(("•", "- ", "* ", "[", "(", "“", '"', "http"))
+        and _capital(line.lstrip("'‘«„‹¿¡") or "-")
+    )
+
+
+# --- Which lines are headings
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """How a file spaces its paragraphs.
+
+    `usual` is the number of blank lines between two of them; `wide_entries` says that
+    the gaps between entries are wider.
+    """
+
+    usual: int
+    wide_entries: bool
+
+    def wide(self, item: Item) -> bool:
+        """Whether the gap above an item is wider than usual."""
+        return item.gap > self.usual
+
+
+def spacing(bodies: Iterable[Sequence[Item]], entry_gaps: Iterable[int]) -> Spacing:
+    """Return the spacing of a file, given its paragraphs and the gaps above entries."""
+    gaps = Counter(
+        later.gap for items in bodies for _, later in pairwise(items) if later.gap
+    )
+    most = max(gaps.values(), default=0)
+    usual = min((gap for gap, count in gaps.items() if count == most), default=1)
+    return Spacing(usual, any(gap > usual for gap in entry_gaps))
+
+
+def in_original(items: Sequence[Item], space: Spacing) -> tuple[list[Item], list[Item]]:
+    """Return an original entry's items with headings, and the headings in doubt."""
+    found = [
+        place
+        for place, item in enumerate(items[:-1])
+        if _set_apart(item, items[place + 1], space)
+    ]
+    doubtful: list[Item] = []
+    if not found:
+        items = [line for item in items for line in _split_at_headings(item)]
+        found = [
+            place
+            for place, item in enumerate(items[:-1])
+            if place and _looks_like_heading(item, items[place + 1], space)
+        ]
+        doubtful = [items[place] for place in found] if space.wide_entries else []
+    return _with_headings(items, found), doubtful
+
+
+def in_update(items: Sequence[Item], space: Spacing) -> list[Item]:
+    """Return an update's items; a heading there has both the gap and the looks."""
+    found = [
+        place
+        for place, item in enumerate(items[:-1])
+        if _set_apart(item, items[place + 1], space) and title_case(item.text)
+    ]
+    return _with_headings(items, found)
+
+
+def _with_headings(items: Sequence[Item], places: Iterable[int]) -> list[Item]:
+    headings = set(places)
+    return [
+        replace(item, kind=Kind.HEADING) if place in headings else item
+        for place, item in enumerate(items)
+    ]
+
+
+def _may_be_heading(item: Item) -> bool:
+    return (
+        item.kind == Kind.TEXT and "\n" not in item.text and may_be_heading(item.text)
+    )
+
+
+def _set_apart(item: Item, following: Item, space: Spacing) -> bool:
+    if not (space.wide(item) and _may_be_heading(item)):
+        return False
+    return not space.wide(following) or title_case(item.text)
+
+
+def _looks_like_heading(item: Item, following: Item, space: Spacing) -> bool:
+    words = len(item.text.split())
+    if not _may_be_heading(item) or words < (4 if space.wide_entries else 3):
+        return False
+    if not title_case(item.text, 1 if space.wide_entries else 0.75):
+        return False
+    return following.kind != Kind.TEXT or ends_like_sentence(following.text[-20:])
+
+
+def _split_at_headings(item: Item) -> list[Item]:
+    """Divide a block in which a heading has no blank line above or below it."""
+    lines = item.text.split("\n")
+    if item.kind != Kind.TEXT or len(lines) == 1:
+        return [item]
+    places = {place for place in range(len(lines) - 1) if _heading_at(lines, place)}
+    starts = sorted({0, *places, *(place + 1 for place in places)})
+    return [
+        replace(
+            item,
+            text="\n".join(lines[start:end]),
+            line=item.line + start,
+            gap=0 if start else item.gap,
+        )
+        for start, end in pairwise([*starts, len(lines)])
+    ]
+
+
+def _heading_at(lines: Sequence[str], place: int) -> bool:
+    line = lines[place]
+    if not may_be_heading(line) or not title_case(line) or line.count(" ") < 2:
+        return False
+    if place and not ends_like_sentence(lines[place - 1][-20:]):
+        return False
+    return not lines[place + 1][0].islower()

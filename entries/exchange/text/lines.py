@@ -1,0 +1,314 @@
+"""What each line is: a timestamp, another mark of the form, or text.
+
+Lines become blocks: one for each mark, and one for each run of text without a blank
+line in it.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from entries.exchange.document import Remark
+from entries.exchange.text.decoding import Line
+from entries.exchange.text.timestamps import (
+    WEEKDAY,
+    YEARS,
+    Doubt,
+    Timestamp,
+    timestamp,
+)
+
+QUOTE_LIMIT: Final = 120  # characters of a line in a warning
+LABEL_LIMIT: Final = 60  # characters of `TUESDAY FEATURE`, as links hold them
+
+
+class Mark(StrEnum):
+    """A line above the entries, at the beginning of one, or right below it."""
+
+    PHOTO = "photo"
+    LATEST = "latest"
+    FEATURE = "feature"
+    JUMP = "jump"
+    ORIGINAL = "original"
+    SUMMARY = "summary"
+    HEADLINE = "headline"
+    SERIES = "series"
+    DATE = "date"
+    LANGUAGE = "language"
+    STANDFIRST = "standfirst"
+    MARKUP = "markup"
+    BYLINE = "byline"
+
+
+@dataclass(frozen=True)
+class MarkedLine:
+    """A recognised line: its mark, the mark as typed, and the text behind it."""
+
+    mark: Mark
+    label: str
+    rest: str
+
+
+# --- Marks
+
+_JUMP: Final = re.compile(r"\W{0,3}Jump to (?:the )?Original(?: Entry)?\W{0,3}", re.I)
+_ORIGINAL: Final = re.compile(
+    r"(?:ORIGINAL\s{1,9}ENTRY\b(?!-)\s{0,9}:?"
+    r"|(?i:ORIGINAL\s{1,9}ENTRY)\s{0,9}(?::|$))\s*(.*)",
+    re.S,
+)
+_HEAD: Final = (
+    (Mark.PHOTO, re.compile(r"(PHOTO)\s?:\s*(.*)", re.I)),
+    (Mark.LATEST, re.compile(r"(LATEST)(?:\s?:\s*(.*)|())", re.I)),
+    (
+        Mark.FEATURE,
+        re.compile(
+            rf"((?:(?:(?i:{WEEKDAY})|[A-Z][A-Z’'-]{{1,20}})(?:['’][sS])? ){{0,3}}"
+            r"(?i:FEATURE))(?:\s?:\s*(.*)|())"
+        ),
+    ),
+    (Mark.SUMMARY, re.compile(r"(SUMMARY)\s?:\s*(.*)")),
+    (Mark.HEADLINE, re.compile(r"(HEADLINE)\s?:\s*(\S.*)")),
+    (Mark.SERIES, re.compile(r"(SERIES)\s?:\s*(\S.*)")),
+    (Mark.DATE, re.compile(r"(DATE)\s?:\s*(\d{4}-\d\d-\d\d)", re.A)),
+    (
+        Mark.LANGUAGE,
+        re.compile(r"(LANGUAGE)\s?:\s*([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)"),
+    ),
+    (Mark.STANDFIRST, re.compile(r"(STANDFIRST)\s?:\s*(\S.*)")),
+    (Mark.MARKUP, re.compile(r"(MARKUP)\s?:\s*(Markdown)", re.I)),
+)
+_IN_ENTRY: Final = (
+    (Mark.HEADLINE, re.compile(r"(HEADLINE)\s?:\s*(\S.*)")),
+    (Mark.BYLINE, re.compile(r"(BYLINE)\s?:\s*(\S.*)")),
+)
+
+
+def mark_anywhere(line: str) -> MarkedLine | None:
+    """Return the mark of a line that counts anywhere: jump, original entry."""
+    if _JUMP.fullmatch(line):
+        return MarkedLine(Mark.JUMP, line, "")
+    if match := _ORIGINAL.fullmatch(line):
+        return MarkedLine(Mark.ORIGINAL, line, match[1])
+    return None
+
+
+def mark_in_head(line: str) -> MarkedLine | None:
+    """Return the mark of a line that counts above the entries only."""
+    marked = _first(_HEAD, line)
+    return marked if marked and len(marked.label) <= LABEL_LIMIT else None
+
+
+def mark_in_entry(line: str) -> MarkedLine | None:
+    """Return the mark of a line that counts right below a timestamp only."""
+    return _first(_IN_ENTRY, line)
+
+
+def _first(
+    patterns: Iterable[tuple[Mark, re.Pattern[str]]], line: str
+) -> MarkedLine | None:
+    for mark, pattern in patterns:
+        if match := pattern.fullmatch(line):
+            return MarkedLine(mark, match[1], match[2] or "")
+    return None
+
+
+def parse_date(text: str) -> date | None:
+    """Read the value of `DATE:`; None for no date, and for one of another age."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.year in YEARS else None
+
+
+# --- Blocks
+
+_ONCE: Final = frozenset(Mark) - {Mark.FEATURE, Mark.JUMP, Mark.BYLINE}
+_WITH_TEXT: Final = (  # marks behind which text may follow on the same line
+    Mark.ORIGINAL,
+    Mark.SUMMARY,
+    Mark.PHOTO,
+    Mark.LATEST,
+    Mark.FEATURE,
+)
+
+
+@dataclass
+class Block:
+    """A mark or, where `mark` is None, text; `gap` counts the blank lines above."""
+
+    line: int
+    gap: int
+    mark: Timestamp | MarkedLine | None = None
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Return its text as typed, its lines without the space around them."""
+        return "\n".join(line.text for line in self.lines)
+
+    @property
+    def source(self) -> str:
+        """Return its text as Markdown, with the space that begins its lines."""
+        return "\n".join(line.raw.rstrip() for line in self.lines).strip("\n")
+
+    @property
+    def begins_entry(self) -> bool:
+        """Whether an entry begins here."""
+        mark = self.mark
+        return isinstance(mark, Timestamp) or (
+            mark is not None and mark.mark == Mark.ORIGINAL
+        )
+
+
+def quoted(text: str) -> str:
+    """Return the beginning of a line for a warning."""
+    short = text if len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
+    return f"“{short}”"
+
+
+def flat(text: str) -> str:
+    """Return a text in one line with single spaces."""
+    return " ".join(text.split())
+
+
+def blocks(lines: Iterable[Line], remarks: list[Remark]) -> list[Block]:
+    """Divide a file into blocks; add a remark for each line that is in doubt."""
+    return _without_empty(_Divider(remarks).run(lines), remarks)
+
+
+def _without_empty(found: list[Block], remarks: list[Remark]) -> list[Block]:
+    """Make text of each timestamp that no text follows: no update is empty."""
+    text_follows = False
+    for block in reversed(found):
+        stamped = isinstance(block.mark, Timestamp)
+        if stamped and not text_follows:
+            block.mark = None
+            message = f"no text follows {quoted(block.text)}; the line stays text"
+            remarks.append(Remark(block.line, message))
+        if stamped or block.begins_entry:
+            text_follows = False
+        elif block.mark is None:
+            text_follows = True
+    return found
+
+
+class _Divider:
+    """Goes through the lines of a file, one after the other."""
+
+    def __init__(self, remarks: list[Remark]) -> None:
+        self.remarks = remarks
+        self.found: list[Block] = []
+        self.open: Block | None = None  # text that the next line may continue
+        self.gap = 0
+        self.used: set[Mark] = set()
+        self.in_entries = False  # below the head of the page
+        self.markdown = False
+        self.below_stamp = False
+
+    def run(self, lines: Iterable[Line]) -> list[Block]:
+        for line in lines:
+            if self.markdown and self.in_entries:
+                self.markdown_line(line)
+            elif line.text:
+                self.line(line)
+            else:
+                self.gap += 1
+                self.open, self.below_stamp = None, False
+        return self.found
+
+    def line(self, line: Line) -> None:
+        mark = self.recognise(line)
+        if mark is None:
+            self.add_text(line)
+            return
+        self.add_mark(line, mark)
+        with_text = isinstance(mark, Timestamp) or mark.mark in _WITH_TEXT
+        if with_text and mark.rest:
+            self.add_text(Line(line.number, mark.rest))
+
+    def add_mark(self, line: Line, mark: Timestamp | MarkedLine) -> None:
+        self.found.append(Block(line.number, self.gap, mark, [line]))
+        self.open, self.gap = None, 0
+        if isinstance(mark, Timestamp):
+            self.in_entries = self.below_stamp = True
+            return
+        self.used.add(mark.mark)
+        self.in_entries |= mark.mark in (Mark.ORIGINAL, Mark.SUMMARY)
+        self.markdown |= mark.mark == Mark.MARKUP
+        self.below_stamp = mark.mark == Mark.ORIGINAL or (
+            self.below_stamp and self.in_entries
+        )
+
+    def add_text(self, line: Line) -> None:
+        if self.open is None:
+            self.open = Block(line.number, self.gap)
+            self.found.append(self.open)
+        self.open.lines.append(line)
+        self.gap, self.below_stamp = 0, False
+
+    def recognise(self, line: Line) -> Timestamp | MarkedLine | None:
+        text = flat(line.text)
+        if self.below_stamp and (marked := mark_in_entry(text)):
+            return marked
+        marked = mark_anywhere(line.text) or mark_anywhere(text)
+        marked = marked or self.head_mark(line, text)
+        if marked and marked.mark in self.used & _ONCE:
+            self.remark(line, f"a second {quoted(text)} stays text")
+            return None
+        return marked or self.timestamp(line)
+
+    def timestamp(self, line: Line) -> Timestamp | None:
+        found = timestamp(line.text, starts=self.open is None)
+        if isinstance(found, Doubt):
+            self.remark(line, f"{found.reason}: {quoted(line.text)} stays text")
+            return None
+        if found and found.doubt:
+            self.remark(line, found.doubt)
+        return found
+
+    def head_mark(self, line: Line, text: str) -> MarkedLine | None:
+        marked = mark_in_head(text)
+        if marked is None:
+            return None
+        no_date = marked.mark == Mark.DATE and parse_date(marked.rest) is None
+        if not (self.in_entries or no_date):
+            return marked
+        if text == text.upper() or marked.mark == Mark.PHOTO:
+            self.remark(line, f"{quoted(text)} has no meaning here; it stays text")
+        return None
+
+    def remark(self, line: Line, message: str) -> None:
+        self.remarks.append(Remark(line.number, message))
+
+    def markdown_line(self, line: Line) -> None:
+        """Take a line of Markdown: only what begins an entry is a mark.
+
+        A backslash before it makes it text.
+        """
+        bare = line.raw.lstrip("\\")
+        if begins_entry(bare):
+            if bare == line.raw:
+                self.open = None
+                self.line(line)
+                return
+            line = Line(line.number, line.raw[1:])
+        elif self.below_stamp and (marked := mark_in_entry(flat(line.text))):
+            self.add_mark(line, marked)
+            return
+        if self.open is None and not line.text:
+            self.below_stamp = False
+            return
+        self.add_text(line)
+
+
+def begins_entry(line: str) -> bool:
+    """Whether a line of Markdown would begin another entry of the file."""
+    if isinstance(timestamp(line), Timestamp):
+        return True
+    marked = mark_anywhere(line)
+    return marked is not None and marked.mark == Mark.ORIGINAL

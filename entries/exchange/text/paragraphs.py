@@ -1,0 +1,106 @@
+"""A block of text → its paragraphs, and the lines between them that refer to things."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Final
+
+from entries.exchange.document import Item, Kind, Remark
+from entries.exchange.text.decoding import Line
+from entries.exchange.text.headings import ends_like_sentence
+from entries.exchange.text.lines import Block, flat, quoted
+from entries.exchange.text.references import names_image, reference, see
+
+_CROSS_POST_INSIDE: Final = re.compile(r"[(\[]\s?cross[- ]?posted from", re.I)
+_FILE: Final = re.compile(r"\S\.(?:jpe?g|png|webp|gif|avif)$", re.I)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What helps to understand a file.
+
+    `files` are the casefolded names in the folder of images, with and without their
+    extension; `names` those of series, which may contain an "and".
+    """
+
+    files: Collection[str] = ()
+    names: Collection[str] = ()
+
+
+def paragraphs(block: Block, hints: Hints, remarks: list[Remark]) -> list[Item]:
+    """Return the items of a block of text; add a remark for each doubtful line."""
+    divider = _Divider(block, hints, remarks)
+    for place in range(len(block.lines)):
+        divider.line(place)
+    divider.close()
+    return divider.found
+
+
+class _Divider:
+    def __init__(self, block: Block, hints: Hints, remarks: list[Remark]) -> None:
+        self.lines = block.lines
+        self.gap = block.gap
+        self.hints, self.remarks = hints, remarks
+        self.found: list[Item] = []
+        self.open: list[Line] = []
+        self.alone = len(block.lines) == 1
+        self.only_images = all(names_image(x.text, hints.files) for x in block.lines)
+
+    def line(self, place: int) -> None:
+        line = self.lines[place]
+        item = self.image(line.text) or self.reference(place)
+        if item is None:
+            self.open.append(line)
+            return
+        self.close()
+        self.add(item, line)
+
+    def close(self) -> None:
+        if not self.open:
+            return
+        text = "\n".join(line.text for line in self.open)
+        first = self.open[0]
+        self.add(Item(Kind.TEXT, text), first)
+        if _CROSS_POST_INSIDE.search(text):
+            self.remark(first, "a cross-post note inside a paragraph stays text")
+        if self.alone and _FILE.search(text):
+            self.remark(first, f"no picture is called {quoted(text)}; it stays text")
+        self.open = []
+
+    def add(self, item: Item, line: Line) -> None:
+        self.found.append(replace(item, line=line.number, gap=self.gap))
+        self.gap = 0
+
+    def image(self, text: str) -> Item | None:
+        """Return the item of an image's name.
+
+        Between other lines it has to be unmistakable.
+        """
+        if not names_image(text, self.hints.files):
+            return None
+        known = text.casefold() in self.hints.files or bool(_FILE.search(text))
+        if self.only_images or known or re.search(r"\d.*[-_]|[-_].*\d", text):
+            return Item(Kind.IMAGE, text)
+        return None
+
+    def reference(self, place: int) -> Item | None:
+        line = self.lines[place]
+        text = flat(line.text)
+        if self.alone:
+            _, certain = see(text) or ("", True)
+            if not certain:
+                doubt = f"perhaps a “See” line, but not clearly: {quoted(text)}"
+                self.remark(line, doubt)
+        elif not (text.startswith(("(", "[")) or self.between_sentences(place)):
+            return None
+        return reference(text, self.hints.names)
+
+    def between_sentences(self, place: int) -> bool:
+        """Whether the lines above and below do not run on into this one."""
+        above = self.open[-1].text[-20:] if self.open else "."
+        after = self.lines[place + 1].text if place + 1 < len(self.lines) else "A"
+        runs_on = after[0].islower() and self.image(after) is None
+        return ends_like_sentence(above) and not runs_on
+
+    def remark(self, line: Line, message: str) -> None:
+        self.remarks.append(Remark(line.number, message))

@@ -1,0 +1,258 @@
+"""The text form of a story → a document. Nothing is dropped, nothing invented.
+
+What is not understood stays in the text, and is warned about.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
+from typing import Final
+
+from entries.exchange import markdown
+from entries.exchange.document import (
+    NO_ENTRY,
+    NO_TEXT,
+    Body,
+    Document,
+    DocumentEntry,
+    ExchangeError,
+    Item,
+    Remark,
+)
+from entries.exchange.text import headings
+from entries.exchange.text.dates import Dated, Timed, date_updates
+from entries.exchange.text.decoding import Line
+from entries.exchange.text.head import Head, extended, joined
+from entries.exchange.text.lines import Mark, MarkedLine, blocks, parse_date, quoted
+from entries.exchange.text.paragraphs import Hints
+from entries.exchange.text.timestamps import Timestamp
+from entries.text import gmt
+
+UPDATES_LIMIT: Final = 20_000
+NO_HINTS: Final = Hints()
+
+
+@dataclass
+class _Entry:
+    """An entry while it is read; `stamp` is None for the original entry."""
+
+    line: int
+    gap: int
+    stamp: Timestamp | None
+    body: Body = NO_TEXT
+    values: dict[Mark, str] = field(default_factory=dict)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return self.body.items
+
+    def set_items(self, items: Sequence[Item]) -> None:
+        self.body = replace(self.body, items=tuple(items))
+
+    def finished(self, at: datetime | None = None) -> DocumentEntry:
+        return DocumentEntry(
+            self.body.items,
+            self.body.source,
+            self.line,
+            self.values.get(Mark.HEADLINE, ""),
+            self.values.get(Mark.BYLINE, ""),
+            at,
+        )
+
+
+def read(
+    lines: Iterable[Line],
+    *,
+    now: datetime,
+    first_day: date | None = None,
+    hints: Hints = NO_HINTS,
+    remarks: Iterable[Remark] = (),
+) -> Document:
+    """Return the document in the lines of a file.
+
+    `first_day` is the story's first day; without it, and without `DATE:` in the
+    file, the updates are dated as late as possible with none of them after `now`.
+    """
+    reader = _Reader(hints, list(remarks), now)
+    reader.run(lines)
+    return reader.document(first_day)
+
+
+class _Reader:
+    def __init__(self, hints: Hints, remarks: list[Remark], now: datetime) -> None:
+        self.hints, self.remarks, self.now = hints, remarks, now
+        self.head = Head(hints, remarks)
+        self.entries: list[_Entry] = []
+        self.notes: list[str] = []
+
+    def run(self, lines: Iterable[Line]) -> None:
+        for place, block in enumerate(blocks(lines, self.remarks)):
+            mark = block.mark
+            if block.begins_entry:
+                stamp = mark if isinstance(mark, Timestamp) else None
+                self.entries.append(_Entry(block.line, block.gap, stamp))
+            elif isinstance(mark, MarkedLine) and self.entries:
+                self.entries[-1].values[mark.mark] = mark.rest
+            elif isinstance(mark, MarkedLine):
+                self.head.add_mark(block, mark)
+            elif self.entries:
+                entry = self.entries[-1]
+                entry.body = extended(
+                    entry.body, block, self.hints, self.remarks, self.head.markdown
+                )
+            else:
+                self.head.add_text(block, first=place == 0)
+        self.head.close()
+        if len(self.updates) > UPDATES_LIMIT:
+            raise ExchangeError(f"The file has more than {UPDATES_LIMIT:,} updates.")
+
+    @property
+    def updates(self) -> list[_Entry]:
+        return [entry for entry in self.entries if entry.stamp]
+
+    @property
+    def original(self) -> _Entry | None:
+        return next((entry for entry in self.entries if entry.stamp is None), None)
+
+    def remark(self, line: int, message: str) -> None:
+        self.remarks.append(Remark(line, message))
+
+    # --- The whole
+
+    def document(self, first_day: date | None) -> Document:
+        head, values = self.head, self.head.values
+        first_day = first_day or parse_date(values.get(Mark.DATE, ""))
+        dated = self.dated(first_day)
+        if not head.markdown:
+            self.find_parts(dated)
+        standfirst, summary = self.place_intro(dated)
+        original = self.original
+        began = min(dated.times, default=None)
+        if began is None and first_day:
+            began = datetime.combine(first_day, time(), UTC)
+        return Document(
+            headline=head.headline,
+            series=values.get(Mark.SERIES, ""),
+            first_day=first_day or (began.date() if began else None),
+            language=values.get(Mark.LANGUAGE, ""),
+            standfirst=standfirst,
+            markdown=head.markdown,
+            photo=head.photo,
+            links=tuple(head.links),
+            summary=summary,
+            updates=tuple(
+                update.finished(at)
+                for at, update in zip(dated.times, self.updates, strict=True)
+            ),
+            newest_first=dated.newest_first,
+            original=original.finished() if original else NO_ENTRY,
+            warnings=tuple(sorted(set(self.remarks))),
+            notes=tuple(self.notes),
+            live_at=min(began, self.now) if began else None,
+        )
+
+    def dated(self, first_day: date | None) -> Dated:
+        """Date the updates, and warn about what contradicts their dates."""
+        updates = self.updates
+        stamps = [Timed(e.stamp.at, e.stamp.day) for e in updates if e.stamp]
+        above = bool(self.entries) and self.entries[0].stamp is None
+        dated = date_updates(stamps, first_day, self.now, original_first=above)
+        for place, fault in dated.faults.items():
+            self.remark(updates[place].line, fault)
+        for entry, at in zip(updates, dated.times, strict=True):
+            if at > self.now:
+                self.remark(entry.line, f"{gmt.stamp(at, None)} is yet to come")
+        if not dated.certain:
+            order = "newest" if dated.newest_first else "oldest"
+            self.remark(
+                updates[0].line,
+                f"which update came first is not certain; read as {order} first "
+                "(dates in brackets would settle it)",
+            )
+        full = all(stamp.day and stamp.day.year for stamp in stamps)
+        if first_day is None and not full:
+            self.notes.append(_date_note(dated, self.now))
+        return dated
+
+    def find_parts(self, dated: Dated) -> None:
+        """Find what only the gaps show: headings, and an unmarked original entry."""
+        space = headings.spacing(
+            [entry.items for entry in self.entries] or [self.head.intro],
+            [entry.gap for entry in self.entries],
+        )
+        self.find_original(dated, space)
+        for entry in self.entries:
+            if entry.stamp:
+                entry.set_items(headings.in_update(entry.items, space))
+            else:
+                entry.set_items(self.with_headings(entry.items, space))
+        if not self.original:
+            self.head.intro = self.with_headings(self.head.intro, space)
+
+    def with_headings(
+        self, items: Sequence[Item], space: headings.Spacing
+    ) -> list[Item]:
+        found, doubtful = headings.in_original(items, space)
+        for item in doubtful:
+            self.remark(item.line, f"{quoted(item.text)} is read as a heading")
+        return found
+
+    def find_original(self, dated: Dated, space: headings.Spacing) -> None:
+        """Take text that is set apart below the last update as the original entry.
+
+        Only where the newest update is first and no original entry is marked.
+        """
+        if self.original or not self.entries or not dated.newest_first:
+            return
+        last = self.entries[-1]
+        apart = (n for n, item in enumerate(last.items) if n and space.wide(item))
+        if not space.wide_entries or (place := next(apart, None)) is None:
+            return
+        line = last.items[place].line
+        self.entries.append(_Entry(line, 0, None, Body(last.items[place:])))
+        last.set_items(last.items[:place])
+        self.remark(line, "no ORIGINAL ENTRY; the text from here on is taken for it")
+
+    def place_intro(self, dated: Dated) -> tuple[str, Body]:
+        """Return standfirst and summary; the text without a mark goes to one of them.
+
+        Where neither can be meant it becomes the original entry.
+        """
+        head, intro = self.head, self.intro
+        standfirst, summary = head.values.get(Mark.STANDFIRST, ""), head.summary
+        if not intro.items:
+            return standfirst, summary
+        formed = head.marked or bool(self.entries)
+        above = dated.newest_first and len(dated.times) > 1
+        if head.standfirst and not standfirst and (self.original or above):
+            standfirst, where = head.standfirst, "as the standfirst"
+        elif self.original or summary.items:
+            summary, where = joined(intro, summary), "in the summary box"
+        else:
+            self.entries.append(_Entry(head.intro[0].line, 0, None, intro))
+            where = "as the original entry"
+        if not formed:
+            first = head.intro[0].line
+            self.remark(first, f"no part of the form was found: kept {where}")
+            return standfirst, summary
+        for item in head.intro:
+            unknown = f"nothing says what this is: {quoted(item.text)}"
+            self.remark(item.line, f"{unknown}; kept {where}")
+        return standfirst, summary
+
+    @property
+    def intro(self) -> Body:
+        """Return the text of the head that has no mark above it."""
+        if not self.head.markdown:
+            return Body(tuple(self.head.intro))
+        source = "\n\n".join(item.text for item in self.head.intro)
+        return markdown.body(source, self.hints.names)
+
+
+def _date_note(dated: Dated, now: datetime) -> str:
+    days = sorted({at.date() for at in dated.times})
+    when = " to ".join(gmt.day(on) for on in (days[0], days[-1])[: len(days)])
+    reason = ", the latest that leaves nothing in the future"
+    if max(dated.times) > now:
+        reason = ""
+    return f"Without --date the updates are dated {when}{reason}."

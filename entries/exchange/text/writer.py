@@ -1,0 +1,236 @@
+"""A story → a document → the text form, which reads back as the same document."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from django.db.models import Prefetch
+
+from entries.exchange import markdown
+from entries.exchange.document import (
+    NO_ENTRY,
+    Body,
+    Document,
+    DocumentEntry,
+    Item,
+    Kind,
+    add_link,
+)
+from entries.exchange.text.decoding import decode
+from entries.exchange.text.lines import begins_entry
+from entries.exchange.text.paragraphs import Hints
+from entries.exchange.text.reader import NO_HINTS, read
+from entries.exchange.text.references import cross_post_line, names_image
+from entries.models import Entry, Link, Posting, Series, Story
+from entries.pages.story_data import LinkData
+from entries.text import gmt, rendering
+
+_FAR: Final = datetime(2199, 12, 31, tzinfo=UTC)  # no update is later
+_WIDE: Final = "\n\n\n"  # two blank lines, between the entries of a page
+
+
+@dataclass(frozen=True)
+class StoryText:
+    """A story in the text form, and what the form has no place for."""
+
+    text: str
+    notes: list[str]
+
+
+def story_text(story: Story) -> StoryText:
+    """Return the published story as a text that imports to the same story.
+
+    Where it has markup that the form has no signs for (bold, lists, links), its texts
+    are written as Markdown, and the head says so.
+    """
+    series = tuple(Series.objects.values_list("name", flat=True))
+    text, faithful = write_faithfully(_document(story, series), Hints(names=series))
+    notes = list(_left_out(story))
+    if not faithful:
+        notes.append("a part of the text, which reads back otherwise")
+    return StoryText(text, notes)
+
+
+# --- Rows → a document
+
+
+def _document(story: Story, series: tuple[str, ...]) -> Document:
+    """Return the published story as a document."""
+    postings = (
+        story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
+        .select_related("entry__story__series")
+        .prefetch_related(Prefetch("entry__links", Link.objects.shown().with_targets()))
+        .order_by("-entry__at", "-entry_id")
+    )
+    entries = [_entry(posting, series) for posting in postings]
+    updates = [entry for entry in entries if entry.at]
+    originals = [entry for entry in entries if entry.at is None]
+    links: list[LinkData] = []
+    for link in story.links.shown().with_targets():
+        if link.kind == Link.Kind.LATEST:
+            add_link(links, Link.Kind.LATEST, link.text)
+        elif link.kind == Link.Kind.FEATURE:
+            add_link(links, Link.Kind.FEATURE, link.text, link.label or "FEATURE")
+    first = min((update.at for update in updates if update.at), default=None)
+    document = Document(
+        headline=story.headline,
+        series=story.series.name if story.series else "",
+        first_day=story.first_day or (first and first.date()),
+        language=story.language if story.language != "en" else "",
+        standfirst=" ".join(story.standfirst.split()),
+        photo=story.lead_image.caption if story.lead_image else "",
+        links=tuple(links),
+        summary=markdown.body(story.summary, series),
+        updates=tuple(updates),
+        original=originals[0] if originals else NO_ENTRY,
+    )
+    plain = all(
+        body.source == markdown.source(Body(body.items)) for body in document.bodies
+    )
+    if plain:
+        return document.with_bodies(lambda body: Body(body.items), markdown=False)
+    return document.with_bodies(lambda body: body, markdown=True)
+
+
+def _entry(posting: Posting, series: tuple[str, ...]) -> DocumentEntry:
+    """Return an entry with the lines that its page shows below the text."""
+    entry = posting.entry
+    items = markdown.items(entry.body, series)
+    named = {(item.kind, name) for item in items for name in item.names}
+    links = [(link.kind, link.text) for link in entry.links.all()]
+    below = [
+        Item(Kind.SEE, f"See {text}", (text,))
+        for kind, text in links
+        if kind == Link.Kind.SEE and (Kind.SEE, text) not in named
+    ]
+    sources = [
+        text
+        for kind, text in links
+        if kind == Link.Kind.CROSS_POSTED and (Kind.CROSS_POST, text) not in named
+    ]
+    if not posting.home:
+        sources.append(entry.story.column)
+    below += [Item(Kind.CROSS_POST, cross_post_line([s]), (s,)) for s in sources]
+    lines = [rendering.escape_markdown(item.text) for item in below]
+    return DocumentEntry(
+        items=(*items, *below),
+        source="\n\n".join([rendering.tidy(entry.body).strip("\n"), *lines]),
+        headline=entry.headline,
+        byline=entry.byline,
+        at=None if entry.original else entry.at,
+    )
+
+
+def _left_out(story: Story) -> Iterator[str]:
+    """Yield what the form has no place for."""
+    if hidden := story.entries.exclude(state=Entry.State.PUBLISHED).count():
+        yield f"{hidden} unpublished"
+    postings = story.postings.filter(removed=False, entry__state="published")
+    if marked := postings.filter(pinned=True).count():
+        yield f"{marked} marked as pinned"
+    if marked := postings.filter(key_event=True).count():
+        yield f"{marked} marked as key events"
+    corrected = Entry.objects.filter(postings__in=postings).exclude(versions=None)
+    if count := corrected.distinct().count():
+        yield f"earlier versions of {count}"
+    if story.links.filter(kind__in=["previous", "next", "see"]).exists():
+        yield "links to related stories"
+
+
+# --- A document → text
+
+
+def write_faithfully(document: Document, hints: Hints = NO_HINTS) -> tuple[str, bool]:
+    """Return a text that reads back as the same document, and whether it does.
+
+    Where prose looks like a mark of the form, or a heading like prose, its texts are
+    written as Markdown.
+    """
+    candidates = [document]
+    if not document.markdown:
+        candidates.append(in_markdown(document))
+    text = ""
+    for candidate in candidates:
+        text = write(candidate)
+        lines, _ = decode(text.encode())
+        if read(lines, now=_FAR, hints=hints) == candidate:
+            return text, True
+    return text, False
+
+
+def in_markdown(document: Document) -> Document:
+    """Return a document with its texts as Markdown."""
+    return document.with_bodies(
+        lambda body: markdown.body(markdown.source(Body(body.items))), markdown=True
+    )
+
+
+def write(document: Document) -> str:
+    """Return the text: a head of `NAME: value` lines, then the page in its form.
+
+    The newest update is first; each has its date except on the story's first day.
+    """
+    is_markdown = document.markdown
+    blocks = ["\n".join(_values(document)), *_furniture(document)]
+    if document.summary != Body():
+        blocks.append(_written("SUMMARY:", document.summary, is_markdown))
+    for update in reversed(document.oldest_first):
+        if update.at:
+            stamp = f"UPDATE {gmt.stamp(update.at, document.first_day)}:"
+            blocks.append(_written(stamp, update, is_markdown))
+    if document.original != NO_ENTRY:
+        blocks.append(_written("ORIGINAL ENTRY:", document.original, is_markdown))
+    return _WIDE.join(filter(None, blocks)) + "\n"
+
+
+def _values(document: Document) -> Iterator[str]:
+    values = {
+        "HEADLINE": document.headline,
+        "SERIES": document.series,
+        "DATE": document.first_day.isoformat() if document.first_day else "",
+        "LANGUAGE": document.language,
+        "MARKUP": "Markdown" if document.markdown else "",
+        "STANDFIRST": document.standfirst,
+    }
+    return (f"{name}: {value}" for name, value in values.items() if value)
+
+
+def _furniture(document: Document) -> Iterator[str]:
+    if document.photo:
+        yield f"PHOTO: {document.photo}"
+    if document.latest:
+        yield "\n\n".join(["LATEST", *document.latest])
+    for feature in document.features:
+        yield "\n\n".join(filter(None, [feature.label or "FEATURE", feature.title]))
+    if document.original != NO_ENTRY:
+        yield "Jump to Original"
+
+
+def _written(mark: str, body: Body, is_markdown: bool) -> str:
+    values = {}
+    if isinstance(body, DocumentEntry):
+        values = {"HEADLINE": body.headline, "BYLINE": body.byline}
+    lines = [f"{name}: {value}" for name, value in values.items() if value]
+    text = _protected(body.source) if is_markdown else _paragraphs(body.items)
+    if not (lines or is_markdown) and body.items and body.items[0].kind == Kind.TEXT:
+        return f"{mark} {text}"
+    return "\n".join([mark, *lines, "", text])
+
+
+def _paragraphs(items: Iterable[Item]) -> str:
+    paragraphs = []
+    for item in items:
+        text = item.text
+        if item.kind == Kind.IMAGE and not names_image(text):
+            text = f"{text}.jpg"  # so that it is recognised
+        paragraphs.append(f"\n{text}" if item.kind == Kind.HEADING else text)
+    return "\n\n".join(paragraphs)
+
+
+def _protected(source: str) -> str:
+    """Return Markdown in which no line would begin another entry of the file."""
+    return "\n".join(
+        f"\\{line}" if begins_entry(line.lstrip("\\")) else line
+        for line in source.split("\n")
+    )

@@ -1,0 +1,507 @@
+"""The JSON form of a story, declared once: exports, imports, `/stories/<slug>.json`.
+
+The models give the names, order, types and limits of all fields, and are what an
+imported file is validated against. Rows become models without validation, so whatever
+the database holds can be exported.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, Self, TypeVar
+
+from django.conf import settings
+from django.db.models import F, Model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+
+from entries.images import ingest
+from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
+from entries.text import rendering
+
+FORMAT: Final = "liveblog-story"
+VERSION: Final = 1
+_YEARS: Final = range(1900, 2200)
+_IMAGE_LINE: Final = re.compile(r"^ *!\[[^\[\]]*\]\(image:([\w-]+)\) *(?:\n|$)", re.M)
+
+
+def _time(value: object) -> datetime:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        at = None
+    if at is None:
+        raise ValueError("this should be a time like 2026-03-14T18:04:00+00:00")
+    if at.utcoffset() is None or not _of_our_age(at.date()):
+        raise ValueError(
+            "this should be a time between 1900 and 2199, with its offset from GMT"
+        )
+    return at.astimezone(UTC)  # PostgreSQL refuses offsets of 16 hours and more
+
+
+def _day(value: object) -> date:
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        day = None
+    if day is None or not _of_our_age(day):
+        raise ValueError("this should be a day like 2026-03-14, between 1900 and 2199")
+    return day
+
+
+def _of_our_age(day: date) -> bool:
+    # Without the first day: in GMT it may be in the year before.
+    return day.year in _YEARS and day != date(1900, 1, 1)
+
+
+Time = Annotated[
+    datetime,
+    BeforeValidator(_time, json_schema_input_type=str),
+    PlainSerializer(lambda at: at.isoformat(), return_type=str),
+]
+Day = Annotated[date, BeforeValidator(_day, json_schema_input_type=str)]
+Flag = Annotated[bool, Field(strict=True)]
+Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+NOT_BLANK: Final = r"\S"
+
+
+class _Data(BaseModel):
+    """An object of the JSON form; unknown keys are ignored."""
+
+    model_config = ConfigDict(use_enum_values=True, protected_namespaces=())
+
+
+class SeriesData(_Data):
+    """A series."""
+
+    name: str = Field(max_length=100, pattern=NOT_BLANK)
+    slug: Annotated[str, Field(max_length=100)] = ""
+    description: Annotated[str, Field(max_length=300)] = ""
+
+
+class LinkData(_Data):
+    """A link; `story`, `series` and `url` are its target, if it has one.
+
+    `title` is the link's own, `text` what pages show for it.
+    """
+
+    kind: Link.Kind
+    title: Annotated[str, Field(max_length=300)] = ""
+    text: Annotated[str, Field(max_length=500)] = ""
+    label: Annotated[str, Field(max_length=60)] = ""
+    order: Number = 0
+    story: Annotated[str | None, Field(max_length=120, description="a slug")] = None
+    series: Annotated[str | None, Field(max_length=100, description="a slug")] = None
+    url: Annotated[str, Field(max_length=500)] = ""
+    image: Annotated[str | None, Field(max_length=120, alias="picture")] = None
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if sum(map(bool, (self.story, self.series, self.url))) > 1:
+            raise ValueError("a link has one target: a story, a series or a url")
+        return self
+
+
+class CrossPostedFrom(_Data):
+    """The home of a cross-posted entry; readers get no slug of a hidden story."""
+
+    story: Annotated[str | None, Field(max_length=120, description="a slug")] = None
+    name: str = Field(max_length=300, pattern=NOT_BLANK)
+
+
+class PostedIn(_Data):
+    """Another story that an entry is cross-posted to."""
+
+    story: str = Field(max_length=120, pattern=NOT_BLANK, description="a slug")
+    pinned: Flag = False
+    key_event: Flag = False
+
+
+class CorrectionData(_Data):
+    """A correction, as readers see it."""
+
+    at: Time
+    note: str = Field(alias="line")
+
+
+class VersionData(_Data):
+    """An earlier version of an entry, up to the change at `changed_at`."""
+
+    number: Number = 1
+    at: Time | None = None
+    headline: Annotated[str, Field(max_length=200)] = ""
+    body: Annotated[str, Field(max_length=rendering.BODY_LIMIT)] = ""
+    correction: Annotated[str, Field(max_length=300, alias="line")] = ""
+    hidden: Flag = False
+    erased: Flag = False
+    changed_by: Annotated[
+        str | None, Field(max_length=150, description="a username")
+    ] = None
+    changed_at: Time
+
+
+class EntryData(_Data):
+    """What both forms have of an entry; `at` is null for an original or a draft."""
+
+    id: int = 0
+    kind: Entry.Kind
+    state: Entry.State
+    at: Time | None = None
+    headline: Annotated[str, Field(max_length=200)] = ""
+    body: str = Field(
+        max_length=rendering.BODY_LIMIT, pattern=NOT_BLANK, description="Markdown"
+    )
+    byline: Annotated[str, Field(max_length=100)] = ""
+    pinned: Flag = False
+    key_event: Flag = False
+    cross_posted_from: CrossPostedFrom | None = None
+    links: list[LinkData] = []
+
+
+class PublicEntryData(EntryData):
+    """An entry as readers may have it."""
+
+    url: str
+    corrections: list[CorrectionData]
+
+
+class FullEntryData(EntryData):
+    """An entry with all that an import restores."""
+
+    author: Annotated[str | None, Field(max_length=150, description="a username")] = (
+        None
+    )
+    created_at: Time | None = None
+    changed_at: Time | None = None
+    published_at: Time | None = None
+    posted_in: list[PostedIn] = []
+    version: Number = 1
+    versions: list[VersionData] = []
+
+    @model_validator(mode="after")
+    def _timed_and_numbered(self) -> Self:
+        untimed = self.kind == Entry.Kind.ORIGINAL or self.state in (
+            Entry.State.DRAFT,
+            Entry.State.SUBMITTED,
+            Entry.State.WITHDRAWN,
+        )
+        if not (self.at or untimed):
+            raise ValueError("a published update needs its time, “at”")
+        numbers = {version.number for version in self.versions}
+        below = max(numbers, default=0) < max(2, self.version)
+        if len(numbers) < len(self.versions) or not below:
+            raise ValueError(
+                "“versions” should be numbered, below the version of the entry"
+            )
+        return self
+
+
+class HeadData(_Data):
+    """What both forms have of a story itself; `lead_image` is a name."""
+
+    slug: Annotated[str, Field(max_length=120)] = ""
+    headline: str = Field(max_length=200, pattern=NOT_BLANK)
+    series: SeriesData | None = None
+    standfirst: Annotated[str, Field(max_length=500)] = ""
+    summary: Annotated[
+        str, Field(max_length=rendering.BODY_LIMIT, description="Markdown")
+    ] = ""
+    language: Annotated[str, Field(max_length=20)] = "en"
+    lead_image: Annotated[str | None, Field(max_length=120)] = None
+    state: Story.State
+    first_day: Day | None = None
+    live_at: Time | None = None
+    closed_at: Time | None = None
+    continues_in: Annotated[str | None, Field(max_length=120, description="a slug")] = (
+        None
+    )
+
+
+class PublicHeadData(HeadData):
+    """A story's head as readers may have it."""
+
+    url: str
+
+
+class FullHeadData(HeadData):
+    """A story's head with all that an import restores."""
+
+    created_at: Time | None = None
+    old_slugs: list[str] = []
+
+
+class ImageData(_Data):
+    """What both forms have of an image; width and height in pixels, 0 if missing."""
+
+    name: str = Field(max_length=120, pattern=NOT_BLANK)
+    alt: Annotated[str, Field(max_length=500)] = ""
+    decorative: Flag = False
+    caption: Annotated[str, Field(max_length=1000)] = ""
+    credit: Annotated[str, Field(max_length=200)] = ""
+    width: int = 0
+    height: int = 0
+
+
+class PublicImageData(ImageData):
+    """An image as readers may have it."""
+
+    url: str
+
+
+class FullImageData(ImageData):
+    """An image with all that an export says; `missing` if its file never arrived."""
+
+    missing: Flag = False
+
+
+class PublicStoryData(_Data):
+    """A story as readers may have it."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    story: PublicHeadData
+    entries: list[PublicEntryData]
+    links: list[LinkData]
+    images: list[PublicImageData] = Field(alias="pictures")
+
+
+class FullStoryData(_Data):
+    """A story with all that an import restores."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    story: FullHeadData
+    entries: list[FullEntryData] = []
+    links: list[LinkData] = []
+    images: Annotated[list[FullImageData], Field(alias="pictures")] = []
+
+    @model_validator(mode="after")
+    def _one_original(self) -> Self:
+        originals = [e for e in self.entries if e.kind == Entry.Kind.ORIGINAL]
+        if len(originals) > 1:
+            raise ValueError("a story has no more than one original entry")
+        return self
+
+
+# --- From rows
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _from_row(model: type[M], row: Model | None = None, /, **values: Any) -> M:
+    """Fill a model with the values given, and with the row's fields of equal names."""
+    for name in model.model_fields:
+        if name not in values:
+            values[name] = getattr(row, name)
+    return model.model_construct(**values)
+
+
+def story_data(story: Story, *, public: bool = True) -> dict[str, Any]:
+    """Return a story as JSON-ready data, with its oldest entry first.
+
+    `public` leaves out whatever readers cannot see on its pages: drafts, withdrawn
+    entries, earlier versions, authors, missing images. Raises ValueError for a story
+    that is not public then.
+    """
+    if public and not story.public:
+        raise ValueError("this story is not public")
+    postings = _postings(story, public)
+    rows = _images(story, postings, public)
+    names = {image.name for image in rows}
+    data = _from_row(
+        PublicStoryData if public else FullStoryData,
+        format=FORMAT,
+        version=VERSION,
+        story=_head(story, public),
+        entries=[_entry(posting, public, names) for posting in postings],
+        links=_links(story.links.with_targets(), public),
+        images=[_image(image, public) for image in rows],
+    )
+    return data.model_dump(mode="json", by_alias=True)
+
+
+def _postings(story: Story, public: bool) -> list[Posting]:
+    postings = (
+        story.postings.visible() if public else story.postings.filter(removed=False)
+    )
+    return list(
+        postings.filter(entry__erased_at=None)
+        .select_related("entry__story__series", "entry__author", "story")
+        .prefetch_related(
+            "entry__images",
+            "entry__links__target_story__series",
+            "entry__links__target_series",
+            "entry__links__picture",
+            "entry__versions__changed_by",
+            "entry__postings__story",
+        )
+        .order_by(
+            F("entry__kind"),  # the original entry first
+            F("entry__at").asc(nulls_last=True),
+            "entry_id",
+        )
+    )
+
+
+def _absolute(path: str) -> str:
+    return f"{settings.SITE_URL}{path}"
+
+
+def _head(story: Story, public: bool) -> HeadData:
+    lead, follower = story.lead_image, story.continues_in
+    series = _from_row(SeriesData, story.series) if story.series else None
+    if not public:
+        old = story.slugs.exclude(slug=story.slug)
+        return _from_row(
+            FullHeadData,
+            story,
+            series=series,
+            lead_image=lead.name if lead else None,
+            continues_in=follower.slug if follower else None,
+            old_slugs=sorted(old.values_list("slug", flat=True)),
+        )
+    return _from_row(
+        PublicHeadData,
+        story,
+        series=series,
+        lead_image=lead.name if lead and lead.stem else None,
+        continues_in=follower.slug if follower and follower.public else None,
+        summary=_without_missing(story.summary, set()),  # it shows no images
+        url=_absolute(story.get_absolute_url()),
+    )
+
+
+def _entry(posting: Posting, public: bool, names: set[str]) -> EntryData:
+    entry = posting.entry
+    values = {
+        "pinned": posting.pinned,
+        "key_event": posting.key_event,
+        "cross_posted_from": None if posting.home else _home(entry.story, public),
+        "links": _links(entry.links.all(), public),
+    }
+    versions = list(entry.versions.all())
+    if not public:
+        return _from_row(
+            FullEntryData,
+            entry,
+            author=_username(entry.author),
+            posted_in=_posted_in(posting),
+            versions=[_version(version) for version in versions],
+            **values,
+        )
+    return _from_row(
+        PublicEntryData,
+        entry,
+        body=_without_missing(entry.body, names),
+        url=_absolute(f"{posting.story.get_absolute_url()}updates/{entry.pk}/"),
+        corrections=[
+            _from_row(CorrectionData, at=version.changed_at, note=version.line)
+            for version in versions
+            if version.line and not version.hidden
+        ],
+        **values,
+    )
+
+
+def _without_missing(body: str, names: set[str]) -> str:
+    """Return a body without the lines of images that readers do not see."""
+    return _IMAGE_LINE.sub(lambda m: m[0] if m[1] in names else "", body).strip("\n")
+
+
+def _home(story: Story, public: bool) -> CrossPostedFrom | None:
+    """Return the home of a cross-post; of a hidden story only its series, if any."""
+    if story.public or not public:
+        return _from_row(CrossPostedFrom, story=story.slug, name=story.column)
+    if story.series:
+        return _from_row(CrossPostedFrom, story=None, name=story.series.name)
+    return None
+
+
+def _posted_in(posting: Posting) -> list[PostedIn]:
+    if not posting.home:
+        return []
+    return [
+        _from_row(PostedIn, other, story=other.story.slug)
+        for other in sorted(posting.entry.postings.all(), key=lambda p: p.story.slug)
+        if not (other.home or other.removed)
+    ]
+
+
+def _version(version: EntryVersion) -> VersionData:
+    name = _username(version.changed_by)
+    return _from_row(VersionData, version, correction=version.line, changed_by=name)
+
+
+def _username(user: Any) -> str | None:
+    return user.username if user else None
+
+
+def _links(links: Iterable[Link], public: bool) -> list[LinkData]:
+    return [_link(link, public) for link in links if link.shown or not public]
+
+
+def _link(link: Link, public: bool) -> LinkData:
+    target, image = link.target_story, link.picture
+    if public:
+        target = target if target and target.public else None
+        image = image if image and image.stem else None
+    return _from_row(
+        LinkData,
+        link,
+        story=target.slug if target else None,
+        series=link.target_series.slug if link.target_series else None,
+        url=link.target_url,
+        image=image.name if image else None,
+    )
+
+
+def _images(story: Story, postings: list[Posting], public: bool) -> list[Image]:
+    found = {image.pk: image for p in postings for image in p.entry.images.all()}
+    if story.lead_image:
+        found[story.lead_image.pk] = story.lead_image
+    featured = story.links.shown() if public else story.links.all()
+    for link in featured.exclude(picture=None).select_related("picture"):
+        if link.picture:
+            found[link.picture.pk] = link.picture
+    if not public:
+        earlier = {
+            name
+            for posting in postings
+            for version in posting.entry.versions.all()
+            for name in _image_names(version.body)
+        } | set(_image_names(story.summary))
+        found |= {i.pk: i for i in Image.objects.filter(name__in=earlier)}
+    rows = sorted(found.values(), key=lambda image: image.name)
+    return [image for image in rows if image.stem] if public else rows
+
+
+def _image_names(body: str) -> list[str]:
+    try:
+        return rendering.image_names(body)
+    except rendering.BodyError:
+        return []
+
+
+def _image(image: Image, public: bool) -> ImageData:
+    if not public:
+        return _from_row(FullImageData, image)
+    largest = image.address(image.widths[-1], ingest.FORMATS[-1])
+    return _from_row(PublicImageData, image, url=_absolute(largest))
+
+
+def image_file(image: Image) -> str:
+    """Return the path of an image's largest JPEG, relative to the image folder."""
+    return ingest.variant(image.stem, image.widths[-1], ingest.FORMATS[-1])
+
+
+def story_images(story: Story) -> list[Image]:
+    """Return the images that the full form of a story refers to."""
+    return _images(story, _postings(story, public=False), public=False)
