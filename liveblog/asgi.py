@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveblog.settings")
@@ -140,11 +141,8 @@ def _static_and(application: Any) -> ServeStaticASGI:
     """Serve collected static files, or with DEBUG their sources, before the rest."""
     folders = [settings.STATIC_ROOT] if settings.STATIC_ROOT.is_dir() else []
     if settings.DEBUG:
-        folders = [
-            storage.location
-            for finder in finders.get_finders()
-            for storage in finder.storages.values()
-        ]
+        found = (file for finder in finders.get_finders() for file in finder.list([]))
+        folders = list(dict.fromkeys(Path(storage.location) for _, storage in found))
     static = ServeStaticASGI(
         application,
         autorefresh=settings.DEBUG,

@@ -75,7 +75,7 @@ def test_changes_of_css_templates_and_python_are_served(
 def test_reloading_is_refused_where_the_site_is_public(settings: Any) -> None:
     settings.SESSION_COOKIE_SECURE = True
     settings.SITE_URL = "https://news.example"
-    with pytest.raises(CommandError, match="SITE_URL is https://news.example"):
+    with pytest.raises(CommandError, match=r"SITE_URL is https://news\.example"):
         serve.prepare_static(reload=True)
 
 
