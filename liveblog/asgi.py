@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveblog.settings")
@@ -19,6 +20,7 @@ import django
 django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - after the applications are loaded
+from django.contrib.staticfiles import finders  # noqa: E402
 from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from django.db import close_old_connections  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
@@ -137,13 +139,25 @@ def _harmless(headers: Any, _path: str, _url: str) -> None:
     headers["Content-Security-Policy"] = "default-src 'self'"
 
 
-_pages = ServeStaticASGI(
-    _Django(),
-    root=str(settings.STATIC_ROOT) if settings.STATIC_ROOT.is_dir() else None,
-    prefix=settings.STATIC_URL,
-    immutable_file_test=_immutable,
-    add_headers_function=_harmless,
-)
+def _static_and(application: Any) -> ServeStaticASGI:
+    """Serve collected static files, or with DEBUG their sources, before the rest."""
+    folders = [settings.STATIC_ROOT] if settings.STATIC_ROOT.is_dir() else []
+    if settings.DEBUG:
+        found = (file for finder in finders.get_finders() for file in finder.list([]))
+        folders = list(dict.fromkeys(Path(storage.location) for _, storage in found))
+    static = ServeStaticASGI(
+        application,
+        autorefresh=settings.DEBUG,
+        max_age=0 if settings.DEBUG else 60,
+        immutable_file_test=_immutable,
+        add_headers_function=_harmless,
+    )
+    for folder in reversed(folders):  # the last one added is asked first
+        static.add_files(folder, settings.STATIC_URL)
+    return static
+
+
+_pages = _static_and(_Django())
 
 
 def _tick() -> None:

@@ -424,11 +424,16 @@ class Stream:
 
 
 class Server:
-    """One process of the product, on a port that it keeps through restarts."""
+    """One process of the product, on a port that it keeps through restarts.
 
-    def __init__(self, env: dict[str, str], log: Path, *more: str) -> None:
+    `more` are options for `serve`; `root` is where its source is.
+    """
+
+    def __init__(
+        self, env: dict[str, str], log: Path, *more: str, root: Path = ROOT
+    ) -> None:
         self.port = free_port()
-        self._more = more
+        self._more, self._root = more, root
         self.url = f"http://{HOST}:{self.port}"
         self._env, self._log = env, log
         self._process: subprocess.Popen[bytes] | None = None
@@ -439,7 +444,7 @@ class Server:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve", *options],
-                cwd=ROOT,
+                cwd=self._root,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -551,10 +556,10 @@ class Newsroom:
     ) -> None:
         self._stack.close()
 
-    def server(self, *more: str) -> Server:
-        """Start one more process of the product, with more options for `serve`."""
+    def server(self, *more: str, root: Path = ROOT) -> Server:
+        """Start one more server process, with more options for `serve`."""
         log = self.data / f"server-{len(self.servers) + 1}.log"
-        server = Server(self.env, log, *more)
+        server = Server(self.env, log, *more, root=root)
         self.servers.append(server)
         self._stack.callback(server.kill)
         return server.start()

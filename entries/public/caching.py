@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
+from secrets import token_hex
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +24,12 @@ SETTLED = timedelta(seconds=2)  # after which nothing else can bear the same sec
 
 @cache
 def _release() -> str:
-    """Return what changes with the code, the styles and the scripts."""
+    """Return what changes with the code, the styles and the scripts.
+
+    A development server restarts when they do, so there each process has its own.
+    """
+    if settings.DEBUG:
+        return token_hex(4)
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     made = manifest.read_bytes() if manifest.is_file() else b""
     return f"{zlib.crc32(version('liveblog').encode() + made):x}"

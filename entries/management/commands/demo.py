@@ -13,8 +13,8 @@ from entries.demo import loading, newsroom
 from entries.management.commands.serve import (
     Serving,
     bound,
-    collect_static,
     name_address,
+    prepare_static,
     serve,
 )
 from entries.operations import data_folder
@@ -54,7 +54,7 @@ class Command(Serving):
                 "This site has data already: it is served as it is, and its accounts "
                 "keep their\npasswords (manage.py changepassword NAME sets another)."
             )
-        collect_static()
+        prepare_static(reload=options["reload"])
         connection.close()
         address = f"http://{options['host']}:{options['port']}/"
         self.stdout.write(
@@ -63,7 +63,7 @@ class Command(Serving):
         self.stdout.flush()
         if options["busy"]:
             newsroom.start()
-        serve(listener)
+        serve(listener, reload=options["reload"])
 
     def _fill(self, password: str | None) -> None:
         self.stdout.write("Making the sample stories and their pictures …")

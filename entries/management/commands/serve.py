@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,10 +19,12 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.statreload import StatReload
 
 from entries.operations import data_folder
 
 KEY_LENGTH = 32  # characters, where the site is on a public address
+SOURCES = [settings.BASE_DIR / name for name in ("liveblog", "entries", "templates")]
 SILENCE = 60.0  # seconds without a sign of life; streams are pinged every 15
 
 
@@ -47,6 +49,12 @@ class Serving(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to bind")
         parser.add_argument(
             "--port", type=counted(1, 65_535), default=8000, help="port to bind"
+        )
+        parser.add_argument(
+            "--reload",
+            action="store_true",
+            help="for development: restart when Python files or templates change, "
+            "serve static files from their sources, and set DEBUG (one process)",
         )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
@@ -86,11 +94,11 @@ class Command(Serving):
         data_folder.claim()
         listener = bound(options["host"], options["port"])
         name_address(options["port"])
-        collect_static()
+        prepare_static(reload=options["reload"])
         connection.close()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']}/")
         self.stdout.flush()
-        serve(listener, options["workers"])
+        serve(listener, options["workers"], reload=options["reload"])
 
 
 def name_address(port: int) -> None:
@@ -106,8 +114,21 @@ def name_address(port: int) -> None:
     settings.SITE_URL_FILE.write_text(f"{settings.SITE_URL}\n")
 
 
+def prepare_static(*, reload: bool) -> None:
+    """Collect the static files, or set DEBUG to serve them from their sources."""
+    if not reload:
+        collect_static()
+    elif settings.SESSION_COOKIE_SECURE:
+        raise CommandError(
+            f"--reload is for development, and SITE_URL is {settings.SITE_URL}: "
+            "take one of them out."
+        )
+    else:
+        os.environ["DEBUG"] = "True"  # read by the process that serves
+
+
 def collect_static() -> None:
-    """Bring the static files into DATA_DIR, unless the newest are there."""
+    """Copy the static files to DATA_DIR, unless the newest are there."""
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     made = manifest.stat().st_mtime if manifest.is_file() else 0.0
     newest = max(
@@ -162,18 +183,33 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(listener: socket.socket, workers: int = 1) -> None:
-    """Run uvicorn until a signal ends it."""
+class Reload(StatReload):
+    """Restart the server when a Python file or a template changes.
+
+    Templates need the restart because they are cached, and so are rendered pages.
+    """
+
+    def iter_py_files(self) -> Iterator[Path]:
+        """Yield every watched file."""
+        yield from super().iter_py_files()
+        for folder in self.config.reload_dirs:
+            yield from folder.rglob("*.html")
+
+
+def serve(listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
+    """Run uvicorn until a signal ends it; `reload` watches SOURCES with one process."""
     with TemporaryDirectory(prefix="liveblog-metrics-") as folder:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        _run(listener, workers)
+        _run(listener, workers, reload=reload)
 
 
-def _run(listener: socket.socket, workers: int) -> None:
+def _run(listener: socket.socket, workers: int, *, reload: bool) -> None:
     config = uvicorn.Config(
         "liveblog.asgi:application",
         workers=workers,
+        reload=reload,
+        reload_dirs=[str(folder) for folder in SOURCES] if reload else None,
         loop="uvloop",
         http="liveblog.protocol:Protocol",
         ws="none",
@@ -189,6 +225,9 @@ def _run(listener: socket.socket, workers: int) -> None:
     server, sockets = uvicorn.Server(config), [listener]
     # The server sends itself the signal again when it has ended well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    if reload:
+        Reload(config, target=server.run, sockets=sockets).run()
+        return
     if workers > 1:
         Multiprocess(config, sockets=sockets).run()
         return

@@ -1,0 +1,94 @@
+"""The development server: it reloads changes, and streams go on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.core.management import CommandError
+
+from entries.management.commands import serve
+from tests import verbs
+from tests.servers import ROOT, Newsrooms, environment, wait_for
+
+SLUG = "ice-on-the-sound"
+SOURCES = ("liveblog", "entries", "templates", "static")
+
+
+def copy_source(target: Path) -> Path:
+    for name in SOURCES:
+        shutil.copytree(
+            ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(ROOT / "manage.py", target)
+    return target
+
+
+def append(file: Path, text: str) -> None:
+    file.write_text(f"{file.read_text()}\n{text}\n")
+
+
+def test_changes_of_css_templates_and_python_are_served(
+    newsrooms: Newsrooms, tmp_path: Path
+) -> None:
+    source = copy_source(tmp_path / "source")
+    with newsrooms.open("sqlite") as newsroom, httpx.Client() as client:
+        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG)
+        server = newsroom.server("--reload", root=source)
+        story = f"{server.url}/stories/{SLUG}/"
+        css = f"{server.url}/static/entries/site.css"
+        before = client.get(story)
+        assert css.removeprefix(server.url) in before.text
+
+        def shows(url: str, text: str, **headers: str) -> bool:
+            try:
+                response = client.get(url, headers=headers)
+            except httpx.TransportError:  # it restarts
+                return False
+            return response.status_code == 200 and text in response.text
+
+        append(source / "static/entries/site.css", ".brand-new { color: red; }")
+        assert shows(css, ".brand-new")  # without a restart
+
+        template = source / "templates/entries/story.html"
+        template.write_text(
+            template.read_text().replace(
+                "{% block main %}", "{% block main %}<p>Brand new.</p>"
+            )
+        )
+        known = {"If-None-Match": before.headers["ETag"]}
+        wait_for(lambda: shows(story, "Brand new.", **known), "the template")
+
+        append(source / "liveblog/settings.py", 'SITE_NAME = "The Brand New Courier"')
+        wait_for(lambda: shows(story, "The Brand New Courier"), "the setting")
+
+        with newsroom.sse(server, SLUG) as stream:
+            newsroom.call(verbs.post, SLUG, "Ferries stay in port.")
+            stream.wait("Ferries stay in port.")
+
+
+def test_reloading_is_refused_where_the_site_is_public(settings: Any) -> None:
+    settings.SESSION_COOKIE_SECURE = True
+    settings.SITE_URL = "https://news.example"
+    with pytest.raises(CommandError, match=r"SITE_URL is https://news\.example"):
+        serve.prepare_static(reload=True)
+
+
+def test_runserver_says_in_a_sentence_what_to_run_instead(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "runserver"],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "`manage.py demo --reload`" in done.stderr
+    assert "`manage.py serve --reload`" in done.stderr
