@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError
 
 from entries.management.commands import serve
-from tests import verbs
+from tests import actions
 from tests.servers import ROOT, Newsrooms, environment, wait_for
 
 SLUG = "ice-on-the-sound"
@@ -38,7 +38,7 @@ def test_changes_of_css_templates_and_python_are_served(
 ) -> None:
     source = copy_source(tmp_path / "source")
     with newsrooms.open("sqlite") as newsroom, httpx.Client() as client:
-        newsroom.call(verbs.make_story, "Ice on the Sound", SLUG)
+        newsroom.call(actions.make_story, "Ice on the Sound", SLUG)
         server = newsroom.server("--reload", root=source)
         story = f"{server.url}/stories/{SLUG}/"
         css = f"{server.url}/static/entries/site.css"
@@ -68,7 +68,7 @@ def test_changes_of_css_templates_and_python_are_served(
         wait_for(lambda: shows(story, "The Brand New Courier"), "the setting")
 
         with newsroom.sse(server, SLUG) as stream:
-            newsroom.call(verbs.post, SLUG, "Ferries stay in port.")
+            newsroom.call(actions.post, SLUG, "Ferries stay in port.")
             stream.wait("Ferries stay in port.")
 
 
