@@ -43,7 +43,7 @@ def fill() -> dict[str, str]:
 
 
 def _updates() -> list[dict[str, Any]]:
-    rows = loading.read("stories.json")["stories"]
+    rows = loading.read_demo_file("stories.json")["stories"]
     return [update for story in rows for update in story["updates"]]
 
 

@@ -101,7 +101,7 @@ def _fill_some(
         for number in numbers
     )
     StorySlug.objects.bulk_create(StorySlug(slug=s.slug, story=s) for s in made)
-    SearchText.objects.bulk_create(search.of_story(story) for story in made)
+    SearchText.objects.bulk_create(search.story_search_text(story) for story in made)
     entries = []
     for story in made:
         long = ENTRIES - 1 if story.state == "closed" else updates
@@ -138,7 +138,9 @@ def _fill_around(
     chance: random.Random, entries: list[Entry], images: list[Image]
 ) -> None:
     """Write what comes with entries: words, lines of the log, pictures, links."""
-    SearchText.objects.bulk_create(map(search.of_entry, entries), batch_size=1000)
+    SearchText.objects.bulk_create(
+        map(search.entry_search_text, entries), batch_size=1000
+    )
     kind = ContentType.objects.get_for_model(Entry)
     chief = User.objects.get(username="chief")
     LogEntry.objects.bulk_create(
@@ -219,7 +221,7 @@ _read: list[str] = []
 
 def _texts() -> list[str]:
     if not _read:
-        rows = loading.read("stories.json")["stories"]
+        rows = loading.read_demo_file("stories.json")["stories"]
         bodies = [update["body"] for row in rows for update in row["updates"]]
         _read.extend(body.replace("![](", "(") for body in bodies)
     return _read

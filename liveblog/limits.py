@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django.http.request import HttpHeaders
 
-from entries.images.ingest import UPLOAD_LIMIT
+from entries.images.ingest import MAX_UPLOAD_BYTES
 from entries.public import errors
 
 # Every address that takes a picture file.
@@ -13,7 +13,9 @@ UPLOADS: Final = re.compile(
     r"/admin/entries/(?:image/add|story/\d+/desk/"
     r"(?:pictures|pictures/add|entries/\d+/pictures))/"
 )
-PICTURE: Final = UPLOAD_LIMIT + 1024 * 1024  # bytes: the file, and the form around it
+PICTURE: Final = (
+    MAX_UPLOAD_BYTES + 1024 * 1024
+)  # bytes: the file, and the form around it
 DESK: Final = 4 * 1024 * 1024  # Django itself refuses more than 2 MB of words
 ELSEWHERE: Final = 64 * 1024  # readers send nothing
 

@@ -277,7 +277,7 @@ def nothing_is_due() -> bool:
 
 def fall_due(pk: int) -> None:
     """Let the time of a scheduled entry be now."""
-    Entry.objects.filter(pk=pk).update(at=gmt.now())
+    Entry.objects.filter(pk=pk).update(at=gmt.this_minute())
 
 
 def fill(slug: str, number: int) -> None:
@@ -296,7 +296,7 @@ def entry_saying(slug: str, body: str) -> int:
 
 def forget() -> None:
     """Let the next pages be made of rows alone."""
-    fragment_cache.kept.forget()
+    fragment_cache.cache.forget()
     story_page._frame.cache_clear()
 
 

@@ -58,7 +58,7 @@ class Newsroom:
     def schedule(self) -> None:
         at = timezone.now() + timedelta(minutes=2)
         entry = verbs.post(self.story, Text(self.words(), at=at))
-        Entry.objects.filter(pk=entry.pk).update(at=gmt.now())
+        Entry.objects.filter(pk=entry.pk).update(at=gmt.this_minute())
 
     def draft(self) -> None:
         verbs.post(self.story, Text(self.words()), state=Entry.State.DRAFT)
@@ -159,12 +159,12 @@ class Newsroom:
         link = verbs.add_link(
             "feature", story=self.story, title=self.words(2, 6), starts_at=soon
         )
-        Link.objects.filter(pk=link.pk).update(starts_at=gmt.now())
+        Link.objects.filter(pk=link.pk).update(starts_at=gmt.this_minute())
 
     def feature_ends(self) -> None:
         running = Link.objects.filter(kind="feature", running=True).first()
         if running:
-            Link.objects.filter(pk=running.pk).update(ends_at=gmt.now())
+            Link.objects.filter(pk=running.pk).update(ends_at=gmt.this_minute())
 
     def link_both_ways(self) -> None:
         kind = self.chance.choice(["see", "previous", "next", "latest"])

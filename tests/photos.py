@@ -14,7 +14,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms
 from PIL.Image import Resampling
 
-from entries.images.ingest import FORMATS, Ingested, ingest_image, variant
+from entries.images.ingest import FORMATS, IngestedImage, ingest_image, variant_path
 
 KEY = b"a key for the tests"
 SECRET = b"51.5007N-SECRET"
@@ -164,14 +164,14 @@ def swapped_profile() -> bytes:
 # Reading what was published
 
 
-def take(folder: Path, data: bytes, key: bytes = KEY) -> Ingested:
+def take(folder: Path, data: bytes, key: bytes = KEY) -> IngestedImage:
     return ingest_image(BytesIO(data), folder, key)
 
 
 def load(
-    folder: Path, done: Ingested, ext: str, width: int | None = None
+    folder: Path, done: IngestedImage, ext: str, width: int | None = None
 ) -> Image.Image:
-    path = folder / variant(done.stem, width or done.width, ext)
+    path = folder / variant_path(done.stem, width or done.width, ext)
     kind = {"avif": "AVIF", "webp": "WEBP", "jpg": "JPEG"}[ext]
     picture = Image.open(BytesIO(path.read_bytes()), formats=[kind])
     picture.load()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entries.text.rendering import plain_text, render
-from entries.text.urls import is_safe, site_name, without_punctuation
+from entries.text.urls import is_safe, platform_label, without_punctuation
 from tests.attacks import SCRIPT_ADDRESSES
 
 
@@ -123,7 +123,7 @@ def test_a_post_or_video_that_stands_alone_is_called_by_its_site(
     ],
 )
 def test_no_other_address_is_called_by_a_site(address: str) -> None:
-    assert site_name(address) is None
+    assert platform_label(address) is None
     assert plain_text(render(address)) == address
 
 

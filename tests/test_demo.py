@@ -5,7 +5,7 @@ import random
 import pytest
 
 from entries import verbs
-from entries.demo.loading import read
+from entries.demo.loading import read_demo_file
 from entries.demo.newsroom import LATER, Newsroom
 from entries.verbs import Refused
 from tests.builders import make_story
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.django_db
 
 
 def test_it_waits_for_a_story_that_is_live() -> None:
-    make_story(slug=min(read("busy.json")), live=False)
+    make_story(slug=min(read_demo_file("busy.json")), live=False)
 
     assert Newsroom(random.Random(1)).step() is None
 
 
 def test_it_goes_on_after_a_refusal() -> None:
-    story = make_story(slug=min(read("busy.json")))
+    story = make_story(slug=min(read_demo_file("busy.json")))
     newsroom = Newsroom(random.Random(1))
     while not newsroom.later:
         newsroom.step()

@@ -150,7 +150,7 @@ def test_a_mistake_of_ours_is_a_500_that_names_nothing(monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of ours")
 
-    monkeypatch.setattr("entries.pages.timeline.page", fail)
+    monkeypatch.setattr("entries.pages.timeline.timeline_page", fail)
     answer = Client(raise_request_exception=False).get(make_story().get_absolute_url())
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.content.decode()

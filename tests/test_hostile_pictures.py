@@ -23,7 +23,7 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from entries.images import ingest, worker
-from entries.images.ingest import FORMATS, ImageError, ingest_image, remove
+from entries.images.ingest import FORMATS, ImageError, ingest_image, remove_variants
 from tests.injecting import DIARY, diary, inject
 from tests.photos import (
     BLUE,
@@ -275,7 +275,7 @@ def test_too_many_pixels_are_refused_from_the_header(tmp_path: Path, name: str) 
 def test_a_picture_that_is_very_tall_is_made_narrower(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "_LARGEST", 60_000)
+    monkeypatch.setattr(ingest, "_MAX_VARIANT_PIXELS", 60_000)
     done = take(tmp_path, encode(noise(300, 2000)))
     assert (done.width, done.height) == (94, 627)
 
@@ -284,7 +284,7 @@ def test_a_picture_that_is_very_tall_is_made_narrower(
 def test_a_format_that_takes_much_memory_may_have_fewer_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(ingest, "PIXEL_LIMITS", {kind: 4 * 10**6})
+    monkeypatch.setattr(ingest, "MAX_PIXELS_BY_FORMAT", {kind: 4 * 10**6})
     words = refusal(tmp_path, encode(Image.new("RGB", (2001, 2000)), kind))
     assert "more than 4 million pixels" in words
     assert "save it as JPEG" in words
@@ -350,10 +350,10 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_too_long_is_refused_and_not_read_to_its_end(tmp_path: Path) -> None:
-    source = BytesIO(encode(noise()) + b"\0" * (ingest.UPLOAD_LIMIT + 1000))
+    source = BytesIO(encode(noise()) + b"\0" * (ingest.MAX_UPLOAD_BYTES + 1000))
     with pytest.raises(ImageError, match="more than 25 MB"):
         ingest_image(source, tmp_path, KEY)
-    assert source.tell() == ingest.UPLOAD_LIMIT + 1
+    assert source.tell() == ingest.MAX_UPLOAD_BYTES + 1
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -395,7 +395,7 @@ def test_flipped_bits_end_in_a_picture_or_a_refusal(
             assert files(tmp_path) == before
         else:
             assert load(tmp_path, done, "jpg").size == (done.width, done.height)
-            remove(tmp_path, done.stem, done.widths)
+            remove_variants(tmp_path, done.stem, done.widths)
     assert refused > 0
 
 
@@ -524,7 +524,7 @@ def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     return run
 
 
-def apart(folder: Path, data: bytes) -> ingest.Ingested:
+def apart(folder: Path, data: bytes) -> ingest.IngestedImage:
     return worker.ingest_in_process(BytesIO(data), folder, KEY)
 
 

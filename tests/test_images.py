@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from entries.images.ingest import FORMATS, ingest_image, remove, variant
+from entries.images.ingest import FORMATS, ingest_image, remove_variants, variant_path
 from tests.photos import (
     BLUE,
     GREEN,
@@ -122,11 +122,11 @@ def test_the_same_picture_uploaded_twice_at_once_is_whole(tmp_path: Path) -> Non
 
 def test_remove_deletes_the_variants_and_nothing_else(tmp_path: Path) -> None:
     gone, kept = take(tmp_path, encode(noise())), take(tmp_path, encode(noise(9, 9)))
-    remove(tmp_path, gone.stem, (*gone.widths, 480))
+    remove_variants(tmp_path, gone.stem, (*gone.widths, 480))
     assert files(tmp_path) == sorted(
-        tmp_path / variant(kept.stem, 9, ext) for ext in FORMATS
+        tmp_path / variant_path(kept.stem, 9, ext) for ext in FORMATS
     )
-    remove(tmp_path, gone.stem, gone.widths)
+    remove_variants(tmp_path, gone.stem, gone.widths)
 
 
 def test_other_users_of_the_machine_may_serve_the_files(tmp_path: Path) -> None:

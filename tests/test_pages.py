@@ -324,7 +324,7 @@ def test_what_has_news_comes_first_and_what_ended_last_after_it(
 def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "RUNNING", 3)
+    monkeypatch.setattr(lists, "LIVE_PAGE_SIZE", 3)
     rows = [make_story(f"Report {n}", series="Mirest Daily") for n in range(7)]
     Story.objects.update(live_at=gmt("0600"))
     make_update(rows[1], at="1200")
@@ -348,7 +348,7 @@ def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
 
 def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
     start = date(2026, 1, 1)
-    for number in range(lists.SIZE + 2):
+    for number in range(lists.ENDED_PAGE_SIZE + 2):
         day = start + timedelta(days=number // 2)
         row = make_story(f"Report {number:02}", series="Mirest Daily", first_day=day)
         verbs.close(row)

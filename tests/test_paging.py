@@ -12,7 +12,7 @@ from django.test import Client
 from entries import verbs
 from entries.models import Entry, Posting, Story
 from entries.pages import timeline
-from entries.pages.timeline import NoSuchPlace, Page, Pager
+from entries.pages.timeline import NoSuchEntry, Page, Pager
 from tests.builders import (
     DAY,
     bulk_updates,
@@ -45,7 +45,7 @@ def ids(page: Page) -> list[int]:
 def follow(story: Story, pager: Pager) -> Page:
     """Return the page that a link leads to."""
     query = parse_qs(urlsplit(pager.url).query)
-    return timeline.page(
+    return timeline.timeline_page(
         story,
         order=query.get("order", ["newest"])[0],
         before=int(query.get("before", ["0"])[0]),
@@ -55,7 +55,7 @@ def follow(story: Story, pager: Pager) -> Page:
 
 def walk(story: Story, order: str) -> Iterator[Page]:
     """Go from the first page to the last by the links below the updates."""
-    page = timeline.page(story, order=order)
+    page = timeline.timeline_page(story, order=order)
     yield page
     while page.bottom:
         page = follow(story, page.bottom)
@@ -108,7 +108,7 @@ def test_the_front_holds_fifty_to_ninety_nine_and_older_pages_fifty(number: int)
 
 def test_an_older_address_keeps_its_content_while_news_arrives():
     story = filled(130)
-    first = timeline.page(story)
+    first = timeline.timeline_page(story)
     assert first.older is not None
     before = ids(follow(story, first.older))
     bulk_updates(story, 140, gmt("2000"))
@@ -130,7 +130,7 @@ def test_every_older_address_ever_given_out_keeps_its_content():
 
 def test_an_address_works_when_the_entry_it_names_was_withdrawn():
     story = filled(130)
-    older = timeline.page(story).older
+    older = timeline.timeline_page(story).older
     assert older is not None
     before = ids(follow(story, older))
     named = int(parse_qs(urlsplit(older.url).query)["before"][0])
@@ -140,7 +140,7 @@ def test_an_address_works_when_the_entry_it_names_was_withdrawn():
 
 def test_an_address_works_when_the_entry_it_names_was_moved_away():
     story = filled(130)
-    older = timeline.page(story).older
+    older = timeline.timeline_page(story).older
     assert older is not None
     before = ids(follow(story, older))
     named = int(parse_qs(urlsplit(older.url).query)["before"][0])
@@ -153,7 +153,7 @@ def test_a_page_below_what_was_the_newest_update_has_nothing_above_it():
     newest = make_update(story, at="2359")
     verbs.withdraw(newest)
     for order in ("newest", "oldest"):
-        page = timeline.page(story, order=order, before=newest.pk)
+        page = timeline.timeline_page(story, order=order, before=newest.pk)
         assert sorted(ids(page)) == in_order(story)
     assert page.newer is None
 
@@ -166,7 +166,7 @@ def test_a_page_from_what_was_the_newest_update_is_the_last_one(
     story = filled(number)
     newest = make_update(story, at="2359")
     verbs.withdraw(newest)
-    page = timeline.page(story, order=order, start=newest.pk)
+    page = timeline.timeline_page(story, order=order, start=newest.pk)
     *_, last = walk(story, "oldest")
     assert sorted(ids(page)) == sorted(ids(last))
     assert page.newer is None
@@ -184,31 +184,31 @@ def test_a_place_that_never_was_public_in_the_story_is_none():
     story, other = filled(3), filled(1)
     draft = make_update(story, state="draft")
     for entry_id in (draft.pk, in_order(other)[0], 987_654_321):
-        with pytest.raises(NoSuchPlace):
-            timeline.page(story, before=entry_id)
-        with pytest.raises(NoSuchPlace):
-            timeline.page(story, start=entry_id)
+        with pytest.raises(NoSuchEntry):
+            timeline.timeline_page(story, before=entry_id)
+        with pytest.raises(NoSuchEntry):
+            timeline.timeline_page(story, start=entry_id)
 
 
 def test_the_original_is_no_place_in_the_timeline():
     story = filled(3)
     original = make_original(story)
-    with pytest.raises(NoSuchPlace):
-        timeline.page(story, before=original.pk)
+    with pytest.raises(NoSuchEntry):
+        timeline.timeline_page(story, before=original.pk)
 
 
 def test_equal_minutes_stand_in_the_order_of_their_ids():
     story = make_story()
     first, second = make_update(story, at="1200"), make_update(story, at="1200")
-    assert ids(timeline.page(story)) == [second.pk, first.pk]
-    assert ids(timeline.page(story, order="oldest")) == [first.pk, second.pk]
+    assert ids(timeline.timeline_page(story)) == [second.pk, first.pk]
+    assert ids(timeline.timeline_page(story, order="oldest")) == [first.pk, second.pk]
 
 
 def test_a_backdated_update_stands_at_its_time():
     story = make_story()
     late, early = make_update(story, at="1800"), make_update(story, at="0600")
     middle = make_update(story, at="1200")
-    assert ids(timeline.page(story)) == [late.pk, middle.pk, early.pk]
+    assert ids(timeline.timeline_page(story)) == [late.pk, middle.pk, early.pk]
 
 
 def test_a_pinned_update_stands_once_on_the_front_and_in_place_on_its_own_page():
@@ -226,17 +226,17 @@ def test_a_pinned_update_of_the_front_leaves_the_list_there():
     story = filled(5)
     newest = in_order(story)[-1]
     verbs.mark(posting_of(newest), pinned=True)
-    page = timeline.page(story)
+    page = timeline.timeline_page(story)
     assert [posting.entry_id for posting in page.pinned] == [newest]
     assert newest not in ids(page)
-    assert newest in ids(timeline.page(story, order="oldest"))
+    assert newest in ids(timeline.timeline_page(story, order="oldest"))
 
 
 def test_pinned_updates_stand_newest_first():
     story = make_story()
     late = make_update(story, at="1800", pinned=True)
     early = make_update(story, at="0600", pinned=True)
-    pinned = timeline.page(story).pinned
+    pinned = timeline.timeline_page(story).pinned
     assert [posting.entry_id for posting in pinned] == [late.pk, early.pk]
 
 
@@ -249,7 +249,7 @@ def test_the_original_stands_on_the_front_and_where_the_updates_begin():
     assert not middle.has_original
     assert middle.original is None
     assert last.original is not None
-    oldest = timeline.page(story, order="oldest")
+    oldest = timeline.timeline_page(story, order="oldest")
     assert oldest.original is not None
 
 
@@ -265,11 +265,11 @@ def test_a_page_says_below_and_above_what_its_updates_stand():
 def test_a_page_tells_the_time_of_the_newest_update_of_the_whole_story():
     story = filled(160, a_minute=1)
     assert {page.last_at for page in walk(story, "newest")} == {gmt("0239", DAY)}
-    assert timeline.page(make_story()).last_at is None
+    assert timeline.timeline_page(make_story()).last_at is None
 
 
 def test_an_empty_story_has_one_page_without_links():
-    page = timeline.page(make_story())
+    page = timeline.timeline_page(make_story())
     assert (ids(page), page.top, page.bottom) == ([], None, None)
     assert page.has_original
 

@@ -12,7 +12,7 @@ from django.test import Client
 from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Series, Site, Story
 from entries.pages import fragment_cache
-from entries.pages.fragment_cache import Parts
+from entries.pages.fragment_cache import FragmentCache
 from tests.actions import forget
 from tests.builders import gmt, make_original, make_story, make_update, text
 from tests.test_pages import get, make_picture
@@ -158,7 +158,7 @@ def texts() -> str:
     """Return all that is kept of postings."""
     return "".join(
         f"{part.html.decode()}{part.data.decode()}{part.words}"
-        for kept, _ in fragment_cache.kept._stories.values()
+        for kept, _ in fragment_cache.cache._stories.values()
         for part in kept.parts.values()
     )
 
@@ -173,7 +173,7 @@ def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -
         get(client, address)
         assert texts().count("Zwyngaard said so.") == 4  # HTML, twice in data, words
         assert "draft" not in texts()
-        fragment_cache.kept.forget()
+        fragment_cache.cache.forget()
     get(client, address)
     verbs.withdraw(gone)
     get(client, address)
@@ -182,7 +182,7 @@ def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -
 
 
 def test_what_is_kept_names_the_address_that_asks(story: Story) -> None:
-    kept = Parts()
+    kept = FragmentCache()
     for slug in ("fog", "mist", "fog"):
         story.slug = slug
         found = kept.of("epoch", story, kept.standing("epoch", story)).values()
@@ -192,7 +192,7 @@ def test_what_is_kept_names_the_address_that_asks(story: Story) -> None:
 def test_a_retiming_that_another_page_has_seen_leaves_no_entry_out_of_place(
     story: Story,
 ) -> None:
-    kept, retimed = Parts(), posting("0900").pk
+    kept, retimed = FragmentCache(), posting("0900").pk
     story.refresh_from_db()
     places = kept.standing("epoch", story)
     kept.of("epoch", story, places)
@@ -204,7 +204,7 @@ def test_a_retiming_that_another_page_has_seen_leaves_no_entry_out_of_place(
 
 
 def test_what_is_kept_is_bounded_and_the_story_asked_for_last_stays() -> None:
-    kept, asked = Parts(limit=40_000), []
+    kept, asked = FragmentCache(limit=40_000), []
     for number in range(6):
         story = make_story(f"Story {number}")
         for at in ("0700", "0800"):

@@ -962,7 +962,9 @@ def test_a_page_made_while_its_story_went_does_not_stay_empty(client: Client):
     make_update(story, "The lamp is lit.")
     site, read = Site.current(), Story.objects.get(pk=story.pk)
     verbs.withdraw_story(story)
-    story_page.story_page(site, read)  # by a request that had read the story before
+    story_page.render_story_page(
+        site, read
+    )  # by a request that had read the story before
     verbs.restore_story(story)
     assert b"The lamp is lit." in client.get(story.get_absolute_url()).content
 

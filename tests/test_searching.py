@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def found(query: str) -> list[str]:
     """Return the addresses that a question leads to."""
-    return [result.address for result in search.search(query).found]
+    return [result.address for result in search.search_public(query).found]
 
 
 def test_an_update_is_found_by_its_words_at_its_own_address() -> None:
@@ -58,7 +58,7 @@ def test_words_between_quotation_marks_stand_together(client: Client) -> None:
 def test_what_was_found_is_marked_and_all_else_escaped() -> None:
     story = make_story(slug="m")
     make_update(story, "Zinc <3 at 5 & rising.", headline="Zinc < lead")
-    (result,) = search.search("zinc").found
+    (result,) = search.search_public("zinc").found
     assert result.title == "<mark>Zinc</mark> &lt; lead"
     assert result.snippet.startswith("<mark>Zinc</mark> &lt;3 at 5 &amp; rising")
 
@@ -188,10 +188,10 @@ def test_all_is_drawn_anew_and_what_cannot_be_is_named() -> None:
 
 def test_results_come_in_pages(client: Client) -> None:
     story = make_story(slug="many")
-    for _ in range(search.PAGE + 1):
+    for _ in range(search.RESULTS_PAGE_SIZE + 1):
         make_update(story, "Gannets on the pier.")
     first = client.get("/search/?q=gannets").content.decode()
-    assert first.count("<mark>") == search.PAGE
+    assert first.count("<mark>") == search.RESULTS_PAGE_SIZE
     assert "?q=gannets&amp;page=2" in first
     second = client.get("/search/?q=gannets&page=2").content.decode()
     assert second.count("<mark>") == 1

@@ -74,7 +74,7 @@ class Loader(loading.Loader):
 
 @pytest.fixture
 def stories() -> dict[str, Story]:
-    Loader(loading.read("stories.json"), timezone.now()).load()
+    Loader(loading.read_demo_file("stories.json"), timezone.now()).load()
     for place, (headline, news) in islice(product(PLACES, MATTERS), 50):
         story = make_story(headline.format(place))
         make_update(story, f"{news} So it goes in {place}.")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from entries.text import time_input
-from entries.text.time_input import TimeError, describe, parse, typed
+from entries.text.time_input import TimeError, describe_time, format_typed, parse_time
 
 NOW = datetime(2026, 12, 20, 18, 4, 30, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def at(year: int, month: int, day: int, hour: int, minute: int) -> datetime:
 
 @pytest.mark.parametrize("empty", ["", "   ", "\t", "GMT"])
 def test_empty_means_now(empty: str):
-    assert parse(empty, NOW) is None
+    assert parse_time(empty, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def test_empty_means_now(empty: str):
     ],
 )
 def test_one_minute_is_written_in_many_ways(text: str):
-    assert parse(text, NOW) == at(2026, 12, 20, 10, 15)
+    assert parse_time(text, NOW) == at(2026, 12, 20, 10, 15)
 
 
 def test_a_time_alone_is_of_today_even_when_it_is_still_to_come():
-    assert parse("2310", NOW) == at(2026, 12, 20, 23, 10)
+    assert parse_time("2310", NOW) == at(2026, 12, 20, 23, 10)
 
 
 def test_words_name_the_days_around():
-    assert parse("yesterday 2310", NOW) == at(2026, 12, 19, 23, 10)
-    assert parse("0600 tomorrow", NOW) == at(2026, 12, 21, 6, 0)
+    assert parse_time("yesterday 2310", NOW) == at(2026, 12, 19, 23, 10)
+    assert parse_time("0600 tomorrow", NOW) == at(2026, 12, 21, 6, 0)
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_words_name_the_days_around():
     ],
 )
 def test_a_day_without_a_year_is_the_nearest_one(now: datetime, text: str, year: int):
-    found = parse(text, now)
+    found = parse_time(text, now)
     assert found is not None
     assert found.year == year
 
 
 def test_early_hours_are_read_with_one_digit():
-    assert parse("9:05", NOW) == at(2026, 12, 20, 9, 5)
+    assert parse_time("9:05", NOW) == at(2026, 12, 20, 9, 5)
 
 
 @pytest.mark.parametrize(
@@ -91,20 +91,20 @@ def test_early_hours_are_read_with_one_digit():
 )
 def test_what_cannot_be_understood_is_said_in_a_sentence(text: str, words: str):
     with pytest.raises(TimeError) as refusal:
-        parse(text, NOW)
+        parse_time(text, NOW)
     assert words in str(refusal.value)
     assert str(refusal.value).endswith(".")
 
 
 def test_a_year_is_not_mistaken_for_the_time():
     with pytest.raises(TimeError, match="Is 2026 the year"):
-        parse("20 Dec 2026", NOW)
-    assert parse("20:26 20 Dec", NOW) == at(2026, 12, 20, 20, 26)
+        parse_time("20 Dec 2026", NOW)
+    assert parse_time("20:26 20 Dec", NOW) == at(2026, 12, 20, 20, 26)
 
 
 def test_the_field_shows_what_it_reads_back():
     moment = at(2025, 2, 28, 6, 7)
-    assert parse(typed(moment), NOW) == moment
+    assert parse_time(format_typed(moment), NOW) == moment
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,10 @@ def test_the_field_shows_what_it_reads_back():
     ],
 )
 def test_the_echo_says_what_it_means(text: str, words: str):
-    assert describe(parse(text, NOW), NOW) == words
+    assert describe_time(parse_time(text, NOW), NOW) == words
 
 
 def test_seconds_of_the_clock_do_not_matter():
-    found = time_input.parse("1015", NOW)
+    found = time_input.parse_time("1015", NOW)
     assert found is not None
     assert (found.second, found.microsecond) == (0, 0)

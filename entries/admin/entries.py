@@ -65,14 +65,14 @@ class EntryAdmin(Listed):
             titled &= Q(headline__icontains=word)
         titles = Story.objects.filter(titled).order_by("-changed_at")[:STORIES]
         stories = Q(story__in=list(titles.values_list("pk", flat=True)))
-        ids = set(search.entries_holding(search_term))
+        ids = set(search.search_entries(search_term))
         # Said with no parameter and no order, so that SQLite sees its small index.
         bylines = Entry.objects.extra(where=["NOT (entries_entry.byline = '')"])
         found = bylines.filter(signed).order_by().values_list("pk", flat=True)
-        ids.update(found[: search.RANKED])
+        ids.update(found[: search.MAX_RANKED])
         for part in (unpublished & text, in_drafts & text, stories):
             newest = Entry.objects.filter(part).order_by("-pk")
-            ids.update(newest.values_list("pk", flat=True)[: search.RANKED])
+            ids.update(newest.values_list("pk", flat=True)[: search.MAX_RANKED])
         return queryset.filter(pk__in=ids), False
 
     @admin.display(description="entry")
@@ -85,7 +85,7 @@ class EntryAdmin(Listed):
         """Say its time with its day."""
         if entry.at is None:
             return "Original" if entry.original else "–"
-        return f"{gmt.hhmm(entry.at)}, {gmt.day(entry.at.date())}"
+        return f"{gmt.format_hhmm(entry.at)}, {gmt.format_day(entry.at.date())}"
 
     @admin.display(description="story", ordering="story__headline")
     def story_title(self, entry: Entry) -> str:

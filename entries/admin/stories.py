@@ -34,8 +34,8 @@ from entries.desk.access import desk, desk_url, number
 from entries.desk.audit_log import ADDITION, made_by, record
 from entries.desk.forms import NewStoryForm, StoryForm
 from entries.models import Audience, Entry, Posting, Site, Story
-from entries.models.desk import own_keys
-from entries.pages.history import compare
+from entries.models.desk import draft_keys
+from entries.pages.history import diff_heads
 from entries.text import gmt
 from entries.verbs import Refused, Rights, Text
 
@@ -128,7 +128,8 @@ class StoryAdmin(Listed):
         at = getattr(story, "updated_at", None)
         if at is None:
             return "–"
-        return f"{gmt.hhmm(at)}, {gmt.day(at.date(), gmt.now().date())}"
+        day = gmt.format_day(at.date(), gmt.this_minute().date())
+        return f"{gmt.format_hhmm(at)}, {day}"
 
     @admin.display(description="readers' page")
     def public_page(self, story: Story) -> str:
@@ -256,7 +257,7 @@ class StoryAdmin(Listed):
     def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
         """Make the story of a form; one that was sent twice makes one."""
         rights = Rights.of(request.user)
-        keys = own_keys(request.POST.get("key", ""), rights.user.pk)
+        keys = draft_keys(request.POST.get("key", ""), rights.user.pk)
         story = self._made(rights, keys)
         for key in keys:
             if story is None:
@@ -315,7 +316,7 @@ class StoryAdmin(Listed):
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
         clash, typed = False, number(request.POST.get("version", ""))
-        key = own_keys(request.POST.get("key"), None)[0] or uuid4()
+        key = draft_keys(request.POST.get("key"), None)[0] or uuid4()
         if request.method == "POST" and form.is_valid():
             try:
                 self._save_head(request, pk, form)
@@ -337,7 +338,7 @@ class StoryAdmin(Listed):
             "version": saved.version if clash else typed or saved.version,
             "rights": Rights.of(request.user),
             "form": form,
-            "clash": compare(saved, story) if clash else [],
+            "clash": diff_heads(saved, story) if clash else [],
             "adminform": AdminForm(form, fieldsets, {}, model_admin=self),
             "media": self.media + form.media,
         }

@@ -22,7 +22,7 @@ ACCOUNTS = {
 }
 
 
-def read(name: str) -> Any:
+def read_demo_file(name: str) -> Any:
     """Return one of the demo's JSON files."""
     return json.loads((HERE / name).read_text(encoding="utf-8"))
 
@@ -40,7 +40,7 @@ def create_accounts(passwords: dict[str, str]) -> None:
 
 def load_stories() -> None:
     """Load every sample story, the oldest coverage first."""
-    Loader(read("stories.json"), timezone.now()).load()
+    Loader(read_demo_file("stories.json"), timezone.now()).load()
 
 
 class Loader:
@@ -163,6 +163,6 @@ class Loader:
             verbs.close(story, follower, ended)
 
 
-def empty() -> bool:
+def site_is_empty() -> bool:
     """Return whether the site has neither accounts nor stories yet."""
     return not (User.objects.exists() or Story.objects.exists())

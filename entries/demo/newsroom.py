@@ -10,7 +10,7 @@ from typing import Any
 from django.db import close_old_connections
 
 from entries import verbs
-from entries.demo.loading import read
+from entries.demo.loading import read_demo_file
 from entries.models import Entry, Story
 from entries.verbs import Refused, Text
 
@@ -19,7 +19,7 @@ PAUSE = (4.0, 12.0)  # seconds between two things that happen
 LATER = 3  # things that happen before a text is touched again
 
 
-def start() -> None:
+def start_newsroom() -> None:
     """Let the newsroom work in a thread that ends with the process."""
     newsroom = Newsroom(random.Random())  # noqa: S311 - nothing secret
     threading.Thread(target=_work, args=(newsroom,), daemon=True).start()
@@ -42,7 +42,7 @@ class Newsroom:
     """What it has to tell, by story, and which texts it returns to at which step."""
 
     def __init__(self, chance: random.Random) -> None:
-        rows = read("busy.json").items()
+        rows = read_demo_file("busy.json").items()
         self.chance = chance
         self.scripts = {slug: itertools.cycle(script) for slug, script in rows}
         self.steps = 0

@@ -35,7 +35,7 @@ from entries.desk.responses import (
     trigger,
 )
 from entries.models import Draft, Entry, Story
-from entries.pages.history import difference
+from entries.pages.history import diff_words
 from entries.text import time_input
 from entries.verbs import Conflict, Refused, Rights
 
@@ -214,7 +214,7 @@ def _conflict(
     typed = {**request.POST.dict(), "version": entry.version, "how": EditForm.QUIET}
     context: dict[str, Any] = {
         "theirs": entry,
-        "pieces": difference(entry.body, form.cleaned_data["body"]),
+        "pieces": diff_words(entry.body, form.cleaned_data["body"]),
         "clash": EditForm(typed, name=f"edit-{entry.pk}")
         if rights.can_change(entry) and entry.story_id == story.pk
         else None,
@@ -319,10 +319,10 @@ def echo(request: HttpRequest, pk: int) -> HttpResponse:
     """Say in words what a typed time means."""
     now = timezone.now()
     try:
-        at = time_input.parse(request.GET.get("at", ""), now)
+        at = time_input.parse_time(request.GET.get("at", ""), now)
     except time_input.TimeError as error:
         return render(request, "admin/entries/desk/_echo.html", {"error": error})
     story = story_of(pk)
     early = at is not None and story.first_day and at.date() < story.first_day
-    context = {"words": time_input.describe(at, now), "early": early}
+    context = {"words": time_input.describe_time(at, now), "early": early}
     return render(request, "admin/entries/desk/_echo.html", context)

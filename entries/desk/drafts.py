@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from entries.desk.access import desk, sentence
 from entries.desk.forms import TextForm
 from entries.models import Draft, Entry, Story
-from entries.models.desk import made_by
+from entries.models.desk import entries_made_from
 from entries.verbs import Rights
 
 OFFERED = 10  # newest unsent texts of a form that its page offers
@@ -111,7 +111,7 @@ def offer(rights: Rights, story: Story, *targets: TextForm, wanted: str = "") ->
 
 def _unsent(user: User, drafts: list[Draft]) -> list[Draft]:
     """Leave out what did arrive, where a late copy of it was kept after all."""
-    sent = made_by(user, {draft.key for draft in drafts})
+    sent = entries_made_from(user, {draft.key for draft in drafts})
     return [draft for draft in drafts if not _arrived(draft, sent.get(draft.key))]
 
 

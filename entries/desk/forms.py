@@ -35,7 +35,7 @@ class TextForm(forms.Form):
     def clean_at(self) -> datetime | None:
         """Return the minute that was meant, None for now."""
         try:
-            return time_input.parse(self.cleaned_data["at"], timezone.now())
+            return time_input.parse_time(self.cleaned_data["at"], timezone.now())
         except time_input.TimeError as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -123,7 +123,7 @@ class EditForm(TextForm):
     def of(cls, entry: Entry) -> "EditForm":
         """Return the form filled with an entry as it stands."""
         initial = {
-            "at": time_input.typed(entry.at) if entry.at else "",
+            "at": time_input.format_typed(entry.at) if entry.at else "",
             "headline": entry.headline,
             "body": entry.body,
             "byline": entry.byline,

@@ -96,7 +96,7 @@ def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
     if request.method == "POST":
         return _act(request, entry, rights)
     lines = list(audit_log.of_entry(entry))
-    events = [*map(_change, history.changes(entry)), *map(_line, lines)]
+    events = [*map(_change, history.entry_changes(entry)), *map(_line, lines)]
     if not any(line.is_addition() for line in lines):
         events.append(Event(entry.created_at, entry.author, "Wrote it."))
     orphans = verbs.orphans(entry) if rights.can_erase and not entry.erased_at else []

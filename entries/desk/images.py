@@ -104,7 +104,10 @@ def take(rights: Rights, file: "UploadedFile[Any]", name: str = "") -> Image:
 
 
 def _add(
-    rights: Rights, file: "UploadedFile[Any]", ingested: ingest.Ingested, given: str
+    rights: Rights,
+    file: "UploadedFile[Any]",
+    ingested: ingest.IngestedImage,
+    given: str,
 ) -> Image:
     """Add a picture; where a free name was taken meanwhile, by the next one."""
     while True:

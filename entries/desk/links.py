@@ -56,18 +56,25 @@ class Line:
         """Say when it shows; nothing where that is always."""
         start, end = self.link.starts_at, self.link.ends_at
         if end and end <= self.now:
-            return f"Ended {time_input.moment(end, self.now)}"
+            return f"Ended {time_input.describe_moment(end, self.now)}"
         if start and start > self.now:
-            words = f"Begins {time_input.moment(start, self.now)}"
+            words = f"Begins {time_input.describe_moment(start, self.now)}"
         else:
             words = "Shows now" if end else ""
-        return f"{words}, until {time_input.moment(end, self.now)}" if end else words
+        return (
+            f"{words}, until {time_input.describe_moment(end, self.now)}"
+            if end
+            else words
+        )
 
     @property
     def typed(self) -> dict[str, str]:
         """Return its times as its form shows them."""
         times = {"starts": self.link.starts_at, "ends": self.link.ends_at}
-        return {name: time_input.typed(at) if at else "" for name, at in times.items()}
+        return {
+            name: time_input.format_typed(at) if at else ""
+            for name, at in times.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -302,8 +309,8 @@ def _words(data: Any, kind: str) -> dict[str, Any]:
     return words | {
         "label": data.get("label", "").strip()[:60],
         "picture": picture,
-        "starts_at": time_input.parse(data.get("starts", ""), now),
-        "ends_at": time_input.parse(data.get("ends", ""), now),
+        "starts_at": time_input.parse_time(data.get("starts", ""), now),
+        "ends_at": time_input.parse_time(data.get("ends", ""), now),
     }
 
 
@@ -350,4 +357,4 @@ def _order(place: Place, given: str, rights: Rights) -> Done:
         named = [link for link in named if link.kind == kind]
         rest = [link for link in same if link not in named]
         verbs.order_links([*named, *rest], by=rights)
-    return Done(f"Ordered {gmt.hhmm(timezone.now())}", "Ordered its links.")
+    return Done(f"Ordered {gmt.format_hhmm(timezone.now())}", "Ordered its links.")

@@ -65,8 +65,8 @@ def page(request: HttpRequest) -> HttpResponse:
         **place_context(request, Place(), typed={}),
         "title": "Moderate",
         "opts": Link._meta,
-        "running": lists.running(Story.objects.all()),
-        "most": lists.RUNNING,
+        "running": lists.live_stories(Story.objects.all()),
+        "most": lists.LIVE_PAGE_SIZE,
         "slots": _slots(),
         "lately": _lately(rights),
         "links": links,
@@ -87,7 +87,7 @@ def _slots() -> list[tuple[Story, Line]]:
 
 def _lately(rights: Rights) -> list[Row]:
     """Return what was published last, in whatever running story."""
-    live = Story.objects.live().order_by("-changed_at")[: lists.RUNNING]
+    live = Story.objects.live().order_by("-changed_at")[: lists.LIVE_PAGE_SIZE]
     visible = Posting.objects.visible().updates().order_by("-first_seq")
     newest = visible.first_of_each(live, 2 * LATELY).order_by(
         "-entry__published_at", "-entry_id"

@@ -40,9 +40,8 @@ def question(story: Story, at: datetime | None, now: datetime) -> str:
         odd = "is long past"
     else:
         return ""
-    return (
-        f"{time_input.moment(at, now)} {odd}. If you mean it, press the button again."
-    )
+    moment = time_input.describe_moment(at, now)
+    return f"{moment} {odd}. If you mean it, press the button again."
 
 
 @desk("view_story", "add_entry")

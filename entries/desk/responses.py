@@ -69,11 +69,11 @@ class Posted:
         now = timezone.now()
         entry = self.entry
         if entry.state == State.SCHEDULED and entry.at:
-            return f"Scheduled for {time_input.moment(entry.at, now)}"
+            return f"Scheduled for {time_input.describe_moment(entry.at, now)}"
         if entry.state == State.DRAFT:
-            return f"Draft kept {gmt.hhmm(now)}"
+            return f"Draft kept {gmt.format_hhmm(now)}"
         if entry.state == State.SUBMITTED:
-            return f"Submitted {gmt.hhmm(now)}: an editor publishes it"
+            return f"Submitted {gmt.format_hhmm(now)}: an editor publishes it"
         if not self.story.public:
             return f"Kept {now:%H%M:%S}: readers see it when the story goes live"
         return f"Published {entry.published_at or now:%H%M:%S}"

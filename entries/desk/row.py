@@ -19,7 +19,7 @@ from entries.desk.preview import preview_of
 from entries.desk.responses import answer_preview, part, refusal, trigger
 from entries.desk.timeline import Row
 from entries.models import Draft, Entry, Story
-from entries.pages.history import difference
+from entries.pages.history import diff_words
 from entries.text import gmt
 from entries.verbs import (
     NOT_ALLOWED,
@@ -228,7 +228,7 @@ def _conflict(
     """Show both texts; the next save begins from the version that is there now."""
     data = request.POST.copy()
     data["version"] = str(theirs.version)
-    pieces = difference(theirs.body, form.cleaned_data["body"])
+    pieces = diff_words(theirs.body, form.cleaned_data["body"])
     form = EditForm(data, name=form.name)
     context = {"theirs": theirs, "pieces": pieces, "form": form}
     if not is_htmx(request):
@@ -252,7 +252,7 @@ def _publish(row: Row) -> object:
     entry, version = row.entry, row.entry.version
     with holding(entry):
         if entry.state == Entry.State.SCHEDULED and not row.late:
-            now = Text(entry.body, entry.headline, gmt.now(), entry.byline)
+            now = Text(entry.body, entry.headline, gmt.this_minute(), entry.byline)
             author, by = row.rights.user, row.rights
             verbs.edit(entry, now, version=version, author=author, by=by)
             version = entry.version

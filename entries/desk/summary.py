@@ -13,7 +13,7 @@ from entries.desk.audit_log import record
 from entries.desk.forms import TextForm
 from entries.desk.responses import part, trigger
 from entries.models import Draft, Story
-from entries.pages.history import difference
+from entries.pages.history import diff_words
 from entries.text import rendering
 from entries.verbs import Refused, Rights
 
@@ -52,7 +52,7 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
             status = 409 if isinstance(refused, verbs.StoryChanged) else 422
             context |= {"typed": typed, "error": str(refused)}
             if status == 409:
-                context["pieces"] = difference(story.summary, typed)
+                context["pieces"] = diff_words(story.summary, typed)
     if is_htmx(request):
         context |= {"story": story}
         box = part(request, "#summary-box", BOX, context, "outerHTML")

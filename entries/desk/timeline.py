@@ -84,12 +84,12 @@ class Row:
             return "ORIGINAL ENTRY"
         if self.entry.at is None:
             return "No time yet"
-        return gmt.stamp(self.entry.at, self.posting.story.first_day)
+        return gmt.format_stamp(self.entry.at, self.posting.story.first_day)
 
     @property
     def dated(self) -> str:
         """Return its time with the date always, for a list across stories."""
-        return gmt.dated(self.entry.at) if self.entry.at else self.stamp
+        return gmt.format_dated(self.entry.at) if self.entry.at else self.stamp
 
     @property
     def label(self) -> str:
@@ -102,7 +102,7 @@ class Row:
                 return "Changed after the end"
             return "" if self.posting.story.public else "Waits for the story"
         if entry.state == State.SCHEDULED and entry.at:
-            words = time_input.moment(entry.at, self.now)
+            words = time_input.describe_moment(entry.at, self.now)
             return f"Due since {words}" if self.late else f"Scheduled for {words}"
         return str(entry.get_state_display())
 
@@ -122,7 +122,7 @@ class Row:
     @property
     def words(self) -> str:
         """Return how the text begins."""
-        return rendering.beginning(self.entry.html, 24)
+        return rendering.first_words(self.entry.html, 24)
 
     @property
     def missing(self) -> list[Image]:

@@ -46,7 +46,7 @@ def story_html(story: Story) -> str:
             "original": [_html(p, story) for p in postings if p.entry.original],
             "features": [link for link in links if link.kind == Link.Kind.FEATURE],
             "pinned": [link for link in links if link.kind == Link.Kind.LATEST],
-            "related": [link for link in links if link.kind in fragments.RELATED],
+            "related": [link for link in links if link.kind in fragments.RELATED_KINDS],
         },
     )
     return _TAG.sub(lambda tag: _self_contained(tag[0]), _SOURCE.sub("", html))
@@ -74,7 +74,7 @@ def _self_contained(tag: str) -> str:
 def _data_url(url: str) -> str:
     """Return an image as a `data:` URL; an empty one if its file is gone."""
     form = ingest.FORMATS[-1]
-    folder = reverse("picture", args=[ingest.variant(f"00/{'0' * 40}", 1, form)])
+    folder = reverse("picture", args=[ingest.variant_path(f"00/{'0' * 40}", 1, form)])
     path = url.removeprefix(folder.partition("00/")[0])
     try:
         content = (settings.PICTURES_DIR / path).read_bytes()

@@ -73,7 +73,7 @@ class Gallery:
 
     def __init__(self, folder: ImageFolder) -> None:
         self.folder = folder
-        self.ingested: dict[Path, ingest.Ingested] = {}
+        self.ingested: dict[Path, ingest.IngestedImage] = {}
         self.start_over()
 
     def start_over(self) -> None:
@@ -183,7 +183,7 @@ class Gallery:
         """Remove the ingested files that no image of the site has."""
         for done in self.ingested.values():
             if not Image.objects.filter(stem=done.stem).exists():
-                ingest.remove(settings.PICTURES_DIR, done.stem, done.widths)
+                ingest.remove_variants(settings.PICTURES_DIR, done.stem, done.widths)
 
 
 def _state(image: Image) -> tuple[object, ...]:

@@ -33,10 +33,10 @@ logger = logging.getLogger(__name__)
 
 WIDTHS: Final = (480, 960, 1600)
 FORMATS: Final = ("avif", "webp", "jpg")
-UPLOAD_LIMIT: Final = 25 * 1024 * 1024  # bytes
-PIXEL_LIMIT: Final = 40_000_000
+MAX_UPLOAD_BYTES: Final = 25 * 1024 * 1024  # bytes
+MAX_PIXELS: Final = 40_000_000
 # Their decoders hold a picture three or four times at once: 16 bytes a pixel.
-PIXEL_LIMITS: Final = {"WEBP": 25_000_000, "AVIF": 25_000_000}
+MAX_PIXELS_BY_FORMAT: Final = {"WEBP": 25_000_000, "AVIF": 25_000_000}
 
 _DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 _ENCODERS: Final[dict[str, dict[str, Any]]] = {
@@ -44,14 +44,14 @@ _ENCODERS: Final[dict[str, dict[str, Any]]] = {
     "webp": {"format": "WEBP", "quality": 78, "method": 4},
     "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
 }
-_TALLEST: Final = 16_383  # pixels: WebP holds no more
-_LARGEST: Final = (
+_MAX_HEIGHT: Final = 16_383  # pixels: WebP holds no more
+_MAX_VARIANT_PIXELS: Final = (
     6_000_000  # pixels of a variant: AVIF's encoder needs 45 bytes for each
 )
 _STRIP: Final = 256  # rows that are brought to eight bits at once
 # One picture at a time in a server's process and the processes that it starts,
 # whoever brings it, so that memory is bounded by the largest that is taken.
-turn: Final = threading.Lock()
+ingest_lock: Final = threading.Lock()
 _SCAN: Final = re.compile(rb"\xff\xda\0[\x06-\x0c][\1-\4]")
 _SCAN_LIMIT: Final = 100  # a progressive JPEG has ten; each costs a pass over it all
 _TURNS: Final = {
@@ -96,7 +96,7 @@ class ImageError(ValueError):
 
 
 @dataclass(frozen=True)
-class Ingested:
+class IngestedImage:
     """A published picture: sizes in pixels, texts "" where the file had none."""
 
     stem: str
@@ -108,7 +108,7 @@ class Ingested:
     credit: str
 
 
-def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
+def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
     """Publish the picture in `source` as its variants under `folder`.
 
     Every width is written in every format; one that cannot be is left out, and the
@@ -117,29 +117,29 @@ def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
     left alone. Raise ImageError for what is no sound picture and for a full disk,
     OSError when `folder` cannot be written otherwise.
     """
-    with turn:
-        return _ingest(read(source), folder, key)
+    with ingest_lock:
+        return _ingest(read_upload(source), folder, key)
 
 
-def _ingest(data: bytes, folder: Path, key: bytes) -> Ingested:
+def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
     with _refusing(), closing(_open(data)) as image:
         orientation = _orientation(image)
         sizes = _sizes(*(image.size[::-1] if orientation > 4 else image.size))
         picture = _develop(image, orientation, sizes[-1])
-        texts = metadata.words(image)
+        texts = metadata.read_texts(image)
     digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
     stem = f"{digest[:2]}/{digest}"
-    paths = [folder / variant(stem, w, ext) for w, _ in sizes for ext in FORMATS]
+    paths = [folder / variant_path(stem, w, ext) for w, _ in sizes for ext in FORMATS]
     if all(path.is_file() for path in paths):
         for path in paths:
             path.touch()  # `sweep` spares what is young until its row is there
     else:
         sizes = _publish(picture, sizes, folder, stem)
     widths = tuple(width for width, _ in sizes)
-    return Ingested(stem, *sizes[-1], widths, *texts)
+    return IngestedImage(stem, *sizes[-1], widths, *texts)
 
 
-def unwritable() -> list[str]:
+def unsupported_formats() -> list[str]:
     """Return the formats that this Pillow cannot read and write."""
     Image.init()
     names = {options["format"] for options in _ENCODERS.values()} | {"PNG"}
@@ -148,16 +148,16 @@ def unwritable() -> list[str]:
     )
 
 
-def variant(stem: str, width: int, ext: str) -> str:
+def variant_path(stem: str, width: int, ext: str) -> str:
     """Return the path of one variant, relative to the folder of pictures."""
     return f"{stem}-{width}.{ext}"
 
 
-def remove(folder: Path, stem: str, widths: Iterable[int]) -> None:
+def remove_variants(folder: Path, stem: str, widths: Iterable[int]) -> None:
     """Delete the variants of a picture; missing ones are no error."""
     for width in widths:
         for ext in FORMATS:
-            (folder / variant(stem, width, ext)).unlink(missing_ok=True)
+            (folder / variant_path(stem, width, ext)).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -171,28 +171,28 @@ def _refusing() -> Iterator[None]:
         raise ImageError(_DAMAGED) from error
 
 
-def read(source: BinaryIO) -> bytes:
+def read_upload(source: BinaryIO) -> bytes:
     """Return the bytes of a file; raise ImageError if it is empty or too large."""
-    data = source.read(UPLOAD_LIMIT + 1)
+    data = source.read(MAX_UPLOAD_BYTES + 1)
     if not data:
         raise ImageError("The file is empty. Choose the picture again.")
-    if len(data) > UPLOAD_LIMIT:
-        raise ImageError(_TOO_LARGE.format(f"more than {UPLOAD_LIMIT >> 20} MB"))
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise ImageError(_TOO_LARGE.format(f"more than {MAX_UPLOAD_BYTES >> 20} MB"))
     return data
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Return the picture with its header read and its pixels not yet decoded."""
-    too_many = f"more than {PIXEL_LIMIT // 10**6} million pixels"
+    too_many = f"more than {MAX_PIXELS // 10**6} million pixels"
     try:
         image = Image.open(BytesIO(data), formats=_DECODERS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(_TOO_LARGE.format(too_many)) from error
     except UnidentifiedImageError as error:
         raise ImageError(_UNIDENTIFIED) from error
-    if (pixels := image.width * image.height) > PIXEL_LIMIT:
+    if (pixels := image.width * image.height) > MAX_PIXELS:
         raise ImageError(_TOO_LARGE.format(too_many))
-    if pixels > (most := PIXEL_LIMITS.get(image.format or "", PIXEL_LIMIT)):
+    if pixels > (most := MAX_PIXELS_BY_FORMAT.get(image.format or "", MAX_PIXELS)):
         raise ImageError(_TOO_LARGE_OF_ITS_KIND.format(most // 10**6))
     if min(image.size) < 1 or len(_SCAN.findall(data)) > _SCAN_LIMIT:
         raise ImageError(_DAMAGED)
@@ -209,10 +209,10 @@ def _orientation(image: Image.Image) -> int:
 
 def _sizes(width: int, height: int) -> list[tuple[int, int]]:
     """Return width and height of every variant, ascending, never upscaled."""
-    largest = min(width, WIDTHS[-1], max(1, width * _TALLEST // height))
-    largest = min(largest, max(1, math.isqrt(_LARGEST * width // height)))
+    largest = min(width, WIDTHS[-1], max(1, width * _MAX_HEIGHT // height))
+    largest = min(largest, max(1, math.isqrt(_MAX_VARIANT_PIXELS * width // height)))
     widths = [*(each for each in WIDTHS if each < largest), largest]
-    return [(w, min(max(1, round(height * w / width)), _TALLEST)) for w in widths]
+    return [(w, min(max(1, round(height * w / width)), _MAX_HEIGHT)) for w in widths]
 
 
 def _develop(
@@ -298,7 +298,9 @@ def _publish(
                     logger.warning("A picture does without the size %s x %s.", *size)
                     continue
                 for ext, data in encoded.items():
-                    _store(Path(scratch, Path(variant(stem, size[0], ext)).name), data)
+                    _store(
+                        Path(scratch, Path(variant_path(stem, size[0], ext)).name), data
+                    )
                 made.insert(0, size)
             if not made:
                 raise ImageError(_DAMAGED)
@@ -306,7 +308,7 @@ def _publish(
                 for path in Path(scratch).iterdir():
                     path.replace((folder / stem).with_name(path.name))
             except BaseException:
-                remove(folder, stem, (width for width, _ in sizes))
+                remove_variants(folder, stem, (width for width, _ in sizes))
                 raise
     except OSError as error:
         if words := _DISK.get(error.errno or 0):

@@ -28,7 +28,7 @@ _XMP_NAMES: Final = (
 _Words = tuple[str, str, str, str]  # alt text, caption, byline, credit
 
 
-def words(image: ImageFile.ImageFile) -> tuple[str, str, str]:
+def read_texts(image: ImageFile.ImageFile) -> tuple[str, str, str]:
     """Return alt text, caption and credit, each from the first block that has it."""
     found: list[_Words] = [("", "", "", "")]
     for read in (_xmp_words, _iptc_words, _exif_words):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from entries.images import ingest
-from entries.images.ingest import ImageError, Ingested
+from entries.images.ingest import ImageError, IngestedImage
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +34,13 @@ _TOO_MUCH: Final = (
 )
 
 
-def ingest_in_process(source: BinaryIO, folder: Path, key: bytes) -> Ingested:
+def ingest_in_process(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
     """Publish the picture in `source` as `ingest_image` does, in another process.
 
     Raise what that raises; ImageError also where the process takes too long or dies.
     """
-    with ingest.turn:
-        return _answer(_run(key, ingest.read(source), folder))
+    with ingest.ingest_lock:
+        return _answer(_run(key, ingest.read_upload(source), folder))
 
 
 def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
@@ -60,7 +60,7 @@ def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[b
         raise ImageError(_TOO_MUCH) from error
 
 
-def _answer(done: subprocess.CompletedProcess[bytes]) -> Ingested:
+def _answer(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
     for line in done.stderr.decode(errors="replace").splitlines():
         logger.warning("%s", line)
     if done.returncode < 0:
@@ -72,7 +72,7 @@ def _answer(done: subprocess.CompletedProcess[bytes]) -> Ingested:
         raise ImageError(refusal)
     if failure := answer.get("failed"):
         raise OSError(*failure)
-    return Ingested(**answer | {"widths": tuple(answer["widths"])})
+    return IngestedImage(**answer | {"widths": tuple(answer["widths"])})
 
 
 def main() -> None:

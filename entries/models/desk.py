@@ -12,7 +12,7 @@ from entries.models.entries import Entry
 from entries.models.stories import Story
 
 
-def own_keys(key: UUID | str | None, user_id: int | None) -> list[UUID | None]:
+def draft_keys(key: UUID | str | None, user_id: int | None) -> list[UUID | None]:
     """Return the keys under which a person's filled form may have been saved.
 
     The second is for a form whose key is somebody else's already. A text that is no
@@ -25,9 +25,9 @@ def own_keys(key: UUID | str | None, user_id: int | None) -> list[UUID | None]:
     return [own, uuid5(own, str(user_id))]
 
 
-def made_by(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
+def entries_made_from(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
     """Return the entries that an author's filled forms have made, by their keys."""
-    own = {key: own_keys(key, author.pk if author else None) for key in keys}
+    own = {key: draft_keys(key, author.pk if author else None) for key in keys}
     wanted = set(chain(*own.values())) - {None}
     found = Entry.objects.filter(author=author, key__in=wanted)
     made = {entry.key: entry for entry in found}
@@ -46,7 +46,7 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         """Keep what its author's page had kept of an entry before it was sent."""
         mine = self.filter(user=entry.author_id)
         keys = mine.values_list("pk", "key") if entry.key and entry.author_id else []
-        made = [pk for pk, k in keys if entry.key in own_keys(k, entry.author_id)]
+        made = [pk for pk, k in keys if entry.key in draft_keys(k, entry.author_id)]
         return mine.filter(pk__in=made)
 
 

@@ -106,12 +106,16 @@ class Entry(models.Model):
         """Return `ORIGINAL ENTRY` or `UPDATE 1804 GMT`."""
         if self.original:
             return "ORIGINAL ENTRY"
-        return f"UPDATE {gmt.stamp(self.at, self.at.date())}" if self.at else "UPDATE"
+        return (
+            f"UPDATE {gmt.format_stamp(self.at, self.at.date())}"
+            if self.at
+            else "UPDATE"
+        )
 
     @property
     def first_words(self) -> str:
         """Return its headline, else how its text begins, for lists."""
-        return self.headline or rendering.beginning(self.html, 18)
+        return self.headline or rendering.first_words(self.html, 18)
 
     @property
     def placed_at(self) -> datetime:

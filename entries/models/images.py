@@ -63,7 +63,7 @@ class Image(models.Model):
 
     def address(self, width: int, ext: str) -> str:
         """Return the public path of one variant."""
-        return reverse("picture", args=[ingest.variant(self.stem, width, ext)])
+        return reverse("picture", args=[ingest.variant_path(self.stem, width, ext)])
 
     def srcset(self, ext: str) -> str:
         """Return the `srcset` of one format."""

@@ -73,7 +73,7 @@ def pictures(**_: Any) -> Sequence[CheckMessage]:
             hint="Install Pillow from its wheel, or build it with this library.",
             id="entries.E003",
         )
-        for name in ingest.unwritable()
+        for name in ingest.unsupported_formats()
     ]
 
 

@@ -19,14 +19,14 @@ from entries.models import Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.pages import schema_org, timeline
 from entries.pages.timeline import Place
-from entries.text.urls import absolute
+from entries.text.urls import absolute_url
 
-BYTES: Final = 48 * 1024 * 1024  # of all that is kept in a process
-_ROOM: Final = 600  # bytes that a posting takes beside its texts
+MAX_CACHE_BYTES: Final = 48 * 1024 * 1024  # of all that is kept in a process
+_POSTING_BYTES: Final = 600  # bytes that a posting takes beside its texts
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CachedFragment:
     """A posting as a page shows it, at the number `seq`.
 
     `html` is its `<article>`, `data` its BlogPosting (both as they are sent), `words`
@@ -40,11 +40,11 @@ class Part:
     size: int
 
 
-Drawn = dict[int, Part]  # by posting
+CachedFragments = dict[int, CachedFragment]  # by posting
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedStory:
     """A story at the number `seq`: all that stands in it, and what of that was drawn.
 
     Never changed, but replaced: any number of threads may read it.
@@ -52,26 +52,26 @@ class Kept:
 
     seq: int
     standing: list[Place]
-    parts: Drawn
+    parts: CachedFragments
 
     @property
     def size(self) -> int:
         """Return about how many bytes of memory it takes."""
         drawn = sum(part.size for part in self.parts.values())
-        return _ROOM * len(self.standing) + drawn
+        return _POSTING_BYTES * len(self.standing) + drawn
 
 
-Key = tuple[str, int, str]  # epoch, story, its address
+CacheKey = tuple[str, int, str]  # epoch, story, its address
 
 
-class Parts:
+class FragmentCache:
     """The stories that were asked for last, within a number of bytes."""
 
-    def __init__(self, limit: int = BYTES) -> None:
+    def __init__(self, limit: int = MAX_CACHE_BYTES) -> None:
         self.limit = limit
         self.size = 0
         self._lock = Lock()
-        self._stories: OrderedDict[Key, tuple[Kept, int]] = OrderedDict()
+        self._stories: OrderedDict[CacheKey, tuple[CachedStory, int]] = OrderedDict()
 
     def standing(self, epoch: str, story: Story) -> list[Place]:
         """Return all places of a story as they are now.
@@ -82,14 +82,14 @@ class Parts:
         key = _key(epoch, story)
         known = self._known(key)
         if known is None or known.seq > story.seq:
-            known = Kept(story.seq, timeline.standing(story), {})
+            known = CachedStory(story.seq, timeline.visible_places(story), {})
             self._keep(key, known)
         elif known.seq < story.seq:
-            known = _followed(known, story, key[2])
+            known = _updated(known, story, key[2])
             self._keep(key, known)
         return known.standing
 
-    def of(self, epoch: str, story: Story, places: Iterable[Place]) -> Drawn:
+    def of(self, epoch: str, story: Story, places: Iterable[Place]) -> CachedFragments:
         """Return the parts that stand at some places of a story, by posting.
 
         What was withdrawn or retimed since the places were read is left out: it is
@@ -105,11 +105,11 @@ class Parts:
             if (part := parts.get(pk)) and part.seq == place.seq
         }
         missing = wanted.keys() - found.keys()
-        drawn = _drawn(story, key[2], missing) if missing else {}
+        drawn = _visible_fragments(story, key[2], missing) if missing else {}
         if drawn and known:
             there = {place.posting_id for place in known.standing}
             now = {pk: part for pk, (_, part) in drawn.items() if pk in there}
-            self._keep(key, Kept(known.seq, known.standing, known.parts | now))
+            self._keep(key, CachedStory(known.seq, known.standing, known.parts | now))
         for pk, (at, part) in drawn.items():
             if at == wanted[pk].at:
                 found[pk] = part
@@ -121,14 +121,14 @@ class Parts:
             self._stories.clear()
             self.size = 0
 
-    def _known(self, key: Key) -> Kept | None:
+    def _known(self, key: CacheKey) -> CachedStory | None:
         with self._lock:
             if key not in self._stories:
                 return None
             self._stories.move_to_end(key)
             return self._stories[key][0]
 
-    def _keep(self, key: Key, kept: Kept) -> None:
+    def _keep(self, key: CacheKey, kept: CachedStory) -> None:
         size = kept.size
         with self._lock:
             if key in self._stories:
@@ -140,8 +140,8 @@ class Parts:
                 self.size -= oldest
 
 
-def _key(epoch: str, story: Story) -> Key:
-    return epoch, story.pk, absolute(story.get_absolute_url())
+def _key(epoch: str, story: Story) -> CacheKey:
+    return epoch, story.pk, absolute_url(story.get_absolute_url())
 
 
 def _rows(story: Story) -> PostingQuerySet:
@@ -149,15 +149,15 @@ def _rows(story: Story) -> PostingQuerySet:
     return rows.defer("entry__body")
 
 
-def _drawn(
+def _visible_fragments(
     story: Story, address: str, postings: Collection[int]
-) -> dict[int, tuple[datetime | None, Part]]:
+) -> dict[int, tuple[datetime | None, CachedFragment]]:
     """Return the parts of those that readers see now, each with its entry's time."""
     rows = _rows(story).visible().filter(pk__in=postings)
-    return {row.pk: (row.entry.at, _part(row, address)) for row in rows}
+    return {row.pk: (row.entry.at, _cached_fragment(row, address)) for row in rows}
 
 
-def _followed(known: Kept, story: Story, address: str) -> Kept:
+def _updated(known: CachedStory, story: Story, address: str) -> CachedStory:
     """Return a story as it is at its present number."""
     places = {place.posting_id: place for place in known.standing}
     parts = dict(known.parts)
@@ -166,17 +166,17 @@ def _followed(known: Kept, story: Story, address: str) -> Kept:
         places.pop(row.pk, None)
         parts.pop(row.pk, None)
         if row.visible:
-            places[row.pk] = timeline.place(row)
-            parts[row.pk] = _part(row, address)
-    return Kept(story.seq, timeline.in_order(places.values()), parts)
+            places[row.pk] = timeline.place_of(row)
+            parts[row.pk] = _cached_fragment(row, address)
+    return CachedStory(story.seq, timeline.in_order(places.values()), parts)
 
 
-def _part(row: Posting, address: str) -> Part:
+def _cached_fragment(row: Posting, address: str) -> CachedFragment:
     url = f"{address}updates/{row.entry_id}/"
     html, words = row.html.encode(), row.entry.first_words
     data = schema_org.update_script(url, row.entry).encode()
     size = sum(map(sys.getsizeof, (html, data, words)))
-    return Part(row.seq or 0, html, data, words, size)
+    return CachedFragment(row.seq or 0, html, data, words, size)
 
 
-kept: Final = Parts()
+cache: Final = FragmentCache()

@@ -21,13 +21,13 @@ from entries.text import rendering
 T = TypeVar("T")
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
 _SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
-LATEST = 6
+MAX_LATEST = 6
 # Stand for an id and a number until there are some; no text can hold them by chance.
 _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
-RELATED = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
+RELATED_KINDS = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
 
 
-def _part(template: str, context: dict[str, Any]) -> SafeString:
+def _render(template: str, context: dict[str, Any]) -> SafeString:
     """Draw a template without space around it; its variables are escaped there."""
     return SafeString(render_to_string(template, context).strip())
 
@@ -43,7 +43,7 @@ def body_html(body: str, pictures: Iterable[Image], links: Iterable[Link]) -> st
 
 def figure_html(image: Image, *, lead: bool = False) -> SafeString:
     """Return `<figure>` for a picture that has its files."""
-    return _part("entries/_figure.html", {"image": image, "lead": lead})
+    return _render("entries/_figure.html", {"image": image, "lead": lead})
 
 
 def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
@@ -54,7 +54,7 @@ def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
     for line in (line.strip() for line in body.splitlines()):
         text = rendering.unescape_markdown(line)
         if (match := _SEE.fullmatch(text)) and match[2] in see:
-            found[line] = see_html(see[match[2]], match[1])
+            found[line] = see_line_html(see[match[2]], match[1])
         elif sources and (match := _CROSS_POSTED.fullmatch(text)):
             found[line] = _provenance(match[1], sources)
     return found
@@ -70,7 +70,7 @@ def _provenance(names: str, sources: Mapping[str, Link]) -> str:
     pattern = "|".join(sorted(map(re.escape, sources), key=len, reverse=True))
     parts = re.split(f"({pattern})", names)
     drawn = [
-        anchor(sources[part]) if part in sources else escape(part) for part in parts
+        link_html(sources[part]) if part in sources else escape(part) for part in parts
     ]
     return format_html(
         '<p class="provenance">(Cross-posted from {})</p>',
@@ -78,12 +78,12 @@ def _provenance(names: str, sources: Mapping[str, Link]) -> str:
     )
 
 
-def see_html(link: Link, words: str = "See") -> SafeString:
+def see_line_html(link: Link, words: str = "See") -> SafeString:
     """Return the line `See …` (or `See also …`), linked where readers can go there."""
-    return format_html('<p class="see">{} {}</p>', words, anchor(link))
+    return format_html('<p class="see">{} {}</p>', words, link_html(link))
 
 
-def anchor(link: Link) -> SafeString:
+def link_html(link: Link) -> SafeString:
     """Return `<a>` of a link, or its plain words while it leads nowhere."""
     if not (address := link.address):
         return SafeString(escape(link.text))
@@ -96,17 +96,20 @@ def entry_html(posting: Posting) -> SafeString:
     entry = posting.entry
     links = _read(entry, "links", entry.links.shown().with_targets)
     corrections = (
-        _read(entry, "versions", lambda: _told(entry.versions.all()))
+        _read(entry, "versions", lambda: _public_corrections(entry.versions.all()))
         if entry.version > 1
         else []
     )
     return _article(posting, links, corrections, _also_in(posting))
 
 
-def with_all(postings: QuerySet[Posting]) -> QuerySet[Posting]:
+def prefetch_for_rendering(postings: QuerySet[Posting]) -> QuerySet[Posting]:
     """Fetch whatever their drawing needs, in few queries; they are drawn at once."""
     links = Link.objects.shown().with_targets()
-    told, standing = _told(EntryVersion.objects.all()), _standing(Posting.objects.all())
+    told, standing = (
+        _public_corrections(EntryVersion.objects.all()),
+        _visible_postings(Posting.objects.all()),
+    )
     return postings.prefetch_related(
         Prefetch("entry__links", links, "read_links"),
         Prefetch("entry__versions", told, "read_versions"),
@@ -130,7 +133,7 @@ def _read(entry: Entry, name: str, ask: Callable[[], Iterable[T]]) -> list[T]:
     return list(ask()) if found is None else found
 
 
-def early_html(
+def provisional_html(
     posting: Posting, links: Sequence[Link], corrections: Sequence[EntryVersion]
 ) -> str:
     """Draw an entry that has no row yet; `settled` puts in what only that tells."""
@@ -142,7 +145,7 @@ def early_html(
     return html
 
 
-def settled(posting: Posting) -> str:
+def with_final_ids(posting: Posting) -> str:
     """Return an early drawing with the id and the number that the entry has got."""
     html = posting.html.replace(str(_PK), str(posting.entry_id))
     return html.replace(str(_SEQ), str(posting.seq))
@@ -156,7 +159,7 @@ def _article(
 ) -> SafeString:
     entry = posting.entry
     placed = [html for html in _lines(entry.body, links).values() if html in entry.html]
-    return _part(
+    return _render(
         "entries/_entry.html",
         {
             "posting": posting,
@@ -166,13 +169,13 @@ def _article(
                 link
                 for link in links
                 if link.kind == Link.Kind.SEE
-                and not any(f" {anchor(link)}</p>" in html for html in placed)
+                and not any(f" {link_html(link)}</p>" in html for html in placed)
             ],
             "sources": [
                 link
                 for link in links
                 if link.kind == Link.Kind.CROSS_POSTED
-                and not any(anchor(link) in html for html in placed)
+                and not any(link_html(link) in html for html in placed)
             ],
             "corrections": corrections,
             "source": entry.story.name_in(posting.story),
@@ -194,7 +197,7 @@ def _also_in(posting: Posting) -> list[tuple[Story, str]]:
     if not posting.home or posting.pk is None:
         return []
     entry = posting.entry
-    others = _read(entry, "postings", lambda: _standing(entry.postings.all()))
+    others = _read(entry, "postings", lambda: _visible_postings(entry.postings.all()))
     return [
         (other.story, other.story.name_in(posting.story))
         for other in others
@@ -202,11 +205,11 @@ def _also_in(posting: Posting) -> list[tuple[Story, str]]:
     ]
 
 
-def _told(versions: QuerySet[EntryVersion]) -> QuerySet[EntryVersion]:
+def _public_corrections(versions: QuerySet[EntryVersion]) -> QuerySet[EntryVersion]:
     return versions.exclude(line="").filter(hidden=False)
 
 
-def _standing(postings: QuerySet[Posting]) -> QuerySet[Posting]:
+def _visible_postings(postings: QuerySet[Posting]) -> QuerySet[Posting]:
     shown = postings.filter(removed=False, story__state__in=Story.PUBLIC)
     return shown.select_related("story__series").order_by("story_id")
 
@@ -214,10 +217,10 @@ def _standing(postings: QuerySet[Posting]) -> QuerySet[Posting]:
 def head_html(story: Story) -> SafeString:
     """Return `#story-head`: headline, standfirst, state, lead picture, summary."""
     led = story.continues.filter(state=Story.State.CLOSED).select_related("series")
-    return _part("entries/_head.html", {"story": story, "follows": led.newest()})
+    return _render("entries/_head.html", {"story": story, "follows": led.newest()})
 
 
-class Event(NamedTuple):
+class KeyEvent(NamedTuple):
     """A key event: when, which entry, and the words that name it in a list."""
 
     at: datetime
@@ -230,26 +233,26 @@ class Event(NamedTuple):
         return str(self.entry_id)
 
 
-def key_events(story: Story) -> list[Event]:
+def key_events(story: Story) -> list[KeyEvent]:
     """Return the marked entries of a whole story, newest first."""
     events = story.postings.visible().filter(key_event=True).updates()
     return [
-        Event(entry.at, entry.pk, entry.first_words)
+        KeyEvent(entry.at, entry.pk, entry.first_words)
         for entry in (posting.entry for posting in events.select_related("entry"))
         if entry.at
     ]
 
 
-def key_events_html(story: Story, events: Iterable[Event]) -> SafeString:
+def key_events_html(story: Story, events: Iterable[KeyEvent]) -> SafeString:
     """Return `#key-events`, the list that leads to them."""
     context = {"story": story, "events": list(events)}
-    return _part("entries/_key_events.html", context)
+    return _render("entries/_key_events.html", context)
 
 
 def last_update_html(story: Story, at: datetime | None) -> SafeString:
     """Return `#last-update`: the time of the newest update, None before the first."""
     context = {"story": story, "at": at}
-    return _part("entries/_last_update.html", context)
+    return _render("entries/_last_update.html", context)
 
 
 def rail_html(story: Story, seq: int) -> SafeString:
@@ -269,7 +272,7 @@ def rail_html(story: Story, seq: int) -> SafeString:
         Story.objects.public()
         .newest()
         .exclude(pk__in=[story.pk, *taken])
-        .select_related("series")[: max(0, LATEST - len(pinned))]
+        .select_related("series")[: max(0, MAX_LATEST - len(pinned))]
     )
     context = {
         "story": story,
@@ -278,17 +281,17 @@ def rail_html(story: Story, seq: int) -> SafeString:
         or [link for link in links if not link.story_id],
         "pinned": pinned,
         "latest": latest,
-        "related": [link for link in own if link.kind in RELATED],
+        "related": [link for link in own if link.kind in RELATED_KINDS],
     }
-    return _part("entries/_rail.html", context)
+    return _render("entries/_rail.html", context)
 
 
 def withdrawn_html(story: Story) -> SafeString:
     """Return what an open page of a withdrawn story shows instead."""
-    return _part("entries/_withdrawn.html", {"story": story})
+    return _render("entries/_withdrawn.html", {"story": story})
 
 
-def render_entry(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
+def render_entry_body(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
     """Return the HTML of an entry's own body, from its rows."""
     links = entry.links.shown().with_targets() if entry.pk else []
     if pictures is None:

@@ -20,28 +20,28 @@ MAX_COMPARED: Final = 20  # corrections that readers are shown with their differ
 _WORD = re.compile(r"\S+\s*|\s+")
 
 
-class Piece(NamedTuple):
+class Segment(NamedTuple):
     """A stretch of text: `same`, `taken` away or `added`."""
 
     kind: str
     text: str
 
 
-def difference(old: str, new: str) -> list[Piece]:
+def diff_words(old: str, new: str) -> list[Segment]:
     """Return the pieces that make up both texts, in reading order.
 
     Texts of 20,000 characters that were made to take long take some 0.3 s.
     """
     before, after = _WORD.findall(old), _WORD.findall(new)
-    pieces: list[Piece] = []
+    pieces: list[Segment] = []
     i = k = 0
     for at, to, length in [*_same(before, after), (len(before), len(after), 0)]:
-        pieces.append(Piece("taken", "".join(before[i:at])))
-        pieces.append(Piece("added", "".join(after[k:to])))
+        pieces.append(Segment("taken", "".join(before[i:at])))
+        pieces.append(Segment("added", "".join(after[k:to])))
         i, k = at + length, to + length
-        pieces.append(Piece("same", "".join(before[at:i])))
+        pieces.append(Segment("same", "".join(before[at:i])))
     told = groupby((one for one in pieces if one.text), attrgetter("kind"))
-    return [Piece(kind, "".join(one.text for one in group)) for kind, group in told]
+    return [Segment(kind, "".join(one.text for one in group)) for kind, group in told]
 
 
 # Where words stand in the earlier and in the later text, and how many are the same.
@@ -113,14 +113,14 @@ def _anchors(before: list[str], after: list[str]) -> list[tuple[int, int]]:
     return found[::-1]
 
 
-class Part(NamedTuple):
+class FieldDiff(NamedTuple):
     """One field that a change touched: its name, and the difference."""
 
     name: str
-    pieces: list[Piece]
+    pieces: list[Segment]
 
 
-Fields = Iterable[tuple[str, str, str]]  # name, before, after
+ComparedFields = Iterable[tuple[str, str, str]]  # name, before, after
 
 
 @dataclass(frozen=True)
@@ -132,20 +132,22 @@ class Change:
 
     version: EntryVersion | StoryVersion
     erased: bool
-    fields: Callable[[], Fields]
+    fields: Callable[[], ComparedFields]
 
     @cached_property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[FieldDiff]:
         """Compare the texts, which costs much: only for changes that are shown."""
-        return [] if self.erased else _parts(self.fields())
+        return [] if self.erased else _diffs(self.fields())
 
 
-def _parts(fields: Fields) -> list[Part]:
-    return [Part(name, difference(old, new)) for name, old, new in fields if old != new]
+def _diffs(fields: ComparedFields) -> list[FieldDiff]:
+    return [
+        FieldDiff(name, diff_words(old, new)) for name, old, new in fields if old != new
+    ]
 
 
 def _stamp(text: Entry | EntryVersion, first_day: date | None) -> str:
-    return gmt.stamp(text.at, first_day) if text.at else ""
+    return gmt.format_stamp(text.at, first_day) if text.at else ""
 
 
 def _entry_fields(
@@ -154,7 +156,7 @@ def _entry_fields(
     first_day: date | None,
     *,
     public: bool,
-) -> Fields:
+) -> ComparedFields:
     words = _plain if public else str
     return (
         ("Time", _stamp(old, first_day), _stamp(new, first_day)),
@@ -180,13 +182,13 @@ def _changes(
     return found[::-1]
 
 
-def changes(entry: Entry) -> list[Change]:
+def entry_changes(entry: Entry) -> list[Change]:
     """Return every change of an entry for the desk, newest first."""
     versions = list(entry.versions.select_related("changed_by"))
     return _changes(versions, entry, public=False)
 
 
-def corrections(entry: Entry) -> list[Change]:
+def public_corrections(entry: Entry) -> list[Change]:
     """Return what readers may know of an entry's corrections, newest first.
 
     A correction is of a text that readers saw, into one that they saw: no draft is
@@ -207,16 +209,18 @@ def _plain(body: str) -> str:
         return body
 
 
-def _head_fields(old: Story | StoryVersion, new: Story | StoryVersion) -> Fields:
+def _head_fields(
+    old: Story | StoryVersion, new: Story | StoryVersion
+) -> ComparedFields:
     return (
         (name.capitalize(), getattr(old, name), getattr(new, name))
         for name in StoryVersion.WORDS
     )
 
 
-def compare(old: Story | StoryVersion, new: Story | StoryVersion) -> list[Part]:
+def diff_heads(old: Story | StoryVersion, new: Story | StoryVersion) -> list[FieldDiff]:
     """Return how the words of one head differ from those of another."""
-    return _parts(_head_fields(old, new))
+    return _diffs(_head_fields(old, new))
 
 
 def story_changes(story: Story) -> list[Change]:

@@ -10,11 +10,11 @@ from django.db.models.functions import Coalesce
 from entries.models import Posting, Series, Story
 from entries.models.stories import StoryQuerySet
 
-SIZE = 40  # stories that ended, a page
-RUNNING = 60  # stories that run, a page
+ENDED_PAGE_SIZE = 40  # stories that ended, a page
+LIVE_PAGE_SIZE = 60  # stories that run, a page
 
 
-class NoSuchPlace(LookupError):
+class NoSuchStory(LookupError):
     """The id names no public story, or none of the series that has ended."""
 
 
@@ -34,36 +34,36 @@ class Listing:
     more: int = 0
 
 
-def front() -> Listing:
+def front_listing() -> Listing:
     """Return what runs, the newest update first, and what ended last."""
     ended = _whole(Story.objects.filter(state=Story.State.CLOSED))
-    live = running(Story.objects.all())
-    closed = list(ended.order_by("-closed_at", "-pk")[:SIZE])
+    live = live_stories(Story.objects.all())
+    closed = list(ended.order_by("-closed_at", "-pk")[:ENDED_PAGE_SIZE])
     return Listing(live, closed, more=_more(live))
 
 
-def all_running(start: int) -> Listing:
+def live_listing(start: int) -> Listing:
     """Return what runs, from one story on to those that were made before it.
 
     So no page changes by what is posted meanwhile. Raises NoSuchPlace.
     """
     if not Story.objects.public().filter(pk=start).exists():
-        raise NoSuchPlace(start)
+        raise NoSuchStory(start)
     rows = _live(Story.objects.filter(pk__lte=start)).order_by("-pk")
-    found = list(rows[: RUNNING + 1])
-    more = found[RUNNING].pk if found[RUNNING:] else 0
-    return Listing(_with_newest(found[:RUNNING]), more=more)
+    found = list(rows[: LIVE_PAGE_SIZE + 1])
+    more = found[LIVE_PAGE_SIZE].pk if found[LIVE_PAGE_SIZE:] else 0
+    return Listing(_with_newest(found[:LIVE_PAGE_SIZE]), more=more)
 
 
 def _more(live: list[Story]) -> int:
     """Return where the list of all that run begins, if these may not be all."""
-    if len(live) < RUNNING:
+    if len(live) < LIVE_PAGE_SIZE:
         return 0
     newest = Story.objects.filter(state=Story.State.LIVE).order_by("-pk")
     return newest.values_list("pk", flat=True).first() or 0
 
 
-def of_series(series: Series, before: int = 0) -> Listing:
+def series_listing(series: Series, before: int = 0) -> Listing:
     """Return a series' stories; with `before` those older than that one.
 
     Raises NoSuchPlace.
@@ -72,17 +72,17 @@ def of_series(series: Series, before: int = 0) -> Listing:
     if before:
         found = ended.filter(pk=before).first()
         if found is None:
-            raise NoSuchPlace(before)
+            raise NoSuchStory(before)
         ended = ended.filter(_older_than(found))
     ended = ended.order_by("-first_day", "-live_at", "-pk")
-    stories = list(_whole(ended)[: SIZE + 1])
-    shown = stories[:SIZE]
-    live = [] if before else running(series.stories.all())
+    stories = list(_whole(ended)[: ENDED_PAGE_SIZE + 1])
+    shown = stories[:ENDED_PAGE_SIZE]
+    live = [] if before else live_stories(series.stories.all())
     return Listing(
         live,
         shown,
         [(day, list(rows)) for day, rows in groupby(shown, _day)],
-        shown[-1].pk if stories[SIZE:] else 0,
+        shown[-1].pk if stories[ENDED_PAGE_SIZE:] else 0,
         _more(live),
     )
 
@@ -107,11 +107,13 @@ def _day(story: Story) -> date:
     return story.first_day or began.date()
 
 
-def running(stories: StoryQuerySet) -> list[Story]:
+def live_stories(stories: StoryQuerySet) -> list[Story]:
     """Return those that run with the latest news, each with its `newest` update."""
     news = Subquery(Posting.objects.visible().updates().newest_at("pk"))
     last = Coalesce(news, "live_at", "created_at")
-    return _with_newest(list(_live(stories).order_by(last.desc(), "-pk")[:RUNNING]))
+    return _with_newest(
+        list(_live(stories).order_by(last.desc(), "-pk")[:LIVE_PAGE_SIZE])
+    )
 
 
 def _live(stories: StoryQuerySet) -> StoryQuerySet:

@@ -20,10 +20,10 @@ from django.utils.text import Truncator
 from entries.images import ingest
 from entries.models import Entry, Image, Story
 from entries.text import rendering
-from entries.text.urls import absolute
+from entries.text.urls import absolute_url
 
-DESCRIPTION = 200  # characters of a card's text
-Data = dict[str, Any]
+MAX_DESCRIPTION = 200  # characters of a card's text
+JsonObject = dict[str, Any]
 # Figures that we drew ourselves: no attribute holds a ">".
 _IMG: Final = re.compile(r"<img\b([^>]*)>")
 _ATTRIBUTE: Final = re.compile(r'\b(srcset|width|height|alt)="([^"]*)"')
@@ -32,7 +32,7 @@ _ESCAPES: Final = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True)
-class Picture:
+class CardImage:
     """A picture at its largest, by its public address."""
 
     url: str
@@ -41,7 +41,7 @@ class Picture:
     alt: str
 
     @property
-    def data(self) -> Data:
+    def data(self) -> JsonObject:
         """Return schema.org's ImageObject.
 
         It has no place for plain pixels: a size there is a length with its unit.
@@ -57,13 +57,13 @@ class Card:
     title: str
     description: str
     url: str
-    picture: Picture
+    picture: CardImage
     published: str = ""
     modified: str = ""
     section: str = ""
 
 
-def script(data: Data) -> SafeString:
+def json_script(data: JsonObject) -> SafeString:
     """Return data as the text of a `<script type="application/ld+json">`."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     for character, escaped in _ESCAPES.items():  # ten times as fast as `translate`
@@ -83,14 +83,14 @@ def story_script(
     story's oldest update: coverage began then, where that lies before the story
     went live here.
     """
-    head, joined = script(_story(story, first_at)).encode(), b",".join(updates)
+    head, joined = json_script(_story(story, first_at)).encode(), b",".join(updates)
     if not joined:
         return [head]
     return [head[:-1], b',"liveBlogUpdate":[', joined, b"]}"]
 
 
-def _story(story: Story, first_at: datetime | None) -> Data:
-    address, lead = absolute(story.get_absolute_url()), _lead(story)
+def _story(story: Story, first_at: datetime | None) -> JsonObject:
+    address, lead = absolute_url(story.get_absolute_url()), _lead(story)
     began = min(filter(None, (story.live_at, first_at)), default=None)
     return _tight(
         {
@@ -104,10 +104,10 @@ def _story(story: Story, first_at: datetime | None) -> Data:
             "inLanguage": story.language,
             "articleSection": story.series and story.series.name,
             "image": lead and lead.data,
-            "coverageStartTime": moment(began),
-            "coverageEndTime": moment(story.closed_at),
-            "datePublished": moment(story.live_at),
-            "dateModified": moment(story.changed_at),
+            "coverageStartTime": format_iso_seconds(began),
+            "coverageEndTime": format_iso_seconds(story.closed_at),
+            "datePublished": format_iso_seconds(story.live_at),
+            "dateModified": format_iso_seconds(story.changed_at),
             "author": _publisher(),
             "publisher": _publisher(),
         }
@@ -116,7 +116,7 @@ def _story(story: Story, first_at: datetime | None) -> Data:
 
 def update_script(url: str, entry: Entry) -> SafeString:
     """Return the BlogPosting of an update on its story's page, as text."""
-    return script(_update(url, entry))
+    return json_script(_update(url, entry))
 
 
 def story_card(story: Story) -> Card:
@@ -125,10 +125,10 @@ def story_card(story: Story) -> Card:
         "article",
         story.title,
         story.standfirst or f"{story.title}: every update, in order, with its time.",
-        absolute(story.get_absolute_url()),
-        _lead(story) or site_picture(),
-        moment(story.live_at) or "",
-        moment(story.changed_at) or "",
+        absolute_url(story.get_absolute_url()),
+        _lead(story) or default_card_image(),
+        format_iso_seconds(story.live_at) or "",
+        format_iso_seconds(story.changed_at) or "",
         story.series.name if story.series else "",
     )
 
@@ -136,7 +136,7 @@ def story_card(story: Story) -> Card:
 # ---- one update -------------------------------------------------------------------
 
 
-def update_data(story: Story, entry: Entry, url: str) -> Data:
+def update_data(story: Story, entry: Entry, url: str) -> JsonObject:
     """Return the BlogPosting of an update that stands on a page of its own."""
     return _tight(
         {
@@ -146,7 +146,7 @@ def update_data(story: Story, entry: Entry, url: str) -> Data:
             "inLanguage": story.language,
             "isPartOf": {
                 "@type": "LiveBlogPosting",
-                "@id": absolute(story.get_absolute_url()),
+                "@id": absolute_url(story.get_absolute_url()),
                 "headline": story.headline,
             },
         }
@@ -159,18 +159,20 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
     return Card(
         "article",
         entry.headline or f"{entry.label}: {story.headline}",
-        Truncator(" ".join(text.split())).chars(DESCRIPTION),
+        Truncator(" ".join(text.split())).chars(MAX_DESCRIPTION),
         url,
-        next(iter(_pictures(entry.html)), None) or _lead(story) or site_picture(),
-        moment(entry.at or entry.published_at) or "",
-        moment(entry.changed_at) or "",
+        next(iter(_body_images(entry.html)), None)
+        or _lead(story)
+        or default_card_image(),
+        format_iso_seconds(entry.at or entry.published_at) or "",
+        format_iso_seconds(entry.changed_at) or "",
         story.series.name if story.series else "",
     )
 
 
-def _update(url: str, entry: Entry) -> Data:
+def _update(url: str, entry: Entry) -> JsonObject:
     text = rendering.plain_text(entry.html)
-    pictures = [picture.data for picture in _pictures(entry.html)]
+    pictures = [picture.data for picture in _body_images(entry.html)]
     author = {"@type": "Person", "name": entry.byline} if entry.byline else _publisher()
     return _tight(
         {
@@ -180,50 +182,50 @@ def _update(url: str, entry: Entry) -> Data:
             "headline": entry.first_words,
             "articleBody": text,
             "image": pictures,
-            "datePublished": moment(entry.at or entry.published_at),
-            "dateModified": moment(entry.changed_at),
+            "datePublished": format_iso_seconds(entry.at or entry.published_at),
+            "dateModified": format_iso_seconds(entry.changed_at),
             "author": author,
             "publisher": _publisher(),
         }
     )
 
 
-def _publisher() -> Data:
-    name, url = settings.SITE_NAME, absolute("/")
+def _publisher() -> JsonObject:
+    name, url = settings.SITE_NAME, absolute_url("/")
     return {"@type": "Organization", "name": name, "url": url}
 
 
-def moment(at: datetime | None) -> str | None:
+def format_iso_seconds(at: datetime | None) -> str | None:
     """Return a time as ISO 8601 in UTC, to the second."""
     return at.astimezone(UTC).isoformat(timespec="seconds") if at else None
 
 
-def _tight(data: Data) -> Data:
+def _tight(data: JsonObject) -> JsonObject:
     """Return the data without what is not there."""
     return {name: value for name, value in data.items() if value}
 
 
-def site_picture() -> Picture:
+def default_card_image() -> CardImage:
     """Return what a card shows where there is no picture of its own."""
     name = str(settings.SITE_NAME)
-    return Picture(absolute(static("entries/card.png")), 1200, 630, name)
+    return CardImage(absolute_url(static("entries/card.png")), 1200, 630, name)
 
 
-def _lead(story: Story) -> Picture | None:
-    return picture(story.lead_image) if story.lead_image else None
+def _lead(story: Story) -> CardImage | None:
+    return card_image(story.lead_image) if story.lead_image else None
 
 
-def picture(image: Image) -> Picture | None:
+def card_image(image: Image) -> CardImage | None:
     """Return a picture that has its files."""
     if not image.stem:
         return None
     width = image.widths[-1]
     height = round(image.height * width / image.width)
-    url = absolute(image.address(width, ingest.FORMATS[-1]))
-    return Picture(url, width, height, image.alt)
+    url = absolute_url(image.address(width, ingest.FORMATS[-1]))
+    return CardImage(url, width, height, image.alt)
 
 
-def _pictures(markup: str) -> list[Picture]:
+def _body_images(markup: str) -> list[CardImage]:
     """Return the pictures of a drawn text, from its own HTML: no row is read."""
     found = []
     for img in _IMG.findall(markup):
@@ -231,5 +233,5 @@ def _pictures(markup: str) -> list[Picture]:
         url, _, width = given["srcset"].rpartition(", ")[2].rpartition(" ")
         largest, height = int(width[:-1]), int(given["height"])
         scaled = round(height * largest / int(given["width"]))
-        found.append(Picture(absolute(url), largest, scaled, given["alt"]))
+        found.append(CardImage(absolute_url(url), largest, scaled, given["alt"]))
     return found

@@ -21,14 +21,16 @@ from entries.models import Entry, Posting, SearchText, Story
 from entries.models.search import SearchTextQuerySet
 from entries.text import rendering
 
-PAGE = 20  # results a page
-LONGEST = 200  # characters of a reader's question
-TERMS = 12  # of a reader's question that are looked for
-RANKED = 1000  # texts that are compared: the newest that hold all words
-HITS = 300  # texts of each word that suggestions are made from: the newest
-WORDS = 60  # of a draft that suggestions are made from
-TYPED = 8  # words: a shorter text is being typed, so its last may be unfinished
-BEGINNING = 3  # letters of a word that is looked for by its beginning
+RESULTS_PAGE_SIZE = 20  # results a page
+MAX_QUERY = 200  # characters of a reader's question
+MAX_TERMS = 12  # of a reader's question that are looked for
+MAX_RANKED = 1000  # texts that are compared: the newest that hold all words
+MAX_HITS = 300  # texts of each word that suggestions are made from: the newest
+MAX_DRAFT_WORDS = 60  # of a draft that suggestions are made from
+MAX_TYPED_WORDS = (
+    8  # words: a shorter text is being typed, so its last may be unfinished
+)
+MIN_PREFIX = 3  # letters of a word that is looked for by its beginning
 OPEN, CLOSE = "\x02", "\x03"  # around what was found; no text holds them
 _PLAIN = str.maketrans("", "", OPEN + CLOSE)
 _TERM = re.compile(r'"([^"]+)"|([^\s"]+)')
@@ -41,7 +43,7 @@ _STOP: Final = (
     "that the their them then there these they this to too up update was we were "
     "what when where which while who why will with would you your"
 )
-STOP: Final = frozenset(_STOP.split())
+STOP_WORDS: Final = frozenset(_STOP.split())
 
 # The newest texts that hold a term: `(number of the term, id of the text)`.
 _HITS: Final = {
@@ -78,7 +80,7 @@ _SCORES: Final = """
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """One result: a story, or an entry in a story; what was found is `<mark>`ed."""
 
     story: Story
@@ -98,32 +100,32 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Results:
+class SearchPage:
     """One page of results, the best first."""
 
-    found: list[Found]
+    found: list[SearchResult]
     more: bool
 
 
 # ---- what is kept -----------------------------------------------------------------
 
 
-def keep(entries: Iterable[Entry] = (), stories: Iterable[Story] = ()) -> None:
+def index_texts(entries: Iterable[Entry] = (), stories: Iterable[Story] = ()) -> None:
     """Keep the words of entries and of story heads, as they are now."""
     entries = list(entries)
     if gone := [entry.pk for entry in entries if not entry.published]:
         SearchText.objects.filter(entry__in=gone).delete()
-    _save("entry", [of_entry(entry) for entry in entries if entry.published])
-    _save("story", [of_story(story) for story in stories])
+    _save("entry", [entry_search_text(entry) for entry in entries if entry.published])
+    _save("story", [story_search_text(story) for story in stories])
 
 
-def of_entry(entry: Entry) -> SearchText:
+def entry_search_text(entry: Entry) -> SearchText:
     """Return the words of an entry."""
     body = rendering.plain_text(entry.html).translate(_PLAIN)
     return SearchText(entry=entry, headline=entry.headline, body=body)
 
 
-def of_story(story: Story) -> SearchText:
+def story_search_text(story: Story) -> SearchText:
     """Return the words of a story's head."""
     summary = rendering.plain_text(story.summary_html).translate(_PLAIN)
     body = "\n".join(filter(None, (story.standfirst, summary)))
@@ -144,7 +146,7 @@ def _save(name: str, rows: list[SearchText]) -> None:
 # ---- what a reader asks -----------------------------------------------------------
 
 
-def search(query: str, start: int = 0) -> Results:
+def search_public(query: str, start: int = 0) -> SearchPage:
     """Return what holds all words of a question, from the result `start` on.
 
     Words between quotation marks stand together. Only public text is found; each
@@ -152,11 +154,16 @@ def search(query: str, start: int = 0) -> Results:
     """
     terms = [_phrase(term) for term in _terms(query)]
     if not terms:
-        return Results([], more=False)
+        return SearchPage([], more=False)
     ids = _ranked(terms, start)
-    rows = _marked_up(terms).filter(pk__in=ids[:PAGE]).with_sources().in_bulk()
-    found = _found([rows[pk] for pk in ids[:PAGE] if pk in rows])
-    return Results(found, more=len(ids) > PAGE)
+    rows = (
+        _marked_up(terms)
+        .filter(pk__in=ids[:RESULTS_PAGE_SIZE])
+        .with_sources()
+        .in_bulk()
+    )
+    found = _found([rows[pk] for pk in ids[:RESULTS_PAGE_SIZE] if pk in rows])
+    return SearchPage(found, more=len(ids) > RESULTS_PAGE_SIZE)
 
 
 def _ranked(terms: list[str], start: int) -> list[int]:
@@ -166,20 +173,22 @@ def _ranked(terms: list[str], start: int) -> list[int]:
     """
     found = _matching(terms).public().annotate(number=RawSQL(_ID[_vendor()], ()))  # noqa: S611
     newest = found.order_by("-number").values_list("number", flat=True)
-    if bound := newest[RANKED - 1 : RANKED].first():
+    if bound := newest[MAX_RANKED - 1 : MAX_RANKED].first():
         found = found.filter(number__gte=bound)
     ranked = found.annotate(rank=_rank(terms)).order_by("rank", "-pk")
-    return list(ranked.values_list("pk", flat=True)[start : start + PAGE + 1])
+    return list(
+        ranked.values_list("pk", flat=True)[start : start + RESULTS_PAGE_SIZE + 1]
+    )
 
 
 def _terms(query: str) -> list[list[str]]:
     """Return the terms of a question, each a list of words that stand together."""
     terms = [
         [word.lower() for word in _WORD.findall(quoted or bare)]
-        for quoted, bare in _TERM.findall(query[:LONGEST])
+        for quoted, bare in _TERM.findall(query[:MAX_QUERY])
     ]
-    telling = [term for term in terms if term and set(term) - STOP]
-    return (telling or [term for term in terms if term])[:TERMS]
+    telling = [term for term in terms if term and set(term) - STOP_WORDS]
+    return (telling or [term for term in terms if term])[:MAX_TERMS]
 
 
 def _phrase(words: list[str]) -> str:
@@ -247,7 +256,7 @@ def _marked_up(terms: list[str]) -> SearchTextQuerySet:
     )
 
 
-def _found(rows: list[SearchText]) -> list[Found]:
+def _found(rows: list[SearchText]) -> list[SearchResult]:
     """Return the results of some rows, each in a story that readers may see."""
     strange = [r.entry_id for r in rows if r.entry and not r.entry.story.public]
     standing = (
@@ -264,7 +273,7 @@ def _found(rows: list[SearchText]) -> list[Found]:
             story = elsewhere.get(row.entry_id or 0)
         if story:
             title, snippet = _marked(row.title), _marked(row.snippet)  # type: ignore[attr-defined]
-            found.append(Found(story, row.entry, title, snippet))
+            found.append(SearchResult(story, row.entry, title, snippet))
     return found
 
 
@@ -274,7 +283,7 @@ def _marked(text: str) -> SafeString:
     return mark_safe(html)  # noqa: S308 - escaped in the line above
 
 
-def entries_holding(query: str) -> list[int]:
+def search_entries(query: str) -> list[int]:
     """Return the ids of the newest published entries that hold all words of a text.
 
     For the newsroom: whether readers may see them is not asked.
@@ -284,7 +293,7 @@ def entries_holding(query: str) -> list[int]:
         return []
     found = _matching(terms).annotate(number=RawSQL(_ID[_vendor()], ()))  # noqa: S611
     newest = found.filter(entry__isnull=False).order_by("-number")
-    return [pk for pk in newest.values_list("entry", flat=True)[:RANKED] if pk]
+    return [pk for pk in newest.values_list("entry", flat=True)[:MAX_RANKED] if pk]
 
 
 # ---- what a moderator is offered --------------------------------------------------
@@ -301,7 +310,7 @@ def suggest_stories(
     its length.
     """
     words = list(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
-    telling = [word for word in words if word not in STOP][:WORDS]
+    telling = [word for word in words if word not in STOP_WORDS][:MAX_DRAFT_WORDS]
     scores = _scores(telling, unfinished=_unfinished(text, words))
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
     ids = [pk for pk, _ in best if pk not in exclude][:limit]
@@ -314,8 +323,8 @@ def _unfinished(text: str, words: list[str]) -> str:
 
     The beginnings of short words are those of very many.
     """
-    typed = words and len(words) <= TYPED and text[-1:].isalnum()
-    return words[-1] if typed and len(words[-1]) >= BEGINNING else ""
+    typed = words and len(words) <= MAX_TYPED_WORDS and text[-1:].isalnum()
+    return words[-1] if typed and len(words[-1]) >= MIN_PREFIX else ""
 
 
 def _scores(terms: list[str], *, unfinished: str) -> dict[int, float]:
@@ -354,7 +363,7 @@ def _hits(terms: list[str], *, unfinished: str) -> list[tuple[int, int, int, int
     else:
         asked = [f"'{_quoted(w)}'" + ":*" * (w == unfinished) for w in terms]
     form = _HITS[_vendor()]
-    hits = [form.format(term=number, limit=HITS) for number in range(len(asked))]
+    hits = [form.format(term=number, limit=MAX_HITS) for number in range(len(asked))]
     with connection.cursor() as cursor:
         cursor.execute(_SCORES.format(hits=" UNION ALL ".join(hits)), asked)
         return list(cursor.fetchall())

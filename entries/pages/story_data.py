@@ -499,7 +499,7 @@ def _image(image: Image, public: bool) -> ImageData:
 
 def image_file(image: Image) -> str:
     """Return the path of an image's largest JPEG, relative to the image folder."""
-    return ingest.variant(image.stem, image.widths[-1], ingest.FORMATS[-1])
+    return ingest.variant_path(image.stem, image.widths[-1], ingest.FORMATS[-1])
 
 
 def story_images(story: Story) -> list[Image]:

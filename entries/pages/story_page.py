@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from entries.models import Site, Story
 from entries.pages import fragment_cache, fragments, schema_org, timeline
-from entries.pages.fragment_cache import Part
+from entries.pages.fragment_cache import CachedFragment
 
 # What stands in the frame of a page where its pieces go; no text can hold it.
 _NAMES: Final = (
@@ -30,7 +30,7 @@ _MARKS: Final = {name: SafeString(f"{_TOKEN}{name};") for name in _NAMES}
 _MARK: Final = re.compile(f"{_TOKEN}([a-z_]+);")
 
 
-def story_page(
+def render_story_page(
     site: Site, story: Story, *, order: str = "newest", before: int = 0, start: int = 0
 ) -> bytes:
     """Return a story's live page: the front, an older one, or oldest first.
@@ -38,40 +38,44 @@ def story_page(
     `site` and `story` were read before: their numbers are what the page claims, and
     it may hold more. Raises paging.NoSuchPlace.
     """
-    places = fragment_cache.kept.standing(site.epoch, story)
-    page = timeline.page(story, places, order=order, before=before, start=start)
+    places = fragment_cache.cache.standing(site.epoch, story)
+    page = timeline.timeline_page(
+        story, places, order=order, before=before, start=start
+    )
     frame = _frame(site.epoch, story.head_seq, site.seq, story, page.empty)
-    pieces = _pieces(site, story, page)
+    pieces = _slot_contents(site, story, page)
     found: list[bytes] = []
     for number, text in enumerate(frame):
         found += pieces[text] if number % 2 else [text.encode()]
     return b"".join(found)
 
 
-def address_of(site: Site, story: Story, entry_id: int) -> str:
+def live_url(site: Site, story: Story, entry_id: int) -> str:
     """Return the address at which a story's live pages show an update now."""
-    places = fragment_cache.kept.standing(site.epoch, story)
-    return timeline.address_of(story, places, entry_id)
+    places = fragment_cache.cache.standing(site.epoch, story)
+    return timeline.page_url(story, places, entry_id)
 
 
-def _pieces(site: Site, story: Story, page: timeline.Page) -> dict[str, list[bytes]]:
+def _slot_contents(
+    site: Site, story: Story, page: timeline.Page
+) -> dict[str, list[bytes]]:
     """Return what goes in the place of each mark."""
     original = [page.original] if page.original else []
     wanted = [*page.updates, *page.pinned, *page.key_events, *original]
-    kept = fragment_cache.kept.of(site.epoch, story, wanted)
+    kept = fragment_cache.cache.of(site.epoch, story, wanted)
 
-    def shown(places: Iterable[timeline.Place]) -> list[Part]:
+    def shown(places: Iterable[timeline.Place]) -> list[CachedFragment]:
         return [kept[p.posting_id] for p in places if p.posting_id in kept]
 
     told = sorted([*page.updates, *page.pinned], key=lambda p: p[:2], reverse=True)
     data = [part.data for part in shown(told)]
     events = [
-        fragments.Event(place.at, place.entry_id, kept[place.posting_id].words)
+        fragments.KeyEvent(place.at, place.entry_id, kept[place.posting_id].words)
         for place in page.key_events
         if place.posting_id in kept
     ]
     drawn = {
-        "modified": schema_org.moment(story.changed_at) or "",
+        "modified": schema_org.format_iso_seconds(story.changed_at) or "",
         "cursor": f"{site.epoch}-{story.seq}",
         "last_update": fragments.last_update_html(story, page.last_at),
         "key_events": fragments.key_events_html(story, events),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from entries.models import Entry, Posting, Story
 
-SIZE = 50
+UPDATES_PAGE_SIZE = 50
 
 
 class Place(NamedTuple):
@@ -97,7 +97,7 @@ class Page:
         return self.newer if self.order == "oldest" else self.older
 
 
-class NoSuchPlace(LookupError):
+class NoSuchEntry(LookupError):
     """The id names no entry that was ever public in the story."""
 
 
@@ -111,7 +111,7 @@ class _Window:
     front: bool = False
 
 
-def page(
+def timeline_page(
     story: Story,
     places: list[Place] | None = None,
     *,
@@ -124,7 +124,7 @@ def page(
     Without either: the front, or (oldest first) the first page. `places` are all
     that stand in the story, where somebody has read them. Raises NoSuchPlace.
     """
-    standing_now = standing(story) if places is None else places
+    standing_now = visible_places(story) if places is None else places
     timeline = [p for p in standing_now if p.kind == Entry.Kind.UPDATE]
     if before:
         window = _below(story, timeline, before)
@@ -156,7 +156,7 @@ def page(
     )
 
 
-def address_of(story: Story, places: list[Place], entry_id: int) -> str:
+def page_url(story: Story, places: list[Place], entry_id: int) -> str:
     """Return the address at which the live pages show an update; it moves with news.
 
     `places` are all that stand in the story. Of an update that was withdrawn or
@@ -164,14 +164,14 @@ def address_of(story: Story, places: list[Place], entry_id: int) -> str:
     """
     timeline = [p for p in places if p.kind == Entry.Kind.UPDATE]
     rank = bisect_left(timeline, _spot(story, timeline, entry_id))
-    end = (rank // SIZE + 1) * SIZE
+    end = (rank // UPDATES_PAGE_SIZE + 1) * UPDATES_PAGE_SIZE
     pinned = any(place.pinned for place in timeline if place.entry_id == entry_id)
     on_front = end > _last_break(len(timeline)) or pinned
     query = "" if on_front else f"before={timeline[end].entry_id}"
-    return f"{_address(story, query)}#entry-{entry_id}"
+    return f"{_story_url(story, query)}#entry-{entry_id}"
 
 
-def standing(story: Story) -> list[Place]:
+def visible_places(story: Story) -> list[Place]:
     """Return the places of all that readers see in a story, the oldest update first.
 
     One look at the whole timeline, which has some hundred rows, gives every break
@@ -183,7 +183,7 @@ def standing(story: Story) -> list[Place]:
     return in_order(map(Place._make, rows))
 
 
-def place(row: Posting) -> Place:
+def place_of(row: Posting) -> Place:
     """Return the place of a posting that readers see, by its rows."""
     entry = row.entry
     marks = (entry.kind, row.pinned, row.key_event)
@@ -196,7 +196,7 @@ def in_order(places: Iterable[Place]) -> list[Place]:
 
 
 def _last_break(count: int) -> int:
-    return max(0, count // SIZE - 1) * SIZE
+    return max(0, count // UPDATES_PAGE_SIZE - 1) * UPDATES_PAGE_SIZE
 
 
 def _key(timeline: list[Place], rank: int) -> str:
@@ -217,7 +217,7 @@ def _spot(story: Story, timeline: list[Place], entry_id: int) -> Spot:
     )
     at = known.values_list("entry__at", flat=True).first()
     if at is None:
-        raise NoSuchPlace(entry_id)
+        raise NoSuchEntry(entry_id)
     return at, entry_id
 
 
@@ -225,7 +225,7 @@ def _below(story: Story, timeline: list[Place], entry_id: int) -> _Window:
     spot = _spot(story, timeline, entry_id)
     high = bisect_left(timeline, spot)
     key = Entry(pk=entry_id, at=spot[0]).sort_key
-    return _Window(max(0, high - 1) // SIZE * SIZE, high, key)
+    return _Window(max(0, high - 1) // UPDATES_PAGE_SIZE * UPDATES_PAGE_SIZE, high, key)
 
 
 def _from(story: Story, timeline: list[Place], entry_id: int) -> _Window:
@@ -234,13 +234,13 @@ def _from(story: Story, timeline: list[Place], entry_id: int) -> _Window:
         low = bisect_left(timeline, _spot(story, timeline, entry_id))
     if low == len(timeline):  # the newest was withdrawn: what stands below it
         low = _last_break(low)
-    high = (low // SIZE + 1) * SIZE
+    high = (low // UPDATES_PAGE_SIZE + 1) * UPDATES_PAGE_SIZE
     if high > _last_break(len(timeline)):
         return _Window(low, len(timeline))
     return _Window(low, high)
 
 
-def _address(story: Story, query: str) -> str:
+def _story_url(story: Story, query: str) -> str:
     return f"{story.get_absolute_url()}?{query}" if query else story.get_absolute_url()
 
 
@@ -251,12 +251,12 @@ def _older(
         return None
     if order == "newest":
         query = f"before={timeline[window.low].entry_id}"
-    elif window.low <= SIZE:
+    elif window.low <= UPDATES_PAGE_SIZE:
         query = "order=oldest"
     else:
-        start = (window.low - 1) // SIZE * SIZE
+        start = (window.low - 1) // UPDATES_PAGE_SIZE * UPDATES_PAGE_SIZE
         query = f"order=oldest&from={timeline[start].entry_id}"
-    return Pager("older", _address(story, query))
+    return Pager("older", _story_url(story, query))
 
 
 def _newer(
@@ -267,7 +267,7 @@ def _newer(
             return None
         query = f"order=oldest&from={timeline[window.high].entry_id}"
     else:
-        end = (window.high // SIZE + 1) * SIZE
+        end = (window.high // UPDATES_PAGE_SIZE + 1) * UPDATES_PAGE_SIZE
         on_front = end > _last_break(len(timeline))
         query = "" if on_front else f"before={timeline[end].entry_id}"
-    return Pager("newer", _address(story, query))
+    return Pager("newer", _story_url(story, query))

@@ -16,7 +16,7 @@ from django.utils.xmlutils import SimplerXMLGenerator
 
 from entries.models import Entry, Posting, Series, Site, Story
 from entries.public import caching
-from entries.text.urls import absolute
+from entries.text.urls import absolute_url
 
 NEWEST = 50  # entries of a feed
 # What we drew ourselves: text in it has no "<", and attributes no ">".
@@ -97,7 +97,7 @@ class _Entries(_Feed):
 
     def link(self, obj: Any) -> str:
         """Return the address of the page that the feed is of."""
-        return absolute(self.path(obj))
+        return absolute_url(self.path(obj))
 
     def feed_url(self, obj: Any) -> str:
         """Return the address of the feed."""
@@ -159,7 +159,7 @@ class _Entries(_Feed):
     def item_link(self, entry: Any) -> str:
         """Return the address of an entry."""
         path = reverse("entry", args=[entry.shown_in.slug, entry.pk])
-        return absolute(path)
+        return absolute_url(path)
 
     def item_guid(self, entry: Any) -> str:
         """Return the same id for ever, in whatever feed (RFC 4151)."""

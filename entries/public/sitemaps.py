@@ -18,7 +18,7 @@ from django.utils.html import escape
 from entries.models import Entry, Posting, Series, Story
 from entries.public import caching
 from entries.text import rendering
-from entries.text.urls import absolute
+from entries.text.urls import absolute_url
 
 UPDATES = 10_000  # newest ones; a sitemap holds at most 50,000 addresses
 STORIES = 30_000
@@ -75,7 +75,7 @@ def _updates() -> Changed:
 def _drawn() -> HttpResponse:
     """Join the lines: Django's own form knows days alone, and takes a second."""
     lines = (
-        f"<url><loc>{escape(absolute(path))}</loc>"
+        f"<url><loc>{escape(absolute_url(path))}</loc>"
         + (f"<lastmod>{at.isoformat(timespec='seconds')}</lastmod>" if at else "")
         + "</url>\n"
         for path, at in chain(_fronts(), _stories(), _updates())

@@ -26,7 +26,7 @@ from entries.pages import history, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds, sitemaps
-from entries.text.urls import absolute
+from entries.text.urls import absolute_url
 
 
 class Moved(Exception):
@@ -101,11 +101,11 @@ def front(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"start": (start := _id(request, "from"))}
     if start:
         try:
-            context["list"] = lists.all_running(start)
-        except lists.NoSuchPlace as error:
+            context["list"] = lists.live_listing(start)
+        except lists.NoSuchStory as error:
             raise Http404 from error
     else:
-        context["list"] = lists.front()
+        context["list"] = lists.front_listing()
         context["features"] = Link.objects.site_features().shown().with_targets()
     address = f"{request.path}?from={start}" if start else request.path
     context["card"] = _list_card(address, settings.SITE_NAME)
@@ -121,8 +121,8 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
     tag = caching.site_tag()
     row, before = get_object_or_404(Series, slug=slug), _id(request, "before")
     try:
-        found = lists.of_series(row, before)
-    except lists.NoSuchPlace as error:
+        found = lists.series_listing(row, before)
+    except lists.NoSuchStory as error:
         raise Http404 from error
     address = f"{request.path}?before={before}" if before else request.path
     context = {
@@ -137,19 +137,21 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _list_card(address: str, name: str, about: str = "") -> schema_org.Card:
     about = about or f"Running stories, in full, from {name}."
-    picture = schema_org.site_picture()
-    return schema_org.Card("website", name, about, absolute(address), picture)
+    picture = schema_org.default_card_image()
+    return schema_org.Card("website", name, about, absolute_url(address), picture)
 
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     """Show what holds the words of `q`, twenty results a page."""
-    query = request.GET.get("q", "").replace("\0", " ").strip()[: searching.LONGEST]
+    query = request.GET.get("q", "").replace("\0", " ").strip()[: searching.MAX_QUERY]
     number = max(1, min(_id(request, "page"), 50))
     context = {
         "query": query,
         "number": number,
-        "results": searching.search(query, (number - 1) * searching.PAGE),
+        "results": searching.search_public(
+            query, (number - 1) * searching.RESULTS_PAGE_SIZE
+        ),
         "more": urlencode({"q": query, "page": number + 1}),
     }
     response = render(request, "entries/search.html", context)
@@ -171,20 +173,22 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
     before, start = _id(request, "before"), _id(request, "from")
 
     def make() -> HttpResponse:
-        html = story_page.story_page(site, row, order=order, before=before, start=start)
+        html = story_page.render_story_page(
+            site, row, order=order, before=before, start=start
+        )
         return HttpResponse(html)
 
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     try:
         return caching.answer(request, tag, make)
-    except timeline.NoSuchPlace as error:
+    except timeline.NoSuchEntry as error:
         raise Http404 from error
 
 
 def _lead_to(site: Site, story: Story, entry_id: int) -> HttpResponse:
     try:
-        address = story_page.address_of(site, story, entry_id)
-    except timeline.NoSuchPlace as error:
+        address = story_page.live_url(site, story, entry_id)
+    except timeline.NoSuchEntry as error:
         raise Http404 from error
     response = HttpResponseRedirect(address)
     response["Cache-Control"] = caching.PAGE
@@ -214,7 +218,7 @@ def entry_history(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         slug,
         pk,
         "entry_history",
-        lambda entry: {"corrections": history.corrections(entry)},
+        lambda entry: {"corrections": history.public_corrections(entry)},
     )
 
 
@@ -237,13 +241,15 @@ def _of_entry(
     if not (posting.visible and posting.stands):
         return _elsewhere(posting, name)
     home = posting.entry.story if posting.entry.story.public else row
-    url = absolute(reverse("entry", args=[home.slug, pk]))
+    url = absolute_url(reverse("entry", args=[home.slug, pk]))
     context = {
         "story": row,
         "posting": posting,
         "card": schema_org.update_card(row, posting.entry, url),
-        "data": schema_org.script(schema_org.update_data(home, posting.entry, url)),
-        "canonical": absolute(reverse(name, args=[home.slug, pk])),
+        "data": schema_org.json_script(
+            schema_org.update_data(home, posting.entry, url)
+        ),
+        "canonical": absolute_url(reverse(name, args=[home.slug, pk])),
         "in_page": _in_page(row, posting.entry),
         **more(posting.entry),
     }

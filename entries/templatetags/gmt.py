@@ -6,7 +6,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from entries.text.gmt import dated, day, machine, stamp
+from entries.text.gmt import format_dated, format_day, format_iso, format_stamp
 
 register = template.Library()
 
@@ -15,19 +15,19 @@ register = template.Library()
 def gmt(at: datetime, first_day: date | None = None) -> SafeString:
     """Draw `<time>`: `1804 GMT`, with the date on days other than the first."""
     return format_html(
-        '<time datetime="{}">{}</time>', machine(at), stamp(at, first_day)
+        '<time datetime="{}">{}</time>', format_iso(at), format_stamp(at, first_day)
     )
 
 
 @register.simple_tag
 def gmt_dated(at: datetime, beside: date | None = None) -> SafeString:
     """Draw `<time>` with the date always, for lists across stories."""
-    words = dated(at, beside)
-    return format_html('<time datetime="{}">{}</time>', machine(at), words)
+    words = format_dated(at, beside)
+    return format_html('<time datetime="{}">{}</time>', format_iso(at), words)
 
 
 @register.simple_tag
 def gmt_day(on: date) -> SafeString:
     """Draw `<time>` of a day: `21 December 2016`."""
     on = on.astimezone(UTC).date() if isinstance(on, datetime) else on
-    return format_html('<time datetime="{}">{}</time>', on.isoformat(), day(on))
+    return format_html('<time datetime="{}">{}</time>', on.isoformat(), format_day(on))

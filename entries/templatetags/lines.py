@@ -14,13 +14,13 @@ register = template.Library()
 @register.simple_tag
 def anchor(link: Link) -> SafeString:
     """Draw `<a>` of a link, or plain words while it leads nowhere."""
-    return fragments.anchor(link)
+    return fragments.link_html(link)
 
 
 @register.simple_tag
 def see_line(link: Link) -> SafeString:
     """Draw the line `See …`."""
-    return fragments.see_html(link)
+    return fragments.see_line_html(link)
 
 
 @register.simple_tag

@@ -28,4 +28,4 @@ def running_stories(user: Any) -> list[Story]:
     """Return what runs, the latest news first, for those who may see a desk."""
     if not user.has_perm("entries.view_story"):
         return []
-    return lists.running(Story.objects.all())
+    return lists.live_stories(Story.objects.all())

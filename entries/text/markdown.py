@@ -31,9 +31,9 @@ from markdown.util import ETX, STX, AtomicString, Registry
 
 from entries.text import urls
 
-NESTING_LIMIT: Final = 8  # lists and quotes inside each other, opened on one line
-INDENT_LIMIT: Final = 16  # spaces: four lists deep
-PIPE_LIMIT: Final = 60  # in one row of a table
+MAX_NESTING: Final = 8  # lists and quotes inside each other, opened on one line
+MAX_INDENT: Final = 16  # spaces: four lists deep
+MAX_PIPES: Final = 60  # in one row of a table
 
 LINK: Final = re.compile(
     r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
@@ -192,7 +192,7 @@ class _Table(TableProcessor):  # type: ignore[misc]
         if not is_table(block):
             return False
         rows = block.split("\n")
-        if max(row.count("|") for row in rows) > PIPE_LIMIT:
+        if max(row.count("|") for row in rows) > MAX_PIPES:
             return False
         return super().test(parent, block) and not any(map(self._loses, rows[2:]))
 
@@ -314,7 +314,7 @@ class Parser(Markdown):  # type: ignore[misc]
             *(_Span(mark, tags, self) for mark, tags in _CODE_SPANS.items()),
             _Escape(ESCAPED.pattern, self),
             _Link(LINK.pattern, self),
-            _BareLink(urls.BARE.pattern, self),
+            _BareLink(urls.BARE_URL.pattern, self),
             *(_Span(mark, tags, self) for mark, tags in _SPANS.items()),
         ]
         for place, inline in enumerate(inlines):
@@ -378,10 +378,10 @@ def _prepared(prose: str) -> str:
         line = typed.expandtabs(4).rstrip(" ")
         inner = line.lstrip(" ")
         # No list goes deeper, and text is often pasted with far more before it.
-        line = line[: min(len(line) - len(inner), INDENT_LIMIT)] + inner
-        if _depth(line) > NESTING_LIMIT:
+        line = line[: min(len(line) - len(inner), MAX_INDENT)] + inner
+        if _depth(line) > MAX_NESTING:
             raise BodyError(
-                f"The line “{inner[:40]}” opens more than {NESTING_LIMIT} lists or "
+                f"The line “{inner[:40]}” opens more than {MAX_NESTING} lists or "
                 "quotes inside each other. Take some of the marks before it away."
             )
         # A picture is a block of its own wherever its line stands.

@@ -179,7 +179,7 @@ def _is_line(block: ET.Element) -> bool:
 def _name_site(block: ET.Element) -> None:
     """Let a post or a video whose address stands alone be called by its site."""
     address = (block.text or "").strip()
-    if _is_line(block) and (name := urls.site_name(address)):
+    if _is_line(block) and (name := urls.platform_label(address)):
         block.text = None
         ET.SubElement(block, "a", href=address).text = AtomicString(name)
 
@@ -271,7 +271,7 @@ def plain_text(markup: str) -> str:
     return "\n".join(filter(None, (re.sub("[ \t]+", " ", s).strip() for s in lines)))
 
 
-def beginning(html: str, words: int) -> str:
+def first_words(html: str, words: int) -> str:
     """Return how a text begins, in so many words, for lists: `… on the quay…`."""
     found = plain_text(html).split()
     begun = " ".join(found[:words])
@@ -309,7 +309,7 @@ def _escape_block(block: str, listed: bool) -> str:
 
 def _inline_marks(block: str) -> set[str]:
     """Return the first characters of the marks that would be read inside a block."""
-    seen = urls.BARE.sub(_masked, block)
+    seen = urls.BARE_URL.sub(_masked, block)
     chars = set()
     for mark, (opening, closing) in markdown.EDGES.items():
         text = block if mark[0] == "`" else seen

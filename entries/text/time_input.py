@@ -14,7 +14,7 @@ from entries.text import gmt
 
 EXAMPLES: Final = "Write it as 1015, 10:15, 1015 20 Dec or yesterday 2310"
 LONG_AGO: Final = timedelta(hours=12)
-EARLIEST: Final = 1900
+MIN_YEAR: Final = 1900
 
 _MONTHS: Final = tuple(month.lower() for month in calendar.month_name[1:])
 _WORDS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
@@ -40,7 +40,7 @@ class TimeError(ValueError):
     """A time that cannot be understood; its text tells the editor what to write."""
 
 
-def parse(text: str, now: datetime) -> datetime | None:
+def parse_time(text: str, now: datetime) -> datetime | None:
     """Return the whole minute that a text means, None for an empty one: "now".
 
     A time alone is of today; a day without a year is the nearest one. Raises
@@ -115,7 +115,7 @@ def _month(name: str) -> int:
 def _existing(years: list[int], month: int, day: int, today: date) -> date:
     """Return the nearest day of that name to today, in one of the years."""
     days = list(_days(years, month, day))
-    if years[0] < EARLIEST:
+    if years[0] < MIN_YEAR:
         raise TimeError(f"{years[0]} is too long ago. {EXAMPLES}.")
     if not days:
         name = _MONTHS[month - 1].title() if 1 <= month <= 12 else f"month {month}"
@@ -131,28 +131,29 @@ def _days(years: list[int], month: int, day: int) -> Iterator[date]:
             continue
 
 
-def typed(at: datetime) -> str:
+def format_typed(at: datetime) -> str:
     """Return a time as the field shows it, in a form that `parse` reads."""
     at = at.astimezone(UTC)
     return f"{at:%H%M} {at.day} {calendar.month_abbr[at.month]} {at.year}"
 
 
-def describe(at: datetime | None, now: datetime) -> str:
+def describe_time(at: datetime | None, now: datetime) -> str:
     """Return the line under the field: what was understood, and what it means."""
     if at is None:
         return "Now: the minute in which it is published."
     if at > now:
-        return f"Scheduled for {moment(at, now)}."
+        return f"Scheduled for {describe_moment(at, now)}."
     late = now - at
     ago = f", {_length(late)} ago" if late >= LONG_AGO else ""
-    return f"Dated {moment(at, now)}{ago}."
+    return f"Dated {describe_moment(at, now)}{ago}."
 
 
-def moment(at: datetime, now: datetime) -> str:
+def describe_moment(at: datetime, now: datetime) -> str:
     """Return `1015 GMT today` or `1015 GMT, 20 December`."""
     on, today = at.astimezone(UTC).date(), now.astimezone(UTC).date()
     name = next((w for w, d in _WORDS.items() if d == (on - today).days), "")
-    return f"{gmt.hhmm(at)} GMT{f' {name}' if name else f', {gmt.day(on, today)}'}"
+    day = f" {name}" if name else f", {gmt.format_day(on, today)}"
+    return f"{gmt.format_hhmm(at)} GMT{day}"
 
 
 def _length(span: timedelta) -> str:

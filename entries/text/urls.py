@@ -18,7 +18,7 @@ _SAFE: Final = re.compile(
 )
 # Typographic marks and full stops of other scripts belong to the sentence, as do the
 # invisible ones that are pasted along with right-to-left text.
-BARE: Final = re.compile(
+BARE_URL: Final = re.compile(
     r"(?<![A-Za-z0-9@/._-])(?i:https?://)"
     r"""[^\s<>"\\^`{|}\[\]“”„‘’«»‹›—…،؛؟۔\u3000-\u303f！（），：；？［］"""
     r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+"
@@ -63,7 +63,7 @@ def without_punctuation(address: str) -> str:
     return address
 
 
-def site_name(address: str) -> str | None:
+def platform_label(address: str) -> str | None:
     """Return words such as “Post on x.com” for a post or a video, else None."""
     if is_safe(address):
         for kind, pattern in _KINDS.items():
@@ -72,7 +72,7 @@ def site_name(address: str) -> str | None:
     return None
 
 
-def absolute(path: str) -> str:
+def absolute_url(path: str) -> str:
     """Return the public address of a path of this site."""
     return f"{settings.SITE_URL}{path}"
 

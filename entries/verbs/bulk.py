@@ -69,7 +69,7 @@ def prepare(
     posting.place()
     if posting.visible:
         corrections = [one for one in versions if one.line and not one.hidden]
-        posting.html = fragments.early_html(posting, visible_links, corrections)
+        posting.html = fragments.provisional_html(posting, visible_links, corrections)
     return NewEntry(posting, rendered.pictures, links, versions, undescribed)
 
 

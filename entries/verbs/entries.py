@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
-from entries.models.desk import made_by, own_keys
+from entries.models.desk import draft_keys, entries_made_from
 from entries.pages import fragments
 from entries.verbs.conditions import WAITING as WAITING
 from entries.verbs.conditions import Conflict as Conflict
@@ -56,7 +56,7 @@ def post(
     entry = Entry(story=story, kind=kind, author=author)
     posting = Posting(entry=entry, pinned=pinned, key_event=key_event)
     drawn = draw(text, entry)
-    for own in own_keys(key, entry.author_id):
+    for own in draft_keys(key, entry.author_id):
         entry.key = own
         try:
             with changing(story.pk) as ledger:
@@ -66,7 +66,7 @@ def post(
                 _forget_draft(author, key)
             break
         except (IntegrityError, Refused):
-            if earlier := made_by(author, [key]).get(key):
+            if earlier := entries_made_from(author, [key]).get(key):
                 _check_same(earlier, story, text)
                 _forget_draft(author, key)
                 return earlier

@@ -164,5 +164,5 @@ def _drop(image: Image) -> None:
     stem, widths = image.stem, list(image.widths)
     image.delete()
     if stem and not Image.objects.filter(stem=stem).exists():
-        remove = partial(ingest.remove, settings.PICTURES_DIR, stem, widths)
+        remove = partial(ingest.remove_variants, settings.PICTURES_DIR, stem, widths)
         transaction.on_commit(remove)

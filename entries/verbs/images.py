@@ -18,7 +18,7 @@ from entries.verbs.permissions import SYSTEM, Rights
 MUTE: Final = "Readers see this picture: say what it shows."
 
 
-def ingest_upload(source: BinaryIO) -> ingest.Ingested:
+def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
     """Publish an uploaded file under names that nobody can guess.
 
     Raises ingest.ImageError with the sentence to show. Slow: call it outside of
@@ -30,7 +30,7 @@ def ingest_upload(source: BinaryIO) -> ingest.Ingested:
 
 @settled
 def add_picture(
-    name: str, ingested: ingest.Ingested, *, by: Rights = SYSTEM, **words: Any
+    name: str, ingested: ingest.IngestedImage, *, by: Rights = SYSTEM, **words: Any
 ) -> Image:
     """Make the row of a picture whose files are there, or fill a missing one's.
 
@@ -57,7 +57,7 @@ def add_picture(
         raise Moved from error  # somebody else has just made one of this name
 
 
-def fill_picture(image: Image, ingested: ingest.Ingested, **words: Any) -> Image:
+def fill_picture(image: Image, ingested: ingest.IngestedImage, **words: Any) -> Image:
     """Give a picture's row its file and words, and do not save it."""
     if not image.missing and image.stem != ingested.stem:
         raise Refused(f"There is another picture named “{image.name}”.", "name")

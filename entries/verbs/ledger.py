@@ -111,7 +111,7 @@ class Ledger:
 
     def post_many(self, postings: QuerySet[Posting]) -> None:
         """Do the same for many whose entries stay as they are, in few statements."""
-        found = list(fragments.with_all(postings))
+        found = list(fragments.prefetch_for_rendering(postings))
         for posting in found:
             self._draw(posting)
         drawn = ["seq", "first_seq", "desk_seq", "at", "visible", "html"]
@@ -142,7 +142,7 @@ class Ledger:
             posting.desk_seq = self._desk_next(posting.story)
             if posting.visible:
                 posting.seq = posting.first_seq = self._next(posting.story)
-                posting.html = fragments.settled(posting)
+                posting.html = fragments.with_final_ids(posting)
                 self._worded[posting.entry_id] = posting.entry
         Posting.objects.bulk_create(postings, batch_size=500)
         for story in {one.story for one in postings if one.seq and one.key_event}:
@@ -157,7 +157,7 @@ class Ledger:
 
     def redraw(self, entry: Entry) -> bool:
         """Draw an entry anew from its rows; True if what readers see changed."""
-        html = fragments.render_entry(entry)
+        html = fragments.render_entry_body(entry)
         if html != entry.html:
             entry.html = html
             entry.save(update_fields=["html"])
@@ -230,7 +230,7 @@ class Ledger:
             Story.objects.filter(pk=pk).update(**numbers)
         if self._site and not Site.objects.filter(pk=1).update(seq=F("seq") + 1):
             Site.current()
-        search.keep(self._worded.values(), self._headed.values())
+        search.index_texts(self._worded.values(), self._headed.values())
         if self._changed or self._site:
             delivery.nudge()
 

@@ -209,9 +209,9 @@ def _resolve(given: Day, onward: date, day: date, *, first: bool) -> date:
 
 def _fault(stamp: Timed, on: date, day: date, last: timedelta, place: int) -> str:
     if stamp.day and not stamp.day.fits(on):
-        return f"{gmt.day(on)} is a {on:%A}"
+        return f"{gmt.format_day(on)} is a {on:%A}"
     if on < day and place:
-        return f"{gmt.day(on)} is out of order here"
+        return f"{gmt.format_day(on)} is out of order here"
     if on == day and stamp.clock < last:
         return "its time is out of order here"
     return ""

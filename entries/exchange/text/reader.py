@@ -161,7 +161,7 @@ class _Reader:
             self.remark(updates[place].line, fault)
         for entry, at in zip(updates, dated.times, strict=True):
             if at > self.now:
-                self.remark(entry.line, f"{gmt.stamp(at, None)} is yet to come")
+                self.remark(entry.line, f"{gmt.format_stamp(at, None)} is yet to come")
         if not dated.certain:
             order = "newest" if dated.newest_first else "oldest"
             self.remark(
@@ -251,7 +251,7 @@ class _Reader:
 
 def _date_note(dated: Dated, now: datetime) -> str:
     days = sorted({at.date() for at in dated.times})
-    when = " to ".join(gmt.day(on) for on in (days[0], days[-1])[: len(days)])
+    when = " to ".join(gmt.format_day(on) for on in (days[0], days[-1])[: len(days)])
     reason = ", the latest that leaves nothing in the future"
     if max(dated.times) > now:
         reason = ""

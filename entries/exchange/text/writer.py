@@ -177,7 +177,7 @@ def write(document: Document) -> str:
         blocks.append(_written("SUMMARY:", document.summary, is_markdown))
     for update in reversed(document.oldest_first):
         if update.at:
-            stamp = f"UPDATE {gmt.stamp(update.at, document.first_day)}:"
+            stamp = f"UPDATE {gmt.format_stamp(update.at, document.first_day)}:"
             blocks.append(_written(stamp, update, is_markdown))
     if document.original != NO_ENTRY:
         blocks.append(_written("ORIGINAL ENTRY:", document.original, is_markdown))

@@ -47,7 +47,7 @@ class Command(Serving):
         name_address(options["port"])
         keep_secret_key()
         call_command("migrate", verbosity=0)
-        if loading.empty():
+        if loading.site_is_empty():
             self._fill(options["password"])
         else:
             self.stdout.write(
@@ -62,7 +62,7 @@ class Command(Serving):
         )
         self.stdout.flush()
         if options["busy"]:
-            newsroom.start()
+            newsroom.start_newsroom()
         serve(listener, reload=options["reload"])
 
     def _fill(self, password: str | None) -> None:
