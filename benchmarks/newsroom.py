@@ -1,6 +1,6 @@
-"""What the pages that are measured show: the demo, and two longer stories.
+"""Sample content for page measurements: the demo and two longer stories.
 
-Called in a process of the product, where Django is set up.
+Runs in a process of the product, where Django is set up.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from entries.models import Entry, Image, Series
 from entries.verbs import Text
 
 WATCH, LONG = "the-long-watch", "the-longest-watch"
-UPDATES, MANY = 50, 160  # of each; the second has older pages
-PICTURES = 8  # an update in eight has one
+UPDATES, MANY = 50, 160  # updates per story; the second has older pages
+PICTURES = 8  # one update in eight has a picture
 
 
 def fill() -> dict[str, str]:
-    """Fill an empty site; return the paths to measure, by what stands there."""
+    """Fill an empty site; return the paths to measure, keyed by page name."""
     loading.load_stories()
     series = Series.objects.get(slug="sorrava-daily")
     texts = [row["body"] for row in _updates()]
