@@ -14,7 +14,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.demo import loading
 from entries.models import Entry, Image, Series
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 WATCH, LONG = "the-long-watch", "the-longest-watch"
 UPDATES, MANY = 50, 160  # updates per story; the second has older pages
@@ -58,11 +58,11 @@ def _story(
         standfirst="Two rivers, one bridge, and a town that waits.",
         lead_image=Image.objects.order_by("name").first(),
     )
-    verbs.post(story, Text(texts[0]), kind=Entry.Kind.ORIGINAL)
+    verbs.post(story, EntryText(texts[0]), kind=Entry.Kind.ORIGINAL)
     start = timezone.now() - timedelta(minutes=10 * number)
     for turn, words in enumerate(islice(cycle(texts), number)):
         if turn % PICTURES == 0:
             words = f"{words}\n\n![](image:{next(names)})"
         at = start + timedelta(minutes=10 * turn)
-        verbs.post(story, Text(words, at=at), key_event=turn % 9 == 0)
+        verbs.post(story, EntryText(words, at=at), key_event=turn % 9 == 0)
     verbs.go_live(story)

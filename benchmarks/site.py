@@ -35,7 +35,7 @@ from entries.models import (
 )
 from entries.pages import search
 from entries.text import rendering
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 COMMON, MIDDLING, RARE = "harbour", "quayside", "zephyr"
 ENTRIES = 61  # per closed story
@@ -242,7 +242,7 @@ def live() -> Story:
 def post(at: datetime | None = None) -> Entry:
     """Publish an update in the first live story."""
     words = f"Tide tables for the {COMMON} at {timezone.now():%H%M%S%f}."
-    return verbs.post(live(), Text(words, at=at))
+    return verbs.post(live(), EntryText(words, at=at))
 
 
 def _ask(client: Client, path: str) -> ACT:
@@ -408,7 +408,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small actions
 
     def edit() -> Callable[[], Any]:
         entry = post()
-        words = Text(text % timezone.now())
+        words = EntryText(text % timezone.now())
         return lambda: verbs.edit(entry, words, version=entry.version)
 
     def withdraw() -> Callable[[], Any]:
@@ -421,7 +421,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small actions
 
     def mark() -> Callable[[], Any]:
         posting = story.postings.get(entry=post())
-        return lambda: verbs.mark(posting, key_event=True)
+        return lambda: verbs.set_marks(posting, key_event=True)
 
     def cross() -> Callable[[], Any]:
         entry = post()
@@ -429,7 +429,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small actions
 
     def take_back() -> Callable[[], Any]:
         posting = verbs.cross_post(post(), other)
-        return lambda: verbs.take_back(posting)
+        return lambda: verbs.remove_cross_post(posting)
 
     def move() -> Callable[[], Any]:
         entry = post()
@@ -447,25 +447,25 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small actions
     def close() -> Callable[[], Any]:
         row = Story.objects.get(pk=other.pk)
         if row.state == Story.State.CLOSED:
-            verbs.reopen(row)
-        return lambda: verbs.close(row)
+            verbs.reopen_story(row)
+        return lambda: verbs.close_story(row)
 
     def reopen() -> Callable[[], Any]:
         row = Story.objects.get(pk=other.pk)
         if row.state == Story.State.LIVE:
-            verbs.close(row)
-        return lambda: verbs.reopen(row)
+            verbs.close_story(row)
+        return lambda: verbs.reopen_story(row)
 
     def link() -> Callable[[], Any]:
         entry = newest()
         return lambda: verbs.add_link(Link.Kind.SEE, entry=entry, target_story=other)
 
     def tick() -> Callable[[], Any]:
-        return lambda: (verbs.publish_due(), verbs.turn_due())
+        return lambda: (verbs.publish_due(), verbs.toggle_due_features())
 
     def due() -> Callable[[], Any]:
         at = timezone.now() + timedelta(hours=1)
-        entry = verbs.post(story, Text("Due.", at=at), state="scheduled")
+        entry = verbs.post(story, EntryText("Due.", at=at), state="scheduled")
         Entry.objects.filter(pk=entry.pk).update(at=F("at") - timedelta(hours=1))
         return tick()
 

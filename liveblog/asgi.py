@@ -163,7 +163,7 @@ _pages = _static_and(_Django())
 def _tick() -> None:
     """Do what time brings; called every second in every process."""
     verbs.publish_due()
-    verbs.turn_due()
+    verbs.toggle_due_features()
 
 
 class Application:

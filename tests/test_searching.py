@@ -137,7 +137,7 @@ def test_what_stands_nowhere_any_more_leads_to_no_withdrawn_story() -> None:
     home, other = make_story("Sealed", slug="home"), make_story(slug="other")
     posting = verbs.cross_post(make_update(home, "Cinnabar came."), other)
     verbs.withdraw_story(home)
-    late = [lambda: verbs.take_back(posting)]
+    late = [lambda: verbs.remove_cross_post(posting)]
 
     def between(execute: Any, sql: str, *args: Any) -> Any:
         if sql.startswith('SELECT "entries_posting"') and late:

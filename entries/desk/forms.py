@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from entries.models import Draft, Entry, Series, Story, StoryVersion
 from entries.text import rendering, time_input
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 
 class TextForm(forms.Form):
@@ -43,10 +43,10 @@ class TextForm(forms.Form):
         """Return the text with one kind of line break."""
         return rendering.tidy(self.cleaned_data["body"])
 
-    def text(self, byline: str = "") -> Text:
+    def text(self, byline: str = "") -> EntryText:
         """Return what was written, for a verb."""
         data = self.cleaned_data
-        return Text(
+        return EntryText(
             data["body"],
             headline=data["headline"],
             at=data["at"],

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 from entries.pages import fragments
 from entries.verbs.conditions import check_open
-from entries.verbs.drafting import Text, draw_with, write
-from entries.verbs.ledger import Refused, changing
+from entries.verbs.drafting import EntryText, draw_with, write
+from entries.verbs.ledger import Refused, open_ledger
 
 BATCH = 500  # rows a statement
 
@@ -35,9 +35,9 @@ class NewEntry:
         return self.posting.entry
 
 
-def prepare(
+def prepare_entry(
     posting: Posting,
-    text: Text,
+    text: EntryText,
     find_image: Callable[[str], Image | None],
     links: Sequence[Link] = (),
     versions: Sequence[EntryVersion] = (),
@@ -73,12 +73,12 @@ def prepare(
     return NewEntry(posting, rendered.pictures, links, versions, undescribed)
 
 
-def post_all(story: Story, new: Sequence[NewEntry]) -> None:
+def bulk_post(story: Story, new: Sequence[NewEntry]) -> None:
     """Write new entries into a story, numbered in their order.
 
     The story must have the slug, first day and state that they were prepared for.
     """
-    with changing(story.pk) as ledger:
+    with open_ledger(story.pk) as ledger:
         home = ledger.story(story.pk)
         if any(one.entry.published for one in new):
             check_open(home)
@@ -92,7 +92,7 @@ def post_all(story: Story, new: Sequence[NewEntry]) -> None:
             for version in one.versions:
                 version.entry = one.entry
         _write_rows(new)
-        ledger.post_new([one.posting for one in new])
+        ledger.save_new_postings([one.posting for one in new])
 
 
 def _write_rows(new: Sequence[NewEntry]) -> None:

@@ -4,10 +4,10 @@ from entries.models import Entry, Posting, Story
 from entries.verbs.ledger import Refused
 
 State = Entry.State
-WAITING = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
+WAITING_STATES = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
 
 
-class Conflict(Refused):
+class EntryConflict(Refused):
     """Somebody else's text (or an earlier one of the same form) stands already."""
 
     def __init__(self, sentence: str, entry: Entry) -> None:
@@ -17,14 +17,14 @@ class Conflict(Refused):
 
 def check_waits(entry: Entry) -> None:
     """Raise Refused unless an entry waits to be published."""
-    if entry.state not in WAITING:
+    if entry.state not in WAITING_STATES:
         raise Refused("This entry is not waiting to be published.")
 
 
 def check_read(entry: Entry, version: int | None) -> None:
     """Raise Conflict where a text is another than the one that was read."""
     if version not in (None, entry.version):
-        raise Conflict("Its writer has changed this text: read it again.", entry)
+        raise EntryConflict("Its writer has changed this text: read it again.", entry)
 
 
 def check_there(entry: Entry) -> None:

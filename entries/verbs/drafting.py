@@ -9,7 +9,7 @@ from entries.pages import fragments
 from entries.text import gmt, rendering
 from entries.verbs.ledger import Refused
 
-NO_PICTURE = (
+UNKNOWN_IMAGE = (
     "There is no picture named “{}”: upload it, or correct its name in the text."
 )
 # Finds the pictures of these names, and the links of the text.
@@ -17,7 +17,7 @@ _Rows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
 
 
 @dataclass(frozen=True)
-class Text:
+class EntryText:
     """What an editor writes: the words of an entry, and its time in GMT.
 
     `at` is None for "now, when it is published".
@@ -28,9 +28,9 @@ class Text:
     at: datetime | None = None
     byline: str = ""
 
-    def tidy(self) -> "Text":
+    def tidy(self) -> "EntryText":
         """Return the text as it is kept: one kind of line end, whole minutes."""
-        return Text(
+        return EntryText(
             rendering.tidy(self.body),
             rendering.one_line(self.headline),
             gmt.whole_minute(self.at) if self.at else None,
@@ -60,12 +60,12 @@ def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
     return pictures, list(entry.links.shown().with_targets()) if entry.pk else []
 
 
-def draw(text: Text, entry: Entry) -> Drawn:
+def draw(text: EntryText, entry: Entry) -> Drawn:
     """Check a text and draw it. Raises Refused with what to do about it."""
     return draw_with(text, lambda names: _rows(names, entry))
 
 
-def draw_with(text: Text, rows: _Rows) -> Drawn:
+def draw_with(text: EntryText, rows: _Rows) -> Drawn:
     """Do so with rows that are found, or that are yet to be written."""
     if not text.body.strip():
         raise Refused("Write the text of the entry first.", "body")
@@ -73,14 +73,14 @@ def draw_with(text: Text, rows: _Rows) -> Drawn:
         names = rendering.image_names(text.body)
         pictures, links = rows(names)
         if unknown := set(names) - {image.name for image in pictures}:
-            raise Refused(NO_PICTURE.format(min(unknown)), "body")
+            raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
         html = fragments.body_html(text.body, pictures, links)
     except rendering.BodyError as error:
         raise Refused(str(error), "body") from error
     return Drawn(html, pictures, _inputs(pictures, links))
 
 
-def still(drawn: Drawn, text: Text, entry: Entry) -> Drawn:
+def still(drawn: Drawn, text: EntryText, entry: Entry) -> Drawn:
     """Return the drawing, made anew if a picture or link changed before the lock."""
     names = [image.name for image in drawn.pictures]
     if names:
@@ -89,7 +89,7 @@ def still(drawn: Drawn, text: Text, entry: Entry) -> Drawn:
     return drawn if _inputs(*rows) == drawn.inputs else draw(text, entry)
 
 
-def write(entry: Entry, text: Text, drawn: Drawn) -> None:
+def write(entry: Entry, text: EntryText, drawn: Drawn) -> None:
     """Put a text and its drawing into an entry; a time of None changes none."""
     entry.body, entry.headline = text.body, text.headline
     entry.byline = text.byline

@@ -13,8 +13,8 @@ from django.utils import timezone
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
 from entries.models.desk import draft_keys, entries_made_from
 from entries.pages import fragments
-from entries.verbs.conditions import WAITING as WAITING
-from entries.verbs.conditions import Conflict as Conflict
+from entries.verbs.conditions import WAITING_STATES as WAITING_STATES
+from entries.verbs.conditions import EntryConflict as EntryConflict
 from entries.verbs.conditions import (
     check_here,
     check_open,
@@ -23,9 +23,9 @@ from entries.verbs.conditions import (
     check_waits,
 )
 from entries.verbs.drafting import Drawn, check_pictures, draw, still, write
-from entries.verbs.drafting import Text as Text
-from entries.verbs.ledger import Ledger, Refused, changing
-from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.drafting import EntryText as EntryText
+from entries.verbs.ledger import Ledger, Refused, open_ledger
+from entries.verbs.permissions import SYSTEM, Permissions
 
 logger = logging.getLogger(__name__)
 State = Entry.State
@@ -33,7 +33,7 @@ State = Entry.State
 
 def post(
     story: Story,
-    text: Text,
+    text: EntryText,
     *,
     author: User | None = None,
     kind: str = Entry.Kind.UPDATE,
@@ -41,7 +41,7 @@ def post(
     pinned: bool = False,
     key_event: bool = False,
     key: UUID | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Entry:
     """Add an entry to a story and return it.
 
@@ -59,7 +59,7 @@ def post(
     for own in draft_keys(key, entry.author_id):
         entry.key = own
         try:
-            with changing(story.pk) as ledger:
+            with open_ledger(story.pk) as ledger:
                 by.check_post(state)
                 entry.story = posting.story = ledger.story(story.pk)
                 _add(ledger, posting, text, still(drawn, text, entry), state)
@@ -76,7 +76,7 @@ def post(
 
 
 def _add(
-    ledger: Ledger, posting: Posting, text: Text, drawn: Drawn, state: str
+    ledger: Ledger, posting: Posting, text: EntryText, drawn: Drawn, state: str
 ) -> None:
     """Write a new entry and its posting into a story that is locked."""
     entry, story = posting.entry, posting.story
@@ -95,9 +95,9 @@ def _add(
     if drawn.pictures:
         entry.images.set(drawn.pictures)
     with fragments.without_links(entry):
-        ledger.post(posting)
+        ledger.save_posting(posting)
     if posting.key_event and posting.visible:
-        ledger.head(story)
+        ledger.head_changed(story)
 
 
 def _forget_draft(author: User | None, key: UUID | None) -> None:
@@ -109,20 +109,22 @@ def _has_original(story: Story) -> bool:
     return story.entries.filter(kind=Entry.Kind.ORIGINAL).exists()
 
 
-def _check_same(earlier: Entry, story: Story, text: Text) -> None:
+def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
     """Raise Conflict unless a form was sent again just as it was before."""
     if not earlier.postings.filter(story=story).exists():
-        raise Conflict("This form was sent before, in another story.", earlier)
+        raise EntryConflict("This form was sent before, in another story.", earlier)
     if (earlier.body, earlier.headline) != (text.body, text.headline):
-        raise Conflict("This form was sent before, with another text.", earlier)
+        raise EntryConflict("This form was sent before, with another text.", earlier)
 
 
-def publish(entry: Entry, *, version: int | None = None, by: Rights = SYSTEM) -> Entry:
+def publish(
+    entry: Entry, *, version: int | None = None, by: Permissions = SYSTEM
+) -> Entry:
     """Publish an entry that waited: at its own time, or now where it has none.
 
     `version` is the one that was read; None where nobody can have changed it since.
     """
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_publish()
         check_waits(entry)
         check_read(entry, version)
@@ -130,19 +132,19 @@ def publish(entry: Entry, *, version: int | None = None, by: Rights = SYSTEM) ->
         check_pictures(entry.images.all())
         entry.set_published()
         entry.save()
-        ledger.post_everywhere(entry)
+        ledger.save_postings_of(entry)
     return entry
 
 
 def edit(
     entry: Entry,
-    text: Text,
+    text: EntryText,
     *,
     version: int,
     author: User | None = None,
     correction: str = "",
     changed_at: datetime | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Entry:
     """Change the words or the time of an entry, wherever it is posted.
 
@@ -156,11 +158,13 @@ def edit(
     """
     text = text.tidy()
     drawn = draw(text, entry)
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         check_there(entry)
         by.check_change(entry)
         if entry.version != version:
-            raise Conflict("Somebody else has changed this entry meanwhile.", entry)
+            raise EntryConflict(
+                "Somebody else has changed this entry meanwhile.", entry
+            )
         drawn = still(drawn, text, entry)
         if entry.published_at:  # one that was withdrawn may be restored as it is
             check_pictures(drawn.pictures)
@@ -178,7 +182,7 @@ def edit(
         write(entry, text, drawn)
         entry.save()
         entry.images.set(drawn.pictures)
-        ledger.post_everywhere(entry)
+        ledger.save_postings_of(entry)
     return entry
 
 
@@ -198,9 +202,9 @@ def _keep_version(
     entry.version += 1
 
 
-def withdraw(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def withdraw(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Take an entry away from every page, or put aside one that waited."""
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         check_there(entry)
         by.check_change(entry)
         if entry.state != State.WITHDRAWN:
@@ -208,9 +212,9 @@ def withdraw(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     return entry
 
 
-def restore(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def restore(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Bring back a withdrawn entry: to its pages, or to the drafts it was among."""
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         check_there(entry)
         by.check_change(entry)
         state = State.PUBLISHED if entry.published_at else State.DRAFT
@@ -222,9 +226,9 @@ def restore(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     return entry
 
 
-def submit(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def submit(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Hand a draft to the editors, who publish it."""
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         check_there(entry)
         by.check_change(entry)
         if entry.state not in (State.DRAFT, State.SUBMITTED):
@@ -235,7 +239,7 @@ def submit(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
 
 
 def send_back(
-    entry: Entry, line: str, *, version: int | None = None, by: Rights = SYSTEM
+    entry: Entry, line: str, *, version: int | None = None, by: Permissions = SYSTEM
 ) -> Entry:
     """Give what was submitted back to its writer, with a line that says why.
 
@@ -244,7 +248,7 @@ def send_back(
     line = " ".join(line.split())[:300]
     if not line:
         raise Refused("Tell the writer in a line what is missing.", "line")
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_edit()
         if entry.state != State.SUBMITTED:
             raise Refused("This text does not wait for an editor any more.")
@@ -254,9 +258,9 @@ def send_back(
     return entry
 
 
-def unschedule(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Make a draft of what is scheduled or submitted; its time stays written in it."""
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_edit()
         check_waits(entry)
         _turn(ledger, entry, State.DRAFT)
@@ -266,19 +270,19 @@ def unschedule(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
 def _turn(ledger: Ledger, entry: Entry, state: str) -> None:
     entry.state = state
     entry.save()
-    ledger.post_everywhere(entry)
+    ledger.save_postings_of(entry)
 
 
-def mark(
+def set_marks(
     posting: Posting,
     *,
     pinned: bool | None = None,
     key_event: bool | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Posting:
     """Set the marks of an entry in one story; None leaves a mark as it is."""
     entry = posting.entry
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_edit()
         check_there(entry)
         posting.refresh_from_db()
@@ -289,16 +293,16 @@ def mark(
         if before == (posting.pinned, posting.key_event):
             return posting
         posting.entry = entry
-        ledger.post(posting)
+        ledger.save_posting(posting)
         if posting.key_event != before[1] and posting.visible:
-            ledger.head(posting.story)
+            ledger.head_changed(posting.story)
     return posting
 
 
-def cross_post(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Posting:
+def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posting:
     """Stand a published update in a second story too; repeating it is harmless."""
-    with changing(story.pk, entry=entry) as ledger:
-        by.check_may("change_posting")
+    with open_ledger(story.pk, entry=entry) as ledger:
+        by.check_has("change_posting")
         if entry.original or not entry.published:
             raise Refused("Only a published update can be cross-posted.")
         if not ledger.story(entry.story_id).public:
@@ -314,11 +318,11 @@ def cross_post(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Posting:
     return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
 
 
-def take_back(posting: Posting, *, by: Rights = SYSTEM) -> None:
+def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
     """Take a cross-post out of the story it was posted in, and there alone."""
     entry = posting.entry
-    with changing(entry=entry) as ledger:
-        by.check_may("change_posting")
+    with open_ledger(entry=entry) as ledger:
+        by.check_has("change_posting")
         posting.refresh_from_db()
         if posting.story_id == entry.story_id:
             raise Refused("This is the update's own story: withdraw it or move it.")
@@ -331,20 +335,20 @@ def take_back(posting: Posting, *, by: Rights = SYSTEM) -> None:
 def _post_crossed(ledger: Ledger, entry: Entry, posting: Posting) -> None:
     """Tell of a cross-post; of one in a story that readers do not see, only there."""
     if ledger.story(posting.story_id).public:
-        ledger.post_everywhere(entry)
+        ledger.save_postings_of(entry)
     else:
         posting.entry = entry
-        ledger.post(posting)
-        ledger.touch(entry)  # its row at home says where else it is
+        ledger.save_posting(posting)
+        ledger.row_changed(entry)  # its row at home says where else it is
 
 
-def move(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Entry:
+def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
     """Move an update to the story it belongs in; readers of both see it.
 
     Raises Refused where somebody else has moved it to another one meanwhile.
     """
     home = entry.story_id
-    with changing(story.pk, entry=entry) as ledger:
+    with open_ledger(story.pk, entry=entry) as ledger:
         by.check_edit()
         check_there(entry)
         if entry.original:
@@ -364,7 +368,7 @@ def move(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Entry:
         Posting.objects.filter(pk=old.pk).update(removed=True)
         entry.story = ledger.story(story.pk)
         entry.save()
-        ledger.post_everywhere(entry)
+        ledger.save_postings_of(entry)
     return entry
 
 
@@ -391,7 +395,7 @@ def due_entries() -> QuerySet[Entry]:
 
 def _publish_due(entry: Entry) -> bool:
     """Publish an entry that is due still, now that nobody else can change it."""
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         due = due_entries().filter(pk=entry.pk).exists()
         if due:
             check_pictures(entry.images.all())

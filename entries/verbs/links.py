@@ -12,8 +12,8 @@ from entries.models.links import LinkQuerySet
 from entries.pages import fragments
 from entries.text import rendering
 from entries.verbs.conditions import check_there
-from entries.verbs.ledger import Ledger, Refused, changing
-from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.ledger import Ledger, Refused, open_ledger
+from entries.verbs.permissions import SYSTEM, Permissions
 
 Told = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
 _ADDRESS = URLValidator(schemes=["http", "https"])
@@ -26,7 +26,7 @@ BACK: Final[dict[str, str]] = {
 }
 
 
-class LinkChanged(Refused):
+class LinkConflict(Refused):
     """Somebody else has changed the link meanwhile; `link` is what it is now."""
 
     def __init__(self, link: Link) -> None:
@@ -74,20 +74,20 @@ def save_link(
     seen: str | None = None,
     placed: bool = False,
     line: bool = False,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Link:
     """Save a new or changed link and tell the readers of whatever shows it.
 
     `seen` is what its moderator had read of it (`Link.seen`), None where nobody had.
     Its place among others stays, unless it is `placed` too; a `line` is saved only
     while its entry's text has it. Raises Refused where `check_link` does, for a link
-    that is gone and for one of a text that was erased, LinkChanged where another
+    that is gone and for one of a text that was erased, LinkConflict where another
     moderator came between.
     """
     check_link(link)
 
     def act() -> None:
-        by.check_may("change_link", *([] if link.pk else ["add_link"]))
+        by.check_has("change_link", *([] if link.pk else ["add_link"]))
         if link.entry:
             check_there(link.entry)
         if line and not _has_line(link):
@@ -115,11 +115,11 @@ def _compare(link: Link, seen: str | None) -> Link:
     if now is None:
         raise Refused("Somebody else has removed this link.")
     if seen is not None and now.seen not in (seen, link.seen):
-        raise LinkChanged(now)
+        raise LinkConflict(now)
     return now
 
 
-def add_both(link: Link, *, by: Rights = SYSTEM) -> Link:
+def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
     """Add a link and the one that leads back, unless that is there.
 
     From a story a line leads back to another line of its kind, or to the next one
@@ -131,7 +131,7 @@ def add_both(link: Link, *, by: Rights = SYSTEM) -> Link:
         raise Refused("Nothing leads back from there.", "both")
     back = Link(kind=BACK[link.kind], story=other, target_story=home)
     # Every story of both is locked before the first, in the order of all verbs.
-    with changing(home.pk, other.pk, entry=link.entry):
+    with open_ledger(home.pk, other.pk, entry=link.entry):
         save_link(link, by=by)
         same = other.links.filter(kind=back.kind, target_story=home)
         if not same.exists():
@@ -146,26 +146,26 @@ def next_order(links: LinkQuerySet) -> int:
     return 0 if last is None else last + 1
 
 
-def order_links(links: Sequence[Link], *, by: Rights = SYSTEM) -> None:
+def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
     """Give links of one place this order."""
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
-    with changing(*_about(links), entry=entry) as ledger:
-        by.check_may("change_link")
+    with open_ledger(*_about(links), entry=entry) as ledger:
+        by.check_has("change_link")
         before = told_of(ids, hold=True)
         for number, pk in enumerate(ids):
             Link.objects.filter(pk=pk).update(order=number)
         _tell(ledger, [entry] if entry else [], before ^ told_of(ids))
 
 
-def remove_link(link: Link, *, line: bool = False, by: Rights = SYSTEM) -> None:
+def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> None:
     """Remove a link; what stood in a text as its line is plain words again.
 
     A `line` is removed only where its entry's text has lost it.
     """
 
     def act() -> None:
-        by.check_may("change_link", "delete_link")
+        by.check_has("change_link", "delete_link")
         if line and _has_line(link):
             raise Refused("The text has this line again.")
         link.delete()
@@ -173,13 +173,13 @@ def remove_link(link: Link, *, line: bool = False, by: Rights = SYSTEM) -> None:
     _apply(link, act)
 
 
-def remove_links(links: Iterable[Link], *, by: Rights = SYSTEM) -> None:
+def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
     """Remove several links, under all their locks at once."""
     links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
     ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
-    with changing(*_about(links), entries=entries) as ledger:
-        by.check_may("delete_link")
+    with open_ledger(*_about(links), entries=entries) as ledger:
+        by.check_has("delete_link")
         before = told_of(ids, hold=True)
         for link in links:
             link.delete()
@@ -189,7 +189,7 @@ def remove_links(links: Iterable[Link], *, by: Rights = SYSTEM) -> None:
 
 def _apply(link: Link, act: Any) -> None:
     was = list(Link.objects.filter(pk=link.pk))
-    with changing(*_about([link, *was]), entry=link.entry) as ledger:
+    with open_ledger(*_about([link, *was]), entry=link.entry) as ledger:
         before = told_of([one.pk for one in was], hold=True)
         act()
         now = told_of([link.pk] if link.pk else [])
@@ -227,9 +227,9 @@ def told_of(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
 
 def _tell(ledger: Ledger, entries: Iterable[Entry], changed: set[Told]) -> None:
     """Draw the entries anew whose lines changed; what shows no line moves the site."""
-    redrawn = {entry.pk for entry in entries if ledger.redraw(entry)}
+    redrawn = {entry.pk for entry in entries if ledger.rerender_entry(entry)}
     if any(entry_id not in redrawn for entry_id, *_ in changed):
-        ledger.site()  # a rail, or data that holds more than the lines do
+        ledger.site_changed()  # a rail, or data that holds more than the lines do
 
 
 def turn(links: LinkQuerySet) -> int:
@@ -237,7 +237,7 @@ def turn(links: LinkQuerySet) -> int:
     return links.due().update(running=~F("running"))
 
 
-def turn_due() -> int:
+def toggle_due_features() -> int:
     """Let features begin and end, and move every rail; return how many did.
 
     Any number of processes may call it: whoever comes second finds the rows turned.
@@ -246,7 +246,7 @@ def turn_due() -> int:
     if not due:
         return 0
     ids = [link.pk for link in due]
-    with changing(*_about(due)) as ledger:
+    with open_ledger(*_about(due)) as ledger:
         before = told_of(ids, hold=True)
         done = turn(Link.objects.filter(pk__in=ids))
         _tell(ledger, [], before ^ told_of(ids))

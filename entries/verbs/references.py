@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 from django.db.models import Exists, OuterRef, Q
 
 from entries.models import Entry, Posting, Story
-from entries.verbs.ledger import Ledger, Moved, changing, settled
+from entries.verbs.ledger import Ledger, StaleRead, open_ledger, retry_on_stale_read
 
 
-@settled
+@retry_on_stale_read
 def restate(
     story: Story,
     act: Callable[[Ledger], None],
@@ -25,7 +25,7 @@ def restate(
     if follower:
         stories.add(follower.pk)
     entries = naming([story.pk]) | (standing(story) if whole else set())
-    with changing(*stories, entries=entries) as ledger:
+    with open_ledger(*stories, entries=entries) as ledger:
         story.__dict__.update(ledger.story(story.pk).__dict__)
         ledger.stories[story.pk] = story
         act(ledger)
@@ -61,8 +61,8 @@ def tell_led(ledger: Ledger, led: set[int | None]) -> None:
     """Say that the heads of stories change in which coverage goes on, or did."""
     for pk in sorted(pk for pk in led if pk):
         if pk not in ledger.stories:
-            raise Moved
-        ledger.head(ledger.story(pk))
+            raise StaleRead
+        ledger.head_changed(ledger.story(pk))
 
 
 def tell_others(
@@ -73,13 +73,13 @@ def tell_others(
     Of a story that readers do not see nothing moves, neither a head nor a rail.
     """
     own = [story.pk for story in stories]
-    seen = [story.pk for story in stories if ledger.seen(story)]
+    seen = [story.pk for story in stories if ledger.known_to_readers(story)]
     if seen:
-        ledger.site()
+        ledger.site_changed()
     told, heads = naming(own) | set(entries), beside(seen) - set(own)
     if told - ledger.entries or heads - set(ledger.stories):
-        raise Moved
+        raise StaleRead
     for entry in Entry.objects.filter(pk__in=told).order_by("pk"):
-        ledger.redraw(entry)
+        ledger.rerender_entry(entry)
     for pk in sorted(heads):
-        ledger.head(ledger.story(pk))
+        ledger.head_changed(ledger.story(pk))

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from entries.models import Entry, Story
 from entries.text.rendering import BodyError
-from entries.verbs import redraw, redraw_head
+from entries.verbs import rerender_entry, rerender_summary
 
 STEP = 100  # texts between two lines of progress
 
@@ -31,7 +31,9 @@ class Command(BaseCommand):
         for done, (kind, pk) in enumerate(rows, 1):
             try:
                 if row := kind.objects.filter(pk=pk).first():
-                    changed += redraw(row) if kind is Entry else redraw_head(row)
+                    changed += (
+                        rerender_entry(row) if kind is Entry else rerender_summary(row)
+                    )
             except BodyError as error:
                 failed += 1
                 self.stderr.write(f"{kind.__name__} {pk} stays as it is: {error}")
