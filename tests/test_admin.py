@@ -119,15 +119,15 @@ def test_of_two_files_for_one_name_the_first_has_it(
     """Where the other comes between the looking up of a name and its lock."""
     if missing:
         Image.objects.create(name="fog", caption="Dawn")
-    changing, way = verbs.open_ledger, "/admin/entries/image/add/"
+    open_ledger, way = verbs.images.open_ledger, "/admin/entries/image/add/"
 
     def late(*stories: int, **more: Any) -> Any:
-        monkeypatch.setattr(verbs, "open_ledger", changing)
+        monkeypatch.setattr(verbs.images, "open_ledger", open_ledger)
         Image.objects.filter(name="fog").update(alt="Boats")
         client.post(way, {"file": photo("one.jpg", "teal"), "name": "fog"})
-        return changing(*verbs, **more)
+        return open_ledger(*stories, **more)
 
-    monkeypatch.setattr(verbs, "open_ledger", late)
+    monkeypatch.setattr(verbs.images, "open_ledger", late)
     answer = client.post(way, {"file": photo("two.jpg", "navy"), "name": "fog"})
     assert "There is another picture named “fog”" in answer.content.decode()
     image = Image.objects.get()
@@ -138,14 +138,14 @@ def test_of_two_files_for_one_name_the_first_has_it(
 def test_a_name_that_was_free_and_is_taken_makes_way_for_the_next(
     client, story, monkeypatch
 ):
-    changing = verbs.open_ledger
+    open_ledger = verbs.images.open_ledger
 
     def late(*stories: int, **more: Any) -> Any:
-        monkeypatch.setattr(verbs, "open_ledger", changing)
+        monkeypatch.setattr(verbs.images, "open_ledger", open_ledger)
         upload(client, story, photo("fog.jpg", "teal"))
-        return changing(*verbs, **more)
+        return open_ledger(*stories, **more)
 
-    monkeypatch.setattr(verbs, "open_ledger", late)
+    monkeypatch.setattr(verbs.images, "open_ledger", late)
     assert upload(client, story, photo("fog.jpg", "navy")).status_code == 200
     assert set(Image.objects.values_list("name", flat=True)) == {"fog", "fog-2"}
 

@@ -270,7 +270,7 @@ def ledgers(monkeypatch) -> list[object]:
             taken.append(args)
             super().__init__(*args)
 
-    monkeypatch.setattr(verbs, "Ledger", Counting)
+    monkeypatch.setattr(verbs.ledger, "Ledger", Counting)
     return taken
 
 

@@ -494,13 +494,13 @@ def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeyp
     """It was due when the scheduler looked, and a draft when it held the lock."""
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
-    real = verbs.open_ledger
+    real = verbs.entries.open_ledger
 
     def late(*args: Any, **options: Any) -> Any:
         Entry.objects.filter(pk=update.pk).update(state="draft")
         return real(*args, **options)
 
-    monkeypatch.setattr(verbs, "open_ledger", late)
+    monkeypatch.setattr(verbs.entries, "open_ledger", late)
     assert verbs.publish_due() == 0
     update.refresh_from_db()
     assert update.state == "draft"
@@ -509,13 +509,13 @@ def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeyp
 def test_an_update_that_was_put_off_in_the_last_moment_stays_scheduled(monkeypatch):
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
-    real = verbs.open_ledger
+    real = verbs.entries.open_ledger
 
     def late(*args: Any, **options: Any) -> Any:
         Entry.objects.filter(pk=update.pk).update(at=in_an_hour())
         return real(*args, **options)
 
-    monkeypatch.setattr(verbs, "open_ledger", late)
+    monkeypatch.setattr(verbs.entries, "open_ledger", late)
     assert verbs.publish_due() == 0
     update.refresh_from_db()
     assert update.state == "scheduled"
