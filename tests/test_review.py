@@ -257,7 +257,7 @@ def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
 ) -> None:
     story = make_story()
     bulk_updates(story, 2 * rerender.STEP + 5)
-    redraw, turns = rerender.redraw, []
+    rerender_entry, turns = rerender.rerender_entry, []
 
     def other() -> None:
         try:
@@ -271,8 +271,8 @@ def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
             thread.start()
             thread.join()
         turns.append(entry.pk)
-        return redraw(entry)
+        return rerender_entry(entry)
 
-    monkeypatch.setattr(rerender, "redraw", slow)
+    monkeypatch.setattr(rerender, "rerender_entry", slow)
     call_command("rerender")
     assert len(turns) >= 2 * rerender.STEP + 5
