@@ -119,11 +119,11 @@ def _fill_some(
             desk_seq=entry.story.seq,
             html=f'<article id="entry-{entry.pk}">{entry.html}</article>',
         )
-        posting.place()
+        posting.denormalize()
         postings.append(posting)
     Posting.objects.bulk_create(postings, batch_size=1000)
     _fill_around(chance, entries, images)
-    newest = Posting.objects.visible().newest_at("pk")
+    newest = Posting.objects.visible().newest_time_in("pk")
     for story in made:
         Story.objects.filter(pk=story.pk).update(
             seq=story.seq,
@@ -474,7 +474,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small actions
         return lambda: search.suggest_stories(words)
 
     def total() -> Callable[[], Any]:
-        return lambda: Story.objects.public().changes()
+        return lambda: Story.objects.public().total_seq()
 
     return {
         "publish": lambda: post,

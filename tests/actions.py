@@ -47,7 +47,7 @@ def misplaced() -> list[str]:
     wrong = []
     for posting in Posting.objects.select_related("entry", "story"):
         kept = (posting.at, posting.visible)
-        posting.place()
+        posting.denormalize()
         if kept != (posting.at, posting.visible):
             wrong.append(f"{posting}: {kept}")
     for story in Story.objects.all():
@@ -266,7 +266,7 @@ def visible(slug: str) -> dict[int, int]:
 def since(slug: str, seq: int) -> list[int]:
     """Return the ids of what changed after a number, in that order."""
     story = story_of(slug)
-    changed = story.postings.changed(seq, story.seq)
+    changed = story.postings.changed_between(seq, story.seq)
     return list(changed.values_list("entry_id", flat=True))
 
 

@@ -108,7 +108,7 @@ def bulk_updates(
         for place, entry in enumerate(entries, 1)
     )
     story.seq += number
-    newest = Posting.objects.visible().newest_at("pk")
+    newest = Posting.objects.visible().newest_time_in("pk")
     Story.objects.filter(pk=story.pk).update(seq=story.seq, newest_at=Subquery(newest))
 
 

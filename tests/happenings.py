@@ -162,7 +162,7 @@ class Newsroom:
         Link.objects.filter(pk=link.pk).update(starts_at=gmt.this_minute())
 
     def feature_ends(self) -> None:
-        running = Link.objects.filter(kind="feature", running=True).first()
+        running = Link.objects.filter(kind="feature", active=True).first()
         if running:
             Link.objects.filter(pk=running.pk).update(ends_at=gmt.this_minute())
 

@@ -367,7 +367,7 @@ def test_a_picture_in_use_is_not_deleted(client, chief, story):
     shown = described(client, story)
     upload(client, story, photo("lamp.jpg", "red"))
     featured = Image.objects.exclude(pk=shown.pk).get()
-    verbs.add_link("feature", story=story, title="Why", picture=featured)
+    verbs.add_link("feature", story=story, title="Why", image=featured)
     for image in (shown, featured):
         way = f"/admin/entries/image/{image.pk}/delete/"
         assert chief.get(way).status_code == 403
@@ -584,7 +584,7 @@ def test_a_link_that_somebody_else_just_touched_is_told_of(
 ):
     link = verbs.add_link("see", story=make_story(), title="Ferries")
     way = f"/admin/entries/link/{link.pk}/change/"
-    data = link_data(title="Ships", seen=link.seen)
+    data = link_data(title="Ships", seen=link.fingerprint)
     save = verbs.save_link
 
     def between(mine: Link, **more: Any) -> Link:

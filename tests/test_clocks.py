@@ -72,8 +72,8 @@ def test_a_clock_put_back_forbids_no_edit_of_what_stands(
 
 def test_readers_counted_before_a_clock_was_put_back_are_not_counted_for_hours():
     told = timezone.now() + timedelta(hours=3)
-    Audience.objects.create(process="old", counts={"7": 4}, told_at=told)
-    Audience.objects.create(process="new", counts={"7": 2}, told_at=timezone.now())
+    Audience.objects.create(process="old", counts={"7": 4}, reported_at=told)
+    Audience.objects.create(process="new", counts={"7": 2}, reported_at=timezone.now())
     assert Audience.now() == {7: 2}
 
 

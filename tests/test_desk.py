@@ -471,7 +471,7 @@ def test_an_edit_opens_in_its_row_and_is_saved(client, story):
     entry.refresh_from_db()
     assert entry.body == "A hundred people."
     assert f'id="row-{entry.pk}"' in answer.content.decode()
-    assert not EntryVersion.objects.exclude(line="").exists()
+    assert not EntryVersion.objects.exclude(correction="").exists()
 
 
 def test_without_htmx_an_edit_has_a_page_of_its_own(client, story):
@@ -498,7 +498,7 @@ def test_an_edit_keeps_the_time_that_its_field_shows(client, story):
 def test_a_correction_has_a_line_for_readers(client, story):
     entry = make_update(story, "Three boats.")
     edit(client, entry, body="Two boats.", how="correction", correction="It was two.")
-    assert entry.versions.get().line == "It was two."
+    assert entry.versions.get().correction == "It was two."
     page = client.get(story.get_absolute_url()).content.decode()
     assert "It was two." in page
 

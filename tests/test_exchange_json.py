@@ -110,7 +110,7 @@ def full_story(folder: Path) -> Story:
         "feature",
         story=story,
         title="SECRET feature",
-        picture=lead,
+        image=lead,
         starts_at=later,
         ends_at=later + timedelta(hours=2),
     )
@@ -416,7 +416,7 @@ def test_readers_do_not_learn_of_stories_that_are_not_public(tmp_path: Path):
     verbs.add_link("see", story=story, target_story=hidden)
     verbs.add_link("see", story=story, target_story=hidden, title="Known title")
     plan = take_picture("hidden-pier", tmp_path, alt="The hidden pier")
-    verbs.add_link("feature", story=story, target_story=hidden, picture=plan)
+    verbs.add_link("feature", story=story, target_story=hidden, image=plan)
     verbs.edit_story(story, continues_in=hidden)
     verbs.withdraw_story(Story.objects.get(slug="lamps-lit"))
     data = json.dumps(story_data(Story.objects.get(pk=story.pk)))

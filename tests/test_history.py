@@ -459,7 +459,7 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
 
 def test_a_picture_that_a_feature_shows_stays_when_a_text_with_it_is_erased(story):
     image = verbs.add_image("boats", verbs.ingest_upload(photo()), alt="Boats")
-    verbs.add_link("feature", title="The harbour", picture=image)
+    verbs.add_link("feature", title="The harbour", image=image)
     verbs.erase(make_update(story, "![](image:boats)"))
     assert Link.objects.get().picture == image
 

@@ -103,9 +103,9 @@ def world() -> World:
     }
     gone = verbs.withdraw_story(make_story("Quokkas gone", series="Tides"))
     planned = verbs.add_link(
-        "feature", title="Quokkas!", starts_at=later, picture=picture
+        "feature", title="Quokkas!", starts_at=later, image=picture
     )
-    verbs.add_link("feature", story=draft, title="Quokkas!", picture=picture)
+    verbs.add_link("feature", story=draft, title="Quokkas!", image=picture)
     for link in ({"story": story}, {"entry": update}, {}):
         kind = "see" if link else "feature"
         verbs.add_link(kind, target_story=draft, **link)

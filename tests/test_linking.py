@@ -71,7 +71,7 @@ def test_starts_and_ends_move_the_rail_once_each():
     assert [verbs.toggle_due_features(), verbs.toggle_due_features()] == [1, 0]
     assert site_seq() == before + 2
     link.refresh_from_db()
-    assert not link.running
+    assert not link.active
 
 
 @at_once
@@ -85,11 +85,11 @@ def test_several_processes_let_a_feature_begin_once():
 
 def test_a_feature_whose_time_is_changed_shows_accordingly():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
-    assert not link.running
+    assert not link.active
     link.starts_at = timezone.now() - HOUR
-    assert verbs.save_link(link).running
+    assert verbs.save_link(link).active
     link.ends_at = timezone.now() + HOUR
-    assert verbs.save_link(link).running
+    assert verbs.save_link(link).active
 
 
 def test_only_a_feature_begins_and_ends_and_in_that_order():
@@ -108,7 +108,7 @@ def test_a_feature_has_a_picture_of_its_own():
     story, target = make_story(), make_story(lead_image=lead)
     link = feature(story, target_story=target)
     assert "d" * 40 in html(story.get_absolute_url())
-    link.picture = own
+    link.image = own
     verbs.save_link(link)
     assert "c" * 40 in html(story.get_absolute_url())
     before = site_seq()

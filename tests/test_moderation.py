@@ -293,7 +293,7 @@ def test_a_feature_gets_label_and_time_in_one_form(client, story):
     times = {"starts": "1015 yesterday", "ends": "1015 tomorrow"}
     client.post(links(story), data | times)
     link = Link.objects.get()
-    assert link.running
+    assert link.active
     assert "<h2>SUNDAY</h2>" in page(story)
     data = {"do": "save", "link": link.pk, "title": "The lamp", "label": "MONDAY"}
     client.post(links(story), data | {"ends": "1015 yesterday"})

@@ -329,7 +329,7 @@ def test_the_list_counts_readers_of_all_processes(client, story):
 
 def test_a_process_that_fell_silent_is_counted_no_more(story):
     Teller().tell({str(story.pk): 3})
-    Audience.objects.update(told_at=timezone.now() - Audience.SILENT)
+    Audience.objects.update(reported_at=timezone.now() - Audience.EXPIRES_AFTER)
     assert not Audience.now()
 
 

@@ -340,7 +340,7 @@ def test_an_edit_keeps_the_text_before_as_a_version():
     edit(update, "Eight boats are out.", correction="There are eight boats.")
     kept = update.versions.get()
     assert (kept.number, kept.body) == (1, "Nine boats are out.")
-    assert (update.version, kept.line) == (2, "There are eight boats.")
+    assert (update.version, kept.correction) == (2, "There are eight boats.")
     assert "There are eight boats." in posting_of(update).html
 
 

@@ -130,7 +130,7 @@ class Site:
             "backdate": lambda: verbs.post(self.story, EntryText("Late.", at=early)),
             "tick": lambda: (verbs.publish_due(), verbs.toggle_due_features()),
             "suggest": lambda: search.suggest_stories("A zephyr over the bridge"),
-            "number of the site": lambda: Story.objects.public().changes(),
+            "number of the site": lambda: Story.objects.public().total_seq(),
         }
 
     def cost(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def found(query: str) -> list[str]:
     """Return the addresses that a question leads to."""
-    return [result.address for result in search.search_public(query).found]
+    return [result.url for result in search.search_public(query).found]
 
 
 def test_an_update_is_found_by_its_words_at_its_own_address() -> None:

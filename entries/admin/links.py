@@ -33,7 +33,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
             "target_url",
             "title",
             "label",
-            "picture",
+            "image",
             "starts_at",
             "ends_at",
             "order",
@@ -46,17 +46,17 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["seen"] = self.instance.seen
+        self.initial["seen"] = self.instance.fingerprint
 
     def clean(self) -> dict[str, Any]:
         """Ask for one place to leave from and one to lead to, or a title."""
         data = super().clean() or self.cleaned_data
         now = Link.objects.filter(pk=self.instance.pk).first()
-        if now and data.get("seen") not in ("", now.seen):
+        if now and data.get("seen") not in ("", now.fingerprint):
             self.add_error(None, str(verbs.LinkConflict(now)))
             # Saved again, it stands.
             self.data = {name: self.data[name] for name in self.data}
-            self.data |= {"seen": now.seen}
+            self.data |= {"seen": now.fingerprint}
         if data.get("story") and data.get("entry"):
             self.add_error("entry", "Choose the story or the entry, not both.")
         targets = ("target_story", "target_series", "target_url")
@@ -108,7 +108,7 @@ class LinkAdmin(Listed):
         "target_series",
     ]
     search_fields = ["title", "story__headline", "target_story__headline"]
-    autocomplete_fields = ["story", "entry", "target_story", "target_series", "picture"]
+    autocomplete_fields = ["story", "entry", "target_story", "target_series", "image"]
 
     @admin.display(description="from")
     def leaves_from(self, link: Link) -> str:
@@ -120,7 +120,7 @@ class LinkAdmin(Listed):
     @admin.display(description="to")
     def leads_to(self, link: Link) -> str:
         """Say where it leads."""
-        return link.leads_to or "Unresolved"
+        return link.target_name or "Unresolved"
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Link | None = None

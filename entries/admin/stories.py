@@ -61,7 +61,7 @@ def _updates(
     newest = (
         Posting.objects.visible()
         .updates()
-        .first_of_each([story for story in found if story.public], 1)
+        .first_per_story([story for story in found if story.public], 1)
     )
     last = dict(newest.values_list("story", "at"))
     return counts | {pk: (number, last.get(pk)) for pk, number in numbers.items()}
@@ -156,12 +156,12 @@ class StoryAdmin(Listed):
     ) -> HttpResponse:
         """Warn of the lines elsewhere that lead to the story."""
         story = self.get_object(request, object_id)
-        lines = list(story.lines_here) if story else []
-        return super().delete_view(request, object_id, {"lines_here": lines})
+        lines = list(story.incoming_links) if story else []
+        return super().delete_view(request, object_id, {"incoming_links": lines})
 
     def delete_model(self, request: HttpRequest, obj: Story) -> None:
         """Delete it through the verb; say where lines to it went with it."""
-        lines = list(obj.lines_here.filter(title=""))
+        lines = list(obj.incoming_links.filter(title=""))
         permissions = Permissions.of(request.user)
         verbs.delete_story(obj, by=permissions)
         for line in lines:

@@ -163,7 +163,7 @@ def _post(
         return _again(request, story, permissions, form)
     see_lines.follow(entry)
     if data["separate"]:
-        Draft.objects.of(permissions.user, key=data["key"]).delete()
+        Draft.objects.of_user(permissions.user, key=data["key"]).delete()
     if entry.created_at >= begun:  # not one that was sent before
         record(permissions.user, entry, f"Wrote it: {entry.state}.", ADDITION)
     posted = Posted(form.name, entry, story, permissions)

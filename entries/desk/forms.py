@@ -207,13 +207,13 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         # The words are guarded by their version. What is not changed on the page is
         # not saved, so that an older page takes back nothing that came meanwhile.
-        for name in set(self.fields) - set(StoryVersion.WORDS):
+        for name in set(self.fields) - set(StoryVersion.FIELDS):
             self.fields[name].show_hidden_initial = True
 
     @property
     def changed(self) -> dict[str, Any]:
         """Return the words, and what else its editor has changed."""
-        names = {*self.changed_data, *StoryVersion.WORDS}
+        names = {*self.changed_data, *StoryVersion.FIELDS}
         return {n: value for n, value in self.cleaned_data.items() if n in names}
 
     def clean_summary(self) -> str:

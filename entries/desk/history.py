@@ -55,7 +55,7 @@ def _sorted(events: Iterable[Event]) -> list[Event]:
 
 def _change(change: Change) -> Event:
     version = change.version
-    line = version.line if isinstance(version, EntryVersion) else ""
+    line = version.correction if isinstance(version, EntryVersion) else ""
     words = f"Corrected: {line}" if line else audit_log.EDITED
     return Event(version.changed_at, version.changed_by, words, change)
 

@@ -308,7 +308,7 @@ def _words(data: Any, kind: str) -> dict[str, Any]:
         raise Refused(f"There is no picture named “{name}”.", "picture")
     return words | {
         "label": data.get("label", "").strip()[:60],
-        "picture": picture,
+        "image": picture,
         "starts_at": time_input.parse_time(data.get("starts", ""), now),
         "ends_at": time_input.parse_time(data.get("ends", ""), now),
     }

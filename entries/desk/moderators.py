@@ -89,7 +89,7 @@ def _lately(permissions: Permissions) -> list[Row]:
     """Return what was published last, in whatever running story."""
     live = Story.objects.live().order_by("-changed_at")[: lists.LIVE_PAGE_SIZE]
     visible = Posting.objects.visible().updates().order_by("-first_seq")
-    newest = visible.first_of_each(live, 2 * LATELY).order_by(
+    newest = visible.first_per_story(live, 2 * LATELY).order_by(
         "-entry__published_at", "-entry_id"
     )
     # A cross-posted update is shown in its own story alone. Asked of the database,
@@ -139,9 +139,9 @@ def _show(request: HttpRequest, loose: Loose) -> HttpResponse:
 def _settle(
     link: Link, data: dict[str, str], query: str, permissions: Permissions
 ) -> tuple[str, str]:
-    words, seen = link.text, link.seen
+    words, seen = link.text, link.fingerprint
     if not link.unresolved:
-        raise Refused(f"Somebody else has said where it leads: {link.leads_to}.")
+        raise Refused(f"Somebody else has said where it leads: {link.target_name}.")
     if data.get("do") == "remove":
         verbs.remove_link(link, by=permissions)
         return f"Removed “{words}”.", "Removed a line that led nowhere yet."
@@ -150,6 +150,6 @@ def _settle(
         setattr(link, name, value)
     verbs.save_link(link, seen=seen, by=permissions)
     return (
-        f"“{words}” leads to {link.leads_to}.",
+        f"“{words}” leads to {link.target_name}.",
         f"Said where a line leads: {target_of(link)}.",
     )

@@ -38,7 +38,7 @@ def preview_of(
     try:
         names = rendering.image_names(entry.body)
         found = list(see_lines.pictures(permissions).filter(name__in=names))
-        links = list(entry.links.shown().with_targets())
+        links = list(entry.links.visible().with_targets())
         links += see_lines.proposed(entry, entry.body, {link.text for link in links})
         entry.html = fragments.body_html(entry.body, found, links)
     except rendering.BodyError as error:

@@ -154,7 +154,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
         if publish and not entry.published:
             verbs.publish(entry, version=entry.version, by=permissions)
             record(permissions.user, entry, DONE["publish"])
-        Draft.objects.of(permissions.user, entry=entry).delete()
+        Draft.objects.of_user(permissions.user, entry=entry).delete()
 
 
 def _tell_closed(row: Row, done: str) -> None:

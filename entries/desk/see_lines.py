@@ -56,9 +56,9 @@ def pictures(permissions: Permissions) -> QuerySet[Image]:
         return Image.objects.all()
     read = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
     led = Story.objects.public().filter(lead_image=OuterRef("pk"))
-    features = Link.objects.shown().filter(
+    features = Link.objects.visible().filter(
         Q(story=None, entry=None) | Q(story__state__in=Story.PUBLIC),
-        picture=OuterRef("pk"),
+        image=OuterRef("pk"),
     )
     own = Entry.objects.filter(author=permissions.user, images=OuterRef("pk"))
     return Image.objects.filter(

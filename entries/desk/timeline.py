@@ -300,8 +300,7 @@ def _for(rows: PostingQuerySet, permissions: Permissions) -> PostingQuerySet:
     """Keep what somebody may see, as `Permissions.can_see` tells it of one entry."""
     if permissions.can_view_unpublished:
         return rows
-    shown = Q(entry__state=State.PUBLISHED, story__state__in=Story.PUBLIC)
-    return rows.filter(shown | Q(entry__author=permissions.user))
+    return rows.filter(Q(visible=True) | Q(entry__author=permissions.user))
 
 
 def _from(

@@ -170,7 +170,7 @@ class Gallery:
 
     def save(self) -> None:
         """Write the rows. Raises StaleRead where one has changed since it was read."""
-        now = {row.name: _state(row) for row in Image.objects.held(self.by_name)}
+        now = {row.name: _state(row) for row in Image.objects.locked(self.by_name)}
         if now != {n: state for n, state in self._found.items() if n in self.by_name}:
             raise StaleRead
         changed = [self.by_name[name] for name in sorted(self.changed)]

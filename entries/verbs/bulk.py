@@ -49,7 +49,7 @@ def prepare_entry(
     Raises Refused with the message to show.
     """
     entry, text = posting.entry, text.tidy()
-    visible_links = [link for link in links if link.shown]
+    visible_links = [link for link in links if link.visible]
 
     def rows(names: Sequence[str]) -> tuple[list[Image], list[Link]]:
         found = [image for name in names if (image := find_image(name))]
@@ -66,9 +66,9 @@ def prepare_entry(
         entry.set_published()
     elif entry.state == Entry.State.SCHEDULED and not entry.at:
         raise Refused("Give the time to publish at.", "at")
-    posting.place()
+    posting.denormalize()
     if posting.visible:
-        corrections = [one for one in versions if one.line and not one.hidden]
+        corrections = [one for one in versions if one.correction and not one.hidden]
         posting.html = fragments.provisional_html(posting, visible_links, corrections)
     return NewEntry(posting, rendered.pictures, links, versions, undescribed)
 

@@ -51,13 +51,13 @@ def _inputs(pictures: Sequence[Image], links: Sequence[Link]) -> object:
     """Return what a drawing depends on besides the text."""
     return (
         [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in pictures],
-        [(link.kind, link.text, link.address) for link in links],
+        [(link.kind, link.text, link.url) for link in links],
     )
 
 
 def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
     pictures = list(Image.objects.filter(name__in=names)) if names else []
-    return pictures, list(entry.links.shown().with_targets()) if entry.pk else []
+    return pictures, list(entry.links.visible().with_targets()) if entry.pk else []
 
 
 def draw(text: EntryText, entry: Entry) -> Drawn:
@@ -84,7 +84,7 @@ def still(drawn: Drawn, text: EntryText, entry: Entry) -> Drawn:
     """Return the drawing, made anew if a picture or link changed before the lock."""
     names = [image.name for image in drawn.pictures]
     if names:
-        list(Image.objects.held(names))
+        list(Image.objects.locked(names))
     rows = _rows(names, entry)
     return drawn if _inputs(*rows) == drawn.inputs else draw(text, entry)
 

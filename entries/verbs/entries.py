@@ -102,7 +102,7 @@ def _add(
 
 def _forget_draft(author: User | None, key: UUID | None) -> None:
     if key and author:
-        Draft.objects.of(author, key=key).delete()
+        Draft.objects.of_user(author, key=key).delete()
 
 
 def _has_original(story: Story) -> bool:
@@ -195,7 +195,7 @@ def _keep_version(
         at=entry.at,
         headline=entry.headline,
         body=entry.body,
-        line=line,
+        correction=line,
         changed_by=author,
         changed_at=changed_at or timezone.now(),
     )

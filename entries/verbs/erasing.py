@@ -27,7 +27,7 @@ def hide_correction(
     with open_ledger(entry=version.entry) as ledger:
         by.check_edit()
         _read_again(version)
-        if version.line and version.hidden != hidden:
+        if version.correction and version.hidden != hidden:
             version.hidden = hidden
             version.save(update_fields=["hidden"])
             ledger.save_postings_of(version.entry)
@@ -57,7 +57,7 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         pictures = orphaned_images(entry)
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
-        Draft.objects.made(entry).delete()
+        Draft.objects.of_author_of(entry).delete()
         if entry.erased_at:
             return entry
         entry.links.all().delete()
@@ -84,7 +84,7 @@ def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVe
         _read_again(version)
         wiping.wipe()
         pictures = orphaned_images(entry, [version.body], shown=False)
-        version.headline = version.body = version.line = ""
+        version.headline = version.body = version.correction = ""
         version.hidden = version.erased = True
         version.save()
         # An edit that began from these words and was never sent holds them still.
@@ -138,7 +138,7 @@ def _unused(image: Image) -> bool:
 
 def _drop_unused(pictures: Iterable[Image]) -> None:
     """Delete pictures, under their locks, that no text has begun to show meanwhile."""
-    for image in Image.objects.held(image.name for image in pictures):
+    for image in Image.objects.locked(image.name for image in pictures):
         if _unused(image):
             _drop(image)
 
@@ -147,7 +147,7 @@ def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
     """Delete a picture and its files. Raises Refused where something shows it."""
     with transaction.atomic():
         by.check_has("delete_image")
-        for held in Image.objects.held([image.name]):
+        for held in Image.objects.locked([image.name]):
             if not _unused(held):
                 raise Refused("An entry, a story or a feature shows this picture.")
             _drop(held)

@@ -133,7 +133,7 @@ def _showing(image: Image) -> tuple[set[int], set[int]]:
 
 def _hold(image: Image, entries: set[int], led: set[int]) -> None:
     """Lock an image, after everything that shows it. Raises StaleRead if that grew."""
-    list(Image.objects.held([image.name]))
+    list(Image.objects.locked([image.name]))
     now_in, now_led = _showing(image)
     if now_in - entries or now_led - led:
         raise StaleRead

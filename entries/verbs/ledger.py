@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-_NEWEST = Subquery(Posting.objects.visible().newest_at("pk"))
+_NEWEST = Subquery(Posting.objects.visible().newest_time_in("pk"))
 
 
 class Refused(ValueError):
@@ -121,14 +121,14 @@ class Ledger:
         posting.story = self.stories[posting.story_id]
         if posting.home:
             posting.entry.story = posting.story
-        posting.place()
+        posting.denormalize()
         posting.desk_seq = self._next_desk_seq(posting.story)
-        known = posting.seq is not None and (posting.stands or posting.html)
+        known = posting.seq is not None and (posting.published or posting.html)
         if not (posting.visible or known):
             return False
         posting.seq = self._next_seq(posting.story)
         posting.first_seq = posting.first_seq or posting.seq
-        posting.html = fragments.entry_html(posting) if posting.stands else ""
+        posting.html = fragments.entry_html(posting) if posting.published else ""
         self._search_entries[posting.entry_id] = posting.entry
         return True
 
@@ -138,7 +138,7 @@ class Ledger:
         What readers see of them was drawn by `drawing.early_html` before the lock.
         """
         for posting in postings:
-            posting.place()
+            posting.denormalize()
             posting.desk_seq = self._next_desk_seq(posting.story)
             if posting.visible:
                 posting.seq = posting.first_seq = self._next_seq(posting.story)
@@ -175,10 +175,10 @@ class Ledger:
     def _is_stale(self, posting: Posting) -> bool:
         """Whether a posting is not where its rows place it, or not as they render."""
         kept = (posting.at, posting.visible)
-        posting.place()
+        posting.denormalize()
         if kept != (posting.at, posting.visible):
             return True
-        known = posting.seq is not None and posting.stands
+        known = posting.seq is not None and posting.published
         return known and posting.html != fragments.entry_html(posting)
 
     def row_changed(self, entry: Entry) -> None:

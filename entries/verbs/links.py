@@ -43,7 +43,7 @@ def add_link(
     """Add a link from a story, from an entry, or (neither) from the site itself.
 
     `fields`: one of `target_story`, `target_series`, `target_url`, or none yet;
-    `title`, `label`, `order`; of a feature also `picture`, `starts_at`, `ends_at`.
+    `title`, `label`, `order`; of a feature also `image`, `starts_at`, `ends_at`.
     """
     return save_link(Link(kind=kind, story=story, entry=entry, **fields))
 
@@ -78,7 +78,7 @@ def save_link(
 ) -> Link:
     """Save a new or changed link and tell the readers of whatever shows it.
 
-    `seen` is what its moderator had read of it (`Link.seen`), None where nobody had.
+    `seen` is the `Link.fingerprint` that its moderator had read, None where nobody had.
     Its place among others stays, unless it is `placed` too; a `line` is saved only
     while its entry's text has it. Raises Refused where `check_link` does, for a link
     that is gone and for one of a text that was erased, LinkConflict where another
@@ -95,10 +95,10 @@ def save_link(
         if link.pk:
             order = _compare(link, seen).order
             link.order = link.order if placed else order
-        link.running = True
+        link.active = True
         link.save()
         if turn(Link.objects.filter(pk=link.pk)):
-            link.running = False
+            link.active = False
 
     _apply(link, act)
     return link
@@ -114,7 +114,7 @@ def _compare(link: Link, seen: str | None) -> Link:
     now = Link.objects.select_for_update().filter(pk=link.pk).first()
     if now is None:
         raise Refused("Somebody else has removed this link.")
-    if seen is not None and now.seen not in (seen, link.seen):
+    if seen is not None and now.fingerprint not in (seen, link.fingerprint):
         raise LinkConflict(now)
     return now
 
@@ -218,10 +218,10 @@ def told_of(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
     return {
         (
             link.entry_id,
-            (link.pk, link.kind, link.title, link.text, link.label, link.address),
-            (link.order, link.picture_id, link.starts_at, link.ends_at),
+            (link.pk, link.kind, link.title, link.text, link.label, link.url),
+            (link.order, link.image_id, link.starts_at, link.ends_at),
         )
-        for link in found.shown().with_targets()
+        for link in found.visible().with_targets()
     }
 
 
@@ -234,7 +234,7 @@ def _tell(ledger: Ledger, entries: Iterable[Entry], changed: set[Told]) -> None:
 
 def turn(links: LinkQuerySet) -> int:
     """Let those of the links begin or end whose time it is; return how many."""
-    return links.due().update(running=~F("running"))
+    return links.due().update(active=~F("active"))
 
 
 def toggle_due_features() -> int:

@@ -138,8 +138,8 @@ def edit_story(
         if not changed:
             return
         if story.lead_image:  # its caption and this head take turns
-            list(Image.objects.held([story.lead_image.name]))
-        if changed & set(StoryVersion.WORDS):
+            list(Image.objects.locked([story.lead_image.name]))
+        if changed & set(StoryVersion.FIELDS):
             _keep_version(story, before, author)
         story.save()
         _tell_edited(ledger, story, changed, before["continues_in"])
@@ -175,7 +175,7 @@ def _tell_edited(
 def _words_of(version: StoryVersion) -> dict[str, str]:
     """Return earlier words, as they are under the lock."""
     found = StoryVersion.objects.filter(pk=version.pk, erased=False)
-    words: dict[str, str] | None = found.values(*StoryVersion.WORDS).first()
+    words: dict[str, str] | None = found.values(*StoryVersion.FIELDS).first()
     if words is None:
         raise Refused("These earlier words have been erased.")
     return words
@@ -183,7 +183,9 @@ def _words_of(version: StoryVersion) -> dict[str, str]:
 
 def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
     """Let those pass who would leave the words as somebody else has made them."""
-    if any(name in fields and fields[name] != now[name] for name in StoryVersion.WORDS):
+    if any(
+        name in fields and fields[name] != now[name] for name in StoryVersion.FIELDS
+    ):
         raise StoryConflict(
             "Somebody else has changed the headline, standfirst or summary meanwhile. "
             "Compare, and save again: what is written here then stands."
@@ -191,7 +193,7 @@ def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def _keep_version(story: Story, before: dict[str, Any], author: User | None) -> None:
-    words = {name: before[name] for name in StoryVersion.WORDS}
+    words = {name: before[name] for name in StoryVersion.FIELDS}
     StoryVersion.objects.create(
         story=story, number=story.version, changed_by=author, **words
     )
