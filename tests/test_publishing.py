@@ -916,10 +916,10 @@ def test_a_caption_changed_while_an_update_is_posted_is_new_in_both(
 
     # Whoever is first has read, and not yet written, when the other begins.
     if first == "update":
-        slow(monkeypatch, verbs.entries, "still", begun)
+        slow(monkeypatch, verbs.entries, "rerender_if_changed", begun)
         assert together(update, second(caption)) == [None, None]
     else:
-        slow(monkeypatch, verbs.images, "_showing", begun)
+        slow(monkeypatch, verbs.images, "_shown_in", begun)
         assert together(caption, second(update)) == [None, None]
     html = story.postings.get().html
     assert "New." in html

@@ -24,7 +24,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from entries import verbs
-from entries.apps import make_groups
+from entries.apps import create_groups
 from entries.desk.access import desk_url
 from entries.models import Draft, Entry, Image, Posting, Story
 from entries.verbs import EntryText, Refused
@@ -101,7 +101,7 @@ class Desk:
     clients: dict[str, Client] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        make_groups()  # their permissions went with the rows of the test before
+        create_groups()  # their permissions went with the rows of the test before
         people = {"writer": "Contributors", "editor": "Editors", "editor2": "Editors"}
         users = {name: make_user(name, group) for name, group in people.items()}
         users["chief"] = make_user("chief", chief=True)

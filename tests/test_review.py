@@ -256,7 +256,7 @@ def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     story = make_story()
-    bulk_updates(story, 2 * rerender.STEP + 5)
+    bulk_updates(story, 2 * rerender.PROGRESS_STEP + 5)
     rerender_entry, turns = rerender.rerender_entry, []
 
     def other() -> None:
@@ -275,4 +275,4 @@ def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
 
     monkeypatch.setattr(rerender, "rerender_entry", slow)
     call_command("rerender")
-    assert len(turns) >= 2 * rerender.STEP + 5
+    assert len(turns) >= 2 * rerender.PROGRESS_STEP + 5

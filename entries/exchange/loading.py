@@ -388,7 +388,7 @@ class _Loading:
                 setattr(new.entry, name, at)
             entries += [new.entry] if times else []
         if entries:
-            Entry.objects.bulk_update(entries, names, batch_size=verbs.BATCH)
+            Entry.objects.bulk_update(entries, names, batch_size=verbs.BULK_BATCH_ROWS)
             created = Entry.objects.filter(pk=OuterRef("entry")).values("created_at")
             untimed = self.story.postings.filter(
                 entry__at=None, entry__published_at=None

@@ -1,6 +1,6 @@
 """The verbs: the only functions that change rows and tell readers."""
 
-from entries.verbs.bulk import BATCH, NewEntry, bulk_post, prepare_entry
+from entries.verbs.bulk import BULK_BATCH_ROWS, NewEntry, bulk_post, prepare_entry
 from entries.verbs.conditions import WAITING_STATES, EntryConflict
 from entries.verbs.drafting import UNKNOWN_IMAGE, EntryText
 from entries.verbs.entries import (
@@ -76,7 +76,7 @@ from entries.verbs.stories import (
 
 __all__ = [
     "ALT_TEXT_MISSING",
-    "BATCH",
+    "BULK_BATCH_ROWS",
     "MAX_SLUG_LENGTH",
     "NOT_ALLOWED",
     "UNKNOWN_IMAGE",

@@ -16,14 +16,20 @@ from entries.pages import fragments
 from entries.verbs.conditions import WAITING_STATES as WAITING_STATES
 from entries.verbs.conditions import EntryConflict as EntryConflict
 from entries.verbs.conditions import (
-    check_here,
-    check_open,
-    check_read,
-    check_there,
-    check_waits,
+    check_not_erased,
+    check_not_removed,
+    check_story_open,
+    check_version,
+    check_waiting,
 )
-from entries.verbs.drafting import Drawn, check_pictures, draw, still, write
 from entries.verbs.drafting import EntryText as EntryText
+from entries.verbs.drafting import (
+    RenderedBody,
+    apply_text,
+    check_alt_texts,
+    render_text,
+    rerender_if_changed,
+)
 from entries.verbs.ledger import Ledger, Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
@@ -55,14 +61,20 @@ def post(
     text = text.tidy()
     entry = Entry(story=story, kind=kind, author=author)
     posting = Posting(entry=entry, pinned=pinned, key_event=key_event)
-    drawn = draw(text, entry)
+    rendered = render_text(text, entry)
     for own in draft_keys(key, entry.author_id):
         entry.key = own
         try:
             with open_ledger(story.pk) as ledger:
                 by.check_post(state)
                 entry.story = posting.story = ledger.story(story.pk)
-                _add(ledger, posting, text, still(drawn, text, entry), state)
+                _insert(
+                    ledger,
+                    posting,
+                    text,
+                    rerender_if_changed(rendered, text, entry),
+                    state,
+                )
                 _forget_draft(author, key)
             break
         except (IntegrityError, Refused):
@@ -75,25 +87,29 @@ def post(
     return entry
 
 
-def _add(
-    ledger: Ledger, posting: Posting, text: EntryText, drawn: Drawn, state: str
+def _insert(
+    ledger: Ledger,
+    posting: Posting,
+    text: EntryText,
+    rendered: RenderedBody,
+    state: str,
 ) -> None:
     """Write a new entry and its posting into a story that is locked."""
     entry, story = posting.entry, posting.story
     if entry.original and _has_original(story):
         raise Refused("This story has its original entry already: edit that one.")
-    write(entry, text, drawn)
+    apply_text(entry, text, rendered)
     if state == State.PUBLISHED:
-        check_open(story)
-        check_pictures(drawn.pictures)
+        check_story_open(story)
+        check_alt_texts(rendered.images)
         entry.set_published()
     else:
         entry.state = state
         if state == State.SCHEDULED and not entry.at:
             raise Refused("Give the time to publish at.", "at")
     entry.save(force_insert=True)
-    if drawn.pictures:
-        entry.images.set(drawn.pictures)
+    if rendered.images:
+        entry.images.set(rendered.images)
     with fragments.without_links(entry):
         ledger.save_posting(posting)
     if posting.key_event and posting.visible:
@@ -126,10 +142,10 @@ def publish(
     """
     with open_ledger(entry=entry) as ledger:
         by.check_publish()
-        check_waits(entry)
-        check_read(entry, version)
-        check_open(ledger.story(entry.story_id))
-        check_pictures(entry.images.all())
+        check_waiting(entry)
+        check_version(entry, version)
+        check_story_open(ledger.story(entry.story_id))
+        check_alt_texts(entry.images.all())
         entry.set_published()
         entry.save()
         ledger.save_postings_of(entry)
@@ -157,17 +173,17 @@ def edit(
     may not change it any more, Refused for a text or a time that cannot stand.
     """
     text = text.tidy()
-    drawn = draw(text, entry)
+    rendered = render_text(text, entry)
     with open_ledger(entry=entry) as ledger:
-        check_there(entry)
+        check_not_erased(entry)
         by.check_change(entry)
         if entry.version != version:
             raise EntryConflict(
                 "Somebody else has changed this entry meanwhile.", entry
             )
-        drawn = still(drawn, text, entry)
+        rendered = rerender_if_changed(rendered, text, entry)
         if entry.published_at:  # one that was withdrawn may be restored as it is
-            check_pictures(drawn.pictures)
+            check_alt_texts(rendered.images)
             # A clock that was put back must not forbid the time that stands.
             if text.at and text.at != entry.at and text.at > timezone.now():
                 raise Refused(
@@ -179,9 +195,9 @@ def edit(
         if line and not (changed_at or entry.postings.visible().exists()):
             line = ""
         _keep_version(entry, author, line, changed_at)
-        write(entry, text, drawn)
+        apply_text(entry, text, rendered)
         entry.save()
-        entry.images.set(drawn.pictures)
+        entry.images.set(rendered.images)
         ledger.save_postings_of(entry)
     return entry
 
@@ -205,36 +221,36 @@ def _keep_version(
 def withdraw(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Take an entry away from every page, or put aside one that waited."""
     with open_ledger(entry=entry) as ledger:
-        check_there(entry)
+        check_not_erased(entry)
         by.check_change(entry)
         if entry.state != State.WITHDRAWN:
-            _turn(ledger, entry, State.WITHDRAWN)
+            _set_state(ledger, entry, State.WITHDRAWN)
     return entry
 
 
 def restore(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Bring back a withdrawn entry: to its pages, or to the drafts it was among."""
     with open_ledger(entry=entry) as ledger:
-        check_there(entry)
+        check_not_erased(entry)
         by.check_change(entry)
         state = State.PUBLISHED if entry.published_at else State.DRAFT
         if entry.state == state:
             return entry
         if entry.state != State.WITHDRAWN:
             raise Refused("This entry is not withdrawn.")
-        _turn(ledger, entry, state)
+        _set_state(ledger, entry, state)
     return entry
 
 
 def submit(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Hand a draft to the editors, who publish it."""
     with open_ledger(entry=entry) as ledger:
-        check_there(entry)
+        check_not_erased(entry)
         by.check_change(entry)
         if entry.state not in (State.DRAFT, State.SUBMITTED):
             raise Refused("Only a draft can be submitted.")
         entry.sent_back = ""
-        _turn(ledger, entry, State.SUBMITTED)
+        _set_state(ledger, entry, State.SUBMITTED)
     return entry
 
 
@@ -252,9 +268,9 @@ def send_back(
         by.check_edit()
         if entry.state != State.SUBMITTED:
             raise Refused("This text does not wait for an editor any more.")
-        check_read(entry, version)
+        check_version(entry, version)
         entry.sent_back = line
-        _turn(ledger, entry, State.DRAFT)
+        _set_state(ledger, entry, State.DRAFT)
     return entry
 
 
@@ -262,12 +278,12 @@ def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Make a draft of what is scheduled or submitted; its time stays written in it."""
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
-        check_waits(entry)
-        _turn(ledger, entry, State.DRAFT)
+        check_waiting(entry)
+        _set_state(ledger, entry, State.DRAFT)
     return entry
 
 
-def _turn(ledger: Ledger, entry: Entry, state: str) -> None:
+def _set_state(ledger: Ledger, entry: Entry, state: str) -> None:
     entry.state = state
     entry.save()
     ledger.save_postings_of(entry)
@@ -284,9 +300,9 @@ def set_marks(
     entry = posting.entry
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
-        check_there(entry)
+        check_not_erased(entry)
         posting.refresh_from_db()
-        check_here(posting)
+        check_not_removed(posting)
         before = (posting.pinned, posting.key_event)
         posting.pinned = posting.pinned if pinned is None else pinned
         posting.key_event = posting.key_event if key_event is None else key_event
@@ -307,7 +323,7 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
             raise Refused("Only a published update can be cross-posted.")
         if not ledger.story(entry.story_id).public:
             raise Refused("Readers cannot see the story that this update is from.")
-        check_open(ledger.story(story.pk))
+        check_story_open(ledger.story(story.pk))
         posting, _ = Posting.objects.get_or_create(
             entry=entry, story=ledger.story(story.pk)
         )
@@ -350,14 +366,14 @@ def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
     home = entry.story_id
     with open_ledger(story.pk, entry=entry) as ledger:
         by.check_edit()
-        check_there(entry)
+        check_not_erased(entry)
         if entry.original:
             raise Refused("An original entry stays with its story.")
         if entry.story_id == story.pk:
             return entry
         if entry.story_id != home:
             raise Refused("Somebody else has moved this update.")
-        check_open(ledger.story(story.pk))
+        check_story_open(ledger.story(story.pk))
         old = entry.postings.get(story=entry.story_id)
         new, _ = Posting.objects.get_or_create(
             entry=entry,
@@ -398,7 +414,7 @@ def _publish_due(entry: Entry) -> bool:
     with open_ledger(entry=entry) as ledger:
         due = due_entries().filter(pk=entry.pk).exists()
         if due:
-            check_pictures(entry.images.all())
+            check_alt_texts(entry.images.all())
             entry.published_at = timezone.now()
-            _turn(ledger, entry, State.PUBLISHED)
+            _set_state(ledger, entry, State.PUBLISHED)
     return due

@@ -53,8 +53,8 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """
     with open_ledger(entry=entry) as ledger:
         by.check_has("erase_entry")
-        wiping.wipe()
-        pictures = orphaned_images(entry)
+        wiping.wipe_erased_text()
+        images = orphaned_images(entry)
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
         Draft.objects.of_author_of(entry).delete()
@@ -68,7 +68,7 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         entry.version += 1
         entry.save()
         ledger.save_postings_of(entry)
-        _drop_unused(pictures)
+        _delete_unused(images)
     return entry
 
 
@@ -82,15 +82,15 @@ def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVe
     with open_ledger(entry=entry) as ledger:
         by.check_has("erase_entry")
         _read_again(version)
-        wiping.wipe()
-        pictures = orphaned_images(entry, [version.body], shown=False)
+        wiping.wipe_erased_text()
+        images = orphaned_images(entry, [version.body], shown=False)
         version.headline = version.body = version.correction = ""
         version.hidden = version.erased = True
         version.save()
         # An edit that began from these words and was never sent holds them still.
         Draft.objects.filter(entry=entry, key=str(version.number)).delete()
         ledger.save_postings_of(entry)
-        _drop_unused(pictures)
+        _delete_unused(images)
     return version
 
 
@@ -101,7 +101,7 @@ def erase_story_version(
     with open_ledger(version.story_id):
         by.check_has("erase_entry")
         _read_again(version)
-        wiping.wipe()
+        wiping.wipe_erased_text()
         version.headline = version.standfirst = version.summary = ""
         version.erased = True
         version.save()
@@ -136,11 +136,11 @@ def _unused(image: Image) -> bool:
     return not any(rows.exists() for rows in shown)
 
 
-def _drop_unused(pictures: Iterable[Image]) -> None:
+def _delete_unused(images: Iterable[Image]) -> None:
     """Delete pictures, under their locks, that no text has begun to show meanwhile."""
-    for image in Image.objects.locked(image.name for image in pictures):
+    for image in Image.objects.locked(image.name for image in images):
         if _unused(image):
-            _drop(image)
+            _delete_with_files(image)
 
 
 def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
@@ -150,7 +150,7 @@ def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
         for held in Image.objects.locked([image.name]):
             if not _unused(held):
                 raise Refused("An entry, a story or a feature shows this picture.")
-            _drop(held)
+            _delete_with_files(held)
 
 
 def delete_entry(entry: Entry, *, by: Permissions = SYSTEM) -> None:
@@ -162,7 +162,7 @@ def delete_entry(entry: Entry, *, by: Permissions = SYSTEM) -> None:
         entry.delete()
 
 
-def _drop(image: Image) -> None:
+def _delete_with_files(image: Image) -> None:
     stem, widths = image.stem, list(image.widths)
     image.delete()
     if stem and not Image.objects.filter(stem=stem).exists():

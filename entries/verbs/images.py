@@ -12,7 +12,7 @@ from django.utils.crypto import salted_hmac
 from entries.images import ingest, worker
 from entries.models import Entry, Image
 from entries.verbs.ledger import Refused, StaleRead, open_ledger, retry_on_stale_read
-from entries.verbs.links import told_of
+from entries.verbs.links import visible_link_states
 from entries.verbs.permissions import SYSTEM, Permissions
 
 ALT_TEXT_MISSING: Final = "Readers see this picture: say what it shows."
@@ -106,11 +106,11 @@ def _read_again(image: Image, words: Collection[str] = ()) -> bool:
 
 def _save(image: Image, words: Collection[str] | None, act: Callable[[], Any]) -> Image:
     """Save it, once `act` has checked or filled its row under the locks."""
-    entries, led = _showing(image)
+    entries, led = _shown_in(image)
     with open_ledger(*led, entries=entries) as ledger:
         featured = image.featured.values_list("pk", flat=True) if image.pk else ()
-        told = told_of(list(featured), hold=True)
-        _hold(image, entries, led)
+        told = visible_link_states(list(featured), hold=True)
+        _lock_image(image, entries, led)
         act()
         image.save(update_fields=words)
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
@@ -123,7 +123,7 @@ def _save(image: Image, words: Collection[str] | None, act: Callable[[], Any]) -
     return image
 
 
-def _showing(image: Image) -> tuple[set[int], set[int]]:
+def _shown_in(image: Image) -> tuple[set[int], set[int]]:
     """Return the ids of the entries and of the stories' heads that show a picture."""
     if not image.pk:
         return set(), set()
@@ -131,9 +131,9 @@ def _showing(image: Image) -> tuple[set[int], set[int]]:
     return set(entries), set(image.led_stories.values_list("pk", flat=True))
 
 
-def _hold(image: Image, entries: set[int], led: set[int]) -> None:
+def _lock_image(image: Image, entries: set[int], led: set[int]) -> None:
     """Lock an image, after everything that shows it. Raises StaleRead if that grew."""
     list(Image.objects.locked([image.name]))
-    now_in, now_led = _showing(image)
+    now_in, now_led = _shown_in(image)
     if now_in - entries or now_led - led:
         raise StaleRead

@@ -267,8 +267,8 @@ def open_ledger(
         if entries := sorted(entries):
             locked = Entry.objects.select_for_update().filter(pk__in=entries)
             ids |= set(locked.order_by("pk").values_list("story_id", flat=True))
-            standing = Posting.objects.filter(entry__in=entries)
-            ids |= set(standing.values_list("story_id", flat=True))
+            postings = Posting.objects.filter(entry__in=entries)
+            ids |= set(postings.values_list("story_id", flat=True))
         ledger = Ledger(ids, entries)
         yield ledger
         ledger.close()

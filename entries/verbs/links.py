@@ -11,14 +11,14 @@ from entries.models import Entry, Link, Posting, Story
 from entries.models.links import LinkQuerySet
 from entries.pages import fragments
 from entries.text import rendering
-from entries.verbs.conditions import check_there
+from entries.verbs.conditions import check_not_erased
 from entries.verbs.ledger import Ledger, Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
-Told = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
-_ADDRESS = URLValidator(schemes=["http", "https"])
+_LinkState = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
+_validate_url = URLValidator(schemes=["http", "https"])
 # What leads back from the other end of a link between two stories.
-BACK: Final[dict[str, str]] = {
+REVERSE_KINDS: Final[dict[str, str]] = {
     Link.Kind.SEE: Link.Kind.SEE,
     Link.Kind.LATEST: Link.Kind.LATEST,
     Link.Kind.PREVIOUS: Link.Kind.NEXT,
@@ -58,7 +58,7 @@ def check_link(link: Link) -> None:
         raise Refused("It would end before it begins.", "ends_at")
     if link.target_url:
         try:
-            _ADDRESS(link.target_url)
+            _validate_url(link.target_url)
             Link._meta.get_field("target_url").run_validators(link.target_url)
         except ValidationError as error:
             raise Refused(
@@ -89,22 +89,22 @@ def save_link(
     def act() -> None:
         by.check_has("change_link", *([] if link.pk else ["add_link"]))
         if link.entry:
-            check_there(link.entry)
-        if line and not _has_line(link):
+            check_not_erased(link.entry)
+        if line and not _text_has_line(link):
             raise Refused("The text has no such line any more.")
         if link.pk:
             order = _compare(link, seen).order
             link.order = link.order if placed else order
         link.active = True
         link.save()
-        if turn(Link.objects.filter(pk=link.pk)):
+        if _toggle_due(Link.objects.filter(pk=link.pk)):
             link.active = False
 
     _apply(link, act)
     return link
 
 
-def _has_line(link: Link) -> bool:
+def _text_has_line(link: Link) -> bool:
     """Whether the text of a link's entry, which is locked, has its line."""
     return bool(link.entry and link.text in fragments.see_titles(link.entry.body))
 
@@ -127,9 +127,9 @@ def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
     """
     home = link.entry.story if link.entry else link.story
     other = link.target_story
-    if home is None or other is None or link.kind not in BACK:
+    if home is None or other is None or link.kind not in REVERSE_KINDS:
         raise Refused("Nothing leads back from there.", "both")
-    back = Link(kind=BACK[link.kind], story=other, target_story=home)
+    back = Link(kind=REVERSE_KINDS[link.kind], story=other, target_story=home)
     # Every story of both is locked before the first, in the order of all verbs.
     with open_ledger(home.pk, other.pk, entry=link.entry):
         save_link(link, by=by)
@@ -150,12 +150,14 @@ def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
     """Give links of one place this order."""
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
-    with open_ledger(*_about(links), entry=entry) as ledger:
+    with open_ledger(*_stories_around(links), entry=entry) as ledger:
         by.check_has("change_link")
-        before = told_of(ids, hold=True)
+        before = visible_link_states(ids, hold=True)
         for number, pk in enumerate(ids):
             Link.objects.filter(pk=pk).update(order=number)
-        _tell(ledger, [entry] if entry else [], before ^ told_of(ids))
+        _record_changes(
+            ledger, [entry] if entry else [], before ^ visible_link_states(ids)
+        )
 
 
 def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> None:
@@ -166,7 +168,7 @@ def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> 
 
     def act() -> None:
         by.check_has("change_link", "delete_link")
-        if line and _has_line(link):
+        if line and _text_has_line(link):
             raise Refused("The text has this line again.")
         link.delete()
 
@@ -178,25 +180,25 @@ def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
     links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
     ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
-    with open_ledger(*_about(links), entries=entries) as ledger:
+    with open_ledger(*_stories_around(links), entries=entries) as ledger:
         by.check_has("delete_link")
-        before = told_of(ids, hold=True)
+        before = visible_link_states(ids, hold=True)
         for link in links:
             link.delete()
         found = Entry.objects.filter(pk__in=ledger.entries).order_by("pk")
-        _tell(ledger, found, before)
+        _record_changes(ledger, found, before)
 
 
 def _apply(link: Link, act: Any) -> None:
     was = list(Link.objects.filter(pk=link.pk))
-    with open_ledger(*_about([link, *was]), entry=link.entry) as ledger:
-        before = told_of([one.pk for one in was], hold=True)
+    with open_ledger(*_stories_around([link, *was]), entry=link.entry) as ledger:
+        before = visible_link_states([one.pk for one in was], hold=True)
         act()
-        now = told_of([link.pk] if link.pk else [])
-        _tell(ledger, [link.entry] if link.entry else [], before ^ now)
+        now = visible_link_states([link.pk] if link.pk else [])
+        _record_changes(ledger, [link.entry] if link.entry else [], before ^ now)
 
 
-def _about(links: Iterable[Link]) -> set[int]:
+def _stories_around(links: Iterable[Link]) -> set[int]:
     """Return the stories to lock with links: where they stand, and lead.
 
     So a link and the renaming, or the going live, of either take turns.
@@ -205,7 +207,7 @@ def _about(links: Iterable[Link]) -> set[int]:
     return {pk for pk in ends if pk}
 
 
-def told_of(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
+def visible_link_states(ids: Sequence[int], *, hold: bool = False) -> set[_LinkState]:
     """Return what readers are told of links as they are now, each with its entry.
 
     Those that are there are locked for `hold`: in one order, by all who change some.
@@ -225,14 +227,16 @@ def told_of(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
     }
 
 
-def _tell(ledger: Ledger, entries: Iterable[Entry], changed: set[Told]) -> None:
+def _record_changes(
+    ledger: Ledger, entries: Iterable[Entry], changed: set[_LinkState]
+) -> None:
     """Draw the entries anew whose lines changed; what shows no line moves the site."""
     redrawn = {entry.pk for entry in entries if ledger.rerender_entry(entry)}
     if any(entry_id not in redrawn for entry_id, *_ in changed):
         ledger.site_changed()  # a rail, or data that holds more than the lines do
 
 
-def turn(links: LinkQuerySet) -> int:
+def _toggle_due(links: LinkQuerySet) -> int:
     """Let those of the links begin or end whose time it is; return how many."""
     return links.due().update(active=~F("active"))
 
@@ -246,8 +250,8 @@ def toggle_due_features() -> int:
     if not due:
         return 0
     ids = [link.pk for link in due]
-    with open_ledger(*_about(due)) as ledger:
-        before = told_of(ids, hold=True)
-        done = turn(Link.objects.filter(pk__in=ids))
-        _tell(ledger, [], before ^ told_of(ids))
+    with open_ledger(*_stories_around(due)) as ledger:
+        before = visible_link_states(ids, hold=True)
+        done = _toggle_due(Link.objects.filter(pk__in=ids))
+        _record_changes(ledger, [], before ^ visible_link_states(ids))
     return done

@@ -6,15 +6,19 @@ from entries.models import (
 )
 from entries.verbs.ledger import Refused, open_ledger, retry_on_stale_read
 from entries.verbs.permissions import SYSTEM, Permissions
-from entries.verbs.references import beside, naming, tell_others
+from entries.verbs.references import (
+    referring_entries,
+    referring_stories,
+    update_references,
+)
 
 
 @retry_on_stale_read
 def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
     """Save a series, and tell the readers of all that names it, in one go."""
     own = set(series.stories.values_list("pk", flat=True)) if series.pk else set()
-    named = _naming_series(series) | naming(own)
-    with open_ledger(*own, *beside(own), entries=named) as ledger:
+    named = _entries_referring_to(series) | referring_entries(own)
+    with open_ledger(*own, *referring_stories(own), entries=named) as ledger:
         by.check_has("change_series" if series.pk else "add_series")
         series.save()
         stories = [ledger.stories[pk] for pk in sorted(own)]
@@ -22,7 +26,7 @@ def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
             story.series = series
             ledger.head_changed(story)
         ledger.site_changed()
-        tell_others(ledger, stories, _naming_series(series))
+        update_references(ledger, stories, _entries_referring_to(series))
     return series
 
 
@@ -38,7 +42,7 @@ def delete_series(series: Series, *, by: Permissions = SYSTEM) -> None:
             ledger.site_changed()
 
 
-def _naming_series(series: Series) -> set[int]:
+def _entries_referring_to(series: Series) -> set[int]:
     """Return the entries with a line that leads to a series."""
     if series.pk is None:
         return set()

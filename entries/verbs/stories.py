@@ -22,10 +22,10 @@ from entries.text import rendering, urls
 from entries.verbs.ledger import Ledger, Refused, StaleRead, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
-    restate,
-    standing,
-    tell_led,
-    tell_others,
+    change_successor_heads,
+    change_with_references,
+    entries_in,
+    update_references,
 )
 
 State = Story.State
@@ -125,14 +125,14 @@ def edit_story(
         by.check_has("change_story")
         before = _values(story)
         if words:
-            fields.update(_words_of(words))
+            fields.update(_earlier_text(words))
         if version is not None and story.version != version:
-            _check_words(before, fields)
+            _check_story_version(before, fields)
         _assign(story, fields)
         if slug is not None and slug != story.slug:
             story.slug = slug
             _check_slug(story)
-            _keep_slug(story, before["slug"])
+            _save_slug(story, before["slug"])
         after = _values(story)
         changed = {name for name in after if after[name] != before[name]}
         if not changed:
@@ -142,19 +142,19 @@ def edit_story(
         if changed & set(StoryVersion.FIELDS):
             _keep_version(story, before, author)
         story.save()
-        _tell_edited(ledger, story, changed, before["continues_in"])
+        _record_edit(ledger, story, changed, before["continues_in"])
 
-    return restate(story, act, fields.get("continues_in"))
+    return change_with_references(story, act, fields.get("continues_in"))
 
 
-def _keep_slug(story: Story, before: str) -> None:
+def _save_slug(story: Story, before: str) -> None:
     """Keep a story's new slug, and the one before unless no reader knew of it."""
     StorySlug.objects.get_or_create(slug=story.slug, story=story)
     if story.live_at is None:
         StorySlug.objects.filter(slug=before, story=story).delete()
 
 
-def _tell_edited(
+def _record_edit(
     ledger: Ledger, story: Story, changed: set[str], led: Story | None
 ) -> None:
     """Tell of a changed head; `led` is where coverage was to go on until now."""
@@ -165,14 +165,14 @@ def _tell_edited(
         if any(one.public for one in ends):
             ledger.head_changed(story)
         if story.state == State.CLOSED:
-            tell_led(ledger, {one.pk for one in ends})
+            change_successor_heads(ledger, {one.pk for one in ends})
     if changed & {"first_day", "slug"}:
         _post_own(ledger, story)
     if changed & {"headline", "language", "lead_image", "series", "slug"}:
-        tell_others(ledger, [story])
+        update_references(ledger, [story])
 
 
-def _words_of(version: StoryVersion) -> dict[str, str]:
+def _earlier_text(version: StoryVersion) -> dict[str, str]:
     """Return earlier words, as they are under the lock."""
     found = StoryVersion.objects.filter(pk=version.pk, erased=False)
     words: dict[str, str] | None = found.values(*StoryVersion.FIELDS).first()
@@ -181,7 +181,7 @@ def _words_of(version: StoryVersion) -> dict[str, str]:
     return words
 
 
-def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
+def _check_story_version(now: dict[str, Any], fields: dict[str, Any]) -> None:
     """Let those pass who would leave the words as somebody else has made them."""
     if any(
         name in fields and fields[name] != now[name] for name in StoryVersion.FIELDS
@@ -222,9 +222,9 @@ def go_live(
         story.save()
         ledger.head_changed(story)
         ledger.save_postings(_published(story))
-        tell_others(ledger, [story])
+        update_references(ledger, [story])
 
-    return restate(story, act)
+    return change_with_references(story, act)
 
 
 def _published(story: Story) -> QuerySet[Posting]:
@@ -257,22 +257,22 @@ def close_story(
     def leads_to(story: Story) -> Story | None:
         return None if alone else continues_in or story.continues_in
 
-    return _turn(story, by, (State.LIVE,), State.CLOSED, leads_to, at)
+    return _set_state(story, by, (State.LIVE,), State.CLOSED, leads_to, at)
 
 
 def reopen_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
     """Let a closed story run again."""
-    return _turn(story, by, (State.CLOSED,), State.LIVE)
+    return _set_state(story, by, (State.CLOSED,), State.LIVE)
 
 
 def withdraw_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
     """Take a whole story away: every address of it answers that it is gone."""
-    return _turn(story, by, Story.PUBLIC, State.WITHDRAWN)
+    return _set_state(story, by, Story.PUBLIC, State.WITHDRAWN)
 
 
 def restore_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
     """Bring a withdrawn story back, as it was: live or closed."""
-    return _turn(story, by, (State.WITHDRAWN,), "")
+    return _set_state(story, by, (State.WITHDRAWN,), "")
 
 
 def was_ever_visible(story: Story) -> bool:
@@ -295,16 +295,16 @@ def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
             raise Refused("Readers have seen it: withdraw it instead.")
         links = story.linked_from.all()
         named = Entry.objects.filter(links__in=links)
-        ids = set(named.values_list("pk", flat=True)) | standing(story)
+        ids = set(named.values_list("pk", flat=True)) | entries_in(story)
         if ids - ledger.entries:
             raise StaleRead
         links.filter(title="").delete()
         story.delete()
 
-    restate(story, act, whole=True)
+    change_with_references(story, act, whole=True)
 
 
-def _turn(
+def _set_state(
     story: Story,
     by: Permissions,
     origins: Container[str],
@@ -329,14 +329,14 @@ def _turn(
             story.closed_at = None
         story.save()
         ledger.head_changed(story)
-        tell_led(ledger, led | {story.continues_in_id})
+        change_successor_heads(ledger, led | {story.continues_in_id})
         if story.public == before:
             ledger.site_changed()  # lines elsewhere read as they did
         else:
             _show_or_hide(ledger, story)
-            tell_others(ledger, [story])
+            update_references(ledger, [story])
 
-    return restate(story, act, leads_to(story))
+    return change_with_references(story, act, leads_to(story))
 
 
 def _show_or_hide(ledger: Ledger, story: Story) -> None:

@@ -9,7 +9,7 @@ from entries.models import Entry, Story
 from entries.text.rendering import BodyError
 from entries.verbs import rerender_entry, rerender_summary
 
-STEP = 100  # texts between two lines of progress
+PROGRESS_STEP = 100  # texts between two lines of progress
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             except BodyError as error:
                 failed += 1
                 self.stderr.write(f"{kind.__name__} {pk} stays as it is: {error}")
-            if done % STEP == 0:
+            if done % PROGRESS_STEP == 0:
                 self.stderr.write(f"{done} of {len(rows)} texts")
         self.stdout.write(f"{len(rows)} texts, {changed} changed.")
         if failed:
