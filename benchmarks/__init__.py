@@ -1,4 +1,4 @@
-"""Measurements, each beside something known; `python -m benchmarks --help`."""
+"""Benchmarks, each with a reference to compare with: `python -m benchmarks --help`."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ import django
 
 from tests.servers import environment
 
-# The verbs that the benchmark hands to other processes are imported here too.
+# Functions sent to other processes are imported here too, so Django must be set up.
 os.environ |= environment(Path(tempfile.gettempdir()) / "liveblog-benchmarks")
 django.setup()
 logging.getLogger("httpx").setLevel(logging.WARNING)

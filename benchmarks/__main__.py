@@ -1,11 +1,12 @@
 """Measure delivery and pages: `python -m benchmarks [--readers 1000,10000,19000]`.
 
 Compares the product with nchan and nginx (Debian's `nginx` and `libnginx-mod-nchan`,
-where installed) and with the cheapest possible server in C, in the same run: machines
-differ, and are shared; ratios last longer than figures. Needs a C compiler, and the
-packages that the tests need. `--record WORDS` adds the figures to RESULTS.md.
-`python -m benchmarks.lighthouse` measures pages in a browser, and
-`python -m benchmarks scale` what grows with a site.
+if installed) and with a minimal server in C, all in one run. Machines differ and are
+shared, so compare ratios, not absolute figures. Needs a C compiler and the packages of
+the tests. `--record TITLE` appends the figures to RESULTS.md.
+
+`python -m benchmarks.lighthouse` measures pages in a browser.
+`python -m benchmarks scale` measures how cost grows with the size of a site.
 """
 
 import argparse
@@ -23,30 +24,30 @@ from benchmarks.measures import Fanout
 from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
 
-PRODUCTS = (  # database, workers, whether they write past the server's interface
+PRODUCTS = (  # database, workers, DIRECT_WRITES
     ("sqlite", 1, False),
     ("sqlite", 1, True),
     ("postgres", 1, False),
     ("postgres", 2, False),
 )
 COLUMNS = (
-    ("cpu", "CPU µs a delivery", "{:.1f}"),
+    ("cpu", "CPU µs per delivery", "{:.1f}"),
     ("p50", "delay p50 ms", "{:.0f}"),
     ("p99", "p99 ms", "{:.0f}"),
     ("last", "last reader ms", "{:.0f}"),
-    ("wait", "small request, worst ms", "{:.1f}"),
-    ("wait_p99", "its p99 ms", "{:.1f}"),
-    ("memory", "memory a reader, bytes", "{:.0f}"),
-    ("connections", "connections a second", "{:.0f}"),
-    ("bytes", "bytes a delivery", "{:.0f}"),
+    ("wait", "small request, max ms", "{:.1f}"),
+    ("wait_p99", "small request, p99 ms", "{:.1f}"),
+    ("memory", "memory per reader, bytes", "{:.0f}"),
+    ("connections", "connections per second", "{:.0f}"),
+    ("bytes", "bytes per delivery", "{:.0f}"),
     ("lost", "lost", "{:.0f}"),
-    ("doubled", "doubled", "{:.0f}"),
+    ("doubled", "duplicated", "{:.0f}"),
     ("dropped", "dropped", "{:.0f}"),
 )
 
 
 def fanout_table(found: list[Fanout]) -> str:
-    """Return the figures of the fan-out, a row a server and number of readers."""
+    """Return the fan-out figures as a table, one row per server and reader count."""
     rows = [
         [f"{one.readers:,}", one.name]
         + [form.format(one.figures[key]) for key, _, form in COLUMNS]
@@ -56,7 +57,7 @@ def fanout_table(found: list[Fanout]) -> str:
 
 
 def ratio_table(found: list[Fanout]) -> str:
-    """Return what the product costs as a multiple of the others."""
+    """Return a table of the product's costs relative to nchan and the floor."""
     rows = []
     for one in found:
         others = {
@@ -85,14 +86,16 @@ def ratio_table(found: list[Fanout]) -> str:
 def fanouts(
     folder: Path, newsrooms: Newsrooms, counts: list[int], marks: int
 ) -> list[Fanout]:
-    """Measure every server at every number of readers, one after the other."""
+    """Measure the fan-out of every server at each reader count, one at a time."""
     found: list[Fanout] = []
     size = 1500
     for count in counts:
         for kind, workers, direct in PRODUCTS:
             with subjects.product(newsrooms, kind, workers, direct=direct) as subject:
                 one = measures.fanout(folder, subject, count, marks, 1500)
-            size = round(one.figures["bytes"])  # the same bytes for the others
+            size = round(
+                one.figures["bytes"]
+            )  # send the same number of bytes through the others
             found.append(one)
             say(fanout_table(found[-1:]).splitlines()[-1])
         with ExitStack() as stack:
@@ -107,7 +110,7 @@ def fanouts(
 
 
 def pages(folder: Path, newsrooms: Newsrooms, seconds: float) -> str:
-    """Measure a page of 99 updates of 1.1 kB: made anew, kept, not modified."""
+    """Measure a page of 99 updates of 1.1 kB: rendered, cached, and not modified."""
     rows: list[list[str]] = []
     place = folder / "nginx-pages"
     with subjects.nginx(place, hub=False) as file:
@@ -120,8 +123,8 @@ def pages(folder: Path, newsrooms: Newsrooms, seconds: float) -> str:
                 base = httpx.get(f"http://{HOST}:{file.port}/page.html")
                 same = f"If-None-Match: {base.headers['etag']}"
                 asked = (
-                    ("made anew by Django", "Range: bytes=0-", ""),
-                    ("kept by the door", "", ""),
+                    ("rendered by Django", "Range: bytes=0-", ""),
+                    ("from the page cache", "", ""),
                     ("304", tag, same),
                 )
                 for what, header, other in asked:
@@ -136,32 +139,32 @@ def pages(folder: Path, newsrooms: Newsrooms, seconds: float) -> str:
                     size = f"{len(plain.content):,}"
                     rows.append([subject.name, what, size, *figures, *ratios])
                     say(" | ".join(rows[-1]))
-    heads = ["server", "page", "bytes", "a second : nginx, the same file"]
-    heads += ["CPU µs each : nginx", "speed ÷ nginx", "CPU ÷ nginx"]
+    heads = ["server", "page", "bytes", "requests per second : nginx, same file"]
+    heads += ["CPU µs per request : nginx", "speed ÷ nginx", "CPU ÷ nginx"]
     return table(heads, rows)
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command-line arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--readers", default="1000,10000,19000")
     parser.add_argument("--marks", type=int, default=20, help="messages (at most 64)")
-    parser.add_argument("--seconds", type=float, default=4, help="a page measurement")
+    parser.add_argument("--seconds", type=float, default=4, help="per page measurement")
     parser.add_argument("--only", choices=["fanout", "pages"])
-    parser.add_argument("--record", metavar="WORDS", help="add to RESULTS.md")
+    parser.add_argument("--record", metavar="TITLE", help="append to RESULTS.md")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, print, and record if asked."""
+    """Run the benchmarks, print the tables, and record them with --record."""
     options = arguments()
     counts = [int(count) for count in options.readers.split(",")]
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if max(counts) > most - 500:
-        sys.exit(f"A process may open {most} files here: ask for fewer readers.")
+        sys.exit(f"A process can open only {most} files here: use fewer --readers.")
     if not shutil.which("cc"):
-        sys.exit("The clients are written in C: install a compiler (gcc).")
+        sys.exit("The benchmark clients are written in C: install a compiler (gcc).")
     parts: list[str] = []
     with TemporaryDirectory(prefix="liveblog-bench-") as name:
         folder = Path(name)

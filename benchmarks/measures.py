@@ -1,4 +1,4 @@
-"""How it is measured: clients in C, processor time and memory by the kernel."""
+"""Measure servers with C clients, and CPU time and memory from /proc."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from typing import Any
 from benchmarks.subjects import Subject
 
 HERE = Path(__file__).resolve().parent
-SETTLE = 0.5  # seconds of rest, so that what came before is over
+SETTLE = 0.5  # seconds to wait until earlier work is over
 PATIENCE = 30  # seconds for the last message to reach the last reader
 
 
 @dataclass
 class Fanout:
-    """Figures of one server and one number of readers."""
+    """Fan-out figures of one server at one reader count."""
 
     name: str
     readers: int
@@ -28,14 +28,14 @@ class Fanout:
 
 
 def build(folder: Path) -> None:
-    """Compile the clients and the floor."""
+    """Compile the load client and the floor server into a folder."""
     for name in ("readers", "floor"):
         source, target = HERE / f"{name}.c", folder / name
         subprocess.run(["cc", "-O2", "-o", target, source], check=True)
 
 
 def processor(pids: list[int]) -> float:
-    """Return the seconds that processes were on a processor, ended threads too."""
+    """Return the CPU seconds that processes have used, including ended threads."""
     total = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -44,7 +44,7 @@ def processor(pids: list[int]) -> float:
 
 
 def memory(pids: list[int]) -> float:
-    """Return the bytes that processes keep, what they share divided among them."""
+    """Return the proportional set size (PSS) of processes, in bytes."""
     total = 0
     for pid in pids:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -58,7 +58,7 @@ def memory(pids: list[int]) -> float:
 def client(
     folder: Path, *arguments: object
 ) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
-    """Run a client; its figures are in the second value when the block has ended."""
+    """Run a load client; the yielded dict holds its figures once the block ends."""
     figures: dict[str, Any] = {}
     with subprocess.Popen(
         [str(folder / "readers"), *map(str, arguments)],
@@ -80,18 +80,19 @@ def client(
 def fanout(
     folder: Path, subject: Subject, readers: int, marks: int, size: int
 ) -> Fanout:
-    """Open the readers, publish, and return what it took.
+    """Connect the readers, publish `marks` messages, and return the figures.
 
-    `delay`s are from just before publishing to the reader's socket, in ms; `cpu` is
-    µs a delivery; `memory` bytes a reader; `connections` a second; `wait` is the
-    longest of a small request beside it, in ms.
+    `p50`, `p99` and `last` are delays in ms, from just before publishing until the
+    reader's socket has the message. `cpu` is in µs per delivery, `memory` in bytes per
+    reader, `connections` per second. `wait` and `wait_p99` are the times of small
+    requests made meanwhile, in ms.
     """
     empty = memory(subject.pids)
     following = ("follow", subject.port, subject.path, readers, marks)
     with client(folder, *following) as (process, seen):
         assert process.stdout is not None
         if not select.select([process.stdout], [], [], 4 * PATIENCE)[0]:
-            raise RuntimeError(f"{subject.name} does not take {readers} readers.")
+            raise RuntimeError(f"{subject.name} did not accept {readers} readers.")
         connected = json.loads(process.stdout.readline())["connected_in_s"]
         time.sleep(SETTLE)
         full = memory(subject.pids)
@@ -101,9 +102,9 @@ def fanout(
             for number in range(marks):
                 at = time.monotonic_ns()
                 subject.tell(f"bench{number:04}t{at:019}z", size)
-                # Long enough for every reader, and the same for all servers.
+                # Time enough for every reader, and the same for all servers.
                 time.sleep(readers / 25_000 + 0.05)
-            # Whoever has no message by then will have lost it.
+            # A message that has not arrived by then counts as lost.
             if select.select([process.stdout], [], [], PATIENCE)[0]:
                 process.stdout.readline()
             time.sleep(SETTLE)
@@ -133,7 +134,7 @@ def fanout(
 def ask(
     folder: Path, subject: Subject, path: str, seconds: float, header: str = ""
 ) -> tuple[float, float]:
-    """Let 32 clients ask again and again: answers a second, and µs of CPU for each."""
+    """Load a URL with 32 clients; return responses per second, and CPU µs for each."""
     command = [folder / "readers", "ask", subject.port, path, 32, seconds]
     began = processor(subject.pids)
     done = subprocess.run(

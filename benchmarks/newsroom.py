@@ -1,6 +1,6 @@
-"""What the pages that are measured show: the demo, and two longer stories.
+"""Sample content for page measurements: the demo and two longer stories.
 
-Called in a process of the product, where Django is set up.
+Runs in a process of the product, where Django is set up.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from django.utils import timezone
 from entries import verbs
 from entries.demo import loading
 from entries.models import Entry, Image, Series
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 WATCH, LONG = "the-long-watch", "the-longest-watch"
-UPDATES, MANY = 50, 160  # of each; the second has older pages
-PICTURES = 8  # an update in eight has one
+UPDATES, MANY = 50, 160  # updates per story; the second has older pages
+PICTURES = 8  # one update in eight has a picture
 
 
 def fill() -> dict[str, str]:
-    """Fill an empty site; return the paths to measure, by what stands there."""
+    """Fill an empty site; return the paths to measure, keyed by page name."""
     loading.load_stories()
     series = Series.objects.get(slug="sorrava-daily")
     texts = [row["body"] for row in _updates()]
@@ -58,11 +58,11 @@ def _story(
         standfirst="Two rivers, one bridge, and a town that waits.",
         lead_image=Image.objects.order_by("name").first(),
     )
-    verbs.post(story, Text(texts[0]), kind=Entry.Kind.ORIGINAL)
+    verbs.post(story, EntryText(texts[0]), kind=Entry.Kind.ORIGINAL)
     start = timezone.now() - timedelta(minutes=10 * number)
     for turn, words in enumerate(islice(cycle(texts), number)):
         if turn % PICTURES == 0:
             words = f"{words}\n\n![](image:{next(names)})"
         at = start + timedelta(minutes=10 * turn)
-        verbs.post(story, Text(words, at=at), key_event=turn % 9 == 0)
+        verbs.post(story, EntryText(words, at=at), key_event=turn % 9 == 0)
     verbs.go_live(story)

@@ -1,11 +1,11 @@
 """Measure how cost grows with a site: `python -m benchmarks scale`.
 
-Two dimensions, three sizes each, every size four times the last: updates of the
-running stories, and closed stories in the archive. Every address is asked and every
-verb runs in a process of the product, on SQLite and PostgreSQL; pages are made anew,
-right after a post. Prints milliseconds (of the process itself on SQLite, so that other
-work does not count) and the growth from size to size: 4 is linear, 1 is flat.
-`--only archive --kinds sqlite` narrows it.
+There are two dimensions: updates of the live stories, and closed stories in the
+archive. Each has three sizes, every one four times the last. All URLs and verbs run in
+a process of the product, on SQLite and PostgreSQL; pages are rendered right after a
+post, so never from a cache. Prints milliseconds (on SQLite CPU time, so that other load
+does not count) and the growth from size to size: 4 is linear, 1 is constant.
+`--only archive --kinds sqlite` measures a part of this.
 """
 
 import argparse
@@ -23,28 +23,28 @@ from benchmarks import site
 from benchmarks.tables import record, say, table
 from tests.servers import Newsrooms, postgres
 
-RUNNING = (94, 375, 1500)  # updates of each of ten running stories
+RUNNING = (94, 375, 1500)  # updates of each of ten live stories
 ARCHIVE = (188, 750, 3000)  # closed stories of 61 entries
 SIZES = {
     "running": [(size, 188) for size in RUNNING],
     "archive": [(60, size) for size in ARCHIVE],
 }
 TURNS = 5
-LOUD = 1.5  # a growth worth a look
+LOUD = 1.5  # growth that is marked in the table
 Figures = dict[str, float]
 
 
 def measure(turns: int = TURNS) -> Figures:
-    """Return the milliseconds of every act, in a process with its site."""
+    """Return the milliseconds of every action, measured in this process."""
     logging.getLogger("liveblog").setLevel(logging.WARNING)
     return {name: timed(act, turns) for name, act in site.acts().items()}
 
 
 def timed(act: Callable[[], Callable[[], Any]], turns: int) -> float:
-    """Return the shortest time, in ms, of what an act prepares, the first left out.
+    """Return the shortest of several runs of an action, in ms, without the first run.
 
-    SQLite works in this process, whose own time other work on the machine does not
-    change. What PostgreSQL does can be waited for only.
+    SQLite runs in this process, so CPU time excludes other load on the machine.
+    PostgreSQL runs in other processes, so only elapsed time can be measured.
     """
     clock = time.process_time if connection.vendor == "sqlite" else time.perf_counter
     found = []
@@ -57,7 +57,7 @@ def timed(act: Callable[[], Callable[[], Any]], turns: int) -> float:
 
 
 def growth(columns: list[Figures]) -> str:
-    """Return a table: a row an act, milliseconds at each size, growth between."""
+    """Return a table with one row per action: ms at each size, and growth."""
     rows = []
     for name in columns[0]:
         values = [figures[name] for figures in columns]
@@ -72,7 +72,7 @@ def growth(columns: list[Figures]) -> str:
 
 
 def run(kinds: list[str], dimensions: list[str]) -> str:
-    """Measure all, and return the tables."""
+    """Measure the dimensions on each kind of database; return the tables."""
     parts = []
     with TemporaryDirectory(prefix="liveblog-scale-") as name:
         folder = Path(name)
@@ -92,11 +92,11 @@ def run(kinds: list[str], dimensions: list[str]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure, print, and record if asked."""
+    """Parse arguments, measure and print, and record with --record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks scale")
     parser.add_argument("--only", choices=list(SIZES))
     parser.add_argument("--kinds", default="sqlite,postgres")
-    parser.add_argument("--record", metavar="WORDS", help="add to RESULTS.md")
+    parser.add_argument("--record", metavar="TITLE", help="append to RESULTS.md")
     options = parser.parse_args(arguments)
     dimensions = [options.only] if options.only else list(SIZES)
     text = run(options.kinds.split(","), dimensions)

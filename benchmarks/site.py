@@ -1,7 +1,7 @@
-"""A site of any size, written in few statements, and what is asked of it.
+"""A site of any size, and the actions to measure on it.
 
-Called in a process of the product, where Django is set up. The rows are those that the
-verbs would write; through them 183,000 entries would take hours.
+Runs in a process of the product, where Django is set up. Rows are inserted in bulk, as
+the verbs would write them: through the verbs, 183,000 entries would take hours.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from entries.models import (
 )
 from entries.pages import search
 from entries.text import rendering
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 COMMON, MIDDLING, RARE = "harbour", "quayside", "zephyr"
-ENTRIES = 61  # of a closed story
+ENTRIES = 61  # per closed story
 SERIES = 12
-RARE_ONES = 25  # texts with the rare word, whatever the size
+RARE_ONES = 25  # texts with the rare word, at any size
 ACT = Callable[[], Callable[[], Any]]
 START = datetime(2016, 1, 1, 6, tzinfo=UTC)
 
 
 def fill(updates: int, archived: int, running: int = 10) -> None:
-    """Fill an empty site: running stories of so many updates, and an archive."""
+    """Fill an empty site with live stories of `updates` each, and an archive."""
     chance = random.Random(7)
     groups = [Group.objects.get_or_create(name="Contributors")[0]]
     writer = User.objects.create(username="writer", is_staff=True)
@@ -70,7 +70,7 @@ def fill(updates: int, archived: int, running: int = 10) -> None:
     for start in range(0, len(numbers), 100):
         group = numbers[start : start + 100]
         _fill_some(chance, series, images, group, archived, updates)
-    if connection.vendor == "postgresql":  # as its autovacuum would in a minute
+    if connection.vendor == "postgresql":  # as autovacuum would do within a minute
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
 
@@ -119,11 +119,11 @@ def _fill_some(
             desk_seq=entry.story.seq,
             html=f'<article id="entry-{entry.pk}">{entry.html}</article>',
         )
-        posting.place()
+        posting.denormalize()
         postings.append(posting)
     Posting.objects.bulk_create(postings, batch_size=1000)
     _fill_around(chance, entries, images)
-    newest = Posting.objects.visible().newest_at("pk")
+    newest = Posting.objects.visible().newest_time_in("pk")
     for story in made:
         Story.objects.filter(pk=story.pk).update(
             seq=story.seq,
@@ -137,7 +137,7 @@ def _fill_some(
 def _fill_around(
     chance: random.Random, entries: list[Entry], images: list[Image]
 ) -> None:
-    """Write what comes with entries: words, lines of the log, pictures, links."""
+    """Insert the rows around entries: search text, audit log, images, links."""
     SearchText.objects.bulk_create(
         map(search.entry_search_text, entries), batch_size=1000
     )
@@ -183,7 +183,7 @@ def _fill_around(
 
 
 def _begins(number: int, archived: int, now: datetime) -> datetime:
-    """Return when a story went live: one a day, the last ones today."""
+    """Return when a story went live: one per day, the live ones today."""
     if number >= archived:
         return now - timedelta(hours=6)
     return START + timedelta(days=number % 3600)
@@ -227,11 +227,11 @@ def _texts() -> list[str]:
     return _read
 
 
-# ---- what is asked ----------------------------------------------------------------
+# ---- actions ----------------------------------------------------------------------
 
 
 def acts() -> dict[str, ACT]:
-    """Return every act by its name; called, each prepares and gives what is timed."""
+    """Return the actions by name: each prepares a run and returns what to time."""
     return {**_pages(), **_desk(), **_verbs()}
 
 
@@ -240,9 +240,9 @@ def live() -> Story:
 
 
 def post(at: datetime | None = None) -> Entry:
-    """Publish in a running story."""
+    """Publish an update in the first live story."""
     words = f"Tide tables for the {COMMON} at {timezone.now():%H%M%S%f}."
-    return verbs.post(live(), Text(words, at=at))
+    return verbs.post(live(), EntryText(words, at=at))
 
 
 def _ask(client: Client, path: str) -> ACT:
@@ -269,25 +269,25 @@ def _pages() -> dict[str, ACT]:
     here = f"/stories/{story.slug}/"
     paths = {
         "front": "/",
-        "all running": f"/?from={story.pk}",
+        "all live stories": f"/?from={story.pk}",
         "series": series.get_absolute_url(),
         "series, older": f"{series.get_absolute_url()}?before={ended}",
         "search, rare": f"/search/?q={RARE}",
-        "search, middling": f"/search/?q={MIDDLING}",
-        "search, in every text": f"/search/?q={COMMON}",
+        "search, medium": f"/search/?q={MIDDLING}",
+        "search, common": f"/search/?q={COMMON}",
         "search, two words": f"/search/?q={COMMON}+{MIDDLING}",
         "search, page 5": f"/search/?q={COMMON}&page=5",
         "story": here,
         "story, oldest first": f"{here}?order=oldest",
-        "story, at": f"{here}updates/{entry}/",
-        "history": f"{here}updates/{entry}/history/",
+        "one update": f"{here}updates/{entry}/",
+        "corrections of an update": f"{here}updates/{entry}/history/",
         "closed story": f"/stories/{old.slug}/",
         "changes": f"{here}changes?after={_cursor(story)}",
         "feed": "/feed/",
         "series feed": f"{series.get_absolute_url()}feed/",
         "story feed": f"{here}feed/",
         "closed story's feed": f"/stories/{old.slug}/feed/",
-        "json": f"{here[:-1]}.json",
+        "JSON export": f"{here[:-1]}.json",
         "sitemap": "/sitemap.xml",
         "news sitemap": "/news-sitemap.xml",
     }
@@ -358,8 +358,12 @@ def _desk() -> dict[str, ACT]:
     found["contributor: story list"] = _ask(writer, stories_list)
     found["contributor: desk"] = _ask(writer, desk)
     for name, way, data in (
-        ("notices", "notices", {"body": "See https://news.example/one for more."}),
-        ("draft kept", "draft", {"form": "composer", "key": "k", "typed": 1}),
+        (
+            "composer notices",
+            "notices",
+            {"body": "See https://news.example/one for more."},
+        ),
+        ("save draft", "draft", {"form": "composer", "key": "k", "typed": 1}),
         ("preview", "change", {"body": "A *text*.", "action": "preview"}),
     ):
         found[name] = _send(chief, at(way), data)
@@ -394,7 +398,7 @@ def _poll(client: Client, story: Story, *, new: bool = False) -> ACT:
     return prepare
 
 
-def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
+def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small actions
     story = live()
     other = Story.objects.live().order_by("pk")[1]
     text = "Words at %s."
@@ -404,7 +408,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
 
     def edit() -> Callable[[], Any]:
         entry = post()
-        words = Text(text % timezone.now())
+        words = EntryText(text % timezone.now())
         return lambda: verbs.edit(entry, words, version=entry.version)
 
     def withdraw() -> Callable[[], Any]:
@@ -417,7 +421,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
 
     def mark() -> Callable[[], Any]:
         posting = story.postings.get(entry=post())
-        return lambda: verbs.mark(posting, key_event=True)
+        return lambda: verbs.set_marks(posting, key_event=True)
 
     def cross() -> Callable[[], Any]:
         entry = post()
@@ -425,7 +429,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
 
     def take_back() -> Callable[[], Any]:
         posting = verbs.cross_post(post(), other)
-        return lambda: verbs.take_back(posting)
+        return lambda: verbs.remove_cross_post(posting)
 
     def move() -> Callable[[], Any]:
         entry = post()
@@ -443,25 +447,25 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
     def close() -> Callable[[], Any]:
         row = Story.objects.get(pk=other.pk)
         if row.state == Story.State.CLOSED:
-            verbs.reopen(row)
-        return lambda: verbs.close(row)
+            verbs.reopen_story(row)
+        return lambda: verbs.close_story(row)
 
     def reopen() -> Callable[[], Any]:
         row = Story.objects.get(pk=other.pk)
         if row.state == Story.State.LIVE:
-            verbs.close(row)
-        return lambda: verbs.reopen(row)
+            verbs.close_story(row)
+        return lambda: verbs.reopen_story(row)
 
     def link() -> Callable[[], Any]:
         entry = newest()
         return lambda: verbs.add_link(Link.Kind.SEE, entry=entry, target_story=other)
 
     def tick() -> Callable[[], Any]:
-        return lambda: (verbs.publish_due(), verbs.turn_due())
+        return lambda: (verbs.publish_due(), verbs.toggle_due_features())
 
     def due() -> Callable[[], Any]:
         at = timezone.now() + timedelta(hours=1)
-        entry = verbs.post(story, Text("Due.", at=at), state="scheduled")
+        entry = verbs.post(story, EntryText("Due.", at=at), state="scheduled")
         Entry.objects.filter(pk=entry.pk).update(at=F("at") - timedelta(hours=1))
         return tick()
 
@@ -470,7 +474,7 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
         return lambda: search.suggest_stories(words)
 
     def total() -> Callable[[], Any]:
-        return lambda: Story.objects.public().changes()
+        return lambda: Story.objects.public().total_seq()
 
     return {
         "publish": lambda: post,
@@ -478,16 +482,16 @@ def _verbs() -> dict[str, ACT]:  # noqa: C901 - a list of small acts
         "edit": edit,
         "withdraw": withdraw,
         "restore": restore,
-        "mark": mark,
-        "cross-post it": cross,
-        "take back": take_back,
-        "move it": move,
+        "mark as key event": mark,
+        "cross-post, save": cross,
+        "remove cross-post": take_back,
+        "move, save": move,
         "rename a story": rename,
         "close": close,
         "reopen": reopen,
         "add a link": link,
-        "tick, nothing due": tick,
-        "tick, one due": due,
+        "scheduler, nothing due": tick,
+        "scheduler, one due": due,
         "suggest stories": suggest,
-        "the site's number": total,
+        "site's change counter": total,
     }

@@ -1,9 +1,9 @@
-"""Measure catching up over slow lines: `python -m benchmarks.slow`.
+"""Measure catching up over slow connections: `python -m benchmarks.slow`.
 
-A real browser returns to a story through a line of 4, 16 and 64 kB/s which is cut
-every five seconds, having missed 50 or 700 updates of 1.6 kB. What its bar said must
-have been true: “Live” only with everything there, and fewer left each time.
-`--record WORDS` adds the figures to RESULTS.md.
+A real browser reconnects to a story at 4, 16 and 64 kB/s, with the connection cut every
+five seconds, after missing 50 or 700 updates of 1.6 kB. Also checks the page's status
+line: “Live” only once every update is there, and fewer left each time.
+`--record TITLE` appends the figures to RESULTS.md.
 """
 
 from __future__ import annotations
@@ -24,13 +24,20 @@ RATES = (4_000, 16_000, 64_000)  # bytes a second
 MISSED = (50, 700)  # updates
 CUT_EVERY = 5.0  # seconds
 PATIENCE = 600.0  # seconds
-HEADS = ["kB/s", "missed", "live after s", "kB received", "kB/s carried", "tries cut"]
+HEADS = [
+    "kB/s",
+    "missed",
+    "up to date after s",
+    "kB received",
+    "kB/s received",
+    "failed requests",
+]
 
 
 def catch_up(
     room: Newsroom, server: Server, browser: Browser, rate: int, missed: int
 ) -> list[str]:
-    """Let one reader return; return the row of its figures."""
+    """Let one reader reconnect; return a table row of its figures."""
     slug, wire = f"slow-{rate}-{missed}", room.wire(server)
     room.call(actions.make_story, "Ice on the Sound", slug, updates=3)
     window = Reader(browser)
@@ -59,7 +66,7 @@ def catch_up(
 
 
 def measure(kind: str) -> str:
-    """Return the table of all rates and numbers on one database."""
+    """Return a table of all rates and numbers of missed updates on one database."""
     rows: list[list[str]] = []
     with TemporaryDirectory(prefix="liveblog-bench-") as name:
         folder = Path(name)
@@ -75,10 +82,10 @@ def measure(kind: str) -> str:
 
 
 def main() -> None:
-    """Measure, print, and record if asked."""
+    """Parse arguments, measure and print, and record with --record."""
     parser = argparse.ArgumentParser(prog="benchmarks.slow", description=__doc__)
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--record", metavar="WORDS", help="add to RESULTS.md")
+    parser.add_argument("--record", metavar="TITLE", help="append to RESULTS.md")
     options = parser.parse_args()
     text = measure(options.database)
     say(f"\n{text}")

@@ -1,6 +1,6 @@
-"""What is measured: the product, nchan, and the cheapest server in C.
+"""The servers under test: the product, nchan, and a minimal server in C (the floor).
 
-Each serves a stream at an address, can be told a message, and is its processes.
+Each serves a stream, accepts messages to publish, and knows its processes.
 """
 
 import http.client
@@ -20,7 +20,7 @@ from tests.servers import HOST, Newsroom, Newsrooms, free_port, wait_for
 SLUG = "ice-on-the-sound"
 MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 WORDS = "the tide is out again "
-FILES = 20_000  # open files that nginx may have
+FILES = 20_000  # open files that nginx is allowed
 NGINX = """
 {load}
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log crit;
@@ -47,23 +47,23 @@ HUB = """
 
 
 class Subject(Protocol):
-    """A server with a stream: where it listens, and how it is told a message."""
+    """A server with a stream: where it listens, and how to publish a message."""
 
     name: str
     port: int
-    path: str  # of the stream
-    small: tuple[str, ...]  # path and header of a request with a small answer
+    path: str  # the stream's URL path
+    small: tuple[str, ...]  # path and header of a request with a small response
 
     @property
     def pids(self) -> list[int]:
-        """Return all its processes."""
+        """Return the ids of all its processes."""
 
     def tell(self, mark: str, size: int) -> None:
-        """Publish a message of about that many bytes with the mark in it."""
+        """Publish a message of about `size` bytes that contains the mark."""
 
 
 class Process(NamedTuple):
-    """A server written by others, told by HTTP."""
+    """A reference server, published to over HTTP."""
 
     name: str
     port: int
@@ -73,11 +73,11 @@ class Process(NamedTuple):
 
     @property
     def pids(self) -> list[int]:
-        """Return the process and its children."""
+        """Return the ids of the process and its descendants."""
         return family(self.pid)
 
     def tell(self, mark: str, size: int) -> None:
-        """POST a message, framed where the server does not do it itself."""
+        """POST a message; add the event framing where the server does not."""
         data = f"{mark} ".ljust(size, "x")
         if self.name == "floor":
             data = f"data: {data}\n\n"
@@ -88,7 +88,7 @@ class Process(NamedTuple):
 
 
 class Product:
-    """The product, told through the verb that editors use, in another process."""
+    """The product, published to by the verb that editors use, in another process."""
 
     def __init__(self, name: str, newsroom: Newsroom, workers: int) -> None:
         self.name = name
@@ -98,7 +98,7 @@ class Product:
         self.server = newsroom.server("--workers", str(workers))
         self.port = self.server.port
         self.path = f"/stories/{SLUG}/stream"
-        # What most requests of open pages are: is the page still as I have it?
+        # Most requests of open pages are conditional requests.
         quiet = "a-quiet-story"
         newsroom.call(actions.make_story, "A quiet story", quiet, updates=1)
         page = httpx.get(f"{self.server.url}/stories/{quiet}/")
@@ -106,17 +106,17 @@ class Product:
 
     @property
     def pids(self) -> list[int]:
-        """Return the server's processes, not the one that publishes."""
+        """Return the ids of the server's processes, without the one that publishes."""
         return family(self.server.pid or 0)
 
     def tell(self, mark: str, size: int) -> None:
-        """Post an update that makes an event of about that size."""
+        """Publish an update whose event is about `size` bytes."""
         body = f"{mark} {WORDS * (size // 40)}"
         self.newsroom.call(actions.post, SLUG, body)
 
 
 def family(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
+    """Return the ids of a process and all its descendants."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(one for child in children for one in family(int(child)))]
 
@@ -125,7 +125,7 @@ def family(pid: int) -> list[int]:
 def product(
     newsrooms: Newsrooms, kind: str, workers: int = 1, *, direct: bool = False
 ) -> Iterator[Product]:
-    """Run the product on `sqlite` or `postgres`."""
+    """Run the product on `sqlite` or `postgres`, with a number of workers."""
     name = f"liveblog, {kind}" + (f", {workers} workers" if workers > 1 else "")
     name += ", direct writes" if direct else ""
     with newsrooms.open(kind) as newsroom:
@@ -136,7 +136,7 @@ def product(
 
 @contextmanager
 def run(command: list[str], port: int) -> Iterator[int]:
-    """Run a server until the block ends; give its process id."""
+    """Run a server until the block ends; yield its process id."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         wait_for(lambda: answers(port), " ".join(command))
@@ -148,7 +148,7 @@ def run(command: list[str], port: int) -> Iterator[int]:
 
 
 def answers(port: int) -> bool:
-    """Whether something listens there."""
+    """Return whether a server responds on a port."""
     line = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         line.request("GET", "/")
@@ -162,7 +162,7 @@ def answers(port: int) -> bool:
 
 @contextmanager
 def nginx(folder: Path, *, hub: bool = True) -> Iterator[Process]:
-    """Run Debian's nginx: files below `folder/files`, and nchan's hub."""
+    """Run Debian's nginx: static files from `folder/files`, and nchan if `hub`."""
     port = free_port()
     (folder / "files").mkdir(parents=True, exist_ok=True)
     (folder / "files" / "small.html").write_text("ok\n")
@@ -174,7 +174,7 @@ def nginx(folder: Path, *, hub: bool = True) -> Iterator[Process]:
         load=f"load_module {MODULE};" if hub else "",
         hub=HUB if hub else "",
     )
-    # A worker that gives up root could not read a folder of its own user's.
+    # Started by root, a worker would switch users and could not read root's folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(user + text)
     with run(["nginx", "-c", str(folder / "nginx.conf")], port) as pid:
@@ -183,7 +183,7 @@ def nginx(folder: Path, *, hub: bool = True) -> Iterator[Process]:
 
 @contextmanager
 def floor(program: Path) -> Iterator[Process]:
-    """Run the cheapest server."""
+    """Run the floor: the minimal server in C."""
     port = free_port()
     with run([str(program), str(port)], port) as pid:
         yield Process("floor", port, "/sub", ("/",), pid)

@@ -1,10 +1,10 @@
-"""Measure publishing beside uploads: `python -m benchmarks.uploads`.
+"""Measure publishing during uploads: `python -m benchmarks.uploads`.
 
-One editor publishes again and again, a reader's stream stays open, and others upload.
-Printed are how long publishing took and how late its update came to the stream, and
-the most memory that the server and its children held at one moment. What else runs on
-the machine counts too: repeat it, and compare the least. `--record WORDS` adds the
-figures to RESULTS.md.
+One editor publishes repeatedly and one reader's stream is open while other editors
+upload pictures. Reports how long publishing takes, how long an update takes to reach
+the reader, and the peak memory of the server and its child processes. Other load on the
+machine counts too: repeat the run and compare the lowest figures. `--record TITLE`
+appends the figures to RESULTS.md.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from tests.photos import encode, flat_png, noise, photograph
 from tests.servers import Newsroom, Newsrooms, Server, Stream, postgres
 
 SLUG = "ice-on-the-sound"
-QUIET = 15  # publications where nobody uploads
-PAUSE = 0.1  # seconds between two publications
+QUIET = 15  # updates published when nobody uploads
+PAUSE = 0.1  # seconds between two updates
 
 
 def large_avif(seed: int) -> bytes:
-    """Return 24 million pixels as AVIF, whose encoder uses every core."""
+    """Return an AVIF of 24 million pixels, whose encoder uses every core."""
     picture = noise(96, 64).rotate(seed).resize((6000, 4000), Resampling.BICUBIC)
     return encode(picture, "AVIF", quality=60, speed=10)
 
 
 def large_png(seed: int) -> bytes:
-    """Return 40 million pixels with transparency as PNG."""
+    """Return a transparent PNG of 40 million pixels."""
     return encode(Image.new("RGBA", (8000, 5000), (seed, 90, 200, 128)))
 
 
-# Name, maker, files of one editor, editors
+# name, function that makes a file, files per editor, editors
 LOADS: tuple[tuple[str, Callable[[int], bytes], int, int], ...] = (
     ("nothing", photograph, 0, 0),
     ("photographs of 150 kB, 2 editors × 3", photograph, 3, 2),
@@ -57,7 +57,7 @@ LOADS: tuple[tuple[str, Callable[[int], bytes], int, int], ...] = (
 
 
 class Memory:
-    """The most that a server and its children hold at one moment, in MB."""
+    """The peak memory of a server and its child processes, in MB."""
 
     def __init__(self, pid: int) -> None:
         self.most = self.least = self._now(pid)
@@ -67,21 +67,21 @@ class Memory:
 
     def _watch(self, pid: int) -> None:
         while not self._done.wait(0.02):
-            with suppress(OSError):  # a picture's process that ended meanwhile
+            with suppress(OSError):  # a picture's process has just ended
                 self.most = max(self.most, self._now(pid))
 
     def _now(self, pid: int) -> float:
         return sum(map(_resident, family(pid))) / 1024
 
     def stop(self) -> float:
-        """Return the most, and look no more."""
+        """Stop watching, and return the peak."""
         self._done.set()
         self._thread.join()
         return self.most
 
 
 def _resident(pid: int) -> int:
-    """Return the kB that a process holds; 0 where it has ended."""
+    """Return the resident memory of a process in kB; 0 if it has ended."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -93,7 +93,7 @@ def _resident(pid: int) -> int:
 def uploading(
     server: Server, story: int, files: list[list[bytes]]
 ) -> Iterator[list[Future[None]]]:
-    """Let each list be uploaded by an editor, three files at once as the desk does."""
+    """Upload each list as one editor, with the desk's limit of three files at once."""
 
     def upload(name: str, data: bytes) -> None:
         with Editor(server.url, name) as editor:
@@ -108,7 +108,7 @@ def uploading(
 def publish(
     server: Server, stream: Stream, story: int, goes_on: Callable[[int], bool]
 ) -> tuple[list[float], list[float]]:
-    """Publish until told to stop; return the ms of each, and of its way to a reader."""
+    """Publish while `goes_on`; return the ms until published, and until at a reader."""
     took: list[float] = []
     late: list[float] = []
     with Editor(server.url) as editor:
@@ -127,7 +127,7 @@ def publish(
 
 
 def measure(room: Newsroom, story: int, load: int) -> list[str]:
-    """Measure one load on a server of its own; return a row of the table."""
+    """Measure one load on a new server; return a row of the table."""
     name, make, number, editors = LOADS[load]
     files = [[make(7 * e + n) for n in range(number)] for e in range(editors)]
     server = room.server()
@@ -149,12 +149,12 @@ def measure(room: Newsroom, story: int, load: int) -> list[str]:
 
 
 def main() -> None:
-    """Measure, print, and record if asked."""
+    """Parse arguments, measure and print, and record with --record."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.uploads", description=__doc__
     )
     parser.add_argument("--only", choices=["sqlite", "postgres"])
-    parser.add_argument("--record", metavar="WORDS", help="add to RESULTS.md")
+    parser.add_argument("--record", metavar="TITLE", help="append to RESULTS.md")
     options = parser.parse_args()
     rows: list[list[str]] = []
     with TemporaryDirectory(prefix="liveblog-bench-") as name:
@@ -167,8 +167,9 @@ def main() -> None:
                     for load in range(len(LOADS)):
                         rows.append(measure(room, story, load))
                         say(" | ".join(rows[-1]))
-    heads = ["database", "beside", "published", "p50 ms", "max", "at a reader p50"]
-    heads += ["max", "MB before", "MB at most", "s for all"]
+    heads = ["database", "concurrent uploads", "updates published", "p50 ms", "max ms"]
+    heads += ["at a reader p50 ms", "at a reader max ms", "MB before", "peak MB"]
+    heads.append("total s")
     text = table(heads, rows)
     say(f"\n{text}")
     if options.record:

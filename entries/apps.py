@@ -6,7 +6,7 @@ from django.apps import AppConfig, apps
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
-PERMISSIONS: Final = {
+GROUP_PERMISSIONS: Final = {
     "Editors": {
         "story": "add change view",
         "entry": "add change view",
@@ -41,13 +41,13 @@ class EntriesConfig(AppConfig):
         connection_created.connect(
             wiping.delete_securely, dispatch_uid="entries.database.wiping"
         )
-        post_migrate.connect(make_groups, dispatch_uid="entries.groups")
+        post_migrate.connect(create_groups, dispatch_uid="entries.groups")
         post_migrate.connect(
-            data_folder.claim, sender=self, dispatch_uid="entries.folder"
+            data_folder.claim_data_folder, sender=self, dispatch_uid="entries.folder"
         )
 
 
-def make_groups(using: str = "default", **_signal: Any) -> None:
+def create_groups(using: str = "default", **_signal: Any) -> None:
     """Make the groups that are not there, each with its permissions.
 
     One that is there keeps what the chief of the desk has made of it; only one
@@ -58,7 +58,7 @@ def make_groups(using: str = "default", **_signal: Any) -> None:
 
     # Permissions come from a receiver of the same signal, which may be called later.
     create_permissions(apps.get_app_config("entries"), verbosity=0, using=using)
-    for name, models in PERMISSIONS.items():
+    for name, models in GROUP_PERMISSIONS.items():
         group, _ = Group.objects.using(using).get_or_create(name=name)
         if group.permissions.exists():
             continue

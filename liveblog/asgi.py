@@ -33,10 +33,10 @@ from liveblog.limits import UPLOADS, Limits  # noqa: E402
 # Requests that Django works on at the same moment, by address: docs/operators.md has
 # the table. What can run long, or wait long, or is open to floods of strangers, has
 # threads of its own, so that it delays its own kind and not the desk.
-READERS, DESK = "/", "/admin/"
+READ_TIMEOUT_SECONDS, DESK = "/", "/admin/"
 PICTURES, HISTORY, EXPORTS = "pictures", "history", "exports"
 THREADS = {
-    READERS: 3,
+    READ_TIMEOUT_SECONDS: 3,
     DESK: 5,
     PICTURES: 1,  # one picture is processed at a time anyway
     HISTORY: 1,
@@ -117,13 +117,13 @@ def _pool_of(request: Any) -> str:
     for name, methods, paths in _TOLD:
         if request.method in methods and paths.fullmatch(path):
             return name
-    return DESK if path.startswith(DESK) else READERS
+    return DESK if path.startswith(DESK) else READ_TIMEOUT_SECONDS
 
 
 def _pool(path: str, number: int) -> ThreadPoolExecutor:
     desk = path in (PICTURES, HISTORY) or path.startswith(DESK)
-    seconds = timeouts.WRITERS if desk else timeouts.READERS
-    return ThreadPoolExecutor(number, path, timeouts.keep, (seconds,))
+    seconds = timeouts.WRITE_TIMEOUT_SECONDS if desk else timeouts.READ_TIMEOUT_SECONDS
+    return ThreadPoolExecutor(number, path, timeouts.set_timeout, (seconds,))
 
 
 def _too_busy(request: Any) -> Any:
@@ -163,7 +163,7 @@ _pages = _static_and(_Django())
 def _tick() -> None:
     """Do what time brings; called every second in every process."""
     verbs.publish_due()
-    verbs.turn_due()
+    verbs.toggle_due_features()
 
 
 class Application:

@@ -35,7 +35,7 @@ from entries.models import (
 )
 from entries.pages import fragment_cache, story_page
 from entries.text import gmt
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 
 def story_of(slug: str) -> Story:
@@ -47,7 +47,7 @@ def misplaced() -> list[str]:
     wrong = []
     for posting in Posting.objects.select_related("entry", "story"):
         kept = (posting.at, posting.visible)
-        posting.place()
+        posting.denormalize()
         if kept != (posting.at, posting.visible):
             wrong.append(f"{posting}: {kept}")
     for story in Story.objects.all():
@@ -63,11 +63,11 @@ def make_story(headline: str, slug: str, *, live: bool = True, updates: int = 0)
         slug="sorrava-daily", defaults={"name": "Sorrava Daily"}
     )
     story = verbs.create_story(headline, slug=slug, series=series)
-    verbs.post(story, Text("How it began."), kind=Entry.Kind.ORIGINAL)
+    verbs.post(story, EntryText("How it began."), kind=Entry.Kind.ORIGINAL)
     start = timezone.now() - timedelta(minutes=updates + 5)
     for number in range(updates):
         words = f"Report {number} from the quay. " + "The tide is out again. " * 12
-        verbs.post(story, Text(words, at=start + timedelta(minutes=number)))
+        verbs.post(story, EntryText(words, at=start + timedelta(minutes=number)))
     if live:
         verbs.go_live(story)
     return int(story.pk)
@@ -78,7 +78,7 @@ def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any)
     at = None
     if minutes_ago is not None:
         at = timezone.now() - timedelta(minutes=minutes_ago)
-    return int(verbs.post(story_of(slug), Text(body, at=at), **more).pk)
+    return int(verbs.post(story_of(slug), EntryText(body, at=at), **more).pk)
 
 
 def count_pictures() -> int:
@@ -164,7 +164,7 @@ def delete_story(slug: str) -> None:
 
 def edit(pk: int, body: str, correction: str = "") -> None:
     entry = Entry.objects.get(pk=pk)
-    text = Text(body, entry.headline, entry.at, entry.byline)
+    text = EntryText(body, entry.headline, entry.at, entry.byline)
     verbs.edit(entry, text, version=entry.version, correction=correction)
 
 
@@ -176,7 +176,7 @@ def erasing_verb(pk: int, verb: str) -> None:
 def retime(pk: int, minutes_ago: int) -> None:
     entry = Entry.objects.get(pk=pk)
     at = timezone.now() - timedelta(minutes=minutes_ago)
-    text = Text(entry.body, entry.headline, at, entry.byline)
+    text = EntryText(entry.body, entry.headline, at, entry.byline)
     verbs.edit(entry, text, version=entry.version)
 
 
@@ -205,7 +205,7 @@ def mark(pk: int, slug: str, **marks: bool) -> None:
     posting = Posting.objects.select_related("entry").get(
         entry_id=pk, story=story_of(slug)
     )
-    verbs.mark(posting, **marks)
+    verbs.set_marks(posting, **marks)
 
 
 def cross_post(pk: int, slug: str) -> None:
@@ -216,7 +216,7 @@ def take_back(pk: int, slug: str) -> None:
     posting = Posting.objects.select_related("entry").get(
         entry_id=pk, story=story_of(slug)
     )
-    verbs.take_back(posting)
+    verbs.remove_cross_post(posting)
 
 
 def move(pk: int, slug: str) -> None:
@@ -266,7 +266,7 @@ def visible(slug: str) -> dict[int, int]:
 def since(slug: str, seq: int) -> list[int]:
     """Return the ids of what changed after a number, in that order."""
     story = story_of(slug)
-    changed = story.postings.changed(seq, story.seq)
+    changed = story.postings.changed_between(seq, story.seq)
     return list(changed.values_list("entry_id", flat=True))
 
 
@@ -287,7 +287,7 @@ def fill(slug: str, number: int) -> None:
     with transaction.atomic():  # many commits would take long
         for turn in range(number):
             at = start + timedelta(minutes=turn)
-            verbs.post(story, Text(f"Minute {turn} at sea.", at=at))
+            verbs.post(story, EntryText(f"Minute {turn} at sea.", at=at))
 
 
 def entry_saying(slug: str, body: str) -> int:
@@ -317,4 +317,4 @@ def flood(slug: str, number: int, words: int = 150) -> None:
         for turn in range(number):
             body = " ".join(chance.choices(lexicon, k=words))
             at = start + timedelta(minutes=turn)
-            verbs.post(story, Text(f"Report {turn} of many. {body}.", at=at))
+            verbs.post(story, EntryText(f"Report {turn} of many. {body}.", at=at))

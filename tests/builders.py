@@ -12,7 +12,7 @@ from django.test import Client
 
 from entries import verbs
 from entries.models import Entry, Posting, Series, Story
-from entries.verbs import Text
+from entries.verbs import EntryText
 from tests.servers import PASSWORD
 
 DAY = date(2026, 3, 14)
@@ -29,12 +29,12 @@ def gmt(hhmm: str, day: date = DAY) -> datetime:
 
 def text(
     body: str = "", *, at: str | datetime | None = "1200", headline: str = ""
-) -> Text:
+) -> EntryText:
     """Return a text with its time; a time of `None` means now."""
     if isinstance(at, str):
         at = gmt(at)
     words = body or f"The ferry has made crossing number {next(_numbers)}."
-    return Text(words, headline=headline, at=at)
+    return EntryText(words, headline=headline, at=at)
 
 
 def make_series(name: str = "Sorrava Daily") -> Series:
@@ -108,7 +108,7 @@ def bulk_updates(
         for place, entry in enumerate(entries, 1)
     )
     story.seq += number
-    newest = Posting.objects.visible().newest_at("pk")
+    newest = Posting.objects.visible().newest_time_in("pk")
     Story.objects.filter(pk=story.pk).update(seq=story.seq, newest_at=Subquery(newest))
 
 

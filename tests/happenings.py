@@ -11,7 +11,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Story
 from entries.text import gmt
-from entries.verbs import Refused, Text
+from entries.verbs import EntryText, Refused
 
 WORDS = ["tide", "quay", "ice", "gull", "lamp", "rope", "mast", "fog", "buoy", "keel"]
 
@@ -41,27 +41,27 @@ class Newsroom:
             raise Refused("nothing to choose from")
         return self.chance.choice(found)
 
-    def text(self, entry: Entry, body: str = "") -> Text:
-        return Text(body or entry.body, entry.headline, entry.at, entry.byline)
+    def text(self, entry: Entry, body: str = "") -> EntryText:
+        return EntryText(body or entry.body, entry.headline, entry.at, entry.byline)
 
     def post(self) -> None:
         verbs.post(
             self.story,
-            Text(self.words(), self.chance.choice(["", self.words(2, 5)])),
+            EntryText(self.words(), self.chance.choice(["", self.words(2, 5)])),
             key_event=self.chance.random() < 0.2,
         )
 
     def backdate(self) -> None:
         at = timezone.now() - timedelta(minutes=self.chance.randint(1, 20))
-        verbs.post(self.story, Text(self.words(), at=at))
+        verbs.post(self.story, EntryText(self.words(), at=at))
 
     def schedule(self) -> None:
         at = timezone.now() + timedelta(minutes=2)
-        entry = verbs.post(self.story, Text(self.words(), at=at))
+        entry = verbs.post(self.story, EntryText(self.words(), at=at))
         Entry.objects.filter(pk=entry.pk).update(at=gmt.this_minute())
 
     def draft(self) -> None:
-        verbs.post(self.story, Text(self.words()), state=Entry.State.DRAFT)
+        verbs.post(self.story, EntryText(self.words()), state=Entry.State.DRAFT)
 
     def publish_draft(self) -> None:
         entry = self.story.entries.filter(state=Entry.State.DRAFT).first()
@@ -81,7 +81,7 @@ class Newsroom:
     def retime(self) -> None:
         entry = self.posting(entry__state="published").entry
         at = timezone.now() - timedelta(minutes=self.chance.randint(0, 20))
-        text = Text(entry.body, entry.headline, at, entry.byline)
+        text = EntryText(entry.body, entry.headline, at, entry.byline)
         verbs.edit(entry, text, version=entry.version)
 
     def edit_original(self) -> None:
@@ -91,11 +91,11 @@ class Newsroom:
 
     def pin(self) -> None:
         posting = self.posting(home=False, old=True)
-        verbs.mark(posting, pinned=not posting.pinned)
+        verbs.set_marks(posting, pinned=not posting.pinned)
 
     def key_event(self) -> None:
         posting = self.posting(home=False, old=True)
-        verbs.mark(posting, key_event=not posting.key_event)
+        verbs.set_marks(posting, key_event=not posting.key_event)
 
     def withdraw(self) -> None:
         verbs.withdraw(self.posting(entry__state="published").entry)
@@ -108,7 +108,7 @@ class Newsroom:
         verbs.cross_post(posting.entry, self.other)
 
     def cross_post_here(self) -> None:
-        entry = verbs.post(self.other, Text(self.words()))
+        entry = verbs.post(self.other, EntryText(self.words()))
         verbs.cross_post(entry, self.story)
 
     def edit_cross_post(self) -> None:
@@ -117,7 +117,7 @@ class Newsroom:
         verbs.edit(entry, text, version=entry.version)
 
     def take_back(self) -> None:
-        verbs.take_back(self._foreign())
+        verbs.remove_cross_post(self._foreign())
 
     def _foreign(self) -> Posting:
         rows = self.story.postings.filter(removed=False, entry__story=self.other)
@@ -130,7 +130,7 @@ class Newsroom:
         verbs.move(self.posting(entry__state="published").entry, self.other)
 
     def move_here(self) -> None:
-        verbs.move(verbs.post(self.other, Text(self.words())), self.story)
+        verbs.move(verbs.post(self.other, EntryText(self.words())), self.story)
 
     def head(self) -> None:
         verbs.edit_story(
@@ -162,14 +162,14 @@ class Newsroom:
         Link.objects.filter(pk=link.pk).update(starts_at=gmt.this_minute())
 
     def feature_ends(self) -> None:
-        running = Link.objects.filter(kind="feature", running=True).first()
+        running = Link.objects.filter(kind="feature", active=True).first()
         if running:
             Link.objects.filter(pk=running.pk).update(ends_at=gmt.this_minute())
 
     def link_both_ways(self) -> None:
         kind = self.chance.choice(["see", "previous", "next", "latest"])
         link = Link(kind=kind, story=self.story, target_story=self.other)
-        verbs.add_both(link)
+        verbs.add_link_both_ways(link)
 
     def order_links(self) -> None:
         links = list(self.story.links.all())
@@ -183,19 +183,19 @@ class Newsroom:
 
     def missing_picture(self) -> None:
         name = f"{self.chance.choice(WORDS)}-{self.chance.randint(1, 10**9)}"
-        verbs.save_picture(Image(name=name))
+        verbs.save_image(Image(name=name))
         body = f"{self.words()}\n\n![](image:{name})\n\n{self.words()}"
-        verbs.post(self.story, Text(body))
+        verbs.post(self.story, EntryText(body))
 
     def close_and_reopen(self) -> None:
-        verbs.close(self.story)
-        verbs.reopen(self.story)
+        verbs.close_story(self.story)
+        verbs.reopen_story(self.story)
 
     def other_leads_here(self) -> None:
-        verbs.close(self.other, self.story)
+        verbs.close_story(self.other, self.story)
 
     def other_runs_again(self) -> None:
-        verbs.reopen(self.other)
+        verbs.reopen_story(self.other)
 
     def other_goes_and_comes(self) -> None:
         verbs.withdraw_story(self.other)

@@ -19,7 +19,7 @@ from PIL import Image as Pixels
 
 from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Series, Site, Story
-from entries.verbs import Refused, Text
+from entries.verbs import EntryText, Refused
 from tests.builders import make_series, make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -119,15 +119,15 @@ def test_of_two_files_for_one_name_the_first_has_it(
     """Where the other comes between the looking up of a name and its lock."""
     if missing:
         Image.objects.create(name="fog", caption="Dawn")
-    changing, way = verbs.changing, "/admin/entries/image/add/"
+    open_ledger, way = verbs.images.open_ledger, "/admin/entries/image/add/"
 
     def late(*stories: int, **more: Any) -> Any:
-        monkeypatch.setattr(verbs, "changing", changing)
+        monkeypatch.setattr(verbs.images, "open_ledger", open_ledger)
         Image.objects.filter(name="fog").update(alt="Boats")
         client.post(way, {"file": photo("one.jpg", "teal"), "name": "fog"})
-        return changing(*verbs, **more)
+        return open_ledger(*stories, **more)
 
-    monkeypatch.setattr(verbs, "changing", late)
+    monkeypatch.setattr(verbs.images, "open_ledger", late)
     answer = client.post(way, {"file": photo("two.jpg", "navy"), "name": "fog"})
     assert "There is another picture named “fog”" in answer.content.decode()
     image = Image.objects.get()
@@ -138,14 +138,14 @@ def test_of_two_files_for_one_name_the_first_has_it(
 def test_a_name_that_was_free_and_is_taken_makes_way_for_the_next(
     client, story, monkeypatch
 ):
-    changing = verbs.changing
+    open_ledger = verbs.images.open_ledger
 
     def late(*stories: int, **more: Any) -> Any:
-        monkeypatch.setattr(verbs, "changing", changing)
+        monkeypatch.setattr(verbs.images, "open_ledger", open_ledger)
         upload(client, story, photo("fog.jpg", "teal"))
-        return changing(*verbs, **more)
+        return open_ledger(*stories, **more)
 
-    monkeypatch.setattr(verbs, "changing", late)
+    monkeypatch.setattr(verbs.images, "open_ledger", late)
     assert upload(client, story, photo("fog.jpg", "navy")).status_code == 200
     assert set(Image.objects.values_list("name", flat=True)) == {"fog", "fog-2"}
 
@@ -238,13 +238,13 @@ def test_an_older_card_takes_back_nothing_but_what_is_changed_in_it(client, stor
 
 def test_words_that_came_while_others_were_saved_stand(client, story, monkeypatch):
     image = described(client, story)
-    save = verbs.save_picture
+    save = verbs.save_image
 
     def late(picture: Image, *words: Any, **more: Any) -> Image:
         Image.objects.filter(pk=image.pk).update(caption="Dawn")
         return save(picture, *words, **more)
 
-    monkeypatch.setattr(verbs, "save_picture", late)
+    monkeypatch.setattr(verbs, "save_image", late)
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
     client.post(way, {f"picture-{image.pk}-alt": "Ships"}, headers=HTMX)
     image.refresh_from_db()
@@ -278,7 +278,7 @@ def described(client: Client, story: Story) -> Image:
     upload(client, story, photo())
     image = Image.objects.get()
     image.alt = "Boats"
-    verbs.save_picture(image)
+    verbs.save_image(image)
     make_update(story, f"![](image:{image.name})")
     return image
 
@@ -367,7 +367,7 @@ def test_a_picture_in_use_is_not_deleted(client, chief, story):
     shown = described(client, story)
     upload(client, story, photo("lamp.jpg", "red"))
     featured = Image.objects.exclude(pk=shown.pk).get()
-    verbs.add_link("feature", story=story, title="Why", picture=featured)
+    verbs.add_link("feature", story=story, title="Why", image=featured)
     for image in (shown, featured):
         way = f"/admin/entries/image/{image.pk}/delete/"
         assert chief.get(way).status_code == 403
@@ -584,7 +584,7 @@ def test_a_link_that_somebody_else_just_touched_is_told_of(
 ):
     link = verbs.add_link("see", story=make_story(), title="Ferries")
     way = f"/admin/entries/link/{link.pk}/change/"
-    data = link_data(title="Ships", seen=link.seen)
+    data = link_data(title="Ships", seen=link.fingerprint)
     save = verbs.save_link
 
     def between(mine: Link, **more: Any) -> Link:
@@ -755,7 +755,7 @@ def test_every_filter_of_the_stories_has_a_name(chief: Client):
 
 
 def test_a_small_picture_of_the_library_is_a_link_with_a_name(client: Client):
-    verbs.add_picture("ferry", verbs.ingest_upload(photo()), alt="Boats")
+    verbs.add_image("ferry", verbs.ingest_upload(photo()), alt="Boats")
     page = client.get("/admin/entries/image/").content.decode()
     assert re.findall(r'<img class="library-thumb"[^>]* alt="([^"]*)"', page) == [
         "ferry"
@@ -777,7 +777,7 @@ def test_a_text_that_waits_in_a_draft_story_is_found_in_the_list() -> None:
 
 
 def test_an_entry_is_found_in_the_list_by_its_byline(story: Story) -> None:
-    verbs.post(story, Text("The lamp is lit.", byline="Ysolde Tamarin"))
+    verbs.post(story, EntryText("The lamp is lit.", byline="Ysolde Tamarin"))
     chief = signed_in("chief", chief=True)
     page = chief.get("/admin/entries/entry/?q=tamarin").content.decode()
     assert "The lamp is lit." in page

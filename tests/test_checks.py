@@ -30,31 +30,31 @@ def test_the_nearest_mount_says_where_a_file_lies():
         "/srv/newspaper/site.sqlite3": "ext4",
     }
     for path, kind in kinds.items():
-        assert checks.file_system(Path(path), MOUNTS) == kind
+        assert checks.file_system_type(Path(path), MOUNTS) == kind
 
 
 def test_a_data_folder_that_nobody_may_write_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     with override_settings(DATA_DIR=tmp_path / "new" / "data"):
-        assert ids(checks.data_directory()) == []
+        assert ids(checks.check_data_directory()) == []
         monkeypatch.setattr("os.access", lambda *_: False)
-        assert ids(checks.data_directory()) == ["entries.E001"]
+        assert ids(checks.check_data_directory()) == ["entries.E001"]
 
 
 def test_sqlite_on_a_network_disk_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checks, "file_system", lambda *_: "nfs4")
+    monkeypatch.setattr(checks, "file_system_type", lambda *_: "nfs4")
     database = SimpleNamespace(vendor="sqlite", settings_dict={"NAME": "/srv/x"})
     monkeypatch.setattr(checks, "connection", database)
-    assert ids(checks.data_directory()) == ["entries.E002"]
+    assert ids(checks.check_data_directory()) == ["entries.E002"]
     database.vendor = "postgresql"
-    assert ids(checks.data_directory()) == []
+    assert ids(checks.check_data_directory()) == []
 
 
 def test_a_pillow_without_avif_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    assert ids(checks.pictures()) == []
+    assert ids(checks.check_image_formats()) == []
     monkeypatch.delitem(Image.SAVE, "AVIF")
-    (message,) = checks.pictures()
+    (message,) = checks.check_image_formats()
     assert (message.id, "AVIF" in message.msg) == ("entries.E003", True)
 
 
@@ -70,40 +70,40 @@ def test_debugging_on_a_public_site_is_an_error(
     debug: bool, site: str, found: list[str]
 ):
     with override_settings(DEBUG=debug, SITE_URL=site):
-        assert ids(checks.debugging()) == found
+        assert ids(checks.check_debug()) == found
 
 
 def test_a_public_address_that_is_refused_is_an_error():
     with override_settings(SITE_URL="https://news.example:8443", ALLOWED_HOSTS=["b.c"]):
-        assert ids(checks.addresses()) == ["entries.E008"]
+        assert ids(checks.check_site_url()) == ["entries.E008"]
     for hosts in ["*"], ["news.example"], [".example"]:
         with override_settings(SITE_URL="https://news.example", ALLOWED_HOSTS=hosts):
-            assert ids(checks.addresses()) == []
+            assert ids(checks.check_site_url()) == []
 
 
 def test_an_imprint_that_cannot_be_read_is_an_error(tmp_path: Path):
     for name, found in ((__file__, []), (str(tmp_path / "no"), ["entries.E009"])):
         with override_settings(IMPRINT_FILE=name):
-            assert ids(checks.imprint()) == found
+            assert ids(checks.check_imprint_file()) == found
 
 
 def test_a_sqlite_without_full_text_search_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    assert ids(checks.search_index()) == []
+    assert ids(checks.check_full_text_search()) == []
     old = SimpleNamespace(vendor="sqlite")
     monkeypatch.setattr(checks, "connection", old)
     monkeypatch.setattr(checks, "_finds", lambda memory: memory.close())
-    assert ids(checks.search_index()) == ["entries.E007"]
+    assert ids(checks.check_full_text_search()) == ["entries.E007"]
 
 
 def test_a_pooling_proxy_is_warned_of(monkeypatch: pytest.MonkeyPatch):
-    assert ids(checks.pooler()) == []
+    assert ids(checks.check_pooler()) == []
     monkeypatch.setitem(connection.settings_dict, "PORT", 6432)
-    assert ids(checks.pooler()) == ["entries.W005"]
+    assert ids(checks.check_pooler()) == ["entries.W005"]
 
 
 @pytest.mark.django_db
 def test_listening_is_tried_where_the_database_is_checked():
-    assert ids(checks.listening(databases=["default"])) == []
-    assert ids(checks.listening()) == []
+    assert ids(checks.check_listen_notify(databases=["default"])) == []
+    assert ids(checks.check_listen_notify()) == []

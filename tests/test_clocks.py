@@ -11,7 +11,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.delivery.changes import Cursor, changes_after
 from entries.models import Audience, Entry, Site, Story
-from entries.verbs import Refused, Text
+from entries.verbs import EntryText, Refused
 from tests.builders import make_story, make_update
 
 pytestmark = pytest.mark.django_db
@@ -61,19 +61,19 @@ def test_a_clock_put_back_forbids_no_edit_of_what_stands(
 ):
     entry = make_update(make_story(), "A tyop.", at=None)
     step(monkeypatch, -3)
-    verbs.edit(entry, Text("A typo.", at=entry.at), version=1)
+    verbs.edit(entry, EntryText("A typo.", at=entry.at), version=1)
     entry.refresh_from_db()
     assert entry.body == "A typo."
     assert entry.at is not None
-    later = Text("Later.", at=entry.at + timedelta(minutes=1))
+    later = EntryText("Later.", at=entry.at + timedelta(minutes=1))
     with pytest.raises(Refused, match="future"):
         verbs.edit(entry, later, version=2)
 
 
 def test_readers_counted_before_a_clock_was_put_back_are_not_counted_for_hours():
     told = timezone.now() + timedelta(hours=3)
-    Audience.objects.create(process="old", counts={"7": 4}, told_at=told)
-    Audience.objects.create(process="new", counts={"7": 2}, told_at=timezone.now())
+    Audience.objects.create(process="old", counts={"7": 4}, reported_at=told)
+    Audience.objects.create(process="new", counts={"7": 2}, reported_at=timezone.now())
     assert Audience.now() == {7: 2}
 
 

@@ -217,7 +217,7 @@ def test_windows_line_ends_of_a_browser_are_one_line_end(client, story):
 
 
 def test_a_closed_story_says_why_it_takes_nothing(client, story):
-    verbs.close(story)
+    verbs.close_story(story)
     answer = compose(client, story, "Too late.")
     assert "This story is closed." in answer.content.decode()
 
@@ -363,7 +363,7 @@ def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
     make_update(story, "Written later.")
     Entry.objects.filter(pk=entry.pk).update(changed_at=gmt("1200"))
     have = pulse_of(client.get(desk(story)))
-    verbs.mark(Posting.objects.get(entry=entry), pinned=True)
+    verbs.set_marks(Posting.objects.get(entry=entry), pinned=True)
     html = poll(client, story, have).content.decode()
     assert 'value="unpin" aria-pressed="true"' in html
 
@@ -378,7 +378,7 @@ def test_what_was_moved_away_leaves_the_timeline(client, story):
 
 def test_a_story_that_a_colleague_closed_shows_it(client, story):
     have = pulse_of(client.get(desk(story)))
-    verbs.close(story)
+    verbs.close_story(story)
     html = poll(client, story, have).content.decode()
     assert 'hx-target="#story-state"' in html
     assert "Reopen" in html
@@ -471,7 +471,7 @@ def test_an_edit_opens_in_its_row_and_is_saved(client, story):
     entry.refresh_from_db()
     assert entry.body == "A hundred people."
     assert f'id="row-{entry.pk}"' in answer.content.decode()
-    assert not EntryVersion.objects.exclude(line="").exists()
+    assert not EntryVersion.objects.exclude(correction="").exists()
 
 
 def test_without_htmx_an_edit_has_a_page_of_its_own(client, story):
@@ -498,7 +498,7 @@ def test_an_edit_keeps_the_time_that_its_field_shows(client, story):
 def test_a_correction_has_a_line_for_readers(client, story):
     entry = make_update(story, "Three boats.")
     edit(client, entry, body="Two boats.", how="correction", correction="It was two.")
-    assert entry.versions.get().line == "It was two."
+    assert entry.versions.get().correction == "It was two."
     page = client.get(story.get_absolute_url()).content.decode()
     assert "It was two." in page
 
@@ -533,7 +533,7 @@ def test_the_second_of_two_editors_sees_both_texts_and_decides(client, story):
 
 def test_the_second_sees_both_texts_without_htmx_too(client, story):
     entry = make_update(story, "The quay is closed.")
-    verbs.edit(entry, verbs.Text("The east quay is closed."), version=1)
+    verbs.edit(entry, verbs.EntryText("The east quay is closed."), version=1)
     data = {"body": "The quay is closed to cars.", "version": 1, "action": "save"}
     answer = client.post(address(story, "edit", entry.pk), data)
     html = answer.content.decode()
@@ -633,7 +633,7 @@ def test_what_is_overdue_is_published_at_its_own_time(client, story):
 
 def test_what_a_verb_refuses_is_a_sentence_beside_the_row(client, story):
     entry = make_update(story, at=None, state="draft")
-    verbs.close(story)
+    verbs.close_story(story)
     answer = press(client, entry, "publish")
     assert answer.status_code == 409
     assert answer.content.decode().startswith("This story is closed.")
@@ -683,7 +683,7 @@ def test_whatever_open_story_coverage_goes_on_in_is_found_by_typing(client, stor
     way, found = address(story, "state"), f'value="{wanted.pk}"'
     make_update(make_story("Another day"), "What came the day after.")
     ended = make_story("The day after tomorrow")
-    verbs.close(ended)
+    verbs.close_story(ended)
     html = client.get(way, {"q": "day aft"}, headers=HTMX).content.decode()
     assert re.findall(r'value="(\d+)"', html)[0] == str(wanted.pk)
     assert f'value="{ended.pk}"' not in html
@@ -876,7 +876,7 @@ def test_contributors_see_no_draft_of_others(story):
     writer = signed_in("writer", "Contributors")
     have = pulse_of(writer.get(desk(story)))
     assert b"secret" not in writer.get(desk(story)).content
-    verbs.edit(secret, verbs.Text("A secret draft, changed."), version=1)
+    verbs.edit(secret, verbs.EntryText("A secret draft, changed."), version=1)
     assert b"secret" not in poll(writer, story, have).content
     way = address(story, "edit", secret.pk)
     assert writer.get(way, headers=HTMX).status_code == 404

@@ -29,13 +29,13 @@ def texts(story_id: int) -> list[tuple[str, str]]:
 def post(story_id: int, body: str, state: str = "published") -> int:
     """Post as a colleague does, from another process."""
     story = Story.objects.get(pk=story_id)
-    return verbs.post(story, verbs.Text(body), state=state).pk
+    return verbs.post(story, verbs.EntryText(body), state=state).pk
 
 
 def change(entry_id: int, body: str) -> None:
     """Edit as a colleague does."""
     entry = Entry.objects.get(pk=entry_id)
-    verbs.edit(entry, verbs.Text(body), version=entry.version)
+    verbs.edit(entry, verbs.EntryText(body), version=entry.version)
 
 
 def many(number: int) -> Story:

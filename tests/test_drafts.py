@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from entries import verbs
 from entries.models import Draft, Entry, Story
-from entries.verbs import Text
+from entries.verbs import EntryText
 from tests.builders import make_story, make_update, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -151,7 +151,7 @@ def test_keeping_needs_few_queries(client, story, django_assert_max_num_queries)
 
 def test_a_draft_never_reaches_readers(client, story):
     keep(client, story, "A secret being typed.")
-    verbs.post(story, Text("Public."))
+    verbs.post(story, EntryText("Public."))
     for way in (story.get_absolute_url(), f"/stories/{story.slug}.json"):
         assert b"secret" not in client.get(way).content
 

@@ -20,7 +20,7 @@ from entries.exchange import ExchangeError
 from entries.exchange.json import read_json
 from entries.models import Entry, EntryVersion, Image, Link, Story, StorySlug
 from entries.pages.story_data import story_data
-from entries.verbs import Text
+from entries.verbs import EntryText
 from tests.builders import (
     gmt,
     make_original,
@@ -37,7 +37,7 @@ SECRETS = ["draft", "submitted", "scheduled", "withdrawn", "feature"]
 
 def take_picture(name: str, folder: Path, **words: Any) -> Image:
     with picture(folder / f"{name}.jpg").open("rb") as file:
-        return verbs.add_picture(name, verbs.ingest_upload(file), **words)
+        return verbs.add_image(name, verbs.ingest_upload(file), **words)
 
 
 def full_story(folder: Path) -> Story:
@@ -74,7 +74,9 @@ def full_story(folder: Path) -> Story:
     verbs.add_link("see", entry=first, title="Fog", target_url="https://b.example/c")
     verbs.edit(
         first,
-        Text("One ferry waits.\n\nSee Lamps Lit", "Waiting", gmt("0905"), "Ann Doss"),
+        EntryText(
+            "One ferry waits.\n\nSee Lamps Lit", "Waiting", gmt("0905"), "Ann Doss"
+        ),
         version=1,
         author=author,
         correction="One ferry, not two.",
@@ -82,7 +84,9 @@ def full_story(folder: Path) -> Story:
     )
     verbs.edit(
         first,
-        Text("One ferry waits.\n\n![](image:quay-1)\n\nSee Lamps Lit", at=gmt("0905")),
+        EntryText(
+            "One ferry waits.\n\n![](image:quay-1)\n\nSee Lamps Lit", at=gmt("0905")
+        ),
         version=2,
     )
     make_update(story, "Equal minute.", at="0905")
@@ -96,9 +100,9 @@ def full_story(folder: Path) -> Story:
     verbs.edit_story(story, slug="fog")
     story.refresh_from_db()
     posting = verbs.cross_post(first, other)
-    verbs.mark(posting, key_event=True)
+    verbs.set_marks(posting, key_event=True)
     foreign = make_update(other, "The lamps burn.", at="0930")
-    verbs.mark(verbs.cross_post(foreign, story), pinned=True)
+    verbs.set_marks(verbs.cross_post(foreign, story), pinned=True)
     verbs.add_link("latest", story=story, title="Votes Counted", order=2)
     verbs.add_link("latest", story=story, target_story=other, order=1)
     verbs.add_link("feature", story=story, title="Why", label="TUESDAY FEATURE")
@@ -106,14 +110,14 @@ def full_story(folder: Path) -> Story:
         "feature",
         story=story,
         title="SECRET feature",
-        picture=lead,
+        image=lead,
         starts_at=later,
         ends_at=later + timedelta(hours=2),
     )
     verbs.add_link(
         "previous", story=story, target_series=make_series("Harbour Wire"), order=3
     )
-    verbs.close(story, other, gmt("2200"))
+    verbs.close_story(story, other, gmt("2200"))
     return Story.objects.get(pk=story.pk)
 
 
@@ -412,7 +416,7 @@ def test_readers_do_not_learn_of_stories_that_are_not_public(tmp_path: Path):
     verbs.add_link("see", story=story, target_story=hidden)
     verbs.add_link("see", story=story, target_story=hidden, title="Known title")
     plan = take_picture("hidden-pier", tmp_path, alt="The hidden pier")
-    verbs.add_link("feature", story=story, target_story=hidden, picture=plan)
+    verbs.add_link("feature", story=story, target_story=hidden, image=plan)
     verbs.edit_story(story, continues_in=hidden)
     verbs.withdraw_story(Story.objects.get(slug="lamps-lit"))
     data = json.dumps(story_data(Story.objects.get(pk=story.pk)))

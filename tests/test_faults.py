@@ -274,7 +274,7 @@ def deaf(server: Server, after: str, slug: str = SLUG) -> Iterator[socket.socket
 
 def test_a_network_that_vanishes_without_a_word_is_given_up() -> None:
     with closing(socket.create_server((HOST, 0))) as listener:
-        serve.give_up(listener, 0.5)
+        serve.drop_silent_connections(listener, 0.5)
         reader = socket.create_connection(listener.getsockname())
         line, _ = listener.accept()
         with closing(reader), closing(line):
@@ -427,7 +427,7 @@ def locked(newsroom: Newsroom) -> Iterator[None]:
 @on_postgres
 def test_a_thread_gives_up_a_server_that_stands_still(newsroom: Newsroom) -> None:
     with timeouts.Connection.connect(newsroom.env["DATABASE_URL"]) as line:
-        with timeouts.only(0.1), pytest.raises(psycopg.OperationalError):
+        with timeouts.timeout(0.1), pytest.raises(psycopg.OperationalError):
             line.execute("SELECT pg_sleep(9)")
         assert line.closed
 

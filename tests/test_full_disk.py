@@ -284,7 +284,7 @@ def test_a_folder_that_is_moved_with_its_file_stays_the_site_s(
 def test_a_restored_site_is_ready_and_a_site_of_its_own(
     newsroom: Newsroom, tmp_path: Path
 ) -> None:
-    file = newsroom.data / data_folder.NAME
+    file = newsroom.data / data_folder.SITE_ID_FILE
     token = file.read_text()
     newsroom.manage("backup", str(tmp_path / "one.tar"))
     file.unlink()
@@ -300,25 +300,25 @@ def test_a_site_of_an_older_release_gets_its_token_once(
     Site.objects.filter(pk=Site.current().pk).update(folder="")
     settings.DATA_DIR = tmp_path / "data"
     image = Image.objects.create(name="quay", stem=f"ab/ab{'0' * 38}", widths=[480])
-    data_folder.claim()  # by a machine without the pictures
-    assert data_folder.token() == ""
+    data_folder.claim_data_folder()  # by a machine without the pictures
+    assert data_folder.read_token() == ""
     assert Site.objects.get().folder == ""
     picture = settings.PICTURES_DIR / f"{image.stem}-480.jpg"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"A picture.")
     assert Client().get("/readyz").status_code == 200
-    data_folder.claim()
-    token = data_folder.token()
+    data_folder.claim_data_folder()
+    token = data_folder.read_token()
     assert re.fullmatch(r"\w{32}", token)
     assert Site.objects.get().folder == token
-    data_folder.claim()
-    assert data_folder.token() == token
+    data_folder.claim_data_folder()
+    assert data_folder.read_token() == token
     Site.objects.update(folder="")  # a new database beside the pictures it is for
-    data_folder.claim()
+    data_folder.claim_data_folder()
     assert Site.objects.get().folder == token
     data_folder.token_file().unlink()
-    data_folder.claim()  # does not take an empty folder for the right one
-    assert data_folder.token() == ""
+    data_folder.claim_data_folder()  # does not take an empty folder for the right one
+    assert data_folder.read_token() == ""
     assert Client().get("/readyz").status_code == 503
 
 
@@ -331,7 +331,7 @@ def test_a_token_without_room_leaves_no_file(
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        data_folder.write_whole(tmp_path / "secret-key", "key")
+        data_folder.write_atomically(tmp_path / "secret-key", "key")
     with pytest.raises(OSError, match="No space"):
         data_folder._created()
     assert list(tmp_path.iterdir()) == []

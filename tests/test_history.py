@@ -34,7 +34,7 @@ from entries.models import (
     Story,
 )
 from entries.pages import history
-from entries.verbs import Conflict, Refused, Text
+from entries.verbs import EntryConflict, EntryText, Refused
 from tests import actions
 from tests.builders import (
     make_original,
@@ -63,7 +63,7 @@ def chief() -> Client:
 
 
 def change(entry: Entry, body: str, line: str = "", **more: Any) -> Entry:
-    text = Text(body, more.pop("headline", entry.headline), entry.at, entry.byline)
+    text = EntryText(body, more.pop("headline", entry.headline), entry.at, entry.byline)
     return verbs.edit(entry, text, version=entry.version, correction=line, **more)
 
 
@@ -109,7 +109,7 @@ def test_quiet_edits_are_not_told(story):
 
 def test_a_corrected_headline_and_time_are_told(story):
     entry = make_update(story, "The same.", at="1805", headline="Eight boats")
-    text = Text("The same.", "Nine boats", entry.at.replace(minute=50))
+    text = EntryText("The same.", "Nine boats", entry.at.replace(minute=50))
     verbs.edit(entry, text, version=1, correction="Nine, and later.")
     page = html_of(Client().get(public(entry)))
     assert "<del>Eight </del><ins>Nine </ins>boats" in page
@@ -310,7 +310,7 @@ def test_an_older_page_of_a_head_takes_back_nothing_but_what_is_changed_in_it(
         data[field.html_name] = field.value() or ""
         if f'name="{field.html_initial_name}"' in page:
             data[field.html_initial_name] = field.value() or ""
-    lead = verbs.add_picture("lead", verbs.ingest_upload(photo()), alt="Boats")
+    lead = verbs.add_image("lead", verbs.ingest_upload(photo()), alt="Boats")
     series = make_series()
     verbs.edit_story(story, lead_image=lead, slug="fog", series=series)
     client.post(way, data | {"standfirst": "It came at dawn.", "language": "pt"})
@@ -431,7 +431,7 @@ def test_nothing_brings_an_erased_text_back(story):
         change(entry, "Ruel did it.")
     key = uuid4()
     verbs.erase(make_update(story, "Ruel.", key=key))
-    with pytest.raises(Conflict):
+    with pytest.raises(EntryConflict):
         make_update(story, "Ruel.", key=key)
 
 
@@ -440,7 +440,7 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
 ):
     for name in ("own", "shared", "lead"):
         colour = {"own": "teal", "shared": "navy", "lead": "gold"}[name]
-        verbs.add_picture(name, verbs.ingest_upload(photo(colour=colour)), alt="Boats")
+        verbs.add_image(name, verbs.ingest_upload(photo(colour=colour)), alt="Boats")
     verbs.edit_story(story, lead_image=Image.objects.get(name="lead"))
     make_update(story, "![](image:shared)")
     body = "![](image:own)\n\n![](image:shared)\n\n![](image:lead)"
@@ -458,8 +458,8 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
 
 
 def test_a_picture_that_a_feature_shows_stays_when_a_text_with_it_is_erased(story):
-    image = verbs.add_picture("boats", verbs.ingest_upload(photo()), alt="Boats")
-    verbs.add_link("feature", title="The harbour", picture=image)
+    image = verbs.add_image("boats", verbs.ingest_upload(photo()), alt="Boats")
+    verbs.add_link("feature", title="The harbour", image=image)
     verbs.erase(make_update(story, "![](image:boats)"))
     assert Link.objects.get().picture == image
 

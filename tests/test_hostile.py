@@ -20,7 +20,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.delivery.page_cache import Asked, Requests
 from entries.models import Image, Link, Series, Site, Story
-from entries.verbs import Text
+from entries.verbs import EntryText
 from liveblog import asgi
 from tests.builders import make_original, make_story, make_update, signed_in
 from tests.test_admin import photo
@@ -34,7 +34,7 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 def test_words_in_one_line_are_kept_without_control_characters():
     series = verbs.save_series(Series(name=ODD, slug="sea", description=ODD))
     image = Image(name="fog", alt=ODD, caption=ODD, credit=ODD)
-    verbs.save_picture(image)
+    verbs.save_image(image)
     story = verbs.create_story(ODD, series=series, standfirst=ODD, lead_image=image)
     verbs.go_live(story)
     entry = make_update(story, headline=ODD)
@@ -180,7 +180,7 @@ def test_work_on_what_waits_moves_nothing_that_readers_are_told():
     ways = ("/", "/feed/", "/sitemap.xml", "/stories/fog/", "/stories/fog.json")
     before = [Client().get(way).headers["ETag"] for way in ways]
     waiting = make_update(story, at=None, state="draft", key_event=True, pinned=True)
-    text = Text("The ferry sinks.", at=timezone.now() + timedelta(hours=1))
+    text = EntryText("The ferry sinks.", at=timezone.now() + timedelta(hours=1))
     verbs.edit(waiting, text, version=1)
     verbs.publish(waiting)
     verbs.unschedule(waiting)

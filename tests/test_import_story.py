@@ -272,7 +272,7 @@ def test_a_file_that_is_no_picture_leaves_a_missing_one(tmp_path: Path):
 def test_another_picture_of_the_same_name_is_left_alone(tmp_path: Path):
     folder = tmp_path / "pictures-in"
     with picture(folder / "quay-1.png", "red").open("rb") as opened:
-        first = verbs.add_picture("quay-1", verbs.ingest_upload(opened), alt="Red")
+        first = verbs.add_image("quay-1", verbs.ingest_upload(opened), alt="Red")
     picture(folder / "quay-1.png", "blue")
     run(write(tmp_path, "UPDATE 1800 GMT: x\n\nquay-1"), "--images", folder)
     first.refresh_from_db()
@@ -282,7 +282,7 @@ def test_another_picture_of_the_same_name_is_left_alone(tmp_path: Path):
 
 def test_a_picture_that_is_here_already_is_shown(tmp_path: Path):
     with picture(tmp_path / "in" / "quay.png").open("rb") as opened:
-        verbs.add_picture("quay-1", verbs.ingest_upload(opened), alt="The quay")
+        verbs.add_image("quay-1", verbs.ingest_upload(opened), alt="The quay")
     run(write(tmp_path, "UPDATE 1800 GMT: x\n\nquay-1"), "--publish")
     assert 'alt="The quay"' in Entry.objects.get().html
 
@@ -338,7 +338,7 @@ def test_a_failure_keeps_the_files_of_pictures_that_are_in_use(
 ):
     folder = tmp_path / "pictures-in"
     with picture(folder / "quay-fog-14-03-26.jpg").open("rb") as opened:
-        verbs.add_picture("other", verbs.ingest_upload(opened))
+        verbs.add_image("other", verbs.ingest_upload(opened))
     before = stored()
     with pytest.raises(CommandError):
         run(file, "--images", folder, "--slug", "Not A Slug")
@@ -370,10 +370,10 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
 ):
     rain = make_story("Rain")
     with picture(tmp_path / "in" / "boats.png").open("rb") as opened:
-        verbs.add_picture("boats-1", verbs.ingest_upload(opened), alt="Boats.")
+        verbs.add_image("boats-1", verbs.ingest_upload(opened), alt="Boats.")
     text = "HEADLINE: Fog\n\nUPDATE 1200 GMT: Fog.\n\nSee Rain\n\nboats-1\n\nMore."
     file = write(tmp_path, text)
-    prepare = verbs.prepare
+    prepare = verbs.prepare_entry
     times = iter(range(9))
 
     def prepare_slowly(*args: Any) -> Any:
@@ -387,7 +387,7 @@ def test_what_changes_before_the_lock_is_held_is_prepared_anew(
                 Image.objects.update(alt="Two boats.")
         return prepared
 
-    monkeypatch.setattr(verbs, "prepare", prepare_slowly)
+    monkeypatch.setattr(verbs, "prepare_entry", prepare_slowly)
     run(file, "--publish", "--date", "2026-03-14")
     slug = "fog-2" if what == "slug" else "fog"
     story = Story.objects.get(slug=slug)

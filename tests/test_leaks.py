@@ -21,7 +21,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Site, Story
 from entries.pages import story_page
-from entries.verbs import Text
+from entries.verbs import EntryText
 from tests.builders import make_original, make_series, make_story, make_update, text
 
 pytestmark = pytest.mark.django_db
@@ -103,9 +103,9 @@ def world() -> World:
     }
     gone = verbs.withdraw_story(make_story("Quokkas gone", series="Tides"))
     planned = verbs.add_link(
-        "feature", title="Quokkas!", starts_at=later, picture=picture
+        "feature", title="Quokkas!", starts_at=later, image=picture
     )
-    verbs.add_link("feature", story=draft, title="Quokkas!", picture=picture)
+    verbs.add_link("feature", story=draft, title="Quokkas!", image=picture)
     for link in ({"story": story}, {"entry": update}, {}):
         kind = "see" if link else "feature"
         verbs.add_link(kind, target_story=draft, **link)
@@ -143,12 +143,12 @@ def a_story(world: World) -> None:
 
 
 def crossing(world: World) -> None:
-    verbs.take_back(verbs.cross_post(world.update, world.draft))
+    verbs.remove_cross_post(verbs.cross_post(world.update, world.draft))
 
 
 def picture_words(world: World) -> None:
     world.picture.caption = "Quokkas at dusk"
-    verbs.save_picture(world.picture)
+    verbs.save_image(world.picture)
 
 
 def past_words(world: World) -> None:
@@ -156,8 +156,8 @@ def past_words(world: World) -> None:
     past = world.past
     verbs.edit(past, text("Quokkas?", at=past.at), version=1, correction="Q.")
     own = past.postings.get(story=F("entry__story"))
-    verbs.mark(own, key_event=False)
-    verbs.mark(own, pinned=True, key_event=True)
+    verbs.set_marks(own, key_event=False)
+    verbs.set_marks(own, pinned=True, key_event=True)
     verbs.add_link("see", entry=past, target_story=world.story)
 
 
@@ -176,7 +176,7 @@ def begin(world: World) -> None:
         "feature", target_story=world.draft, starts_at=timezone.now() + LATER
     )
     Link.objects.filter(pk=link.pk).update(starts_at=timezone.now() - LATER)
-    assert verbs.turn_due() == 1
+    assert verbs.toggle_due_features() == 1
 
 
 def desk(world: World) -> None:
@@ -184,13 +184,13 @@ def desk(world: World) -> None:
     entry = world.waiting["draft"]
     verbs.submit(entry)
     verbs.send_back(entry, "Add who said so.")
-    edited = verbs.edit(entry, Text("Quokkas swim.", at=entry.at), version=1)
+    edited = verbs.edit(entry, EntryText("Quokkas swim.", at=entry.at), version=1)
     verbs.move(edited, world.draft)
     verbs.move(edited, world.story)
     verbs.unschedule(world.waiting["scheduled"])
     verbs.restore(verbs.withdraw(world.waiting["submitted"]))
     for name in world.waiting:
-        verbs.mark(posting(world, name), pinned=True, key_event=True)
+        verbs.set_marks(posting(world, name), pinned=True, key_event=True)
     verbs.erase(entry)
 
 
@@ -268,7 +268,7 @@ def test_no_address_tells_of_what_readers_cannot_see(world: World) -> None:
 
 def turn_on(world: World) -> None:
     Link.objects.filter(pk=world.planned.pk).update(starts_at=timezone.now() - LATER)
-    verbs.turn_due()
+    verbs.toggle_due_features()
 
 
 def live_with_its_text(world: World) -> None:

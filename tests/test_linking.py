@@ -55,7 +55,7 @@ def test_a_feature_that_waits_leaves_by_no_door():
     for door in doors:
         assert "Embargoed" not in html(door), door
     Link.objects.update(starts_at=Now())
-    verbs.turn_due()
+    verbs.toggle_due_features()
     for door in doors:
         assert "Embargoed" in html(door), door
 
@@ -63,15 +63,15 @@ def test_a_feature_that_waits_leaves_by_no_door():
 def test_starts_and_ends_move_the_rail_once_each():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     before = site_seq()
-    assert verbs.turn_due() == 0
+    assert verbs.toggle_due_features() == 0
     Link.objects.filter(pk=link.pk).update(starts_at=Now())
-    assert [verbs.turn_due(), verbs.turn_due()] == [1, 0]
+    assert [verbs.toggle_due_features(), verbs.toggle_due_features()] == [1, 0]
     assert site_seq() == before + 1
     Link.objects.filter(pk=link.pk).update(ends_at=Now())
-    assert [verbs.turn_due(), verbs.turn_due()] == [1, 0]
+    assert [verbs.toggle_due_features(), verbs.toggle_due_features()] == [1, 0]
     assert site_seq() == before + 2
     link.refresh_from_db()
-    assert not link.running
+    assert not link.active
 
 
 @at_once
@@ -79,17 +79,17 @@ def test_several_processes_let_a_feature_begin_once():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     before = site_seq()
     Link.objects.filter(pk=link.pk).update(starts_at=Now())
-    assert sorted(together(*[verbs.turn_due] * 4)) == [0, 0, 0, 1]
+    assert sorted(together(*[verbs.toggle_due_features] * 4)) == [0, 0, 0, 1]
     assert site_seq() == before + 1
 
 
 def test_a_feature_whose_time_is_changed_shows_accordingly():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
-    assert not link.running
+    assert not link.active
     link.starts_at = timezone.now() - HOUR
-    assert verbs.save_link(link).running
+    assert verbs.save_link(link).active
     link.ends_at = timezone.now() + HOUR
-    assert verbs.save_link(link).running
+    assert verbs.save_link(link).active
 
 
 def test_only_a_feature_begins_and_ends_and_in_that_order():
@@ -108,32 +108,32 @@ def test_a_feature_has_a_picture_of_its_own():
     story, target = make_story(), make_story(lead_image=lead)
     link = feature(story, target_story=target)
     assert "d" * 40 in html(story.get_absolute_url())
-    link.picture = own
+    link.image = own
     verbs.save_link(link)
     assert "c" * 40 in html(story.get_absolute_url())
     before = site_seq()
-    verbs.save_picture(own)
+    verbs.save_image(own)
     assert site_seq() == before + 1
 
 
 def test_a_link_in_both_directions():
     story, other = make_story("Fog"), make_story("Ice")
-    verbs.add_both(Link(kind="previous", story=story, target_story=other))
+    verbs.add_link_both_ways(Link(kind="previous", story=story, target_story=other))
     assert story.links.get().kind == "previous"
     back = other.links.get()
     assert (back.kind, back.target_story) == ("next", story)
-    verbs.add_both(Link(kind="previous", story=story, target_story=other))
+    verbs.add_link_both_ways(Link(kind="previous", story=story, target_story=other))
     assert other.links.count() == 1
 
 
 def test_a_link_of_an_entry_leads_back_to_its_story():
     story, other = make_story("Fog"), make_story("Ice")
     entry = make_update(story)
-    verbs.add_both(Link(kind="see", entry=entry, target_story=other))
+    verbs.add_link_both_ways(Link(kind="see", entry=entry, target_story=other))
     assert "See <a" in story.postings.get().html
     assert other.links.get().target_story == story
     with pytest.raises(Refused):
-        verbs.add_both(Link(kind="feature", story=story, target_story=other))
+        verbs.add_link_both_ways(Link(kind="feature", story=story, target_story=other))
 
 
 @at_once
@@ -142,7 +142,7 @@ def test_linking_both_ways_at_once_does_not_block():
 
     def link(start: Story, end: Story) -> None:
         for _ in range(5):
-            verbs.add_both(Link(kind="see", story=start, target_story=end))
+            verbs.add_link_both_ways(Link(kind="see", story=start, target_story=end))
 
     answers = together(lambda: link(one, other), lambda: link(other, one))
     assert answers == [None, None]

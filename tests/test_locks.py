@@ -76,7 +76,7 @@ def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
     series = make_series("Daily")
 
     def link(entry: Entry, story: Story) -> None:
-        verbs.add_both(Link(kind="see", entry=entry, target_story=story))
+        verbs.add_link_both_ways(Link(kind="see", entry=entry, target_story=story))
 
     def edit(entry: Entry) -> None:
         words = text(at=entry.at)
@@ -86,13 +86,13 @@ def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
         (up, lambda: verbs.cross_post(up, high)),
         (down, lambda: verbs.cross_post(down, low)),
         (up, lambda: edit(up)),
-        (down, lambda: verbs.mark(down.postings.get(story=low), pinned=True)),
+        (down, lambda: verbs.set_marks(down.postings.get(story=low), pinned=True)),
         (up, lambda: link(up, high)),
         (down, lambda: link(down, low)),
         (up, lambda: verbs.edit_story(low, headline="The fog lifts")),
         (down, lambda: verbs.edit_story(high, headline="The ice breaks")),
         (up, lambda: verbs.save_series(series)),
-        (down, lambda: verbs.take_back(down.postings.get(story=low))),
+        (down, lambda: verbs.remove_cross_post(down.postings.get(story=low))),
         (down, lambda: verbs.move(down, low)),
     ]
     for entry, verb in verbs:

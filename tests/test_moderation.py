@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from entries import verbs
 from entries.models import Entry, Link, Story
-from entries.verbs import Refused, Text
+from entries.verbs import EntryText, Refused
 from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def test_part_of_a_title_finds_the_running_stories_alone(client, story):
     entry = make_update(story)
     names = ["Ice on the sound", "Ice fair opens", "Ice of last year", "Ice to come"]
     running, second, closed, draft = (make_story(name) for name in names)
-    verbs.close(closed)
+    verbs.close_story(closed)
     Story.objects.filter(pk=draft.pk).update(state="draft")
     panel = html(client.get(f"{cross(entry)}?q=ice", headers=HTMX))
     offered = set(map(int, re.findall(r'name="to" value="(\d+)"', panel)))
@@ -100,7 +100,7 @@ def test_a_cross_post_is_taken_back_from_its_home_row(client, story):
 
 def test_a_refusal_is_a_sentence_and_changes_nothing(client, story):
     entry, closed = make_update(story, "Seen here alone."), make_story()
-    verbs.close(closed)
+    verbs.close_story(closed)
     answer = client.post(cross(entry), {"to": closed.pk}, headers=HTMX)
     assert answer.status_code == 409
     assert html(answer).startswith("This story is closed.")
@@ -165,7 +165,7 @@ def lines_about(story: Story) -> QuerySet[LogEntry]:
 def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story):
     entry, closed = make_update(story, "Four are missing."), make_story("Last winter")
     verbs.cross_post(entry, closed)
-    verbs.close(closed)
+    verbs.close_story(closed)
     ended = Story.objects.get(pk=closed.pk).closed_at
     desk = f"/admin/entries/story/{closed.pk}/change/"
     assert "Changed after the end" not in html(editor.get(desk))
@@ -184,7 +184,7 @@ def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story)
 def test_what_is_sent_twice_is_told_once(editor, story):
     entry, closed = make_update(story, "Four are missing."), make_story()
     verbs.cross_post(entry, closed)
-    verbs.close(closed)
+    verbs.close_story(closed)
     act = reverse("admin:entries_story_act", args=[story.pk, entry.pk])
     for _ in range(2):
         edit(editor, entry, "All are found.")
@@ -204,7 +204,7 @@ def test_a_running_storys_history_is_not_filled_with_edits_elsewhere(editor, sto
 def test_edits_retimings_and_withdrawals_reach_every_story(story):
     entry, other = make_update(story, "First said."), make_story()
     verbs.cross_post(entry, other)
-    text = Text("Then said.", at=entry.at.replace(hour=9, minute=41))
+    text = EntryText("Then said.", at=entry.at.replace(hour=9, minute=41))
     verbs.edit(entry, text, version=1)
     for place in (story, other):
         assert "Then said." in page(place)
@@ -293,7 +293,7 @@ def test_a_feature_gets_label_and_time_in_one_form(client, story):
     times = {"starts": "1015 yesterday", "ends": "1015 tomorrow"}
     client.post(links(story), data | times)
     link = Link.objects.get()
-    assert link.running
+    assert link.active
     assert "<h2>SUNDAY</h2>" in page(story)
     data = {"do": "save", "link": link.pk, "title": "The lamp", "label": "MONDAY"}
     client.post(links(story), data | {"ends": "1015 yesterday"})
@@ -427,7 +427,7 @@ def test_the_page_shows_all_running_stories_and_what_came_in(client, story):
         make_update(place, f"News of {place.headline}.")
     make_update(story, "A secret draft.", state="draft")
     verbs.cross_post(story.entries.first(), other)
-    verbs.close(closed)
+    verbs.close_story(closed)
     text = html(client.get("/admin/moderate/"))
     lately = text[text.index('id="lately"') : text.index('id="running-title"')]
     for place in (story, other):
@@ -514,7 +514,7 @@ def test_deleting_a_linked_draft_warns_and_keeps_no_words_but_the_lines_own(stor
     verbs.add_link("see", entry=entry, target_story=draft)
     verbs.add_link("see", entry=entry, target_story=draft, title="More on ice")
     verbs.add_link("latest", story=story, target_story=draft)
-    verbs.close(story, continues_in=draft)
+    verbs.close_story(story, continues_in=draft)
     before = page(story)
     assert "See More on ice</p>" in before
     way = f"/admin/entries/story/{draft.pk}/delete/"

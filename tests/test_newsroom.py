@@ -14,7 +14,7 @@ from entries import verbs
 from entries.delivery.audience import Teller
 from entries.models import Audience, Entry, Posting, Site, Story
 from entries.pages import fragments
-from entries.verbs import Text
+from entries.verbs import EntryText
 from tests.builders import make_original, make_story, make_update, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,7 @@ def moving(entry: Entry) -> str:
 @pytest.mark.parametrize("htmx", [True, False])
 def test_an_update_is_moved_to_a_story_found_by_its_title(client, story, htmx: bool):
     rain, closed = make_story("Rain in the hills"), make_story("Rain is over")
-    verbs.close(closed)
+    verbs.close_story(closed)
     entry = make_update(story, "It rains.")
     headers = HTMX if htmx else {}
     page = html_of(client.get(moving(entry), {"q": "rain"}, headers=headers))
@@ -66,7 +66,7 @@ def test_an_update_is_moved_to_a_story_found_by_its_title(client, story, htmx: b
 def test_what_cannot_be_moved_is_refused_with_a_sentence(client, story):
     closed = make_story("Rain is over")
     entry = make_update(story)
-    verbs.close(closed)
+    verbs.close_story(closed)
     answer = client.post(moving(entry), {"to": closed.pk}, headers=HTMX)
     assert (answer.status_code, b"closed" in answer.content) == (409, True)
     answer = client.post(moving(entry), {"to": "9" * 30}, headers=HTMX)
@@ -127,7 +127,7 @@ def test_the_first_page_of_the_admin_says_how_many_wait(client, submitted):
 
 
 def test_its_writer_changes_nothing_in_what_an_editor_has_scheduled(submitted):
-    later = verbs.Text(submitted.body, at=timezone.now() + timedelta(hours=1))
+    later = verbs.EntryText(submitted.body, at=timezone.now() + timedelta(hours=1))
     verbs.publish(verbs.edit(submitted, later, version=1))
     place = [submitted.story_id, submitted.pk]
     writer = writer_of(submitted)
@@ -148,7 +148,7 @@ def test_an_editor_publishes_from_the_queue(client, submitted):
 
 
 def test_a_text_that_was_changed_after_it_was_read_is_not_published(client, submitted):
-    verbs.edit(submitted, verbs.Text("Unread words."), version=1)
+    verbs.edit(submitted, verbs.EntryText("Unread words."), version=1)
     data = {"do": "publish", "entry": submitted.pk, "version": 1}
     answer = client.post(QUEUE, data, follow=True)
     assert "read it again" in html_of(answer)
@@ -226,7 +226,7 @@ def test_a_closed_story_and_the_one_it_continues_in_name_each_other(client, stor
 
 def test_the_link_back_follows_what_becomes_of_the_first_story(story):
     tomorrow = make_story("Fog lifts")
-    verbs.close(story, tomorrow)
+    verbs.close_story(story, tomorrow)
 
     def seq() -> int:
         tomorrow.refresh_from_db()
@@ -235,8 +235,8 @@ def test_the_link_back_follows_what_becomes_of_the_first_story(story):
     for act in (
         lambda: verbs.edit_story(story, headline="Fog, day one"),
         lambda: verbs.edit_story(story, slug="day-one"),
-        lambda: verbs.reopen(story),
-        lambda: verbs.close(story),
+        lambda: verbs.reopen_story(story),
+        lambda: verbs.close_story(story),
         lambda: verbs.withdraw_story(story),
         lambda: verbs.restore_story(story),
         lambda: verbs.edit_story(story, continues_in=None),
@@ -270,7 +270,7 @@ def ledgers(monkeypatch) -> list[object]:
             taken.append(args)
             super().__init__(*args)
 
-    monkeypatch.setattr(verbs, "Ledger", Counting)
+    monkeypatch.setattr(verbs.ledger, "Ledger", Counting)
     return taken
 
 
@@ -329,7 +329,7 @@ def test_the_list_counts_readers_of_all_processes(client, story):
 
 def test_a_process_that_fell_silent_is_counted_no_more(story):
     Teller().tell({str(story.pk): 3})
-    Audience.objects.update(told_at=timezone.now() - Audience.SILENT)
+    Audience.objects.update(reported_at=timezone.now() - Audience.EXPIRES_AFTER)
     assert not Audience.now()
 
 
@@ -371,7 +371,7 @@ def test_the_list_needs_as_many_queries_for_many_stories(
 
 def test_the_list_is_filtered_by_state_and_series(client, story):
     make_story("Rain", series="Sorrava Daily")
-    verbs.close(make_story("Frost"))
+    verbs.close_story(make_story("Frost"))
     assert "Rain" not in listed(client, state__exact="closed")
     series = Story.objects.get(headline="Rain").series_id
     page = listed(client, series__id__exact=str(series))
@@ -385,11 +385,11 @@ def test_a_long_story_goes_live_in_few_statements_drawn_as_one_by_one(
     elsewhere = make_story("Elsewhere")
     story = verbs.create_story("A long night")
     for number in range(30):
-        entry = verbs.post(story, Text(f"Report {number}."))
+        entry = verbs.post(story, EntryText(f"Report {number}."))
         verbs.add_link("see", entry=entry, target_story=elsewhere)
     with django_assert_max_num_queries(40):
         verbs.go_live(story)
-    text = Text("Report 30.", at=entry.at)
+    text = EntryText("Report 30.", at=entry.at)
     verbs.edit(entry, text, version=1, correction="A number.")
     with django_assert_max_num_queries(60):
         verbs.edit_story(story, slug="a-night")

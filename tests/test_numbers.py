@@ -26,7 +26,7 @@ def test_numbers_of_stories_are_read_at_once(django_assert_num_queries: Any, man
     made = [make_story() for _ in range(many)]
     make_story()  # nobody asked for it
     verbs.post(made[0], text())
-    verbs.close(made[0])
+    verbs.close_story(made[0])
     with django_assert_num_queries(1):
         _, seq, found = numbers.of_stories([one.pk for one in made] + [10**9])
     assert seq == Site.current().seq
@@ -67,7 +67,7 @@ def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(
     def and_then_it_ends(*asked: Any) -> Any:
         found = read(*asked)
         monkeypatch.setattr(numbers, "of_stories", read)
-        verbs.close(story)
+        verbs.close_story(story)
         return found
 
     monkeypatch.setattr(numbers, "of_stories", and_then_it_ends)

@@ -86,7 +86,7 @@ def hidden(world: World) -> list[str]:
     """Give the ids of what is withdrawn, removed, moved, in drafts, or nowhere."""
     other, story = make_story(), world.story
     crossed = make_update(other)
-    verbs.take_back(verbs.cross_post(crossed, story))
+    verbs.remove_cross_post(verbs.cross_post(crossed, story))
     verbs.move(make_update(story), other)
     verbs.withdraw(make_update(story, at=gmt("2359")))
     rows = chain(Entry.objects.all(), Story.objects.all())

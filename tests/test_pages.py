@@ -52,7 +52,7 @@ def make_picture(name: str, **words: str) -> Image:
     Picture.new("RGB", (64, 32), (shade, 40, 60)).save(upload, "PNG")
     upload.seek(0)
     ingested = ingest.ingest_image(upload, settings.PICTURES_DIR, b"key")
-    return verbs.add_picture(name, ingested, **words)
+    return verbs.add_image(name, ingested, **words)
 
 
 def get(client: Client, address: str, status: int = 200) -> str:
@@ -249,7 +249,7 @@ def test_pictures_in_succession_come_together(client: Client, story: Story) -> N
 
 def test_a_closed_story_says_so_and_leads_on(client: Client, story: Story) -> None:
     after = make_story("Ferries Sail Again", slug="ferries-sail")
-    verbs.close(story, continues_in=after)
+    verbs.close_story(story, continues_in=after)
     page = get(client, "/stories/ferry-strike/")
     assert re.search(r"This story ended \d{4} GMT", plain(page))
     assert 'Coverage continues in <a href="/stories/ferries-sail/">' in page
@@ -285,7 +285,7 @@ def test_an_entry_looks_the_same_on_every_page(client: Client, story: Story) -> 
 def test_the_front_page_shows_what_is_live_and_what_was(
     client: Client, story: Story
 ) -> None:
-    verbs.close(make_story("Fog Over the Sound"))
+    verbs.close_story(make_story("Fog Over the Sound"))
     page = plain(get(client, "/"))
     assert in_order(
         page,
@@ -314,8 +314,8 @@ def test_what_has_news_comes_first_and_what_ended_last_after_it(
     make_update(quiet, at=gmt("2300", NEXT_DAY))
     make_update(busy, at=gmt("2301", NEXT_DAY))
     early, late = make_story("Ended Early"), make_story("Ended Late")
-    verbs.close(late, at=gmt("2200"))
-    verbs.close(early, at=gmt("2100"))
+    verbs.close_story(late, at=gmt("2200"))
+    verbs.close_story(early, at=gmt("2100"))
     page = plain(get(client, "/"))
     order = ["Busy Quay", "Quiet Quay", "Ferry Strike", "Latest"]
     assert in_order(page, *order, "Ended Late", "Ended Early")
@@ -342,7 +342,7 @@ def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
     assert seen == [f"Report {n}" for n in reversed(range(7))]
     draft = make_story("Not yet", live=False)
     assert client.get(f"/?from={draft.pk}").status_code == 404
-    verbs.close(rows[6])  # whoever has its address goes on from there
+    verbs.close_story(rows[6])  # whoever has its address goes on from there
     assert in_order(get(client, f"/?from={rows[6].pk}"), "Report 5", "Report 3")
 
 
@@ -351,7 +351,7 @@ def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
     for number in range(lists.ENDED_PAGE_SIZE + 2):
         day = start + timedelta(days=number // 2)
         row = make_story(f"Report {number:02}", series="Mirest Daily", first_day=day)
-        verbs.close(row)
+        verbs.close_story(row)
     first = get(client, "/series/mirest-daily/")
     newest = '<h2 id="2026-01-21"><a href="#2026-01-21">'
     assert in_order(first, newest, "21 January 2026", "Report 41", "Report 40")
@@ -429,10 +429,10 @@ def test_a_known_page_is_not_sent_again(client: Client, story: Story) -> None:
         lambda story: make_update(story, at="2000"),
         lambda story: verbs.edit_story(story, headline="Ferries Sail Again"),
         lambda story: verbs.withdraw(story.entries.get(at=gmt("1800"))),
-        lambda story: verbs.mark(
+        lambda story: verbs.set_marks(
             Posting.objects.get(entry__at=gmt("0910")), pinned=True
         ),
-        lambda story: verbs.close(story),
+        lambda story: verbs.close_story(story),
         lambda story: make_story("A rail has something new"),
         lambda story: Site.objects.update(epoch="restored"),
     ],

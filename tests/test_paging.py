@@ -214,7 +214,7 @@ def test_a_backdated_update_stands_at_its_time():
 def test_a_pinned_update_stands_once_on_the_front_and_in_place_on_its_own_page():
     story = filled(130)
     old = in_order(story)[10]
-    verbs.mark(posting_of(old), pinned=True)
+    verbs.set_marks(posting_of(old), pinned=True)
     front, *rest = walk(story, "newest")
     assert [posting.entry_id for posting in front.pinned] == [old]
     assert old not in ids(front)
@@ -225,7 +225,7 @@ def test_a_pinned_update_stands_once_on_the_front_and_in_place_on_its_own_page()
 def test_a_pinned_update_of_the_front_leaves_the_list_there():
     story = filled(5)
     newest = in_order(story)[-1]
-    verbs.mark(posting_of(newest), pinned=True)
+    verbs.set_marks(posting_of(newest), pinned=True)
     page = timeline.timeline_page(story)
     assert [posting.entry_id for posting in page.pinned] == [newest]
     assert newest not in ids(page)

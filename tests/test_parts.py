@@ -28,7 +28,7 @@ def story() -> Story:
     lead = make_picture("quay", alt="A crane", caption="The quay")
     story = make_story("Fog", slug="fog", series="Harbour Daily", lead_image=lead)
     before = make_story("The day before", slug="before", series="Harbour Daily")
-    verbs.close(before, continues_in=story)
+    verbs.close_story(before, continues_in=story)
     other = make_story("The pilots", slug="pilots", series="Sound Daily")
     make_original(story)
     make_picture("mast", alt="A mast", caption="Its lamp")
@@ -61,7 +61,7 @@ def edit(at: str, body: str, **more: str) -> None:
 def caption(name: str) -> None:
     image = Image.objects.get(name=name)
     image.caption = f"{name} at noon"
-    verbs.save_picture(image)
+    verbs.save_image(image)
 
 
 def rename(known_as: str, **fields: Any) -> None:
@@ -94,11 +94,11 @@ CHANGES: dict[str, Callable[[], object]] = {
     "post": lambda: make_update(Story.objects.get(slug="fog"), at="1200"),
     "caption": lambda: caption("mast"),
     "lead's caption": lambda: caption("quay"),
-    "mark": lambda: verbs.mark(posting("0700"), key_event=True),
+    "mark": lambda: verbs.set_marks(posting("0700"), key_event=True),
     "edit a key event": lambda: edit(
         "0800", "At eight.\n\nSee Sound Daily: The pilots"
     ),
-    "unpin": lambda: verbs.mark(posting("1100"), pinned=False),
+    "unpin": lambda: verbs.set_marks(posting("1100"), pinned=False),
     "withdraw": lambda: verbs.withdraw(update("0700")),
     "restore": lambda: verbs.restore(update("0700")),
     "linked story renamed": lambda: rename("pilots", headline="No pilots"),
@@ -115,7 +115,9 @@ CHANGES: dict[str, Callable[[], object]] = {
     "first day": lambda: rename("fog", first_day=gmt("0000").date().replace(day=13)),
     "standfirst": lambda: rename("fog", standfirst="Ships wait."),
     "story before renamed": lambda: rename("before", headline="Yesterday"),
-    "story before reopened": lambda: verbs.reopen(Story.objects.get(slug="before")),
+    "story before reopened": lambda: verbs.reopen_story(
+        Story.objects.get(slug="before")
+    ),
     "move here": lambda: verbs.move(
         make_update(Story.objects.get(slug="no-pilots"), at="1330"),
         Story.objects.get(slug="fog"),
@@ -124,7 +126,7 @@ CHANGES: dict[str, Callable[[], object]] = {
         Entry.objects.get(at=gmt("1330")), Story.objects.get(slug="no-pilots")
     ),
     "erase": lambda: verbs.erase(update("0700")),
-    "close": lambda: verbs.close(Story.objects.get(slug="fog")),
+    "close": lambda: verbs.close_story(Story.objects.get(slug="fog")),
     "backup": bring_back_a_backup,
     "older copy": bring_back_an_older_copy,
     "slug": lambda: rename("fog", slug="mist"),

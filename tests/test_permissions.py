@@ -29,7 +29,7 @@ from entries.desk.access import desk_url
 from entries.images import worker
 from entries.images.ingest import ImageError
 from entries.models import Draft, Entry, Image, Site, Story
-from entries.verbs import Text
+from entries.verbs import EntryText
 from liveblog import asgi, limits
 from tests.builders import (
     make_original,
@@ -539,7 +539,7 @@ def test_moderators_change_no_text_and_editors_no_permission(
 ):
     texts = list(Entry.objects.order_by("pk").values_list("body", "headline", "state"))
     heads = list(Story.objects.order_by("pk").values_list("headline", "state"))
-    rights = {u.pk: u.get_all_permissions() for u in User.objects.all()}
+    permissions = {u.pk: u.get_all_permissions() for u in User.objects.all()}
     for name, needs in ADDRESSES.items():
         for act, data in needs.posts:
             if act != LINK and act != CROSS:
@@ -550,7 +550,7 @@ def test_moderators_change_no_text_and_editors_no_permission(
     assert list(now) == texts
     now_heads = Story.objects.order_by("pk").values_list("headline", "state")
     assert list(now_heads) == heads
-    assert {u.pk: u.get_all_permissions() for u in User.objects.all()} == rights
+    assert {u.pk: u.get_all_permissions() for u in User.objects.all()} == permissions
 
 
 WORD = "Numbats"  # stands in what only its writers and editors read
@@ -576,7 +576,7 @@ def others_texts(world: World) -> list[Entry]:
     for story, more in kinds:
         words = {"headline": WORD, "author": editor, "key": uuid4()}
         entry = make_update(story, f"{WORD} dig.", **words | more)
-        text = Text(f"{WORD} rest.", WORD, entry.at, byline=WORD)
+        text = EntryText(f"{WORD} rest.", WORD, entry.at, byline=WORD)
         verbs.edit(entry, text, version=1, author=editor)
         verbs.add_link("see", entry=entry, title=WORD)
         for form, key in (("composer", entry.key), (f"edit-{entry.pk}", 1)):

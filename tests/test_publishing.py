@@ -18,7 +18,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Site, Story, StorySlug
 from entries.pages import story_page
-from entries.verbs import Conflict, Refused, Text, redraw
+from entries.verbs import EntryConflict, EntryText, Refused, rerender_entry
 from tests.builders import (
     bulk_updates,
     gmt,
@@ -59,7 +59,7 @@ def posting_of(entry: Entry, story: Story | None = None) -> Posting:
 
 def edit(entry: Entry, body: str, **options: Any) -> Entry:
     at = options.pop("at", entry.at)
-    changed = Text(body, headline=entry.headline, at=at)
+    changed = EntryText(body, headline=entry.headline, at=at)
     return verbs.edit(entry, changed, version=entry.version, **options)
 
 
@@ -97,7 +97,7 @@ def test_a_future_time_schedules_instead_of_publishing():
 
 def test_an_empty_text_is_refused():
     with pytest.raises(Refused, match="Write the text"):
-        verbs.post(make_story(), Text("  \n "))
+        verbs.post(make_story(), EntryText("  \n "))
     assert not Entry.objects.exists()
 
 
@@ -108,7 +108,7 @@ def test_a_picture_that_nobody_knows_is_refused_by_name():
 
 
 def test_nothing_is_published_in_a_closed_or_withdrawn_story():
-    story = verbs.close(make_story())
+    story = verbs.close_story(make_story())
     with pytest.raises(Refused, match="closed"):
         make_update(story)
     verbs.withdraw_story(story)
@@ -117,7 +117,7 @@ def test_nothing_is_published_in_a_closed_or_withdrawn_story():
 
 
 def test_a_draft_may_be_written_in_a_closed_story():
-    story = verbs.close(make_story())
+    story = verbs.close_story(make_story())
     assert make_update(story, state="draft").state == "draft"
 
 
@@ -141,8 +141,8 @@ def test_the_database_itself_holds_one_original_a_story():
 def test_an_original_that_is_sent_again_is_one_entry():
     story, key = make_story(), uuid4()
     sent = {"kind": "original", "key": key}
-    first = verbs.post(story, Text("How it began."), **sent)
-    again = verbs.post(story, Text("How it began."), **sent)
+    first = verbs.post(story, EntryText("How it began."), **sent)
+    again = verbs.post(story, EntryText("How it began."), **sent)
     assert again.pk == first.pk
 
 
@@ -286,7 +286,7 @@ def test_a_form_sent_twice_makes_one_entry():
 
 def test_a_form_sent_twice_may_carry_space_around_its_headline():
     story, key = make_story(), uuid4()
-    sent = Text("The mole is closed.", headline=" Closed ", at=gmt("1000"))
+    sent = EntryText("The mole is closed.", headline=" Closed ", at=gmt("1000"))
     first = verbs.post(story, sent, key=key)
     assert verbs.post(story, sent, key=key).pk == first.pk
 
@@ -294,7 +294,7 @@ def test_a_form_sent_twice_may_carry_space_around_its_headline():
 def test_a_form_sent_again_with_another_text_is_a_conflict_that_shows_the_first():
     story, key = make_story(), uuid4()
     first = make_update(story, "The mole is closed.", key=key)
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(EntryConflict) as caught:
         make_update(story, "The mole is open.", key=key)
     assert caught.value.entry == first
     assert Entry.objects.count() == 1
@@ -304,7 +304,7 @@ def test_one_form_is_not_for_two_stories():
     one, other, key = make_story(), make_story(), uuid4()
     sent = text("The mole is closed.")
     first = verbs.post(one, sent, key=key)
-    with pytest.raises(Conflict) as conflict:
+    with pytest.raises(EntryConflict) as conflict:
         verbs.post(other, sent, key=key)
     assert conflict.value.entry == first
     verbs.move(first, other)
@@ -319,7 +319,7 @@ def test_one_form_sent_to_two_stories_at_once_is_one_entry_and_a_conflict():
         for story in (make_story(), make_story())
     ]
     answers = together(*acts)
-    assert {type(answer) for answer in answers} == {Entry, Conflict}
+    assert {type(answer) for answer in answers} == {Entry, EntryConflict}
     assert Entry.objects.count() == 1
 
 
@@ -340,7 +340,7 @@ def test_an_edit_keeps_the_text_before_as_a_version():
     edit(update, "Eight boats are out.", correction="There are eight boats.")
     kept = update.versions.get()
     assert (kept.number, kept.body) == (1, "Nine boats are out.")
-    assert (update.version, kept.line) == (2, "There are eight boats.")
+    assert (update.version, kept.correction) == (2, "There are eight boats.")
     assert "There are eight boats." in posting_of(update).html
 
 
@@ -348,7 +348,7 @@ def test_the_second_of_two_editors_is_told_and_nothing_is_overwritten():
     update = make_update(make_story(), "Nine boats are out.")
     theirs = Entry.objects.get(pk=update.pk)
     edit(update, "Eight boats are out.")
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(EntryConflict) as caught:
         edit(theirs, "Ten boats are out.")
     assert caught.value.entry.body == "Eight boats are out."
 
@@ -361,7 +361,7 @@ def test_of_two_edits_at_once_one_is_a_conflict():
         lambda: edit(update, "Ten boats are out."),
     )
     names = sorted(type(answer).__name__ for answer in answers)
-    assert names in (["Conflict", "Entry"], ["Entry", "Entry"])
+    assert names in (["Entry", "EntryConflict"], ["Entry", "Entry"])
     versions = Entry.objects.get(pk=update.pk).version
     assert versions == 1 + names.count("Entry")
 
@@ -389,7 +389,7 @@ def test_a_published_update_is_retimed_into_the_past():
 
 def test_marks_leave_the_version_alone():
     update = make_update(make_story())
-    verbs.mark(posting_of(update), pinned=True, key_event=True)
+    verbs.set_marks(posting_of(update), pinned=True, key_event=True)
     assert edit(update, "Still the same version.").version == 2
     assert posting_of(update).pinned
 
@@ -397,16 +397,16 @@ def test_marks_leave_the_version_alone():
 def test_marking_as_it_is_marked_changes_nothing():
     update = make_update(make_story(), pinned=True)
     before = posting_of(update).seq
-    verbs.mark(posting_of(update), pinned=True)
+    verbs.set_marks(posting_of(update), pinned=True)
     assert posting_of(update).seq == before
 
 
 def test_a_key_event_moves_the_head_and_a_pin_does_not():
     update = make_update(story := make_story())
     before = Story.objects.get(pk=story.pk).head_seq
-    verbs.mark(posting_of(update), pinned=True)
+    verbs.set_marks(posting_of(update), pinned=True)
     assert Story.objects.get(pk=story.pk).head_seq == before
-    verbs.mark(posting_of(update), key_event=True)
+    verbs.set_marks(posting_of(update), key_event=True)
     assert Story.objects.get(pk=story.pk).head_seq > before
 
 
@@ -474,9 +474,9 @@ def test_a_due_update_waits_while_its_story_is_a_draft_or_closed():
     story = make_story(live=False)
     make_due(make_update(story, at=in_an_hour()))
     assert verbs.publish_due() == 0
-    verbs.close(verbs.go_live(story))
+    verbs.close_story(verbs.go_live(story))
     assert verbs.publish_due() == 0
-    verbs.reopen(story)
+    verbs.reopen_story(story)
     assert verbs.publish_due() == 1
 
 
@@ -494,13 +494,13 @@ def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeyp
     """It was due when the scheduler looked, and a draft when it held the lock."""
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
-    real = verbs.changing
+    real = verbs.entries.open_ledger
 
     def late(*args: Any, **options: Any) -> Any:
         Entry.objects.filter(pk=update.pk).update(state="draft")
         return real(*args, **options)
 
-    monkeypatch.setattr(verbs, "changing", late)
+    monkeypatch.setattr(verbs.entries, "open_ledger", late)
     assert verbs.publish_due() == 0
     update.refresh_from_db()
     assert update.state == "draft"
@@ -509,13 +509,13 @@ def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeyp
 def test_an_update_that_was_put_off_in_the_last_moment_stays_scheduled(monkeypatch):
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
-    real = verbs.changing
+    real = verbs.entries.open_ledger
 
     def late(*args: Any, **options: Any) -> Any:
         Entry.objects.filter(pk=update.pk).update(at=in_an_hour())
         return real(*args, **options)
 
-    monkeypatch.setattr(verbs, "changing", late)
+    monkeypatch.setattr(verbs.entries, "open_ledger", late)
     assert verbs.publish_due() == 0
     update.refresh_from_db()
     assert update.state == "scheduled"
@@ -567,7 +567,7 @@ def test_cross_posting_twice_is_one_posting():
 
 def test_marks_belong_to_the_posting_and_not_to_the_entry():
     update, other = make_update(make_story(), key_event=True), make_story()
-    verbs.mark(verbs.cross_post(update, other), pinned=True)
+    verbs.set_marks(verbs.cross_post(update, other), pinned=True)
     assert not posting_of(update, other).key_event
     assert not posting_of(update).pinned
 
@@ -590,7 +590,7 @@ def test_an_update_of_a_draft_story_is_not_cross_posted_into_a_public_one():
 def test_taking_back_a_cross_post_leaves_the_home_story_alone():
     home, other = make_story(), make_story()
     update = make_update(home)
-    verbs.take_back(verbs.cross_post(update, other))
+    verbs.remove_cross_post(verbs.cross_post(update, other))
     assert not posting_of(update, other).visible
     assert posting_of(update, home).visible
     assert other.get_absolute_url() not in posting_of(update, home).html
@@ -598,13 +598,13 @@ def test_taking_back_a_cross_post_leaves_the_home_story_alone():
 
 def test_an_update_is_not_taken_back_from_its_own_story():
     with pytest.raises(Refused, match="own story"):
-        verbs.take_back(posting_of(make_update(make_story())))
+        verbs.remove_cross_post(posting_of(make_update(make_story())))
 
 
 def test_a_cross_post_that_was_taken_back_can_be_made_again():
     update, other = make_update(make_story()), make_story()
     first = verbs.cross_post(update, other)
-    verbs.take_back(first)
+    verbs.remove_cross_post(first)
     again = verbs.cross_post(update, other)
     assert again.pk == first.pk
     assert again.visible
@@ -708,13 +708,13 @@ def test_closing_a_story_takes_no_number_where_nothing_changes():
     pointing = make_update(other)
     see(pointing, home)
     before = posting_of(pointing).seq
-    verbs.close(home)
+    verbs.close_story(home)
     assert posting_of(pointing).seq == before
 
 
 def test_renaming_where_coverage_continues_tells_the_story_that_leads_there():
     ended, onward = make_story(), make_story("The morning after")
-    verbs.close(ended, continues_in=onward)
+    verbs.close_story(ended, continues_in=onward)
     before = Story.objects.get(pk=ended.pk).head_seq
     verbs.edit_story(onward, headline="The week after")
     assert Story.objects.get(pk=ended.pk).head_seq > before
@@ -783,7 +783,7 @@ def test_cross_posting_both_ways_at_once_does_not_block():
     def back_and_forth(entry: Entry, story: Story) -> Callable[[], None]:
         def act() -> None:
             for _ in range(6):
-                verbs.take_back(verbs.cross_post(entry, story))
+                verbs.remove_cross_post(verbs.cross_post(entry, story))
 
         return act
 
@@ -830,7 +830,7 @@ def test_saving_a_story_as_it_is_takes_no_number():
 
 def test_a_story_turns_only_the_ways_it_can():
     story = make_story(live=False)
-    for verb in (verbs.close, verbs.reopen, verbs.withdraw_story):
+    for verb in (verbs.close_story, verbs.reopen_story, verbs.withdraw_story):
         with pytest.raises(Refused):
             verb(story)
     verbs.go_live(story)
@@ -839,7 +839,7 @@ def test_a_story_turns_only_the_ways_it_can():
 
 
 def test_a_story_that_was_closed_and_withdrawn_comes_back_closed():
-    story = verbs.withdraw_story(verbs.close(make_story()))
+    story = verbs.withdraw_story(verbs.close_story(make_story()))
     assert verbs.restore_story(story).state == "closed"
 
 
@@ -906,7 +906,7 @@ def test_a_caption_changed_while_an_update_is_posted_is_new_in_both(
     def caption() -> None:
         image = Image.objects.get(name="quay")
         image.caption = "New."
-        verbs.save_picture(image)
+        verbs.save_image(image)
 
     def update() -> None:
         make_update(story, "Look.\n\n![](image:quay)")
@@ -916,10 +916,10 @@ def test_a_caption_changed_while_an_update_is_posted_is_new_in_both(
 
     # Whoever is first has read, and not yet written, when the other begins.
     if first == "update":
-        slow(monkeypatch, verbs, "still", begun)
+        slow(monkeypatch, verbs.entries, "rerender_if_changed", begun)
         assert together(update, second(caption)) == [None, None]
     else:
-        slow(monkeypatch, verbs, "_showing", begun)
+        slow(monkeypatch, verbs.images, "_shown_in", begun)
         assert together(caption, second(update)) == [None, None]
     html = story.postings.get().html
     assert "New." in html
@@ -978,7 +978,7 @@ def test_rendering_anew_mends_what_another_release_has_written(client: Client):
     assert client.get(f"{page}updates/{gone.pk}/").status_code == 410
     for entry in (shown, gone):
         entry.refresh_from_db()
-        assert redraw(entry)
+        assert rerender_entry(entry)
     html = client.get(page).content
     assert b"The lamp is lit." in html
     assert b"Fog." not in html
@@ -990,7 +990,7 @@ def test_mending_a_row_that_no_reader_sees_moves_no_number() -> None:
     Posting.objects.filter(entry=draft).update(at=gmt("0300"))
     story.refresh_from_db()
     before = story.seq
-    assert not redraw(draft)
+    assert not rerender_entry(draft)
     story.refresh_from_db()
     assert story.seq == before
     assert draft.postings.get().at == draft.placed_at

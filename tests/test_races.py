@@ -24,10 +24,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from entries import verbs
-from entries.apps import make_groups
+from entries.apps import create_groups
 from entries.desk.access import desk_url
 from entries.models import Draft, Entry, Image, Posting, Story
-from entries.verbs import Refused, Text
+from entries.verbs import EntryText, Refused
 from tests.builders import make_story, make_update, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,7 +101,7 @@ class Desk:
     clients: dict[str, Client] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        make_groups()  # their permissions went with the rows of the test before
+        create_groups()  # their permissions went with the rows of the test before
         people = {"writer": "Contributors", "editor": "Editors", "editor2": "Editors"}
         users = {name: make_user(name, group) for name, group in people.items()}
         users["chief"] = make_user("chief", chief=True)
@@ -119,7 +119,7 @@ class Desk:
         entry = make_update(
             self.story, UNREVIEWED, at=at, state=start, author=self.writer
         )
-        verbs.edit(entry, Text("Reviewed words.", at=at), version=1)
+        verbs.edit(entry, EntryText("Reviewed words.", at=at), version=1)
         if state in ("published", "gone"):
             verbs.publish(entry)
         if state in ("withdrawn", "gone"):
@@ -338,7 +338,7 @@ def test_a_story_that_turned_meanwhile_takes_no_text(
         data = {"body": "Late words.", "action": "publish", "key": str(uuid4())}
         return desk.clients["editor"].post(desk_url(story), data)
 
-    for turn in (verbs.close, verbs.withdraw_story):
+    for turn in (verbs.close_story, verbs.withdraw_story):
         story = make_story()
         _, answer = second.begins_during(
             partial(turn, Story.objects.get(pk=story.pk)), partial(compose, desk, story)
@@ -382,7 +382,7 @@ def test_a_story_turns_once(desk: Desk, second: Second) -> None:
             continue
         story = make_story(live=begun != "draft")
         if begun == "closed":
-            verbs.close(story)
+            verbs.close_story(story)
         _, answer = second.begins_during(
             partial(press, "editor", story, one),
             partial(press, "editor2", story, other),

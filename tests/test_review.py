@@ -20,7 +20,7 @@ from entries.delivery.hub import Hub
 from entries.management.commands import rerender
 from entries.models import Entry, Posting, Story
 from entries.pages import fragment_cache
-from entries.verbs import Text
+from entries.verbs import EntryText
 from tests.builders import (
     bulk_updates,
     gmt,
@@ -170,7 +170,7 @@ def test_a_retiming_between_two_reads_leaves_no_entry_out_of_place(
 
     def late(*args: Any) -> Any:
         version = Entry.objects.get(pk=first.pk).version
-        verbs.edit(first, Text("Later.", at=gmt("1130")), version=version)
+        verbs.edit(first, EntryText("Later.", at=gmt("1130")), version=version)
         verbs.withdraw(third)
         return drawn(*args)
 
@@ -247,7 +247,7 @@ def test_a_renamed_series_is_named_anew_by_lines_that_lead_to_it(
 def test_a_story_that_runs_on_stays_on_the_front(client: Client) -> None:
     make_story("The long strike")
     for _ in range(41):
-        verbs.close(make_story())
+        verbs.close_story(make_story())
     assert "The long strike" in client.get("/").content.decode()
 
 
@@ -256,8 +256,8 @@ def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     story = make_story()
-    bulk_updates(story, 2 * rerender.STEP + 5)
-    redraw, turns = rerender.redraw, []
+    bulk_updates(story, 2 * rerender.PROGRESS_STEP + 5)
+    rerender_entry, turns = rerender.rerender_entry, []
 
     def other() -> None:
         try:
@@ -271,8 +271,8 @@ def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
             thread.start()
             thread.join()
         turns.append(entry.pk)
-        return redraw(entry)
+        return rerender_entry(entry)
 
-    monkeypatch.setattr(rerender, "redraw", slow)
+    monkeypatch.setattr(rerender, "rerender_entry", slow)
     call_command("rerender")
-    assert len(turns) >= 2 * rerender.STEP + 5
+    assert len(turns) >= 2 * rerender.PROGRESS_STEP + 5

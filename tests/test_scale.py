@@ -20,7 +20,7 @@ from entries import verbs
 from entries.desk import pulse
 from entries.models import Story
 from entries.pages import search
-from entries.verbs import Text
+from entries.verbs import EntryText
 from tests.builders import bulk_updates, make_original, make_story, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +75,7 @@ class Site:
         make_original(self.story)
         for story in (self.story, self.other):  # enough to fill a page of every list
             bulk_updates(story, 100)
-        verbs.post(self.story, Text("A zephyr at last."))
+        verbs.post(self.story, EntryText("A zephyr at last."))
         self.ended(3)
 
     def ended(self, number: int) -> None:
@@ -83,7 +83,7 @@ class Site:
         for _ in range(number):
             story = make_story(series="Sorrava Daily")
             bulk_updates(story, 6)
-            verbs.close(story)
+            verbs.close_story(story)
 
     def acts(self) -> dict[str, Act]:
         """Return what is asked and done, by name."""
@@ -126,11 +126,11 @@ class Site:
     def _verbs(self) -> dict[str, Act]:
         early = timezone.now() - timedelta(days=1)
         return {
-            "publish": lambda: verbs.post(self.story, Text("One more.")),
-            "backdate": lambda: verbs.post(self.story, Text("Late.", at=early)),
-            "tick": lambda: (verbs.publish_due(), verbs.turn_due()),
+            "publish": lambda: verbs.post(self.story, EntryText("One more.")),
+            "backdate": lambda: verbs.post(self.story, EntryText("Late.", at=early)),
+            "tick": lambda: (verbs.publish_due(), verbs.toggle_due_features()),
             "suggest": lambda: search.suggest_stories("A zephyr over the bridge"),
-            "number of the site": lambda: Story.objects.public().changes(),
+            "number of the site": lambda: Story.objects.public().total_seq(),
         }
 
     def cost(self) -> dict[str, int]:

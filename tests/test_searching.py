@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def found(query: str) -> list[str]:
     """Return the addresses that a question leads to."""
-    return [result.address for result in search.search_public(query).found]
+    return [result.url for result in search.search_public(query).found]
 
 
 def test_an_update_is_found_by_its_words_at_its_own_address() -> None:
@@ -137,7 +137,7 @@ def test_what_stands_nowhere_any_more_leads_to_no_withdrawn_story() -> None:
     home, other = make_story("Sealed", slug="home"), make_story(slug="other")
     posting = verbs.cross_post(make_update(home, "Cinnabar came."), other)
     verbs.withdraw_story(home)
-    late = [lambda: verbs.take_back(posting)]
+    late = [lambda: verbs.remove_cross_post(posting)]
 
     def between(execute: Any, sql: str, *args: Any) -> Any:
         if sql.startswith('SELECT "entries_posting"') and late:

@@ -156,11 +156,11 @@ def test_the_links_of_a_demo_lead_to_its_port_unless_a_site_is_named(
     settings.SITE_URL_FILE = tmp_path / "site-url"
     settings.SITE_URL = "https://news.example"
     monkeypatch.setenv("SITE_URL", settings.SITE_URL)
-    demo.name_address(8123)
+    demo.set_local_site_url(8123)
     assert settings.SITE_URL == "https://news.example"
     assert not settings.SITE_URL_FILE.exists()
     monkeypatch.delenv("SITE_URL")
-    demo.name_address(8123)
+    demo.set_local_site_url(8123)
     assert settings.SITE_URL == "http://127.0.0.1:8123"
     # And so do those of every other command, until another port is served.
     kept = setting("SITE_URL", tmp_path, SITE_URL=None)

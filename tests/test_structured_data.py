@@ -147,7 +147,7 @@ def test_data_that_schema_org_does_not_allow_is_noticed(
 def test_an_ended_story_says_when_its_coverage_ended(
     client: Client, story: Story
 ) -> None:
-    verbs.close(story, at=gmt("2210"))
+    verbs.close_story(story, at=gmt("2210"))
     (data,) = head(client, "/stories/fog/").data
     assert data["coverageEndTime"] == "2026-03-14T22:10:00+00:00"
     assert data["coverageStartTime"] < data["coverageEndTime"]

@@ -19,7 +19,7 @@ from entries.desk.audit_log import record
 from entries.models import Entry, Story
 from entries.pages import search
 from entries.text import gmt
-from entries.verbs import Rights
+from entries.verbs import Permissions
 
 STORIES = 20  # whose titles hold what is searched for: the latest
 
@@ -107,7 +107,7 @@ class EntryAdmin(Listed):
 
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
         """Delete it through the verb, which looks again whether readers saw it."""
-        verbs.delete_entry(obj, by=Rights.of(request.user))
+        verbs.delete_entry(obj, by=Permissions.of(request.user))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Entry]

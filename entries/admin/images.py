@@ -17,7 +17,7 @@ from entries.admin.lists import Listed
 from entries.desk import images
 from entries.images.ingest import ImageError
 from entries.models import Entry, Image
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 
 class UploadForm(forms.Form):
@@ -111,8 +111,8 @@ class ImageAdmin(Listed):
         if request.method == "POST" and form.is_valid():
             data = form.cleaned_data
             try:
-                rights = Rights.of(request.user)
-                image = images.take(rights, data["file"], data["name"])
+                permissions = Permissions.of(request.user)
+                image = images.take(permissions, data["file"], data["name"])
             except ImageError as error:
                 form.add_error("file", str(error))
             except Refused as refused:
@@ -132,12 +132,12 @@ class ImageAdmin(Listed):
         self, request: HttpRequest, obj: Image, form: Any, change: bool
     ) -> None:
         """Save its words through the verb, which draws anew what shows it."""
-        rights = Rights.of(request.user)
-        verbs.save_picture(obj, form.changed_data, by=rights)
+        permissions = Permissions.of(request.user)
+        verbs.save_image(obj, form.changed_data, by=permissions)
 
     def delete_model(self, request: HttpRequest, obj: Image) -> None:
         """Delete it through the verb: the row, and then its files."""
-        verbs.delete_picture(obj, by=Rights.of(request.user))
+        verbs.delete_image(obj, by=Permissions.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
         """Delete several, one after the other."""

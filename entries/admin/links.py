@@ -14,7 +14,7 @@ from entries import verbs
 from entries.admin.lists import Listed
 from entries.desk.audit_log import record
 from entries.models import Link
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -33,7 +33,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
             "target_url",
             "title",
             "label",
-            "picture",
+            "image",
             "starts_at",
             "ends_at",
             "order",
@@ -46,17 +46,17 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["seen"] = self.instance.seen
+        self.initial["seen"] = self.instance.fingerprint
 
     def clean(self) -> dict[str, Any]:
         """Ask for one place to leave from and one to lead to, or a title."""
         data = super().clean() or self.cleaned_data
         now = Link.objects.filter(pk=self.instance.pk).first()
-        if now and data.get("seen") not in ("", now.seen):
-            self.add_error(None, str(verbs.LinkChanged(now)))
+        if now and data.get("seen") not in ("", now.fingerprint):
+            self.add_error(None, str(verbs.LinkConflict(now)))
             # Saved again, it stands.
             self.data = {name: self.data[name] for name in self.data}
-            self.data |= {"seen": now.seen}
+            self.data |= {"seen": now.fingerprint}
         if data.get("story") and data.get("entry"):
             self.add_error("entry", "Choose the story or the entry, not both.")
         targets = ("target_story", "target_series", "target_url")
@@ -108,7 +108,7 @@ class LinkAdmin(Listed):
         "target_series",
     ]
     search_fields = ["title", "story__headline", "target_story__headline"]
-    autocomplete_fields = ["story", "entry", "target_story", "target_series", "picture"]
+    autocomplete_fields = ["story", "entry", "target_story", "target_series", "image"]
 
     @admin.display(description="from")
     def leaves_from(self, link: Link) -> str:
@@ -120,7 +120,7 @@ class LinkAdmin(Listed):
     @admin.display(description="to")
     def leads_to(self, link: Link) -> str:
         """Say where it leads."""
-        return link.leads_to or "Unresolved"
+        return link.target_name or "Unresolved"
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Link | None = None
@@ -133,28 +133,30 @@ class LinkAdmin(Listed):
     ) -> None:
         """Save it through the verb, which tells readers."""
         seen = form.cleaned_data["seen"] or None
-        placed, rights = "order" in form.changed_data, Rights.of(request.user)
-        verbs.save_link(obj, seen=seen, placed=placed, by=rights)
+        placed, permissions = "order" in form.changed_data, Permissions.of(request.user)
+        verbs.save_link(obj, seen=seen, placed=placed, by=permissions)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Write into the log which link it is, and none of its words."""
-        return record(Rights.of(request.user).user, obj, json.dumps(message), ADDITION)
+        return record(
+            Permissions.of(request.user).user, obj, json.dumps(message), ADDITION
+        )
 
     def log_change(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Do so of a change."""
-        return record(Rights.of(request.user).user, obj, json.dumps(message))
+        return record(Permissions.of(request.user).user, obj, json.dumps(message))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: Iterable[Link]
     ) -> None:
         """Do so of links that go."""
         for link in queryset:
-            record(Rights.of(request.user).user, link, "", DELETION)
+            record(Permissions.of(request.user).user, link, "", DELETION)
 
     def delete_model(self, request: HttpRequest, obj: Link) -> None:
         """Remove it through the verb, which tells readers."""
-        verbs.remove_link(obj, by=Rights.of(request.user))
+        verbs.remove_link(obj, by=Permissions.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Link]) -> None:
         """Remove several, together."""
-        verbs.remove_links(queryset, by=Rights.of(request.user))
+        verbs.remove_links(queryset, by=Permissions.of(request.user))

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from entries import verbs
 from entries.admin.lists import Listed
 from entries.models import Series
-from entries.verbs import Rights
+from entries.verbs import Permissions
 
 
 @admin.register(Series)
@@ -48,11 +48,11 @@ class SeriesAdmin(Listed):
         self, request: HttpRequest, obj: Series, form: Any, change: bool
     ) -> None:
         """Save it, and tell readers of what shows it."""
-        verbs.save_series(obj, by=Rights.of(request.user))
+        verbs.save_series(obj, by=Permissions.of(request.user))
 
     def delete_model(self, request: HttpRequest, obj: Series) -> None:
         """Delete it through the verb: its address answers so at once."""
-        verbs.delete_series(obj, by=Rights.of(request.user))
+        verbs.delete_series(obj, by=Permissions.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Series]) -> None:
         """Delete each through the verb, or none."""

@@ -37,16 +37,18 @@ from entries.models import Audience, Entry, Posting, Site, Story
 from entries.models.desk import draft_keys
 from entries.pages.history import diff_heads
 from entries.text import gmt
-from entries.verbs import Refused, Rights, Text
+from entries.verbs import EntryText, Permissions, Refused
 
 
-def _updates(rights: Rights, found: list[Story]) -> dict[int, tuple[int, Any]]:
+def _updates(
+    permissions: Permissions, found: list[Story]
+) -> dict[int, tuple[int, Any]]:
     """Return the number and the last time of the updates in some stories.
 
     Of stories that readers do not see, contributors are told of their own updates.
     """
     public = [story.pk for story in found if story.public]
-    own = Q() if rights.can_read else Q(entry__author=rights.user)
+    own = Q() if permissions.can_view_unpublished else Q(entry__author=permissions.user)
     hidden = Posting.objects.published().filter(own, entry__kind=Entry.Kind.UPDATE)
     hidden = hidden.filter(story__in=[s.pk for s in found if s.pk not in public])
     row = hidden.values_list("story").annotate(Count("pk"), Max("at")).order_by()
@@ -59,7 +61,7 @@ def _updates(rights: Rights, found: list[Story]) -> dict[int, tuple[int, Any]]:
     newest = (
         Posting.objects.visible()
         .updates()
-        .first_of_each([story for story in found if story.public], 1)
+        .first_per_story([story for story in found if story.public], 1)
     )
     last = dict(newest.values_list("story", "at"))
     return counts | {pk: (number, last.get(pk)) for pk, number in numbers.items()}
@@ -95,7 +97,7 @@ class StoryAdmin(Listed):
         """Tell each story of the page how many read it now, and of its updates."""
         changelist = super().get_changelist_instance(request)
         found = list(changelist.result_list)
-        readers, updates = Audience.now(), _updates(Rights.of(request.user), found)
+        readers, updates = Audience.now(), _updates(Permissions.of(request.user), found)
         for story in found:
             story.readers = readers[story.pk]
             story.update_count, story.updated_at = updates.get(story.pk, (0, None))
@@ -144,7 +146,7 @@ class StoryAdmin(Listed):
     ) -> bool:
         """Refuse what was ever public."""
         allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or not verbs.was_seen(obj))
+        return allowed and (obj is None or not verbs.was_ever_visible(obj))
 
     def delete_view(
         self,
@@ -154,18 +156,18 @@ class StoryAdmin(Listed):
     ) -> HttpResponse:
         """Warn of the lines elsewhere that lead to the story."""
         story = self.get_object(request, object_id)
-        lines = list(story.lines_here) if story else []
-        return super().delete_view(request, object_id, {"lines_here": lines})
+        lines = list(story.incoming_links) if story else []
+        return super().delete_view(request, object_id, {"incoming_links": lines})
 
     def delete_model(self, request: HttpRequest, obj: Story) -> None:
         """Delete it through the verb; say where lines to it went with it."""
-        lines = list(obj.lines_here.filter(title=""))
-        rights = Rights.of(request.user)
-        verbs.delete_story(obj, by=rights)
+        lines = list(obj.incoming_links.filter(title=""))
+        permissions = Permissions.of(request.user)
+        verbs.delete_story(obj, by=permissions)
         for line in lines:
             home = line.entry or line.story or Site.current()
             words = "Removed a line that led to a draft story, which was deleted."
-            record(rights.user, home, words)
+            record(permissions.user, home, words)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Delete several, one after the other."""
@@ -256,15 +258,15 @@ class StoryAdmin(Listed):
 
     def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
         """Make the story of a form; one that was sent twice makes one."""
-        rights = Rights.of(request.user)
-        keys = draft_keys(request.POST.get("key", ""), rights.user.pk)
-        story = self._made(rights, keys)
+        permissions = Permissions.of(request.user)
+        keys = draft_keys(request.POST.get("key", ""), permissions.user.pk)
+        story = self._made(permissions, keys)
         for key in keys:
             if story is None:
                 try:
-                    story = self._write(request, rights, form, key)
+                    story = self._write(request, permissions, form, key)
                 except IntegrityError:  # sent before, or the key of somebody else
-                    story = self._made(rights, keys)
+                    story = self._made(permissions, keys)
         if story is None:
             raise Refused("Its series is no more: choose another.", "series")
         if not form.made(story):
@@ -273,38 +275,44 @@ class StoryAdmin(Listed):
                 " one, or press again to make another."
             )
         if request.POST.get("action") == "live" and story.state == Story.State.DRAFT:
-            verbs.go_live(story, by=rights)
+            verbs.go_live(story, by=permissions)
         messages.success(request, f"The story is {story.state}.")
         return story
 
-    def _made(self, rights: Rights, keys: list[UUID | None]) -> Story | None:
+    def _made(self, permissions: Permissions, keys: list[UUID | None]) -> Story | None:
         """Return the story that a person has made with a form of these keys."""
         found = Story.objects.filter(key__in={*keys} - {None})
-        return next((story for story in found if made_by(rights.user, story)), None)
+        return next(
+            (story for story in found if made_by(permissions.user, story)), None
+        )
 
     def _write(
-        self, request: HttpRequest, rights: Rights, form: NewStoryForm, key: UUID | None
+        self,
+        request: HttpRequest,
+        permissions: Permissions,
+        form: NewStoryForm,
+        key: UUID | None,
     ) -> Story:
         data = form.cleaned_data
         with transaction.atomic():
             story = verbs.create_story(
                 data["headline"],
                 key=key,
-                by=rights,
+                by=permissions,
                 series=data["series"],
                 standfirst=data["standfirst"],
             )
             if data["original"].strip():
                 verbs.post(
                     story,
-                    Text(data["original"]),
-                    author=rights.user,
+                    EntryText(data["original"]),
+                    author=permissions.user,
                     kind=Entry.Kind.ORIGINAL,
-                    by=rights,
+                    by=permissions,
                 )
             if request.POST.get("action") == "live":
-                verbs.go_live(story, by=rights)
-            record(rights.user, story, "Made the story.", ADDITION)
+                verbs.go_live(story, by=permissions)
+            record(permissions.user, story, "Made the story.", ADDITION)
         return story
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
@@ -322,7 +330,7 @@ class StoryAdmin(Listed):
                 self._save_head(request, pk, form)
             except Refused as refused:
                 form.add_error(refused.field or None, str(refused))
-                clash = isinstance(refused, verbs.StoryChanged)
+                clash = isinstance(refused, verbs.StoryConflict)
             else:
                 return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
@@ -336,7 +344,7 @@ class StoryAdmin(Listed):
             "key": key,
             # What is there now, once it was shown; till then what was written upon.
             "version": saved.version if clash else typed or saved.version,
-            "rights": Rights.of(request.user),
+            "permissions": Permissions.of(request.user),
             "form": form,
             "clash": diff_heads(saved, story) if clash else [],
             "adminform": AdminForm(form, fieldsets, {}, model_admin=self),
@@ -345,15 +353,15 @@ class StoryAdmin(Listed):
         return render(request, "admin/entries/story/details.html", context)
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
-        rights = Rights.of(request.user)
+        permissions = Permissions.of(request.user)
         story = verbs.edit_story(
             Story.objects.get(pk=pk),
             version=number(request.POST.get("version", "")) or None,
-            author=rights.user,
-            by=rights,
+            author=permissions.user,
+            by=permissions,
             **form.changed,
         )
         if form.changed_data:
             changed = ", ".join(form.changed_data).replace("_", " ")
-            record(rights.user, story, f"Changed {changed}.")
+            record(permissions.user, story, f"Changed {changed}.")
         messages.success(request, "Saved.")

@@ -11,26 +11,26 @@ from typing import Any, Final
 
 import psycopg
 
-READERS: Final = 8.0  # seconds; nobody locks what they read
-WRITERS: Final = 25.0  # seconds; longer than `lock_timeout`
-CHECK: Final = 2.0  # seconds; the pool's question whether a connection is alive
+READ_TIMEOUT_SECONDS: Final = 8.0  # a read never waits for a lock
+WRITE_TIMEOUT_SECONDS: Final = 25.0  # longer than `lock_timeout`
+POOL_CHECK_SECONDS: Final = 2.0  # for the pool to ask whether a connection is alive
 _ours = threading.local()
 
 
-def keep(seconds: float | None) -> None:
+def set_timeout(seconds: float | None) -> None:
     """Let this thread wait no longer for any statement; None is for ever."""
     _ours.seconds = seconds
 
 
 @contextmanager
-def only(seconds: float) -> Iterator[None]:
+def timeout(seconds: float) -> Iterator[None]:
     """Let this thread wait no longer than that, for a while."""
     before = getattr(_ours, "seconds", None)
-    keep(seconds)
+    set_timeout(seconds)
     try:
         yield
     finally:
-        keep(before)
+        set_timeout(before)
 
 
 class Connection(psycopg.Connection[Any]):
@@ -40,7 +40,7 @@ class Connection(psycopg.Connection[Any]):
         """Run a statement; the empty one, which the pool asks first, must be quick."""
         if query != "" or getattr(_ours, "seconds", None) is None:
             return super().execute(query, *args, **options)
-        with only(min(CHECK, _ours.seconds)):
+        with timeout(min(POOL_CHECK_SECONDS, _ours.seconds)):
             return super().execute(query, *args, **options)
 
     def wait(

@@ -30,7 +30,7 @@ def delete_securely(connection: Any, **_signal: Any) -> None:
             cursor.execute("PRAGMA secure_delete = ON")
 
 
-def wipe() -> None:
+def wipe_erased_text() -> None:
     """Remove what was erased from SQLite's files, once it is committed."""
     if connection.vendor == "sqlite":
         transaction.on_commit(_begin, robust=True)

@@ -34,15 +34,17 @@ class Teller:
         self._at = time.monotonic()  # what fails is tried again after a while, too
         now = timezone.now()
         if counts:
-            row = Audience(process=self._process, counts=counts, told_at=now)
+            row = Audience(process=self._process, counts=counts, reported_at=now)
             Audience.objects.bulk_create(
                 [row],
                 update_conflicts=True,
                 unique_fields=["process"],
-                update_fields=["counts", "told_at"],
+                update_fields=["counts", "reported_at"],
             )
         else:
             Audience.objects.filter(process=self._process).delete()
         # What crashed long ago has left its row.
-        Audience.objects.filter(told_at__lt=now - 10 * Audience.SILENT).delete()
+        Audience.objects.filter(
+            reported_at__lt=now - 10 * Audience.EXPIRES_AFTER
+        ).delete()
         self._told = counts

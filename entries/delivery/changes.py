@@ -130,7 +130,7 @@ def _piece(story: Story, after: int, most: int) -> _Piece:
 def _changes(story: Story, after: int, most: int) -> list[_Piece]:
     """Return the first postings that changed after a seq, each by itself."""
     hidden = EntryVersion.objects.filter(entry=OuterRef("entry"), hidden=True)
-    changed = story.postings.changed(after, story.seq)
+    changed = story.postings.changed_between(after, story.seq)
     rows = changed.annotate(hides=Exists(hidden)).values_list(
         "seq", "entry_id", "html", "visible", "hides"
     )
@@ -143,7 +143,7 @@ def _changes(story: Story, after: int, most: int) -> list[_Piece]:
 
 def _left(story: Story, after: int) -> int:
     # At least one: it may have changed since, and so moved behind the story's seq.
-    return max(1, story.postings.changed(after, story.seq).count())
+    return max(1, story.postings.changed_between(after, story.seq).count())
 
 
 def _head(story: Story) -> list[str]:

@@ -70,7 +70,10 @@ class Hub:
         self._looked: asyncio.Future[None] = asyncio.Future()
         self._tasks: list[asyncio.Task[None]] = []
         self._pool = ThreadPoolExecutor(
-            2, "hub", initializer=timeouts.keep, initargs=(timeouts.WRITERS,)
+            2,
+            "hub",
+            initializer=timeouts.set_timeout,
+            initargs=(timeouts.WRITE_TIMEOUT_SECONDS,),
         )
 
     def start(self, tick: Callable[[], object]) -> None:

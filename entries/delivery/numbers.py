@@ -42,7 +42,7 @@ def of_slugs(slugs: Collection[str]) -> tuple[str, int, dict[str, int]]:
     epoch, site_seq, rows = _ask(_SLUGS, slugs, *Story.PUBLIC)
     found = dict(rows)
     if "" in slugs:
-        found[""] = Story.objects.public().changes()
+        found[""] = Story.objects.public().total_seq()
     return epoch, site_seq, found
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from entries import verbs
 from entries.models import Entry, Image, Series, Story
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 HERE = Path(__file__).parent
 ACCOUNTS = {
@@ -80,7 +80,7 @@ class Loader:
         with (HERE / "pictures" / row["file"]).open("rb") as file:
             ingested = verbs.ingest_upload(file)
         words: dict[str, Any] = {n: row[n] for n in ("alt", "caption", "credit")}
-        verbs.add_picture(row["name"], ingested, **words)
+        verbs.add_image(row["name"], ingested, **words)
 
     def _story(self, row: dict[str, Any]) -> None:
         story = verbs.create_story(
@@ -96,7 +96,9 @@ class Loader:
         original = row["original"]
         verbs.post(
             story,
-            Text(original["body"], original["headline"], byline=original["byline"]),
+            EntryText(
+                original["body"], original["headline"], byline=original["byline"]
+            ),
             kind=Entry.Kind.ORIGINAL,
             author=self.author,
         )
@@ -112,7 +114,7 @@ class Loader:
         withdrawn = row["state"] == "withdrawn"
         entry = verbs.post(
             story,
-            Text(body, row["headline"], at, row["byline"]),
+            EntryText(body, row["headline"], at, row["byline"]),
             author=self.author,
             state="published" if withdrawn else row["state"],
             pinned=row["pinned"],
@@ -121,7 +123,7 @@ class Loader:
         if correction:
             verbs.edit(
                 entry,
-                Text(row["body"], row["headline"], at, row["byline"]),
+                EntryText(row["body"], row["headline"], at, row["byline"]),
                 version=entry.version,
                 author=self.author,
                 correction=correction["line"],
@@ -160,7 +162,7 @@ class Loader:
         if row["state"] == "closed":
             ended = self._at(row["closed_minutes_ago"])
             follower = self.stories.get(row["continues_in"] or "")
-            verbs.close(story, follower, ended)
+            verbs.close_story(story, follower, ended)
 
 
 def site_is_empty() -> bool:

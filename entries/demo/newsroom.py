@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from entries import verbs
 from entries.demo.loading import read_demo_file
 from entries.models import Entry, Story
-from entries.verbs import Refused, Text
+from entries.verbs import EntryText, Refused
 
 logger = logging.getLogger(__name__)
 PAUSE = (4.0, 12.0)  # seconds between two things that happen
@@ -63,7 +63,9 @@ class Newsroom:
         row = next(self.scripts[story.slug])
         entry = verbs.post(
             story,
-            Text(row["body"], row.get("headline", ""), byline=row.get("byline", "")),
+            EntryText(
+                row["body"], row.get("headline", ""), byline=row.get("byline", "")
+            ),
             key_event=row.get("key_event", False),
         )
         if {"edit", "correction", "withdraw"} & set(row):
@@ -81,7 +83,7 @@ def _return_to(entry: Entry, row: dict[str, Any]) -> Entry:
     if row.get("withdraw"):
         return verbs.withdraw(entry)
     correction = row.get("correction") or {}
-    text = Text(
+    text = EntryText(
         correction.get("body") or row["edit"], entry.headline, entry.at, entry.byline
     )
     return verbs.edit(

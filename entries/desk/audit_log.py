@@ -117,4 +117,4 @@ def made_by(user: User, story: Story) -> bool:
 def forget(row: Entry | Story, name: str) -> None:
     """Let no line about a row name it by words that had to go."""
     LogEntry.objects.filter(_about(row)).update(object_repr=name)
-    wiping.wipe()
+    wiping.wipe_erased_text()

@@ -37,7 +37,7 @@ from entries.desk.responses import (
 from entries.models import Draft, Entry, Story
 from entries.pages.history import diff_words
 from entries.text import time_input
-from entries.verbs import Conflict, Refused, Rights
+from entries.verbs import EntryConflict, Permissions, Refused
 
 State = Entry.State
 STATES = {
@@ -56,41 +56,41 @@ def story_of(pk: int) -> Story:
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the desk of a story, or take what its composer sends."""
     story = story_of(pk)
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     if request.method == "POST":
-        return compose(request, story, rights)
+        return compose(request, story, permissions)
     forms = [EntryForm.empty(), EntryForm.empty("original")]
     box = summary.box_of(story)
     wanted = request.GET.get("kept", "")
-    drafts.offer(rights, story, *forms, box, wanted=wanted)
+    drafts.offer(permissions, story, *forms, box, wanted=wanted)
     context = {"form": forms[0], "original_form": forms[1], "box": box}
-    return show(request, story, rights, context)
+    return show(request, story, permissions, context)
 
 
 def show(
     request: HttpRequest,
     story: Story,
-    rights: Rights,
+    permissions: Permissions,
     extra: dict[str, Any],
     status: int = 200,
 ) -> HttpResponse:
     """Draw the whole page."""
-    ticket = None if is_htmx(request) else presence.arrive(rights, story.pk)
+    ticket = None if is_htmx(request) else presence.arrive(permissions, story.pk)
     # The pulse first: what changes while the rows are read comes with the next poll.
     present = pulse.of(story.pk)
     window = timeline.window(
-        story, rights, before=_id(request, "before"), start=_id(request, "from")
+        story, permissions, before=_id(request, "before"), start=_id(request, "from")
     )
     context = {
         **admin.site.each_context(request),
         "title": story.headline,
         "opts": Story._meta,
         "story": story,
-        "rights": rights,
+        "permissions": permissions,
         "window": window,
         "pulse": present,
         "ticket": ticket,
-        "colleagues": presence.colleagues(rights, story.pk),
+        "colleagues": presence.colleagues(permissions, story.pk),
         "original_form": EntryForm.empty("original"),
         **extra,
     }
@@ -101,24 +101,26 @@ def _id(request: HttpRequest, name: str) -> int:
     return number(request.GET.get(name, ""))
 
 
-def compose(request: HttpRequest, story: Story, rights: Rights) -> HttpResponse:
+def compose(
+    request: HttpRequest, story: Story, permissions: Permissions
+) -> HttpResponse:
     """Publish, keep, submit or preview what was typed."""
-    if not rights.can_write:
+    if not permissions.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     form = EntryForm(request.POST, name="original" if original else "composer")
     do = request.POST.get("action", "publish")
     if not form.is_valid():
-        return _again(request, story, rights, form)
+        return _again(request, story, permissions, form)
     kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
-    entry = Entry(story=story, kind=kind, author=rights.user)
+    entry = Entry(story=story, kind=kind, author=permissions.user)
     if do == "preview":
-        return _preview(request, story, rights, form, entry)
-    if do not in STATES or (do == "publish" and not rights.can_publish):
+        return _preview(request, story, permissions, form, entry)
+    if do not in STATES or (do == "publish" and not permissions.can_publish):
         raise PermissionDenied
     if not (images.save_words(request) and _meant(form, story, do)):
-        return _again(request, story, rights, form)
-    return _post(request, story, rights, form, entry, STATES[do])
+        return _again(request, story, permissions, form)
+    return _post(request, story, permissions, form, entry, STATES[do])
 
 
 def _meant(form: EntryForm, story: Story, do: str) -> bool:
@@ -135,36 +137,36 @@ def _meant(form: EntryForm, story: Story, do: str) -> bool:
 def _post(
     request: HttpRequest,
     story: Story,
-    rights: Rights,
+    permissions: Permissions,
     form: EntryForm,
     entry: Entry,
     state: str,
 ) -> HttpResponse:
     data, begun = form.cleaned_data, timezone.now()
     try:
-        see_lines.check_pictures(rights, data["body"])
+        see_lines.check_pictures(permissions, data["body"])
         entry = verbs.post(
             story,
             form.text(),
-            author=rights.user,
+            author=permissions.user,
             kind=entry.kind,
             state=state,
-            pinned=data["pinned"] and rights.can_edit,
-            key_event=data["key_event"] and rights.can_edit,
+            pinned=data["pinned"] and permissions.can_edit,
+            key_event=data["key_event"] and permissions.can_edit,
             key=data["separate"] or data["key"],
-            by=rights,
+            by=permissions,
         )
-    except Conflict as conflict:
-        return _conflict(request, story, rights, form, conflict)
+    except EntryConflict as conflict:
+        return _conflict(request, story, permissions, form, conflict)
     except Refused as refused:
         images.refuse(form, refused)
-        return _again(request, story, rights, form)
+        return _again(request, story, permissions, form)
     see_lines.follow(entry)
     if data["separate"]:
-        Draft.objects.of(rights.user, key=data["key"]).delete()
+        Draft.objects.of_user(permissions.user, key=data["key"]).delete()
     if entry.created_at >= begun:  # not one that was sent before
-        record(rights.user, entry, f"Wrote it: {entry.state}.", ADDITION)
-    posted = Posted(form.name, entry, story, rights)
+        record(permissions.user, entry, f"Wrote it: {entry.state}.", ADDITION)
+    posted = Posted(form.name, entry, story, permissions)
     if is_htmx(request):
         return answer_posted(request, posted)
     messages.success(request, posted.words)
@@ -174,26 +176,26 @@ def _post(
 def _again(
     request: HttpRequest,
     story: Story,
-    rights: Rights,
+    permissions: Permissions,
     form: EntryForm,
     status: int = 422,
     **extra: Any,
 ) -> HttpResponse:
     """Give the form back with what was typed and what is wrong."""
-    cards = _cards(request, rights, form)
+    cards = _cards(request, permissions, form)
     if is_htmx(request) and not extra:
         return refusal(request, story, form, cards, status)
     own = "original_form" if form.name == "original" else "form"
     fresh = {"form": EntryForm.empty()}
     context = {**fresh, own: form, "pictures": cards, **extra}
-    return show(request, story, rights, context, status)
+    return show(request, story, permissions, context, status)
 
 
 def _cards(
-    request: HttpRequest, rights: Rights, form: EntryForm
+    request: HttpRequest, permissions: Permissions, form: EntryForm
 ) -> list[images.WordsForm]:
     """Return the cards of the pictures that a form's text shows."""
-    if not rights.can_upload:
+    if not permissions.can_upload:
         return []
     needed = request.POST.get("action", "publish") == "publish"
     body = form.data.get("body", "")
@@ -203,39 +205,43 @@ def _cards(
 def _conflict(
     request: HttpRequest,
     story: Story,
-    rights: Rights,
+    permissions: Permissions,
     form: EntryForm,
-    conflict: Conflict,
+    conflict: EntryConflict,
 ) -> HttpResponse:
     """Show the text that this form made before beside the text it holds now."""
     entry, slot = conflict.entry, f"#{form.name}-conflict"
-    if not rights.can_see(entry, entry.story):
+    if not permissions.can_see(entry, entry.story):
         raise PermissionDenied
     typed = {**request.POST.dict(), "version": entry.version, "how": EditForm.QUIET}
     context: dict[str, Any] = {
         "theirs": entry,
         "pieces": diff_words(entry.body, form.cleaned_data["body"]),
         "clash": EditForm(typed, name=f"edit-{entry.pk}")
-        if rights.can_change(entry) and entry.story_id == story.pk
+        if permissions.can_change(entry) and entry.story_id == story.pk
         else None,
         "separate": uuid4(),
     }
     if is_htmx(request):
         template = "admin/entries/desk/_sent_before.html"
-        context |= {"story": story, "form": form, "rights": rights}
+        context |= {"story": story, "form": form, "permissions": permissions}
         response = HttpResponse(part(request, slot, template, context), status=409)
         return trigger(response, "desk:conflict", form=form.name)
     context |= {"sent_before": form.name}
-    return _again(request, story, rights, form, 409, **context)
+    return _again(request, story, permissions, form, 409, **context)
 
 
 def _preview(
-    request: HttpRequest, story: Story, rights: Rights, form: EntryForm, entry: Entry
+    request: HttpRequest,
+    story: Story,
+    permissions: Permissions,
+    form: EntryForm,
+    entry: Entry,
 ) -> HttpResponse:
     images.save_words(request)
     data = form.cleaned_data
     marks = {name: data[name] for name in ("pinned", "key_event")}
-    preview = preview_of(rights, story, entry, form, **marks)
+    preview = preview_of(permissions, story, entry, form, **marks)
     if is_htmx(request):
         return answer_preview(request, form, preview)
     own = "original_form" if form.name == "original" else "form"
@@ -243,9 +249,9 @@ def _preview(
         "form": EntryForm.empty(),
         own: form,
         f"{form.name}_preview": preview,
-        "pictures": _cards(request, rights, form),
+        "pictures": _cards(request, permissions, form),
     }
-    return show(request, story, rights, context)
+    return show(request, story, permissions, context)
 
 
 @desk("view_story", "add_image")
@@ -253,14 +259,14 @@ def add_picture(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a picture to a text without JavaScript, at an address of uploads."""
     if request.method != "POST":
         return redirect(desk_url(pk))
-    rights = Rights.of(request.user)
-    if not rights.can_write:
+    permissions = Permissions.of(request.user)
+    if not permissions.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     name = "original" if original else "composer"
     form = images.add_to(request, EntryForm, name)
     status = 422 if form.form_error else 200
-    return _again(request, story_of(pk), rights, form, status)
+    return _again(request, story_of(pk), permissions, form, status)
 
 
 @require_safe
@@ -290,21 +296,21 @@ def _changes(
     present: Pulse | None,
 ) -> HttpResponse:
     story = story_of(pk)
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     if given is None or present is None:
         return sentence("Load this page again.", 400)
     since = given.known(present)
-    changed = timeline.changes(story, rights, since, _id(request, "below"))
+    changed = timeline.changes(story, permissions, since, _id(request, "below"))
     # With the last part the page has what stood there when it asked for the first.
     began = Pulse.parse(request.GET.get("then", "")) or present
     context = {
         "story": story,
-        "rights": rights,
+        "permissions": permissions,
         "pulse": given if changed.below else began,
         "then": began,
         "below": changed.below,
-        "ticket": presence.renew(rights, pk, request.GET.get("me", "")),
-        "colleagues": presence.colleagues(rights, pk),
+        "ticket": presence.renew(permissions, pk, request.GET.get("me", "")),
+        "colleagues": presence.colleagues(permissions, pk),
         "rows": changed.rows,
         "gone": changed.gone,
         "restated": given.state != present.state,

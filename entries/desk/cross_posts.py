@@ -89,20 +89,20 @@ def _do(request: HttpRequest, row: Row) -> str:
         if posting is None:
             raise Refused("It does not stand in that story.")
         posting.entry = row.entry
-        verbs.take_back(posting, by=row.rights)
-        record_crossing(row.rights.user, row.entry, posting.story, back=True)
+        verbs.remove_cross_post(posting, by=row.permissions)
+        record_crossing(row.permissions.user, row.entry, posting.story, back=True)
         return f"Taken back from {posting.story.title}."
     found = picker.chosen(request.POST.get("to", ""))
-    verbs.cross_post(row.entry, found, by=row.rights)
+    verbs.cross_post(row.entry, found, by=row.permissions)
     if found.pk not in [other.story_id for other in row.elsewhere]:
-        record_crossing(row.rights.user, row.entry, found, back=False)
+        record_crossing(row.permissions.user, row.entry, found, back=False)
     return f"Stands in {found.title} too."
 
 
 def row_again(request: HttpRequest, row: Row, note: str) -> HttpResponse:
     """Answer a row as it is now, with a note of what was done."""
     found = timeline.postings(row.posting.story_id).filter(entry=row.entry)
-    fresh = timeline.as_rows(found, row.rights)[0]
+    fresh = timeline.as_rows(found, row.permissions)[0]
     context = {"row": fresh, "note": note}
     template = ROWS[_page_of(request)]
     target = f"#row-{row.entry.pk}"

@@ -17,7 +17,7 @@ from entries.desk.access import desk, sentence
 from entries.desk.forms import TextForm
 from entries.models import Draft, Entry, Story
 from entries.models.desk import entries_made_from
-from entries.verbs import Rights
+from entries.verbs import Permissions
 
 OFFERED = 10  # newest unsent texts of a form that its page offers
 LONGEST = 200_000  # characters; the text itself may be over its limit still
@@ -51,12 +51,12 @@ class KeptForm(forms.Form):
 @require_POST
 def keep(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep what is being typed, or forget it where nothing is left of it."""
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     form = KeptForm(request.POST)
     if not form.is_valid():
         return sentence("This text is too long to be kept while you type.", 422)
     data = form.cleaned_data
-    own = {"user": rights.user, "story_id": pk, "form": data["form"]}
+    own = {"user": permissions.user, "story_id": pk, "form": data["form"]}
     own["key"] = data["key"]
     if request.POST.get("forget"):
         Draft.objects.filter(**own).delete()
@@ -64,7 +64,7 @@ def keep(request: HttpRequest, pk: int) -> HttpResponse:
     edits = data["form"].startswith("edit-")
     # Nothing of a text that is erased meanwhile is kept.
     with transaction.atomic() if edits else nullcontext():
-        entry = _entry_of(rights, pk, data["form"])
+        entry = _entry_of(permissions, pk, data["form"])
         draft = Draft(**own, entry=entry, values=form.values(), typed=data["typed"])
         Draft.objects.bulk_create(
             [draft],
@@ -75,31 +75,35 @@ def keep(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-def _entry_of(rights: Rights, story_id: int, name: str) -> Entry | None:
+def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | None:
     """Lock the entry that a form edits; refuse those who may not write there."""
     if not name.startswith("edit-"):
         get_object_or_404(Story.objects.only("pk"), pk=story_id)
-        if not (rights.can_run if name == "summary" else rights.can_write):
+        if not (
+            permissions.can_edit_stories if name == "summary" else permissions.can_write
+        ):
             raise PermissionDenied
         return None
     rows = Entry.objects.select_for_update(of=("self",)).select_related("story")
     entry = get_object_or_404(rows, pk=int(name[5:]), story=story_id)
-    if not rights.can_see(entry, entry.story):
+    if not permissions.can_see(entry, entry.story):
         raise Http404
-    if not rights.can_change(entry):
+    if not permissions.can_change(entry):
         raise PermissionDenied
     return entry
 
 
-def offer(rights: Rights, story: Story, *targets: TextForm, wanted: str = "") -> None:
+def offer(
+    permissions: Permissions, story: Story, *targets: TextForm, wanted: str = ""
+) -> None:
     """Give new forms the texts that their writer typed into them and never sent.
 
     `wanted` is the key of the one to put back, where no script does it.
     """
     here = Q(story=story) | Q(entry__isnull=False)  # an entry may have moved
     names = [form.name for form in targets]
-    kept = Draft.objects.filter(here, user=rights.user, form__in=names)
-    unsent = _unsent(rights.user, list(kept))
+    kept = Draft.objects.filter(here, user=permissions.user, form__in=names)
+    unsent = _unsent(permissions.user, list(kept))
     for form in targets:
         own = [draft for draft in unsent if draft.form == form.name][:OFFERED]
         if found := next((draft for draft in own if draft.key == wanted), None):

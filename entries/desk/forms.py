@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from entries.models import Draft, Entry, Series, Story, StoryVersion
 from entries.text import rendering, time_input
-from entries.verbs import Text
+from entries.verbs import EntryText
 
 
 class TextForm(forms.Form):
@@ -43,10 +43,10 @@ class TextForm(forms.Form):
         """Return the text with one kind of line break."""
         return rendering.tidy(self.cleaned_data["body"])
 
-    def text(self, byline: str = "") -> Text:
+    def text(self, byline: str = "") -> EntryText:
         """Return what was written, for a verb."""
         data = self.cleaned_data
-        return Text(
+        return EntryText(
             data["body"],
             headline=data["headline"],
             at=data["at"],
@@ -207,13 +207,13 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         # The words are guarded by their version. What is not changed on the page is
         # not saved, so that an older page takes back nothing that came meanwhile.
-        for name in set(self.fields) - set(StoryVersion.WORDS):
+        for name in set(self.fields) - set(StoryVersion.FIELDS):
             self.fields[name].show_hidden_initial = True
 
     @property
     def changed(self) -> dict[str, Any]:
         """Return the words, and what else its editor has changed."""
-        names = {*self.changed_data, *StoryVersion.WORDS}
+        names = {*self.changed_data, *StoryVersion.FIELDS}
         return {n: value for n, value in self.cleaned_data.items() if n in names}
 
     def clean_summary(self) -> str:

@@ -20,7 +20,7 @@ from entries.desk.row import row_of
 from entries.models import Entry, EntryVersion, Story
 from entries.pages import history
 from entries.pages.history import Change
-from entries.verbs import Refused, Rights, Text, holding
+from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
 TEMPLATE = "admin/entries/story/history.html"
 MOST = 300  # lines of a story's history
@@ -55,7 +55,7 @@ def _sorted(events: Iterable[Event]) -> list[Event]:
 
 def _change(change: Change) -> Event:
     version = change.version
-    line = version.line if isinstance(version, EntryVersion) else ""
+    line = version.correction if isinstance(version, EntryVersion) else ""
     words = f"Corrected: {line}" if line else audit_log.EDITED
     return Event(version.changed_at, version.changed_by, words, change)
 
@@ -77,7 +77,7 @@ def _show(
         "title": f"History of {story.headline}",
         "opts": Story._meta,
         "story": story,
-        "rights": Rights.of(request.user),
+        "permissions": Permissions.of(request.user),
         "events": page,
         **extra,
     }
@@ -88,18 +88,22 @@ def _show(
 def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
     """Show what became of an entry, or restore, hide and erase parts of it."""
     row = row_of(request, pk, entry_pk)
-    entry, rights = row.entry, row.rights
+    entry, permissions = row.entry, row.permissions
     if not row.posting.home:
         return redirect(desk_url(entry.story_id, "versions", entry.pk))
     if not row.remembered:
         raise PermissionDenied
     if request.method == "POST":
-        return _act(request, entry, rights)
+        return _act(request, entry, permissions)
     lines = list(audit_log.of_entry(entry))
     events = [*map(_change, history.entry_changes(entry)), *map(_line, lines)]
     if not any(line.is_addition() for line in lines):
         events.append(Event(entry.created_at, entry.author, "Wrote it."))
-    orphans = verbs.orphans(entry) if rights.can_erase and not entry.erased_at else []
+    orphans = (
+        verbs.orphaned_images(entry)
+        if permissions.can_erase and not entry.erased_at
+        else []
+    )
     return _show(
         request,
         row.posting.story,
@@ -110,23 +114,23 @@ def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
     )
 
 
-def _act(request: HttpRequest, entry: Entry, rights: Rights) -> HttpResponse:
+def _act(request: HttpRequest, entry: Entry, permissions: Permissions) -> HttpResponse:
     do = request.POST.get("do", "")
     try:
-        words = _done(request, entry, rights, do)
+        words = _done(request, entry, permissions, do)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        audit_log.record(rights.user, entry, words)
+        audit_log.record(permissions.user, entry, words)
         messages.success(request, words)
     return redirect(desk_url(entry.story_id, "versions", entry.pk))
 
 
-def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
+def _done(request: HttpRequest, entry: Entry, permissions: Permissions, do: str) -> str:
     """Do what a button says; return what was done."""
     if do == "erase":
-        _allow(rights.can_erase)
-        verbs.erase(entry, by=rights)
+        _allow(permissions.can_erase)
+        verbs.erase(entry, by=permissions)
         audit_log.forget(entry, f"Erased entry {entry.pk}")
         return "Erased the text for good."
     version = get_object_or_404(
@@ -135,33 +139,35 @@ def _done(request: HttpRequest, entry: Entry, rights: Rights, do: str) -> str:
         number=number(request.POST.get("number", "")),
     )
     if do == "restore":
-        _allow(rights.can_change(entry))
-        return _restore(request, version, rights)
+        _allow(permissions.can_change(entry))
+        return _restore(request, version, permissions)
     if do in ("hide", "show"):
-        _allow(rights.can_edit)
-        verbs.hide_correction(version, hidden=do == "hide", by=rights)
+        _allow(permissions.can_edit)
+        verbs.hide_correction(version, hidden=do == "hide", by=permissions)
         return f"{'Hid' if do == 'hide' else 'Showed'} a correction."
     if do == "erase_version":
-        _allow(rights.can_erase)
-        verbs.erase_version(version, by=rights)
+        _allow(permissions.can_erase)
+        verbs.erase_version(version, by=permissions)
         return "Erased an earlier text for good."
     raise Refused("There is no such button.")
 
 
-def _restore(request: HttpRequest, version: EntryVersion, rights: Rights) -> str:
+def _restore(
+    request: HttpRequest, version: EntryVersion, permissions: Permissions
+) -> str:
     """Make an earlier text the present one, by an edit that is guarded as any is."""
     entry = version.entry
-    with holding(entry):
+    with locked_entry(entry):
         version = get_object_or_404(entry.versions, pk=version.pk)
         if version.erased:
             raise Refused("This earlier text was erased.")
         verbs.edit(
             entry,
-            Text(version.body, version.headline, byline=entry.byline),
+            EntryText(version.body, version.headline, byline=entry.byline),
             version=number(request.POST.get("version", "")),
-            author=rights.user,
+            author=permissions.user,
             correction=request.POST.get("correction", "")[:300],
-            by=rights,
+            by=permissions,
         )
     return "Restored an earlier text."
 
@@ -187,29 +193,29 @@ def of_story(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     named = number(request.POST.get("number", ""))
     version = get_object_or_404(story.versions, number=named)
     if request.POST.get("do") == "erase_version":
-        _allow(rights.can_erase)
-        verbs.erase_story_version(version, by=rights)
+        _allow(permissions.can_erase)
+        verbs.erase_story_version(version, by=permissions)
         audit_log.forget(story, story.headline)
         words = "Erased earlier words of the head for good."
     else:
-        _allow(rights.can_run)
+        _allow(permissions.can_edit_stories)
         try:
             verbs.edit_story(
                 story,
                 version=number(request.POST.get("version", "")),
-                author=rights.user,
+                author=permissions.user,
                 words=version,
-                by=rights,
+                by=permissions,
             )
         except Refused as refused:
-            changed = isinstance(refused, verbs.StoryChanged)
+            changed = isinstance(refused, verbs.StoryConflict)
             messages.error(request, CHANGED if changed else str(refused))
             return redirect(desk_url(story, "history"))
         words = "Restored earlier words of the head."
-    audit_log.record(rights.user, story, words)
+    audit_log.record(permissions.user, story, words)
     messages.success(request, words)
     return redirect(desk_url(story, "history"))

@@ -18,7 +18,7 @@ from entries.desk.forms import TextForm
 from entries.images import ingest
 from entries.models import Entry, Image, Story
 from entries.text import rendering, urls
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 CARDS = "admin/entries/desk/_pictures.html"
 SHOWN = "admin/entries/desk/_picture_shown.html"
@@ -51,7 +51,7 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
             data[name] = self.initial[name]  # a colleague may have changed it
         described = data.get("alt", "").strip() or data.get("decorative")
         if not described and "alt" in data and self._shown:
-            self.add_error("alt", verbs.MUTE)
+            self.add_error("alt", verbs.ALT_TEXT_MISSING)
         return data
 
     @property
@@ -88,7 +88,7 @@ def words_form(image: Image, data: Any = None, *, needed: bool = False) -> Words
     return WordsForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
 
 
-def take(rights: Rights, file: "UploadedFile[Any]", name: str = "") -> Image:
+def take(permissions: Permissions, file: "UploadedFile[Any]", name: str = "") -> Image:
     """Store what somebody uploads and return its row.
 
     `name` fills in the missing picture of that name; otherwise the file's own name
@@ -98,13 +98,13 @@ def take(rights: Rights, file: "UploadedFile[Any]", name: str = "") -> Image:
     known = Image.objects.filter(stem=ingested.stem).first()
     if known and not name:
         return known
-    image = _add(rights, file, ingested, name)
-    record(rights.user, image, "Uploaded the file.", ADDITION)
+    image = _add(permissions, file, ingested, name)
+    record(permissions.user, image, "Uploaded the file.", ADDITION)
     return image
 
 
 def _add(
-    rights: Rights,
+    permissions: Permissions,
     file: "UploadedFile[Any]",
     ingested: ingest.IngestedImage,
     given: str,
@@ -113,7 +113,7 @@ def _add(
     while True:
         name = given or _free_name(file.name or "")
         try:
-            return verbs.add_picture(name, ingested, by=rights)
+            return verbs.add_image(name, ingested, by=permissions)
         except Refused:
             if given:
                 raise
@@ -189,13 +189,13 @@ def _save(request: HttpRequest, form: WordsForm) -> None:
     """Save the words that were changed; what is refused is an error of the form."""
     if not form.changed_data:
         return
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     try:
-        verbs.save_picture(form.instance, form.changed_data, by=rights)
+        verbs.save_image(form.instance, form.changed_data, by=permissions)
     except Refused as refused:
         form.add_error(refused.field or None, str(refused))
     else:
-        record_once(rights.user, form.instance, "Changed its words.")
+        record_once(permissions.user, form.instance, "Changed its words.")
 
 
 def add_to(request: HttpRequest, kind: type[Form], name: str) -> Form:
@@ -205,7 +205,7 @@ def add_to(request: HttpRequest, kind: type[Form], name: str) -> Form:
     """
     data = request.POST.copy()
     try:
-        image = take(Rights.of(request.user), _file(request))
+        image = take(Permissions.of(request.user), _file(request))
     except (ingest.ImageError, Refused) as error:
         form = kind(data, name=name)
         form.refuse("", str(error))
@@ -229,7 +229,7 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
     if file is None:
         return sentence("Choose a picture first.", 400)
     try:
-        image = take(Rights.of(request.user), file, request.POST.get("name", ""))
+        image = take(Permissions.of(request.user), file, request.POST.get("name", ""))
     except (ingest.ImageError, Refused) as error:
         return sentence(str(error), 422)
     context = {"pictures": cards([image]), "story": Story(pk=pk)}

@@ -21,7 +21,7 @@ from entries.desk.row import row_of
 from entries.models import Entry, Image, Link, Site, Story
 from entries.models.links import LinkQuerySet
 from entries.text import gmt, time_input
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 Kind = Link.Kind
 LISTS = "admin/entries/links/_links.html"
@@ -171,20 +171,20 @@ def of_site(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest, place: Place) -> HttpResponse:
     if request.method != "POST":
         return _show(request, place)
-    rights = Rights.of(request.user)
-    if not rights.can_link:
+    permissions = Permissions.of(request.user)
+    if not permissions.can_edit_links:
         raise PermissionDenied
     try:
-        words, told = _do(request, place, rights)
+        words, told = _do(request, place, permissions)
     except (Refused, time_input.TimeError) as refused:
         if is_htmx(request):
-            if isinstance(refused, verbs.LinkChanged):
+            if isinstance(refused, verbs.LinkConflict):
                 return _clash(request, place, refused)
             return sentence(str(refused), 409)
         messages.error(request, str(refused))
         return _show(request, place, 422)
     if told:
-        record(rights.user, place.row, told)
+        record(permissions.user, place.row, told)
     if is_htmx(request):
         typed = {} if words else request.POST.dict()
         context = place_context(request, place, words=words, typed=typed)
@@ -198,7 +198,7 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
 
 
 def _clash(
-    request: HttpRequest, place: Place, refused: verbs.LinkChanged
+    request: HttpRequest, place: Place, refused: verbs.LinkConflict
 ) -> HttpResponse:
     """Show what a colleague has made of a link; what is typed stays in its form."""
     context = {"link": refused.link, "words": refused, "place": place, "kind": "bad"}
@@ -215,7 +215,7 @@ def place_context(request: HttpRequest, place: Place, **extra: Any) -> dict[str,
     return {
         "place": place,
         "story": place.story,
-        "rights": Rights.of(request.user),
+        "permissions": Permissions.of(request.user),
         "found": picker.targets(query, place.about, place.standing),
         "pictures": Image.objects.exclude(stem="")[:60],
         **extra,
@@ -241,7 +241,7 @@ class Done(NamedTuple):
     told: str = ""
 
 
-Act = Callable[[Link, Any, Rights], Done]
+Act = Callable[[Link, Any, Permissions], Done]
 
 
 def _said(done: str, link: Link) -> Done:
@@ -249,19 +249,19 @@ def _said(done: str, link: Link) -> Done:
     return Done(f"{done}: {link.text}", f"{done}: link ({kind}) to {target}.")
 
 
-def _do(request: HttpRequest, place: Place, rights: Rights) -> Done:
+def _do(request: HttpRequest, place: Place, permissions: Permissions) -> Done:
     """Do what a button says, and return the sentences that say so."""
     data = request.POST
     if "target" in data:
-        return _add(data, place, rights)
+        return _add(data, place, permissions)
     do = data.get("do", "")
     if do == "find":
         return Done()
     if do == "order":
-        return _order(place, data.get("order", ""), rights)
+        return _order(place, data.get("order", ""), permissions)
     if do not in ACTS:
         raise Refused("There is no such button.")
-    return ACTS[do](_link(place, data), data, rights)
+    return ACTS[do](_link(place, data), data, permissions)
 
 
 def _link(place: Place, data: Any) -> Link:
@@ -271,7 +271,7 @@ def _link(place: Place, data: Any) -> Link:
     return link
 
 
-def _add(data: Any, place: Place, rights: Rights) -> Done:
+def _add(data: Any, place: Place, permissions: Permissions) -> Done:
     kind = data.get("kind", "")
     if kind not in KINDS[place.kind]:
         raise Refused("Choose what kind of link it is.", "kind")
@@ -290,9 +290,9 @@ def _add(data: Any, place: Place, rights: Rights) -> Done:
     ):
         raise Refused("It is linked already.")
     if data.get("both"):
-        verbs.add_both(link, by=rights)
+        verbs.add_link_both_ways(link, by=permissions)
     else:
-        verbs.save_link(link, by=rights)
+        verbs.save_link(link, by=permissions)
     return _said("Linked both ways" if data.get("both") else "Linked", link)
 
 
@@ -308,31 +308,31 @@ def _words(data: Any, kind: str) -> dict[str, Any]:
         raise Refused(f"There is no picture named “{name}”.", "picture")
     return words | {
         "label": data.get("label", "").strip()[:60],
-        "picture": picture,
+        "image": picture,
         "starts_at": time_input.parse_time(data.get("starts", ""), now),
         "ends_at": time_input.parse_time(data.get("ends", ""), now),
     }
 
 
-def _save(link: Link, data: Any, rights: Rights) -> Done:
+def _save(link: Link, data: Any, permissions: Permissions) -> Done:
     for name, value in _words(data, link.kind).items():
         setattr(link, name, value)
-    verbs.save_link(link, seen=data.get("seen"), by=rights)
+    verbs.save_link(link, seen=data.get("seen"), by=permissions)
     return _said("Saved", link)
 
 
-def _remove(link: Link, data: Any, rights: Rights) -> Done:
-    verbs.remove_link(link, by=rights)
+def _remove(link: Link, data: Any, permissions: Permissions) -> Done:
+    verbs.remove_link(link, by=permissions)
     return _said("Removed", link)
 
 
 def _step(by: int) -> Act:
-    def move(link: Link, data: Any, rights: Rights) -> Done:
+    def move(link: Link, data: Any, permissions: Permissions) -> Done:
         same = Link.objects.filter(story=link.story, entry=link.entry, kind=link.kind)
         links = list(same)
         here = links.index(link)
         links.insert(max(0, here + by), links.pop(here))
-        verbs.order_links(links, by=rights)
+        verbs.order_links(links, by=permissions)
         return _said(f"Moved {'up' if by < 0 else 'down'}", link)
 
     return move
@@ -346,7 +346,7 @@ ACTS: dict[str, Act] = {
 }
 
 
-def _order(place: Place, given: str, rights: Rights) -> Done:
+def _order(place: Place, given: str, permissions: Permissions) -> Done:
     """Order the links that are named; one that came meanwhile stays at the end."""
     wanted = map(number, given.split(","))
     links = {link.pk: link for link in place.links}
@@ -356,5 +356,5 @@ def _order(place: Place, given: str, rights: Rights) -> Done:
         same = [link for link in links.values() if link.kind == kind]
         named = [link for link in named if link.kind == kind]
         rest = [link for link in same if link not in named]
-        verbs.order_links([*named, *rest], by=rights)
+        verbs.order_links([*named, *rest], by=permissions)
     return Done(f"Ordered {gmt.format_hhmm(timezone.now())}", "Ordered its links.")

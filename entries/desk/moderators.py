@@ -20,7 +20,7 @@ from entries.desk.responses import part
 from entries.desk.timeline import Row
 from entries.models import Link, Posting, Site, Story
 from entries.pages import lists
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 LATELY = 30
 A_PAGE = 12  # unresolved links; each is searched for
@@ -52,9 +52,9 @@ class Loose:
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """Show the page; htmx asks for what came in alone."""
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     if is_htmx(request):
-        news = {"lately": _lately(rights)}
+        news = {"lately": _lately(permissions)}
         return render(request, f"{FOLDER}/_lately.html", news)
     loose = Link.objects.unresolved().with_targets()
     loose = loose.select_related("story__series", "entry__story__series")
@@ -68,7 +68,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "running": lists.live_stories(Story.objects.all()),
         "most": lists.LIVE_PAGE_SIZE,
         "slots": _slots(),
-        "lately": _lately(rights),
+        "lately": _lately(permissions),
         "links": links,
         "loose": [Loose(link) for link in links],
     }
@@ -85,11 +85,11 @@ def _slots() -> list[tuple[Story, Line]]:
     return [(link.story, Line(link, now)) for link in found if link.story]
 
 
-def _lately(rights: Rights) -> list[Row]:
+def _lately(permissions: Permissions) -> list[Row]:
     """Return what was published last, in whatever running story."""
     live = Story.objects.live().order_by("-changed_at")[: lists.LIVE_PAGE_SIZE]
     visible = Posting.objects.visible().updates().order_by("-first_seq")
-    newest = visible.first_of_each(live, 2 * LATELY).order_by(
+    newest = visible.first_per_story(live, 2 * LATELY).order_by(
         "-entry__published_at", "-entry_id"
     )
     # A cross-posted update is shown in its own story alone. Asked of the database,
@@ -98,7 +98,9 @@ def _lately(rights: Rights) -> list[Row]:
     own = [pk for pk, story, home in rows if story == home]
     found = Posting.objects.filter(pk__in=own[:LATELY])
     last = timeline.with_parts(found, pictures=False)
-    return timeline.as_rows(last.order_by("-entry__published_at", "-entry_id"), rights)
+    return timeline.as_rows(
+        last.order_by("-entry__published_at", "-entry_id"), permissions
+    )
 
 
 @desk("change_link")
@@ -109,15 +111,15 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST" or request.POST.get("do") == "find":
         return _show(request, Loose(link, query))
     home = link.entry or link.story or Site.current()
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     try:
-        words, told = _settle(link, request.POST, query, rights)
+        words, told = _settle(link, request.POST, query, permissions)
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)
         messages.error(request, str(refused))
         return _show(request, Loose(link, query))
-    record(rights.user, home, told)
+    record(permissions.user, home, told)
     if is_htmx(request):
         context = {"words": words, "pk": pk}
         target, template = f"#loose-{pk}", f"{FOLDER}/_settled.html"
@@ -135,19 +137,19 @@ def _show(request: HttpRequest, loose: Loose) -> HttpResponse:
 
 
 def _settle(
-    link: Link, data: dict[str, str], query: str, rights: Rights
+    link: Link, data: dict[str, str], query: str, permissions: Permissions
 ) -> tuple[str, str]:
-    words, seen = link.text, link.seen
+    words, seen = link.text, link.fingerprint
     if not link.unresolved:
-        raise Refused(f"Somebody else has said where it leads: {link.leads_to}.")
+        raise Refused(f"Somebody else has said where it leads: {link.target_name}.")
     if data.get("do") == "remove":
-        verbs.remove_link(link, by=rights)
+        verbs.remove_link(link, by=permissions)
         return f"Removed “{words}”.", "Removed a line that led nowhere yet."
     fields = picker.target_fields(data.get("target", ""), query or words)
     for name, value in (fields | {"title": words}).items():
         setattr(link, name, value)
-    verbs.save_link(link, seen=seen, by=rights)
+    verbs.save_link(link, seen=seen, by=permissions)
     return (
-        f"“{words}” leads to {link.leads_to}.",
+        f"“{words}” leads to {link.target_name}.",
         f"Said where a line leads: {target_of(link)}.",
     )

@@ -50,14 +50,14 @@ def _move(request: HttpRequest, row: Row) -> HttpResponse:
     entry, old = row.entry, row.posting.story
     try:
         story = picker.chosen(request.POST.get("to", ""))
-        verbs.move(entry, story, by=row.rights)
+        verbs.move(entry, story, by=row.permissions)
     except Refused as refused:
         if is_htmx(request):
             return sentence(str(refused), 409)
         messages.error(request, str(refused))
         return redirect(request.get_full_path())
-    record(row.rights.user, entry, f"Moved here from {old.slug}.")
-    record(row.rights.user, old, f"Moved {entry.label} to {story.slug}.")
+    record(row.permissions.user, entry, f"Moved here from {old.slug}.")
+    record(row.permissions.user, old, f"Moved {entry.label} to {story.slug}.")
     if not is_htmx(request):
         messages.success(request, f"Moved to {story.title}.")
         return redirect(desk_url(old))

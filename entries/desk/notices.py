@@ -15,7 +15,7 @@ from entries.desk.access import desk
 from entries.desk.timeline import Row
 from entries.models import Entry, Posting, Story
 from entries.text import time_input
-from entries.verbs import Rights
+from entries.verbs import Permissions
 
 JUST_NOW = timedelta(minutes=2)
 MOST = 3
@@ -48,28 +48,28 @@ def question(story: Story, at: datetime | None, now: datetime) -> str:
 @require_POST
 def look(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what colleagues have just published, and which addresses come twice."""
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     body = request.POST.get("body", "")
     now = timezone.now()
     context = {
-        "recent": _recent(pk, rights, now),
-        "repeats": _repeats(pk, rights, body),
+        "recent": _recent(pk, permissions, now),
+        "repeats": _repeats(pk, permissions, body),
     }
     return render(request, "admin/entries/desk/_notices.html", context)
 
 
-def _recent(story_id: int, rights: Rights, now: datetime) -> list[Row]:
+def _recent(story_id: int, permissions: Permissions, now: datetime) -> list[Row]:
     found = timeline.postings(story_id, pictures=False).filter(
         removed=False,
         entry__state=Entry.State.PUBLISHED,
         entry__published_at__gt=now - JUST_NOW,
     )
-    found = found.exclude(entry__author=rights.user)
+    found = found.exclude(entry__author=permissions.user)
     newest = found.order_by("-entry__published_at")[:MOST]
-    return [row for row in timeline.as_rows(newest, rights) if row.seen]
+    return [row for row in timeline.as_rows(newest, permissions) if row.seen]
 
 
-def _repeats(story_id: int, rights: Rights, body: str) -> list[Repeat]:
+def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]:
     wanted = list(dict.fromkeys(addresses(body)))[:MOST]
     if not wanted:
         return []
@@ -80,7 +80,7 @@ def _repeats(story_id: int, rights: Rights, body: str) -> list[Repeat]:
     found = timeline.postings(story_id, pictures=False)
     found = found.filter(holding, pk__in=newest, removed=False)
     found = found.exclude(entry__state=Entry.State.WITHDRAWN)
-    rows = [row for row in timeline.as_rows(found[:20], rights) if row.seen]
+    rows = [row for row in timeline.as_rows(found[:20], permissions) if row.seen]
     repeats = (
         Repeat(address, row)
         for address in wanted

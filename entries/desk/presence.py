@@ -17,7 +17,7 @@ from django.utils import timezone
 from entries.database import errors
 from entries.desk.access import number
 from entries.models import Entry, Posting, Presence
-from entries.verbs import Rights
+from entries.verbs import Permissions
 
 FRESH = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
@@ -47,10 +47,10 @@ class Ticket:
             return None
 
 
-def arrive(rights: Rights, story_id: int) -> Ticket:
+def arrive(permissions: Permissions, story_id: int) -> Ticket:
     """Say that somebody has opened a desk."""
     now = timezone.now()
-    ticket = Ticket(rights.user.pk, story_id, secrets.token_hex(8))
+    ticket = Ticket(permissions.user.pk, story_id, secrets.token_hex(8))
     with errors.optional_write():
         Presence.objects.filter(story=story_id, seen_at__lt=now - PRUNED).delete()
         _enter(ticket, "")
@@ -101,10 +101,10 @@ def _note(ticket: Ticket, doing: str) -> None:
         _enter(ticket, doing)
 
 
-def renew(rights: Rights, story_id: int, text: str) -> Ticket | None:
+def renew(permissions: Permissions, story_id: int, text: str) -> Ticket | None:
     """Return a fresh ticket for a page that shows its old one."""
     old = Ticket.read(text)
-    mine = old and old.story == story_id and old.user == rights.user.pk
+    mine = old and old.story == story_id and old.user == permissions.user.pk
     return Ticket(old.user, story_id, old.tab) if old and mine else None
 
 
@@ -137,17 +137,17 @@ class Colleague:
         return f"{self.name} is {'writing' if self.writing else 'here'}"
 
 
-def colleagues(rights: Rights, story_id: int) -> list[Colleague]:
+def colleagues(permissions: Permissions, story_id: int) -> list[Colleague]:
     """Return who else is there, those who write first, each once for each doing."""
     fresh = Presence.objects.filter(_fresh(), story=story_id)
     here = Posting.objects.filter(entry=OuterRef("entry"), story=story_id)
     fresh = fresh.annotate(here=Exists(here.filter(removed=False)))
-    fresh = fresh.exclude(user=rights.user)
+    fresh = fresh.exclude(user=permissions.user)
     found: dict[tuple[int, int], Colleague] = {}
     for page in fresh.select_related("user", "entry", "story").order_by(
         "-writing", "tab"
     ):
-        told = page.here and page.entry and rights.can_see(page.entry, page.story)
+        told = page.here and page.entry and permissions.can_see(page.entry, page.story)
         entry = page.entry if told else None
         if page.writing or not any(user == page.user_id for user, _ in found):
             own = (page.user_id, entry.pk if entry else 0)

@@ -10,7 +10,7 @@ from entries.desk.forms import TextForm
 from entries.models import Entry, Image, Posting, Story
 from entries.pages import fragments
 from entries.text import rendering
-from entries.verbs import Rights
+from entries.verbs import Permissions
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Preview:
 
 
 def preview_of(
-    rights: Rights, story: Story, entry: Entry, form: TextForm, **marks: bool
+    permissions: Permissions, story: Story, entry: Entry, form: TextForm, **marks: bool
 ) -> Preview:
     """Draw a text that was checked as an entry of its story, and save nothing.
 
@@ -37,8 +37,8 @@ def preview_of(
     entry.at = text.at or entry.at
     try:
         names = rendering.image_names(entry.body)
-        found = list(see_lines.pictures(rights).filter(name__in=names))
-        links = list(entry.links.shown().with_targets())
+        found = list(see_lines.pictures(permissions).filter(name__in=names))
+        links = list(entry.links.visible().with_targets())
         links += see_lines.proposed(entry, entry.body, {link.text for link in links})
         entry.html = fragments.body_html(entry.body, found, links)
     except rendering.BodyError as error:

@@ -12,7 +12,7 @@ from entries import verbs
 from entries.desk.access import desk, number
 from entries.desk.audit_log import record
 from entries.models import Entry
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 MOST = 100
 State = Entry.State
@@ -26,57 +26,59 @@ def waiting() -> QuerySet[Entry]:
 @desk("view_story")
 def page(request: HttpRequest) -> HttpResponse:
     """Show editors what waits, contributors what became of theirs; or act on one."""
-    rights = Rights.of(request.user)
-    if not rights.can_write:
+    permissions = Permissions.of(request.user)
+    if not permissions.can_write:
         raise PermissionDenied
     if request.method == "POST":
-        return _act(request, rights)
+        return _act(request, permissions)
     found = waiting()
-    if not rights.can_edit:
-        own = Entry.objects.filter(author=rights.user)
+    if not permissions.can_edit:
+        own = Entry.objects.filter(author=permissions.user)
         found = own.filter(state__in=(State.SUBMITTED, State.DRAFT)).order_by("-pk")
     rows = list(found.select_related("story__series", "author")[: MOST + 1])
     context: dict[str, Any] = {
         **admin.site.each_context(request),
-        "title": "Submitted texts" if rights.can_edit else "Your texts",
+        "title": "Submitted texts" if permissions.can_edit else "Your texts",
         "opts": Entry._meta,
-        "rights": rights,
+        "permissions": permissions,
         "entries": rows[:MOST],
         "more": len(rows) > MOST,
     }
     return render(request, "admin/entries/entry/queue.html", context)
 
 
-def _act(request: HttpRequest, rights: Rights) -> HttpResponse:
-    if not rights.can_edit:
+def _act(request: HttpRequest, permissions: Permissions) -> HttpResponse:
+    if not permissions.can_edit:
         raise PermissionDenied
     entry = get_object_or_404(
         Entry.objects.select_related("story"),
         pk=number(request.POST.get("entry", "")),
     )
     try:
-        words, told = _done(request, entry, rights)
+        words, told = _done(request, entry, permissions)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        record(rights.user, entry, told)
+        record(permissions.user, entry, told)
         messages.success(request, words)
     return redirect("admin:entries_entry_queue")
 
 
-def _done(request: HttpRequest, entry: Entry, rights: Rights) -> tuple[str, str]:
+def _done(
+    request: HttpRequest, entry: Entry, permissions: Permissions
+) -> tuple[str, str]:
     """Do what a button says; return the words for the editor, and for the log."""
     read = number(request.POST.get("version", ""))
     do = request.POST.get("do", "")
     if do == "publish":
-        if not rights.can_publish:
+        if not permissions.can_publish:
             raise PermissionDenied
-        verbs.publish(entry, version=read, by=rights)
+        verbs.publish(entry, version=read, by=permissions)
         if entry.published:
             return f"Published in {entry.story.title}.", "Published."
         return f"Scheduled in {entry.story.title}.", "Scheduled."
     if do == "send_back":
         line = request.POST.get("line", "")
-        verbs.send_back(entry, line, version=read or None, by=rights)
+        verbs.send_back(entry, line, version=read or None, by=permissions)
         return "Sent back to its writer.", "Sent back."
     raise Refused("There is no such button.")

@@ -18,7 +18,7 @@ from entries.desk.images import WordsForm
 from entries.desk.preview import Preview
 from entries.models import Entry, Story
 from entries.text import gmt, time_input
-from entries.verbs import Rights
+from entries.verbs import Permissions
 
 State = Entry.State
 SLOTS = "admin/entries/desk/_slots.html"
@@ -55,7 +55,7 @@ class Posted:
     form: str
     entry: Entry
     story: Story
-    rights: Rights
+    permissions: Permissions
 
     @property
     def undoable(self) -> bool:
@@ -86,7 +86,7 @@ def answer_posted(request: HttpRequest, posted: Posted) -> HttpResponse:
         posted.story.pk, pictures="![" in entry.body, others=False
     )
     context = {
-        "rows": timeline.as_rows(found.filter(entry=entry), posted.rights),
+        "rows": timeline.as_rows(found.filter(entry=entry), posted.permissions),
         "slots": EntryForm(name=posted.form).slots,
         "posted": posted,
         "story": posted.story,

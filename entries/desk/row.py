@@ -23,12 +23,12 @@ from entries.pages.history import diff_words
 from entries.text import gmt
 from entries.verbs import (
     NOT_ALLOWED,
-    Conflict,
+    EntryConflict,
+    EntryText,
     Forbidden,
+    Permissions,
     Refused,
-    Rights,
-    Text,
-    holding,
+    locked_entry,
 )
 
 FOLDER = "admin/entries/desk"
@@ -39,9 +39,9 @@ VERSION = f"{FOLDER}/_version.html"
 
 def row_of(request: HttpRequest, pk: int, entry_pk: int) -> Row:
     """Return a row of a story that somebody may see, or answer 404."""
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     found = timeline.postings(pk).filter(entry=entry_pk, removed=False)
-    rows = timeline.as_rows(found, rights)
+    rows = timeline.as_rows(found, permissions)
     if not rows or not rows[0].seen:
         raise Http404
     return rows[0]
@@ -54,7 +54,7 @@ def _answer(request: HttpRequest, row: Row) -> HttpResponse:
         return redirect(_address(row))
     rows = timeline.postings(story.pk).filter(entry=row.entry.pk)
     context: dict[str, Any] = {"story": story, "rows": [], "gone": []}
-    for fresh in timeline.as_rows(rows, row.rights):
+    for fresh in timeline.as_rows(rows, row.permissions):
         if fresh.posting.removed:
             context["gone"].append(fresh.entry.pk)
         else:
@@ -78,7 +78,7 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     if request.method != "POST":
         form = EditForm.of(row.entry)
         wanted = request.GET.get("kept", "")
-        drafts.offer(row.rights, row.posting.story, form, wanted=wanted)
+        drafts.offer(row.permissions, row.posting.story, form, wanted=wanted)
         return _show(request, row, form)
     form = EditForm(request.POST, name=f"edit-{entry_pk}")
     if not form.is_valid():
@@ -89,9 +89,9 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         return _again(request, row, form)
     before = row.entry.body
     try:
-        see_lines.check_pictures(row.rights, form.cleaned_data["body"])
+        see_lines.check_pictures(row.permissions, form.cleaned_data["body"])
         _save(row, form, publish=request.POST.get("action") == "publish")
-    except Conflict as conflict:
+    except EntryConflict as conflict:
         return _conflict(request, row, form, conflict.entry)
     except Forbidden as forbidden:
         form.refuse("", f"{forbidden} {STILL_HERE}")
@@ -117,7 +117,7 @@ def add_picture(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
 
 def _refuse(request: HttpRequest, row: Row) -> HttpResponse:
     """Refuse an edit; tell a writer what has become of the text, and keep the edit."""
-    words = row.rights.why_not(row.entry)
+    words = row.permissions.refusal_message(row.entry)
     if request.method != "POST" or not row.posting.home or words == NOT_ALLOWED:
         raise PermissionDenied
     words = f"{words} {STILL_HERE}"
@@ -130,10 +130,10 @@ def _refuse(request: HttpRequest, row: Row) -> HttpResponse:
 
 def _save(row: Row, form: EditForm, *, publish: bool) -> None:
     """Save the text, unless it stands there already, and publish it if asked."""
-    if publish and not row.rights.can_publish:
+    if publish and not row.permissions.can_publish:
         raise PermissionDenied
-    entry, data, rights = row.entry, form.cleaned_data, row.rights
-    with holding(entry):
+    entry, data, permissions = row.entry, form.cleaned_data, row.permissions
+    with locked_entry(entry):
         text = form.text(entry.byline)
         if not _stands(entry, text) or data["correction"]:
             try:
@@ -141,20 +141,20 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                     entry,
                     text,
                     version=data["version"],
-                    author=rights.user,
+                    author=permissions.user,
                     correction=data["correction"],
-                    by=rights,
+                    by=permissions,
                 )
-                record(rights.user, entry, EDITED)
+                record(permissions.user, entry, EDITED)
                 _tell_closed(row, "corrected" if data["correction"] else "edited")
-            except Conflict as conflict:
+            except EntryConflict as conflict:
                 # The same text sent twice: its first copy arrived after all.
                 if not _stands(conflict.entry, text):
                     raise
         if publish and not entry.published:
-            verbs.publish(entry, version=entry.version, by=rights)
-            record(rights.user, entry, DONE["publish"])
-        Draft.objects.of(rights.user, entry=entry).delete()
+            verbs.publish(entry, version=entry.version, by=permissions)
+            record(permissions.user, entry, DONE["publish"])
+        Draft.objects.of_user(permissions.user, entry=entry).delete()
 
 
 def _tell_closed(row: Row, done: str) -> None:
@@ -166,10 +166,10 @@ def _tell_closed(row: Row, done: str) -> None:
     for posting in row.elsewhere:
         if posting.story.state == Story.State.CLOSED:
             words = f"{row.entry.label} of {row.entry.story.title} was {done} there."
-            record(row.rights.user, posting.story, words)
+            record(row.permissions.user, posting.story, words)
 
 
-def _stands(entry: Entry, text: Text) -> bool:
+def _stands(entry: Entry, text: EntryText) -> bool:
     text = text.tidy()
     same_time = text.at is None or text.at == entry.at
     given = (text.body, text.headline, text.byline)
@@ -184,7 +184,7 @@ def _show(
         "form": form,
         "edit_entry": row.entry,
         "story": row.posting.story,
-        "rights": row.rights,
+        "permissions": row.permissions,
         "pictures": _cards(request, row, form),
         "elsewhere": row.elsewhere,
         **extra,
@@ -198,7 +198,7 @@ def _show(
 
 def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[images.WordsForm]:
     """Return the cards of the pictures that a form's text shows."""
-    if not row.rights.can_upload:
+    if not row.permissions.can_upload:
         return []
     publishes = row.entry.published or request.POST.get("action") == "publish"
     body = str(form["body"].value() or "")
@@ -216,7 +216,7 @@ def _preview(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
     images.save_words(request)
     row.entry.story = row.posting.story
     marks = {"pinned": row.posting.pinned, "key_event": row.posting.key_event}
-    preview = preview_of(row.rights, row.posting.story, row.entry, form, **marks)
+    preview = preview_of(row.permissions, row.posting.story, row.entry, form, **marks)
     if not is_htmx(request):
         return _show(request, row, form, preview=preview)
     return answer_preview(request, form, preview)
@@ -242,21 +242,21 @@ Do = Callable[[Row], object]
 
 
 def _mark(*, pinned: bool | None = None, key_event: bool | None = None) -> Do:
-    return lambda row: verbs.mark(
-        row.posting, pinned=pinned, key_event=key_event, by=row.rights
+    return lambda row: verbs.set_marks(
+        row.posting, pinned=pinned, key_event=key_event, by=row.permissions
     )
 
 
 def _publish(row: Row) -> object:
     """Publish at the entry's own time; what was scheduled, now."""
     entry, version = row.entry, row.entry.version
-    with holding(entry):
+    with locked_entry(entry):
         if entry.state == Entry.State.SCHEDULED and not row.late:
-            now = Text(entry.body, entry.headline, gmt.this_minute(), entry.byline)
-            author, by = row.rights.user, row.rights
+            now = EntryText(entry.body, entry.headline, gmt.this_minute(), entry.byline)
+            author, by = row.permissions.user, row.permissions
             verbs.edit(entry, now, version=version, author=author, by=by)
             version = entry.version
-        return verbs.publish(entry, version=version, by=row.rights)
+        return verbs.publish(entry, version=version, by=row.permissions)
 
 
 MARKS: dict[str, Do] = {
@@ -267,12 +267,12 @@ MARKS: dict[str, Do] = {
 }
 STEPS: dict[str, Do] = {
     "publish": _publish,
-    "submit": lambda row: verbs.submit(row.entry, by=row.rights),
-    "unschedule": lambda row: verbs.unschedule(row.entry, by=row.rights),
-    "withdraw": lambda row: verbs.withdraw(row.entry, by=row.rights),
-    "undo": lambda row: verbs.withdraw(row.entry, by=row.rights),
-    "restore": lambda row: verbs.restore(row.entry, by=row.rights),
-    "take_back": lambda row: verbs.take_back(row.posting, by=row.rights),
+    "submit": lambda row: verbs.submit(row.entry, by=row.permissions),
+    "unschedule": lambda row: verbs.unschedule(row.entry, by=row.permissions),
+    "withdraw": lambda row: verbs.withdraw(row.entry, by=row.permissions),
+    "undo": lambda row: verbs.withdraw(row.entry, by=row.permissions),
+    "restore": lambda row: verbs.restore(row.entry, by=row.permissions),
+    "take_back": lambda row: verbs.remove_cross_post(row.posting, by=row.permissions),
 }
 ACTS = MARKS | STEPS
 TOLD = {"withdraw": "withdrawn", "undo": "withdrawn", "restore": "restored"}
@@ -300,14 +300,14 @@ def _check_read(request: HttpRequest, row: Row) -> None:
 def _allowed(row: Row, do: str) -> bool:
     """Whether somebody may press a button, be it offered at this moment or not."""
     if do == "take_back":
-        return row.rights.can_cross_post
+        return row.permissions.can_cross_post
     if do in ("withdraw", "undo", "restore", "submit"):
         return row.editable
-    return row.rights.can_edit and (row.posting.home or do in MARKS)
+    return row.permissions.can_edit and (row.posting.home or do in MARKS)
 
 
 def _record(row: Row, do: str) -> None:
-    user, posting = row.rights.user, row.posting
+    user, posting = row.permissions.user, row.posting
     if do == "take_back":
         record_crossing(user, row.entry, posting.story, back=True)
     else:

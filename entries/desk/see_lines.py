@@ -15,7 +15,7 @@ from entries.desk.access import desk
 from entries.models import Entry, Image, Link, Posting, Story
 from entries.pages import fragments
 from entries.text import rendering
-from entries.verbs import NO_PICTURE, Refused, Rights
+from entries.verbs import UNKNOWN_IMAGE, Permissions, Refused
 
 MOST = 6
 MOST_LINES = 10  # of one text
@@ -25,11 +25,11 @@ MOST_LINES = 10  # of one text
 @require_safe
 def find(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer stories to see, or pictures to show again, by part of their words."""
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     q = request.GET.get("q", "").strip()[:200]
     context: dict[str, object] = {"q": q}
     if request.GET.get("what") == "picture":
-        if not rights.can_upload:
+        if not permissions.can_upload:
             raise PermissionDenied
         context["pictures"] = _pictures(pk, q)
     else:
@@ -50,33 +50,33 @@ def _pictures(story_id: int, q: str) -> list[Image]:
     return [*here, *there[: MOST - len(here)]]
 
 
-def pictures(rights: Rights) -> QuerySet[Image]:
+def pictures(permissions: Permissions) -> QuerySet[Image]:
     """Return the pictures that somebody may see: readers', and those of own texts."""
-    if rights.can_read:
+    if permissions.can_view_unpublished:
         return Image.objects.all()
     read = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
     led = Story.objects.public().filter(lead_image=OuterRef("pk"))
-    features = Link.objects.shown().filter(
+    features = Link.objects.visible().filter(
         Q(story=None, entry=None) | Q(story__state__in=Story.PUBLIC),
-        picture=OuterRef("pk"),
+        image=OuterRef("pk"),
     )
-    own = Entry.objects.filter(author=rights.user, images=OuterRef("pk"))
+    own = Entry.objects.filter(author=permissions.user, images=OuterRef("pk"))
     return Image.objects.filter(
         Exists(read) | Exists(led) | Exists(features) | Exists(own)
     )
 
 
-def check_pictures(rights: Rights, body: str) -> None:
+def check_pictures(permissions: Permissions, body: str) -> None:
     """Raise Refused where a text would show its writer what they may not see."""
-    if rights.can_read:
+    if permissions.can_view_unpublished:
         return
     try:
         names = set(rendering.image_names(body))
     except rendering.BodyError:
         return  # the verb says it
-    seen = pictures(rights).filter(name__in=names)
+    seen = pictures(permissions).filter(name__in=names)
     if unknown := names - set(seen.values_list("name", flat=True)):
-        raise Refused(NO_PICTURE.format(min(unknown)), "body")
+        raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
 
 
 def proposed(entry: Entry, body: str, known: set[str]) -> list[Link]:

@@ -12,7 +12,7 @@ from entries.desk.access import desk, desk_url, is_htmx, number
 from entries.desk.audit_log import record
 from entries.desk.responses import part
 from entries.models import Story
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 FOLDER = "admin/entries/desk"
 
@@ -20,13 +20,13 @@ FOLDER = "admin/entries/desk"
 class Turn(Protocol):
     """A verb that turns a story to another state."""
 
-    def __call__(self, story: Story, *, by: Rights) -> Story:
+    def __call__(self, story: Story, *, by: Permissions) -> Story:
         """Do so under its locks."""
 
 
 TURNS: Final[dict[str, tuple[Turn, str]]] = {
     "live": (verbs.go_live, "The story is live."),
-    "reopen": (verbs.reopen, "The story is live again."),
+    "reopen": (verbs.reopen_story, "The story is live again."),
     "withdraw": (verbs.withdraw_story, "The story was withdrawn."),
     "restore": (verbs.restore_story, "The story is back."),
 }
@@ -41,17 +41,17 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     story = get_object_or_404(Story.objects.select_related("series"), pk=pk)
     if request.method != "POST" or request.POST.get("do") == "find":
         return _offer(request, story)
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     words, refused = "", ""
     try:
-        words = _turn(story, rights, request)
-        record(rights.user, story, words)
+        words = _turn(story, permissions, request)
+        record(permissions.user, story, words)
     except Refused as error:
         refused = str(error)
     if is_htmx(request):
         context = {
             "story": story,
-            "rights": rights,
+            "permissions": permissions,
             "words": words,
             "refused": refused,
         }
@@ -82,7 +82,7 @@ def _offer(request: HttpRequest, story: Story) -> HttpResponse:
         return answer
     context |= admin.site.each_context(request) | {"opts": Story._meta}
     context |= {"title": f"Close {story.headline}"}
-    context["rights"] = Rights.of(request.user)
+    context["permissions"] = Permissions.of(request.user)
     return render(request, f"{FOLDER}/closing_page.html", context)
 
 
@@ -90,7 +90,7 @@ def _about(story: Story) -> str:
     return f"{story.headline} {story.standfirst} {story.summary}"[:2000]
 
 
-def _turn(story: Story, rights: Rights, request: HttpRequest) -> str:
+def _turn(story: Story, permissions: Permissions, request: HttpRequest) -> str:
     """Change the state and return the sentence that says so."""
     do = request.POST.get("do", "")
     if do == "close":
@@ -100,10 +100,10 @@ def _turn(story: Story, rights: Rights, request: HttpRequest) -> str:
             if target is None:
                 raise Refused("The story to continue in is not there any more.")
         alone = target is None and "continues_in" in request.POST
-        verbs.close(story, continues_in=target, alone=alone, by=rights)
+        verbs.close_story(story, continues_in=target, alone=alone, by=permissions)
         return "The story is closed."
     if do not in TURNS:
         raise Refused("There is no such button.")
     verb, words = TURNS[do]
-    verb(story, by=rights)
+    verb(story, by=permissions)
     return words

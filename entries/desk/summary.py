@@ -15,7 +15,7 @@ from entries.desk.responses import part, trigger
 from entries.models import Draft, Story
 from entries.pages.history import diff_words
 from entries.text import rendering
-from entries.verbs import Refused, Rights
+from entries.verbs import Permissions, Refused
 
 NAME = "summary"
 BOX = "admin/entries/desk/_summary.html"
@@ -33,9 +33,9 @@ class SummaryForm(forms.Form):
 def save(request: HttpRequest, pk: int) -> HttpResponse:
     """Save the box, unless somebody else has changed it meanwhile: show both then."""
     story = get_object_or_404(Story.objects.select_related("series"), pk=pk)
-    rights = Rights.of(request.user)
+    permissions = Permissions.of(request.user)
     form = SummaryForm(request.POST)
-    context: dict[str, object] = {"rights": rights}
+    context: dict[str, object] = {"permissions": permissions}
     status = 200
     if "body" not in request.POST or not form.is_valid():
         # From a page that was open before its form was another one.
@@ -45,11 +45,11 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         typed = rendering.tidy(form.cleaned_data["body"])
         try:
-            _save(story, rights, typed, form.cleaned_data["version"])
+            _save(story, permissions, typed, form.cleaned_data["version"])
             context["saved"] = "Saved."
         except Refused as refused:
             story = Story.objects.select_related("series").get(pk=pk)
-            status = 409 if isinstance(refused, verbs.StoryChanged) else 422
+            status = 409 if isinstance(refused, verbs.StoryConflict) else 422
             context |= {"typed": typed, "error": str(refused)}
             if status == 409:
                 context["pieces"] = diff_words(story.summary, typed)
@@ -68,13 +68,17 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, page, context, status=status)
 
 
-def _save(story: Story, rights: Rights, typed: str, version: int) -> None:
+def _save(story: Story, permissions: Permissions, typed: str, version: int) -> None:
     with transaction.atomic():
         verbs.edit_story(
-            story, version=version, author=rights.user, by=rights, summary=typed
+            story,
+            version=version,
+            author=permissions.user,
+            by=permissions,
+            summary=typed,
         )
-        Draft.objects.filter(user=rights.user, story=story, form=NAME).delete()
-        record(rights.user, story, "Changed summary.")
+        Draft.objects.filter(user=permissions.user, story=story, form=NAME).delete()
+        record(permissions.user, story, "Changed summary.")
 
 
 def box_of(story: Story) -> TextForm:

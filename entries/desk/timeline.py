@@ -11,7 +11,7 @@ from django.utils import timezone
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.text import gmt, rendering, time_input
-from entries.verbs import WAITING, Rights
+from entries.verbs import WAITING_STATES, Permissions
 
 SIZE = 50
 MOST_CHANGES = 100
@@ -33,10 +33,10 @@ class Act(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One posting as the desk lists it, for somebody with these rights."""
+    """One posting as the desk lists it, for somebody with these permissions."""
 
     posting: Posting
-    rights: Rights
+    permissions: Permissions
     now: datetime
 
     @property
@@ -47,14 +47,14 @@ class Row:
     @property
     def seen(self) -> bool:
         """Whether it is for their eyes."""
-        return self.rights.can_see(self.entry, self.posting.story)
+        return self.permissions.can_see(self.entry, self.posting.story)
 
     @property
     def place(self) -> str:
         """Return the list it stands in."""
         if self.entry.original:
             return "original"
-        return "waiting" if self.entry.state in WAITING else "timeline"
+        return "waiting" if self.entry.state in WAITING_STATES else "timeline"
 
     @property
     def key(self) -> str:
@@ -132,7 +132,7 @@ class Row:
     @property
     def editable(self) -> bool:
         """Whether its text can be changed here."""
-        return self.posting.home and self.rights.can_change(self.entry)
+        return self.posting.home and self.permissions.can_change(self.entry)
 
     @property
     def sent_back(self) -> str:
@@ -144,7 +144,7 @@ class Row:
         """Whether they may move it to another story."""
         entry = self.entry
         stays = entry.original or entry.erased_at is not None
-        return self.posting.home and self.rights.can_edit and not stays
+        return self.posting.home and self.permissions.can_edit and not stays
 
     @property
     def number(self) -> str:
@@ -154,8 +154,8 @@ class Row:
     @property
     def remembered(self) -> bool:
         """Whether they may see its history."""
-        mine = self.entry.author_id == self.rights.user.pk
-        return self.posting.home and (self.rights.can_read or mine)
+        mine = self.entry.author_id == self.permissions.user.pk
+        return self.posting.home and (self.permissions.can_view_unpublished or mine)
 
     @property
     def public(self) -> bool:
@@ -177,19 +177,19 @@ class Row:
     def crossable(self) -> bool:
         """Whether it can be placed in other stories from here."""
         shown = self.public and self.entry.story.public
-        return self.rights.can_cross_post and shown
+        return self.permissions.can_cross_post and shown
 
     @property
     def acts(self) -> list[Act]:
-        """Return the buttons that its state and the rights offer."""
+        """Return the buttons that its state and the permissions offer."""
         if self.posting.home:
             return [*self._marks, *self._steps]
         back = Act("take_back", "Take back", "back")
-        return [*self._marks, back] if self.rights.can_cross_post else self._marks
+        return [*self._marks, back] if self.permissions.can_cross_post else self._marks
 
     @property
     def _marks(self) -> list[Act]:
-        if self.entry.original or not self.rights.can_edit:
+        if self.entry.original or not self.permissions.can_edit:
             return []
         key, pin = self.posting.key_event, self.posting.pinned
         return [
@@ -201,13 +201,13 @@ class Row:
     def _steps(self) -> list[Act]:
         """Return the ways from its state to another."""
         state, steps = self.entry.state, []
-        if self.rights.can_edit and state in WAITING:
+        if self.permissions.can_edit and state in WAITING_STATES:
             steps.append(Act("publish", self._publish_word, "publish"))
-        elif state == State.DRAFT and self.rights.owns(self.entry):
+        elif state == State.DRAFT and self.permissions.owns(self.entry):
             steps.append(Act("submit", "Submit", "publish"))
-        if self.rights.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
+        if self.permissions.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
             steps.append(Act("unschedule", "Make a draft", "draft"))
-        if self.rights.can_change(self.entry):
+        if self.permissions.can_change(self.entry):
             back = state == State.WITHDRAWN
             do, word = ("restore", "Restore") if back else ("withdraw", "Withdraw")
             steps.append(Act(do, word, "withdraw"))
@@ -265,26 +265,28 @@ def with_parts(
     )
 
 
-def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Window:
+def window(
+    story: Story, permissions: Permissions, before: int = 0, start: int = 0
+) -> Window:
     """Return the newest page; that below the entry `before`; or that from `start`.
 
     A page below has neither waiting texts nor the original entry on it.
     """
-    standing = _for(postings(story.pk).filter(removed=False), rights)
+    standing = _for(postings(story.pk).filter(removed=False), permissions)
     front = not (before or start)
     page = standing.filter(entry__kind=Entry.Kind.UPDATE).exclude(
-        entry__state__in=WAITING
+        entry__state__in=WAITING_STATES
     )
     if not front:
-        page = _from(story, rights, page, before or start, inclusive=not before)
-    rows = as_rows(page[: SIZE + 1], rights)
+        page = _from(story, permissions, page, before or start, inclusive=not before)
+    rows = as_rows(page[: SIZE + 1], permissions)
     own = Entry.objects.filter(story=story).order_by().values("pk")
     original = own.filter(kind=Entry.Kind.ORIGINAL)
     # Not with OR, for which every entry of the story would be read.
-    waiting = original.union(own.filter(state__in=WAITING), all=True)
+    waiting = original.union(own.filter(state__in=WAITING_STATES), all=True)
     special = standing.filter(entry__in=waiting)
     special = special.order_by("entry__kind", "-at", "-entry_id")
-    special_rows = as_rows(special[:MOST_CHANGES], rights) if front else []
+    special_rows = as_rows(special[:MOST_CHANGES], permissions) if front else []
     return Window(
         rows=rows[:SIZE],
         waiting=[row for row in special_rows if row.place == "waiting"],
@@ -294,17 +296,16 @@ def window(story: Story, rights: Rights, before: int = 0, start: int = 0) -> Win
     )
 
 
-def _for(rows: PostingQuerySet, rights: Rights) -> PostingQuerySet:
-    """Keep what somebody may see, as `Rights.see` tells it of one entry."""
-    if rights.can_read:
+def _for(rows: PostingQuerySet, permissions: Permissions) -> PostingQuerySet:
+    """Keep what somebody may see, as `Permissions.can_see` tells it of one entry."""
+    if permissions.can_view_unpublished:
         return rows
-    shown = Q(entry__state=State.PUBLISHED, story__state__in=Story.PUBLIC)
-    return rows.filter(shown | Q(entry__author=rights.user))
+    return rows.filter(Q(visible=True) | Q(entry__author=permissions.user))
 
 
 def _from(
     story: Story,
-    rights: Rights,
+    permissions: Permissions,
     page: PostingQuerySet,
     entry_id: int,
     *,
@@ -316,16 +317,16 @@ def _from(
     if posting is None:
         return page
     at = posting.at
-    if posting.seq is None and not rights.can_see(posting.entry, story):
+    if posting.seq is None and not permissions.can_see(posting.entry, story):
         return page
     same = Q(at=at, entry_id__lt=entry_id + inclusive)
     return page.filter(Q(at__lte=at) & (Q(at__lt=at) | same))
 
 
-def as_rows(rows: Iterable[Posting], rights: Rights) -> list[Row]:
+def as_rows(rows: Iterable[Posting], permissions: Permissions) -> list[Row]:
     """Return postings as rows for somebody."""
     now = timezone.now()
-    return [Row(posting, rights, now) for posting in rows]
+    return [Row(posting, permissions, now) for posting in rows]
 
 
 @dataclass(frozen=True)
@@ -340,7 +341,9 @@ class Changes:
     below: int | None
 
 
-def changes(story: Story, rights: Rights, since: int, below: int = 0) -> Changes:
+def changes(
+    story: Story, permissions: Permissions, since: int, below: int = 0
+) -> Changes:
     """Return what has changed since a number of the desk's counter.
 
     It comes by the hundred, the newest entries first; `below` asks for what is under
@@ -349,7 +352,7 @@ def changes(story: Story, rights: Rights, since: int, below: int = 0) -> Changes
     found = postings(story.pk).filter(desk_seq__gt=since).order_by("-entry_id")
     if below:
         found = found.filter(entry_id__lt=below)
-    fetched = as_rows(found[: MOST_CHANGES + 1], rights)
+    fetched = as_rows(found[: MOST_CHANGES + 1], permissions)
     rows = fetched[:MOST_CHANGES]
     shown = [r for r in rows if not r.posting.removed and r.seen]
     return Changes(

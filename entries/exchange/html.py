@@ -33,7 +33,7 @@ def story_html(story: Story) -> str:
         .select_related("entry__story__series", "story__series")
         .order_by("-entry__at", "-entry_id")
     )
-    links = list(story.links.shown().with_targets())
+    links = list(story.links.visible().with_targets())
     html = render_to_string(
         "entries/export.html",
         {

@@ -17,7 +17,7 @@ from entries.images import ingest
 from entries.models import Image
 from entries.pages.story_data import FullImageData
 from entries.text import urls
-from entries.verbs import Moved
+from entries.verbs import StaleRead
 
 # Called with how many of how many are done, and what they are.
 Progress = Callable[[int, int, str], None]
@@ -125,7 +125,7 @@ class Gallery:
             name = next(
                 n for n in urls.numbered(name) if self._look_up(n).stem in stems
             )
-            verbs.fill_picture(self._look_up(name), ingested)
+            verbs.fill_image(self._look_up(name), ingested)
         row = self.rows[typed] = self.by_name[name] = self._look_up(name)
         if ingested or row.pk is None:
             self.changed.add(name)
@@ -169,14 +169,14 @@ class Gallery:
         return self._looked_up[name]
 
     def save(self) -> None:
-        """Write the rows. Raises Moved where one has changed since it was read."""
-        now = {row.name: _state(row) for row in Image.objects.held(self.by_name)}
+        """Write the rows. Raises StaleRead where one has changed since it was read."""
+        now = {row.name: _state(row) for row in Image.objects.locked(self.by_name)}
         if now != {n: state for n, state in self._found.items() if n in self.by_name}:
-            raise Moved
+            raise StaleRead
         changed = [self.by_name[name] for name in sorted(self.changed)]
         for row in changed:
             if row.pk:
-                verbs.save_picture(row)
+                verbs.save_image(row)
         Image.objects.bulk_create([row for row in changed if row.pk is None])
 
     def remove_unused(self) -> None:

@@ -33,7 +33,14 @@ from entries.models import (
 )
 from entries.pages.story_data import LinkData, PostedIn, VersionData
 from entries.text import rendering, urls
-from entries.verbs import Moved, NewEntry, Refused, Text, changing, settled
+from entries.verbs import (
+    EntryText,
+    NewEntry,
+    Refused,
+    StaleRead,
+    open_ledger,
+    retry_on_stale_read,
+)
 
 _LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language": 20}
 
@@ -80,7 +87,7 @@ def load(document: Document, options: ImportOptions, progress: Progress) -> Load
     return Loaded(loading.story, sorted({*remarks, *loading.remarks}))
 
 
-@settled
+@retry_on_stale_read
 def _write(document: Document, options: ImportOptions, *more: Any) -> "_Loading":
     """Prepare a story, and write it in one short transaction.
 
@@ -88,10 +95,10 @@ def _write(document: Document, options: ImportOptions, *more: Any) -> "_Loading"
     """
     loading = _Loading(document, options, *more)
     used = {story.pk: story for story in loading.targets.used}
-    with changing(*used) as ledger:
+    with open_ledger(*used) as ledger:
         now = {pk: _linked_as(story) for pk, story in ledger.stories.items()}
         if now != {pk: _linked_as(story) for pk, story in used.items()}:
-            raise Moved
+            raise StaleRead
         loading.write()
     return loading
 
@@ -227,9 +234,9 @@ class _Loading:
             pinned=source.pinned,
             key_event=source.key_event,
         )
-        new = verbs.prepare(
+        new = verbs.prepare_entry(
             posting,
-            Text(body, source.headline, source.at, source.byline),
+            EntryText(body, source.headline, source.at, source.byline),
             self.gallery.named,
             rows,
             [self.version(data) for data in source.versions],
@@ -246,7 +253,7 @@ class _Loading:
             at=data.at,
             headline=data.headline,
             body=markdown.renamed(data.body, self.names),
-            line=data.correction,
+            correction=data.correction,
             hidden=data.hidden,
             erased=data.erased,
             changed_by=self.users.get(data.changed_by or ""),
@@ -270,7 +277,7 @@ class _Loading:
             target_story=target,
             target_series=series,
             target_url=data.url,
-            picture=self.images.get(data.image or ""),
+            image=self.images.get(data.image or ""),
             starts_at=data.starts_at,
             ends_at=data.ends_at,
             **home,
@@ -291,7 +298,7 @@ class _Loading:
         self.gallery.save()
         slugs = StorySlug.objects.filter(slug=planned.slug)
         if not self.options.slug and slugs.exists():
-            raise Moved
+            raise StaleRead
         self.story = self.create(planned)
         if self.options.publish:
             self.story = verbs.go_live(self.story, document.live_at)
@@ -299,10 +306,10 @@ class _Loading:
         for link in (link for one in new for link in one.links):
             if link.target_story is planned:
                 link.target_story = self.story
-        verbs.post_all(self.story, new)
+        verbs.bulk_post(self.story, new)
         for entry, source in self.foreign:
             posting = verbs.cross_post(entry, self.story)
-            verbs.mark(posting, pinned=source.pinned, key_event=source.key_event)
+            verbs.set_marks(posting, pinned=source.pinned, key_event=source.key_event)
         for data in document.links:
             if row := self.link(data, story=self.story):
                 verbs.save_link(row)
@@ -327,7 +334,7 @@ class _Loading:
             continues_in=self.targets.by_slug(document.continues_in),
         )
         for slug in document.old_slugs:
-            if free_slug(slug[: verbs.SLUG_LIMIT]) == slug:
+            if free_slug(slug[: verbs.MAX_SLUG_LENGTH]) == slug:
                 StorySlug.objects.create(slug=slug, story=story)
         return story
 
@@ -352,7 +359,7 @@ class _Loading:
             for posted in source.posted_in:
                 self.cross_post(new.entry, source, posted)
         if document.state == Story.State.CLOSED or document.closed_at:
-            verbs.close(story, story.continues_in, document.closed_at)
+            verbs.close_story(story, story.continues_in, document.closed_at)
         if document.state == Story.State.WITHDRAWN:
             verbs.withdraw_story(story)
 
@@ -369,7 +376,7 @@ class _Loading:
             message = f"an update does not stand in “{story.headline}”: {error}"
             self.remark(source, message)
             return
-        verbs.mark(posting, pinned=posted.pinned, key_event=posted.key_event)
+        verbs.set_marks(posting, pinned=posted.pinned, key_event=posted.key_event)
 
     def restore_times(self) -> None:
         """Write when everything happened; to the verbs it happened now."""
@@ -381,7 +388,7 @@ class _Loading:
                 setattr(new.entry, name, at)
             entries += [new.entry] if times else []
         if entries:
-            Entry.objects.bulk_update(entries, names, batch_size=verbs.BATCH)
+            Entry.objects.bulk_update(entries, names, batch_size=verbs.BULK_BATCH_ROWS)
             created = Entry.objects.filter(pk=OuterRef("entry")).values("created_at")
             untimed = self.story.postings.filter(
                 entry__at=None, entry__published_at=None

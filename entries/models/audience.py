@@ -11,14 +11,14 @@ class Audience(models.Model):
     """The open streams of one server process, by story.
 
     A process tells of itself when its counts change, and now and then while they do
-    not; one that has been silent for `SILENT` is not there any more.
+    not; one that has been silent for `EXPIRES_AFTER` is not there any more.
     """
 
-    SILENT = timedelta(seconds=150)
+    EXPIRES_AFTER = timedelta(seconds=150)
 
     process = models.CharField(max_length=16, primary_key=True)
     counts = models.JSONField()  # id of a story, as text -> open streams
-    told_at = models.DateTimeField()
+    reported_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return self.process
@@ -29,7 +29,10 @@ class Audience(models.Model):
         total: Counter[int] = Counter()
         now = timezone.now()
         # What was told much later than now was told before the clock was put back.
-        told = {"told_at__gt": now - cls.SILENT, "told_at__lt": now + cls.SILENT}
+        told = {
+            "reported_at__gt": now - cls.EXPIRES_AFTER,
+            "reported_at__lt": now + cls.EXPIRES_AFTER,
+        }
         rows = cls.objects.filter(**told)
         for counts in rows.values_list("counts", flat=True):
             total.update({int(pk): number for pk, number in counts.items()})

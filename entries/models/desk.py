@@ -37,12 +37,14 @@ def entries_made_from(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
 class DraftQuerySet(models.QuerySet["Draft"]):
     """Drafts by whose they are."""
 
-    def of(self, user: Any, *, key: object = None, entry: Entry | None = None) -> Self:
+    def of_user(
+        self, user: Any, *, key: object = None, entry: Entry | None = None
+    ) -> Self:
         """Keep a person's drafts of a new text's form, or of an entry's edit."""
         mine = self.filter(user=user)
         return mine.filter(entry=entry) if entry else mine.filter(key=str(key))
 
-    def made(self, entry: Entry) -> Self:
+    def of_author_of(self, entry: Entry) -> Self:
         """Keep what its author's page had kept of an entry before it was sent."""
         mine = self.filter(user=entry.author_id)
         keys = mine.values_list("pk", "key") if entry.key and entry.author_id else []

@@ -152,7 +152,7 @@ class EntryVersion(models.Model):
     at = models.DateTimeField(null=True)
     headline = LineField(max_length=200, blank=True)
     body = models.TextField(blank=True)
-    line = LineField("correction", max_length=300, blank=True)
+    correction = LineField(max_length=300, blank=True)
     hidden = models.BooleanField(default=False)
     erased = models.BooleanField(default=False)
     changed_by = models.ForeignKey(
@@ -191,7 +191,9 @@ class PostingQuerySet(models.QuerySet["Posting"]):
         """Order by time, then id, newest first."""
         return self.order_by("-at", "-entry_id")
 
-    def first_of_each(self, stories: Iterable[Story], number: int) -> "PostingQuerySet":
+    def first_per_story(
+        self, stories: Iterable[Story], number: int
+    ) -> "PostingQuerySet":
         """Keep the first rows of each story, in the order of this queryset.
 
         One index lookup a story, however long it is: a window function, or a
@@ -212,11 +214,11 @@ class PostingQuerySet(models.QuerySet["Posting"]):
             found = [pk for (pk,) in cursor.fetchall()]
         return Posting.objects.filter(pk__in=found)
 
-    def newest_at(self, story: str) -> QuerySet[Any, Any]:
+    def newest_time_in(self, story: str) -> QuerySet[Any, Any]:
         """Return the time of the first row of an outer query's story, newest first."""
         return self.filter(story=OuterRef(story)).order_by("-at").values("at")[:1]
 
-    def changed(self, after: int, until: int) -> Self:
+    def changed_between(self, after: int, until: int) -> Self:
         """Keep what changed after one number and until another, in that order."""
         return self.filter(seq__gt=after, seq__lte=until).order_by("seq")
 
@@ -232,7 +234,7 @@ class Posting(models.Model):
     change that its editors see.
 
     `at` and `visible` repeat what the entry and the story say, so that indexes can
-    find the newest of a story or of the site. The ledger keeps them (`place`).
+    find the newest of a story or of the site. The ledger keeps them (`denormalize`).
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="postings")
@@ -283,12 +285,12 @@ class Posting(models.Model):
         """Whether it stands in the entry's own story."""
         return self.story_id == self.entry.story_id
 
-    def place(self) -> None:
+    def denormalize(self) -> None:
         """Repeat where its entry and its story, as they are now, place it."""
         self.at = self.entry.placed_at
-        self.visible = self.stands and self.story.public
+        self.visible = self.published and self.story.public
 
     @property
-    def stands(self) -> bool:
-        """Whether its story shows it, once that is public."""
+    def published(self) -> bool:
+        """Whether readers see it once its story is public."""
         return self.entry.published and not self.removed

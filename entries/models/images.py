@@ -13,7 +13,7 @@ from entries.models.fields import LineField
 class ImageQuerySet(models.QuerySet["Image"]):
     """Pictures for those who draw them."""
 
-    def held(self, names: Iterable[str]) -> Self:
+    def locked(self, names: Iterable[str]) -> Self:
         """Return the pictures of these names, whose words stay until the commit.
 
         They are locked last of all, after entries and stories: a changed caption
@@ -61,13 +61,13 @@ class Image(models.Model):
         """Whether a reader who cannot see it is told enough."""
         return bool(self.alt.strip()) or self.decorative
 
-    def address(self, width: int, ext: str) -> str:
+    def variant_url(self, width: int, ext: str) -> str:
         """Return the public path of one variant."""
         return reverse("picture", args=[ingest.variant_path(self.stem, width, ext)])
 
     def srcset(self, ext: str) -> str:
         """Return the `srcset` of one format."""
-        return ", ".join(f"{self.address(w, ext)} {w}w" for w in self.widths)
+        return ", ".join(f"{self.variant_url(w, ext)} {w}w" for w in self.widths)
 
     @property
     def sources(self) -> list[tuple[str, str]]:
@@ -79,9 +79,9 @@ class Image(models.Model):
         """Return `(src, srcset)` of the format that every browser reads."""
         ext = ingest.FORMATS[-1]
         middle = self.widths[len(self.widths) // 2]
-        return self.address(middle, ext), self.srcset(ext)
+        return self.variant_url(middle, ext), self.srcset(ext)
 
     @property
     def thumb(self) -> str:
         """Return the address of its smallest file."""
-        return self.address(self.widths[0], ingest.FORMATS[-1])
+        return self.variant_url(self.widths[0], ingest.FORMATS[-1])

@@ -23,10 +23,10 @@ class LinkQuerySet(models.QuerySet["Link"]):
             "target_story__series",
             "target_story__lead_image",
             "target_series",
-            "picture",
+            "image",
         )
 
-    def shown(self) -> Self:
+    def visible(self) -> Self:
         """Keep what readers may see: no link names a story that is not public.
 
         Nor does one show before its start or after its end.
@@ -34,7 +34,7 @@ class LinkQuerySet(models.QuerySet["Link"]):
         hidden = Q(target_story__isnull=False) & ~Q(
             target_story__state__in=Story.PUBLIC
         )
-        return self.filter(running=True).exclude(hidden, title="")
+        return self.filter(active=True).exclude(hidden, title="")
 
     def due(self) -> Self:
         """Keep those that ought to show and do not, or do and ought not to.
@@ -46,7 +46,7 @@ class LinkQuerySet(models.QuerySet["Link"]):
         outside = Q(starts_at__gt=Now()) | Q(ends_at__lte=Now())
         timed = Q(starts_at__isnull=False) | Q(ends_at__isnull=False)  # an index has
         return self.filter(timed).filter(
-            Q(running=False) & begun & lasts | Q(running=True) & outside
+            Q(active=False) & begun & lasts | Q(active=True) & outside
         )
 
     def unresolved(self) -> Self:
@@ -92,18 +92,19 @@ class Link(models.Model):
     title = LineField(max_length=300, blank=True)
     label = LineField(max_length=60, blank=True, help_text="As in “Tuesday feature”.")
     order = models.PositiveIntegerField(default=0)
-    picture = models.ForeignKey(
+    image = models.ForeignKey(
         Image,
         models.SET_NULL,
         null=True,
         blank=True,
         related_name="featured",
+        verbose_name="picture",
         help_text="Empty: the lead picture of the story.",
     )
     starts_at = models.DateTimeField("start (GMT)", null=True, blank=True)
     ends_at = models.DateTimeField("end (GMT)", null=True, blank=True)
-    # Whether now lies between both: pages are drawn from rows, without a clock.
-    running = models.BooleanField(default=True, editable=False)
+    # Stored, since pages are rendered from rows alone, without a clock.
+    active = models.BooleanField(default=True, editable=False)
 
     objects = LinkQuerySet.as_manager()
 
@@ -130,7 +131,7 @@ class Link(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["running"],
+                fields=["active"],
                 condition=Q(starts_at__isnull=False) | Q(ends_at__isnull=False),
                 name="links_with_a_time",
             ),
@@ -162,7 +163,7 @@ class Link(models.Model):
         return self.target_series.name if self.target_series else self.target_url
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         """Return where it leads; empty while readers cannot go there."""
         if self.target_story:
             return (
@@ -173,28 +174,28 @@ class Link(models.Model):
         return self.target_url
 
     @property
-    def leads_to(self) -> str:
+    def target_name(self) -> str:
         """Return what its target is called; empty while it has none."""
         return str(self.target_story or self.target_series or self.target_url)
 
     @property
-    def seen(self) -> str:
+    def fingerprint(self) -> str:
         """Return what names this link as it reads now, and not as it did before."""
-        words = (self.title, self.label, self.picture_id, self.starts_at, self.ends_at)
+        words = (self.title, self.label, self.image_id, self.starts_at, self.ends_at)
         target = (self.target_story_id, self.target_series_id, self.target_url)
         return hashlib.blake2s(repr((words, target)).encode()).hexdigest()[:16]
 
     @property
-    def shown(self) -> bool:
+    def visible(self) -> bool:
         """Whether readers may see it, as `LinkQuerySet.shown` keeps it."""
         hidden = self.target_story is not None and not self.target_story.public
-        return self.running and bool(self.title or not hidden)
+        return self.active and bool(self.title or not hidden)
 
     @property
-    def image(self) -> Image | None:
-        """Return the picture it shows: its own, else that of the story it leads to."""
-        if self.picture and self.picture.stem:
-            return self.picture
+    def display_image(self) -> Image | None:
+        """Return the image to show: its own, else the lead image of its target."""
+        if self.image and self.image.stem:
+            return self.image
         story = self.target_story
         lead = story.lead_image if story and story.public else None
         return lead if lead and lead.stem else None

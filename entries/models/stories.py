@@ -23,7 +23,7 @@ class StoryQuerySet(models.QuerySet["Story"]):
         """Keep the stories that are running."""
         return self.filter(state=Story.State.LIVE)
 
-    def changes(self) -> int:
+    def total_seq(self) -> int:
         """Return a number that every visible change of one of them moves.
 
         Which stories are public is counted by the site's number.
@@ -115,7 +115,7 @@ class Story(models.Model):
         return self.state in self.PUBLIC
 
     @property
-    def lines_here(self) -> models.QuerySet[Any]:
+    def incoming_links(self) -> models.QuerySet[Any]:
         """Return the links that lead here, with where each of them stands."""
         return self.linked_from.select_related("story", "entry__story")
 
@@ -152,7 +152,7 @@ class StorySlug(models.Model):
 class StoryVersion(models.Model):
     """The words that the head of a story had until a change."""
 
-    WORDS = ("headline", "standfirst", "summary")
+    FIELDS = ("headline", "standfirst", "summary")
 
     story = models.ForeignKey(Story, models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()

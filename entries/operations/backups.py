@@ -37,11 +37,11 @@ from entries import delivery
 from entries.database import errors
 from entries.operations import data_folder
 
-FORM: Final = 1
-FILE: Final = "database.sqlite3"
+FORMAT_VERSION: Final = 1
+DATABASE_FILE: Final = "database.sqlite3"
 # Who is signed in, and who reads just now, is of the moment.
-_PASSING: Final = {"django_session", "entries_audience"}
-_FAULTS: Final = (OSError, sqlite3.Error, DatabaseError)
+_TRANSIENT_TABLES: Final = {"django_session", "entries_audience"}
+_STORAGE_ERRORS: Final = (OSError, sqlite3.Error, DatabaseError)
 Migration = tuple[str, str]
 
 
@@ -52,7 +52,7 @@ class BackupError(Exception):
 # --- Taking
 
 
-def take(target: Path) -> dict[str, Any]:
+def create_backup(target: Path) -> dict[str, Any]:
     """Write a backup to a file that is not there yet; return its manifest."""
     if target.exists():
         raise BackupError(f"“{target}” is there already: name another file.")
@@ -61,7 +61,7 @@ def take(target: Path) -> dict[str, Any]:
         with TemporaryDirectory(prefix="backup-", dir=target.parent) as folder:
             manifest = _write(part, Path(folder))
         part.rename(target)
-    except _FAULTS as error:
+    except _STORAGE_ERRORS as error:
         reason = errors.command_message(error) or error
         raise BackupError(f"“{target}” cannot be written: {reason}") from error
     finally:
@@ -82,7 +82,7 @@ def _write(part: Path, folder: Path) -> dict[str, Any]:
             with contextlib.suppress(FileNotFoundError):  # erased meanwhile
                 _add(tar, path, f"pictures/{path.relative_to(pictures)}", files)
         manifest = {
-            "form": FORM,
+            "form": FORMAT_VERSION,
             "release": version("liveblog"),
             "engine": connection.vendor,
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -111,7 +111,7 @@ def _applied() -> set[Migration]:
 def _copy_out(folder: Path) -> dict[str, int]:
     """Copy the database into a folder as it is at one moment; return the counts."""
     if connection.vendor == "sqlite":
-        with _opened(_file()) as source, _opened(folder / FILE) as copy:
+        with _opened(_file()) as source, _opened(folder / DATABASE_FILE) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
             return _sqlite_counts(copy)
@@ -145,13 +145,13 @@ def _sqlite_counts(file: sqlite3.Connection) -> dict[str, int]:
     return {
         name: file.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
         for (name,) in names
-        if name not in _PASSING
+        if name not in _TRANSIENT_TABLES
     }
 
 
 def _tables() -> list[str]:
     names = connection.introspection.django_table_names(only_existing=True)
-    return sorted({*names, "django_migrations"} - _PASSING)
+    return sorted({*names, "django_migrations"} - _TRANSIENT_TABLES)
 
 
 def _postgres_counts(tables: list[str]) -> dict[str, int]:
@@ -178,7 +178,7 @@ def _columns(table: str) -> str:
 # --- Bringing back
 
 
-def bring_back(source: Path, *, replace: bool = False) -> dict[str, Any]:
+def restore_backup(source: Path, *, replace: bool = False) -> dict[str, Any]:
     """Restore a backup as a new history of the site; return its manifest.
 
     Readers who kept their pages open are told to load them again. Raises
@@ -193,16 +193,16 @@ def bring_back(source: Path, *, replace: bool = False) -> dict[str, Any]:
         folder = Path(name)
         manifest = _unpack(source, folder)
         _check(manifest, replace=replace)
-        with _pictures_in(folder / "pictures"):
+        with _images_restored(folder / "pictures"):
             if connection.vendor == "sqlite":
-                counts = _sqlite_in(folder / "database" / FILE)
+                counts = _sqlite_in(folder / "database" / DATABASE_FILE)
             else:
                 counts = _postgres_in(folder / "database", manifest)
     if wrong := {t for t, n in manifest["counts"].items() if counts.get(t) != n}:
         raise BackupError(f"After restoring, {min(wrong)} has not as many rows.")
     with _said(source):
         call_command("migrate", verbosity=0)
-        data_folder.renew()
+        data_folder.renew_token()
     delivery.nudge()
     return manifest
 
@@ -212,7 +212,7 @@ def _said(source: Path) -> Iterator[None]:
     """Say in a sentence what the disk has against a restore."""
     try:
         yield
-    except _FAULTS as error:
+    except _STORAGE_ERRORS as error:
         if reason := errors.command_message(error):
             message = f"“{source}” cannot be restored: {reason}"
             raise BackupError(message) from error
@@ -250,7 +250,7 @@ def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> No
 
 
 def _check(manifest: dict[str, Any], *, replace: bool) -> None:
-    if manifest["form"] != FORM:
+    if manifest["form"] != FORMAT_VERSION:
         raise BackupError("The backup was made by a newer release: install that one.")
     if manifest["engine"] not in (connection.vendor, "sqlite"):
         raise BackupError(
@@ -291,7 +291,7 @@ def _holds_data() -> bool:
 
 
 @contextmanager
-def _pictures_in(unpacked: Path) -> Iterator[None]:
+def _images_restored(unpacked: Path) -> Iterator[None]:
     """Put pictures in their place, and take the new ones away if the rest fails."""
     fresh = []
     try:
@@ -313,7 +313,7 @@ def _sqlite_in(file: Path) -> dict[str, int]:
     with _opened(file) as copy:
         counts = _sqlite_counts(copy)
         with copy:
-            for table in _PASSING & _names(copy):
+            for table in _TRANSIENT_TABLES & _names(copy):
                 copy.execute(f'DELETE FROM "{table}"')  # noqa: S608
             copy.execute("UPDATE entries_site SET epoch = ?", [_epoch()])
         connection.close()
@@ -348,7 +348,8 @@ def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
     )
     with transaction.atomic(), connection.cursor() as cursor:
         tables = sorted(manifest["counts"])
-        every = ", ".join(f'"{t}"' for t in {*tables, *_PASSING & _all_tables()})
+        emptied = {*tables, *_TRANSIENT_TABLES & _all_tables()}
+        every = ", ".join(f'"{table}"' for table in emptied)
         cursor.execute(f"TRUNCATE {every} CASCADE")
         for table in tables:
             columns = _columns(table)
@@ -368,9 +369,9 @@ def _copy_in(rows: Copy, folder: Path, table: str, columns: str) -> None:
 
     SQLite keeps truth as 0 and 1, times as text in UTC: PostgreSQL reads them.
     """
-    if (folder / FILE).exists():
+    if (folder / DATABASE_FILE).exists():
         asked = f'SELECT {columns} FROM "{table}"'  # noqa: S608
-        with _opened(folder / FILE) as source:
+        with _opened(folder / DATABASE_FILE) as source:
             for row in source.execute(asked):
                 rows.write_row(row)
         return

@@ -20,12 +20,14 @@ from entries.images import ingest
 from entries.models import Site
 from entries.operations import data_folder
 
-NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs")
+NETWORK_FILE_SYSTEMS = frozenset(
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs"]
+)
 POOLER_PORT = "6432"
-PATIENCE = 5  # seconds to wait for a database
+CONNECT_TIMEOUT_SECONDS = 5
 
 
-def file_system(path: Path, mounts: str) -> str:
+def file_system_type(path: Path, mounts: str) -> str:
     """Return the kind of file system that a path lies on, by a list of mounts."""
     found = ("", "")
     for line in mounts.splitlines():
@@ -36,7 +38,7 @@ def file_system(path: Path, mounts: str) -> str:
 
 
 @register(Tags.files)
-def data_directory(**_: Any) -> Sequence[CheckMessage]:
+def check_data_directory(**_: Any) -> Sequence[CheckMessage]:
     """Find a data folder that cannot be written, or that several machines share."""
     folder = settings.DATA_DIR
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
@@ -51,8 +53,9 @@ def data_directory(**_: Any) -> Sequence[CheckMessage]:
     mounts = Path("/proc/self/mounts")
     if connection.vendor != "sqlite" or not mounts.is_file():
         return []
-    kind = file_system(Path(str(connection.settings_dict["NAME"])), mounts.read_text())
-    if kind not in NETWORK:
+    database = Path(str(connection.settings_dict["NAME"]))
+    kind = file_system_type(database, mounts.read_text())
+    if kind not in NETWORK_FILE_SYSTEMS:
         return []
     return [
         Error(
@@ -65,7 +68,7 @@ def data_directory(**_: Any) -> Sequence[CheckMessage]:
 
 
 @register()
-def pictures(**_: Any) -> Sequence[CheckMessage]:
+def check_image_formats(**_: Any) -> Sequence[CheckMessage]:
     """Find a Pillow that was built without a format that pages offer."""
     return [
         Error(
@@ -78,7 +81,7 @@ def pictures(**_: Any) -> Sequence[CheckMessage]:
 
 
 @register(Tags.database)
-def own_folder(
+def check_data_folder_token(
     databases: Sequence[str] | None = None, **_: Any
 ) -> Sequence[CheckMessage]:
     """Find a data folder that is not the one the database belongs to."""
@@ -88,10 +91,10 @@ def own_folder(
         wanted = Site.objects.filter(pk=1).values_list("folder", flat=True).first()
     except DatabaseError:  # away, or not migrated: others say so
         return []
-    if not wanted or not data_folder.is_foreign(wanted):
+    if not wanted or not data_folder.belongs_elsewhere(wanted):
         return []
     file = data_folder.token_file()
-    found = "another one's" if data_folder.token() else "none"
+    found = "another one's" if data_folder.read_token() else "none"
     return [
         checks.Warning(
             f"DATA_DIR, {settings.DATA_DIR}, is not the folder of this database: its "
@@ -104,7 +107,7 @@ def own_folder(
 
 
 @register(Tags.database)
-def search_index(**_: Any) -> Sequence[CheckMessage]:
+def check_full_text_search(**_: Any) -> Sequence[CheckMessage]:
     """Find a SQLite that was built without full-text search."""
     if connection.vendor != "sqlite" or _finds(sqlite3.connect(":memory:")):
         return []
@@ -126,7 +129,7 @@ def _finds(memory: sqlite3.Connection) -> bool:
 
 
 @register()
-def addresses(**_: Any) -> Sequence[CheckMessage]:
+def check_site_url(**_: Any) -> Sequence[CheckMessage]:
     """Find a public address that the site would not answer at."""
     host, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
     if settings.DEBUG or validate_host(host, settings.ALLOWED_HOSTS):
@@ -142,7 +145,7 @@ def addresses(**_: Any) -> Sequence[CheckMessage]:
 
 
 @register()
-def imprint(**_: Any) -> Sequence[CheckMessage]:
+def check_imprint_file(**_: Any) -> Sequence[CheckMessage]:
     """Find an imprint that the pages lead to and that cannot be read."""
     name = settings.IMPRINT_FILE
     if not name or os.access(name, os.R_OK):
@@ -157,7 +160,7 @@ def imprint(**_: Any) -> Sequence[CheckMessage]:
 
 
 @register(Tags.security)
-def debugging(**_: Any) -> Sequence[CheckMessage]:
+def check_debug(**_: Any) -> Sequence[CheckMessage]:
     """Find debugging pages on a public site."""
     if not (settings.DEBUG and urlsplit(settings.SITE_URL).scheme == "https"):
         return []
@@ -172,7 +175,7 @@ def debugging(**_: Any) -> Sequence[CheckMessage]:
 
 
 @register()
-def pooler(**_: Any) -> Sequence[CheckMessage]:
+def check_pooler(**_: Any) -> Sequence[CheckMessage]:
     """Find what looks like a pooling proxy in front of PostgreSQL."""
     if str(connection.settings_dict.get("PORT")) != POOLER_PORT:
         return []
@@ -189,7 +192,7 @@ def _pooled(sentence: str) -> CheckMessage:
 
 
 @register(Tags.database)
-def listening(
+def check_listen_notify(
     databases: Sequence[str] | None = None, **_: Any
 ) -> Sequence[CheckMessage]:
     """Try LISTEN and NOTIFY (with `check --database default`)."""
@@ -210,7 +213,10 @@ def listening(
 
 def _hears() -> bool:
     """Tell whether a connection keeps its process of PostgreSQL, and what it hears."""
-    parameters = {"connect_timeout": PATIENCE, **connection.get_connection_params()}
+    parameters = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        **connection.get_connection_params(),
+    }
     for name in ("pool", "cursor_factory", "context"):
         parameters.pop(name, None)
     parameters |= {"autocommit": True, "prepare_threshold": None}

@@ -14,15 +14,15 @@ from django.conf import settings
 
 from entries.models import Image, Site
 
-NAME: Final = "site-id"
+SITE_ID_FILE: Final = "site-id"
 
 
 def token_file() -> Path:
     """Return the path of the file that holds the folder's token."""
-    return Path(settings.DATA_DIR) / NAME
+    return Path(settings.DATA_DIR) / SITE_ID_FILE
 
 
-def token() -> str:
+def read_token() -> str:
     """Return the folder's token; nothing where there is none to be read."""
     try:
         return token_file().read_text(encoding="ascii").strip()
@@ -30,15 +30,15 @@ def token() -> str:
         return ""
 
 
-def is_foreign(wanted: str) -> bool:
+def belongs_elsewhere(wanted: str) -> bool:
     """Whether the folder is not that of a database with this token.
 
     A database without one, of a site not migrated yet, has any folder.
     """
-    return bool(wanted) and token() != wanted
+    return bool(wanted) and read_token() != wanted
 
 
-def claim(**signal: Any) -> None:
+def claim_data_folder(**signal: Any) -> None:
     """Give database and folder their token, where the database has none yet.
 
     A folder that has one keeps it: its database may be new. A database that has one
@@ -50,13 +50,13 @@ def claim(**signal: Any) -> None:
     if site is None or not hasattr(site, "folder"):
         return  # migrated in part, or back to an older release
     row = Site.objects.filter(pk=Site.current().pk, folder="")
-    if not row.exists() or _lacks_pictures():
+    if not row.exists() or _lacks_images():
         return
-    if found := token() or _created():
+    if found := read_token() or _created():
         row.update(folder=found)
 
 
-def _lacks_pictures() -> bool:
+def _lacks_images() -> bool:
     stems = Image.objects.exclude(stem="").order_by("-pk")
     newest = stems.values_list("stem", flat=True).first()
     return bool(newest) and not any(settings.PICTURES_DIR.glob(f"{newest}-*"))
@@ -69,18 +69,18 @@ def _created() -> str:
     try:
         _write(token_file(), f"{fresh}\n", os.O_EXCL)
     except FileExistsError:
-        return token()
+        return read_token()
     return fresh
 
 
-def renew() -> None:
+def renew_token() -> None:
     """Give database and folder a new token: a restored site is a site of its own."""
     fresh = secrets.token_hex(16)
-    write_whole(token_file(), f"{fresh}\n")
+    write_atomically(token_file(), f"{fresh}\n")
     Site.objects.filter(pk=Site.current().pk).update(folder=fresh)
 
 
-def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a file, all of it or nothing; half of it is never found there."""
     part = path.with_name(f".{path.name}.part")
     _write(part, text, os.O_TRUNC, mode)

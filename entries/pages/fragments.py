@@ -85,7 +85,7 @@ def see_line_html(link: Link, words: str = "See") -> SafeString:
 
 def link_html(link: Link) -> SafeString:
     """Return `<a>` of a link, or its plain words while it leads nowhere."""
-    if not (address := link.address):
+    if not (address := link.url):
         return SafeString(escape(link.text))
     rel = mark_safe(' rel="nofollow noopener"') if link.target_url else ""
     return format_html('<a href="{}"{}>{}</a>', address, rel, link.text)
@@ -94,7 +94,7 @@ def link_html(link: Link) -> SafeString:
 def entry_html(posting: Posting) -> SafeString:
     """Return `<article>`: an entry as it stands in one story."""
     entry = posting.entry
-    links = _read(entry, "links", entry.links.shown().with_targets)
+    links = _read(entry, "links", entry.links.visible().with_targets)
     corrections = (
         _read(entry, "versions", lambda: _public_corrections(entry.versions.all()))
         if entry.version > 1
@@ -105,7 +105,7 @@ def entry_html(posting: Posting) -> SafeString:
 
 def prefetch_for_rendering(postings: QuerySet[Posting]) -> QuerySet[Posting]:
     """Fetch whatever their drawing needs, in few queries; they are drawn at once."""
-    links = Link.objects.shown().with_targets()
+    links = Link.objects.visible().with_targets()
     told, standing = (
         _public_corrections(EntryVersion.objects.all()),
         _visible_postings(Posting.objects.all()),
@@ -206,12 +206,14 @@ def _also_in(posting: Posting) -> list[tuple[Story, str]]:
 
 
 def _public_corrections(versions: QuerySet[EntryVersion]) -> QuerySet[EntryVersion]:
-    return versions.exclude(line="").filter(hidden=False)
+    return versions.exclude(correction="").filter(hidden=False)
 
 
 def _visible_postings(postings: QuerySet[Posting]) -> QuerySet[Posting]:
-    shown = postings.filter(removed=False, story__state__in=Story.PUBLIC)
-    return shown.select_related("story__series").order_by("story_id")
+    # Not `visible()`: an entry's postings are rendered one by one, before that column
+    # of the others is saved.
+    visible = postings.filter(removed=False, story__state__in=Story.PUBLIC)
+    return visible.select_related("story__series").order_by("story_id")
 
 
 def head_html(story: Story) -> SafeString:
@@ -261,7 +263,7 @@ def rail_html(story: Story, seq: int) -> SafeString:
     `seq` is the site's number, read before the rows that the rail shows.
     """
     links = list(
-        Link.objects.shown()
+        Link.objects.visible()
         .with_targets()
         .filter(Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE))
     )
@@ -293,7 +295,7 @@ def withdrawn_html(story: Story) -> SafeString:
 
 def render_entry_body(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
     """Return the HTML of an entry's own body, from its rows."""
-    links = entry.links.shown().with_targets() if entry.pk else []
+    links = entry.links.visible().with_targets() if entry.pk else []
     if pictures is None:
         pictures = Image.objects.filter(name__in=rendering.image_names(entry.body))
     return body_html(entry.body, pictures, links)

@@ -173,7 +173,7 @@ def _changes(
     day = entry.story.first_day
     texts: list[Entry | EntryVersion] = [*versions, entry]
     for old, (_, new) in zip(versions, pairwise(texts), strict=True):
-        if public and (old.hidden or not old.line):
+        if public and (old.hidden or not old.correction):
             continue
         gone = old.erased or getattr(new, "erased", False)
         gone |= public and getattr(new, "hidden", False)
@@ -214,7 +214,7 @@ def _head_fields(
 ) -> ComparedFields:
     return (
         (name.capitalize(), getattr(old, name), getattr(new, name))
-        for name in StoryVersion.WORDS
+        for name in StoryVersion.FIELDS
     )
 
 

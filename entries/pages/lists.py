@@ -109,7 +109,7 @@ def _day(story: Story) -> date:
 
 def live_stories(stories: StoryQuerySet) -> list[Story]:
     """Return those that run with the latest news, each with its `newest` update."""
-    news = Subquery(Posting.objects.visible().updates().newest_at("pk"))
+    news = Subquery(Posting.objects.visible().updates().newest_time_in("pk"))
     last = Coalesce(news, "live_at", "created_at")
     return _with_newest(
         list(_live(stories).order_by(last.desc(), "-pk")[:LIVE_PAGE_SIZE])
@@ -121,7 +121,7 @@ def _live(stories: StoryQuerySet) -> StoryQuerySet:
 
 
 def _with_newest(found: list[Story]) -> list[Story]:
-    rows = Posting.objects.visible().updates().first_of_each(found, 1)
+    rows = Posting.objects.visible().updates().first_per_story(found, 1)
     rows = rows.select_related("entry")
     newest = {row.story_id: row.entry for row in rows}
     for story in found:

@@ -221,7 +221,7 @@ def card_image(image: Image) -> CardImage | None:
         return None
     width = image.widths[-1]
     height = round(image.height * width / image.width)
-    url = absolute_url(image.address(width, ingest.FORMATS[-1]))
+    url = absolute_url(image.variant_url(width, ingest.FORMATS[-1]))
     return CardImage(url, width, height, image.alt)
 
 

@@ -89,7 +89,7 @@ class SearchResult:
     snippet: SafeString
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         """Return where to read it: an update at the address of its own."""
         page = self.story.get_absolute_url()
         if self.entry is None:

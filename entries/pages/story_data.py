@@ -339,7 +339,7 @@ def _postings(story: Story, public: bool) -> list[Posting]:
             "entry__images",
             "entry__links__target_story__series",
             "entry__links__target_series",
-            "entry__links__picture",
+            "entry__links__image",
             "entry__versions__changed_by",
             "entry__postings__story",
         )
@@ -403,9 +403,9 @@ def _entry(posting: Posting, public: bool, names: set[str]) -> EntryData:
         body=_without_missing(entry.body, names),
         url=_absolute(f"{posting.story.get_absolute_url()}updates/{entry.pk}/"),
         corrections=[
-            _from_row(CorrectionData, at=version.changed_at, note=version.line)
+            _from_row(CorrectionData, at=version.changed_at, note=version.correction)
             for version in versions
-            if version.line and not version.hidden
+            if version.correction and not version.hidden
         ],
         **values,
     )
@@ -437,7 +437,9 @@ def _posted_in(posting: Posting) -> list[PostedIn]:
 
 def _version(version: EntryVersion) -> VersionData:
     name = _username(version.changed_by)
-    return _from_row(VersionData, version, correction=version.line, changed_by=name)
+    return _from_row(
+        VersionData, version, correction=version.correction, changed_by=name
+    )
 
 
 def _username(user: Any) -> str | None:
@@ -445,11 +447,11 @@ def _username(user: Any) -> str | None:
 
 
 def _links(links: Iterable[Link], public: bool) -> list[LinkData]:
-    return [_link(link, public) for link in links if link.shown or not public]
+    return [_link(link, public) for link in links if link.visible or not public]
 
 
 def _link(link: Link, public: bool) -> LinkData:
-    target, image = link.target_story, link.picture
+    target, image = link.target_story, link.image
     if public:
         target = target if target and target.public else None
         image = image if image and image.stem else None
@@ -467,10 +469,10 @@ def _images(story: Story, postings: list[Posting], public: bool) -> list[Image]:
     found = {image.pk: image for p in postings for image in p.entry.images.all()}
     if story.lead_image:
         found[story.lead_image.pk] = story.lead_image
-    featured = story.links.shown() if public else story.links.all()
-    for link in featured.exclude(picture=None).select_related("picture"):
-        if link.picture:
-            found[link.picture.pk] = link.picture
+    featured = story.links.visible() if public else story.links.all()
+    for link in featured.exclude(image=None).select_related("image"):
+        if link.image:
+            found[link.image.pk] = link.image
     if not public:
         earlier = {
             name
@@ -493,7 +495,7 @@ def _image_names(body: str) -> list[str]:
 def _image(image: Image, public: bool) -> ImageData:
     if not public:
         return _from_row(FullImageData, image)
-    largest = image.address(image.widths[-1], ingest.FORMATS[-1])
+    largest = image.variant_url(image.widths[-1], ingest.FORMATS[-1])
     return _from_row(PublicImageData, image, url=_absolute(largest))
 
 

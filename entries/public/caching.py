@@ -72,4 +72,4 @@ def answer(
 def site_tag() -> str:
     """Return a tag that moves with every visible change of any public story."""
     site = Site.current()
-    return f"{site.epoch}-{site.seq}-{Story.objects.public().changes()}"
+    return f"{site.epoch}-{site.seq}-{Story.objects.public().total_seq()}"

@@ -120,7 +120,7 @@ class _Entries(_Feed):
         # The newest of all are among the newest of as many stories.
         stories = self.stories(obj).filter(newest_at__isnull=False)
         stories = stories.order_by("-newest_at", "-pk")[:NEWEST]
-        visible = Posting.objects.visible().newest().first_of_each(stories, NEWEST)
+        visible = Posting.objects.visible().newest().first_per_story(stories, NEWEST)
         ids = visible.newest().values_list("entry_id", flat=True)
         newest = list(dict.fromkeys(ids))[:NEWEST]
         found = Entry.objects.select_related("story__series").defer("body")

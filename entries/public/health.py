@@ -36,7 +36,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         folder = _ask_database()
     except Exception:
         return HttpResponse("the database does not answer\n", status=503)
-    if data_folder.is_foreign(folder):
+    if data_folder.belongs_elsewhere(folder):
         sentence = "DATA_DIR is not the folder of this database: pictures are missing\n"
         return HttpResponse(sentence, status=503)
     return HttpResponse("ok\n", content_type="text/plain")
@@ -46,7 +46,7 @@ def _ask_database() -> str:
     """Return the token of its folder; wait no longer for it than a probe would."""
     if pool := getattr(connection, "pool", None):
         pool.open()
-        with timeouts.only(PATIENCE), pool.connection(timeout=PATIENCE) as one:
+        with timeouts.timeout(PATIENCE), pool.connection(timeout=PATIENCE) as one:
             row = one.execute(_FOLDER).fetchone()
     else:
         row = _asking.submit(_read_file).result(PATIENCE)

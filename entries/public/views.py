@@ -106,7 +106,7 @@ def front(request: HttpRequest) -> HttpResponse:
             raise Http404 from error
     else:
         context["list"] = lists.front_listing()
-        context["features"] = Link.objects.site_features().shown().with_targets()
+        context["features"] = Link.objects.site_features().visible().with_targets()
     address = f"{request.path}?from={start}" if start else request.path
     context["card"] = _list_card(address, settings.SITE_NAME)
     return _page(request, "entries/front.html", context, tag)
@@ -238,7 +238,7 @@ def _of_entry(
         story=row,
         entry_id=pk,
     )
-    if not (posting.visible and posting.stands):
+    if not posting.visible:
         return _elsewhere(posting, name)
     home = posting.entry.story if posting.entry.story.public else row
     url = absolute_url(reverse("entry", args=[home.slug, pk]))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 from entries.pages import fragments
-from entries.verbs.conditions import check_open
-from entries.verbs.drafting import Text, draw_with, write
-from entries.verbs.ledger import Refused, changing
+from entries.verbs.conditions import check_story_open
+from entries.verbs.drafting import EntryText, apply_text, render_text_with
+from entries.verbs.ledger import Refused, open_ledger
 
-BATCH = 500  # rows a statement
+BULK_BATCH_ROWS = 500  # rows a statement
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class NewEntry:
         return self.posting.entry
 
 
-def prepare(
+def prepare_entry(
     posting: Posting,
-    text: Text,
+    text: EntryText,
     find_image: Callable[[str], Image | None],
     links: Sequence[Link] = (),
     versions: Sequence[EntryVersion] = (),
@@ -49,42 +49,44 @@ def prepare(
     Raises Refused with the message to show.
     """
     entry, text = posting.entry, text.tidy()
-    visible_links = [link for link in links if link.shown]
+    visible_links = [link for link in links if link.visible]
 
     def rows(names: Sequence[str]) -> tuple[list[Image], list[Link]]:
         found = [image for name in names if (image := find_image(name))]
         return found, visible_links
 
-    rendered = draw_with(text, rows)
-    write(entry, text, rendered)
+    rendered = render_text_with(text, rows)
+    apply_text(entry, text, rendered)
     undescribed: list[str] = []
     if entry.published:
-        undescribed = [i.name for i in rendered.pictures if i.stem and not i.described]
+        undescribed = [i.name for i in rendered.images if i.stem and not i.described]
     if undescribed:
         entry.state = Entry.State.DRAFT
     elif entry.published:
         entry.set_published()
     elif entry.state == Entry.State.SCHEDULED and not entry.at:
         raise Refused("Give the time to publish at.", "at")
-    posting.place()
+    posting.denormalize()
     if posting.visible:
-        corrections = [one for one in versions if one.line and not one.hidden]
+        corrections = [one for one in versions if one.correction and not one.hidden]
         posting.html = fragments.provisional_html(posting, visible_links, corrections)
-    return NewEntry(posting, rendered.pictures, links, versions, undescribed)
+    return NewEntry(posting, rendered.images, links, versions, undescribed)
 
 
-def post_all(story: Story, new: Sequence[NewEntry]) -> None:
+def bulk_post(story: Story, new: Sequence[NewEntry]) -> None:
     """Write new entries into a story, numbered in their order.
 
     The story must have the slug, first day and state that they were prepared for.
     """
-    with changing(story.pk) as ledger:
+    with open_ledger(story.pk) as ledger:
         home = ledger.story(story.pk)
         if any(one.entry.published for one in new):
-            check_open(home)
+            check_story_open(home)
         for one in new:
             one.entry.story = home
-        Entry.objects.bulk_create([one.entry for one in new], batch_size=BATCH)
+        Entry.objects.bulk_create(
+            [one.entry for one in new], batch_size=BULK_BATCH_ROWS
+        )
         for one in new:
             one.posting.story, one.posting.entry = home, one.entry
             for link in one.links:
@@ -92,7 +94,7 @@ def post_all(story: Story, new: Sequence[NewEntry]) -> None:
             for version in one.versions:
                 version.entry = one.entry
         _write_rows(new)
-        ledger.post_new([one.posting for one in new])
+        ledger.save_new_postings([one.posting for one in new])
 
 
 def _write_rows(new: Sequence[NewEntry]) -> None:
@@ -103,11 +105,11 @@ def _write_rows(new: Sequence[NewEntry]) -> None:
             for one in new
             for image in one.images
         ],
-        batch_size=BATCH,
+        batch_size=BULK_BATCH_ROWS,
     )
     Link.objects.bulk_create(
-        [link for one in new for link in one.links], batch_size=BATCH
+        [link for one in new for link in one.links], batch_size=BULK_BATCH_ROWS
     )
     EntryVersion.objects.bulk_create(
-        [version for one in new for version in one.versions], batch_size=BATCH
+        [version for one in new for version in one.versions], batch_size=BULK_BATCH_ROWS
     )

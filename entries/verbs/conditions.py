@@ -4,10 +4,10 @@ from entries.models import Entry, Posting, Story
 from entries.verbs.ledger import Refused
 
 State = Entry.State
-WAITING = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
+WAITING_STATES = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
 
 
-class Conflict(Refused):
+class EntryConflict(Refused):
     """Somebody else's text (or an earlier one of the same form) stands already."""
 
     def __init__(self, sentence: str, entry: Entry) -> None:
@@ -15,31 +15,31 @@ class Conflict(Refused):
         self.entry = entry
 
 
-def check_waits(entry: Entry) -> None:
+def check_waiting(entry: Entry) -> None:
     """Raise Refused unless an entry waits to be published."""
-    if entry.state not in WAITING:
+    if entry.state not in WAITING_STATES:
         raise Refused("This entry is not waiting to be published.")
 
 
-def check_read(entry: Entry, version: int | None) -> None:
+def check_version(entry: Entry, version: int | None) -> None:
     """Raise Conflict where a text is another than the one that was read."""
     if version not in (None, entry.version):
-        raise Conflict("Its writer has changed this text: read it again.", entry)
+        raise EntryConflict("Its writer has changed this text: read it again.", entry)
 
 
-def check_there(entry: Entry) -> None:
+def check_not_erased(entry: Entry) -> None:
     """Raise Refused where a text is gone for good."""
     if entry.erased_at:
         raise Refused("This text was erased. Write a new one.")
 
 
-def check_here(posting: Posting) -> None:
+def check_not_removed(posting: Posting) -> None:
     """Raise Refused where an update was taken out of a story, or moved away."""
     if posting.removed:
         raise Refused("This update is not in this story any more.")
 
 
-def check_open(story: Story) -> None:
+def check_story_open(story: Story) -> None:
     """Raise Refused where a story takes no more updates."""
     if story.state == Story.State.CLOSED:
         raise Refused("This story is closed. Reopen it to publish in it.")

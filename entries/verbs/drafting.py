@@ -9,7 +9,7 @@ from entries.pages import fragments
 from entries.text import gmt, rendering
 from entries.verbs.ledger import Refused
 
-NO_PICTURE = (
+UNKNOWN_IMAGE = (
     "There is no picture named “{}”: upload it, or correct its name in the text."
 )
 # Finds the pictures of these names, and the links of the text.
@@ -17,7 +17,7 @@ _Rows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
 
 
 @dataclass(frozen=True)
-class Text:
+class EntryText:
     """What an editor writes: the words of an entry, and its time in GMT.
 
     `at` is None for "now, when it is published".
@@ -28,9 +28,9 @@ class Text:
     at: datetime | None = None
     byline: str = ""
 
-    def tidy(self) -> "Text":
+    def tidy(self) -> "EntryText":
         """Return the text as it is kept: one kind of line end, whole minutes."""
-        return Text(
+        return EntryText(
             rendering.tidy(self.body),
             rendering.one_line(self.headline),
             gmt.whole_minute(self.at) if self.at else None,
@@ -39,68 +39,70 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedBody:
     """A body that was checked and drawn before any lock was taken."""
 
     html: str
-    pictures: Sequence[Image]
+    images: Sequence[Image]
     inputs: object
 
 
-def _inputs(pictures: Sequence[Image], links: Sequence[Link]) -> object:
+def _inputs(images: Sequence[Image], links: Sequence[Link]) -> object:
     """Return what a drawing depends on besides the text."""
     return (
-        [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in pictures],
-        [(link.kind, link.text, link.address) for link in links],
+        [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in images],
+        [(link.kind, link.text, link.url) for link in links],
     )
 
 
 def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
-    pictures = list(Image.objects.filter(name__in=names)) if names else []
-    return pictures, list(entry.links.shown().with_targets()) if entry.pk else []
+    images = list(Image.objects.filter(name__in=names)) if names else []
+    return images, list(entry.links.visible().with_targets()) if entry.pk else []
 
 
-def draw(text: Text, entry: Entry) -> Drawn:
+def render_text(text: EntryText, entry: Entry) -> RenderedBody:
     """Check a text and draw it. Raises Refused with what to do about it."""
-    return draw_with(text, lambda names: _rows(names, entry))
+    return render_text_with(text, lambda names: _rows(names, entry))
 
 
-def draw_with(text: Text, rows: _Rows) -> Drawn:
+def render_text_with(text: EntryText, rows: _Rows) -> RenderedBody:
     """Do so with rows that are found, or that are yet to be written."""
     if not text.body.strip():
         raise Refused("Write the text of the entry first.", "body")
     try:
         names = rendering.image_names(text.body)
-        pictures, links = rows(names)
-        if unknown := set(names) - {image.name for image in pictures}:
-            raise Refused(NO_PICTURE.format(min(unknown)), "body")
-        html = fragments.body_html(text.body, pictures, links)
+        images, links = rows(names)
+        if unknown := set(names) - {image.name for image in images}:
+            raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
+        html = fragments.body_html(text.body, images, links)
     except rendering.BodyError as error:
         raise Refused(str(error), "body") from error
-    return Drawn(html, pictures, _inputs(pictures, links))
+    return RenderedBody(html, images, _inputs(images, links))
 
 
-def still(drawn: Drawn, text: Text, entry: Entry) -> Drawn:
+def rerender_if_changed(
+    rendered: RenderedBody, text: EntryText, entry: Entry
+) -> RenderedBody:
     """Return the drawing, made anew if a picture or link changed before the lock."""
-    names = [image.name for image in drawn.pictures]
+    names = [image.name for image in rendered.images]
     if names:
-        list(Image.objects.held(names))
+        list(Image.objects.locked(names))
     rows = _rows(names, entry)
-    return drawn if _inputs(*rows) == drawn.inputs else draw(text, entry)
+    return rendered if _inputs(*rows) == rendered.inputs else render_text(text, entry)
 
 
-def write(entry: Entry, text: Text, drawn: Drawn) -> None:
+def apply_text(entry: Entry, text: EntryText, rendered: RenderedBody) -> None:
     """Put a text and its drawing into an entry; a time of None changes none."""
     entry.body, entry.headline = text.body, text.headline
     entry.byline = text.byline
-    entry.html = drawn.html
+    entry.html = rendered.html
     if text.at:
         entry.at = text.at
 
 
-def check_pictures(pictures: Iterable[Image]) -> None:
+def check_alt_texts(images: Iterable[Image]) -> None:
     """Raise Refused where a reader who cannot see a picture would be told nothing."""
-    for image in pictures:
+    for image in images:
         if image.stem and not image.described:
             raise Refused(
                 f"The picture “{image.name}” has no alt text: say what it shows, or "

@@ -13,19 +13,25 @@ from django.utils import timezone
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
 from entries.models.desk import draft_keys, entries_made_from
 from entries.pages import fragments
-from entries.verbs.conditions import WAITING as WAITING
-from entries.verbs.conditions import Conflict as Conflict
+from entries.verbs.conditions import WAITING_STATES as WAITING_STATES
+from entries.verbs.conditions import EntryConflict as EntryConflict
 from entries.verbs.conditions import (
-    check_here,
-    check_open,
-    check_read,
-    check_there,
-    check_waits,
+    check_not_erased,
+    check_not_removed,
+    check_story_open,
+    check_version,
+    check_waiting,
 )
-from entries.verbs.drafting import Drawn, check_pictures, draw, still, write
-from entries.verbs.drafting import Text as Text
-from entries.verbs.ledger import Ledger, Refused, changing
-from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.drafting import EntryText as EntryText
+from entries.verbs.drafting import (
+    RenderedBody,
+    apply_text,
+    check_alt_texts,
+    render_text,
+    rerender_if_changed,
+)
+from entries.verbs.ledger import Ledger, Refused, open_ledger
+from entries.verbs.permissions import SYSTEM, Permissions
 
 logger = logging.getLogger(__name__)
 State = Entry.State
@@ -33,7 +39,7 @@ State = Entry.State
 
 def post(
     story: Story,
-    text: Text,
+    text: EntryText,
     *,
     author: User | None = None,
     kind: str = Entry.Kind.UPDATE,
@@ -41,7 +47,7 @@ def post(
     pinned: bool = False,
     key_event: bool = False,
     key: UUID | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Entry:
     """Add an entry to a story and return it.
 
@@ -55,14 +61,20 @@ def post(
     text = text.tidy()
     entry = Entry(story=story, kind=kind, author=author)
     posting = Posting(entry=entry, pinned=pinned, key_event=key_event)
-    drawn = draw(text, entry)
+    rendered = render_text(text, entry)
     for own in draft_keys(key, entry.author_id):
         entry.key = own
         try:
-            with changing(story.pk) as ledger:
+            with open_ledger(story.pk) as ledger:
                 by.check_post(state)
                 entry.story = posting.story = ledger.story(story.pk)
-                _add(ledger, posting, text, still(drawn, text, entry), state)
+                _insert(
+                    ledger,
+                    posting,
+                    text,
+                    rerender_if_changed(rendered, text, entry),
+                    state,
+                )
                 _forget_draft(author, key)
             break
         except (IntegrityError, Refused):
@@ -75,74 +87,80 @@ def post(
     return entry
 
 
-def _add(
-    ledger: Ledger, posting: Posting, text: Text, drawn: Drawn, state: str
+def _insert(
+    ledger: Ledger,
+    posting: Posting,
+    text: EntryText,
+    rendered: RenderedBody,
+    state: str,
 ) -> None:
     """Write a new entry and its posting into a story that is locked."""
     entry, story = posting.entry, posting.story
     if entry.original and _has_original(story):
         raise Refused("This story has its original entry already: edit that one.")
-    write(entry, text, drawn)
+    apply_text(entry, text, rendered)
     if state == State.PUBLISHED:
-        check_open(story)
-        check_pictures(drawn.pictures)
+        check_story_open(story)
+        check_alt_texts(rendered.images)
         entry.set_published()
     else:
         entry.state = state
         if state == State.SCHEDULED and not entry.at:
             raise Refused("Give the time to publish at.", "at")
     entry.save(force_insert=True)
-    if drawn.pictures:
-        entry.images.set(drawn.pictures)
+    if rendered.images:
+        entry.images.set(rendered.images)
     with fragments.without_links(entry):
-        ledger.post(posting)
+        ledger.save_posting(posting)
     if posting.key_event and posting.visible:
-        ledger.head(story)
+        ledger.head_changed(story)
 
 
 def _forget_draft(author: User | None, key: UUID | None) -> None:
     if key and author:
-        Draft.objects.of(author, key=key).delete()
+        Draft.objects.of_user(author, key=key).delete()
 
 
 def _has_original(story: Story) -> bool:
     return story.entries.filter(kind=Entry.Kind.ORIGINAL).exists()
 
 
-def _check_same(earlier: Entry, story: Story, text: Text) -> None:
+def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
     """Raise Conflict unless a form was sent again just as it was before."""
     if not earlier.postings.filter(story=story).exists():
-        raise Conflict("This form was sent before, in another story.", earlier)
+        raise EntryConflict("This form was sent before, in another story.", earlier)
     if (earlier.body, earlier.headline) != (text.body, text.headline):
-        raise Conflict("This form was sent before, with another text.", earlier)
+        raise EntryConflict("This form was sent before, with another text.", earlier)
 
 
-def publish(entry: Entry, *, version: int | None = None, by: Rights = SYSTEM) -> Entry:
+def publish(
+    entry: Entry, *, version: int | None = None, by: Permissions = SYSTEM
+) -> Entry:
     """Publish an entry that waited: at its own time, or now where it has none.
 
     `version` is the one that was read; None where nobody can have changed it since.
     """
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_publish()
-        check_waits(entry)
-        check_read(entry, version)
-        check_open(ledger.story(entry.story_id))
-        check_pictures(entry.images.all())
+        check_waiting(entry)
+        check_version(entry, version)
+        check_story_open(ledger.story(entry.story_id))
+        check_alt_texts(entry.images.all())
         entry.set_published()
         entry.save()
-        ledger.post_everywhere(entry)
+        ledger.save_postings_of(entry)
     return entry
 
 
 def edit(
     entry: Entry,
-    text: Text,
+    text: EntryText,
     *,
     version: int,
     author: User | None = None,
     correction: str = "",
     changed_at: datetime | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Entry:
     """Change the words or the time of an entry, wherever it is posted.
 
@@ -155,15 +173,17 @@ def edit(
     may not change it any more, Refused for a text or a time that cannot stand.
     """
     text = text.tidy()
-    drawn = draw(text, entry)
-    with changing(entry=entry) as ledger:
-        check_there(entry)
+    rendered = render_text(text, entry)
+    with open_ledger(entry=entry) as ledger:
+        check_not_erased(entry)
         by.check_change(entry)
         if entry.version != version:
-            raise Conflict("Somebody else has changed this entry meanwhile.", entry)
-        drawn = still(drawn, text, entry)
+            raise EntryConflict(
+                "Somebody else has changed this entry meanwhile.", entry
+            )
+        rendered = rerender_if_changed(rendered, text, entry)
         if entry.published_at:  # one that was withdrawn may be restored as it is
-            check_pictures(drawn.pictures)
+            check_alt_texts(rendered.images)
             # A clock that was put back must not forbid the time that stands.
             if text.at and text.at != entry.at and text.at > timezone.now():
                 raise Refused(
@@ -175,10 +195,10 @@ def edit(
         if line and not (changed_at or entry.postings.visible().exists()):
             line = ""
         _keep_version(entry, author, line, changed_at)
-        write(entry, text, drawn)
+        apply_text(entry, text, rendered)
         entry.save()
-        entry.images.set(drawn.pictures)
-        ledger.post_everywhere(entry)
+        entry.images.set(rendered.images)
+        ledger.save_postings_of(entry)
     return entry
 
 
@@ -191,51 +211,51 @@ def _keep_version(
         at=entry.at,
         headline=entry.headline,
         body=entry.body,
-        line=line,
+        correction=line,
         changed_by=author,
         changed_at=changed_at or timezone.now(),
     )
     entry.version += 1
 
 
-def withdraw(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def withdraw(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Take an entry away from every page, or put aside one that waited."""
-    with changing(entry=entry) as ledger:
-        check_there(entry)
+    with open_ledger(entry=entry) as ledger:
+        check_not_erased(entry)
         by.check_change(entry)
         if entry.state != State.WITHDRAWN:
-            _turn(ledger, entry, State.WITHDRAWN)
+            _set_state(ledger, entry, State.WITHDRAWN)
     return entry
 
 
-def restore(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def restore(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Bring back a withdrawn entry: to its pages, or to the drafts it was among."""
-    with changing(entry=entry) as ledger:
-        check_there(entry)
+    with open_ledger(entry=entry) as ledger:
+        check_not_erased(entry)
         by.check_change(entry)
         state = State.PUBLISHED if entry.published_at else State.DRAFT
         if entry.state == state:
             return entry
         if entry.state != State.WITHDRAWN:
             raise Refused("This entry is not withdrawn.")
-        _turn(ledger, entry, state)
+        _set_state(ledger, entry, state)
     return entry
 
 
-def submit(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def submit(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Hand a draft to the editors, who publish it."""
-    with changing(entry=entry) as ledger:
-        check_there(entry)
+    with open_ledger(entry=entry) as ledger:
+        check_not_erased(entry)
         by.check_change(entry)
         if entry.state not in (State.DRAFT, State.SUBMITTED):
             raise Refused("Only a draft can be submitted.")
         entry.sent_back = ""
-        _turn(ledger, entry, State.SUBMITTED)
+        _set_state(ledger, entry, State.SUBMITTED)
     return entry
 
 
 def send_back(
-    entry: Entry, line: str, *, version: int | None = None, by: Rights = SYSTEM
+    entry: Entry, line: str, *, version: int | None = None, by: Permissions = SYSTEM
 ) -> Entry:
     """Give what was submitted back to its writer, with a line that says why.
 
@@ -244,66 +264,66 @@ def send_back(
     line = " ".join(line.split())[:300]
     if not line:
         raise Refused("Tell the writer in a line what is missing.", "line")
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_edit()
         if entry.state != State.SUBMITTED:
             raise Refused("This text does not wait for an editor any more.")
-        check_read(entry, version)
+        check_version(entry, version)
         entry.sent_back = line
-        _turn(ledger, entry, State.DRAFT)
+        _set_state(ledger, entry, State.DRAFT)
     return entry
 
 
-def unschedule(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Make a draft of what is scheduled or submitted; its time stays written in it."""
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_edit()
-        check_waits(entry)
-        _turn(ledger, entry, State.DRAFT)
+        check_waiting(entry)
+        _set_state(ledger, entry, State.DRAFT)
     return entry
 
 
-def _turn(ledger: Ledger, entry: Entry, state: str) -> None:
+def _set_state(ledger: Ledger, entry: Entry, state: str) -> None:
     entry.state = state
     entry.save()
-    ledger.post_everywhere(entry)
+    ledger.save_postings_of(entry)
 
 
-def mark(
+def set_marks(
     posting: Posting,
     *,
     pinned: bool | None = None,
     key_event: bool | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Posting:
     """Set the marks of an entry in one story; None leaves a mark as it is."""
     entry = posting.entry
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         by.check_edit()
-        check_there(entry)
+        check_not_erased(entry)
         posting.refresh_from_db()
-        check_here(posting)
+        check_not_removed(posting)
         before = (posting.pinned, posting.key_event)
         posting.pinned = posting.pinned if pinned is None else pinned
         posting.key_event = posting.key_event if key_event is None else key_event
         if before == (posting.pinned, posting.key_event):
             return posting
         posting.entry = entry
-        ledger.post(posting)
+        ledger.save_posting(posting)
         if posting.key_event != before[1] and posting.visible:
-            ledger.head(posting.story)
+            ledger.head_changed(posting.story)
     return posting
 
 
-def cross_post(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Posting:
+def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posting:
     """Stand a published update in a second story too; repeating it is harmless."""
-    with changing(story.pk, entry=entry) as ledger:
-        by.check_may("change_posting")
+    with open_ledger(story.pk, entry=entry) as ledger:
+        by.check_has("change_posting")
         if entry.original or not entry.published:
             raise Refused("Only a published update can be cross-posted.")
         if not ledger.story(entry.story_id).public:
             raise Refused("Readers cannot see the story that this update is from.")
-        check_open(ledger.story(story.pk))
+        check_story_open(ledger.story(story.pk))
         posting, _ = Posting.objects.get_or_create(
             entry=entry, story=ledger.story(story.pk)
         )
@@ -314,11 +334,11 @@ def cross_post(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Posting:
     return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
 
 
-def take_back(posting: Posting, *, by: Rights = SYSTEM) -> None:
+def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
     """Take a cross-post out of the story it was posted in, and there alone."""
     entry = posting.entry
-    with changing(entry=entry) as ledger:
-        by.check_may("change_posting")
+    with open_ledger(entry=entry) as ledger:
+        by.check_has("change_posting")
         posting.refresh_from_db()
         if posting.story_id == entry.story_id:
             raise Refused("This is the update's own story: withdraw it or move it.")
@@ -331,29 +351,29 @@ def take_back(posting: Posting, *, by: Rights = SYSTEM) -> None:
 def _post_crossed(ledger: Ledger, entry: Entry, posting: Posting) -> None:
     """Tell of a cross-post; of one in a story that readers do not see, only there."""
     if ledger.story(posting.story_id).public:
-        ledger.post_everywhere(entry)
+        ledger.save_postings_of(entry)
     else:
         posting.entry = entry
-        ledger.post(posting)
-        ledger.touch(entry)  # its row at home says where else it is
+        ledger.save_posting(posting)
+        ledger.row_changed(entry)  # its row at home says where else it is
 
 
-def move(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Entry:
+def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
     """Move an update to the story it belongs in; readers of both see it.
 
     Raises Refused where somebody else has moved it to another one meanwhile.
     """
     home = entry.story_id
-    with changing(story.pk, entry=entry) as ledger:
+    with open_ledger(story.pk, entry=entry) as ledger:
         by.check_edit()
-        check_there(entry)
+        check_not_erased(entry)
         if entry.original:
             raise Refused("An original entry stays with its story.")
         if entry.story_id == story.pk:
             return entry
         if entry.story_id != home:
             raise Refused("Somebody else has moved this update.")
-        check_open(ledger.story(story.pk))
+        check_story_open(ledger.story(story.pk))
         old = entry.postings.get(story=entry.story_id)
         new, _ = Posting.objects.get_or_create(
             entry=entry,
@@ -364,7 +384,7 @@ def move(entry: Entry, story: Story, *, by: Rights = SYSTEM) -> Entry:
         Posting.objects.filter(pk=old.pk).update(removed=True)
         entry.story = ledger.story(story.pk)
         entry.save()
-        ledger.post_everywhere(entry)
+        ledger.save_postings_of(entry)
     return entry
 
 
@@ -391,10 +411,10 @@ def due_entries() -> QuerySet[Entry]:
 
 def _publish_due(entry: Entry) -> bool:
     """Publish an entry that is due still, now that nobody else can change it."""
-    with changing(entry=entry) as ledger:
+    with open_ledger(entry=entry) as ledger:
         due = due_entries().filter(pk=entry.pk).exists()
         if due:
-            check_pictures(entry.images.all())
+            check_alt_texts(entry.images.all())
             entry.published_at = timezone.now()
-            _turn(ledger, entry, State.PUBLISHED)
+            _set_state(ledger, entry, State.PUBLISHED)
     return due

@@ -12,25 +12,25 @@ from entries.database import wiping
 from entries.images import ingest
 from entries.models import Draft, Entry, EntryVersion, Image, StoryVersion
 from entries.text import rendering
-from entries.verbs.ledger import Refused, changing
-from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.ledger import Refused, open_ledger
+from entries.verbs.permissions import SYSTEM, Permissions
 
 
 def hide_correction(
-    version: EntryVersion, *, hidden: bool = True, by: Rights = SYSTEM
+    version: EntryVersion, *, hidden: bool = True, by: Permissions = SYSTEM
 ) -> EntryVersion:
     """Take a correction, and its difference, from what readers see; or give it back.
 
     Of the correction before it readers read the line without the difference, which
     would show the same words. The text itself stays as it is.
     """
-    with changing(entry=version.entry) as ledger:
+    with open_ledger(entry=version.entry) as ledger:
         by.check_edit()
         _read_again(version)
-        if version.line and version.hidden != hidden:
+        if version.correction and version.hidden != hidden:
             version.hidden = hidden
             version.save(update_fields=["hidden"])
-            ledger.post_everywhere(version.entry)
+            ledger.save_postings_of(version.entry)
     return version
 
 
@@ -43,7 +43,7 @@ def _read_again(version: EntryVersion | StoryVersion) -> None:
         raise Refused("This earlier text has been erased.") from None
 
 
-def erase(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
+def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Remove a text for good, wherever it stands, and withdraw its entry.
 
     Its words, earlier versions, corrections and links go, and so do pictures that
@@ -51,13 +51,13 @@ def erase(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
     take the entry away and its address says that it is gone. Nothing brings the
     text back.
     """
-    with changing(entry=entry) as ledger:
-        by.check_may("erase_entry")
-        wiping.wipe()
-        pictures = orphans(entry)
+    with open_ledger(entry=entry) as ledger:
+        by.check_has("erase_entry")
+        wiping.wipe_erased_text()
+        images = orphaned_images(entry)
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
-        Draft.objects.made(entry).delete()
+        Draft.objects.of_author_of(entry).delete()
         if entry.erased_at:
             return entry
         entry.links.all().delete()
@@ -67,46 +67,48 @@ def erase(entry: Entry, *, by: Rights = SYSTEM) -> Entry:
         entry.erased_at = timezone.now()
         entry.version += 1
         entry.save()
-        ledger.post_everywhere(entry)
-        _drop_unused(pictures)
+        ledger.save_postings_of(entry)
+        _delete_unused(images)
     return entry
 
 
-def erase_version(version: EntryVersion, *, by: Rights = SYSTEM) -> EntryVersion:
+def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVersion:
     """Remove one earlier text of an entry for good; that it was there stays known.
 
     Readers are told no more of the correction that replaced it; of one that
     brought it they read the line without the difference.
     """
     entry = version.entry
-    with changing(entry=entry) as ledger:
-        by.check_may("erase_entry")
+    with open_ledger(entry=entry) as ledger:
+        by.check_has("erase_entry")
         _read_again(version)
-        wiping.wipe()
-        pictures = orphans(entry, [version.body], shown=False)
-        version.headline = version.body = version.line = ""
+        wiping.wipe_erased_text()
+        images = orphaned_images(entry, [version.body], shown=False)
+        version.headline = version.body = version.correction = ""
         version.hidden = version.erased = True
         version.save()
         # An edit that began from these words and was never sent holds them still.
         Draft.objects.filter(entry=entry, key=str(version.number)).delete()
-        ledger.post_everywhere(entry)
-        _drop_unused(pictures)
+        ledger.save_postings_of(entry)
+        _delete_unused(images)
     return version
 
 
-def erase_story_version(version: StoryVersion, *, by: Rights = SYSTEM) -> StoryVersion:
+def erase_story_version(
+    version: StoryVersion, *, by: Permissions = SYSTEM
+) -> StoryVersion:
     """Remove earlier words of a story's head for good."""
-    with changing(version.story_id):
-        by.check_may("erase_entry")
+    with open_ledger(version.story_id):
+        by.check_has("erase_entry")
         _read_again(version)
-        wiping.wipe()
+        wiping.wipe_erased_text()
         version.headline = version.standfirst = version.summary = ""
         version.erased = True
         version.save()
     return version
 
 
-def orphans(
+def orphaned_images(
     entry: Entry, bodies: Iterable[str] | None = None, *, shown: bool = True
 ) -> list[Image]:
     """Return the pictures of a text that nothing else shows.
@@ -134,33 +136,33 @@ def _unused(image: Image) -> bool:
     return not any(rows.exists() for rows in shown)
 
 
-def _drop_unused(pictures: Iterable[Image]) -> None:
+def _delete_unused(images: Iterable[Image]) -> None:
     """Delete pictures, under their locks, that no text has begun to show meanwhile."""
-    for image in Image.objects.held(image.name for image in pictures):
+    for image in Image.objects.locked(image.name for image in images):
         if _unused(image):
-            _drop(image)
+            _delete_with_files(image)
 
 
-def delete_picture(image: Image, *, by: Rights = SYSTEM) -> None:
+def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
     """Delete a picture and its files. Raises Refused where something shows it."""
     with transaction.atomic():
-        by.check_may("delete_image")
-        for held in Image.objects.held([image.name]):
+        by.check_has("delete_image")
+        for held in Image.objects.locked([image.name]):
             if not _unused(held):
                 raise Refused("An entry, a story or a feature shows this picture.")
-            _drop(held)
+            _delete_with_files(held)
 
 
-def delete_entry(entry: Entry, *, by: Rights = SYSTEM) -> None:
+def delete_entry(entry: Entry, *, by: Permissions = SYSTEM) -> None:
     """Delete an entry that readers never saw. Raises Refused for any other."""
-    with changing(entry=entry):
-        by.check_may("delete_entry")
+    with open_ledger(entry=entry):
+        by.check_has("delete_entry")
         if entry.postings.exclude(seq=None).exists():
             raise Refused("Readers have seen this text: withdraw or erase it.")
         entry.delete()
 
 
-def _drop(image: Image) -> None:
+def _delete_with_files(image: Image) -> None:
     stem, widths = image.stem, list(image.widths)
     image.delete()
     if stem and not Image.objects.filter(stem=stem).exists():

@@ -11,11 +11,11 @@ from django.utils.crypto import salted_hmac
 
 from entries.images import ingest, worker
 from entries.models import Entry, Image
-from entries.verbs.ledger import Moved, Refused, changing, settled
-from entries.verbs.links import told_of
-from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.ledger import Refused, StaleRead, open_ledger, retry_on_stale_read
+from entries.verbs.links import visible_link_states
+from entries.verbs.permissions import SYSTEM, Permissions
 
-MUTE: Final = "Readers see this picture: say what it shows."
+ALT_TEXT_MISSING: Final = "Readers see this picture: say what it shows."
 
 
 def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
@@ -28,9 +28,9 @@ def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
     return worker.ingest_in_process(source, settings.PICTURES_DIR, key)
 
 
-@settled
-def add_picture(
-    name: str, ingested: ingest.IngestedImage, *, by: Rights = SYSTEM, **words: Any
+@retry_on_stale_read
+def add_image(
+    name: str, ingested: ingest.IngestedImage, *, by: Permissions = SYSTEM, **words: Any
 ) -> Image:
     """Make the row of a picture whose files are there, or fill a missing one's.
 
@@ -44,20 +44,20 @@ def add_picture(
     image = known or Image(name=name)
 
     def fill() -> None:
-        by.check_may("add_image")
+        by.check_has("add_image")
         if image.pk and not _read_again(image):
-            raise Moved
-        fill_picture(image, ingested, **words)
+            raise StaleRead
+        fill_image(image, ingested, **words)
 
     try:
         return _save(image, None, fill)
     except IntegrityError as error:
         if known:
             raise
-        raise Moved from error  # somebody else has just made one of this name
+        raise StaleRead from error  # somebody else has just made one of this name
 
 
-def fill_picture(image: Image, ingested: ingest.IngestedImage, **words: Any) -> Image:
+def fill_image(image: Image, ingested: ingest.IngestedImage, **words: Any) -> Image:
     """Give a picture's row its file and words, and do not save it."""
     if not image.missing and image.stem != ingested.stem:
         raise Refused(f"There is another picture named “{image.name}”.", "name")
@@ -71,9 +71,9 @@ def fill_picture(image: Image, ingested: ingest.IngestedImage, **words: Any) -> 
     return image
 
 
-@settled
-def save_picture(
-    image: Image, words: Collection[str] | None = None, *, by: Rights = SYSTEM
+@retry_on_stale_read
+def save_image(
+    image: Image, words: Collection[str] | None = None, *, by: Permissions = SYSTEM
 ) -> Image:
     """Save a picture's row and draw anew every entry and head that shows it.
 
@@ -83,14 +83,14 @@ def save_picture(
     """
 
     def check() -> None:
-        by.check_may("change_image")
+        by.check_has("change_image")
         if words is None:
             return
         if not _read_again(image, words):
             raise Refused("This picture has been deleted.")
         published = image.entries.filter(state=Entry.State.PUBLISHED)
         if image.stem and not image.described and published.exists():
-            raise Refused(MUTE, "alt")
+            raise Refused(ALT_TEXT_MISSING, "alt")
 
     return _save(image, words, check)
 
@@ -106,24 +106,24 @@ def _read_again(image: Image, words: Collection[str] = ()) -> bool:
 
 def _save(image: Image, words: Collection[str] | None, act: Callable[[], Any]) -> Image:
     """Save it, once `act` has checked or filled its row under the locks."""
-    entries, led = _showing(image)
-    with changing(*led, entries=entries) as ledger:
+    entries, led = _shown_in(image)
+    with open_ledger(*led, entries=entries) as ledger:
         featured = image.featured.values_list("pk", flat=True) if image.pk else ()
-        told = told_of(list(featured), hold=True)
-        _hold(image, entries, led)
+        told = visible_link_states(list(featured), hold=True)
+        _lock_image(image, entries, led)
         act()
         image.save(update_fields=words)
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
-            ledger.redraw(entry)
+            ledger.rerender_entry(entry)
         for pk in sorted(led):
-            ledger.head(ledger.story(pk))
-        seen = any(ledger.seen(ledger.story(pk)) for pk in led)
+            ledger.head_changed(ledger.story(pk))
+        seen = any(ledger.known_to_readers(ledger.story(pk)) for pk in led)
         if seen or told:
-            ledger.site()
+            ledger.site_changed()
     return image
 
 
-def _showing(image: Image) -> tuple[set[int], set[int]]:
+def _shown_in(image: Image) -> tuple[set[int], set[int]]:
     """Return the ids of the entries and of the stories' heads that show a picture."""
     if not image.pk:
         return set(), set()
@@ -131,9 +131,9 @@ def _showing(image: Image) -> tuple[set[int], set[int]]:
     return set(entries), set(image.led_stories.values_list("pk", flat=True))
 
 
-def _hold(image: Image, entries: set[int], led: set[int]) -> None:
-    """Lock a picture last of all. Raises Moved where more is to be locked before."""
-    list(Image.objects.held([image.name]))
-    now_in, now_led = _showing(image)
+def _lock_image(image: Image, entries: set[int], led: set[int]) -> None:
+    """Lock an image, after everything that shows it. Raises StaleRead if that grew."""
+    list(Image.objects.locked([image.name]))
+    now_in, now_led = _shown_in(image)
     if now_in - entries or now_led - led:
-        raise Moved
+        raise StaleRead

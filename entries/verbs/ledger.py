@@ -1,6 +1,6 @@
 """Locks and numbers: the one place that gives out `seq`.
 
-A verb opens `changing(...)`, which locks the entry first, then the stories in
+A verb opens `open_ledger(...)`, which locks the entry first, then the stories in
 ascending primary key, then (where needed) the site's row. Numbers are given out
 under the story's lock, so they are in the order of the commits, and a reader who
 asks "what changed after n?" misses nothing.
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-_NEWEST = Subquery(Posting.objects.visible().newest_at("pk"))
+_NEWEST = Subquery(Posting.objects.visible().newest_time_in("pk"))
 
 
 class Refused(ValueError):
@@ -38,12 +38,12 @@ class Refused(ValueError):
         self.field = field
 
 
-class Moved(Exception):
+class StaleRead(Exception):
     """What a verb had read before its locks was found to be another under them."""
 
 
-def settled(verb: Callable[P, T]) -> Callable[P, T]:
-    """Let a verb begin again whenever it raises Moved.
+def retry_on_stale_read(verb: Callable[P, T]) -> Callable[P, T]:
+    """Let a verb begin again whenever it raises StaleRead.
 
     What to lock has to be read before the locks can be taken in their order. Where
     more turns out to be needed, all are given back.
@@ -52,7 +52,7 @@ def settled(verb: Callable[P, T]) -> Callable[P, T]:
     @wraps(verb)
     def act(*args: P.args, **kwargs: P.kwargs) -> T:
         while True:
-            with suppress(Moved):
+            with suppress(StaleRead):
                 return verb(*args, **kwargs)
 
     return act
@@ -72,9 +72,9 @@ class Ledger:
         self.entries = frozenset(entries)
         self._were_public = {s.pk for s in self.stories.values() if s.public}
         self._changed: set[int] = set()
-        self._at_desk: set[int] = set()
-        self._worded: dict[int, Entry] = {}
-        self._headed: dict[int, Story] = {}
+        self._desk_changed: set[int] = set()
+        self._search_entries: dict[int, Entry] = {}
+        self._search_stories: dict[int, Story] = {}
         self._site = False
 
     def story(self, pk: int) -> Story:
@@ -83,143 +83,143 @@ class Ledger:
             raise Refused("This story has been deleted.")
         return self.stories[pk]
 
-    def seen(self, story: Story) -> bool:
+    def known_to_readers(self, story: Story) -> bool:
         """Whether readers see a locked story, or saw it until this verb."""
         return story.public or story.pk in self._were_public
 
-    def _next(self, story: Story) -> int:
+    def _next_seq(self, story: Story) -> int:
         story.seq += 1
         self._changed.add(story.pk)
         return story.seq
 
-    def _desk_next(self, story: Story) -> int:
+    def _next_desk_seq(self, story: Story) -> int:
         """Return the desk's number of this transaction: one for all its changes."""
-        if story.pk not in self._at_desk:
-            self._at_desk.add(story.pk)
+        if story.pk not in self._desk_changed:
+            self._desk_changed.add(story.pk)
             story.desk_seq += 1
         return story.desk_seq
 
-    def post(self, posting: Posting) -> bool:
+    def save_posting(self, posting: Posting) -> bool:
         """Save a posting; give it the next seq and draw it if readers know of it.
 
         One that was never public stays without a number, and one of which they were
         told that it is gone keeps that. True if there is something to tell.
         """
-        told = self._draw(posting)
+        told = self._number_and_render(posting)
         posting.save()
         return told
 
-    def post_many(self, postings: QuerySet[Posting]) -> None:
+    def save_postings(self, postings: QuerySet[Posting]) -> None:
         """Do the same for many whose entries stay as they are, in few statements."""
         found = list(fragments.prefetch_for_rendering(postings))
         for posting in found:
-            self._draw(posting)
+            self._number_and_render(posting)
         drawn = ["seq", "first_seq", "desk_seq", "at", "visible", "html"]
         Posting.objects.bulk_update(found, drawn, batch_size=200)
 
-    def _draw(self, posting: Posting) -> bool:
+    def _number_and_render(self, posting: Posting) -> bool:
         posting.story = self.stories[posting.story_id]
         if posting.home:
             posting.entry.story = posting.story
-        posting.place()
-        posting.desk_seq = self._desk_next(posting.story)
-        known = posting.seq is not None and (posting.stands or posting.html)
+        posting.denormalize()
+        posting.desk_seq = self._next_desk_seq(posting.story)
+        known = posting.seq is not None and (posting.published or posting.html)
         if not (posting.visible or known):
             return False
-        posting.seq = self._next(posting.story)
+        posting.seq = self._next_seq(posting.story)
         posting.first_seq = posting.first_seq or posting.seq
-        posting.html = fragments.entry_html(posting) if posting.stands else ""
-        self._worded[posting.entry_id] = posting.entry
+        posting.html = fragments.entry_html(posting) if posting.published else ""
+        self._search_entries[posting.entry_id] = posting.entry
         return True
 
-    def post_new(self, postings: Sequence[Posting]) -> None:
+    def save_new_postings(self, postings: Sequence[Posting]) -> None:
         """Save the postings of new entries at once, numbered in their order.
 
         What readers see of them was drawn by `drawing.early_html` before the lock.
         """
         for posting in postings:
-            posting.place()
-            posting.desk_seq = self._desk_next(posting.story)
+            posting.denormalize()
+            posting.desk_seq = self._next_desk_seq(posting.story)
             if posting.visible:
-                posting.seq = posting.first_seq = self._next(posting.story)
+                posting.seq = posting.first_seq = self._next_seq(posting.story)
                 posting.html = fragments.with_final_ids(posting)
-                self._worded[posting.entry_id] = posting.entry
+                self._search_entries[posting.entry_id] = posting.entry
         Posting.objects.bulk_create(postings, batch_size=500)
         for story in {one.story for one in postings if one.seq and one.key_event}:
-            self.head(story)
+            self.head_changed(story)
 
-    def post_everywhere(self, entry: Entry) -> None:
+    def save_postings_of(self, entry: Entry) -> None:
         """Do the same for every posting of an entry, and for key-event lists."""
         for posting in entry.postings.order_by("story_id"):
             posting.entry = entry
-            if self.post(posting) and posting.key_event:
-                self.head(posting.story)
+            if self.save_posting(posting) and posting.key_event:
+                self.head_changed(posting.story)
 
-    def redraw(self, entry: Entry) -> bool:
+    def rerender_entry(self, entry: Entry) -> bool:
         """Draw an entry anew from its rows; True if what readers see changed."""
         html = fragments.render_entry_body(entry)
         if html != entry.html:
             entry.html = html
             entry.save(update_fields=["html"])
-            self.touch(entry)
-        self._worded[entry.pk] = entry
+            self.row_changed(entry)
+        self._search_entries[entry.pk] = entry
         changed = False
         for posting in entry.postings.order_by("story_id"):
             posting.entry, posting.story = entry, self.stories[posting.story_id]
-            if self._is_stale(posting) and self.post(posting):
+            if self._is_stale(posting) and self.save_posting(posting):
                 if posting.key_event:
-                    self.head(posting.story)
+                    self.head_changed(posting.story)
                 changed = True
         return changed
 
     def _is_stale(self, posting: Posting) -> bool:
         """Whether a posting is not where its rows place it, or not as they render."""
         kept = (posting.at, posting.visible)
-        posting.place()
+        posting.denormalize()
         if kept != (posting.at, posting.visible):
             return True
-        known = posting.seq is not None and posting.stands
+        known = posting.seq is not None and posting.published
         return known and posting.html != fragments.entry_html(posting)
 
-    def touch(self, entry: Entry) -> None:
+    def row_changed(self, entry: Entry) -> None:
         """Tell the desks of all stories an entry is in that its row has changed."""
         for pk in entry.postings.values_list("story", flat=True):
-            number = self._desk_next(self.stories[pk])
+            number = self._next_desk_seq(self.stories[pk])
             entry.postings.filter(story=pk).update(desk_seq=number)
 
-    def hide(self, story: Story) -> None:
+    def hide_postings(self, story: Story) -> None:
         """Take all postings of a story that is no longer public from readers."""
-        number = self._desk_next(story)
+        number = self._next_desk_seq(story)
         story.postings.filter(visible=True).update(visible=False, desk_seq=number)
 
-    def redraw_head(self, story: Story) -> bool:
+    def rerender_summary(self, story: Story) -> bool:
         """Draw a summary box anew from its text; True if what readers see changed."""
-        self._headed[story.pk] = story
+        self._search_stories[story.pk] = story
         html = rendering.render(story.summary)
         if html == story.summary_html:
             return False
         story.summary_html = html
         story.save(update_fields=["summary_html"])
-        self.head(story)
+        self.head_changed(story)
         return True
 
-    def head(self, story: Story) -> None:
+    def head_changed(self, story: Story) -> None:
         """Say that the story's own head (or its list of key events) changed."""
-        story.head_seq = self._next(story)
-        self._headed[story.pk] = story
+        story.head_seq = self._next_seq(story)
+        self._search_stories[story.pk] = story
 
-    def site(self) -> None:
+    def site_changed(self) -> None:
         """Say that what every page's rail shows has changed."""
         self._site = True
 
     def close(self) -> None:
         """Save the counters and the words for search, and wake the watchers."""
         now = timezone.now()
-        for pk in sorted(self._changed | self._at_desk):
+        for pk in sorted(self._changed | self._desk_changed):
             story = self.stories[pk]
             numbers: dict[str, Any] = {"desk_seq": story.desk_seq}
             if pk in self._changed:
-                if story.state != Story.State.WITHDRAWN or self.seen(story):
+                if story.state != Story.State.WITHDRAWN or self.known_to_readers(story):
                     story.changed_at = now  # else nobody is to notice
                 numbers |= {
                     "seq": story.seq,
@@ -230,7 +230,7 @@ class Ledger:
             Story.objects.filter(pk=pk).update(**numbers)
         if self._site and not Site.objects.filter(pk=1).update(seq=F("seq") + 1):
             Site.current()
-        search.index_texts(self._worded.values(), self._headed.values())
+        search.index_texts(self._search_entries.values(), self._search_stories.values())
         if self._changed or self._site:
             delivery.nudge()
 
@@ -243,7 +243,7 @@ def _lock(entry: Entry) -> None:
 
 
 @contextmanager
-def holding(entry: Entry) -> Iterator[None]:
+def locked_entry(entry: Entry) -> Iterator[None]:
     """Lock an entry (refreshed in place) for several verbs that are to be one."""
     with transaction.atomic():
         _lock(entry)
@@ -251,7 +251,7 @@ def holding(entry: Entry) -> Iterator[None]:
 
 
 @contextmanager
-def changing(
+def open_ledger(
     *stories: int, entry: Entry | None = None, entries: Iterable[int] = ()
 ) -> Iterator[Ledger]:
     """Lock an entry (refreshed in place), its stories and others; save at the end.
@@ -267,20 +267,20 @@ def changing(
         if entries := sorted(entries):
             locked = Entry.objects.select_for_update().filter(pk__in=entries)
             ids |= set(locked.order_by("pk").values_list("story_id", flat=True))
-            standing = Posting.objects.filter(entry__in=entries)
-            ids |= set(standing.values_list("story_id", flat=True))
+            postings = Posting.objects.filter(entry__in=entries)
+            ids |= set(postings.values_list("story_id", flat=True))
         ledger = Ledger(ids, entries)
         yield ledger
         ledger.close()
 
 
-def redraw(entry: Entry) -> bool:
+def rerender_entry(entry: Entry) -> bool:
     """Draw an entry anew; True if what readers see changed."""
-    with changing(entry=entry) as ledger:
-        return ledger.redraw(entry)
+    with open_ledger(entry=entry) as ledger:
+        return ledger.rerender_entry(entry)
 
 
-def redraw_head(story: Story) -> bool:
+def rerender_summary(story: Story) -> bool:
     """Draw a story's summary box anew; True if what readers see changed."""
-    with changing(story.pk) as ledger:
-        return ledger.redraw_head(ledger.story(story.pk))
+    with open_ledger(story.pk) as ledger:
+        return ledger.rerender_summary(ledger.story(story.pk))

@@ -11,14 +11,14 @@ from entries.models import Entry, Link, Posting, Story
 from entries.models.links import LinkQuerySet
 from entries.pages import fragments
 from entries.text import rendering
-from entries.verbs.conditions import check_there
-from entries.verbs.ledger import Ledger, Refused, changing
-from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.conditions import check_not_erased
+from entries.verbs.ledger import Ledger, Refused, open_ledger
+from entries.verbs.permissions import SYSTEM, Permissions
 
-Told = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
-_ADDRESS = URLValidator(schemes=["http", "https"])
+_LinkState = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
+_validate_url = URLValidator(schemes=["http", "https"])
 # What leads back from the other end of a link between two stories.
-BACK: Final[dict[str, str]] = {
+REVERSE_KINDS: Final[dict[str, str]] = {
     Link.Kind.SEE: Link.Kind.SEE,
     Link.Kind.LATEST: Link.Kind.LATEST,
     Link.Kind.PREVIOUS: Link.Kind.NEXT,
@@ -26,7 +26,7 @@ BACK: Final[dict[str, str]] = {
 }
 
 
-class LinkChanged(Refused):
+class LinkConflict(Refused):
     """Somebody else has changed the link meanwhile; `link` is what it is now."""
 
     def __init__(self, link: Link) -> None:
@@ -43,7 +43,7 @@ def add_link(
     """Add a link from a story, from an entry, or (neither) from the site itself.
 
     `fields`: one of `target_story`, `target_series`, `target_url`, or none yet;
-    `title`, `label`, `order`; of a feature also `picture`, `starts_at`, `ends_at`.
+    `title`, `label`, `order`; of a feature also `image`, `starts_at`, `ends_at`.
     """
     return save_link(Link(kind=kind, story=story, entry=entry, **fields))
 
@@ -58,7 +58,7 @@ def check_link(link: Link) -> None:
         raise Refused("It would end before it begins.", "ends_at")
     if link.target_url:
         try:
-            _ADDRESS(link.target_url)
+            _validate_url(link.target_url)
             Link._meta.get_field("target_url").run_validators(link.target_url)
         except ValidationError as error:
             raise Refused(
@@ -74,37 +74,37 @@ def save_link(
     seen: str | None = None,
     placed: bool = False,
     line: bool = False,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Link:
     """Save a new or changed link and tell the readers of whatever shows it.
 
-    `seen` is what its moderator had read of it (`Link.seen`), None where nobody had.
+    `seen` is the `Link.fingerprint` that its moderator had read, None where nobody had.
     Its place among others stays, unless it is `placed` too; a `line` is saved only
     while its entry's text has it. Raises Refused where `check_link` does, for a link
-    that is gone and for one of a text that was erased, LinkChanged where another
+    that is gone and for one of a text that was erased, LinkConflict where another
     moderator came between.
     """
     check_link(link)
 
     def act() -> None:
-        by.check_may("change_link", *([] if link.pk else ["add_link"]))
+        by.check_has("change_link", *([] if link.pk else ["add_link"]))
         if link.entry:
-            check_there(link.entry)
-        if line and not _has_line(link):
+            check_not_erased(link.entry)
+        if line and not _text_has_line(link):
             raise Refused("The text has no such line any more.")
         if link.pk:
             order = _compare(link, seen).order
             link.order = link.order if placed else order
-        link.running = True
+        link.active = True
         link.save()
-        if turn(Link.objects.filter(pk=link.pk)):
-            link.running = False
+        if _toggle_due(Link.objects.filter(pk=link.pk)):
+            link.active = False
 
     _apply(link, act)
     return link
 
 
-def _has_line(link: Link) -> bool:
+def _text_has_line(link: Link) -> bool:
     """Whether the text of a link's entry, which is locked, has its line."""
     return bool(link.entry and link.text in fragments.see_titles(link.entry.body))
 
@@ -114,12 +114,12 @@ def _compare(link: Link, seen: str | None) -> Link:
     now = Link.objects.select_for_update().filter(pk=link.pk).first()
     if now is None:
         raise Refused("Somebody else has removed this link.")
-    if seen is not None and now.seen not in (seen, link.seen):
-        raise LinkChanged(now)
+    if seen is not None and now.fingerprint not in (seen, link.fingerprint):
+        raise LinkConflict(now)
     return now
 
 
-def add_both(link: Link, *, by: Rights = SYSTEM) -> Link:
+def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
     """Add a link and the one that leads back, unless that is there.
 
     From a story a line leads back to another line of its kind, or to the next one
@@ -127,11 +127,11 @@ def add_both(link: Link, *, by: Rights = SYSTEM) -> Link:
     """
     home = link.entry.story if link.entry else link.story
     other = link.target_story
-    if home is None or other is None or link.kind not in BACK:
+    if home is None or other is None or link.kind not in REVERSE_KINDS:
         raise Refused("Nothing leads back from there.", "both")
-    back = Link(kind=BACK[link.kind], story=other, target_story=home)
+    back = Link(kind=REVERSE_KINDS[link.kind], story=other, target_story=home)
     # Every story of both is locked before the first, in the order of all verbs.
-    with changing(home.pk, other.pk, entry=link.entry):
+    with open_ledger(home.pk, other.pk, entry=link.entry):
         save_link(link, by=by)
         same = other.links.filter(kind=back.kind, target_story=home)
         if not same.exists():
@@ -146,57 +146,59 @@ def next_order(links: LinkQuerySet) -> int:
     return 0 if last is None else last + 1
 
 
-def order_links(links: Sequence[Link], *, by: Rights = SYSTEM) -> None:
+def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
     """Give links of one place this order."""
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
-    with changing(*_about(links), entry=entry) as ledger:
-        by.check_may("change_link")
-        before = told_of(ids, hold=True)
+    with open_ledger(*_stories_around(links), entry=entry) as ledger:
+        by.check_has("change_link")
+        before = visible_link_states(ids, hold=True)
         for number, pk in enumerate(ids):
             Link.objects.filter(pk=pk).update(order=number)
-        _tell(ledger, [entry] if entry else [], before ^ told_of(ids))
+        _record_changes(
+            ledger, [entry] if entry else [], before ^ visible_link_states(ids)
+        )
 
 
-def remove_link(link: Link, *, line: bool = False, by: Rights = SYSTEM) -> None:
+def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> None:
     """Remove a link; what stood in a text as its line is plain words again.
 
     A `line` is removed only where its entry's text has lost it.
     """
 
     def act() -> None:
-        by.check_may("change_link", "delete_link")
-        if line and _has_line(link):
+        by.check_has("change_link", "delete_link")
+        if line and _text_has_line(link):
             raise Refused("The text has this line again.")
         link.delete()
 
     _apply(link, act)
 
 
-def remove_links(links: Iterable[Link], *, by: Rights = SYSTEM) -> None:
+def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
     """Remove several links, under all their locks at once."""
     links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
     ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
-    with changing(*_about(links), entries=entries) as ledger:
-        by.check_may("delete_link")
-        before = told_of(ids, hold=True)
+    with open_ledger(*_stories_around(links), entries=entries) as ledger:
+        by.check_has("delete_link")
+        before = visible_link_states(ids, hold=True)
         for link in links:
             link.delete()
         found = Entry.objects.filter(pk__in=ledger.entries).order_by("pk")
-        _tell(ledger, found, before)
+        _record_changes(ledger, found, before)
 
 
 def _apply(link: Link, act: Any) -> None:
     was = list(Link.objects.filter(pk=link.pk))
-    with changing(*_about([link, *was]), entry=link.entry) as ledger:
-        before = told_of([one.pk for one in was], hold=True)
+    with open_ledger(*_stories_around([link, *was]), entry=link.entry) as ledger:
+        before = visible_link_states([one.pk for one in was], hold=True)
         act()
-        now = told_of([link.pk] if link.pk else [])
-        _tell(ledger, [link.entry] if link.entry else [], before ^ now)
+        now = visible_link_states([link.pk] if link.pk else [])
+        _record_changes(ledger, [link.entry] if link.entry else [], before ^ now)
 
 
-def _about(links: Iterable[Link]) -> set[int]:
+def _stories_around(links: Iterable[Link]) -> set[int]:
     """Return the stories to lock with links: where they stand, and lead.
 
     So a link and the renaming, or the going live, of either take turns.
@@ -205,7 +207,7 @@ def _about(links: Iterable[Link]) -> set[int]:
     return {pk for pk in ends if pk}
 
 
-def told_of(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
+def visible_link_states(ids: Sequence[int], *, hold: bool = False) -> set[_LinkState]:
     """Return what readers are told of links as they are now, each with its entry.
 
     Those that are there are locked for `hold`: in one order, by all who change some.
@@ -218,26 +220,28 @@ def told_of(ids: Sequence[int], *, hold: bool = False) -> set[Told]:
     return {
         (
             link.entry_id,
-            (link.pk, link.kind, link.title, link.text, link.label, link.address),
-            (link.order, link.picture_id, link.starts_at, link.ends_at),
+            (link.pk, link.kind, link.title, link.text, link.label, link.url),
+            (link.order, link.image_id, link.starts_at, link.ends_at),
         )
-        for link in found.shown().with_targets()
+        for link in found.visible().with_targets()
     }
 
 
-def _tell(ledger: Ledger, entries: Iterable[Entry], changed: set[Told]) -> None:
+def _record_changes(
+    ledger: Ledger, entries: Iterable[Entry], changed: set[_LinkState]
+) -> None:
     """Draw the entries anew whose lines changed; what shows no line moves the site."""
-    redrawn = {entry.pk for entry in entries if ledger.redraw(entry)}
+    redrawn = {entry.pk for entry in entries if ledger.rerender_entry(entry)}
     if any(entry_id not in redrawn for entry_id, *_ in changed):
-        ledger.site()  # a rail, or data that holds more than the lines do
+        ledger.site_changed()  # a rail, or data that holds more than the lines do
 
 
-def turn(links: LinkQuerySet) -> int:
+def _toggle_due(links: LinkQuerySet) -> int:
     """Let those of the links begin or end whose time it is; return how many."""
-    return links.due().update(running=~F("running"))
+    return links.due().update(active=~F("active"))
 
 
-def turn_due() -> int:
+def toggle_due_features() -> int:
     """Let features begin and end, and move every rail; return how many did.
 
     Any number of processes may call it: whoever comes second finds the rows turned.
@@ -246,8 +250,8 @@ def turn_due() -> int:
     if not due:
         return 0
     ids = [link.pk for link in due]
-    with changing(*_about(due)) as ledger:
-        before = told_of(ids, hold=True)
-        done = turn(Link.objects.filter(pk__in=ids))
-        _tell(ledger, [], before ^ told_of(ids))
+    with open_ledger(*_stories_around(due)) as ledger:
+        before = visible_link_states(ids, hold=True)
+        done = _toggle_due(Link.objects.filter(pk__in=ids))
+        _record_changes(ledger, [], before ^ visible_link_states(ids))
     return done

@@ -1,7 +1,8 @@
-"""What one person may do: a courtesy in views, a condition in verbs.
+"""Permissions: who may do what.
 
-Views ask `can_…` to decide what to offer. Verbs ask `check_…` under their locks, of
-rights and rows as they are then: only this answer counts.
+Views read `can_…` to decide which controls to show. Verbs call `check_…` once their
+rows are locked, against the permissions and rows as they are at that moment: a person
+may have lost a permission since the page was rendered.
 """
 
 from dataclasses import dataclass
@@ -19,112 +20,113 @@ State = Entry.State
 
 
 class Forbidden(Refused):
-    """A person may not, or may no longer, do what they asked for."""
+    """The account does not hold, or no longer holds, the permission for a verb."""
 
 
-def check(allowed: bool, sentence: str = NOT_ALLOWED) -> None:
-    """Raise Forbidden unless something is allowed."""
+def _require(allowed: bool, message: str = NOT_ALLOWED) -> None:
     if not allowed:
-        raise Forbidden(sentence)
+        raise Forbidden(message)
 
 
 @dataclass(frozen=True)
-class Rights:
-    """What one person may do, by the permissions that their account holds.
+class Permissions:
+    """What one person may do, from the permissions of their account and its groups.
 
-    `held` are the code names of this application's permissions; a superuser (`chief`)
-    needs none.
+    `codenames` are those of this application. A superuser may do everything.
     """
 
     user: User
-    held: frozenset[str]
-    chief: bool = False
+    codenames: frozenset[str]
+    superuser: bool = False
 
     @classmethod
-    def of(cls, user: User | AnonymousUser) -> "Rights":
-        """Return the rights of a signed-in user. Raises PermissionDenied otherwise."""
+    def of(cls, user: User | AnonymousUser) -> "Permissions":
+        """Return a user's permissions. Raises PermissionDenied if not signed in."""
         if isinstance(user, AnonymousUser):
             raise PermissionDenied
-        chief = user.is_active and user.is_superuser
-        names = set() if chief else user.get_all_permissions()
-        parts = (name.partition(".") for name in names)
-        held = frozenset(code for app, _, code in parts if app == "entries")
-        return cls(user, held, chief)
+        superuser = user.is_active and user.is_superuser
+        names = set() if superuser else user.get_all_permissions()
+        split = (name.partition(".") for name in names)
+        codenames = frozenset(code for app, _, code in split if app == "entries")
+        return cls(user, codenames, superuser)
 
-    def may(self, permission: str) -> bool:
-        """Whether they hold a permission, by its code name."""
-        return self.chief or permission in self.held
+    def has(self, codename: str) -> bool:
+        """Return whether they hold a permission, given by its code name."""
+        return self.superuser or codename in self.codenames
 
     @property
-    def can_read(self) -> bool:
-        """Whether they may see what is not published."""
-        return self.may("view_entry")
+    def can_view_unpublished(self) -> bool:
+        """Whether they may see drafts, submissions and scheduled or withdrawn texts."""
+        return self.has("view_entry")
 
     @property
     def can_write(self) -> bool:
-        """Whether they may add texts."""
-        return self.may("add_entry")
+        """Whether they may write new entries."""
+        return self.has("add_entry")
 
     @property
     def can_edit(self) -> bool:
-        """Whether they may change anybody's texts."""
-        return self.may("change_entry")
+        """Whether they may change entries that others wrote."""
+        return self.has("change_entry")
 
     @property
     def can_publish(self) -> bool:
-        """Whether their own texts go to readers without anybody's review."""
+        """Whether they may publish without review by an editor."""
         return self.can_write and self.can_edit
 
     @property
-    def can_run(self) -> bool:
-        """Whether they may change a story and its state."""
-        return self.may("change_story")
+    def can_edit_stories(self) -> bool:
+        """Whether they may change a story's head and state."""
+        return self.has("change_story")
 
     @property
     def can_upload(self) -> bool:
-        """Whether they may add pictures."""
-        return self.may("add_image")
+        """Whether they may add images."""
+        return self.has("add_image")
 
     @property
-    def can_describe(self) -> bool:
-        """Whether they may change what is said of a picture."""
-        return self.may("change_image")
+    def can_edit_images(self) -> bool:
+        """Whether they may change the alt text, caption and credit of images."""
+        return self.has("change_image")
 
     @property
     def can_cross_post(self) -> bool:
         """Whether they may place updates in other stories."""
-        return self.may("change_posting")
+        return self.has("change_posting")
 
     @property
-    def can_link(self) -> bool:
+    def can_edit_links(self) -> bool:
         """Whether they may change links."""
-        return self.may("change_link")
+        return self.has("change_link")
 
     @property
     def can_erase(self) -> bool:
-        """Whether they may remove texts for good; no group brings this."""
-        return self.may("erase_entry")
+        """Whether they may erase texts for good. No group grants this."""
+        return self.has("erase_entry")
 
     def owns(self, entry: Entry) -> bool:
-        """Whether a contributor may still work on a text of their own."""
-        mine = self.can_write and entry.author_id == self.user.pk
-        return mine and not entry.published_at and entry.state != State.SCHEDULED
+        """Return whether it is a contributor's own text that no editor has taken up."""
+        own = self.can_write and entry.author_id == self.user.pk
+        return own and not entry.published_at and entry.state != State.SCHEDULED
 
     def can_change(self, entry: Entry) -> bool:
-        """Whether they may change the text of an entry."""
+        """Return whether they may change the text of an entry."""
         return entry.erased_at is None and (self.can_edit or self.owns(entry))
 
     def can_see(self, entry: Entry, story: Story) -> bool:
-        """Whether they may see an entry in a story: what readers see there, and more.
+        """Return whether they may see an entry in a story.
 
-        What is published in a draft story, or in a withdrawn one, is as private as a
-        draft.
+        A published entry of a draft or withdrawn story is as private as a draft.
         """
-        shown = entry.published and story.public
-        return shown or self.can_read or entry.author_id == self.user.pk
+        visible = entry.published and story.public
+        author = entry.author_id == self.user.pk
+        return visible or author or self.can_view_unpublished
 
-    def fresh(self) -> "Rights":
-        """Return their rights as the database has them now; none if deactivated."""
+    def reload(self) -> "Permissions":
+        """Return their permissions as the database has them now.
+
+        A deactivated account has none.
+        """
         user = User.objects.filter(pk=self.user.pk, is_active=True, is_staff=True)
         held = Permission.objects.filter(
             Q(Exists(user.filter(is_superuser=True)))
@@ -132,36 +134,37 @@ class Rights:
             | Q(pk__in=user.values("groups__permissions")),
             content_type__app_label="entries",
         )
-        return Rights(self.user, frozenset(held.values_list("codename", flat=True)))
+        codenames = held.values_list("codename", flat=True)
+        return Permissions(self.user, frozenset(codenames))
 
-    def check_may(self, *permissions: str) -> None:
-        """Raise Forbidden unless they hold one of some permissions now."""
-        check(any(map(self.fresh().may, permissions)))
+    def check_has(self, *codenames: str) -> None:
+        """Raise Forbidden unless they now hold one of these permissions."""
+        _require(any(map(self.reload().has, codenames)))
 
     def check_post(self, state: str) -> None:
-        """Raise Forbidden unless they may add an entry in that state."""
-        now = self.fresh()
-        to_readers = state in (State.PUBLISHED, State.SCHEDULED)
-        check(now.can_publish if to_readers else now.can_write)
+        """Raise Forbidden unless they may now add an entry in a state."""
+        now = self.reload()
+        direct = state in (State.PUBLISHED, State.SCHEDULED)
+        _require(now.can_publish if direct else now.can_write)
 
     def check_publish(self) -> None:
-        """Raise Forbidden unless they may publish a text that waits."""
-        check(self.fresh().can_publish)
+        """Raise Forbidden unless they may now publish what others wrote."""
+        _require(self.reload().can_publish)
 
     def check_edit(self) -> None:
-        """Raise Forbidden unless they may change anybody's texts."""
-        self.check_may("change_entry")
+        """Raise Forbidden unless they may now change entries that others wrote."""
+        self.check_has("change_entry")
 
     def check_change(self, entry: Entry) -> None:
-        """Raise Forbidden unless they may change an entry, which is locked.
+        """Raise Forbidden unless they may now change a locked entry."""
+        now = self.reload()
+        _require(now.can_change(entry), now.refusal_message(entry))
 
-        A contributor whose text an editor has taken over reads what became of it.
+    def refusal_message(self, entry: Entry) -> str:
+        """Return why they may not change an entry.
+
+        A contributor reads what an editor has done with the text meanwhile.
         """
-        now = self.fresh()
-        check(now.can_change(entry), now.why_not(entry))
-
-    def why_not(self, entry: Entry) -> str:
-        """Say why they may not change an entry."""
         if not (self.can_write and entry.author_id == self.user.pk):
             return NOT_ALLOWED
         done = "scheduled" if entry.state == State.SCHEDULED else "published"
@@ -171,12 +174,11 @@ class Rights:
         return f"An editor has {done} this {kind}. Ask an editor to change it."
 
 
-class _System(Rights):
-    """The rights of commands, imports and the scheduler."""
+class _System(Permissions):
+    """The permissions of commands, imports and the scheduler: all of them."""
 
-    def fresh(self) -> Rights:
-        """Return the same: nobody can take them away."""
+    def reload(self) -> Permissions:
         return self
 
 
-SYSTEM: Final = _System(User(), frozenset(), chief=True)
+SYSTEM: Final = _System(User(), frozenset(), superuser=True)

@@ -4,41 +4,45 @@ from entries.models import (
     Entry,
     Series,
 )
-from entries.verbs.ledger import Refused, changing, settled
-from entries.verbs.permissions import SYSTEM, Rights
-from entries.verbs.references import beside, naming, tell_others
+from entries.verbs.ledger import Refused, open_ledger, retry_on_stale_read
+from entries.verbs.permissions import SYSTEM, Permissions
+from entries.verbs.references import (
+    referring_entries,
+    referring_stories,
+    update_references,
+)
 
 
-@settled
-def save_series(series: Series, *, by: Rights = SYSTEM) -> Series:
+@retry_on_stale_read
+def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
     """Save a series, and tell the readers of all that names it, in one go."""
     own = set(series.stories.values_list("pk", flat=True)) if series.pk else set()
-    named = _naming_series(series) | naming(own)
-    with changing(*own, *beside(own), entries=named) as ledger:
-        by.check_may("change_series" if series.pk else "add_series")
+    named = _entries_referring_to(series) | referring_entries(own)
+    with open_ledger(*own, *referring_stories(own), entries=named) as ledger:
+        by.check_has("change_series" if series.pk else "add_series")
         series.save()
         stories = [ledger.stories[pk] for pk in sorted(own)]
         for story in stories:
             story.series = series
-            ledger.head(story)
-        ledger.site()
-        tell_others(ledger, stories, _naming_series(series))
+            ledger.head_changed(story)
+        ledger.site_changed()
+        update_references(ledger, stories, _entries_referring_to(series))
     return series
 
 
-def delete_series(series: Series, *, by: Rights = SYSTEM) -> None:
+def delete_series(series: Series, *, by: Permissions = SYSTEM) -> None:
     """Delete a series that holds no story and that no line leads to."""
-    with changing() as ledger:
-        by.check_may("delete_series")
+    with open_ledger() as ledger:
+        by.check_has("delete_series")
         held = Series.objects.select_for_update().filter(pk=series.pk).first()
         if held and (held.stories.exists() or held.linked_from.exists()):
             raise Refused("A story is in it, or a line leads to it.")
         if held:
             held.delete()
-            ledger.site()
+            ledger.site_changed()
 
 
-def _naming_series(series: Series) -> set[int]:
+def _entries_referring_to(series: Series) -> set[int]:
     """Return the entries with a line that leads to a series."""
     if series.pk is None:
         return set()

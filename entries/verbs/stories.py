@@ -19,17 +19,17 @@ from entries.models import (
     StoryVersion,
 )
 from entries.text import rendering, urls
-from entries.verbs.ledger import Ledger, Moved, Refused, changing
-from entries.verbs.permissions import SYSTEM, Rights
+from entries.verbs.ledger import Ledger, Refused, StaleRead, open_ledger
+from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
-    restate,
-    standing,
-    tell_led,
-    tell_others,
+    change_successor_heads,
+    change_with_references,
+    entries_in,
+    update_references,
 )
 
 State = Story.State
-SLUG_LIMIT = 120  # characters, as the rows hold them
+MAX_SLUG_LENGTH = 120  # characters, as the rows hold them
 EDITABLE = frozenset(
     {
         "headline",
@@ -44,7 +44,7 @@ EDITABLE = frozenset(
 )
 
 
-class StoryChanged(Refused):
+class StoryConflict(Refused):
     """Somebody else has changed the words of the story's head meanwhile."""
 
 
@@ -53,7 +53,7 @@ def create_story(
     *,
     slug: str = "",
     key: UUID | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
     """Make a draft story; without `slug` one is made from the headline.
@@ -61,8 +61,8 @@ def create_story(
     Raises Refused where the headline is empty or the slug is, or was, another
     story's; IntegrityError where the `key` of its form has made one.
     """
-    with changing():
-        by.check_may("add_story")
+    with open_ledger():
+        by.check_has("add_story")
         story = Story(headline=headline, key=key)
         _assign(story, fields)
         story.slug = slug or free_slug(headline)
@@ -81,9 +81,9 @@ def free_slug(headline: str) -> str:
 
 
 def _check_slug(story: Story) -> None:
-    if slugify(story.slug)[:SLUG_LIMIT] != story.slug:
+    if slugify(story.slug)[:MAX_SLUG_LENGTH] != story.slug:
         raise Refused(
-            f"Use small letters, digits and hyphens, {SLUG_LIMIT} at most.", "slug"
+            f"Use small letters, digits and hyphens, {MAX_SLUG_LENGTH} at most.", "slug"
         )
     if StorySlug.objects.filter(slug=story.slug).exclude(story=story.pk).exists():
         raise Refused("Another story has, or had, this slug: choose another.", "slug")
@@ -109,7 +109,7 @@ def edit_story(
     version: int | None = None,
     author: User | None = None,
     words: StoryVersion | None = None,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
     """Change the head of a story, and every line elsewhere that names it.
@@ -118,80 +118,82 @@ def edit_story(
     `version` is the one the editor began from, None where nobody read it before;
     `words` are earlier ones to restore.
 
-    Raises Refused for an invalid value, StoryChanged after somebody else's change.
+    Raises Refused for an invalid value, StoryConflict after somebody else's change.
     """
 
     def act(ledger: Ledger) -> None:
-        by.check_may("change_story")
+        by.check_has("change_story")
         before = _values(story)
         if words:
-            fields.update(_words_of(words))
+            fields.update(_earlier_text(words))
         if version is not None and story.version != version:
-            _check_words(before, fields)
+            _check_story_version(before, fields)
         _assign(story, fields)
         if slug is not None and slug != story.slug:
             story.slug = slug
             _check_slug(story)
-            _keep_slug(story, before["slug"])
+            _save_slug(story, before["slug"])
         after = _values(story)
         changed = {name for name in after if after[name] != before[name]}
         if not changed:
             return
         if story.lead_image:  # its caption and this head take turns
-            list(Image.objects.held([story.lead_image.name]))
-        if changed & set(StoryVersion.WORDS):
+            list(Image.objects.locked([story.lead_image.name]))
+        if changed & set(StoryVersion.FIELDS):
             _keep_version(story, before, author)
         story.save()
-        _tell_edited(ledger, story, changed, before["continues_in"])
+        _record_edit(ledger, story, changed, before["continues_in"])
 
-    return restate(story, act, fields.get("continues_in"))
+    return change_with_references(story, act, fields.get("continues_in"))
 
 
-def _keep_slug(story: Story, before: str) -> None:
+def _save_slug(story: Story, before: str) -> None:
     """Keep a story's new slug, and the one before unless no reader knew of it."""
     StorySlug.objects.get_or_create(slug=story.slug, story=story)
     if story.live_at is None:
         StorySlug.objects.filter(slug=before, story=story).delete()
 
 
-def _tell_edited(
+def _record_edit(
     ledger: Ledger, story: Story, changed: set[str], led: Story | None
 ) -> None:
     """Tell of a changed head; `led` is where coverage was to go on until now."""
     if changed - {"continues_in"}:
-        ledger.head(story)
+        ledger.head_changed(story)
     if "continues_in" in changed:  # told as far as readers see either end of it
         ends = [one for one in (led, story.continues_in) if one]
         if any(one.public for one in ends):
-            ledger.head(story)
+            ledger.head_changed(story)
         if story.state == State.CLOSED:
-            tell_led(ledger, {one.pk for one in ends})
+            change_successor_heads(ledger, {one.pk for one in ends})
     if changed & {"first_day", "slug"}:
         _post_own(ledger, story)
     if changed & {"headline", "language", "lead_image", "series", "slug"}:
-        tell_others(ledger, [story])
+        update_references(ledger, [story])
 
 
-def _words_of(version: StoryVersion) -> dict[str, str]:
+def _earlier_text(version: StoryVersion) -> dict[str, str]:
     """Return earlier words, as they are under the lock."""
     found = StoryVersion.objects.filter(pk=version.pk, erased=False)
-    words: dict[str, str] | None = found.values(*StoryVersion.WORDS).first()
+    words: dict[str, str] | None = found.values(*StoryVersion.FIELDS).first()
     if words is None:
         raise Refused("These earlier words have been erased.")
     return words
 
 
-def _check_words(now: dict[str, Any], fields: dict[str, Any]) -> None:
+def _check_story_version(now: dict[str, Any], fields: dict[str, Any]) -> None:
     """Let those pass who would leave the words as somebody else has made them."""
-    if any(name in fields and fields[name] != now[name] for name in StoryVersion.WORDS):
-        raise StoryChanged(
+    if any(
+        name in fields and fields[name] != now[name] for name in StoryVersion.FIELDS
+    ):
+        raise StoryConflict(
             "Somebody else has changed the headline, standfirst or summary meanwhile. "
             "Compare, and save again: what is written here then stands."
         )
 
 
 def _keep_version(story: Story, before: dict[str, Any], author: User | None) -> None:
-    words = {name: before[name] for name in StoryVersion.WORDS}
+    words = {name: before[name] for name in StoryVersion.FIELDS}
     StoryVersion.objects.create(
         story=story, number=story.version, changed_by=author, **words
     )
@@ -202,25 +204,27 @@ def _values(story: Story) -> dict[str, Any]:
     return {name: getattr(story, name) for name in (*EDITABLE, "slug")}
 
 
-def go_live(story: Story, at: datetime | None = None, *, by: Rights = SYSTEM) -> Story:
+def go_live(
+    story: Story, at: datetime | None = None, *, by: Permissions = SYSTEM
+) -> Story:
     """Show a draft story to readers, with all that is published in it.
 
     `at` is when its coverage began, for stories that come from elsewhere.
     """
 
     def act(ledger: Ledger) -> None:
-        by.check_may("change_story")
+        by.check_has("change_story")
         if story.state != State.DRAFT:
             raise Refused("Only a draft story can go live.")
         story.state = State.LIVE
         story.live_at = at or timezone.now()
         story.first_day = story.first_day or _first_day(story)
         story.save()
-        ledger.head(story)
-        ledger.post_many(_published(story))
-        tell_others(ledger, [story])
+        ledger.head_changed(story)
+        ledger.save_postings(_published(story))
+        update_references(ledger, [story])
 
-    return restate(story, act)
+    return change_with_references(story, act)
 
 
 def _published(story: Story) -> QuerySet[Posting]:
@@ -236,13 +240,13 @@ def _first_day(story: Story) -> date:
     return (first or timezone.now()).astimezone(UTC).date()
 
 
-def close(
+def close_story(
     story: Story,
     continues_in: Story | None = None,
     at: datetime | None = None,
     *,
     alone: bool = False,
-    by: Rights = SYSTEM,
+    by: Permissions = SYSTEM,
 ) -> Story:
     """End a live story; `continues_in` is where its coverage goes on.
 
@@ -253,31 +257,31 @@ def close(
     def leads_to(story: Story) -> Story | None:
         return None if alone else continues_in or story.continues_in
 
-    return _turn(story, by, (State.LIVE,), State.CLOSED, leads_to, at)
+    return _set_state(story, by, (State.LIVE,), State.CLOSED, leads_to, at)
 
 
-def reopen(story: Story, *, by: Rights = SYSTEM) -> Story:
+def reopen_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
     """Let a closed story run again."""
-    return _turn(story, by, (State.CLOSED,), State.LIVE)
+    return _set_state(story, by, (State.CLOSED,), State.LIVE)
 
 
-def withdraw_story(story: Story, *, by: Rights = SYSTEM) -> Story:
+def withdraw_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
     """Take a whole story away: every address of it answers that it is gone."""
-    return _turn(story, by, Story.PUBLIC, State.WITHDRAWN)
+    return _set_state(story, by, Story.PUBLIC, State.WITHDRAWN)
 
 
-def restore_story(story: Story, *, by: Rights = SYSTEM) -> Story:
+def restore_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
     """Bring a withdrawn story back, as it was: live or closed."""
-    return _turn(story, by, (State.WITHDRAWN,), "")
+    return _set_state(story, by, (State.WITHDRAWN,), "")
 
 
-def was_seen(story: Story) -> bool:
+def was_ever_visible(story: Story) -> bool:
     """Whether readers ever saw the story, or a text that is in it now."""
     seen = Posting.objects.filter(entry__story=story).exclude(seq=None)
     return story.live_at is not None or seen.exists()
 
 
-def delete_story(story: Story, *, by: Rights = SYSTEM) -> None:
+def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
     """Delete a story that readers never saw.
 
     Lines with words of their own keep them, and stand among those that lead nowhere
@@ -286,23 +290,23 @@ def delete_story(story: Story, *, by: Rights = SYSTEM) -> None:
     """
 
     def act(ledger: Ledger) -> None:
-        by.check_may("delete_story")
-        if was_seen(story):
+        by.check_has("delete_story")
+        if was_ever_visible(story):
             raise Refused("Readers have seen it: withdraw it instead.")
         links = story.linked_from.all()
         named = Entry.objects.filter(links__in=links)
-        ids = set(named.values_list("pk", flat=True)) | standing(story)
+        ids = set(named.values_list("pk", flat=True)) | entries_in(story)
         if ids - ledger.entries:
-            raise Moved
+            raise StaleRead
         links.filter(title="").delete()
         story.delete()
 
-    restate(story, act, whole=True)
+    change_with_references(story, act, whole=True)
 
 
-def _turn(
+def _set_state(
     story: Story,
-    by: Rights,
+    by: Permissions,
     origins: Container[str],
     state: str,
     leads_to: Callable[[Story], Story | None] = lambda story: story.continues_in,
@@ -311,7 +315,7 @@ def _turn(
     """Turn a story to a state; empty means what it was before its withdrawal."""
 
     def act(ledger: Ledger) -> None:
-        by.check_may("change_story")
+        by.check_has("change_story")
         if story.state not in origins:
             raise Refused(f"This story is {story.state}.")
         before, led = story.public, {story.continues_in_id}
@@ -324,15 +328,15 @@ def _turn(
         elif story.state == State.LIVE:
             story.closed_at = None
         story.save()
-        ledger.head(story)
-        tell_led(ledger, led | {story.continues_in_id})
+        ledger.head_changed(story)
+        change_successor_heads(ledger, led | {story.continues_in_id})
         if story.public == before:
-            ledger.site()  # lines elsewhere read as they did
+            ledger.site_changed()  # lines elsewhere read as they did
         else:
             _show_or_hide(ledger, story)
-            tell_others(ledger, [story])
+            update_references(ledger, [story])
 
-    return restate(story, act, leads_to(story))
+    return change_with_references(story, act, leads_to(story))
 
 
 def _show_or_hide(ledger: Ledger, story: Story) -> None:
@@ -342,11 +346,11 @@ def _show_or_hide(ledger: Ledger, story: Story) -> None:
     was being made while the story went must not be taken for a whole one.
     """
     if story.public:
-        ledger.post_many(_published(story))
+        ledger.save_postings(_published(story))
     else:
-        ledger.hide(story)
+        ledger.hide_postings(story)
 
 
 def _post_own(ledger: Ledger, story: Story) -> None:
     own = story.postings.exclude(seq=None).select_related("entry__story__series")
-    ledger.post_many(own.order_by("entry__at", "entry_id"))
+    ledger.save_postings(own.order_by("entry__at", "entry_id"))

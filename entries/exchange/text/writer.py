@@ -60,14 +60,16 @@ def _document(story: Story, series: tuple[str, ...]) -> Document:
     postings = (
         story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
         .select_related("entry__story__series")
-        .prefetch_related(Prefetch("entry__links", Link.objects.shown().with_targets()))
+        .prefetch_related(
+            Prefetch("entry__links", Link.objects.visible().with_targets())
+        )
         .order_by("-entry__at", "-entry_id")
     )
     entries = [_entry(posting, series) for posting in postings]
     updates = [entry for entry in entries if entry.at]
     originals = [entry for entry in entries if entry.at is None]
     links: list[LinkData] = []
-    for link in story.links.shown().with_targets():
+    for link in story.links.visible().with_targets():
         if link.kind == Link.Kind.LATEST:
             add_link(links, Link.Kind.LATEST, link.text)
         elif link.kind == Link.Kind.FEATURE:

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         """Write the file."""
         target: Path = options["target"].absolute()
         try:
-            manifest = backups.take(target)
+            manifest = backups.create_backup(target)
         except backups.BackupError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(

@@ -11,16 +11,16 @@ from django.db import connection, transaction
 
 from entries.demo import loading, newsroom
 from entries.management.commands.serve import (
-    Serving,
-    bound,
-    name_address,
+    ServingCommand,
+    bind_socket,
     prepare_static,
-    serve,
+    run_server,
+    set_local_site_url,
 )
 from entries.operations import data_folder
 
 
-class Command(Serving):
+class Command(ServingCommand):
     """Migrate, fill an empty site with samples, and serve it."""
 
     help = (
@@ -43,8 +43,8 @@ class Command(Serving):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare the site and serve it until a signal."""
-        listener = bound(options["host"], options["port"])
-        name_address(options["port"])
+        listener = bind_socket(options["host"], options["port"])
+        set_local_site_url(options["port"])
         keep_secret_key()
         call_command("migrate", verbosity=0)
         if loading.site_is_empty():
@@ -63,7 +63,7 @@ class Command(Serving):
         self.stdout.flush()
         if options["busy"]:
             newsroom.start_newsroom()
-        serve(listener, reload=options["reload"])
+        run_server(listener, reload=options["reload"])
 
     def _fill(self, password: str | None) -> None:
         self.stdout.write("Making the sample stories and their pictures …")
@@ -84,4 +84,4 @@ def keep_secret_key() -> None:
         return
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     settings.SECRET_KEY = secrets.token_urlsafe(50)
-    data_folder.write_whole(settings.SECRET_KEY_FILE, settings.SECRET_KEY, 0o600)
+    data_folder.write_atomically(settings.SECRET_KEY_FILE, settings.SECRET_KEY, 0o600)

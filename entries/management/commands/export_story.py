@@ -46,7 +46,7 @@ class Command(BaseCommand):
             return
         try:
             if output.is_file() or not output.exists():
-                data_folder.write_whole(output.resolve(), content)
+                data_folder.write_atomically(output.resolve(), content)
             else:  # a device or a pipe
                 output.write_text(content, encoding="utf-8", newline="\n")
             if options["format"] == "json":

@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand
 
 from entries.models import Entry, Story
 from entries.text.rendering import BodyError
-from entries.verbs import redraw, redraw_head
+from entries.verbs import rerender_entry, rerender_summary
 
-STEP = 100  # texts between two lines of progress
+PROGRESS_STEP = 100  # texts between two lines of progress
 
 
 class Command(BaseCommand):
@@ -31,11 +31,13 @@ class Command(BaseCommand):
         for done, (kind, pk) in enumerate(rows, 1):
             try:
                 if row := kind.objects.filter(pk=pk).first():
-                    changed += redraw(row) if kind is Entry else redraw_head(row)
+                    changed += (
+                        rerender_entry(row) if kind is Entry else rerender_summary(row)
+                    )
             except BodyError as error:
                 failed += 1
                 self.stderr.write(f"{kind.__name__} {pk} stays as it is: {error}")
-            if done % STEP == 0:
+            if done % PROGRESS_STEP == 0:
                 self.stderr.write(f"{done} of {len(rows)} texts")
         self.stdout.write(f"{len(rows)} texts, {changed} changed.")
         if failed:

@@ -33,7 +33,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Restore the file."""
         try:
-            manifest = backups.bring_back(options["source"], replace=options["replace"])
+            manifest = backups.restore_backup(
+                options["source"], replace=options["replace"]
+            )
         except backups.BackupError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(

@@ -23,12 +23,12 @@ from uvicorn.supervisors.statreload import StatReload
 
 from entries.operations import data_folder
 
-KEY_LENGTH = 32  # characters, where the site is on a public address
-SOURCES = [settings.BASE_DIR / name for name in ("liveblog", "entries", "templates")]
-SILENCE = 60.0  # seconds without a sign of life; streams are pinged every 15
+MIN_KEY_LENGTH = 32  # characters, where the site is on a public address
+RELOAD_FOLDERS = [settings.BASE_DIR / n for n in ("liveblog", "entries", "templates")]
+SILENT_CONNECTION_SECONDS = 60.0  # an idle stream has a heartbeat every 15
 
 
-def counted(least: int, most: int) -> Callable[[str], int]:
+def whole_number(least: int, most: int) -> Callable[[str], int]:
     """Return a reader of a whole number between `least` and `most`."""
 
     def read(value: str) -> int:
@@ -41,14 +41,14 @@ def counted(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-class Serving(BaseCommand):
+class ServingCommand(BaseCommand):
     """A command that ends in serving the site."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare where to serve."""
         parser.add_argument("--host", default="127.0.0.1", help="address to bind")
         parser.add_argument(
-            "--port", type=counted(1, 65_535), default=8000, help="port to bind"
+            "--port", type=whole_number(1, 65_535), default=8000, help="port to bind"
         )
         parser.add_argument(
             "--reload",
@@ -69,7 +69,7 @@ class Serving(BaseCommand):
             raise CommandError(f"The database does not answer: {error}") from error
 
 
-class Command(Serving):
+class Command(ServingCommand):
     """Serve the site: pages, streams and the desk."""
 
     help = (
@@ -82,7 +82,7 @@ class Command(Serving):
         super().add_arguments(parser)
         parser.add_argument(
             "--workers",
-            type=counted(1, 1000),
+            type=whole_number(1, 1000),
             default=1,
             help="processes on the same port",
         )
@@ -91,17 +91,17 @@ class Command(Serving):
         """Check the settings, collect the static files, serve until a signal."""
         check_settings()
         check_database()
-        data_folder.claim()
-        listener = bound(options["host"], options["port"])
-        name_address(options["port"])
+        data_folder.claim_data_folder()
+        listener = bind_socket(options["host"], options["port"])
+        set_local_site_url(options["port"])
         prepare_static(reload=options["reload"])
         connection.close()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']}/")
         self.stdout.flush()
-        serve(listener, options["workers"], reload=options["reload"])
+        run_server(listener, options["workers"], reload=options["reload"])
 
 
-def name_address(port: int) -> None:
+def set_local_site_url(port: int) -> None:
     """Let feeds, cards and shared links lead to this port, if nobody named a site.
 
     The address is kept in DATA_DIR, so that other commands print the same one.
@@ -148,7 +148,7 @@ def check_settings() -> None:
         raise CommandError(
             "SECRET_KEY is not set. Set it to 50 random characters, and keep it."
         ) from error
-    if settings.SESSION_COOKIE_SECURE and len(key) < KEY_LENGTH:
+    if settings.SESSION_COOKIE_SECURE and len(key) < MIN_KEY_LENGTH:
         raise CommandError(
             f"SECRET_KEY has {len(key)} characters, which can be guessed: whoever "
             "does signs in as anybody. Set it to 50 random ones, and keep it."
@@ -165,7 +165,7 @@ def check_database() -> None:
         raise CommandError("The database is not up to date: run manage.py migrate.")
 
 
-def bound(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """Take the port, or say why it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
@@ -179,7 +179,7 @@ def bound(host: str, port: int) -> socket.socket:
             "Choose another with --port or --host."
         ) from error
     listener.set_inheritable(True)
-    give_up(listener, SILENCE)
+    drop_silent_connections(listener, SILENT_CONNECTION_SECONDS)
     return listener
 
 
@@ -196,8 +196,10 @@ class Reload(StatReload):
             yield from folder.rglob("*.html")
 
 
-def serve(listener: socket.socket, workers: int = 1, *, reload: bool = False) -> None:
-    """Run uvicorn until a signal ends it; `reload` watches SOURCES with one process."""
+def run_server(
+    listener: socket.socket, workers: int = 1, *, reload: bool = False
+) -> None:
+    """Run uvicorn until a signal ends it; `reload` restarts it on changes."""
     with TemporaryDirectory(prefix="liveblog-metrics-") as folder:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
@@ -209,7 +211,7 @@ def _run(listener: socket.socket, workers: int, *, reload: bool) -> None:
         "liveblog.asgi:application",
         workers=workers,
         reload=reload,
-        reload_dirs=[str(folder) for folder in SOURCES] if reload else None,
+        reload_dirs=[str(folder) for folder in RELOAD_FOLDERS] if reload else None,
         loop="uvloop",
         http="liveblog.protocol:Protocol",
         ws="none",
@@ -236,7 +238,7 @@ def _run(listener: socket.socket, workers: int, *, reload: bool) -> None:
         raise CommandError("The server did not start.")
 
 
-def give_up(listener: socket.socket, seconds: float) -> None:
+def drop_silent_connections(listener: socket.socket, seconds: float) -> None:
     """Drop each connection to a listener whose other side is silent for so long.
 
     A phone that loses its network says no goodbye; by itself the kernel would hold

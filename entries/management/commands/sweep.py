@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 
 from entries.models import Image
 
-AGE = 24 * 3600  # seconds; what is younger may belong to an import that still runs
+MIN_AGE_SECONDS = 24 * 3600  # a younger file may belong to a running import
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """List or delete them."""
-        size, found = 0, unnamed(settings.PICTURES_DIR)
+        size, found = 0, orphaned_files(settings.PICTURES_DIR)
         for path in found:
             size += path.stat().st_size
             self.stdout.write(str(path))
@@ -43,9 +43,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(found)} files of {size:,} bytes {done}.")
 
 
-def unnamed(folder: Path) -> list[Path]:
+def orphaned_files(folder: Path) -> list[Path]:
     """Return the old files that no row names."""
-    until = time.time() - AGE
+    until = time.time() - MIN_AGE_SECONDS
     old = [
         path
         for path in sorted(folder.rglob("*"))
