@@ -170,15 +170,15 @@ class Application:
     """ASGI: one hub for the life of the process."""
 
     hub: delivery.Hub
-    door: delivery.PageCache
+    page_cache: delivery.PageCache
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Answer one connection: return what is to be awaited."""
         if scope["type"] == "lifespan":
             return self._live(receive, send)
-        if slug := delivery.slug_of(scope):
-            return delivery.serve(self.hub, slug, scope, receive, send)
-        return self.door(scope, receive, send)
+        if slug := delivery.stream_slug(scope):
+            return delivery.serve_stream(self.hub, slug, scope, receive, send)
+        return self.page_cache(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         while True:
@@ -191,7 +191,7 @@ class Application:
 
     def _start(self) -> None:
         self.hub = delivery.Hub()
-        self.door = delivery.PageCache(self.hub, _pages, errors.unavailable)
+        self.page_cache = delivery.PageCache(self.hub, _pages, errors.unavailable)
         self.hub.start(_tick)
         _end_streams_first(self.hub)
         _end_with_parent()

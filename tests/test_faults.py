@@ -28,7 +28,7 @@ import psycopg
 import pytest
 
 from entries.database import timeouts
-from entries.delivery import channels, hub
+from entries.delivery import channels, hub, timings
 from entries.delivery.changes import Changes, Cursor
 from entries.delivery.channels import Channel, Reader
 from entries.management.commands import serve
@@ -567,7 +567,7 @@ def reader_of(channel: Channel) -> tuple[Reader, Network]:
 
 
 def say(channel: Channel, words: str) -> None:
-    one = channels.message(words.encode())
+    one = channels.body_message(words.encode())
     channel.append(channels.Frame(channel.seq, channel.seq + 1, one))
     channel.seq += 1
     channel.serve_all(list(channel.readers))
@@ -595,15 +595,15 @@ def test_a_slow_reader_holds_up_nobody_and_gets_all_later() -> None:
 def test_a_reader_whose_network_is_gone_is_dropped(
     monkeypatch: pytest.MonkeyPatch, too: str
 ) -> None:
-    monkeypatch.setattr(channels, "SLOW", 0.05 if too == "slow" else 60)
+    monkeypatch.setattr(timings, "SEND_TIMEOUT_SECONDS", 0.05 if too == "slow" else 60)
 
     async def run() -> None:
         channel = Channel(1, 0, "live", 0)
         (_, quick), (gone, stuck) = reader_of(channel), reader_of(channel)
         stuck.open.clear()
-        for turn in range(channels.FRAMES + 10):
+        for turn in range(channels.MAX_LOG_FRAMES + 10):
             say(channel, f"number {turn}")
-        assert len(channel.frames) == channels.FRAMES
+        assert len(channel.frames) == channels.MAX_LOG_FRAMES
         if too == "slow":
             await asyncio.sleep(0.2)
         else:
@@ -612,7 +612,7 @@ def test_a_reader_whose_network_is_gone_is_dropped(
         assert gone.ended
         await asyncio.sleep(0)
         assert gone.task.cancelled()
-        assert len(quick.bodies) == channels.FRAMES + 10
+        assert len(quick.bodies) == channels.MAX_LOG_FRAMES + 10
 
     asyncio.run(run())
 
@@ -620,7 +620,7 @@ def test_a_reader_whose_network_is_gone_is_dropped(
 def test_nobody_waits_for_ever_to_learn_what_was_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channels, "SLOW", 0.05)
+    monkeypatch.setattr(timings, "SEND_TIMEOUT_SECONDS", 0.05)
 
     async def run() -> None:
         network = Network()
@@ -639,34 +639,36 @@ def test_nobody_waits_for_ever_to_learn_what_was_missed(
 def test_a_page_between_two_frames_gets_nothing_twice() -> None:
     channel = Channel(1, 10, "live", 0)
     for after, seq in ((10, 11), (11, 14), (14, 14), (14, 15)):
-        one = channels.message(b"")
+        one = channels.body_message(b"")
         channel.append(channels.Frame(after, seq, one))
     channel.seq = 15
-    places = {after: channel.place(after) for after in (9, 10, 11, 12, 13, 14, 15)}
+    places = {
+        after: channel.position_after(after) for after in (9, 10, 11, 12, 13, 14, 15)
+    }
     assert places == {9: None, 10: 0, 11: 1, 12: None, 13: None, 14: 3, 15: 4}
 
 
 def test_a_log_keeps_so_many_bytes_and_no_more() -> None:
     channel = Channel(1, 0, "live", 0)
     for _ in range(8):
-        say(channel, "x" * (channels.BYTES // 4))
-    assert channel.size <= channels.BYTES
+        say(channel, "x" * (channels.MAX_LOG_BYTES // 4))
+    assert channel.size <= channels.MAX_LOG_BYTES
     assert channel.size == sum(len(one.message["body"]) for one in channel.frames)
 
 
 def test_every_reader_hears_from_the_server_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(timings, "HEARTBEAT_SECONDS", 0.01)
 
     async def run() -> None:
         ours = hub.Hub()
         channel = ours.channels[1] = Channel(1, 0, "live", 0)
         (_, quick), (_, stuck) = reader_of(channel), reader_of(channel)
         ours.channels[2] = busy = Channel(2, 0, "live", 0)
-        busy.told_at += 60  # as if something was told all the time
+        busy.last_sent_at += 60  # as if something was told all the time
         _, told = reader_of(busy)
-        beat = asyncio.create_task(ours._beat())
+        beat = asyncio.create_task(ours._send_heartbeats())
         stuck.open.clear()
         await asyncio.sleep(0.2)
         beat.cancel()
@@ -686,11 +688,11 @@ def test_what_was_read_is_told_though_the_rail_could_not_be_drawn(
         channel = Channel(1, 0, "live", 1)
         _, quick = reader_of(channel)
         ours.site_seq = 2
-        rails = [OSError("no database"), (2, channels.message(b"rail"))]
+        rails = [OSError("no database"), (2, channels.body_message(b"rail"))]
 
-        async def missed(*_: Any) -> channels.Missed:
+        async def missed(*_: Any) -> channels.CatchUp:
             changes = Changes("", Cursor("e", 1), "live", 2)
-            return channels.Missed(changes, channels.message(b"news"))
+            return channels.CatchUp(changes, channels.body_message(b"news"))
 
         async def rail(_: Channel) -> Any:
             one = rails.pop(0)
@@ -698,7 +700,7 @@ def test_what_was_read_is_told_though_the_rail_could_not_be_drawn(
                 raise one
             return one
 
-        monkeypatch.setattr(ours, "missed", missed)
+        monkeypatch.setattr(ours, "catch_up", missed)
         monkeypatch.setattr(ours, "rail", rail)
         with pytest.raises(OSError, match="no database"):
             await ours._advance(channel, 1, "live")
@@ -719,14 +721,14 @@ def test_a_story_that_ends_while_it_is_read_ends_with_the_rail_of_its_end(
         reader, quick = reader_of(channel)
         ours.site_seq = 1
 
-        async def missed(*_: Any) -> channels.Missed:
+        async def missed(*_: Any) -> channels.CatchUp:
             changes = Changes("", Cursor("e", 2), then, 2)
-            return channels.Missed(changes, channels.message(b"news"))
+            return channels.CatchUp(changes, channels.body_message(b"news"))
 
         async def rail(_: Channel) -> Any:
-            return 2, channels.message(b"rail")
+            return 2, channels.body_message(b"rail")
 
-        monkeypatch.setattr(ours, "missed", missed)
+        monkeypatch.setattr(ours, "catch_up", missed)
         monkeypatch.setattr(ours, "rail", rail)
         # The numbers are of just before it was closed, or of before it ran again.
         await ours._advance(channel, 1, "live" if then == "closed" else "closed")

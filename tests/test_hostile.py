@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from entries import verbs
-from entries.delivery.page_cache import Asked, Requests
+from entries.delivery.cache_keys import CacheableRequest, CacheKeys
 from entries.models import Image, Link, Series, Site, Story
 from entries.verbs import EntryText
 from liveblog import asgi
@@ -120,10 +120,10 @@ def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
 
 def asked(
     path: str, query: str = "", host: str = "127.0.0.1", origin: str = "http"
-) -> Asked | None:
+) -> CacheableRequest | None:
     scope = {"method": "GET", "path": path, "query_string": query.encode()}
     heads = {b"host": host.encode(), b"x-forwarded-proto": origin.encode()}
-    return Requests().asked(scope, heads)
+    return CacheKeys().find(scope, heads)
 
 
 def test_no_way_of_asking_for_a_page_multiplies_what_is_kept_of_it():

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from entries import verbs
-from entries.delivery.audience import Teller
+from entries.delivery.audience import AudienceWriter
 from entries.models import Audience, Entry, Posting, Site, Story
 from entries.pages import fragments
 from entries.verbs import EntryText
@@ -318,17 +318,17 @@ def listed(client: Client, **query: str) -> str:
 
 def test_the_list_counts_readers_of_all_processes(client, story):
     other = make_story("Rain")
-    here, there = Teller(), Teller()
-    here.tell({str(story.pk): 3})
-    there.tell({str(story.pk): 4, str(other.pk): 1})
+    here, there = AudienceWriter(), AudienceWriter()
+    here.write({str(story.pk): 3})
+    there.write({str(story.pk): 4, str(other.pk): 1})
     assert Audience.now() == {story.pk: 7, other.pk: 1}
     assert 'class="field-readers_now">7</td>' in listed(client)
-    there.tell({})
+    there.write({})
     assert Audience.now() == {story.pk: 3}
 
 
 def test_a_process_that_fell_silent_is_counted_no_more(story):
-    Teller().tell({str(story.pk): 3})
+    AudienceWriter().write({str(story.pk): 3})
     Audience.objects.update(reported_at=timezone.now() - Audience.EXPIRES_AFTER)
     assert not Audience.now()
 
@@ -336,17 +336,17 @@ def test_a_process_that_fell_silent_is_counted_no_more(story):
 def test_a_process_tells_its_readers_only_when_they_changed(story, monkeypatch):
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    teller = Teller()
-    assert teller.due({}) is None
-    assert teller.due({story.pk: 2}) == {str(story.pk): 2}
-    teller.tell({str(story.pk): 2})
-    assert teller.due({story.pk: 5}) is None
+    writer = AudienceWriter()
+    assert writer.due_counts({}) is None
+    assert writer.due_counts({story.pk: 2}) == {str(story.pk): 2}
+    writer.write({str(story.pk): 2})
+    assert writer.due_counts({story.pk: 5}) is None
     now += 11
-    assert teller.due({story.pk: 2, 99: 0}) is None
-    assert teller.due({story.pk: 5}) == {str(story.pk): 5}
-    assert teller.due({}) == {}
+    assert writer.due_counts({story.pk: 2, 99: 0}) is None
+    assert writer.due_counts({story.pk: 5}) == {str(story.pk): 5}
+    assert writer.due_counts({}) == {}
     now += 60
-    assert teller.due({story.pk: 2}) == {str(story.pk): 2}
+    assert writer.due_counts({story.pk: 2}) == {str(story.pk): 2}
 
 
 def test_the_list_says_when_the_last_update_was(client, story):

@@ -53,13 +53,13 @@ def hub_of(monkeypatch: pytest.MonkeyPatch, **reads: Any) -> Hub:
     async def read(function: Any, *args: Any) -> Any:
         return reads[function.__name__](*args)
 
-    monkeypatch.setattr(hub, "read", read)
+    monkeypatch.setattr(hub, "run_query", read)
     return hub
 
 
 def add(channel: Channel, words: str, epoch: str = "old") -> None:
     cursor = Cursor(epoch, channel.seq + 1)
-    one = channels.message(channels.frame(words, cursor))
+    one = channels.body_message(channels.html_event(words, cursor))
     channel.append(channels.Frame(channel.seq, cursor.seq, one))
     channel.seq = cursor.seq
 
@@ -71,12 +71,12 @@ def test_a_channel_forgets_its_log_when_a_backup_was_restored(
         changes = Changes("restored news", Cursor("new", 10), "live", 3)
         hub = hub_of(
             monkeypatch,
-            of_stories=lambda _ids: ("new", 3, {1: (9, "live")}),
+            story_seqs=lambda _ids: ("new", 3, {1: (9, "live")}),
             changes_after=lambda *_: changes,
             rail_partial=lambda _id: "rail",
         )
         # Somebody is connecting, so the channel stays.
-        channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
+        channel = hub.channels[1] = Channel(1, 8, "live", 9, streams=1)
         add(channel, "lost with the old database")
         add(channel, "lost too")
         await hub._refresh()
@@ -107,10 +107,10 @@ def test_a_rail_of_an_older_backup_is_sent_once(
     async def run() -> None:
         hub = hub_of(
             monkeypatch,
-            of_stories=lambda _ids: (epoch, 3, {1: (8, "live")}),
+            story_seqs=lambda _ids: (epoch, 3, {1: (8, "live")}),
             rail_partial=lambda _id: "rail",
         )
-        channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
+        channel = hub.channels[1] = Channel(1, 8, "live", 9, streams=1)
         await hub._refresh()
         task = asyncio.current_task()
         assert task is not None
@@ -128,13 +128,13 @@ def test_no_page_takes_the_number_of_another_history_for_its_own(
         other = Changes("", Cursor("new", 12), "live", 9, reset=True)
         hub = hub_of(
             monkeypatch,
-            of_stories=lambda _ids: ("old", 9, {1: (9, "live")}),
+            story_seqs=lambda _ids: ("old", 9, {1: (9, "live")}),
             changes_after=lambda *_: other,
         )
         sent = Sent()
         task = asyncio.current_task()
         assert task is not None
-        channel = hub.channels[1] = Channel(1, 8, "live", 9, users=1)
+        channel = hub.channels[1] = Channel(1, 8, "live", 9, streams=1)
         channel.readers[Reader(sent, task)] = None
         await hub._refresh()
         return sent.text

@@ -2,9 +2,9 @@
 
 from entries.delivery.changes import Changes, Cursor, changes_after
 from entries.delivery.hub import Hub
-from entries.delivery.metrics import text as metrics
+from entries.delivery.metrics import render_metrics
 from entries.delivery.page_cache import PageCache
-from entries.delivery.stream import serve, slug_of
+from entries.delivery.stream import serve_stream, stream_slug
 from entries.delivery.watchers import nudge
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "Hub",
     "PageCache",
     "changes_after",
-    "metrics",
     "nudge",
-    "serve",
-    "slug_of",
+    "render_metrics",
+    "serve_stream",
+    "stream_slug",
 ]

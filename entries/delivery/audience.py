@@ -1,4 +1,4 @@
-"""How many readers this process has, told to the others through one small row."""
+"""The audience row of this process: how many readers each story has here."""
 
 import secrets
 import time
@@ -6,32 +6,30 @@ from collections.abc import Mapping
 
 from django.utils import timezone
 
+from entries.delivery import timings
 from entries.models import Audience
 
-EVERY = 10.0  # seconds between two tellings at least
-AGAIN = 60.0  # seconds after which what has not changed is told again
 
-
-class Teller:
-    """Writes the counts of one process where they changed; nobody is woken by it."""
+class AudienceWriter:
+    """Write this process's reader counts when they change, without a notification."""
 
     def __init__(self) -> None:
         self._process = secrets.token_hex(8)
-        self._told: dict[str, int] = {}
-        self._at = -AGAIN
+        self._written: dict[str, int] = {}
+        self._tried_at = -timings.AUDIENCE_MAX_SECONDS
 
-    def due(self, readers: Mapping[int, int]) -> dict[str, int] | None:
-        """Return the counts to tell now; None where there is nothing to tell."""
+    def due_counts(self, readers: Mapping[int, int]) -> dict[str, int] | None:
+        """Return the counts to write now, or None if no write is due."""
         counts = {str(pk): number for pk, number in readers.items() if number}
-        silent = time.monotonic() - self._at
-        changed = counts != self._told
-        if silent < EVERY or not (changed or (counts and silent >= AGAIN)):
+        elapsed = time.monotonic() - self._tried_at
+        if elapsed < timings.AUDIENCE_MIN_SECONDS:
             return None
-        return counts
+        refresh = bool(counts) and elapsed >= timings.AUDIENCE_MAX_SECONDS
+        return counts if refresh or counts != self._written else None
 
-    def tell(self, counts: dict[str, int]) -> None:
-        """Write them; the row of a process that nobody reads from goes."""
-        self._at = time.monotonic()  # what fails is tried again after a while, too
+    def write(self, counts: dict[str, int]) -> None:
+        """Write the counts; delete the row of a process without readers."""
+        self._tried_at = time.monotonic()  # a failed write is retried after a while
         now = timezone.now()
         if counts:
             row = Audience(process=self._process, counts=counts, reported_at=now)
@@ -43,8 +41,7 @@ class Teller:
             )
         else:
             Audience.objects.filter(process=self._process).delete()
-        # What crashed long ago has left its row.
-        Audience.objects.filter(
-            reported_at__lt=now - 10 * Audience.EXPIRES_AFTER
-        ).delete()
-        self._told = counts
+        # A process that crashed could not delete its row.
+        expired = now - 10 * Audience.EXPIRES_AFTER
+        Audience.objects.filter(reported_at__lt=expired).delete()
+        self._written = counts

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
 
-from entries.delivery import numbers
+from entries.delivery import seqs
 from entries.models import EntryVersion, Story, StorySlug
 from entries.pages import fragments
 
 # A piece holds at least one change. It is small so that any line which can carry one
 # update makes progress; compressed it is a third of this.
-PIECE_BYTES = 16 * 1024
-PIECE_CHANGES = 64
+BATCH_BYTES = 16 * 1024
+BATCH_CHANGES = 64
 _CURSOR = re.compile(r"([0-9a-z]{1,16})-([0-9]{1,18})", re.ASCII)
 
 
@@ -56,7 +56,7 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Batch:
     """HTML of the first changes after a seq, up to `seq`; `left` come after it."""
 
     html: str
@@ -75,7 +75,7 @@ def changes_after(
     The story's number is read first, and then what changed until that number: an
     answer never claims what it does not hold, and what slips in between comes next.
     """
-    epoch, site_seq, found = numbers.of_stories([story_id])
+    epoch, site_seq, found = seqs.story_seqs([story_id])
     if story_id not in found:  # a backup without it was brought back just now
         return Changes("", Cursor(epoch, 0), "", site_seq, reset=True)
     story = Story.objects.get(pk=story_id)
@@ -87,33 +87,33 @@ def changes_after(
     if known is None or known.epoch != epoch or known.seq > latest:
         now = Cursor(epoch, latest)
         return Changes("", now, story.state, site_seq, reset=True, latest=latest)
-    most = 1 if single else PIECE_CHANGES
-    piece = _piece(story, known.seq, most) if known.seq < latest else _Piece("", latest)
-    html = piece.html
-    if rail and rail != site_seq and story.public and not piece.left:
+    most = 1 if single else BATCH_CHANGES
+    batch = _batch(story, known.seq, most) if known.seq < latest else _Batch("", latest)
+    html = batch.html
+    if rail and rail != site_seq and story.public and not batch.left:
         html += rail_partial(story_id)
     return Changes(
         html,
-        Cursor(epoch, piece.seq),
+        Cursor(epoch, batch.seq),
         story.state,
         site_seq,
-        withdrew=piece.withdrew,
-        left=piece.left,
+        withdrew=batch.withdrew,
+        left=batch.left,
         latest=latest,
     )
 
 
-def _piece(story: Story, after: int, most: int) -> _Piece:
+def _batch(story: Story, after: int, most: int) -> _Batch:
     """Return what a page lacks: as much as one piece holds, at most some changes."""
     if story.state == Story.State.WITHDRAWN:
         gone = fragments.withdrawn_html(story)
         html = _partial("#story", "innerHTML", gone)
-        return _Piece(html, story.seq, withdrew=True)
+        return _Batch(html, story.seq, withdrew=True)
     parts: list[str] = []
     size, seq, withdrew, full = 0, after, False, False
     for change in _changes(story, after, most + 1):
         size += len(change.html.encode())
-        full = bool(parts) and (size > PIECE_BYTES or len(parts) == most)
+        full = bool(parts) and (size > BATCH_BYTES or len(parts) == most)
         if full:
             break
         parts.append(change.html)
@@ -124,10 +124,10 @@ def _piece(story: Story, after: int, most: int) -> _Piece:
     left = _left(story, seq) if full else 0
     if not left:
         parts.append(_last_update(story))
-    return _Piece("\n".join(parts), seq, withdrew, left)
+    return _Batch("\n".join(parts), seq, withdrew, left)
 
 
-def _changes(story: Story, after: int, most: int) -> list[_Piece]:
+def _changes(story: Story, after: int, most: int) -> list[_Batch]:
     """Return the first postings that changed after a seq, each by itself."""
     hidden = EntryVersion.objects.filter(entry=OuterRef("entry"), hidden=True)
     changed = story.postings.changed_between(after, story.seq)
@@ -137,7 +137,7 @@ def _changes(story: Story, after: int, most: int) -> list[_Piece]:
     found = []
     for seq, entry_id, html, visible, hides in rows[:most]:
         part = _upsert(html) if visible else _delete(entry_id)
-        found.append(_Piece(part, seq or 0, withdrew=hides or not visible))
+        found.append(_Batch(part, seq or 0, withdrew=hides or not visible))
     return found
 
 
@@ -175,7 +175,7 @@ def public_story(slug: str) -> Story | None:
 
 def rail_partial(story_id: int) -> str:
     """Return the rail beside a story, for pages that are open."""
-    _, seq, _ = numbers.of_stories([])
+    _, seq, _ = seqs.story_seqs([])
     story = Story.objects.select_related("series").get(pk=story_id)
     return _partial("#rail", "outerHTML", fragments.rail_html(story, seq))
 

@@ -15,39 +15,39 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from entries.delivery import direct
+from entries.delivery import timings
 from entries.delivery.changes import Changes, Cursor
+from entries.delivery.direct_writes import DirectConnection, frame_chunk
 from entries.delivery.metrics import tally
 
 Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
-FRAMES = 256  # frames that a channel keeps
-BYTES = 4 * 1024 * 1024  # that a channel keeps
+MAX_LOG_FRAMES = 256
+MAX_LOG_BYTES = 4 * 1024 * 1024
 MAX_CATCH_UP_BYTES = 8 * 1024  # of what a reader missed that a stream carries
-SLOW = 30.0  # seconds that a reader may take for what was written to it
 
 
-def message(body: bytes) -> dict[str, Any]:
+def body_message(body: bytes) -> dict[str, Any]:
     """Return an ASGI message; readers share it."""
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 
-def frame(html: str, cursor: Cursor | None = None) -> bytes:
+def html_event(html: str, cursor: Cursor | None = None) -> bytes:
     """Return an unnamed event of HTML; the standard's `id` is the cursor."""
     lines = html.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     head = f"id: {cursor}\n" if cursor else ""
     return (head + "".join(f"data: {line}\n" for line in lines) + "\n").encode()
 
 
-def event(name: str, data: str = "") -> bytes:
+def named_event(name: str, data: str = "") -> bytes:
     """Return a named event: told to the page, never put into it."""
     return f"event: {name}\ndata: {data}\n\n".encode()
 
 
-PING = message(event("ping"))
-BEHIND = message(event("behind"))
-END = message(event("end"))
-RESET = message(event("reset"))
+PING = body_message(named_event("ping"))
+BEHIND = body_message(named_event("behind"))
+END = body_message(named_event("end"))
+RESET = body_message(named_event("reset"))
 
 
 @types.coroutine
@@ -66,7 +66,7 @@ class Reader:
     send: Send
     task: "asyncio.Task[None]"
     position: int = 0
-    line: direct.Line | None = None  # to write to past `send`
+    direct: DirectConnection | None = None  # to write to past `send`
     busy: bool = False
     ended: bool = False
     _finishing: "asyncio.Task[None] | None" = None
@@ -88,7 +88,7 @@ class Reader:
         then: Callable[["Reader"], None],
     ) -> None:
         try:
-            async with asyncio.timeout(SLOW):
+            async with asyncio.timeout(timings.SEND_TIMEOUT_SECONDS):
                 await _rest(coroutine, waiting)
         except Exception:
             tally.dropped += 1
@@ -101,7 +101,7 @@ class Reader:
         """Send a message and wait for it, but not for ever."""
         self.busy = True
         try:
-            async with asyncio.timeout(SLOW):
+            async with asyncio.timeout(timings.SEND_TIMEOUT_SECONDS):
                 await self.send(one)
         except TimeoutError:
             tally.dropped += 1
@@ -127,9 +127,9 @@ def push(
     chunk = b""
     for reader in readers:
         try:
-            if reader.line is not None:
-                chunk = chunk or direct.chunk(one["body"])
-                if reader.line.put(chunk):
+            if reader.direct is not None:
+                chunk = chunk or frame_chunk(one["body"])
+                if reader.direct.write_chunk(chunk):
                     continue
             coroutine = reader.send(one)
             waiting = coroutine.send(None)
@@ -141,7 +141,7 @@ def push(
             reader.suspend(coroutine, waiting, then)
 
 
-def end(readers: Sequence[Reader]) -> None:
+def end_streams(readers: Sequence[Reader]) -> None:
     """Let the streams of readers end."""
     for reader in readers:
         reader.end()
@@ -157,7 +157,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Missed:
+class CatchUp:
     """What a page lacks: one message for all who lack the same."""
 
     changes: Changes
@@ -176,12 +176,12 @@ class Channel:
     first: int = 0  # position of frames[0]
     served: int = 0  # position that every reader was brought to
     size: int = 0  # bytes in the log
-    users: int = 0
+    streams: int = 0
     # In the order they came, which is where they lie in memory: served the faster.
     readers: dict[Reader, None] = field(default_factory=dict)
-    told_at: float = field(default_factory=time.monotonic)
+    last_sent_at: float = field(default_factory=time.monotonic)
     rail: tuple[int, dict[str, Any]] | None = None
-    missed: "dict[int, asyncio.Future[Missed]]" = field(default_factory=dict)
+    catch_ups: "dict[int, asyncio.Future[CatchUp]]" = field(default_factory=dict)
 
     @property
     def end(self) -> int:
@@ -190,15 +190,17 @@ class Channel:
 
     def append(self, new: Frame) -> None:
         """Add a frame and forget the oldest beyond the bounds."""
-        self.told_at = time.monotonic()
+        self.last_sent_at = time.monotonic()
         self.frames.append(new)
-        self.missed.clear()
+        self.catch_ups.clear()
         self.size += len(new.message["body"])
-        while len(self.frames) > 1 and (len(self.frames) > FRAMES or self.size > BYTES):
+        while len(self.frames) > 1 and (
+            len(self.frames) > MAX_LOG_FRAMES or self.size > MAX_LOG_BYTES
+        ):
             self.size -= len(self.frames.popleft().message["body"])
             self.first += 1
 
-    def forget(self) -> None:
+    def invalidate_log(self) -> None:
         """Let nobody read what was told before; who is behind comes back and asks."""
         self.first = self.served = self.end
         self.size = 0
@@ -206,12 +208,12 @@ class Channel:
 
     def restart(self, seq: int, state: str, site_seq: int) -> None:
         """Begin the log of another history; what was kept is of the old one."""
-        self.forget()
+        self.invalidate_log()
         self.rail = None
-        self.missed.clear()
+        self.catch_ups.clear()
         self.seq, self.state, self.site_seq = seq, state, site_seq
 
-    def place(self, after: int) -> int | None:
+    def position_after(self, after: int) -> int | None:
         """Return the position from which a page at a number reads.
 
         None where no frame begins there: it is too old, or a page of another
@@ -219,14 +221,14 @@ class Channel:
         """
         if after == self.seq:
             return self.end
-        place = len(self.frames) - sum(1 for one in self.frames if one.seq > after)
-        if place == len(self.frames) or self.frames[place].after != after:
+        position = len(self.frames) - sum(1 for one in self.frames if one.seq > after)
+        if position == len(self.frames) or self.frames[position].after != after:
             return None
-        return self.first + place
+        return self.first + position
 
-    def since(self, place: int) -> list[bytes]:
+    def since(self, position: int) -> list[bytes]:
         """Return the frames from a position on."""
-        frames = islice(self.frames, place - self.first, None)
+        frames = islice(self.frames, position - self.first, None)
         return [one.message["body"] for one in frames]
 
     def serve(self, reader: Reader) -> None:
@@ -255,7 +257,7 @@ class Channel:
                 self.serve(reader)
         push(usual, self.frames[-1].message, self.serve)
 
-    def tell(self, readers: Sequence[Reader], one: dict[str, Any]) -> None:
+    def broadcast(self, readers: Sequence[Reader], one: dict[str, Any]) -> None:
         """Send readers what is in no log, unless they are behind anyway."""
         free = [reader for reader in readers if not (reader.busy or reader.ended)]
         push(free, one, self.serve)

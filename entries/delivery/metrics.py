@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Tally:
     dropped: int = 0
     refused: int = 0
     catch_ups: int = 0
-    kept: int = 0
-    unchanged: int = 0
-    made: int = 0
+    hits: int = 0
+    not_modified: int = 0
+    stored: int = 0
     stale: int = 0
 
 
@@ -45,9 +45,9 @@ _COUNTERS = {
     "dropped": Counter("liveblog_readers_dropped", "Readers too slow to follow"),
     "refused": Counter("liveblog_streams_refused", "Streams answered with 503"),
     "catch_ups": Counter("liveblog_catch_ups", "Reads for readers who came back"),
-    "kept": Counter("liveblog_pages_kept", "Answers given from memory"),
-    "unchanged": Counter("liveblog_pages_unchanged", "Answers 304"),
-    "made": Counter("liveblog_pages_made", "Answers made by Django and kept"),
+    "hits": Counter("liveblog_pages_kept", "Answers given from memory"),
+    "not_modified": Counter("liveblog_pages_unchanged", "Answers 304"),
+    "stored": Counter("liveblog_pages_made", "Answers made by Django and kept"),
     "stale": Counter("liveblog_pages_stale", "Given while the database was silent"),
 }
 _READERS = Gauge("liveblog_readers", "Open streams", multiprocess_mode="livesum")
@@ -66,7 +66,7 @@ FANOUT = Histogram(
 )
 
 
-def publish(count: int, stories: dict[int, int], lag: float) -> None:
+def export_tally(count: int, stories: dict[int, int], lag: float) -> None:
     """Hand on what was counted, once a second: readers, also by story; the lag."""
     for name in (field.name for field in fields(Tally)):
         now = getattr(tally, name)
@@ -81,9 +81,9 @@ def publish(count: int, stories: dict[int, int], lag: float) -> None:
     _followed.update(stories)
 
 
-def text() -> tuple[bytes, str]:
+def render_metrics() -> tuple[bytes, str]:
     """Return the figures of all workers, and their content type."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(_FOLDER_VARIABLE)
     if not folder:
         return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
     for path in Path(folder).glob("gauge_live*_*.db"):

@@ -14,11 +14,11 @@ _FROM_ROWS = re.compile(
 _UNCACHED = b"public, max-age=0, must-revalidate"
 
 
-class Silent(Exception):
+class DatabaseSilent(Exception):
     """The database does not answer."""
 
 
-class Failed(Exception):
+class ServiceUnavailable(Exception):
     """A page could not be made, which is not the page's own fault."""
 
 
@@ -29,14 +29,14 @@ def needs_database(scope: Scope) -> bool:
     return _FROM_ROWS.fullmatch(scope["path"]) is not None
 
 
-def aged(start: Message, seconds: float) -> Message:
+def stale_start(start: Message, seconds: float) -> Message:
     """Return the start of a stale answer: its age, and no leave to cache it further."""
     headers = [pair for pair in start["headers"] if pair[0] != b"cache-control"]
     headers += [(b"cache-control", _UNCACHED), (b"age", b"%d" % seconds)]
     return {**start, "headers": headers}
 
 
-async def refuse(scope: Scope, send: Any, page: bytes) -> None:
+async def respond_503(scope: Scope, send: Any, page: bytes) -> None:
     """Answer 503 at once, with the page that Django would give."""
     body = b"" if scope["method"] == "HEAD" else page
     headers = [

@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import Error
 from django.http.request import validate_host
 
-from entries.delivery import channels, direct
+from entries.delivery import channels, timings
 from entries.delivery.changes import Cursor
 from entries.delivery.channels import MAX_CATCH_UP_BYTES, Channel, Reader, Send
+from entries.delivery.direct_writes import DirectConnection
 from entries.delivery.hub import Hub
 from entries.delivery.metrics import tally
 
@@ -23,8 +24,7 @@ logger = logging.getLogger(__name__)
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-PATIENCE = 8.0  # seconds that a new reader waits for the database
-_NUMBER = re.compile(r"[0-9]{1,18}")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _PATH = re.compile(r"/stories/([-a-zA-Z0-9_]+)/stream")
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -34,7 +34,7 @@ _HEADERS = [
 ]
 
 
-def slug_of(scope: Scope) -> str:
+def stream_slug(scope: Scope) -> str:
     """Return the slug if a request is for a stream, else nothing."""
     if scope["type"] != "http" or not scope["path"].endswith("/stream"):
         return ""
@@ -61,7 +61,7 @@ async def _refuse(send: Send, status: int, sentence: str, *more: Any) -> None:
     await send({"type": "http.response.body", "body": f"{sentence}\n".encode()})
 
 
-async def serve(
+async def serve_stream(
     hub: Hub, slug: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answer one reader: what it missed, then every change until it leaves."""
@@ -69,26 +69,26 @@ async def serve(
         return await _refuse(send, 400, "This host is not served here.")
     if scope["method"] != "GET":
         return await _refuse(send, 405, "Use GET.", (b"allow", b"GET"))
-    if hub.stopping or hub.count >= settings.MAX_STREAMS:
+    if hub.stopping or hub.stream_count >= settings.MAX_STREAMS:
         wait = str(random.randint(5, 20)).encode()  # noqa: S311 - only spreads
         return await _refuse(
             send, 503, "Too many readers: poll the changes.", (b"retry-after", wait)
         )
-    hub.count += 1
+    hub.stream_count += 1
     try:
         return await _admit(hub, slug, scope, receive, send)
     finally:
-        hub.count -= 1
+        hub.stream_count -= 1
 
 
 async def _admit(
     hub: Hub, slug: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(timings.SUBSCRIBE_TIMEOUT_SECONDS):
             # A page that was loaded from memory must not be told that it is live.
-            answers = await hub.watcher.answers()
-            channel = await hub.enter(slug) if answers else None
+            answers = await hub.watcher.is_answering()
+            channel = await hub.subscribe(slug) if answers else None
     except (TimeoutError, Error):
         answers = False
     if not answers:
@@ -105,11 +105,11 @@ async def _admit(
     except asyncio.CancelledError:
         if not reader.ended:
             raise
-    except Error as error:  # the page comes back, with its place
+    except Error as error:  # the page comes back, with its position
         logger.warning("A stream ends, for want of the database: %s", error)
     finally:
         channel.readers.pop(reader, None)
-        hub.leave(channel)
+        hub.unsubscribe(channel)
     if not reader.busy:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     return None
@@ -124,11 +124,13 @@ async def _stream(
     start = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
     await reader.send(start)
     if settings.DIRECT_WRITES:
-        reader.line = direct.Line.of(reader.send)
+        reader.direct = DirectConnection.from_send(reader.send)
     cursor = Cursor.parse(given) if given else Cursor(hub.epoch, channel.seq)
     if not given:
         await reader.send(
-            channels.message(f"id: {cursor}\n".encode() + channels.event("at"))
+            channels.body_message(
+                f"id: {cursor}\n".encode() + channels.named_event("at")
+            )
         )
     last = await _catch_up(hub, channel, reader, cursor, rail)
     if last is not None:
@@ -150,25 +152,25 @@ async def _catch_up(
     if cursor is None:
         return channels.RESET
     at, sent = cursor.seq, 0
-    shown = int(rail) if _NUMBER.fullmatch(rail) else channel.site_seq
+    shown = int(rail) if _DIGITS.fullmatch(rail) else channel.site_seq
     if cursor.epoch != hub.epoch or at > channel.seq:
-        await hub.look()
+        await hub.poll_now()
     while cursor.epoch == hub.epoch and at <= channel.seq:
         if at < channel.seq:
             body, at = await _backlog(hub, channel, at)
             if (sent := sent + len(body)) > MAX_CATCH_UP_BYTES:
                 return channels.BEHIND
             if body:
-                await reader.wait(channels.message(body))
+                await reader.wait(channels.body_message(body))
             if at > channel.seq:
-                await hub.look()
+                await hub.poll_now()
         elif shown < channel.site_seq:
             shown, one = await hub.rail(channel)
             await reader.wait(one)
         elif channel.state != "live":
             return channels.END
         else:  # No await since the look at the log.
-            _enlist(hub, channel, reader)
+            _follow_log(hub, channel, reader)
             return None
     return channels.RESET
 
@@ -178,21 +180,23 @@ async def _backlog(hub: Hub, channel: Channel, at: int) -> tuple[bytes, int]:
 
     No events where the seq is of another history.
     """
-    if (place := channel.place(at)) is not None:
-        return b"".join(channel.since(place)), channel.seq
-    missed = await hub.missed(channel, at)
+    if (position := channel.position_after(at)) is not None:
+        return b"".join(channel.since(position)), channel.seq
+    missed = await hub.catch_up(channel, at)
     if missed.changes.reset:
         return b"", sys.maxsize
     return missed.message["body"], missed.changes.cursor.seq
 
 
-def _enlist(hub: Hub, channel: Channel, reader: Reader) -> None:
+def _follow_log(hub: Hub, channel: Channel, reader: Reader) -> None:
     """Let a reader who has everything follow the log, and tell it so."""
     reader.position = channel.end
     channel.readers[reader] = None
     # Reconnections are spread: every reader gets a pause of its own.
     pause = random.randint(500, 2500)  # noqa: S311 - only spreads
-    ready = channels.message(f"retry: {pause}\n".encode() + channels.event("ready"))
+    ready = channels.body_message(
+        f"retry: {pause}\n".encode() + channels.named_event("ready")
+    )
     channels.push([reader], ready, channel.serve)
     if hub.stopping:
         reader.end()

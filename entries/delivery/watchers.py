@@ -13,15 +13,10 @@ from typing import Any
 import psycopg
 from django.db import connection, transaction
 
+from entries.delivery import timings
+
 logger = logging.getLogger(__name__)
 CHANNEL = "liveblog"
-LOOK = 0.03  # seconds between two looks at an SQLite file
-RETRY = 0.5  # seconds before a lost listener tries again
-CONFIRM = 0.7  # seconds between two questions whether the listener lives
-TRUST = 2.0  # seconds that such an answer is trusted
-STUCK = 0.4  # seconds after which a look at an SQLite file is taken to hang
-PROBE = 1.0  # seconds that a request waits to learn whether the database answers
-BRIEF = 0.05  # the same, once the database is known to be silent
 
 
 _committed = itertools.count(1)
@@ -53,7 +48,7 @@ def note_withdrawal() -> None:
     _withdrawals += 1
 
 
-def learned() -> tuple[int, int]:
+def local_changes() -> tuple[int, int]:
     """Return what moves when this process learns that a page of before is untrue."""
     return _commits, _withdrawals
 
@@ -67,7 +62,7 @@ class Watcher:
         self._looking_since = float("inf")
         self._threads = ThreadPoolExecutor(2, "look")  # one looks, one probes
         self._seen = -1
-        self._asked: tuple[int, int] | None = None
+        self._file_stamp_now: tuple[int, int] | None = None
         self._heard = 0
         self._alive = 0.0
         self._probe: asyncio.Task[bool] | None = None
@@ -79,16 +74,16 @@ class Watcher:
     def stamp(self) -> tuple[int, int] | None:
         """Return what changes with every commit; None while nobody can know."""
         if self._file is not None:
-            if time.monotonic() - self._looking_since > STUCK:
+            if time.monotonic() - self._looking_since > timings.SQLITE_STUCK_SECONDS:
                 return None  # asking the file would block the event loop as well
             return self._file_stamp(self._file)
-        if time.monotonic() - self._alive > TRUST:
+        if time.monotonic() - self._alive > timings.READ_TIMEOUT_SECONDS:
             return None
         self.last_stamp = (self._heard, _commits)
         return self.last_stamp
 
-    async def answers(self) -> bool:
-        """Return whether the database answers now. Waits at most `PROBE` seconds.
+    async def is_answering(self) -> bool:
+        """Return whether the database answers now; wait at most one probe timeout.
 
         All requests share one probe. A request that joined a failed one asks again:
         the database may have come back since that probe began.
@@ -106,18 +101,23 @@ class Watcher:
     async def _probed(self) -> bool | None:
         """Return what the probe found; None if it takes too long."""
         if self._probe is None:
-            self._probe = asyncio.create_task(self._ask())
+            self._probe = asyncio.create_task(self._query())
         probe = self._probe
-        await asyncio.wait({probe}, timeout=BRIEF if self._silent else PROBE)
+        timeout = (
+            timings.OUTAGE_PROBE_TIMEOUT_SECONDS
+            if self._silent
+            else timings.PROBE_TIMEOUT_SECONDS
+        )
+        await asyncio.wait({probe}, timeout=timeout)
         await asyncio.sleep(0)  # a busy loop may learn of both at once
         return probe.result() if probe.done() else None
 
-    async def _ask(self) -> bool:
+    async def _query(self) -> bool:
         """Ask the database anything, on a connection of its own."""
         began = time.monotonic()
         try:
             if connection.vendor == "postgresql":
-                async with asyncio.timeout(TRUST):
+                async with asyncio.timeout(timings.READ_TIMEOUT_SECONDS):
                     async with await _connect() as line:
                         await line.execute("SELECT 1")
             else:
@@ -132,39 +132,42 @@ class Watcher:
     def _only_full(self, error: Exception) -> bool:
         """Return whether the server refused a connection more, and answers others."""
         refused = isinstance(error, psycopg.OperationalError) and "FATAL" in str(error)
-        return refused and time.monotonic() - self.confirmed_at < TRUST
+        return (
+            refused
+            and time.monotonic() - self.confirmed_at < timings.READ_TIMEOUT_SECONDS
+        )
 
     @property
     def lag(self) -> float:
         """Return the seconds since the database was last known to be heard."""
         if self._file is not None:
-            return 0.0 if self.stamp() else TRUST
+            return 0.0 if self.stamp() else timings.READ_TIMEOUT_SECONDS
         return time.monotonic() - self._alive
 
     def _file_stamp(self, file: sqlite3.Connection) -> tuple[int, int] | None:
         """Ask the file once for all requests that had come by this turn."""
-        if self._asked is None:
+        if self._file_stamp_now is None:
             try:
-                self._asked = (self._version(file), self._heard)
+                self._file_stamp_now = (self._version(file), self._heard)
             except sqlite3.Error:
                 return None
-            self.last_stamp = self._asked
-            asyncio.get_running_loop().call_soon(self._forget)
-        return self._asked
+            self.last_stamp = self._file_stamp_now
+            asyncio.get_running_loop().call_soon(self._expire_file_stamp)
+        return self._file_stamp_now
 
-    def _forget(self) -> None:
-        self._asked = None
+    def _expire_file_stamp(self) -> None:
+        self._file_stamp_now = None
 
     async def run(self) -> None:
         """Watch for ever; begin again when the database was lost."""
-        job = self._listen if connection.vendor == "postgresql" else self._look
+        job = self._listen if connection.vendor == "postgresql" else self._poll_file
         while True:
             try:
                 await job()
             except (OSError, psycopg.Error, sqlite3.Error) as error:
                 self._alive = 0.0  # not to be trusted from now on
                 logger.warning("The watcher lost the database: %s", error)
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(timings.RECONNECT_BACKOFF_SECONDS)
 
     async def _listen(self) -> None:
         """LISTEN on a connection of its own, outside every pool."""
@@ -172,24 +175,26 @@ class Watcher:
             asked = time.monotonic()
             await listener.execute(f"LISTEN {CHANNEL}")
             # What was committed while nobody listened is heard of first.
-            self.hear()
+            self.notice_commit()
             self._alive = self.answered_at = asked
             while True:
-                async for _ in listener.notifies(timeout=CONFIRM):
-                    self.hear()
+                async for _ in listener.notifies(
+                    timeout=timings.LISTENER_CHECK_SECONDS
+                ):
+                    self.notice_commit()
                 # An answer proves that nothing was missed until it was asked for.
                 asked = time.monotonic()
-                async with asyncio.timeout(TRUST):
+                async with asyncio.timeout(timings.READ_TIMEOUT_SECONDS):
                     await listener.execute("SELECT 1")
                 self._alive = self.answered_at = asked
 
-    def hear(self) -> None:
+    def notice_commit(self) -> None:
         """Take it that something was committed."""
         self._heard += 1
         self.last_stamp = None  # no page that was made before is known to be current
         self._wake()
 
-    async def _look(self) -> None:
+    async def _poll_file(self) -> None:
         """Ask the file whether another connection has committed: microseconds.
 
         The regular look is a thread's: where somebody locks the file's index, SQLite
@@ -200,7 +205,7 @@ class Watcher:
         with closing(_open_file()) as file:
             try:
                 self._file, self._seen = file, -1
-                self.hear()  # versions of a file that was opened anew begin again
+                self.notice_commit()  # a reopened file counts its versions anew
                 while True:
                     began = time.monotonic()
                     version = await self._in_thread(self._timed_version, looked_at)
@@ -208,7 +213,7 @@ class Watcher:
                     if version != seen:
                         seen, self.last_stamp = version, None
                         self._wake()
-                    await asyncio.sleep(LOOK)
+                    await asyncio.sleep(timings.SQLITE_POLL_SECONDS)
             finally:
                 self._file = None
 

@@ -25,7 +25,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Show what delivery counts, to Prometheus."""
-    body, kind = delivery.metrics()
+    body, kind = delivery.render_metrics()
     return HttpResponse(body, content_type=kind)
 
 

@@ -9,8 +9,9 @@ import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from entries.delivery import channels, direct
+from entries.delivery import channels
 from entries.delivery.channels import Channel, Frame, Reader
+from entries.delivery.direct_writes import DirectConnection
 from tests import actions, crowd
 from tests.servers import Newsroom
 from tests.test_faults import SLUG, deaf
@@ -61,23 +62,23 @@ def test_both_ways_write_the_same_bytes_in_their_order() -> None:
             await cycle.send(START)  # type: ignore[arg-type]
             task = asyncio.create_task(asyncio.sleep(60))
             readers.append(Reader(cycle.send, task))  # type: ignore[arg-type]
-        readers[0].line = direct.Line.of(readers[0].send)
-        assert readers[0].line
+        readers[0].direct = DirectConnection.from_send(readers[0].send)
+        assert readers[0].direct
         channel = Channel(1, 0, "live", 0, readers=dict.fromkeys(readers))
-        paused = readers[0].line.flow
+        paused = readers[0].direct.flow
         for number in range(6):
             if number == 2:
                 paused.pause_writing()
             if number == 4:
                 paused.resume_writing()
                 await asyncio.sleep(0.01)
-            one = channels.message(f"number {number}".encode())
+            one = channels.body_message(f"number {number}".encode())
             channel.append(Frame(number, number + 1, one))
             channel.serve_all(readers)
             # Nothing is written to a network that takes no more.
             assert (near.sent == far.sent) == (number not in (2, 3))
-        readers[0].line.cycle.disconnected = True
-        channel.tell(readers[:1], channels.PING)
+        readers[0].direct.cycle.disconnected = True
+        channel.broadcast(readers[:1], channels.PING)
         assert near.sent == far.sent
 
     asyncio.run(run())
@@ -86,17 +87,17 @@ def test_both_ways_write_the_same_bytes_in_their_order() -> None:
 def test_what_is_not_as_expected_is_served_by_its_own_send() -> None:
     async def run() -> None:
         fresh = cycle_on(Transport())
-        assert direct.Line.of(fresh.send) is None  # nothing has begun
+        assert DirectConnection.from_send(fresh.send) is None  # nothing has begun
         over_tls = cycle_on(Transport(tls=True))
         counted, changed = cycle_on(Transport()), cycle_on(Transport())
         length = [(b"content-length", b"9")]
         await counted.send({**START, "headers": length})  # type: ignore[arg-type]
         for cycle in (over_tls, changed):
             await cycle.send(START)  # type: ignore[arg-type]
-        assert direct.Line.of(changed.send)
+        assert DirectConnection.from_send(changed.send)
         del changed.flow
         for send in (over_tls.send, counted.send, changed.send, print, None):
-            assert direct.Line.of(send) is None
+            assert DirectConnection.from_send(send) is None
 
     asyncio.run(run())
 

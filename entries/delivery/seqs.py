@@ -26,27 +26,27 @@ _SLUGS = (
 )
 
 
-def of_stories(
+def story_seqs(
     story_ids: Collection[int],
 ) -> tuple[str, int, dict[int, tuple[int, str]]]:
     """Return the epoch, the site's number, and `(seq, state)` of some stories."""
-    epoch, site_seq, rows = _ask(_STORIES, story_ids)
+    epoch, site_seq, rows = _query(_STORIES, story_ids)
     return epoch, site_seq, {pk: (seq, state) for pk, seq, state in rows}
 
 
-def of_slugs(slugs: Collection[str]) -> tuple[str, int, dict[str, int]]:
+def slug_seqs(slugs: Collection[str]) -> tuple[str, int, dict[str, int]]:
     """Return the epoch, the site's number, and `seq` of public stories by slug.
 
     The empty slug stands for all of them: its number moves with every change.
     """
-    epoch, site_seq, rows = _ask(_SLUGS, slugs, *Story.PUBLIC)
+    epoch, site_seq, rows = _query(_SLUGS, slugs, *Story.PUBLIC)
     found = dict(rows)
     if "" in slugs:
         found[""] = Story.objects.public().total_seq()
     return epoch, site_seq, found
 
 
-def _ask(
+def _query(
     statement: str, names: Collection[Any], *first: str
 ) -> tuple[str, int, list[Any]]:
     """Return the site's epoch and number, and a row for each name that was found."""
@@ -56,6 +56,6 @@ def _ask(
         rows = cursor.fetchall()
     if not rows:  # a new site
         Site.current()
-        return _ask(statement, names, *first)
+        return _query(statement, names, *first)
     epoch, site_seq = rows[0][:2]
     return epoch, site_seq, [row[2:] for row in rows if row[2] is not None]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from entries import verbs
-from entries.delivery import changes_after, numbers
+from entries.delivery import changes_after, seqs
 from entries.models import Site, Story
 from tests.builders import bulk_updates, make_story, text
 
@@ -16,19 +16,19 @@ pytestmark = pytest.mark.django_db
 
 def test_a_site_that_nobody_used_has_numbers_too():
     Site.objects.all().delete()
-    epoch, seq, found = numbers.of_stories([])
+    epoch, seq, found = seqs.story_seqs([])
     site = Site.objects.get()
     assert (epoch, seq, found) == (site.epoch, site.seq, {})
 
 
 @pytest.mark.parametrize("many", [1, 3])
-def test_numbers_of_stories_are_read_at_once(django_assert_num_queries: Any, many: int):
+def test_seqs_of_stories_are_read_at_once(django_assert_num_queries: Any, many: int):
     made = [make_story() for _ in range(many)]
     make_story()  # nobody asked for it
     verbs.post(made[0], text())
     verbs.close_story(made[0])
     with django_assert_num_queries(1):
-        _, seq, found = numbers.of_stories([one.pk for one in made] + [10**9])
+        _, seq, found = seqs.story_seqs([one.pk for one in made] + [10**9])
     assert seq == Site.current().seq
     for one in made:
         one.refresh_from_db()
@@ -36,17 +36,17 @@ def test_numbers_of_stories_are_read_at_once(django_assert_num_queries: Any, man
     assert found[made[0].pk][1] == "closed"
 
 
-def test_numbers_by_slug_are_of_public_stories_alone(django_assert_num_queries: Any):
+def test_seqs_by_slug_are_of_public_stories_alone(django_assert_num_queries: Any):
     shown, draft, gone = make_story(), make_story(live=False), make_story()
     verbs.withdraw_story(gone)
     slugs = [shown.slug, draft.slug, gone.slug, "x' OR 'a' = 'a"]
     with django_assert_num_queries(1):
-        _, _, found = numbers.of_slugs(slugs)
+        _, _, found = seqs.slug_seqs(slugs)
     shown.refresh_from_db()
     assert found == {shown.slug: shown.seq}
-    *_, before = numbers.of_slugs([""])
+    *_, before = seqs.slug_seqs([""])
     verbs.post(shown, text())
-    *_, after = numbers.of_slugs(["", shown.slug])
+    *_, after = seqs.slug_seqs(["", shown.slug])
     assert after[""] > before[""]
     assert after[shown.slug] > found[shown.slug]
 
@@ -61,16 +61,16 @@ def test_a_story_that_a_backup_took_away_is_another_history():
 def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    story, read = make_story(), numbers.of_stories
+    story, read = make_story(), seqs.story_seqs
     before = Site.current()
 
     def and_then_it_ends(*asked: Any) -> Any:
         found = read(*asked)
-        monkeypatch.setattr(numbers, "of_stories", read)
+        monkeypatch.setattr(seqs, "story_seqs", read)
         verbs.close_story(story)
         return found
 
-    monkeypatch.setattr(numbers, "of_stories", and_then_it_ends)
+    monkeypatch.setattr(seqs, "story_seqs", and_then_it_ends)
     answer = changes_after(story.pk, f"{before.epoch}-{story.seq}", before.seq)
     assert (answer.state, answer.site_seq) == ("closed", Site.current().seq)
     assert f'<aside id="rail" data-seq="{answer.site_seq}"' in answer.html

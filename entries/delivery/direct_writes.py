@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DirectConnection:
     """A connection whose answer has begun, in chunks, with no end in sight."""
 
     cycle: RequestResponseCycle
@@ -28,7 +28,7 @@ class Line:
     write: Callable[[bytes], None]
 
     @classmethod
-    def of(cls, send: Any) -> "Line | None":
+    def from_send(cls, send: Any) -> "DirectConnection | None":
         """Return the line behind a `send`; None where it is not as expected."""
         cycle = getattr(send, "__self__", None)
         try:
@@ -36,10 +36,10 @@ class Line:
                 return cls(cycle, cycle.flow, cycle.transport.write)
         except (AttributeError, KeyError):
             pass
-        _say_once()
+        _warn_once()
         return None
 
-    def put(self, chunk: bytes) -> bool:
+    def write_chunk(self, chunk: bytes) -> bool:
         """Write a chunk; False where `send` is to wait or to know better."""
         if self.flow.write_paused or self.cycle.disconnected:
             return False
@@ -60,10 +60,10 @@ def _known(cycle: RequestResponseCycle) -> bool:
 
 
 @cache
-def _say_once() -> None:
+def _warn_once() -> None:
     logger.warning("DIRECT_WRITES: the server is not as expected; send does it all.")
 
 
-def chunk(body: bytes) -> bytes:
+def frame_chunk(body: bytes) -> bytes:
     """Frame a part of a body that is not empty."""
     return b"%x\r\n%b\r\n" % (len(body), body)

@@ -13,7 +13,7 @@ import pytest
 
 from entries.delivery import page_cache
 from entries.delivery.hub import Hub
-from entries.delivery.page_cache import Numbers, PageCache
+from entries.delivery.page_cache import PageCache, StoryVersions
 from tests import actions
 from tests.desk import Editor
 from tests.servers import Newsroom, Newsrooms, Server, wait_for
@@ -190,7 +190,7 @@ class Rows:
     def stamp(self) -> tuple[int, int]:
         return (self.commits, 0)
 
-    async def read(self, _: object, slugs: list[str]) -> tuple[str, int, Any]:
+    async def run_query(self, _: object, slugs: list[str]) -> tuple[str, int, Any]:
         self.asked.append(sorted(set(slugs)))
         found = {slug: self.seqs[slug] for slug in slugs if slug in self.seqs}
         await asyncio.sleep(0)
@@ -208,18 +208,18 @@ class Rows:
 def test_addresses_that_lead_nowhere_cost_the_others_nothing() -> None:
     async def ask() -> None:
         rows = Rows("fog", "ice")
-        numbers = Numbers(cast("Hub", rows))
-        assert await numbers.of("fog") == ("e", 1, 1)
-        assert await numbers.of("ice") == ("e", 1, 1)
+        versions = StoryVersions(cast("Hub", rows))
+        assert await versions.current("fog") == ("e", 1, 1)
+        assert await versions.current("ice") == ("e", 1, 1)
         for turn in range(5):
-            assert await numbers.of(f"nothing-{turn}") is None
-            assert numbers.known("fog")
+            assert await versions.current(f"nothing-{turn}") is None
+            assert versions.known("fog")
         before = len(rows.asked)
         rows.commits += 1
         rows.seqs["fog"] = 2
-        assert numbers.known("fog") is None
-        assert await numbers.of("fog") == ("e", 2, 1)
-        assert await numbers.of("ice") == ("e", 1, 1)
+        assert versions.known("fog") is None
+        assert await versions.current("fog") == ("e", 2, 1)
+        assert await versions.current("ice") == ("e", 1, 1)
         assert rows.asked[before:] == [["fog", "ice"]]
 
     asyncio.run(ask())
@@ -228,14 +228,14 @@ def test_addresses_that_lead_nowhere_cost_the_others_nothing() -> None:
 def test_the_least_used_story_is_forgotten_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(page_cache, "WATCHED", 2)
+    monkeypatch.setattr(page_cache, "MAX_STORIES", 2)
 
     async def ask() -> None:
-        numbers = Numbers(cast("Hub", Rows("fog", "ice", "tide")))
+        versions = StoryVersions(cast("Hub", Rows("fog", "ice", "tide")))
         for slug in ("fog", "ice", "fog", "tide"):
-            assert numbers.known(slug) or await numbers.of(slug)
-        assert numbers.known("fog")
-        assert numbers.known("ice") is None
+            assert versions.known(slug) or await versions.current(slug)
+        assert versions.known("fog")
+        assert versions.known("ice") is None
 
     asyncio.run(ask())
 
