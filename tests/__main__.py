@@ -128,7 +128,7 @@ def run(arguments: list[str], folder: Path) -> list[str]:
         failed = [name for name in steps if not step(name, steps[name], env)]
         for name, options in (("SQLite", FIRST_PASS), ("PostgreSQL", SECOND_PASS)):
             suite = f"the suite on {name}"
-            if not step(suite, [*pytest, *options, *arguments], env):
+            if not step(suite, [*pytest, *arguments, *options], env):
                 failed.append(suite)
     return failed
 
