@@ -549,10 +549,9 @@ class Helper:
         return answer  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End the process."""
+        """End the process; more than once does no harm."""
         self._line.close()
         self._process.join(PATIENCE)
-        self._process.close()
 
 
 class Newsroom:
