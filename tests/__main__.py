@@ -1,6 +1,7 @@
-"""Run every check, and the suite on both databases: `python -m tests [pytest args]`.
+"""Run every check, and the suite on both databases.
 
-Brings what the suite needs: a Chromium, and a PostgreSQL in a temporary folder.
+`python -m tests [--all] [pytest arguments]` brings what the suite needs: a Chromium,
+and a PostgreSQL in a temporary folder. With `--all` it tries every random seed.
 """
 
 import os
@@ -27,9 +28,15 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("manage.py", "makemigrations", "--check", "--dry-run"),
 )
 # A test that reaches no database, and one that brings both, runs in one pass only.
-SECOND_PASS = ("-m", "not pure and not servers")
+SECOND_PASS = (
+    *("-m", "not pure and not servers", "--postgres"),
+    *("--dist", "worksteal"),
+)
 NOTHING_COLLECTED = 5
-WORKERS = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
+# More than there are processors: servers and browsers are often waited for.
+WORKERS = ("-n", str((os.cpu_count() or 1) + 1))
+# Modules that share servers and a browser stay together.
+FIRST_PASS = ("--dist", "loadscope", "--no-loadscope-reorder")
 
 
 def say(words: str) -> None:
@@ -111,7 +118,7 @@ def step(name: str, command: Sequence[str], env: dict[str, str]) -> bool:
 
 def run(arguments: list[str], folder: Path) -> list[str]:
     """Run all steps; return the names of those that failed."""
-    pytest = [sys.executable, "-m", "pytest", *WORKERS, *arguments]
+    pytest = [sys.executable, "-m", "pytest", *WORKERS]
     with postgres(folder / "postgres") as url:
         env = os.environ | environment(folder / "data")
         env |= {"CHROMIUM": chromium(), "TEST_POSTGRES_URL": url}
@@ -119,18 +126,21 @@ def run(arguments: list[str], folder: Path) -> list[str]:
             " ".join(check): [sys.executable, "-m", *check] for check in CHECKS
         } | {" ".join(command): [sys.executable, *command] for command in COMMANDS}
         failed = [name for name in steps if not step(name, steps[name], env)]
-        if not step("the suite on SQLite", pytest, env):
-            failed.append("the suite on SQLite")
-        second = [*pytest, *SECOND_PASS, "--postgres"]
-        if not step("the suite on PostgreSQL", second, env):
-            failed.append("the suite on PostgreSQL")
+        for name, options in (("SQLite", FIRST_PASS), ("PostgreSQL", SECOND_PASS)):
+            suite = f"the suite on {name}"
+            if not step(suite, [*pytest, *arguments, *options], env):
+                failed.append(suite)
     return failed
 
 
 def main() -> None:
     """Run everything; exit with 1 if anything failed."""
+    arguments = sys.argv[1:]
+    if "--all" in arguments:
+        arguments.remove("--all")
+        os.environ["TEST_ALL_SEEDS"] = "1"
     with TemporaryDirectory(prefix="liveblog-tests-") as folder:
-        failed = run(sys.argv[1:], Path(folder))
+        failed = run(arguments, Path(folder))
     if failed:
         sys.exit(f"\nFAILED: {', '.join(failed)}")
     say("\nAll checks and tests passed.")

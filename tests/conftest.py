@@ -180,7 +180,11 @@ def newsrooms(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: Callable[[], str]
 ) -> Newsrooms:
     """Open newsrooms: `with newsrooms.open("sqlite") as newsroom`."""
-    return Newsrooms(tmp_path_factory.mktemp("newsrooms"), postgres_url)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return Newsrooms(
+        tmp_path_factory.mktemp("newsrooms"), postgres_url, shared / "newsrooms"
+    )
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -4,8 +4,9 @@ Nothing here imports Django: whoever tests against processes shares no state wit
 them but the database.
 """
 
-import importlib
+import fcntl
 import logging
+import multiprocessing
 import os
 import pickle
 import re
@@ -18,11 +19,13 @@ import threading
 import time
 import traceback
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -34,6 +37,25 @@ PASSWORD = "a-long-pass-phrase"
 MTU = 1400  # bytes of a packet on a slow line
 PATIENCE = 20.0  # seconds; a wait that ends in a failure
 T = TypeVar("T")
+# Where helpers come from: a process that has imported this, but no settings yet.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        "tests.servers",
+        "PIL.Image",
+        "bleach",
+        "django.contrib.admin.options",
+        "django.core.handlers.asgi",
+        "django.core.serializers.json",
+        "django.db.backends.postgresql.base",
+        "django.db.backends.sqlite3.base",
+        "django.db.migrations.executor",
+        "django.test.client",
+        "markdown",
+        "psycopg_pool",
+        "uvicorn.protocols.http.httptools_impl",
+    ]
+)
 
 
 def wait_for(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
@@ -499,39 +521,37 @@ class Server:
 
 
 class Helper:
-    """A process beside the servers that calls Python functions in their database."""
+    """A process beside the servers that calls Python functions in their database.
+
+    It is forked from one that has imported what takes long, which saves two thirds
+    of the start.
+    """
 
     def __init__(self, env: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.servers"],
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self._line, far = FORKS.Pipe()
+        self._process = FORKS.Process(target=_answer_calls, args=(env, far))
+        self._process.start()
+        far.close()
 
     def call(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
         """Call a function that stands at the top of a module; return what it returns.
 
-        Arguments and the answer are pickled. Raises HelperError for what it raises.
+        Arguments and the answer are pickled. Raises HelperError for what it raises,
+        and EOFError where the process dies of it.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        pickle.dump((function, args, options), self._process.stdin)
-        self._process.stdin.flush()
-        well, answer = pickle.load(self._process.stdout)
+        self._line.send((function, args, options))
+        try:
+            well, answer = self._line.recv()
+        except ConnectionError as error:
+            raise EOFError from error
         if not well:
             raise answer
         return answer  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End the process."""
-        if self._process.stdin:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-        self._process.wait(PATIENCE)
-        if self._process.stdout:
-            self._process.stdout.close()
+        """End the process; more than once does no harm."""
+        self._line.close()
+        self._process.join(PATIENCE)
 
 
 class Newsroom:
@@ -618,13 +638,16 @@ class Newsrooms:
     """Opens newsrooms quickly: each database is a copy of one that was prepared.
 
     A prepared one is migrated, has its static files, and the accounts `chief`,
-    `editor`, `editor2` and `moderator` with the password `PASSWORD`.
+    `editor`, `editor2` and `moderator` with the password `PASSWORD`. Processes with
+    the same folder `shared` prepare them once.
     """
 
-    def __init__(self, folder: Path, url: Callable[[], str]) -> None:
+    def __init__(
+        self, folder: Path, url: Callable[[], str], shared: Path | None = None
+    ) -> None:
         self._folder = folder
         self._url = url
-        self._prepared: dict[str, Path] = {}
+        self._shared = shared or folder
         self._name = f"newsroom_{uuid4().hex[:12]}"
         self._opened = 0
 
@@ -638,28 +661,41 @@ class Newsrooms:
         shutil.copytree(template, data)
         name = f"{self._name}_{self._opened}"
         if url:
-            sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{self._name}"')
+            sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{template.name}"')
         with Newsroom(kind, data, url and database_url(url, name)) as newsroom:
             yield newsroom
         if url:
             sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def _template(self, kind: str, url: str) -> Path:
-        if url not in self._prepared:
-            data = self._folder / f"{kind}-prepared-{len(self._prepared)}"
-            data.mkdir(parents=True)
-            if url:
-                sql(url, f'CREATE DATABASE "{self._name}"')
-            address = url and database_url(url, self._name)
-            with Newsroom(kind, data, address) as newsroom:
-                newsroom.manage("migrate", "--verbosity", "0")
-                if other := next(iter(self._prepared.values()), None):
-                    shutil.copytree(other / "static", data / "static")
-                else:
-                    newsroom.manage("collectstatic", "--noinput", "--verbosity", "0")
-                newsroom.call(_make_accounts)
-            self._prepared[url] = data
-        return self._prepared[url]
+        """Return a prepared folder; its name is also that of its database."""
+        place = zlib.crc32(f"{self._shared}{url}".encode())
+        data = self._shared / f"prepared-{kind}-{place:x}"
+        self._shared.mkdir(parents=True, exist_ok=True)
+        with _locked(self._shared / "lock"):
+            if not data.exists():
+                self._prepare(kind, url, data)
+        return data
+
+    def _prepare(self, kind: str, url: str, data: Path) -> None:
+        other = next(self._shared.glob("prepared-*/static"), None)
+        data.mkdir()
+        if url:
+            sql(url, f'CREATE DATABASE "{data.name}"')
+        with Newsroom(kind, data, url and database_url(url, data.name)) as newsroom:
+            newsroom.manage("migrate", "--verbosity", "0")
+            if other:
+                shutil.copytree(other, data / "static")
+            else:
+                newsroom.manage("collectstatic", "--noinput", "--verbosity", "0")
+            newsroom.call(_make_accounts)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # closing the file gives it back
+        yield
 
 
 def _make_accounts() -> None:
@@ -668,23 +704,26 @@ def _make_accounts() -> None:
     builders.make_accounts()
 
 
-def _serve(calls: BinaryIO, answers: BinaryIO) -> None:
+def _answer_calls(env: dict[str, str], calls: Connection) -> None:
     """Answer the calls of a `Helper`, until it hangs up."""
+    os.environ.clear()
+    os.environ.update(env)
+    import django
+
+    django.setup()
     while True:
         try:
-            function, args, options = pickle.load(calls)
-        except EOFError:
+            function, args, options = calls.recv()
+        except (EOFError, ConnectionError):
             return
         answer: tuple[bool, Any]
         try:
             answer = (True, function(*args, **options))
-            message = pickle.dumps(answer)
-            pickle.loads(message)
+            pickle.loads(pickle.dumps(answer))
         except Exception as error:
             trace = "".join(traceback.format_exception(error))
-            message = pickle.dumps((False, HelperError(type(error).__name__, trace)))
-        answers.write(message)
-        answers.flush()
+            answer = (False, HelperError(type(error).__name__, trace))
+        calls.send(answer)
 
 
 class HelperError(Exception):
@@ -696,17 +735,3 @@ class HelperError(Exception):
 
     def __str__(self) -> str:
         return str(self.args[1])
-
-
-def _main() -> None:
-    import django
-
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a stray print must not land among the answers
-    django.setup()
-    servers = importlib.import_module("tests.servers")  # this module by its own name
-    servers._serve(sys.stdin.buffer, answers)
-
-
-if __name__ == "__main__":
-    _main()

@@ -15,6 +15,7 @@ from entries.text.rendering import (
     tidy,
     unescape_markdown,
 )
+from tests.seeds import examples
 
 NOTICE = '<a href="https://harbour.example/" rel="nofollow noopener">'
 
@@ -241,13 +242,13 @@ def test_only_what_would_be_markup_is_escaped(text: str, source: str) -> None:
     assert words(plain_text(render(source))) == words(text)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(TEXT)
 def test_escaped_text_is_shown_complete(text: str) -> None:
     assert words(plain_text(render(escape_markdown(text)))) == words(tidy(text))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(TEXT)
 def test_unescaping_gives_the_text_back(text: str) -> None:
     assert unescape_markdown(escape_markdown(text)) == tidy(text)

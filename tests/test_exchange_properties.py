@@ -27,6 +27,7 @@ from entries.exchange.text.references import cross_post_line
 from entries.exchange.text.writer import in_markdown, write, write_faithfully
 from entries.models import Link
 from entries.pages.story_data import LinkData
+from tests.seeds import examples
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 WORDS = """the harbour ferry Ostara lamp bridge mayor of Saltgate council fog tide 5*3*2
@@ -180,7 +181,7 @@ DAY = re.compile(r"\((?:Monday|Tuesday)\)|, 21 December|29 February 2027")
 @given(st.lists(lines, max_size=25).map("\n".join))
 @example("UPDATE 1800 GMT:\nHEADLINE: x")
 @example("SUMMARY:\nORIGINAL ENTRY: x")
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 def test_every_line_of_a_file_is_found_in_what_was_read(text: str) -> None:
     try:
         document = parsed(text.encode(errors="surrogatepass"))
@@ -199,7 +200,7 @@ def test_every_line_of_a_file_is_found_in_what_was_read(text: str) -> None:
 @example(b"\xfe\xff")
 @example(b"\0" * 50)
 @example(b"UPDATE 1800 GMT: \x81\x8d \xff")
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 def test_bytes_of_any_kind_are_read_or_refused_with_a_sentence(content: bytes) -> None:
     try:
         document = parsed(content)
@@ -211,7 +212,7 @@ def test_bytes_of_any_kind_are_read_or_refused_with_a_sentence(content: bytes) -
 
 @given(st.lists(marks, min_size=1, max_size=30))
 @example(["ORIGINAL ENTRY:", "UPDATE 0910 GMT: x", "ORIGINAL ENTRY:"])
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_whatever_was_read_can_be_written_so_that_it_reads_the_same(
     parts: list[str],
 ) -> None:

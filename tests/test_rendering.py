@@ -20,6 +20,7 @@ from entries.text.rendering import (
     tidy,
 )
 from tests.attacks import dangers, families
+from tests.seeds import examples
 
 ATTACKS = families()
 FIGURES = {
@@ -97,7 +98,7 @@ def test_our_own_reading_stops_an_address_that_both_cleaners_leave(
     assert "evil.example" in rendering._clean(attack)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(HOSTILE)
 def test_nothing_typed_at_random_is_dangerous_either(body: str) -> None:
     shown = render(body)
@@ -225,7 +226,7 @@ def test_names_of_pictures_come_in_order_and_once() -> None:
     assert image_names(body) == ["quay", "fog", "no-1.b"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(
         st.sampled_from(
@@ -362,7 +363,7 @@ def test_every_kind_of_line_end_is_one(end: str) -> None:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 def test_what_is_tidied_can_be_stored(text: str) -> None:
     tidied = tidy(text)
