@@ -201,7 +201,7 @@ def texts(items: Iterable[Item]) -> list[str]:
     return [item.text for item in items if item.kind == Kind.TEXT]
 
 
-def add_link(
+def append_link(
     links: list[LinkData], kind: Link.Kind, title: str, label: str = ""
 ) -> None:
     """Add a link behind the others of its kind."""

@@ -69,7 +69,7 @@ def load(document: Document, options: ImportOptions, progress: Progress) -> Load
             document, series=options.series, series_slug="", series_description=""
         )
     document = replace(document, headline=options.headline or document.headline)
-    check(document)
+    check_document(document)
     gallery = Gallery(options.folder)
     lead = options.folder.lead(options.slug or slugify(document.headline)[:100])
     with removed_on_failure(gallery):
@@ -102,7 +102,7 @@ def _linked_as(story: Story) -> tuple[str, str, str]:
     return (story.title, story.slug, story.state)
 
 
-def check(document: Document) -> None:
+def check_document(document: Document) -> None:
     """Raise ExchangeError for a text that is longer than what holds it."""
     for name in _LIMITS:
         check_length(name, getattr(document, name))
@@ -169,7 +169,7 @@ class _Loading:
         """Return the story as it is going to be while its entries are written."""
         document, options = self.document, self.options
         headline = document.headline
-        slug = options.slug or free_slug(document.slug) or stories.free_slug(headline)
+        slug = options.slug or _free_slug(document.slug) or stories.free_slug(headline)
         story = Story(headline=headline, slug=slug, first_day=document.first_day)
         if options.publish:
             story.state = Story.State.LIVE
@@ -328,7 +328,7 @@ class _Loading:
             continues_in=self.targets.by_slug(document.continues_in),
         )
         for slug in document.old_slugs:
-            if free_slug(slug[: stories.SLUG_LIMIT]) == slug:
+            if _free_slug(slug[: stories.SLUG_LIMIT]) == slug:
                 StorySlug.objects.create(slug=slug, story=story)
         return story
 
@@ -496,7 +496,7 @@ def find_series(name: str) -> Series:
     return Series.objects.create(name=name, slug=slug)
 
 
-def free_slug(slug: str) -> str:
+def _free_slug(slug: str) -> str:
     """Return a slug that no story has or had; empty for one that cannot be used."""
     if slugify(slug) != slug or not slug:
         return ""
