@@ -38,9 +38,9 @@ _WANTED: Final = {  # by pydantic's type of error
 
 
 def read_json(content: bytes) -> Document | None:
-    """Return the document in JSON of ours; None for what is not a JSON object.
+    """Return the document in exported JSON; None for what is not a JSON object.
 
-    Raises ExchangeError for other JSON, and for what is wrong in ours.
+    Raises ExchangeError for other JSON, and for values that are not valid.
     """
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     if len(content) > FILE_LIMIT or not start.startswith(b"{"):

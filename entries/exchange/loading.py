@@ -41,7 +41,7 @@ _LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language":
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What whoever imports a file asks for."""
+    """The options of an import."""
 
     headline: str = ""
     slug: str = ""
@@ -103,7 +103,7 @@ def _linked_as(story: Story) -> tuple[str, str, str]:
 
 
 def check_document(document: Document) -> None:
-    """Raise ExchangeError for a text that is longer than what holds it."""
+    """Raise ExchangeError for a text that is longer than its column or limit."""
     for name in _LIMITS:
         check_length(name, getattr(document, name))
     if remark := next(too_long(document), None):
@@ -367,7 +367,7 @@ class _Loading:
         try:
             posting = publishing.cross_post(entry, story)
         except Refused as error:
-            message = f"an update does not stand in “{story.headline}”: {error}"
+            message = f"an update was not cross-posted to “{story.headline}”: {error}"
             self.remark(source, message)
             return
         publishing.mark(posting, pinned=posted.pinned, key_event=posted.key_event)

@@ -122,7 +122,7 @@ class Head:
             return
         label = _label(self.feature)
         append_link(self.links, Link.Kind.FEATURE, "", label)
-        message = f"no title stands under {quoted(label)}"
+        message = f"there is no title under {quoted(label)}"
         self.remarks.append(Remark(self.feature.line, message))
         self.feature = None
 
