@@ -306,7 +306,7 @@ def test_a_small_file_is_enough(tmp_path: Path):
         (lambda d: d["story"].update(state="gone"), "one of draft"),
         (lambda d: d["story"].update(first_day="14 March"), "first_day"),
         (lambda d: d["story"].update(live_at="2026-03-14T18:00"), "offset"),
-        (lambda d: d.update(entries={}) or d.update(entries=[1]), "entries 1"),
+        (lambda d: d.update(entries={}) or d.update(entries=[1]), r"entries\[0\]"),
         (lambda d: d["entries"][0].update(kind="note"), "kind"),
         (lambda d: d["entries"][0].update(at=None), "at"),
         (lambda d: d["entries"][0].update(body=7), "body"),

@@ -18,13 +18,13 @@ from entries.exchange.document import (
     ExchangeError,
     Item,
     Kind,
-    add_link,
+    append_link,
 )
 from entries.exchange.report import report
 from entries.exchange.text.decoding import decode
-from entries.exchange.text.reader import read
+from entries.exchange.text.reader import read_text
 from entries.exchange.text.references import cross_post_line
-from entries.exchange.text.writer import in_markdown, write, write_faithfully
+from entries.exchange.text.writer import in_markdown, write_faithfully, write_text
 from entries.models import Link
 from entries.pages.story_data import LinkData
 from tests.seeds import examples
@@ -78,9 +78,9 @@ def stories(draw: st.DrawFn) -> Document:
     updates = [DocumentEntry(draw(entries), at=at) for at in reversed(rising)]
     links: list[LinkData] = []
     for title in draw(st.lists(titles, max_size=3)):
-        add_link(links, Link.Kind.LATEST, title)
+        append_link(links, Link.Kind.LATEST, title)
     for title in draw(st.lists(titles, max_size=1)):
-        add_link(links, Link.Kind.FEATURE, title, "TUESDAY FEATURE")
+        append_link(links, Link.Kind.FEATURE, title, "TUESDAY FEATURE")
     return Document(
         headline=draw(titles),
         series=draw(st.sampled_from(["", "Sorrava Daily"])),
@@ -95,17 +95,17 @@ def stories(draw: st.DrawFn) -> Document:
 
 def parsed(content: bytes, **options: object) -> Document:
     lines, remarks = decode(content)
-    return read(lines, now=NOW, remarks=remarks, **options)  # type: ignore[arg-type]
+    return read_text(lines, now=NOW, remarks=remarks, **options)  # type: ignore[arg-type]
 
 
 @given(stories())
 @settings(deadline=None)
 def test_a_story_of_this_form_is_read_as_it_was_written(story: Document) -> None:
-    text = write(story)
+    text = write_text(story)
     again = parsed(text.encode())
     assert again == story
     assert not [str(w) for w in again.warnings if "not certain" not in str(w)]
-    assert write(again) == text
+    assert write_text(again) == text
 
 
 @given(stories(), st.sampled_from(["\r\n", "\r"]), st.booleans())
@@ -113,7 +113,7 @@ def test_a_story_of_this_form_is_read_as_it_was_written(story: Document) -> None
 def test_line_ends_and_a_byte_order_mark_change_nothing(
     story: Document, newline: str, mark: bool
 ) -> None:
-    text = write(story).replace("\n", newline)
+    text = write_text(story).replace("\n", newline)
     assert parsed(text.encode("utf-8-sig" if mark else "utf-8")) == story
 
 
@@ -121,7 +121,7 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(
 @settings(deadline=None)
 def test_a_story_written_in_markdown_is_read_as_it_was_written(story: Document) -> None:
     story = in_markdown(story)
-    assert parsed(write(story).encode()) == story
+    assert parsed(write_text(story).encode()) == story
 
 
 @given(st.lists(paragraphs, max_size=6))
@@ -226,7 +226,7 @@ def test_whatever_was_read_can_be_written_so_that_it_reads_the_same(
         newest_first=True,
         links=tuple(link for link in document.links if link.title),
     )
-    assume(write(document).strip())
+    assume(write_text(document).strip())
     heads = [*document.latest, *(feature.title for feature in document.features)]
     assume(not any(title in MARKS for title in heads))  # a title that is a mark
     text, faithful = write_faithfully(document)

@@ -11,7 +11,7 @@ from entries.exchange.document import Document, ExchangeError, Kind, texts
 from entries.exchange.report import report
 from entries.exchange.text.decoding import decode
 from entries.exchange.text.paragraphs import Hints
-from entries.exchange.text.reader import read
+from entries.exchange.text.reader import read_text
 from entries.exchange.text.timestamps import Day, Doubt, Timestamp, timestamp
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
@@ -76,7 +76,7 @@ Two carts are stuck.
 def parsed(text: str | bytes, **options: Any) -> Document:
     content = text if isinstance(text, bytes) else text.encode()
     lines, remarks = decode(content)
-    return read(lines, now=NOW, remarks=remarks, **options)
+    return read_text(lines, now=NOW, remarks=remarks, **options)
 
 
 def warned(document: Document) -> list[int]:

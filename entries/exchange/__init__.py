@@ -1,8 +1,14 @@
-"""Stories from files and to files: the public interface of the package.
+"""Import stories from files and export them: the public interface of the package.
 
-`text/` reads and writes the text form, `json` reads JSON (`entries/story_data.py`
-declares and writes it), `html` writes a page. Both readers make a `Document`, and
-`loading` makes rows of it.
+Every import goes through the same stages:
+
+1. `files` reads a file and finds out whether it is JSON or text.
+2. `json` validates JSON against the models of `story_data`; `text/` reads a newsroom's
+   text (its `__init__` lists the stages in order). Both return a `Document`.
+3. `report` describes the document for `import_story --dry-run` and `--json`.
+4. `loading` makes rows of the document through the verbs, with `images` for the files.
+
+Exports: `text.writer` writes text and `html` one page; `story_data` declares the JSON.
 """
 
 from entries.exchange.document import Document, ExchangeError, Kind, texts

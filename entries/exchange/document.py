@@ -110,9 +110,9 @@ NO_ENTRY: Final = DocumentEntry()
 class Document:
     """Everything that a file contains, its updates in the order of the file.
 
-    `photo` is the caption of the lead image. `warnings` and `notes` are for whoever
-    imports the file: what was not understood, and what was decided. What stands below
-    them comes from JSON alone, but for `live_at`: when coverage began.
+    `photo` is the caption of the lead image. `warnings` say what was not understood,
+    `notes` what was decided. `live_at` is when coverage began. The fields below it come
+    from JSON alone.
     """
 
     headline: str = ""
@@ -201,7 +201,7 @@ def texts(items: Iterable[Item]) -> list[str]:
     return [item.text for item in items if item.kind == Kind.TEXT]
 
 
-def add_link(
+def append_link(
     links: list[LinkData], kind: Link.Kind, title: str, label: str = ""
 ) -> None:
     """Add a link behind the others of its kind."""

@@ -10,7 +10,7 @@ from entries.exchange.json import read_json
 from entries.exchange.loading import ImportOptions, check_length
 from entries.exchange.text.decoding import FILE_LIMIT, decode
 from entries.exchange.text.paragraphs import Hints
-from entries.exchange.text.reader import read
+from entries.exchange.text.reader import read_text
 from entries.models import ImportedFile, Series, Story
 from entries.text import rendering
 
@@ -46,19 +46,19 @@ def read_document(
     check_length("headline", options.headline)
     document = read_json(content)
     if document is None:
-        document = _read_text(content, name, options, first_day)
+        document = _text_document(content, name, options, first_day)
     elif first_day:
         note = "--date says nothing here: the file has its times."
         document = replace(document, notes=(*document.notes, note))
     return replace(document, file_name=name, digest=_digest(content))
 
 
-def _read_text(
+def _text_document(
     content: bytes, name: str, options: ImportOptions, first_day: date | None
 ) -> Document:
     lines, remarks = decode(content)
     series = tuple(Series.objects.values_list("name", flat=True))
-    document = read(
+    document = read_text(
         lines,
         now=datetime.now(UTC),
         first_day=first_day,

@@ -18,29 +18,34 @@ from entries.exchange.document import (
 )
 from entries.exchange.text.decoding import FILE_LIMIT
 from entries.models import Entry
-from entries.pages.story_data import FORMAT, VERSION, FullEntryData, FullStoryData
+from entries.pages.story_data import (
+    FORMAT,
+    FORMAT_VERSION,
+    FullEntryData,
+    FullStoryData,
+)
 from entries.text import rendering
 
 _WANTED: Final = {  # by pydantic's type of error
-    "string_type": "this should be text",
-    "string_pattern_mismatch": "this should be text",
-    "string_too_long": "this should be no longer than {max_length:,} characters",
-    "bool_type": "this should be true or false",
-    "int_type": "this should be a whole number",
-    "greater_than_equal": "this should be a whole number",
-    "less_than": "this should be a whole number below 2³¹",
-    "list_type": "this should be a list",
-    "model_type": "this should be an object",
-    "enum": "this should be one of {expected}",
+    "string_type": "must be text",
+    "string_pattern_mismatch": "must not be blank",
+    "string_too_long": "is too long: shorten it to {max_length:,} characters",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be a whole number from {ge} on",
+    "less_than": "must be a whole number below {lt:,}",
+    "list_type": "must be a list",
+    "model_type": "must be an object",
+    "enum": "must be one of {expected}",
     "value_error": "{error}",
-    "missing": "this is missing",
+    "missing": "is missing: add it",
 }
 
 
 def read_json(content: bytes) -> Document | None:
-    """Return the document in JSON of ours; None for what is not a JSON object.
+    """Return the document in exported JSON; None for what is not a JSON object.
 
-    Raises ExchangeError for other JSON, and for what is wrong in ours.
+    Raises ExchangeError for other JSON, and for values that are not valid.
     """
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     if len(content) > FILE_LIMIT or not start.startswith(b"{"):
@@ -55,10 +60,10 @@ def read_json(content: bytes) -> Document | None:
         return None
     if value.get("format") != FORMAT:
         raise ExchangeError("This JSON is not a story that export_story wrote.")
-    if value.get("version") != VERSION:
+    if value.get("version") != FORMAT_VERSION:
         raise ExchangeError(
             f"This story is in version {value.get('version')!r} of its format; this "
-            f"site reads version {VERSION}."
+            f"site reads version {FORMAT_VERSION}."
         )
     try:
         return _document(FullStoryData.model_validate(value))
@@ -88,20 +93,15 @@ def _tidied(value: Any) -> Any:
 
 
 def _message(error: ValidationError) -> str:
-    """Return the first problem as a sentence: `The file, entries 2, “at”: …`."""
+    """Return the first problem as a sentence: `entries[2].at must be a time like …`."""
     problem = error.errors(include_url=False, include_input=False)[0]
-    place = "The file"
-    for step in problem["loc"]:
-        place += f" {step + 1}" if isinstance(step, int) else f", {step}"
-    head, _, name = place.rpartition(", ")
-    if problem["loc"] and isinstance(problem["loc"][-1], str):
-        place = f"{head}, “{name}”"
+    steps = (f"[{x}]" if isinstance(x, int) else f".{x}" for x in problem["loc"])
+    path = "".join(steps).lstrip(".") or "The story"
     context = problem.get("ctx", {})
     if "expected" in context:
-        expected = context["expected"].replace("'", "").replace(" or ", ", ")
-        context = {"expected": expected}
+        context["expected"] = context["expected"].replace("'", "")
     wanted = _WANTED.get(problem["type"], problem["msg"]).format_map(context)
-    return f"{place}: {wanted}."
+    return f"{path} {wanted}."
 
 
 def _document(data: FullStoryData) -> Document:

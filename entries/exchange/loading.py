@@ -47,7 +47,7 @@ _LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language":
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What whoever imports a file asks for."""
+    """The options of an import."""
 
     headline: str = ""
     slug: str = ""
@@ -75,7 +75,7 @@ def load(document: Document, options: ImportOptions, progress: Progress) -> Load
             document, series=options.series, series_slug="", series_description=""
         )
     document = replace(document, headline=options.headline or document.headline)
-    check(document)
+    check_document(document)
     gallery = Gallery(options.folder)
     lead = options.folder.lead(options.slug or slugify(document.headline)[:100])
     with removed_on_failure(gallery):
@@ -108,8 +108,8 @@ def _linked_as(story: Story) -> tuple[str, str, str]:
     return (story.title, story.slug, story.state)
 
 
-def check(document: Document) -> None:
-    """Raise ExchangeError for a text that is longer than what holds it."""
+def check_document(document: Document) -> None:
+    """Raise ExchangeError for a text that is longer than its column or limit."""
     for name in _LIMITS:
         check_length(name, getattr(document, name))
     if remark := next(too_long(document), None):
@@ -175,7 +175,7 @@ class _Loading:
         """Return the story as it is going to be while its entries are written."""
         document, options = self.document, self.options
         headline = document.headline
-        slug = options.slug or free_slug(document.slug) or verbs.free_slug(headline)
+        slug = options.slug or _free_slug(document.slug) or verbs.free_slug(headline)
         story = Story(headline=headline, slug=slug, first_day=document.first_day)
         if options.publish:
             story.state = Story.State.LIVE
@@ -334,7 +334,7 @@ class _Loading:
             continues_in=self.targets.by_slug(document.continues_in),
         )
         for slug in document.old_slugs:
-            if free_slug(slug[: verbs.MAX_SLUG_LENGTH]) == slug:
+            if _free_slug(slug[: verbs.MAX_SLUG_LENGTH]) == slug:
                 StorySlug.objects.create(slug=slug, story=story)
         return story
 
@@ -373,7 +373,7 @@ class _Loading:
         try:
             posting = verbs.cross_post(entry, story)
         except Refused as error:
-            message = f"an update does not stand in “{story.headline}”: {error}"
+            message = f"an update was not cross-posted to “{story.headline}”: {error}"
             self.remark(source, message)
             return
         verbs.set_marks(posting, pinned=posted.pinned, key_event=posted.key_event)
@@ -502,7 +502,7 @@ def find_series(name: str) -> Series:
     return Series.objects.create(name=name, slug=slug)
 
 
-def free_slug(slug: str) -> str:
+def _free_slug(slug: str) -> str:
     """Return a slug that no story has or had; empty for one that cannot be used."""
     if slugify(slug) != slug or not slug:
         return ""

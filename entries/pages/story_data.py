@@ -26,7 +26,7 @@ from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 from entries.text import rendering
 
 FORMAT: Final = "liveblog-story"
-VERSION: Final = 1
+FORMAT_VERSION: Final = 1
 _YEARS: Final = range(1900, 2200)
 _IMAGE_LINE: Final = re.compile(r"^ *!\[[^\[\]]*\]\(image:([\w-]+)\) *(?:\n|$)", re.M)
 
@@ -37,21 +37,21 @@ def _time(value: object) -> datetime:
     except ValueError:
         at = None
     if at is None:
-        raise ValueError("this should be a time like 2026-03-14T18:04:00+00:00")
+        raise ValueError("must be a time like 2026-03-14T18:04:00+00:00")
     if at.utcoffset() is None or not _of_our_age(at.date()):
         raise ValueError(
-            "this should be a time between 1900 and 2199, with its offset from GMT"
+            "must be a time between 1900 and 2199, with its offset from GMT"
         )
     return at.astimezone(UTC)  # PostgreSQL refuses offsets of 16 hours and more
 
 
-def _day(value: object) -> date:
+def _date(value: object) -> date:
     try:
         day = date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         day = None
     if day is None or not _of_our_age(day):
-        raise ValueError("this should be a day like 2026-03-14, between 1900 and 2199")
+        raise ValueError("must be a date like 2026-03-14, between 1900 and 2199")
     return day
 
 
@@ -65,10 +65,15 @@ Time = Annotated[
     BeforeValidator(_time, json_schema_input_type=str),
     PlainSerializer(lambda at: at.isoformat(), return_type=str),
 ]
-Day = Annotated[date, BeforeValidator(_day, json_schema_input_type=str)]
+Date = Annotated[date, BeforeValidator(_date, json_schema_input_type=str)]
 Flag = Annotated[bool, Field(strict=True)]
 Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-NOT_BLANK: Final = r"\S"
+Slug = Annotated[str, Field(max_length=120, description="a slug")]
+Markdown = Annotated[
+    str, Field(max_length=rendering.BODY_LIMIT, description="Markdown")
+]
+Username = Annotated[str, Field(max_length=150, description="a username")]
+NOT_BLANK: Final = Field(pattern=r"\S")
 
 
 class _Data(BaseModel):
@@ -80,7 +85,7 @@ class _Data(BaseModel):
 class SeriesData(_Data):
     """A series."""
 
-    name: str = Field(max_length=100, pattern=NOT_BLANK)
+    name: Annotated[str, Field(max_length=100, pattern=r"\S")]
     slug: Annotated[str, Field(max_length=100)] = ""
     description: Annotated[str, Field(max_length=300)] = ""
 
@@ -96,8 +101,8 @@ class LinkData(_Data):
     text: Annotated[str, Field(max_length=500)] = ""
     label: Annotated[str, Field(max_length=60)] = ""
     order: Number = 0
-    story: Annotated[str | None, Field(max_length=120, description="a slug")] = None
-    series: Annotated[str | None, Field(max_length=100, description="a slug")] = None
+    story: Slug | None = None
+    series: Annotated[str, Field(max_length=100, description="a slug")] | None = None
     url: Annotated[str, Field(max_length=500)] = ""
     image: Annotated[str | None, Field(max_length=120, alias="picture")] = None
     starts_at: Time | None = None
@@ -106,21 +111,21 @@ class LinkData(_Data):
     @model_validator(mode="after")
     def _one_target(self) -> Self:
         if sum(map(bool, (self.story, self.series, self.url))) > 1:
-            raise ValueError("a link has one target: a story, a series or a url")
+            raise ValueError("must have one target: keep one of story, series and url")
         return self
 
 
 class CrossPostedFrom(_Data):
     """The home of a cross-posted entry; readers get no slug of a hidden story."""
 
-    story: Annotated[str | None, Field(max_length=120, description="a slug")] = None
-    name: str = Field(max_length=300, pattern=NOT_BLANK)
+    story: Slug | None = None
+    name: Annotated[str, Field(max_length=300, pattern=r"\S")]
 
 
 class PostedIn(_Data):
     """Another story that an entry is cross-posted to."""
 
-    story: str = Field(max_length=120, pattern=NOT_BLANK, description="a slug")
+    story: Annotated[Slug, NOT_BLANK]
     pinned: Flag = False
     key_event: Flag = False
 
@@ -138,13 +143,11 @@ class VersionData(_Data):
     number: Number = 1
     at: Time | None = None
     headline: Annotated[str, Field(max_length=200)] = ""
-    body: Annotated[str, Field(max_length=rendering.BODY_LIMIT)] = ""
+    body: Markdown = ""
     correction: Annotated[str, Field(max_length=300, alias="line")] = ""
     hidden: Flag = False
     erased: Flag = False
-    changed_by: Annotated[
-        str | None, Field(max_length=150, description="a username")
-    ] = None
+    changed_by: Username | None = None
     changed_at: Time
 
 
@@ -156,9 +159,7 @@ class EntryData(_Data):
     state: Entry.State
     at: Time | None = None
     headline: Annotated[str, Field(max_length=200)] = ""
-    body: str = Field(
-        max_length=rendering.BODY_LIMIT, pattern=NOT_BLANK, description="Markdown"
-    )
+    body: Annotated[Markdown, NOT_BLANK]
     byline: Annotated[str, Field(max_length=100)] = ""
     pinned: Flag = False
     key_event: Flag = False
@@ -176,9 +177,7 @@ class PublicEntryData(EntryData):
 class FullEntryData(EntryData):
     """An entry with all that an import restores."""
 
-    author: Annotated[str | None, Field(max_length=150, description="a username")] = (
-        None
-    )
+    author: Username | None = None
     created_at: Time | None = None
     changed_at: Time | None = None
     published_at: Time | None = None
@@ -194,12 +193,12 @@ class FullEntryData(EntryData):
             Entry.State.WITHDRAWN,
         )
         if not (self.at or untimed):
-            raise ValueError("a published update needs its time, “at”")
+            raise ValueError("must have the time of publication, “at”")
         numbers = {version.number for version in self.versions}
         below = max(numbers, default=0) < max(2, self.version)
         if len(numbers) < len(self.versions) or not below:
             raise ValueError(
-                "“versions” should be numbered, below the version of the entry"
+                "must have its “versions” numbered, each below its own “version”"
             )
         return self
 
@@ -207,22 +206,18 @@ class FullEntryData(EntryData):
 class HeadData(_Data):
     """What both forms have of a story itself; `lead_image` is a name."""
 
-    slug: Annotated[str, Field(max_length=120)] = ""
-    headline: str = Field(max_length=200, pattern=NOT_BLANK)
+    slug: Slug = ""
+    headline: Annotated[str, Field(max_length=200, pattern=r"\S")]
     series: SeriesData | None = None
     standfirst: Annotated[str, Field(max_length=500)] = ""
-    summary: Annotated[
-        str, Field(max_length=rendering.BODY_LIMIT, description="Markdown")
-    ] = ""
+    summary: Markdown = ""
     language: Annotated[str, Field(max_length=20)] = "en"
     lead_image: Annotated[str | None, Field(max_length=120)] = None
     state: Story.State
-    first_day: Day | None = None
+    first_day: Date | None = None
     live_at: Time | None = None
     closed_at: Time | None = None
-    continues_in: Annotated[str | None, Field(max_length=120, description="a slug")] = (
-        None
-    )
+    continues_in: Slug | None = None
 
 
 class PublicHeadData(HeadData):
@@ -241,7 +236,7 @@ class FullHeadData(HeadData):
 class ImageData(_Data):
     """What both forms have of an image; width and height in pixels, 0 if missing."""
 
-    name: str = Field(max_length=120, pattern=NOT_BLANK)
+    name: Annotated[str, Field(max_length=120, pattern=r"\S")]
     alt: Annotated[str, Field(max_length=500)] = ""
     decorative: Flag = False
     caption: Annotated[str, Field(max_length=1000)] = ""
@@ -266,7 +261,7 @@ class PublicStoryData(_Data):
     """A story as readers may have it."""
 
     format: str = FORMAT
-    version: int = VERSION
+    version: int = FORMAT_VERSION
     story: PublicHeadData
     entries: list[PublicEntryData]
     links: list[LinkData]
@@ -277,7 +272,7 @@ class FullStoryData(_Data):
     """A story with all that an import restores."""
 
     format: str = FORMAT
-    version: int = VERSION
+    version: int = FORMAT_VERSION
     story: FullHeadData
     entries: list[FullEntryData] = []
     links: list[LinkData] = []
@@ -287,7 +282,9 @@ class FullStoryData(_Data):
     def _one_original(self) -> Self:
         originals = [e for e in self.entries if e.kind == Entry.Kind.ORIGINAL]
         if len(originals) > 1:
-            raise ValueError("a story has no more than one original entry")
+            raise ValueError(
+                "must have no more than one original entry; make the others updates"
+            )
         return self
 
 
@@ -319,7 +316,7 @@ def story_data(story: Story, *, public: bool = True) -> dict[str, Any]:
     data = _from_row(
         PublicStoryData if public else FullStoryData,
         format=FORMAT,
-        version=VERSION,
+        version=FORMAT_VERSION,
         story=_head(story, public),
         entries=[_entry(posting, public, names) for posting in postings],
         links=_links(story.links.with_targets(), public),

@@ -1,5 +1,14 @@
 """The text form of a story: the page of a newsroom as plain text, read and written.
 
-Stages of reading: decoding → lines (timestamps) → paragraphs (references) → reader
-(head, dates, headings).
+Reading goes through these stages, each in the module of its name:
+
+1. `decoding`: bytes to lines of text.
+2. `lines`: what each line is. `timestamps` reads `UPDATE 6.15 pm GMT, 20 December:`.
+3. `paragraphs`: blocks of lines to paragraphs, with `references` for "See" lines,
+   cross-post lines and names of images.
+4. `head`: the headline, photo, LATEST and FEATURE above the entries.
+5. `dates`: the date of each update. `headings`: which short lines are headings.
+6. `reader` runs the stages and returns a `Document`.
+
+`writer` writes a story in this form, and checks that it reads back the same.
 """

@@ -31,7 +31,7 @@ _CONTROLS: Final = bytes({*range(32)} - {9, 10, 11, 12, 13})
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A line of the file, numbered as text editors number them."""
 
     number: int
@@ -43,7 +43,7 @@ class Line:
         return self.raw.strip(_BLANK)
 
 
-def decode(data: bytes) -> tuple[list[Line], list[Remark]]:
+def decode(data: bytes) -> tuple[list[TextLine], list[Remark]]:
     """Return the lines of a file, and what was assumed or taken out.
 
     Reads UTF-8, UTF-16 and, line by line, Windows-1252. Raises ExchangeError for a
@@ -55,7 +55,7 @@ def decode(data: bytes) -> tuple[list[Line], list[Remark]]:
     _refuse_binary(data)
     warnings: list[Remark] = []
     lines = [
-        Line(number, part)
+        TextLine(number, part)
         for number, line_of_file in enumerate(_split(data, warnings), 1)
         for part in _clean(number, line_of_file, warnings)
     ]

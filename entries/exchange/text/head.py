@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from entries.exchange import markdown
-from entries.exchange.document import NO_TEXT, Body, Item, Kind, Remark, add_link
+from entries.exchange.document import NO_TEXT, Body, Item, Kind, Remark, append_link
 from entries.exchange.text.headings import (
     TITLE_LIMIT,
     ends_like_sentence,
@@ -88,7 +88,7 @@ class Head:
         if any(len(one) > TITLE_LIMIT or ends_like_sentence(one) for one in titles):
             return False
         for title in titles:
-            add_link(self.links, Link.Kind.LATEST, title)
+            append_link(self.links, Link.Kind.LATEST, title)
         return True
 
     def _take_feature(self, title: str) -> bool:
@@ -97,7 +97,7 @@ class Head:
         if any(link.kind == Link.Kind.FEATURE for link in self.links):
             message = f"a second feature: {quoted(title)}"
             self.remarks.append(Remark(self.feature.line, message))
-        add_link(self.links, Link.Kind.FEATURE, title, _label(self.feature))
+        append_link(self.links, Link.Kind.FEATURE, title, _label(self.feature))
         self.feature, self.zone = None, None
         return True
 
@@ -121,8 +121,8 @@ class Head:
         if self.feature is None:
             return
         label = _label(self.feature)
-        add_link(self.links, Link.Kind.FEATURE, "", label)
-        message = f"no title stands under {quoted(label)}"
+        append_link(self.links, Link.Kind.FEATURE, "", label)
+        message = f"there is no title under {quoted(label)}"
         self.remarks.append(Remark(self.feature.line, message))
         self.feature = None
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from entries.exchange.document import Remark
-from entries.exchange.text.decoding import Line
+from entries.exchange.text.decoding import TextLine
 from entries.exchange.text.timestamps import (
     WEEKDAY,
     YEARS,
@@ -144,7 +144,7 @@ class Block:
     line: int
     gap: int
     mark: Timestamp | MarkedLine | None = None
-    lines: list[Line] = field(default_factory=list)
+    lines: list[TextLine] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -176,7 +176,7 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def blocks(lines: Iterable[Line], remarks: list[Remark]) -> list[Block]:
+def blocks(lines: Iterable[TextLine], remarks: list[Remark]) -> list[Block]:
     """Divide a file into blocks; add a remark for each line that is in doubt."""
     return _without_empty(_Divider(remarks).run(lines), remarks)
 
@@ -210,7 +210,7 @@ class _Divider:
         self.markdown = False
         self.below_stamp = False
 
-    def run(self, lines: Iterable[Line]) -> list[Block]:
+    def run(self, lines: Iterable[TextLine]) -> list[Block]:
         for line in lines:
             if self.markdown and self.in_entries:
                 self.markdown_line(line)
@@ -221,7 +221,7 @@ class _Divider:
                 self.open, self.below_stamp = None, False
         return self.found
 
-    def line(self, line: Line) -> None:
+    def line(self, line: TextLine) -> None:
         mark = self.recognise(line)
         if mark is None:
             self.add_text(line)
@@ -229,9 +229,9 @@ class _Divider:
         self.add_mark(line, mark)
         with_text = isinstance(mark, Timestamp) or mark.mark in _WITH_TEXT
         if with_text and mark.rest:
-            self.add_text(Line(line.number, mark.rest))
+            self.add_text(TextLine(line.number, mark.rest))
 
-    def add_mark(self, line: Line, mark: Timestamp | MarkedLine) -> None:
+    def add_mark(self, line: TextLine, mark: Timestamp | MarkedLine) -> None:
         self.found.append(Block(line.number, self.gap, mark, [line]))
         self.open, self.gap = None, 0
         if isinstance(mark, Timestamp):
@@ -244,14 +244,14 @@ class _Divider:
             self.below_stamp and self.in_entries
         )
 
-    def add_text(self, line: Line) -> None:
+    def add_text(self, line: TextLine) -> None:
         if self.open is None:
             self.open = Block(line.number, self.gap)
             self.found.append(self.open)
         self.open.lines.append(line)
         self.gap, self.below_stamp = 0, False
 
-    def recognise(self, line: Line) -> Timestamp | MarkedLine | None:
+    def recognise(self, line: TextLine) -> Timestamp | MarkedLine | None:
         text = flat(line.text)
         if self.below_stamp and (marked := mark_in_entry(text)):
             return marked
@@ -262,7 +262,7 @@ class _Divider:
             return None
         return marked or self.timestamp(line)
 
-    def timestamp(self, line: Line) -> Timestamp | None:
+    def timestamp(self, line: TextLine) -> Timestamp | None:
         found = timestamp(line.text, starts=self.open is None)
         if isinstance(found, Doubt):
             self.remark(line, f"{found.reason}: {quoted(line.text)} stays text")
@@ -271,7 +271,7 @@ class _Divider:
             self.remark(line, found.doubt)
         return found
 
-    def head_mark(self, line: Line, text: str) -> MarkedLine | None:
+    def head_mark(self, line: TextLine, text: str) -> MarkedLine | None:
         marked = mark_in_head(text)
         if marked is None:
             return None
@@ -282,10 +282,10 @@ class _Divider:
             self.remark(line, f"{quoted(text)} has no meaning here; it stays text")
         return None
 
-    def remark(self, line: Line, message: str) -> None:
+    def remark(self, line: TextLine, message: str) -> None:
         self.remarks.append(Remark(line.number, message))
 
-    def markdown_line(self, line: Line) -> None:
+    def markdown_line(self, line: TextLine) -> None:
         """Take a line of Markdown: only what begins an entry is a mark.
 
         A backslash before it makes it text.
@@ -296,7 +296,7 @@ class _Divider:
                 self.open = None
                 self.line(line)
                 return
-            line = Line(line.number, line.raw[1:])
+            line = TextLine(line.number, line.raw[1:])
         elif self.below_stamp and (marked := mark_in_entry(flat(line.text))):
             self.add_mark(line, marked)
             return

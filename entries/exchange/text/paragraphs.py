@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from entries.exchange.document import Item, Kind, Remark
-from entries.exchange.text.decoding import Line
+from entries.exchange.text.decoding import TextLine
 from entries.exchange.text.headings import ends_like_sentence
 from entries.exchange.text.lines import Block, flat, quoted
 from entries.exchange.text.references import names_image, reference, see
@@ -42,7 +42,7 @@ class _Divider:
         self.gap = block.gap
         self.hints, self.remarks = hints, remarks
         self.found: list[Item] = []
-        self.open: list[Line] = []
+        self.open: list[TextLine] = []
         self.alone = len(block.lines) == 1
         self.only_images = all(names_image(x.text, hints.files) for x in block.lines)
 
@@ -67,7 +67,7 @@ class _Divider:
             self.remark(first, f"no picture is called {quoted(text)}; it stays text")
         self.open = []
 
-    def add(self, item: Item, line: Line) -> None:
+    def add(self, item: Item, line: TextLine) -> None:
         self.found.append(replace(item, line=line.number, gap=self.gap))
         self.gap = 0
 
@@ -102,5 +102,5 @@ class _Divider:
         runs_on = after[0].islower() and self.image(after) is None
         return ends_like_sentence(above) and not runs_on
 
-    def remark(self, line: Line, message: str) -> None:
+    def remark(self, line: TextLine, message: str) -> None:
         self.remarks.append(Remark(line.number, message))

@@ -21,7 +21,7 @@ from entries.exchange.document import (
 )
 from entries.exchange.text import headings
 from entries.exchange.text.dates import Dated, Timed, date_updates
-from entries.exchange.text.decoding import Line
+from entries.exchange.text.decoding import TextLine
 from entries.exchange.text.head import Head, extended, joined
 from entries.exchange.text.lines import Mark, MarkedLine, blocks, parse_date, quoted
 from entries.exchange.text.paragraphs import Hints
@@ -60,8 +60,8 @@ class _Entry:
         )
 
 
-def read(
-    lines: Iterable[Line],
+def read_text(
+    lines: Iterable[TextLine],
     *,
     now: datetime,
     first_day: date | None = None,
@@ -85,7 +85,7 @@ class _Reader:
         self.entries: list[_Entry] = []
         self.notes: list[str] = []
 
-    def run(self, lines: Iterable[Line]) -> None:
+    def run(self, lines: Iterable[TextLine]) -> None:
         for place, block in enumerate(blocks(lines, self.remarks)):
             mark = block.mark
             if block.begins_entry:

@@ -15,12 +15,12 @@ from entries.exchange.document import (
     DocumentEntry,
     Item,
     Kind,
-    add_link,
+    append_link,
 )
 from entries.exchange.text.decoding import decode
 from entries.exchange.text.lines import begins_entry
 from entries.exchange.text.paragraphs import Hints
-from entries.exchange.text.reader import NO_HINTS, read
+from entries.exchange.text.reader import NO_HINTS, read_text
 from entries.exchange.text.references import cross_post_line, names_image
 from entries.models import Entry, Link, Posting, Series, Story
 from entries.pages.story_data import LinkData
@@ -71,9 +71,9 @@ def _document(story: Story, series: tuple[str, ...]) -> Document:
     links: list[LinkData] = []
     for link in story.links.visible().with_targets():
         if link.kind == Link.Kind.LATEST:
-            add_link(links, Link.Kind.LATEST, link.text)
+            append_link(links, Link.Kind.LATEST, link.text)
         elif link.kind == Link.Kind.FEATURE:
-            add_link(links, Link.Kind.FEATURE, link.text, link.label or "FEATURE")
+            append_link(links, Link.Kind.FEATURE, link.text, link.label or "FEATURE")
     first = min((update.at for update in updates if update.at), default=None)
     document = Document(
         headline=story.headline,
@@ -154,9 +154,9 @@ def write_faithfully(document: Document, hints: Hints = NO_HINTS) -> tuple[str, 
         candidates.append(in_markdown(document))
     text = ""
     for candidate in candidates:
-        text = write(candidate)
+        text = write_text(candidate)
         lines, _ = decode(text.encode())
-        if read(lines, now=_FAR, hints=hints) == candidate:
+        if read_text(lines, now=_FAR, hints=hints) == candidate:
             return text, True
     return text, False
 
@@ -168,7 +168,7 @@ def in_markdown(document: Document) -> Document:
     )
 
 
-def write(document: Document) -> str:
+def write_text(document: Document) -> str:
     """Return the text: a head of `NAME: value` lines, then the page in its form.
 
     The newest update is first; each has its date except on the story's first day.

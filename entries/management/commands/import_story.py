@@ -37,7 +37,7 @@ class Command(BaseCommand):
         "Import a story: a text in the form of a running story (PHOTO, LATEST, "
         "FEATURE, UPDATE 1800 GMT:, ORIGINAL ENTRY:, headed sections), or JSON that "
         "export_story wrote. Nothing in the file is dropped: what is not understood "
-        "stays text where it stands, and is warned about with its line number. The "
+        "stays in the text, with a warning that gives its line number. The "
         "story becomes a draft unless --publish is given."
     )
 
@@ -233,14 +233,14 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"“{text}” is no day: write 2026-03-14") from error
+        raise ArgumentTypeError(f"“{text}” is not a date like 2026-03-14") from error
     if not 1900 <= day.year < 2200:
-        raise ArgumentTypeError(f"“{text}” is no day of this age")
+        raise ArgumentTypeError(f"“{text}” is not a date between 1900 and 2199")
     return day
 
 
 def _folder(text: str) -> Path:
     path = Path(text)
     if not path.is_dir():
-        raise ArgumentTypeError(f"“{text}” is no folder")
+        raise ArgumentTypeError(f"“{text}” is not a folder")
     return path
