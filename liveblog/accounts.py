@@ -154,6 +154,7 @@ def _reset_addresses() -> list[URLPattern]:
     desk = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
     ask = views.PasswordResetView.as_view(
         form_class=ResetForm,
+        email_template_name="registration/password_reset_email.txt",
         success_url=reverse_lazy("password_reset_done"),
         extra_context=desk,
     )

@@ -2,6 +2,7 @@
 
 `python -m tests [--all] [pytest arguments]` brings what the suite needs: a Chromium,
 and a PostgreSQL in a temporary folder. With `--all` it tries every random seed.
+`python -m tests --lint` only runs the linters, and `--format` rewrites the files.
 """
 
 import os
@@ -13,16 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests import lint
 from tests.browser import NAMES
 from tests.servers import environment, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 180  # seconds that an installation may take
-CHECKS: tuple[tuple[str, ...], ...] = (
-    ("ruff", "check", "."),
-    ("ruff", "format", "--check", "."),
-    ("mypy",),
-)
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("manage.py", "check"),
     ("manage.py", "makemigrations", "--check", "--dry-run"),
@@ -122,9 +119,9 @@ def run(arguments: list[str], folder: Path) -> list[str]:
     with postgres(folder / "postgres") as url:
         env = os.environ | environment(folder / "data")
         env |= {"CHROMIUM": chromium(), "TEST_POSTGRES_URL": url}
-        steps = {
-            " ".join(check): [sys.executable, "-m", *check] for check in CHECKS
-        } | {" ".join(command): [sys.executable, *command] for command in COMMANDS}
+        steps = {" ".join(tool): lint.command(tool) for tool in lint.LINT} | {
+            " ".join(command): [sys.executable, *command] for command in COMMANDS
+        }
         failed = [name for name in steps if not step(name, steps[name], env)]
         for name, options in (("SQLite", FIRST_PASS), ("PostgreSQL", SECOND_PASS)):
             suite = f"the suite on {name}"
@@ -136,6 +133,9 @@ def run(arguments: list[str], folder: Path) -> list[str]:
 def main() -> None:
     """Run everything; exit with 1 if anything failed."""
     arguments = sys.argv[1:]
+    if arguments in (["--lint"], ["--format"]):
+        tools = lint.LINT if arguments == ["--lint"] else lint.FORMAT
+        sys.exit(0 if lint.run(tools) else 1)
     if "--all" in arguments:
         arguments.remove("--all")
         os.environ["TEST_ALL_SEEDS"] = "1"

@@ -5,7 +5,10 @@
   if (!window.Desk) return;
   const { $, formOf, bodyOf, insertLine } = window.Desk;
   const PAUSE = 150; // milliseconds without a key
-  const LABELS = { see: "See: part of the story’s title", picture: "Picture: part of its name or words" };
+  const LABELS = {
+    see: "See: part of the story’s title",
+    picture: "Picture: part of its name or words",
+  };
 
   let timer = 0;
   let turn = 0;
@@ -13,7 +16,9 @@
     const mine = ++turn;
     const query = new URLSearchParams({ what: finder.dataset.what, q: $("input", finder).value });
     try {
-      const answer = await fetch(`${finder.dataset.find}?${query}`, { headers: { "HX-Request": "true" } });
+      const answer = await fetch(`${finder.dataset.find}?${query}`, {
+        headers: { "HX-Request": "true" },
+      });
       const text = await answer.text();
       if (mine !== turn || !answer.headers.get("desk-answer")) return;
       if (answer.ok) $(".found", finder).innerHTML = text;
@@ -58,14 +63,19 @@
     clearTimeout(timer);
     timer = setTimeout(() => ask(finder), PAUSE);
   });
-  document.addEventListener("keydown", (event) => {
-    const finder = event.target.closest?.(".finder");
-    if (!finder || event.isComposing || event.ctrlKey || event.metaKey) return;
-    const first = $("[data-insert]", finder);
-    if (event.key === "Escape") close(finder);
-    else if (event.key === "Enter" && event.target.matches("input")) first && choose(finder, first);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }, true);
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      const finder = event.target.closest?.(".finder");
+      if (!finder || event.isComposing || event.ctrlKey || event.metaKey) return;
+      const first = $("[data-insert]", finder);
+      if (event.key === "Escape") close(finder);
+      else if (event.key === "Enter" && event.target.matches("input")) {
+        if (first) choose(finder, first);
+      } else return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    true,
+  );
 })();

@@ -3,7 +3,22 @@
 // every few seconds. Each filled form has a key; of two copies the newest counts.
 (() => {
   if (!window.Desk) return;
-  const { $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say, keep, begin } = window.Desk;
+  const {
+    $,
+    byId,
+    desk,
+    formOf,
+    bodyOf,
+    clock,
+    token,
+    valuesOf,
+    fill,
+    empty,
+    statusOf,
+    say,
+    keep,
+    begin,
+  } = window.Desk;
   const EVERY = 3000; // milliseconds between two copies for the server
   const AGAIN = 8000; // after one that failed
   const SMALL = 60000; // bytes that a closing page may still send
@@ -17,8 +32,10 @@
     const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
     return `${hhmm} GMT, ${day}`;
   };
-  const untouched = (form) => [...form.elements].every((f) =>
-    !["body", "headline"].includes(f.name) || f.value === f.defaultValue);
+  const untouched = (form) =>
+    [...form.elements].every(
+      (f) => !["body", "headline"].includes(f.name) || f.value === f.defaultValue,
+    );
 
   // --- On the server
 
@@ -37,12 +54,13 @@
     copy.timer = 0;
     copy.sending?.abort();
   };
-  const send = (data, options) => fetch(desk.dataset.drafts, {
-    method: "POST",
-    body: data,
-    headers: { "X-CSRFToken": token() ?? "", "HX-Request": "true" },
-    ...options,
-  });
+  const send = (data, options) =>
+    fetch(desk.dataset.drafts, {
+      method: "POST",
+      body: data,
+      headers: { "X-CSRFToken": token() ?? "", "HX-Request": "true" },
+      ...options,
+    });
   const packed = (form, key) => {
     const data = new URLSearchParams({ form: form.dataset.form, key, typed: Date.now() });
     for (const [name, value] of Object.entries(valuesOf(form))) {
@@ -81,7 +99,8 @@
     const place = byId(`${form.dataset.form}-saved`);
     if (place) place.textContent = words;
   };
-  const SIGNED_OUT = "You are signed out; your text is kept in this browser. Sign in in another tab.";
+  const SIGNED_OUT =
+    "You are signed out; your text is kept in this browser. Sign in in another tab.";
   const refused = (form, status, words) => {
     if (status === 422) return void saved(form, words);
     saved(form, "Kept in this browser only");
@@ -98,7 +117,11 @@
   };
   const discard = (name, key) => {
     const gone = JSON.stringify({ values: {}, typed: Date.now() });
-    try { localStorage.setItem(keep.prefix(name) + key, gone); } catch { /* full */ }
+    try {
+      localStorage.setItem(keep.prefix(name) + key, gone);
+    } catch {
+      /* full */
+    }
     const data = new URLSearchParams({ form: name, key, typed: 0, forget: 1 });
     send(data, { keepalive: true }).catch(() => {});
   };
@@ -116,12 +139,15 @@
           const text = { values: valuesOf(form), typed: Date.now() };
           localStorage.setItem(keep.id(form), JSON.stringify(text));
         }
-      } catch { /* full or forbidden: the page itself still holds the text */ }
+      } catch {
+        /* full or forbidden: the page itself still holds the text */
+      }
     },
     forget(name) {
       const own = keep.prefix(name) + byId(`${name}-key`)?.value;
       for (const id of keep.ids(name)) {
-        if (id === own || name.startsWith("edit-") || name === "summary") localStorage.removeItem(id);
+        if (id === own || name.startsWith("edit-") || name === "summary")
+          localStorage.removeItem(id);
       }
       // The server has forgotten its copy in the transaction that took the text.
       const form = $(`form[data-form="${name}"]`);
@@ -133,10 +159,16 @@
     ids(name) {
       try {
         return Object.keys(localStorage).filter((id) => id.startsWith(keep.prefix(name)));
-      } catch { return []; }
+      } catch {
+        return [];
+      }
     },
     read(id) {
-      try { return JSON.parse(localStorage.getItem(id)); } catch { return null; }
+      try {
+        return JSON.parse(localStorage.getItem(id));
+      } catch {
+        return null;
+      }
     },
     look(form) {
       const found = new Map(); // key -> the newest copy
@@ -152,7 +184,8 @@
             found.delete(key);
             discard(form.dataset.form, key);
           } else localStorage.removeItem(id);
-        } else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed) found.set(key, text);
+        } else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed)
+          found.set(key, text);
       }
       const newest = [...found].sort(([, a], [, b]) => (b.typed ?? 0) - (a.typed ?? 0));
       const offers = new Map(); // equal texts are one offer, with the newest key first
@@ -171,7 +204,11 @@
         const made = document.createElement("button");
         made.type = "button";
         made.textContent = word;
-        made.addEventListener("click", () => { act(); line.remove(); bodyOf(form).focus(); });
+        made.addEventListener("click", () => {
+          act();
+          line.remove();
+          bodyOf(form).focus();
+        });
         return made;
       };
       const glance = (text.values.body || text.values.headline || "").trim().slice(0, 80);

@@ -6,8 +6,20 @@
   if (!page) return;
   const form = document.querySelector("form[data-keep]");
   const place = (name) => `desk:${name}:${page.dataset.user}:`;
-  const read = (id) => { try { return JSON.parse(localStorage.getItem(id)); } catch { return null; } };
-  const forget = (id) => { try { localStorage.removeItem(id); } catch { /* forbidden */ } };
+  const read = (id) => {
+    try {
+      return JSON.parse(localStorage.getItem(id));
+    } catch {
+      return null;
+    }
+  };
+  const forget = (id) => {
+    try {
+      localStorage.removeItem(id);
+    } catch {
+      /* forbidden */
+    }
+  };
   const { made } = page.dataset;
   if (made) forget(place(page.dataset.keep ?? "new-story") + made);
   if (!form) return;
@@ -18,22 +30,33 @@
   const plain = (text) => (text ?? "").replaceAll("\r\n", "\n").trim();
   const isWords = (field) => field?.matches?.("textarea, input[type=text]");
   const fields = () => [...form.elements].filter((f) => f.name && (isWords(f) || f.options));
-  const wordsOf = (kept) => Object.entries(kept)
-    .filter(([name]) => isWords(form.elements[name])).map(([, value]) => value).join(" ").trim();
+  const wordsOf = (kept) =>
+    Object.entries(kept)
+      .filter(([name]) => isWords(form.elements[name]))
+      .map(([, value]) => value)
+      .join(" ")
+      .trim();
   const keep = (kept) => {
-    try { localStorage.setItem(own(), JSON.stringify(kept)); } catch { /* full */ }
+    try {
+      localStorage.setItem(own(), JSON.stringify(kept));
+    } catch {
+      /* full */
+    }
   };
   // Of a story's details only what was typed, with the version it was written upon.
   const store = (field) => {
     if (version) {
-      if (isWords(field)) keep({ version: version.value, ...read(own()), [field.name]: field.value });
+      if (isWords(field))
+        keep({ version: version.value, ...read(own()), [field.name]: field.value });
       return;
     }
     const kept = Object.fromEntries(fields().map((one) => [one.name, one.value]));
     if (wordsOf(kept)) keep(kept);
     else forget(own());
   };
-  form.addEventListener("input", ({ target }) => { if (target.name) store(target); });
+  form.addEventListener("input", ({ target }) => {
+    if (target.name) store(target);
+  });
   // It came back with something to mend, maybe under another key, and has shown what
   // others have changed meanwhile.
   if (!version) store();
@@ -70,8 +93,15 @@
       const kept = read(id);
       const there = ([name, value]) => plain(form.elements[name]?.value) === plain(value);
       if (id === own() || !kept) continue;
-      if (!Object.entries(kept).filter(([name]) => name !== "version").every(there)) offer(id, kept);
+      if (
+        !Object.entries(kept)
+          .filter(([name]) => name !== "version")
+          .every(there)
+      )
+        offer(id, kept);
       else if (version) forget(id);
     }
-  } catch { /* forbidden */ }
+  } catch {
+    /* forbidden */
+  }
 })();

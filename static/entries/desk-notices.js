@@ -29,7 +29,9 @@
       const html = (await answer.text()).trim();
       const ours = answer.ok && answer.headers.get("desk-answer");
       if (ours && mine === turn && !empty(form)) show(html);
-    } catch { /* it is a courtesy: publishing does not wait for it */ }
+    } catch {
+      /* it is a courtesy: publishing does not wait for it */
+    }
     if (slot.innerHTML) soon(FADES);
   };
   const soon = (wait = PAUSE) => {

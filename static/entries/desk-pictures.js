@@ -7,27 +7,30 @@
   const AT_ONCE = 3;
 
   // XMLHttpRequest, since fetch does not tell how much has gone.
-  const send = (url, file, meter) => new Promise((resolve) => {
-    const data = new FormData();
-    data.append("file", file);
-    const request = new XMLHttpRequest();
-    request.open("POST", url);
-    request.setRequestHeader("X-CSRFToken", token() ?? "");
-    request.setRequestHeader("HX-Request", "true");
-    request.upload.addEventListener("progress", ({ loaded, total }) => {
-      meter.value = loaded / total;
-      if (loaded === total) meter.removeAttribute("value"); // being looked at by the server
+  const send = (url, file, meter) =>
+    new Promise((resolve) => {
+      const data = new FormData();
+      data.append("file", file);
+      const request = new XMLHttpRequest();
+      request.open("POST", url);
+      request.setRequestHeader("X-CSRFToken", token() ?? "");
+      request.setRequestHeader("HX-Request", "true");
+      request.upload.addEventListener("progress", ({ loaded, total }) => {
+        meter.value = loaded / total;
+        if (loaded === total) meter.removeAttribute("value"); // being looked at by the server
+      });
+      request.addEventListener("loadend", () => {
+        const ours = request.getResponseHeader("desk-answer");
+        const html = ours && request.status === 200 ? request.responseText : "";
+        const known = ours ? request.responseText : "";
+        let words = request.status
+          ? "it could not be uploaded. Try again."
+          : "no connection. Choose it again.";
+        if (request.status === 413) words = "it is too large: a picture may have 25 MB."; // a proxy says so
+        resolve({ html, error: html ? "" : `${file.name}: ${known || words}` });
+      });
+      request.send(data);
     });
-    request.addEventListener("loadend", () => {
-      const ours = request.getResponseHeader("desk-answer");
-      const html = ours && request.status === 200 ? request.responseText : "";
-      const known = ours ? request.responseText : "";
-      let words = request.status ? "it could not be uploaded. Try again." : "no connection. Choose it again.";
-      if (request.status === 413) words = "it is too large: a picture may have 25 MB."; // a proxy says so
-      resolve({ html, error: html ? "" : `${file.name}: ${known || words}` });
-    });
-    request.send(data);
-  });
   const upload = async (form, files) => {
     const field = $("[data-upload]", form);
     if (!field) return;
@@ -44,7 +47,10 @@
       list.append(item);
       return { file, item, meter };
     });
-    say(form, files.length > 1 ? `Uploading ${files.length} pictures…` : `Uploading ${files[0].name}…`);
+    say(
+      form,
+      files.length > 1 ? `Uploading ${files.length} pictures…` : `Uploading ${files[0].name}…`,
+    );
     const url = field.dataset.upload;
     field.value = "";
     const answers = [];
@@ -61,8 +67,14 @@
     for (const card of cards) insertLine(bodyOf(form), `![](image:${card.dataset.name})`);
     const errors = answers.map(({ error }) => error).filter(Boolean);
     if (errors.length) say(form, errors.join(" "), "bad");
-    else say(form, cards.length > 1 ? "The pictures are in the text. Say what each shows."
-      : "The picture is in the text. Say what it shows.", "good");
+    else
+      say(
+        form,
+        cards.length > 1
+          ? "The pictures are in the text. Say what each shows."
+          : "The picture is in the text. Say what it shows.",
+        "good",
+      );
     const empty = cards.map((card) => $("[name$=-alt]", card)).find((alt) => !alt.value);
     (empty ?? $("[name$=-alt]", cards[0] ?? form) ?? bodyOf(form)).focus();
   };
@@ -85,7 +97,9 @@
     try {
       const answer = await fetch(`${field.dataset.shown}?${query}`);
       if (answer.ok) addCards(form, await answer.text());
-    } catch { /* their words can be given later: publishing asks for them */ }
+    } catch {
+      /* their words can be given later: publishing asks for them */
+    }
   };
   document.addEventListener("change", ({ target }) => {
     if (target.matches("[data-upload]") && target.files.length) {

@@ -9,7 +9,11 @@
   const WIDTH = "desk:preview-width";
 
   let width = 390;
-  try { width = Number(localStorage.getItem(WIDTH)) || 390; } catch { /* forbidden */ }
+  try {
+    width = Number(localStorage.getItem(WIDTH)) || 390;
+  } catch {
+    /* forbidden */
+  }
 
   const fit = (frame) => {
     const page = frame.contentDocument?.documentElement;
@@ -52,7 +56,11 @@
       return;
     }
     width = Number(chosen.dataset.width);
-    try { localStorage.setItem(WIDTH, width); } catch { /* forbidden */ }
+    try {
+      localStorage.setItem(WIDTH, width);
+    } catch {
+      /* forbidden */
+    }
     all().forEach(fit);
   });
 
@@ -73,7 +81,9 @@
     const token = window.Desk.token();
     try {
       const answer = await fetch(form.getAttribute("action"), {
-        method: "POST", body: data, headers: { "HX-Request": "true", "X-CSRFToken": token ?? "" },
+        method: "POST",
+        body: data,
+        headers: { "HX-Request": "true", "X-CSRFToken": token ?? "" },
       });
       if (!answer.ok || !answer.headers.get("desk-answer")) return;
       const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -82,6 +92,8 @@
       if (!fresh || !frame || mine !== turn) return; // a later text was quicker
       quiet = true;
       frame.srcdoc = fresh.getAttribute("srcdoc");
-    } catch { /* the button says it when it is pressed */ }
+    } catch {
+      /* the button says it when it is pressed */
+    }
   };
 })();

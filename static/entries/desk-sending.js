@@ -20,7 +20,11 @@
     else waits(form, trial);
   };
   const waits = (form, { button }) => {
-    say(form, `Not sent, and you have changed the text: press “${button.textContent.trim()}” when it is ready.`, "bad");
+    say(
+      form,
+      `Not sent, and you have changed the text: press “${button.textContent.trim()}” when it is ready.`,
+      "bad",
+    );
     tries.delete(form);
   };
 
@@ -30,7 +34,9 @@
     const wait = WAITS[Math.min(trial.count, WAITS.length - 1)] * (1 + Math.random() / 4);
     clearTimeout(trial.timer);
     tries.set(form, {
-      count: trial.count + 1, button, timer: setTimeout(() => now(form), wait),
+      count: trial.count + 1,
+      button,
+      timer: setTimeout(() => now(form), wait),
     });
     form.toggleAttribute("data-retrying", true);
     say(form, `Failed: ${why}. Trying again by itself. ${SAFE}`, "bad");

@@ -32,7 +32,7 @@
     event.preventDefault();
     const row = form.closest(".row");
     form.remove();
-    row && $("[id$=-edit]", row)?.focus();
+    if (row) $("[id$=-edit]", row)?.focus();
   };
 
   document.addEventListener("click", (event) => {
@@ -67,14 +67,25 @@
     const start = area.value.lastIndexOf("\n", area.selectionStart - 1) + 1;
     const chosen = area.value.slice(start, area.selectionEnd);
     area.setSelectionRange(start, area.selectionEnd);
-    type(area, chosen.split("\n").map((line) => mark + line).join("\n"));
+    type(
+      area,
+      chosen
+        .split("\n")
+        .map((line) => mark + line)
+        .join("\n"),
+    );
   };
   const insertLine = (area, line) => {
     area.focus();
     const before = area.value.slice(0, area.selectionStart).replace(/[^\n]*$/, "");
     const atStart = area.selectionStart === before.length;
-    const gap = !area.value.slice(0, area.selectionStart).trim() ? ""
-      : atStart && before.endsWith("\n\n") ? "" : atStart ? "\n" : "\n\n";
+    const gap = !area.value.slice(0, area.selectionStart).trim()
+      ? ""
+      : atStart && before.endsWith("\n\n")
+        ? ""
+        : atStart
+          ? "\n"
+          : "\n\n";
     type(area, `${gap}${line}\n\n`);
   };
 
@@ -88,7 +99,8 @@
     if (!output) return;
     const length = [...area.value].length;
     output.textContent = length
-      ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters` : "";
+      ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters`
+      : "";
     output.toggleAttribute("data-over", length > limit);
   };
   document.addEventListener("input", ({ target }) => {

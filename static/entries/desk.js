@@ -16,17 +16,26 @@
   // --- The token is read when sending: signing in again elsewhere changes it.
 
   const token = () =>
-    document.cookie.split("; ").find((c) => c.startsWith("csrftoken="))?.slice(10);
+    document.cookie
+      .split("; ")
+      .find((c) => c.startsWith("csrftoken="))
+      ?.slice(10);
 
-  document.addEventListener("submit", (event) => {
-    const field = $("[name=csrfmiddlewaretoken]", event.target);
-    if (field && token()) field.value = token();
-    if (!event.target.hasAttribute("data-once")) return;
-    if (event.target.dataset.once === "sent") event.preventDefault();
-    event.target.dataset.once = "sent";
-    // A double click, not for ever: the line may fail, and the form come back.
-    setTimeout(() => { event.target.dataset.once = ""; }, 2000);
-  }, true);
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const field = $("[name=csrfmiddlewaretoken]", event.target);
+      if (field && token()) field.value = token();
+      if (!event.target.hasAttribute("data-once")) return;
+      if (event.target.dataset.once === "sent") event.preventDefault();
+      event.target.dataset.once = "sent";
+      // A double click, not for ever: the line may fail, and the form come back.
+      setTimeout(() => {
+        event.target.dataset.once = "";
+      }, 2000);
+    },
+    true,
+  );
 
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
     if (ctx.request.method === "GET" || !token()) return;
@@ -89,12 +98,16 @@
   };
 
   // A second press just after the first has emptied the box is no wish for another.
-  document.addEventListener("submit", (event) => {
-    const form = formOf(event.target);
-    if (!form || !empty(form) || Date.now() - done > 1500) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-  }, true);
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const form = formOf(event.target);
+      if (!form || !empty(form) || Date.now() - done > 1500) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    },
+    true,
+  );
 
   document.addEventListener("htmx:before:request", ({ target, detail: { ctx } }) => {
     const form = formOf(target);
@@ -109,8 +122,7 @@
   });
 
   const FAILED = "The text is still here, and pressing the button again is safe.";
-  const SIGNED_OUT =
-    "You are signed out. Sign in in another tab, then press the button again.";
+  const SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again.";
   const connection = (well) => desk.toggleAttribute("data-offline", !well);
   const polls = (element) => element.id === "poll";
 
@@ -167,7 +179,8 @@
   };
   const disturbs = (task, target, source) => {
     if (!target || target.contains(source)) return false;
-    if (["story-state", "summary-box"].includes(target.id)) return $("details[open]", target) !== null;
+    if (["story-state", "summary-box"].includes(target.id))
+      return $("details[open]", target) !== null;
     return task.swapSpec.style === "delete" && editing(target);
   };
   const place = (row, list, source) => {
@@ -176,7 +189,11 @@
     if (!old) return belongs(row, list) ? row.classList.add("arrived") : row.remove();
     if (old.dataset.is === row.dataset.is) return row.remove();
     if (editing(old) && !old.contains(source)) {
-      say($("form", $(".slot", old)), "This entry has changed meanwhile: saving will show both texts.", "bad");
+      say(
+        $("form", $(".slot", old)),
+        "This entry has changed meanwhile: saving will show both texts.",
+        "bad",
+      );
       return row.remove();
     }
     // A panel that somebody has open moves over into the row as it is now.
@@ -252,9 +269,12 @@
     setTimeout(() => undo?.remove(), SECONDS_TO_UNDO * 1000);
   });
   const clear = (form, key) => {
-    fill(form, Object.fromEntries(
-      Object.entries(valuesOf(form)).map(([n, v]) => [n, typeof v === "boolean" ? false : ""]),
-    ));
+    fill(
+      form,
+      Object.fromEntries(
+        Object.entries(valuesOf(form)).map(([n, v]) => [n, typeof v === "boolean" ? false : ""]),
+      ),
+    );
     form.elements.key.value = key;
     for (const part of ["pictures", "preview"]) {
       byId(`${form.dataset.form}-${part}`)?.replaceChildren();
@@ -275,8 +295,11 @@
   });
   const mark = (form) => {
     for (const field of form.querySelectorAll("[aria-describedby]")) {
-      const errors = field.getAttribute("aria-describedby").split(" ")
-        .filter((id) => id.endsWith("-error")).map(byId);
+      const errors = field
+        .getAttribute("aria-describedby")
+        .split(" ")
+        .filter((id) => id.endsWith("-error"))
+        .map(byId);
       if (errors.some((slot) => slot?.textContent.trim())) {
         field.setAttribute("aria-invalid", "true");
       } else field.removeAttribute("aria-invalid");
@@ -302,7 +325,8 @@
     }
   };
   document.documentElement.classList.add("scripted");
-  document.addEventListener("DOMContentLoaded", () => { // every script has come by then
+  document.addEventListener("DOMContentLoaded", () => {
+    // every script has come by then
     ready();
     // Whoever opens the desk means to write; on a phone the keyboard would hide it all.
     const keys = matchMedia("(hover: hover)").matches;
@@ -310,7 +334,20 @@
     if (keys && composer && !location.hash) bodyOf(composer).focus({ preventScroll: true });
   });
   window.Desk = {
-    $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say,
-    keep, begin, sent: (form) => sending.get(form),
+    $,
+    byId,
+    desk,
+    formOf,
+    bodyOf,
+    clock,
+    token,
+    valuesOf,
+    fill,
+    empty,
+    statusOf,
+    say,
+    keep,
+    begin,
+    sent: (form) => sending.get(form),
   };
 })();

@@ -36,9 +36,15 @@
     if (paused) return ["paused", "Paused"];
     if (line.stream) return ["live", "Live"];
     if (!navigator.onLine) return ["offline", "Offline…"];
-    if (line.behind) return ["behind", line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…"];
+    if (line.behind)
+      return [
+        "behind",
+        line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…",
+      ];
     if (line.polling) return ["polling", "Live, every few seconds"];
-    return line.attempts || line.lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
+    return line.attempts || line.lost
+      ? ["reconnecting", "Reconnecting…"]
+      : ["connecting", "Connecting…"];
   };
   const endedWord = () => {
     const at = $("story-head")?.dataset.ended;
@@ -61,7 +67,16 @@
   const connection = () => live._htmx?.sse;
   const connect = () => {
     clearTimeout(retryTimer);
-    if (!live || line.stream || paused || line.ended || line.behind || document.hidden || connection()) return;
+    if (
+      !live ||
+      line.stream ||
+      paused ||
+      line.ended ||
+      line.behind ||
+      document.hidden ||
+      connection()
+    )
+      return;
     retryTimer = setTimeout(connect, WATCHDOG);
     htmx.trigger(live, "live-connect");
   };
@@ -187,8 +202,10 @@
     if (now || (line.behind && !line.failures)) wait = 0;
     else if (line.ended) wait = POLL.ended;
     else if (document.hidden && !line.behind) wait = POLL.hidden;
-    else if (line.failures) wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
-    else if (!line.polling) wait = Math.max(500, PATIENCE - (Date.now() - (line.lost || line.opened)));
+    else if (line.failures)
+      wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
+    else if (!line.polling)
+      wait = Math.max(500, PATIENCE - (Date.now() - (line.lost || line.opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
   const stopAsking = () => {
@@ -205,7 +222,10 @@
         line.asked = Date.now();
         // After a failure one change is asked for: that much every line can carry.
         const single = line.failures && 1;
-        const answer = await ask(`${page.changes}?after=${page.cursor}&rail=${live.dataset.rail}&single=${single}`, control);
+        const answer = await ask(
+          `${page.changes}?after=${page.cursor}&rail=${live.dataset.rail}&single=${single}`,
+          control,
+        );
         if (line.asking !== control) return; // asked for a page that is gone, or rests
         const left = await take(...answer);
         if (line.asking !== control) return;
@@ -237,7 +257,9 @@
     if (!state) throw new Error(String(answer.status)); // not ours
     if (state === "reset") return replacePage();
     if (old(answer.headers.get("Live-Latest"))) return -1;
-    const swap = html && htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
+    const swap =
+      html &&
+      htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
     advance(at); // at once: what the stream says meanwhile may be older
     try {
       await swap;
@@ -294,7 +316,8 @@
     const seen = [];
     for (const el of document.querySelectorAll("#story article.entry, #story .entry .body > *")) {
       const box = el.getBoundingClientRect();
-      if (box.height && box.top >= top - 1 && box.top < innerHeight) seen.push([el, el.id, box.top]);
+      if (box.height && box.top >= top - 1 && box.top < innerHeight)
+        seen.push([el, el.id, box.top]);
     }
     return () => {
       for (const [old, id, before] of seen) {
@@ -317,7 +340,10 @@
     return () => {
       if (document.activeElement !== document.body) return;
       const now = $(entry.id) || $(next);
-      const target = now?.id === entry.id && index >= 0 ? now.querySelectorAll("a[href], button")[index] || now : now;
+      const target =
+        now?.id === entry.id && index >= 0
+          ? now.querySelectorAll("a[href], button")[index] || now
+          : now;
       target?.focus({ preventScroll: true });
     };
   };
@@ -354,7 +380,8 @@
     task.swapSpec = { ...task.swapSpec, sort: page.order === "oldest" ? "asc" : "desc" };
     if (present) {
       el.hidden = present.hidden;
-      if (present.parentElement !== home || present.dataset.key !== el.dataset.key) present.remove();
+      if (present.parentElement !== home || present.dataset.key !== el.dataset.key)
+        present.remove();
     } else {
       forget(el.id);
       arrive(el, home);
@@ -470,7 +497,10 @@
     announceTimer = setTimeout(() => {
       if (!live?.isConnected) return;
       announced = Date.now();
-      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new update");
+      $("announcer").textContent = plural(
+        Math.max(n, page.held.size + page.elsewhere.size),
+        "new update",
+      );
     }, wait);
   };
   const reveal = () => {
@@ -546,7 +576,7 @@
     // and again where the stream brings more meanwhile.
     try {
       let [after, tries] = [at, 0];
-      for (let left = parse(at).seq < parse(page.cursor).seq; left; ) {
+      for (let left = parse(at).seq < parse(page.cursor).seq; left;) {
         const answer = await ask(`${page.changes}?after=${after}`);
         if (page !== asking) return;
         left = await take(...answer);
