@@ -461,7 +461,7 @@ def test_a_picture_that_a_feature_shows_stays_when_a_text_with_it_is_erased(stor
     image = verbs.add_image("boats", verbs.ingest_upload(photo()), alt="Boats")
     verbs.add_link("feature", title="The harbour", image=image)
     verbs.erase(make_update(story, "![](image:boats)"))
-    assert Link.objects.get().picture == image
+    assert Link.objects.get().image == image
 
 
 def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
