@@ -189,7 +189,7 @@ class StoryAdmin(BaseAdmin):
         own = [
             ("<row:pk>/change/", composer.desk_page, "change"),
             ("<row:pk>/details/", self.details, "details"),
-            ("<row:pk>/history/", history.story_history, "history"),
+            ("<row:pk>/history/", history.history_of_story, "history"),
             ("<row:pk>/desk/timeline/", composer.poll, "timeline"),
             ("<row:pk>/desk/time/", composer.time_hint, "time"),
             ("<row:pk>/desk/draft/", drafts.save_draft, "draft"),
@@ -220,7 +220,7 @@ class StoryAdmin(BaseAdmin):
             ("<row:pk>/desk/entries/<row:entry_pk>/move/", moving.move_panel, "move"),
             (
                 "<row:pk>/desk/entries/<row:entry_pk>/history/",
-                history.entry_history,
+                history.history_of_entry,
                 "versions",
             ),
             (

@@ -85,7 +85,7 @@ def _show(
 
 
 @desk_view("view_story")
-def entry_history(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
+def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
     """Show what became of an entry, or restore, hide and erase parts of it."""
     row = get_row(request, pk, entry_pk)
     entry, permissions = row.entry, row.permissions
@@ -178,7 +178,7 @@ def _allow(allowed: bool) -> None:
 
 
 @desk_view("view_story", "view_entry")
-def story_history(request: HttpRequest, pk: int) -> HttpResponse:
+def history_of_story(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what was done in a story, or restore and erase words of its head."""
     story = get_story(pk)
     if request.method == "POST":
