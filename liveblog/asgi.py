@@ -28,7 +28,7 @@ from servestatic import ServeStaticASGI  # noqa: E402
 from entries import delivery, verbs  # noqa: E402
 from entries.database import timeouts  # noqa: E402
 from entries.public import errors  # noqa: E402
-from liveblog.limits import UPLOADS, Limits  # noqa: E402
+from liveblog.limits import IMAGE_UPLOADS, BodyLimits  # noqa: E402
 
 # Requests that Django works on at the same moment, by address: docs/operators.md has
 # the table. What can run long, or wait long, or is open to floods of strangers, has
@@ -50,7 +50,7 @@ THREADS = {
 }
 # The others are told by the whole path and these methods, the first that fits.
 _TOLD = (
-    (PICTURES, {"POST"}, UPLOADS),
+    (PICTURES, {"POST"}, IMAGE_UPLOADS),
     (HISTORY, {"GET", "HEAD"}, re.compile(r"/admin/.+/history/")),
     (
         EXPORTS,
@@ -235,4 +235,4 @@ def _end_with_parent() -> None:
     loop.add_reader(parent.sentinel, stop)  # readable when the parent is gone
 
 
-application = Limits(Application())
+application = BodyLimits(Application())

@@ -9,18 +9,18 @@ from entries.images.ingest import MAX_UPLOAD_BYTES
 from entries.public import errors
 
 # Every address that takes a picture file.
-UPLOADS: Final = re.compile(
+IMAGE_UPLOADS: Final = re.compile(
     r"/admin/entries/(?:image/add|story/\d+/desk/"
     r"(?:pictures|pictures/add|entries/\d+/pictures))/"
 )
-PICTURE: Final = (
+MAX_IMAGE_BODY_BYTES: Final = (
     MAX_UPLOAD_BYTES + 1024 * 1024
 )  # bytes: the file, and the form around it
-DESK: Final = 4 * 1024 * 1024  # Django itself refuses more than 2 MB of words
-ELSEWHERE: Final = 64 * 1024  # readers send nothing
+MAX_DESK_BODY_BYTES: Final = 4 * 1024 * 1024  # Django refuses 2 MB of fields
+MAX_BODY_BYTES: Final = 64 * 1024  # readers send nothing
 
 
-class Limits:
+class BodyLimits:
     """ASGI: pass on what is small enough, and count what does not say its size."""
 
     def __init__(self, app: Any) -> None:
@@ -32,7 +32,7 @@ class Limits:
         if b"content-length" not in heads and b"transfer-encoding" not in heads:
             await self.app(scope, receive, send)
             return
-        most = _most(scope["path"])
+        most = _max_bytes(scope["path"])
         given = heads.get(b"content-length", b"")
         if given.isdigit() and int(given) > most:
             await _refuse(scope, send)
@@ -42,11 +42,11 @@ class Limits:
             await _Counted(most, receive, send).run(self.app, scope)
 
 
-def _most(path: str) -> int:
+def _max_bytes(path: str) -> int:
     """Return how many bytes may be sent to an address."""
-    if UPLOADS.fullmatch(path):
-        return PICTURE
-    return DESK if path.startswith("/admin/") else ELSEWHERE
+    if IMAGE_UPLOADS.fullmatch(path):
+        return MAX_IMAGE_BODY_BYTES
+    return MAX_DESK_BODY_BYTES if path.startswith("/admin/") else MAX_BODY_BYTES
 
 
 class _Counted:

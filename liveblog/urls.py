@@ -11,7 +11,7 @@ urlpatterns = [
     path("admin/moderate/", moderators.moderate, name="moderate"),
     path("admin/moderate/features/", links.site_links, name="feature"),
     path("admin/moderate/links/<row:pk>/", moderators.resolve_link, name="resolve"),
-    path("admin/", include(accounts.addresses(mail=bool(settings.EMAIL_HOST)))),
+    path("admin/", include(accounts.account_urls(mail=bool(settings.EMAIL_HOST)))),
     path("admin/", admin.site.urls),
     path("", include("entries.public.urls")),
 ]

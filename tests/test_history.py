@@ -446,7 +446,7 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
     body = "![](image:own)\n\n![](image:shared)\n\n![](image:lead)"
     entry = make_update(story, body)
     change(entry, "No pictures.")
-    folder = settings.PICTURES_DIR
+    folder = settings.IMAGES_DIR
     stem = Image.objects.get(name="own").stem
     assert list(folder.glob(f"{stem}*"))
     with django_capture_on_commit_callbacks(execute=True):

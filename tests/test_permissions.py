@@ -393,7 +393,7 @@ def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
         request = RequestFactory().post(path)
         in_pool = asgi._pool_of(request) == asgi.PICTURES
         assert in_pool == (len(taken) > before), name
-        assert bool(limits.UPLOADS.fullmatch(request.path)) == in_pool
+        assert bool(limits.IMAGE_UPLOADS.fullmatch(request.path)) == in_pool
         uploads |= {name} if in_pool else set()
         assert asgi._pool_of(RequestFactory().get(path)) != asgi.PICTURES
     named = {AN_ENTRY(one) for one in ("upload", "add_picture", "edit_picture")}

@@ -166,5 +166,5 @@ def _delete_with_files(image: Image) -> None:
     stem, widths = image.stem, list(image.widths)
     image.delete()
     if stem and not Image.objects.filter(stem=stem).exists():
-        remove = partial(ingest.remove_variants, settings.PICTURES_DIR, stem, widths)
+        remove = partial(ingest.remove_variants, settings.IMAGES_DIR, stem, widths)
         transaction.on_commit(remove)

@@ -25,7 +25,7 @@ def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
     transactions.
     """
     key = salted_hmac("entries.pictures", "file names").digest()
-    return worker.ingest_in_process(source, settings.PICTURES_DIR, key)
+    return worker.ingest_in_process(source, settings.IMAGES_DIR, key)
 
 
 @retry_on_stale_read
