@@ -208,7 +208,7 @@ def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
                 story,
                 version=int_or_zero(request.POST.get("version", "")),
                 author=permissions.user,
-                words=version,
+                restored=version,
                 by=permissions,
             )
         except Refused as refused:
