@@ -389,7 +389,7 @@ def _poll(client: Client, story: Story, *, new: bool = False) -> ACT:
     def prepare() -> Callable[[], Any]:
         if not new:
             post()
-        have = pulse.of(story.pk)
+        have = pulse.current_pulse(story.pk)
         if new:
             post()
         path = reverse("admin:entries_story_timeline", args=[story.pk])

@@ -24,8 +24,10 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
-PAUSE = 300  # seconds between two mails to one address, from one process
-WRONG = "The code is missing, wrong or used up. Take the next one that the app shows."
+MAIL_PAUSE_SECONDS = 300  # seconds between two mails to one address, from one process
+WRONG_CODE = (
+    "The code is missing, wrong or used up. Take the next one that the app shows."
+)
 
 
 def client_address(request: HttpRequest) -> str:
@@ -73,7 +75,7 @@ class SignInForm(AdminAuthenticationForm):
         if not user_has_device(user):
             return
         if not match_token(user, "".join(self.data.get("code", "").split())):
-            raise ValidationError(WRONG, code="code")
+            raise ValidationError(WRONG_CODE, code="code")
 
 
 class ResetForm(PasswordResetForm):
@@ -82,7 +84,7 @@ class ResetForm(PasswordResetForm):
     def save(self, **options: Any) -> None:  # type: ignore[override]
         """Send the mail, unless one has just gone to this address."""
         address = f"reset:{self.cleaned_data['email'].casefold()}"
-        if not cache.add(address, True, PAUSE):
+        if not cache.add(address, True, MAIL_PAUSE_SECONDS):
             return
         site = urlsplit(settings.SITE_URL)
         options |= {"domain_override": site.netloc, "use_https": site.scheme == "https"}
@@ -109,7 +111,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
             TOTPDevice.objects.filter(pk=device.pk).update(confirmed=True)
             messages.success(request, "From now on signing in asks for a code.")
             return redirect("admin:index")
-        form.add_error("code", WRONG)
+        form.add_error("code", WRONG_CODE)
     context = {
         **admin.site.each_context(request),
         "title": "Second factor",
@@ -117,7 +119,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         "form": form,
         "on": on,
         "device": device,
-        "picture": device and _picture(device.config_url),
+        "picture": device and _qr_code(device.config_url),
         "key": device and _spelled(device),
     }
     return render(request, "admin/second_factor.html", context)
@@ -129,9 +131,9 @@ def _waiting_device(user: User) -> Any:
     )[0]
 
 
-def _picture(address: str) -> SafeString:
+def _qr_code(url: str) -> SafeString:
     code = QRCode(image_factory=SvgPathFillImage, box_size=16)
-    code.add_data(address)
+    code.add_data(url)
     return SafeString(code.make_image().to_string(encoding="unicode"))
 
 
@@ -141,16 +143,16 @@ def _spelled(device: Any) -> str:
     return " ".join(key[i : i + 4] for i in range(0, len(key), 4))
 
 
-def addresses(*, mail: bool) -> list[URLPattern]:
+def account_urls(*, mail: bool) -> list[URLPattern]:
     """Return the addresses of accounts; those that need `mail` only where it is."""
     own = admin.site.admin_view(second_factor)
     found = [path("second-factor/", own, name="second_factor")]
     if mail:
-        found += _reset_addresses()
+        found += _password_reset_urls()
     return found
 
 
-def _reset_addresses() -> list[URLPattern]:
+def _password_reset_urls() -> list[URLPattern]:
     desk = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
     ask = views.PasswordResetView.as_view(
         form_class=ResetForm,

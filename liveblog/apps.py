@@ -14,21 +14,21 @@ from django.db import DataError
 from django.http import HttpRequest, QueryDict
 
 # In the order in which they stand on the first page.
-PARTS = {
+APP_NAMES = {
     "entries": "Newsroom",
     "auth": "Accounts and groups",
     "axes": "Sign-ins that failed",
     "otp_totp": "Second factors",
 }
-FIRST = ["Story", "Entry", "Image", "Link"]  # the others after them
-NEVER_FILLED = {"AccessFailureLog", "AccessLog"}  # switched off in the settings
+MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # the others after them
+HIDDEN_MODELS = {"AccessFailureLog", "AccessLog"}  # switched off in the settings
 
 
-WORDS: Final = {"q", "term"}  # what is searched for, which may be anything
-_TOO_MUCH: Final = re.compile(r"\d{19}")  # more than a column of a database holds
+SEARCH_PARAMETERS: Final = {"q", "term"}  # what is searched for, which may be anything
+_HUGE_NUMBER: Final = re.compile(r"\d{19}")  # more than a column of a database holds
 
 
-class Suggestions(AutocompleteJsonView):
+class AutocompleteView(AutocompleteJsonView):
     """Rows that a field of a form may lead to, by part of their names."""
 
     def process_request(self, request: HttpRequest) -> tuple[Any, ...]:
@@ -63,25 +63,27 @@ class DeskSite(AdminSite):
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         """Answer suggestions for the fields of forms."""
-        return Suggestions.as_view(admin_site=self)(request)
+        return AutocompleteView.as_view(admin_site=self)(request)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[Any]:
         """List what editors want first; leave out what is always empty."""
         found = super().get_app_list(request, app_label)
-        for part in found:
-            models = part["models"]
-            models[:] = [m for m in models if m["object_name"] not in NEVER_FILLED]
-            models.sort(key=lambda model: _place(FIRST, model["object_name"]))
-        return sorted(found, key=lambda part: _place([*PARTS], part["app_label"]))
+        for app in found:
+            models = app["models"]
+            models[:] = [m for m in models if m["object_name"] not in HIDDEN_MODELS]
+            models.sort(key=lambda model: _rank(MODEL_ORDER, model["object_name"]))
+        return sorted(found, key=lambda app: _rank([*APP_NAMES], app["app_label"]))
 
 
 def _check_query(query: QueryDict) -> None:
     """Raise SuspiciousOperation, which answers 400, for values that no page sends."""
     for name, values in query.lists():
         joined = "\n".join([name, *values])
-        if "\0" in joined or (name not in WORDS and _TOO_MUCH.search(joined)):
+        if "\0" in joined or (
+            name not in SEARCH_PARAMETERS and _HUGE_NUMBER.search(joined)
+        ):
             raise SuspiciousOperation(f"Odd value of {name!r}")
     if query.get(TO_FIELD_VAR, "id") != "id":
         raise SuspiciousOperation("Rows are named by their ids alone")
@@ -95,9 +97,9 @@ class DeskConfig(AdminConfig):
     def ready(self) -> None:
         """Name the parts before their lists do."""
         super().ready()
-        for label, name in PARTS.items():
+        for label, name in APP_NAMES.items():
             apps.get_app_config(label).verbose_name = name
 
 
-def _place(order: list[str], name: str) -> int:
+def _rank(order: list[str], name: str) -> int:
     return order.index(name) if name in order else len(order)

@@ -1,4 +1,8 @@
-"""The server's entry point: streams here, static files there, the rest to Django."""
+"""The ASGI application of the server.
+
+Streams are served first, then cached pages and static files; what is left goes to
+Django, in the thread pools of `liveblog.pools`.
+"""
 
 import asyncio
 import contextvars
@@ -9,7 +13,6 @@ import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,40 +29,10 @@ from django.db import close_old_connections  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from entries import delivery, verbs  # noqa: E402
-from entries.database import timeouts  # noqa: E402
 from entries.public import errors  # noqa: E402
-from liveblog.limits import UPLOADS, Limits  # noqa: E402
+from liveblog.limits import BodyLimits  # noqa: E402
+from liveblog.pools import POOLS, pool_of  # noqa: E402
 
-# Requests that Django works on at the same moment, by address: docs/operators.md has
-# the table. What can run long, or wait long, or is open to floods of strangers, has
-# threads of its own, so that it delays its own kind and not the desk.
-READ_TIMEOUT_SECONDS, DESK = "/", "/admin/"
-PICTURES, HISTORY, EXPORTS = "pictures", "history", "exports"
-THREADS = {
-    READ_TIMEOUT_SECONDS: 3,
-    DESK: 5,
-    PICTURES: 1,  # one picture is processed at a time anyway
-    HISTORY: 1,
-    EXPORTS: 1,
-    "/search/": 2,
-    "/admin/login/": 1,
-    "/admin/password/": 1,
-    "/readyz": 1,
-    "/healthz": 1,
-    "/metrics": 1,
-}
-# The others are told by the whole path and these methods, the first that fits.
-_TOLD = (
-    (PICTURES, {"POST"}, UPLOADS),
-    (HISTORY, {"GET", "HEAD"}, re.compile(r"/admin/.+/history/")),
-    (
-        EXPORTS,
-        {"GET", "HEAD"},
-        re.compile(r"/stories/[^/]+(?:\.json|/updates/\d+/history/)"),
-    ),
-)
-QUEUE = 10.0  # seconds that a request waits for its turn
-PICTURES_QUEUE = 50.0  # seconds; many are chosen at once, and no proxy waits for 60
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 
 
@@ -68,119 +41,103 @@ def _immutable(_path: str, url: str) -> bool:
 
 
 class _Django(ASGIHandler):
-    """Django for synchronous middlewares and views: one change of threads a request.
+    """Django for synchronous middleware and views, with one change of threads.
 
     Django itself starts a thread for each request, and changes threads twice for
-    each middleware. Here a thread of a small pool is held while the answer is made,
-    and not while a slow network brings the question or takes the answer away.
+    each middleware. Here a request takes a thread of its pool only while its response
+    is made, not while a slow network sends the request or receives the response.
     """
 
-    chunk_size = 4 * 1024 * 1024  # bytes; a page leaves in one piece
+    chunk_size = 4 * 1024 * 1024  # bytes: a page is sent in one piece
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Make the chain a synchronous one, entered once a request."""
+        """Load the middleware as a synchronous chain, run in the request's pool."""
         super().load_middleware(is_async=False)
         chain = cast("Callable[..., Any]", self._middleware_chain)  # type: ignore[has-type]
-        pools = {path: _pool(path, number) for path, number in THREADS.items()}
+        executors = {pool.name: pool.executor() for pool in POOLS}
 
-        def answer(request: Any) -> Any:
+        def respond(request: Any) -> Any:
             close_old_connections()
             try:
                 return chain(request)
             finally:
                 close_old_connections()
 
-        async def enter(request: Any) -> Any:
+        async def queue(request: Any) -> Any:
             run = contextvars.copy_context().run
-            name = _pool_of(request)
-            job = pools[name].submit(run, answer, request)
+            pool = pool_of(request.method, request.path)
+            job = executors[pool.name].submit(run, respond, request)
             done = asyncio.wrap_future(job)
             try:
-                wait = PICTURES_QUEUE if name == PICTURES else QUEUE
-                await asyncio.wait({done}, timeout=wait)
+                await asyncio.wait({done}, timeout=pool.queue_seconds)
             finally:
-                # Its turn has not come; where its reader has gone, it never will.
+                # Only a job that still waits for a thread can be cancelled. If the
+                # client has disconnected, it is never started.
                 late = job.cancel()
             return await (asyncio.to_thread(_too_busy, request) if late else done)
 
-        self._middleware_chain = enter
+        self._middleware_chain = queue
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, without a thread of its own."""
+        """Handle a request without Django's thread for each request."""
         await self.handle(scope, receive, send)
 
 
-def _pool_of(request: Any) -> str:
-    path: str = request.path
-    if path in THREADS:
-        return path
-    for name, methods, paths in _TOLD:
-        if request.method in methods and paths.fullmatch(path):
-            return name
-    return DESK if path.startswith(DESK) else READ_TIMEOUT_SECONDS
-
-
-def _pool(path: str, number: int) -> ThreadPoolExecutor:
-    desk = path in (PICTURES, HISTORY) or path.startswith(DESK)
-    seconds = timeouts.WRITE_TIMEOUT_SECONDS if desk else timeouts.READ_TIMEOUT_SECONDS
-    return ThreadPoolExecutor(number, path, timeouts.set_timeout, (seconds,))
-
-
 def _too_busy(request: Any) -> Any:
-    """Answer for a request that no thread had time for, with what it sent."""
+    """Respond 503 to a request that found no free thread; a form is sent back."""
     response = errors.error_response(request, 503)
     response["Content-Security-Policy"] = "default-src 'self'"
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _harmless(headers: Any, _path: str, _url: str) -> None:
+def _security_headers(headers: Any, _path: str, _url: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Content-Security-Policy"] = "default-src 'self'"
 
 
-def _static_and(application: Any) -> ServeStaticASGI:
-    """Serve collected static files, or with DEBUG their sources, before the rest."""
+def _with_static_files(application: Any) -> ServeStaticASGI:
+    """Serve static files: the collected ones, or their sources with DEBUG."""
     folders = [settings.STATIC_ROOT] if settings.STATIC_ROOT.is_dir() else []
     if settings.DEBUG:
-        found = (file for finder in finders.get_finders() for file in finder.list([]))
+        found = (file for one in finders.get_finders() for file in one.list([]))
         folders = list(dict.fromkeys(Path(storage.location) for _, storage in found))
     static = ServeStaticASGI(
         application,
         autorefresh=settings.DEBUG,
         max_age=0 if settings.DEBUG else 60,
         immutable_file_test=_immutable,
-        add_headers_function=_harmless,
+        add_headers_function=_security_headers,
     )
     for folder in reversed(folders):  # the last one added is asked first
         static.add_files(folder, settings.STATIC_URL)
     return static
 
 
-_pages = _static_and(_Django())
+_pages = _with_static_files(_Django())
 
 
 def _tick() -> None:
-    """Do what time brings; called every second in every process."""
+    """Do scheduled work; every process calls this once a second."""
     verbs.publish_due()
     verbs.toggle_due_features()
 
 
 class Application:
-    """ASGI: one hub for the life of the process."""
+    """The ASGI application, with one hub and one page cache for each process."""
 
     hub: delivery.Hub
     page_cache: delivery.PageCache
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        """Answer one connection: return what is to be awaited."""
+        """Return the awaitable that serves one connection."""
         if scope["type"] == "lifespan":
-            return self._live(receive, send)
+            return self._lifespan(receive, send)
         if slug := delivery.stream_slug(scope):
             return delivery.serve_stream(self.hub, slug, scope, receive, send)
         return self.page_cache(scope, receive, send)
 
-    async def _live(self, receive: Any, send: Any) -> None:
+    async def _lifespan(self, receive: Any, send: Any) -> None:
         while True:
             kind = (await receive())["type"]
             if kind == "lifespan.startup":
@@ -195,16 +152,16 @@ class Application:
         self.hub.start(_tick)
         _end_streams_first(self.hub)
         _end_with_parent()
-        # Streams are many small objects that live long: look at them rarely.
+        # Streams are many small long-lived objects: collect garbage rarely.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
-        # Threads that read rows shall not keep the loop waiting for 5 ms a time.
+        # Threads must not hold up the event loop for the default 5 ms at a time.
         sys.setswitchinterval(0.0005)
 
 
 def _end_streams_first(hub: delivery.Hub) -> None:
-    """End the streams at the signal itself: the server waits for open ones."""
+    """End all streams on a stop signal: the server waits for open responses."""
     loop = asyncio.get_running_loop()
 
     def handle(number: int, frame: Any) -> None:
@@ -217,12 +174,12 @@ def _end_streams_first(hub: delivery.Hub) -> None:
         previous[number] = signal.getsignal(number)
         try:
             signal.signal(number, handle)
-        except ValueError:  # not the main thread: somebody else handles signals
+        except ValueError:  # not in the main thread, so the caller handles signals
             return
 
 
 def _end_with_parent() -> None:
-    """Stop as on SIGTERM once the process that started this worker has died."""
+    """Stop this worker, as on SIGTERM, when its parent process has died."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -235,4 +192,4 @@ def _end_with_parent() -> None:
     loop.add_reader(parent.sentinel, stop)  # readable when the parent is gone
 
 
-application = Limits(Application())
+application = BodyLimits(Application())

@@ -41,7 +41,7 @@ def number(name: str, default: int, least: int, most: int) -> int:
     return int(value)
 
 
-def words(name: str, default: str = "") -> list[str]:
+def comma_separated(name: str, default: str = "") -> list[str]:
     """Return a comma-separated list without empty parts."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
@@ -51,7 +51,7 @@ def folder(name: str, default: Path) -> Path:
     return Path(text(name) or default).expanduser().resolve()
 
 
-def address(name: str, default: str) -> str:
+def base_url(name: str, default: str) -> str:
     """Return an http or https address of a whole host, without a trailing slash."""
     value = text(name, default).rstrip("/")
     parts = urlsplit(value)
@@ -88,7 +88,7 @@ def contact(name: str) -> str:
     return ""
 
 
-def kept(path: Path) -> str:
+def stored_line(path: Path) -> str:
     """Return the line that a file keeps; nothing where there is no file."""
     try:
         return path.read_text().strip()
@@ -100,7 +100,7 @@ def kept(path: Path) -> str:
         ) from error
 
 
-def make(path: Path) -> None:
+def make_private_folder(path: Path) -> None:
     """Make a folder, where it is not there yet, that only its owner may enter."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

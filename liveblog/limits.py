@@ -1,4 +1,4 @@
-"""Bodies that are too large are refused before anything reads them."""
+"""Limits for request bodies: what is too large gets a 413 before anything reads it."""
 
 import re
 from typing import Any, Final
@@ -8,59 +8,56 @@ from django.http.request import HttpHeaders
 from entries.images.ingest import MAX_UPLOAD_BYTES
 from entries.public import errors
 
-# Every address that takes a picture file.
-UPLOADS: Final = re.compile(
+# Every URL that accepts an image file.
+IMAGE_UPLOADS: Final = re.compile(
     r"/admin/entries/(?:image/add|story/\d+/desk/"
     r"(?:pictures|pictures/add|entries/\d+/pictures))/"
 )
-PICTURE: Final = (
-    MAX_UPLOAD_BYTES + 1024 * 1024
-)  # bytes: the file, and the form around it
-DESK: Final = 4 * 1024 * 1024  # Django itself refuses more than 2 MB of words
-ELSEWHERE: Final = 64 * 1024  # readers send nothing
+MAX_IMAGE_BODY_BYTES: Final = MAX_UPLOAD_BYTES + 1024 * 1024  # the file and its form
+MAX_DESK_BODY_BYTES: Final = 4 * 1024 * 1024  # Django refuses 2 MB of form fields
+MAX_BODY_BYTES: Final = 64 * 1024  # everywhere else: readers send nothing
 
 
-class Limits:
-    """ASGI: pass on what is small enough, and count what does not say its size."""
+class BodyLimits:
+    """ASGI middleware that refuses large bodies, counting those without a length."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer 413, or pass on."""
-        heads = dict(scope.get("headers", ()))
-        if b"content-length" not in heads and b"transfer-encoding" not in heads:
+        """Respond with 413, or pass the request on."""
+        headers = dict(scope.get("headers", ()))
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
             await self.app(scope, receive, send)
             return
-        most = _most(scope["path"])
-        given = heads.get(b"content-length", b"")
-        if given.isdigit() and int(given) > most:
-            await _refuse(scope, send)
-        elif given:
+        limit = _max_bytes(scope["path"])
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > limit:
+            await _respond_413(scope, send)
+        elif length:
             await self.app(scope, receive, send)
         else:
-            await _Counted(most, receive, send).run(self.app, scope)
+            await _CountedRequest(limit, receive, send).run(self.app, scope)
 
 
-def _most(path: str) -> int:
-    """Return how many bytes may be sent to an address."""
-    if UPLOADS.fullmatch(path):
-        return PICTURE
-    return DESK if path.startswith("/admin/") else ELSEWHERE
+def _max_bytes(path: str) -> int:
+    if IMAGE_UPLOADS.fullmatch(path):
+        return MAX_IMAGE_BODY_BYTES
+    return MAX_DESK_BODY_BYTES if path.startswith("/admin/") else MAX_BODY_BYTES
 
 
-class _Counted:
-    """A request that is read until it has grown too large."""
+class _CountedRequest:
+    """A chunked request, which is read until it exceeds its limit."""
 
-    def __init__(self, most: int, receive: Any, send: Any) -> None:
-        self.left = most
+    def __init__(self, limit: int, receive: Any, send: Any) -> None:
+        self.left = limit
         self._receive, self._send = receive, send
         self.answered = False
 
     async def run(self, app: Any, scope: Any) -> None:
         await app(scope, self.receive, self.send)
         if self.left < 0 and not self.answered:
-            await _refuse(scope, self._send)
+            await _respond_413(scope, self._send)
 
     async def receive(self) -> Any:
         message = await self._receive()
@@ -72,24 +69,28 @@ class _Counted:
         await self._send(message)
 
 
-async def _refuse(scope: Any, send: Any) -> None:
+async def _respond_413(scope: Any, send: Any) -> None:
     names = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
     headers = HttpHeaders({f"HTTP_{k.upper().replace('-', '_')}": v for k, v in names})
-    desk = errors.from_desk(headers, scope["path"])
-    problem = errors.MESSAGES[413]
-    body = (
-        problem.at_desk if desk else errors.error_page(problem, 413, scope["path"])
-    ).encode()
-    kind = b"text/plain" if desk else b"text/html"
-    answer = [
-        (b"content-type", kind + b"; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"content-security-policy", b"default-src 'self'"),
-    ]
-    if desk:
-        answer.append((errors.DESK_ANSWER.lower().encode(), b"yes"))
-    start = {"type": "http.response.start", "status": 413, "headers": answer}
+    problem, content_type = errors.MESSAGES[413], b"text/html"
+    extra = []
+    if errors.from_desk(headers, scope["path"]):
+        text, content_type = problem.at_desk, b"text/plain"
+        extra = [(errors.DESK_ANSWER.lower().encode(), b"yes")]
+    else:
+        text = errors.error_page(problem, 413, scope["path"])
+    body = text.encode()
+    start = {
+        "type": "http.response.start",
+        "status": 413,
+        "headers": [
+            (b"content-type", content_type + b"; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"content-security-policy", b"default-src 'self'"),
+            *extra,
+        ],
+    }
     await send(start)
     await send({"type": "http.response.body", "body": body})

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from django.db import Error
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-KEPT = "liveblog.request_id"  # in META, for what is logged after the answer
+REQUEST_ID_KEY = "liveblog.request_id"  # in META, for what is logged after the answer
 _RESET = re.compile(r"(/admin/password/[^/\s]+)/[^\s\"]+")  # whoever has it may sign in
 
 
@@ -38,13 +38,13 @@ def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
 def _named(record: logging.LogRecord) -> str:
     """Return the id of the request that Django logs once it has been answered."""
     request = getattr(record, "request", None)
-    return str(getattr(request, "META", {}).get(KEPT, ""))
+    return str(getattr(request, "META", {}).get(REQUEST_ID_KEY, ""))
 
 
 def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
     """Yield the errors that a record tells of, and what led to each of them."""
-    told = record.args if isinstance(record.args, tuple) else ()
-    waiting = [*told, record.exc_info[1] if record.exc_info else None]
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    waiting = [*arguments, record.exc_info[1] if record.exc_info else None]
     seen: set[int] = set()
     while waiting:
         error = waiting.pop()
@@ -68,7 +68,7 @@ def _of_database(error: BaseException) -> bool:
     return isinstance(error, Error) or type(error).__module__.startswith("psycopg")
 
 
-class Line(logging.Formatter):
+class KeyValueFormatter(logging.Formatter):
     """`key=value`, quoted where a value holds a space, a quote or a line end."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -81,7 +81,7 @@ def _quoted(value: str) -> str:
     return value if plain and value else json.dumps(value, ensure_ascii=False)
 
 
-class Json(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:

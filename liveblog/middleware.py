@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 
-from liveblog.logs import KEPT, request_id
+from liveblog.logs import REQUEST_ID_KEY, request_id
 
 logger = logging.getLogger("liveblog.writes")
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -46,7 +46,7 @@ def identified(get_response: Answer) -> Answer:
     def answer(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         name = given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
-        request.META[KEPT] = name
+        request.META[REQUEST_ID_KEY] = name
         token, began = request_id.set(name), time.monotonic()
         try:
             response = get_response(request)

@@ -19,15 +19,15 @@ BASE_DIR = _PACKAGE.parent if _IS_CHECKOUT else _PACKAGE
 DATA_DIR = environment.folder(
     "DATA_DIR", (BASE_DIR if _IS_CHECKOUT else Path.cwd()) / "var"
 )
-environment.make(DATA_DIR)
-PICTURES_DIR = DATA_DIR / "pictures"
+environment.make_private_folder(DATA_DIR)
+IMAGES_DIR = DATA_DIR / "pictures"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
 SITE_URL_FILE = DATA_DIR / "site-url"  # what `demo` or `serve` served last
 
 DEBUG = environment.flag("DEBUG", default=False)
 SITE_NAME = environment.name("SITE_NAME", "Liveblog")
-SITE_URL = environment.address(
-    "SITE_URL", environment.kept(SITE_URL_FILE) or "http://127.0.0.1:8000"
+SITE_URL = environment.base_url(
+    "SITE_URL", environment.stored_line(SITE_URL_FILE) or "http://127.0.0.1:8000"
 )
 CONTACT = environment.contact("CONTACT")
 IMPRINT_FILE = environment.text("IMPRINT_FILE")
@@ -37,11 +37,11 @@ _https = _site.scheme == "https"
 
 # Empty where nobody made one yet: Django then refuses whatever needs it, `serve`
 # says what to do, and `demo` makes one.
-SECRET_KEY = environment.text("SECRET_KEY") or environment.kept(SECRET_KEY_FILE)
-ALLOWED_HOSTS = environment.words(
+SECRET_KEY = environment.text("SECRET_KEY") or environment.stored_line(SECRET_KEY_FILE)
+ALLOWED_HOSTS = environment.comma_separated(
     "ALLOWED_HOSTS", f"{_site.hostname},127.0.0.1,localhost,[::1]"
 )
-CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS", SITE_URL)
+CSRF_TRUSTED_ORIGINS = environment.comma_separated("CSRF_TRUSTED_ORIGINS", SITE_URL)
 
 INSTALLED_APPS = [
     "entries",
@@ -266,8 +266,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "liveblog.logs.Line"},
-        "json": {"()": "liveblog.logs.Json"},
+        "line": {"()": "liveblog.logs.KeyValueFormatter"},
+        "json": {"()": "liveblog.logs.JsonFormatter"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}

@@ -1,4 +1,4 @@
-"""Static files as readers get them: compressed, named by content, and scripts slim."""
+"""Static files as readers get them: compressed, named by content, minified."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     def _save(self, name: str, content: File[bytes]) -> Any:
         if name.startswith("entries/") and name.endswith(".js"):
             content.seek(0)
-            content = ContentFile(slim(content.read()))
+            content = ContentFile(minify(content.read()))
         try:
             return super()._save(name, content)
         except OSError:  # half a file would be taken for the whole next time
@@ -27,7 +27,7 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
             raise
 
 
-def slim(script: bytes) -> bytes:
+def minify(script: bytes) -> bytes:
     """Return a script that does the same in fewer bytes."""
-    slimmer: bytes = jsmin(script, keep_bang_comments=True)
-    return slimmer
+    minified: bytes = jsmin(script, keep_bang_comments=True)
+    return minified

@@ -8,10 +8,10 @@ from entries.desk import links, moderators
 from liveblog import accounts
 
 urlpatterns = [
-    path("admin/moderate/", moderators.page, name="moderate"),
-    path("admin/moderate/features/", links.of_site, name="feature"),
-    path("admin/moderate/links/<row:pk>/", moderators.resolve, name="resolve"),
-    path("admin/", include(accounts.addresses(mail=bool(settings.EMAIL_HOST)))),
+    path("admin/moderate/", moderators.moderate, name="moderate"),
+    path("admin/moderate/features/", links.site_links, name="feature"),
+    path("admin/moderate/links/<row:pk>/", moderators.resolve_link, name="resolve"),
+    path("admin/", include(accounts.account_urls(mail=bool(settings.EMAIL_HOST)))),
     path("admin/", admin.site.urls),
     path("", include("entries.public.urls")),
 ]

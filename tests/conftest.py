@@ -135,7 +135,7 @@ def _own_pictures(tmp_path: Path) -> Iterator[None]:
     """Let no test see the picture files of another."""
     from django.test import override_settings
 
-    with override_settings(PICTURES_DIR=tmp_path / "pictures"):
+    with override_settings(IMAGES_DIR=tmp_path / "pictures"):
         yield
 
 

@@ -28,7 +28,7 @@ class WithMail:
     """Addresses of a site that has mail."""
 
     urlpatterns = [
-        path("admin/", include(accounts.addresses(mail=True))),
+        path("admin/", include(accounts.account_urls(mail=True))),
         path("", include("liveblog.urls")),
     ]
 

@@ -60,7 +60,7 @@ def compose(client: Client, story: Story, body: str, **fields: Any) -> Any:
 
 
 def files() -> list[Path]:
-    folder = Path(settings.PICTURES_DIR)
+    folder = Path(settings.IMAGES_DIR)
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
@@ -683,7 +683,7 @@ def test_a_mistake_of_ours_is_no_meeting_of_two(
 def test_a_sweep_takes_old_files_that_no_picture_has_and_no_others(
     client: Client, settings: Any, tmp_path: Path
 ):
-    settings.PICTURES_DIR = tmp_path
+    settings.IMAGES_DIR = tmp_path
     upload(client, make_story(), photo())
     kept = files()
     left = [tmp_path / "ab" / "abandoned-400.jpg", tmp_path / ".new-x" / "half-400.jpg"]

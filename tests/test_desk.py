@@ -442,7 +442,7 @@ def test_a_cross_post_in_a_draft_story_is_told_at_home(client, story):
 
 
 def test_many_waiting_texts_hide_no_original_entry(client, story, monkeypatch):
-    monkeypatch.setattr(timeline, "MOST_CHANGES", 2)
+    monkeypatch.setattr(timeline, "MAX_CHANGES", 2)
     original = make_original(story)
     for _ in range(3):
         make_update(story, at=None, state="draft")

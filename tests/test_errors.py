@@ -236,7 +236,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_done(
     settings: Any,
     tmp_path: Path,
 ):
-    settings.PICTURES_DIR = settings.DATA_DIR / f"full-{kind}"
+    settings.IMAGES_DIR = settings.DATA_DIR / f"full-{kind}"
     story = make_story()
     desk = f"/admin/entries/story/{story.pk}"
     file = BytesIO()
@@ -257,7 +257,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_done(
     assert answer["Desk-Answer"] == "yes"
     assert not Entry.objects.exists()
     assert not Image.objects.exists()
-    assert not [one for one in settings.PICTURES_DIR.rglob("*") if one.is_file()]
+    assert not [one for one in settings.IMAGES_DIR.rglob("*") if one.is_file()]
 
 
 def test_a_disk_that_became_read_only_is_named(

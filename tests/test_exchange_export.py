@@ -188,7 +188,7 @@ def test_a_draft_story_makes_a_page_too(tmp_path: Path):
 
 def test_a_picture_whose_file_is_gone_breaks_no_page(tmp_path: Path):
     full_story(tmp_path / "in")
-    for path in settings.PICTURES_DIR.rglob("*.jpg"):
+    for path in settings.IMAGES_DIR.rglob("*.jpg"):
         path.unlink()
     assert 'src="data:,"' in page_of("fog", tmp_path)
 

@@ -227,7 +227,7 @@ def test_a_feed_holds_the_newest_in_few_queries(
     for _ in range(number):
         bulk_updates(make_story(series="Harbour Daily"), 60)
     with django_assert_max_num_queries(7):
-        assert len(titles(client, "/feed/")) == feeds.NEWEST
+        assert len(titles(client, "/feed/")) == feeds.FEED_ENTRIES
 
 
 def test_pages_lead_to_their_feeds(client: Client, story: Story) -> None:
@@ -243,6 +243,6 @@ def test_pages_lead_to_their_feeds(client: Client, story: Story) -> None:
 
 def test_stories_without_news_take_no_place_in_a_feed(client: Client) -> None:
     make_update(make_story("Fog over the harbour"), "The lamp is lit.")
-    for number in range(feeds.NEWEST):
+    for number in range(feeds.FEED_ENTRIES):
         make_story(f"Just begun, {number}")
     assert b"The lamp is lit." in client.get("/feed/").content

@@ -303,7 +303,7 @@ def test_a_site_of_an_older_release_gets_its_token_once(
     data_folder.claim_data_folder()  # by a machine without the pictures
     assert data_folder.read_token() == ""
     assert Site.objects.get().folder == ""
-    picture = settings.PICTURES_DIR / f"{image.stem}-480.jpg"
+    picture = settings.IMAGES_DIR / f"{image.stem}-480.jpg"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"A picture.")
     assert Client().get("/readyz").status_code == 200

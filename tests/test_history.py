@@ -446,7 +446,7 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
     body = "![](image:own)\n\n![](image:shared)\n\n![](image:lead)"
     entry = make_update(story, body)
     change(entry, "No pictures.")
-    folder = settings.PICTURES_DIR
+    folder = settings.IMAGES_DIR
     stem = Image.objects.get(name="own").stem
     assert list(folder.glob(f"{stem}*"))
     with django_capture_on_commit_callbacks(execute=True):
@@ -461,7 +461,7 @@ def test_a_picture_that_a_feature_shows_stays_when_a_text_with_it_is_erased(stor
     image = verbs.add_image("boats", verbs.ingest_upload(photo()), alt="Boats")
     verbs.add_link("feature", title="The harbour", image=image)
     verbs.erase(make_update(story, "![](image:boats)"))
-    assert Link.objects.get().picture == image
+    assert Link.objects.get().image == image
 
 
 def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):

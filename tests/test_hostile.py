@@ -22,6 +22,7 @@ from entries.delivery.cache_keys import CacheableRequest, CacheKeys
 from entries.models import Image, Link, Series, Site, Story
 from entries.verbs import EntryText
 from liveblog import asgi
+from liveblog.pools import POOLS, pool_of
 from tests.builders import make_original, make_story, make_update, signed_in
 from tests.test_admin import photo
 
@@ -72,21 +73,30 @@ def test_a_link_that_says_nothing_but_control_characters_is_none():
     assert not Link.objects.exists()
 
 
-# A request of each kind that has no address of its own, and one of the desk's.
-KINDS = {
-    asgi.PICTURES: ("POST", "/admin/entries/story/1/desk/pictures/"),
-    asgi.HISTORY: ("GET", "/admin/entries/story/1/desk/entries/2/history/"),
-    asgi.EXPORTS: ("GET", "/stories/fog.json"),
+# A request for each pool but that of the readers.
+FLOODS = {
+    "search": "/search/",
+    "sign-in": "/admin/login/",
+    "password-reset": "/admin/password/",
+    "readyz": "/readyz",
+    "healthz": "/healthz",
+    "metrics": "/metrics",
+    "images": "/admin/entries/story/1/desk/pictures/",
+    "history": "/admin/entries/story/1/desk/entries/2/history/",
+    "exports": "/stories/fog.json",
+    "desk": "/admin/",
 }
 
 
-@pytest.mark.parametrize("path", sorted(set(asgi.THREADS) - {asgi.READERS}))
+@pytest.mark.parametrize("name", [one.name for one in POOLS if one.name != "readers"])
 def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
-    path: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch
 ):
     held = threading.Event()
-    method, flooded = KINDS.get(path, ("GET", path))
-    desk = path in (asgi.PICTURES, asgi.HISTORY)
+    method, flooded = "POST" if name == "images" else "GET", FLOODS[name]
+    pool = pool_of(method, flooded)
+    assert pool.name == name
+    desk = name in ("images", "history")
     beside = "/admin/entries/story/1/change/" if desk else "/robots.txt"
 
     def answer(self: Any, request: Any) -> HttpResponse:
@@ -105,7 +115,7 @@ def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
         return one
 
     async def flood() -> None:
-        floods = [await ask(flooded) for _ in range(asgi.THREADS[path] + 2)]
+        floods = [await ask(flooded) for _ in range(pool.threads + 2)]
         try:
             other = await ask(beside)
             assert (await other.receive_output(20))["status"] == 200

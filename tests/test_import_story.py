@@ -64,7 +64,7 @@ def picture(path: Path, colour: str = "navy") -> Path:
 
 
 def stored() -> list[Path]:
-    return [path for path in settings.PICTURES_DIR.rglob("*") if path.is_file()]
+    return [path for path in settings.IMAGES_DIR.rglob("*") if path.is_file()]
 
 
 # --- What becomes of a file

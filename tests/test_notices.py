@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from entries import verbs
-from entries.desk.notices import addresses, question
+from entries.desk.notices import outside_urls, time_question
 from entries.models import Entry, Story
 from tests.builders import make_story, make_update, make_user, signed_in, text
 
@@ -91,7 +91,7 @@ def test_looking_needs_few_queries(client, story, django_assert_max_num_queries)
 
 def test_addresses_are_compared_without_what_makes_no_difference():
     body = "Here: HTTPS://WWW.News.Example/Ferry/#top, and (https://b.example/x)."
-    assert addresses(body) == ["news.example/Ferry", "b.example/x"]
+    assert outside_urls(body) == ["news.example/Ferry", "b.example/x"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_time_is_asked_about_where_it_is_hardly_meant(story, at, odd: str):
     story.first_day = datetime(2026, 3, 14, tzinfo=UTC).date()
     when = datetime.fromisoformat(f"{at}+00:00") if at else None
     now = datetime(2026, 3, 14, 18, 4, tzinfo=UTC)
-    words = question(story, when, now)
+    words = time_question(story, when, now)
     assert (odd in words) if odd else not words
 
 

@@ -51,7 +51,7 @@ def make_picture(name: str, **words: str) -> Image:
     shade = sum(map(ord, name)) % 200  # no two names share their bytes
     Picture.new("RGB", (64, 32), (shade, 40, 60)).save(upload, "PNG")
     upload.seek(0)
-    ingested = ingest.ingest_image(upload, settings.PICTURES_DIR, b"key")
+    ingested = ingest.ingest_image(upload, settings.IMAGES_DIR, b"key")
     return verbs.add_image(name, ingested, **words)
 
 

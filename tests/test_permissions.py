@@ -30,7 +30,8 @@ from entries.images import worker
 from entries.images.ingest import ImageError
 from entries.models import Draft, Entry, Image, Site, Story
 from entries.verbs import EntryText
-from liveblog import asgi, limits
+from liveblog import limits
+from liveblog.pools import pool_of
 from tests.builders import (
     make_original,
     make_series,
@@ -391,11 +392,11 @@ def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
             data = {"file": file, "image": file, "body": "A", "action": do, "do": do}
             ask(people["chief"], "post", path, data | {"version": world.entry.version})
         request = RequestFactory().post(path)
-        in_pool = asgi._pool_of(request) == asgi.PICTURES
+        in_pool = pool_of("POST", request.path).name == "images"
         assert in_pool == (len(taken) > before), name
-        assert bool(limits.UPLOADS.fullmatch(request.path)) == in_pool
+        assert bool(limits.IMAGE_UPLOADS.fullmatch(request.path)) == in_pool
         uploads |= {name} if in_pool else set()
-        assert asgi._pool_of(RequestFactory().get(path)) != asgi.PICTURES
+        assert pool_of("GET", request.path).name != "images"
     named = {AN_ENTRY(one) for one in ("upload", "add_picture", "edit_picture")}
     assert uploads == named | {"admin:entries_image_add"}
     assert set(taken) == {b"a small file"}

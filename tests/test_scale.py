@@ -92,7 +92,7 @@ class Site:
             model: reverse(f"admin:entries_{model}_changelist")
             for model in ("story", "entry", "link", "image")
         }
-        have = str(pulse.of(self.story.pk))
+        have = str(pulse.current_pulse(self.story.pk))
         paths = {
             "front": "/",
             "feed": "/feed/",

@@ -93,9 +93,9 @@ def test_each_draft_finds_its_story_among_the_first_three(
     assert misses == {}
     # And what moderators see: the panel of a link, before anything is typed.
     slug, draft = DRAFTS[0]
-    first = [target.value for target in picker.targets("", draft, ())[:3]]
+    first = [target.value for target in picker.suggest_targets("", draft, ())[:3]]
     assert f"story:{stories[slug].pk}" in first
     # Part of a title, half a word at its end, finds it at once.
-    assert picker.targets("sarro ferr", "", ())[0].value.startswith("story:")
-    typed = picker.running("second vote tu", "", ())
+    assert picker.suggest_targets("sarro ferr", "", ())[0].value.startswith("story:")
+    typed = picker.suggest_live("second vote tu", "", ())
     assert typed[0] == stories[VOTE]

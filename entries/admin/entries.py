@@ -12,19 +12,19 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from entries import verbs
-from entries.admin.lists import Listed
+from entries.admin.lists import BaseAdmin
 from entries.desk import queue
-from entries.desk.access import desk, desk_url, number
-from entries.desk.audit_log import record
+from entries.desk.access import desk_url, desk_view, int_or_zero
+from entries.desk.audit_log import log_action
 from entries.models import Entry, Story
 from entries.pages import search
 from entries.text import gmt
 from entries.verbs import Permissions
 
-STORIES = 20  # whose titles hold what is searched for: the latest
+_MAX_STORIES = 20  # whose titles hold what is searched for: the latest
 
 
-class Authors(admin.RelatedFieldListFilter):
+class AuthorFilter(admin.RelatedFieldListFilter):
     """Those who have written an entry."""
 
     def field_choices(
@@ -37,11 +37,11 @@ class Authors(admin.RelatedFieldListFilter):
 
 
 @admin.register(Entry)
-class EntryAdmin(Listed):
+class EntryAdmin(BaseAdmin):
     """A list that leads to each entry's place at its desk."""
 
     list_display = ["first_line", "state", "time", "author", "story_title"]
-    list_filter = ["state", "kind", ("author", Authors)]
+    list_filter = ["state", "kind", ("author", AuthorFilter)]
     list_select_related = ["author", "story__series"]
     search_fields = ["headline", "body", "byline", "story__headline"]
     search_help_text = "Words of the text, byline or story"
@@ -63,7 +63,7 @@ class EntryAdmin(Listed):
             signed &= Q(byline__icontains=word)
             text &= Q(headline__icontains=word) | Q(body__icontains=word)
             titled &= Q(headline__icontains=word)
-        titles = Story.objects.filter(titled).order_by("-changed_at")[:STORIES]
+        titles = Story.objects.filter(titled).order_by("-changed_at")[:_MAX_STORIES]
         stories = Q(story__in=list(titles.values_list("pk", flat=True)))
         ids = set(search.search_entries(search_term))
         # Said with no parameter and no order, so that SQLite sees its small index.
@@ -90,8 +90,8 @@ class EntryAdmin(Listed):
     @admin.display(description="story", ordering="story__headline")
     def story_title(self, entry: Entry) -> str:
         """Lead to the desk of its story."""
-        address = desk_url(entry.story_id)
-        return format_html('<a href="{}">{}</a>', address, entry.story.headline)
+        url = desk_url(entry.story_id)
+        return format_html('<a href="{}">{}</a>', url, entry.story.headline)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Texts are written at a desk."""
@@ -115,11 +115,11 @@ class EntryAdmin(Listed):
         """Write into the log which text went, and none of its words."""
         assert isinstance(request.user, User)  # noqa: S101 - nobody else may delete
         for entry in queryset:
-            record(request.user, entry, "", DELETION)
+            log_action(request.user, entry, "", DELETION)
 
     def get_urls(self) -> list[URLPattern]:
         """Put the queue before the admin's own addresses."""
-        own = path("queue/", queue.page, name="entries_entry_queue")
+        own = path("queue/", queue.review_queue, name="entries_entry_queue")
         return [own, *super().get_urls()]
 
     def change_view(  # type: ignore[override]
@@ -129,9 +129,9 @@ class EntryAdmin(Listed):
         return _to_its_desk(request, object_id)
 
 
-@desk("view_entry")
+@desk_view("view_entry")
 def _to_its_desk(request: HttpRequest, object_id: str) -> HttpResponse:
-    entry = get_object_or_404(Entry, pk=number(object_id))
+    entry = get_object_or_404(Entry, pk=int_or_zero(object_id))
     first = entry.original or entry.state in ("draft", "submitted", "scheduled")
     page = "" if first else f"?from={entry.pk}"
     return redirect(f"{desk_url(entry.story_id)}{page}#row-{entry.pk}")

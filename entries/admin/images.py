@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from entries import verbs
-from entries.admin.lists import Listed
+from entries.admin.lists import BaseAdmin
 from entries.desk import images
 from entries.images.ingest import ImageError
 from entries.models import Entry, Image
@@ -37,10 +37,10 @@ class UploadForm(forms.Form):
 
 
 @admin.register(Image)
-class ImageAdmin(Listed):
+class ImageAdmin(BaseAdmin):
     """The library of pictures."""
 
-    form = images.WordsForm
+    form = images.ImageForm
     list_display = ["thumbnail", "name", "alt", "caption", "credit", "shown_in"]
     list_display_links = ["thumbnail", "name"]
     search_fields = ["name", "alt", "caption", "credit"]
@@ -75,10 +75,8 @@ class ImageAdmin(Listed):
     def preview(self, image: Image) -> str:
         """Show it, or lead to where its file can be brought."""
         if image.missing:
-            address = f"{reverse('admin:entries_image_add')}?name={image.name}"
-            return format_html(
-                'Its file is missing. <a href="{}">Upload it</a>', address
-            )
+            url = f"{reverse('admin:entries_image_add')}?name={image.name}"
+            return format_html('Its file is missing. <a href="{}">Upload it</a>', url)
         return format_html(
             '<img class="library-picture" src="{}" alt="{}" width="{}" height="{}">',
             image.thumb,
@@ -112,7 +110,7 @@ class ImageAdmin(Listed):
             data = form.cleaned_data
             try:
                 permissions = Permissions.of(request.user)
-                image = images.take(permissions, data["file"], data["name"])
+                image = images.store_upload(permissions, data["file"], data["name"])
             except ImageError as error:
                 form.add_error("file", str(error))
             except Refused as refused:

@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from entries import verbs
-from entries.admin.lists import Listed
-from entries.desk.audit_log import record
+from entries.admin.lists import BaseAdmin
+from entries.desk.audit_log import log_action
 from entries.models import Link
 from entries.verbs import Permissions, Refused
 
@@ -77,7 +77,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
         return address
 
 
-class Unresolved(admin.SimpleListFilter):
+class UnresolvedFilter(admin.SimpleListFilter):
     """The links whose target is not known yet."""
 
     title = "target"
@@ -95,12 +95,12 @@ class Unresolved(admin.SimpleListFilter):
 
 
 @admin.register(Link)
-class LinkAdmin(Listed):
+class LinkAdmin(BaseAdmin):
     """Lines that lead elsewhere, written through the verbs."""
 
     form = LinkForm
     list_display = ["text", "kind", "leaves_from", "leads_to", "order"]
-    list_filter = [Unresolved, "kind"]
+    list_filter = [UnresolvedFilter, "kind"]
     list_select_related = [
         "story",
         "entry__story",
@@ -138,20 +138,20 @@ class LinkAdmin(Listed):
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Write into the log which link it is, and none of its words."""
-        return record(
+        return log_action(
             Permissions.of(request.user).user, obj, json.dumps(message), ADDITION
         )
 
     def log_change(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Do so of a change."""
-        return record(Permissions.of(request.user).user, obj, json.dumps(message))
+        return log_action(Permissions.of(request.user).user, obj, json.dumps(message))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: Iterable[Link]
     ) -> None:
         """Do so of links that go."""
         for link in queryset:
-            record(Permissions.of(request.user).user, link, "", DELETION)
+            log_action(Permissions.of(request.user).user, link, "", DELETION)
 
     def delete_model(self, request: HttpRequest, obj: Link) -> None:
         """Remove it through the verb, which tells readers."""

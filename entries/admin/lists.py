@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from django.utils.text import capfirst
 
-from entries.desk.access import number
+from entries.desk.access import int_or_zero
 from entries.public import errors
 from entries.verbs import Refused
 
@@ -20,10 +20,12 @@ class RowSelect(AutocompleteSelect):
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         """Return the chosen row as an option."""
-        return super().optgroups(name, [one for one in value if number(str(one))], attr)
+        return super().optgroups(
+            name, [one for one in value if int_or_zero(str(one))], attr
+        )
 
 
-class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
+class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A list that is called after what is in it, and fits a phone."""
 
     list_per_page = 50
@@ -45,19 +47,19 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
         """Say so where somebody else came between the form's check and its saving."""
-        return _told(request, super().changeform_view, *args, **more)
+        return _answer_refusal(request, super().changeform_view, *args, **more)
 
     def delete_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
         """Do so of deleting."""
-        return _told(request, super().delete_view, *args, **more)
+        return _answer_refusal(request, super().delete_view, *args, **more)
 
     def changelist_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
         """Do so of deleting several."""
-        return _told(request, super().changelist_view, *args, **more)
+        return _answer_refusal(request, super().changelist_view, *args, **more)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Name the list."""
@@ -68,7 +70,7 @@ class Listed(admin.ModelAdmin):  # type: ignore[type-arg]
         return changelist
 
 
-def _told(
+def _answer_refusal(
     request: HttpRequest, view: Callable[..., Any], *args: Any, **more: Any
 ) -> HttpResponse:
     try:
@@ -78,7 +80,7 @@ def _told(
     return response
 
 
-class WentLive(admin.DateFieldListFilter):
+class LiveDateFilter(admin.DateFieldListFilter):
     """The days on which stories went live."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -87,7 +89,7 @@ class WentLive(admin.DateFieldListFilter):
         self.links = self.links[:-2]  # those of the state say which have none
 
 
-class InSeries(admin.RelatedFieldListFilter):
+class SeriesFilter(admin.RelatedFieldListFilter):
     """The series of stories, and a name for having none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

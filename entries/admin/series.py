@@ -8,13 +8,13 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from entries import verbs
-from entries.admin.lists import Listed
+from entries.admin.lists import BaseAdmin
 from entries.models import Series
 from entries.verbs import Permissions
 
 
 @admin.register(Series)
-class SeriesAdmin(Listed):
+class SeriesAdmin(BaseAdmin):
     """Running columns. Their addresses stay, since readers keep them."""
 
     list_display = ["name", "description", "story_count"]

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from entries import verbs
-from entries.admin.lists import InSeries, Listed, WentLive
+from entries.admin.lists import BaseAdmin, LiveDateFilter, SeriesFilter
 from entries.desk import (
     composer,
     cross_posts,
@@ -30,8 +30,8 @@ from entries.desk import (
     states,
     summary,
 )
-from entries.desk.access import desk, desk_url, number
-from entries.desk.audit_log import ADDITION, made_by, record
+from entries.desk.access import desk_url, desk_view, int_or_zero
+from entries.desk.audit_log import ADDITION, created_by, log_action
 from entries.desk.forms import NewStoryForm, StoryForm
 from entries.models import Audience, Entry, Posting, Site, Story
 from entries.models.desk import draft_keys
@@ -68,7 +68,7 @@ def _updates(
 
 
 @admin.register(Story)
-class StoryAdmin(Listed):
+class StoryAdmin(BaseAdmin):
     """The list of stories, and the way to each story's desk."""
 
     form = StoryForm
@@ -81,7 +81,7 @@ class StoryAdmin(Listed):
         "readers_now",
         "public_page",
     ]
-    list_filter = ["state", ("series", InSeries), ("live_at", WentLive)]
+    list_filter = ["state", ("series", SeriesFilter), ("live_at", LiveDateFilter)]
     list_select_related = ["series"]
     search_fields = ["headline", "slug", "series__name"]
     search_help_text = "Headline, address or series"
@@ -138,8 +138,8 @@ class StoryAdmin(Listed):
         """Lead to what readers see, where they see something."""
         if not story.public:
             return "–"
-        address = story.get_absolute_url()
-        return format_html('<a href="{}">Open public page</a>', address)
+        url = story.get_absolute_url()
+        return format_html('<a href="{}">Open public page</a>', url)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Story | None = None
@@ -167,7 +167,7 @@ class StoryAdmin(Listed):
         for line in lines:
             home = line.entry or line.story or Site.current()
             words = "Removed a line that led to a draft story, which was deleted."
-            record(permissions.user, home, words)
+            log_action(permissions.user, home, words)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
         """Delete several, one after the other."""
@@ -187,40 +187,48 @@ class StoryAdmin(Listed):
     def get_urls(self) -> list[URLPattern]:
         """Put the desk's addresses before those of the admin."""
         own = [
-            ("<row:pk>/change/", composer.page, "change"),
+            ("<row:pk>/change/", composer.desk_page, "change"),
             ("<row:pk>/details/", self.details, "details"),
-            ("<row:pk>/history/", history.of_story, "history"),
+            ("<row:pk>/history/", history.history_of_story, "history"),
             ("<row:pk>/desk/timeline/", composer.poll, "timeline"),
-            ("<row:pk>/desk/time/", composer.echo, "time"),
-            ("<row:pk>/desk/draft/", drafts.keep, "draft"),
-            ("<row:pk>/desk/summary/", summary.save, "summary"),
-            ("<row:pk>/desk/find/", see_lines.find, "find"),
-            ("<row:pk>/desk/notices/", notices.look, "notices"),
+            ("<row:pk>/desk/time/", composer.time_hint, "time"),
+            ("<row:pk>/desk/draft/", drafts.save_draft, "draft"),
+            ("<row:pk>/desk/summary/", summary.save_summary, "summary"),
+            ("<row:pk>/desk/find/", see_lines.find_to_insert, "find"),
+            ("<row:pk>/desk/notices/", notices.show_notices, "notices"),
             ("<row:pk>/desk/state/", states.change_state, "state"),
-            ("<row:pk>/desk/pictures/", images.upload, "upload"),
-            ("<row:pk>/desk/pictures/add/", composer.add_picture, "add_picture"),
-            ("<row:pk>/desk/pictures/shown/", images.shown, "pictures"),
-            ("<row:pk>/desk/pictures/<row:image_pk>/", images.words, "words"),
-            ("<row:pk>/desk/entries/<row:entry_pk>/edit/", row.edit, "edit"),
+            ("<row:pk>/desk/pictures/", images.upload_image, "upload"),
+            ("<row:pk>/desk/pictures/add/", composer.add_image_to_new, "add_picture"),
+            ("<row:pk>/desk/pictures/shown/", images.show_cards, "pictures"),
+            (
+                "<row:pk>/desk/pictures/<row:image_pk>/",
+                images.save_image_fields,
+                "words",
+            ),
+            ("<row:pk>/desk/entries/<row:entry_pk>/edit/", row.edit_entry, "edit"),
             (
                 "<row:pk>/desk/entries/<row:entry_pk>/pictures/",
-                row.add_picture,
+                row.add_image_to_entry,
                 "edit_picture",
             ),
-            ("<row:pk>/desk/entries/<row:entry_pk>/do/", row.act, "act"),
-            ("<row:pk>/desk/entries/<row:entry_pk>/cross/", cross_posts.panel, "cross"),
-            ("<row:pk>/desk/entries/<row:entry_pk>/move/", moving.panel, "move"),
+            ("<row:pk>/desk/entries/<row:entry_pk>/do/", row.row_action, "act"),
+            (
+                "<row:pk>/desk/entries/<row:entry_pk>/cross/",
+                cross_posts.cross_post_panel,
+                "cross",
+            ),
+            ("<row:pk>/desk/entries/<row:entry_pk>/move/", moving.move_panel, "move"),
             (
                 "<row:pk>/desk/entries/<row:entry_pk>/history/",
-                history.of_entry,
+                history.history_of_entry,
                 "versions",
             ),
             (
                 "<row:pk>/desk/entries/<row:entry_pk>/links/",
-                links.of_entry,
+                links.entry_links,
                 "entry_links",
             ),
-            ("<row:pk>/links/", links.of_story, "links"),
+            ("<row:pk>/links/", links.story_links, "links"),
         ]
         return [
             *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),
@@ -283,7 +291,7 @@ class StoryAdmin(Listed):
         """Return the story that a person has made with a form of these keys."""
         found = Story.objects.filter(key__in={*keys} - {None})
         return next(
-            (story for story in found if made_by(permissions.user, story)), None
+            (story for story in found if created_by(permissions.user, story)), None
         )
 
     def _write(
@@ -312,18 +320,18 @@ class StoryAdmin(Listed):
                 )
             if request.POST.get("action") == "live":
                 verbs.go_live(story, by=permissions)
-            record(permissions.user, story, "Made the story.", ADDITION)
+            log_action(permissions.user, story, "Made the story.", ADDITION)
         return story
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Show the head of a story, or save it."""
-        return desk("change_story")(self._details)(request, pk)
+        return desk_view("change_story")(self._details)(request, pk)
 
     def _details(self, request: HttpRequest, pk: int) -> HttpResponse:
-        story = composer.story_of(pk)
+        story = composer.get_story(pk)
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
-        clash, typed = False, number(request.POST.get("version", ""))
+        clash, typed = False, int_or_zero(request.POST.get("version", ""))
         key = draft_keys(request.POST.get("key"), None)[0] or uuid4()
         if request.method == "POST" and form.is_valid():
             try:
@@ -335,7 +343,7 @@ class StoryAdmin(Listed):
                 return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
         # The form has written into its instance; the page names what is saved.
-        saved = composer.story_of(pk)
+        saved = composer.get_story(pk)
         context = {
             **self.admin_site.each_context(request),
             "title": saved.headline,
@@ -356,12 +364,12 @@ class StoryAdmin(Listed):
         permissions = Permissions.of(request.user)
         story = verbs.edit_story(
             Story.objects.get(pk=pk),
-            version=number(request.POST.get("version", "")) or None,
+            version=int_or_zero(request.POST.get("version", "")) or None,
             author=permissions.user,
             by=permissions,
             **form.changed,
         )
         if form.changed_data:
             changed = ", ".join(form.changed_data).replace("_", " ")
-            record(permissions.user, story, f"Changed {changed}.")
+            log_action(permissions.user, story, f"Changed {changed}.")
         messages.success(request, "Saved.")

@@ -161,7 +161,7 @@ class StoryVersions:
                 self._reading[new] = job
                 job.add_done_callback(partial(self._done, new))
             try:
-                async with asyncio.timeout(timings.READ_TIMEOUT_SECONDS):
+                async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
                     rows = await asyncio.shield(job)
             except (TimeoutError, Error):
                 break
@@ -264,7 +264,9 @@ class PageCache:
 
     async def _done_in_time(self, job: "asyncio.Future[Any]") -> bool:
         """Wait for a job; return False once the database is known to be silent."""
-        while not (await asyncio.wait({job}, timeout=timings.READ_TIMEOUT_SECONDS))[0]:
+        while not (
+            await asyncio.wait({job}, timeout=timings.UNREACHABLE_AFTER_SECONDS)
+        )[0]:
             if not await self.watcher.is_answering():
                 return False
         return True

@@ -21,7 +21,7 @@ SUBSCRIBE_TIMEOUT_SECONDS: Final = 8.0
 LISTENER_CHECK_SECONDS: Final = 0.7
 # A database that was last heard this long ago counts as unreachable. Longer than
 # LISTENER_CHECK_SECONDS, so that one late check does not close the page cache.
-READ_TIMEOUT_SECONDS: Final = 2.0
+UNREACHABLE_AFTER_SECONDS: Final = 2.0
 # Back-off of a watcher that lost the database.
 RECONNECT_BACKOFF_SECONDS: Final = 0.5
 # SQLite: how often PRAGMA data_version is polled.

@@ -77,7 +77,7 @@ class Watcher:
             if time.monotonic() - self._looking_since > timings.SQLITE_STUCK_SECONDS:
                 return None  # asking the file would block the event loop as well
             return self._file_stamp(self._file)
-        if time.monotonic() - self._alive > timings.READ_TIMEOUT_SECONDS:
+        if time.monotonic() - self._alive > timings.UNREACHABLE_AFTER_SECONDS:
             return None
         self.last_stamp = (self._heard, _commits)
         return self.last_stamp
@@ -117,7 +117,7 @@ class Watcher:
         began = time.monotonic()
         try:
             if connection.vendor == "postgresql":
-                async with asyncio.timeout(timings.READ_TIMEOUT_SECONDS):
+                async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
                     async with await _connect() as line:
                         await line.execute("SELECT 1")
             else:
@@ -134,14 +134,14 @@ class Watcher:
         refused = isinstance(error, psycopg.OperationalError) and "FATAL" in str(error)
         return (
             refused
-            and time.monotonic() - self.confirmed_at < timings.READ_TIMEOUT_SECONDS
+            and time.monotonic() - self.confirmed_at < timings.UNREACHABLE_AFTER_SECONDS
         )
 
     @property
     def lag(self) -> float:
         """Return the seconds since the database was last known to be heard."""
         if self._file is not None:
-            return 0.0 if self.stamp() else timings.READ_TIMEOUT_SECONDS
+            return 0.0 if self.stamp() else timings.UNREACHABLE_AFTER_SECONDS
         return time.monotonic() - self._alive
 
     def _file_stamp(self, file: sqlite3.Connection) -> tuple[int, int] | None:
@@ -184,7 +184,7 @@ class Watcher:
                     self.notice_commit()
                 # An answer proves that nothing was missed until it was asked for.
                 asked = time.monotonic()
-                async with asyncio.timeout(timings.READ_TIMEOUT_SECONDS):
+                async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
                     await listener.execute("SELECT 1")
                 self._alive = self.answered_at = asked
 

@@ -16,15 +16,14 @@ from entries.models import Story
 from entries.public import errors
 from entries.verbs import NOT_ALLOWED
 
-ANSWER = errors.DESK_ANSWER
 SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again."
 
-LOOKED_UP = ("q", "picture", "key", "target")
+_LOOKED_UP = ("q", "picture", "key", "target")
 
 View = Callable[..., HttpResponseBase]
 
 
-def desk(*permissions: str) -> Callable[[View], View]:
+def desk_view(*permissions: str) -> Callable[[View], View]:
     """Let a view answer staff who have all of these permissions.
 
     htmx gets 401 or 403 with a sentence, so that nothing is swapped into the page;
@@ -45,8 +44,8 @@ def desk(*permissions: str) -> Callable[[View], View]:
             except PermissionDenied:
                 if not is_htmx(request):
                     raise
-                return sentence(NOT_ALLOWED, 403)
-            response[ANSWER] = "yes"
+                return text_response(NOT_ALLOWED, 403)
+            response[errors.DESK_ANSWER] = "yes"
             return response
 
         return answer
@@ -65,14 +64,14 @@ def _check_sent(request: HttpRequest) -> None:
     Texts are tidied instead, by the verbs.
     """
     looked_up = [*chain(*(values for _, values in request.GET.lists()))]
-    looked_up += [request.POST.get(name, "") for name in LOOKED_UP]
+    looked_up += [request.POST.get(name, "") for name in _LOOKED_UP]
     if any("\0" in value for value in looked_up):
         raise SuspiciousOperation("A null character was sent")
 
 
 def _signed_out(request: HttpRequest) -> HttpResponseBase:
     if is_htmx(request):
-        return sentence(SIGNED_OUT, 401)
+        return text_response(SIGNED_OUT, 401)
     return redirect_to_login(request.get_full_path(), reverse("admin:login"))
 
 
@@ -81,14 +80,14 @@ def is_htmx(request: HttpRequest) -> bool:
     return bool(request.htmx)  # type: ignore[attr-defined]
 
 
-def sentence(words: str, status: int) -> HttpResponse:
+def text_response(message: str, status: int) -> HttpResponse:
     """Answer one sentence, which the page shows beside what was pressed."""
-    response = HttpResponse(words, status=status, content_type="text/plain")
-    response[ANSWER] = "yes"
+    response = HttpResponse(message, status=status, content_type="text/plain")
+    response[errors.DESK_ANSWER] = "yes"
     return response
 
 
-def number(text: str) -> int:
+def int_or_zero(text: str) -> int:
     """Return the id or the version that a form names; 0 for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 

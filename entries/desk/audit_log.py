@@ -17,24 +17,24 @@ __all__ = [
     "ADDITION",
     "CHANGE",
     "EDITED",
-    "forget",
-    "made_by",
-    "of_entry",
-    "of_story",
-    "record",
-    "record_crossing",
-    "record_once",
-    "target_of",
+    "created_by",
+    "log_action",
+    "log_cross_post",
+    "log_of_entry",
+    "log_of_story",
+    "log_once",
+    "rename_in_log",
+    "target_label",
 ]
 
 EDITED = "Changed the text."
-AT_IT = timedelta(minutes=10)
+_ONCE_WITHIN = timedelta(minutes=10)
 
-Kept = Entry | Story | Image | Link | Site
+Loggable = Entry | Story | Image | Link | Site
 
 
-def record(user: User, row: Kept, words: str, flag: int = CHANGE) -> LogEntry:
-    """Write a line into the log. `words` never repeat a text: the log keeps them.
+def log_action(user: User, row: Loggable, message: str, flag: int = CHANGE) -> LogEntry:
+    """Write a line into the log. `message` never repeat a text: the log keeps them.
 
     What it tells of is done: a full disk costs the line, and nobody is told that
     nothing was saved.
@@ -45,30 +45,30 @@ def record(user: User, row: Kept, words: str, flag: int = CHANGE) -> LogEntry:
         object_id=str(row.pk),
         object_repr=_name(row),
         action_flag=flag,
-        change_message=words,
+        change_message=message,
     )
     with errors.optional_write():
         line.save()
     return line
 
 
-def record_once(user: User, row: Kept, words: str) -> None:
+def log_once(user: User, row: Loggable, message: str) -> None:
     """Write a line about what is saved while somebody types: one for it all."""
-    lately = LogEntry.objects.filter(_about(row), user=user, change_message=words)
-    if not lately.filter(action_time__gt=timezone.now() - AT_IT).exists():
-        record(user, row, words)
+    lately = LogEntry.objects.filter(_about(row), user=user, change_message=message)
+    if not lately.filter(action_time__gt=timezone.now() - _ONCE_WITHIN).exists():
+        log_action(user, row, message)
 
 
-def record_crossing(user: User, entry: Entry, story: Story, *, back: bool) -> None:
+def log_cross_post(user: User, entry: Entry, story: Story, *, back: bool) -> None:
     """Write where an update was placed too, or taken back from, in both histories."""
     done = "Took the cross-post back from" if back else "Cross-posted to"
-    record(user, entry, f"{done} {story.slug}.")
+    log_action(user, entry, f"{done} {story.slug}.")
     done = "Took back" if back else "Cross-posted here:"
-    record(user, story, f"{done} {entry.label} of {entry.story.slug}.")
+    log_action(user, story, f"{done} {entry.label} of {entry.story.slug}.")
 
 
-def target_of(link: Link) -> str:
-    """Return where a link leads, in words that never were anybody's text."""
+def target_label(link: Link) -> str:
+    """Return where a link leads, in message that never were anybody's text."""
     if link.target_story:
         return link.target_story.slug
     if link.target_series:
@@ -76,17 +76,17 @@ def target_of(link: Link) -> str:
     return urlsplit(link.target_url).hostname or "no known target"
 
 
-def _name(row: Kept) -> str:
+def _name(row: Loggable) -> str:
     if isinstance(row, Story):
         return row.headline
     if isinstance(row, Entry):
         return f"{row.label} in {row.story.slug}"
     if isinstance(row, Link):
-        return f"{row.get_kind_display()}, to {target_of(row)}"[:200]
+        return f"{row.get_kind_display()}, to {target_label(row)}"[:200]
     return row.name if isinstance(row, Image) else "Front page"
 
 
-def _about(row: Kept) -> Q:
+def _about(row: Loggable) -> Q:
     kind = ContentType.objects.get_for_model(row)
     return Q(content_type=kind, object_id=str(row.pk))
 
@@ -96,25 +96,25 @@ def _lines(about: Q) -> QuerySet[LogEntry]:
     return found.select_related("user").order_by("-action_time", "-pk")
 
 
-def of_entry(entry: Entry) -> QuerySet[LogEntry]:
+def log_of_entry(entry: Entry) -> QuerySet[LogEntry]:
     """Return the lines about an entry, newest first; its versions tell of edits."""
     return _lines(_about(entry)).exclude(change_message=EDITED)
 
 
-def of_story(story: Story) -> QuerySet[LogEntry]:
+def log_of_story(story: Story) -> QuerySet[LogEntry]:
     """Return the lines about a story and the entries at home in it, newest first."""
     ids = story.entries.annotate(name=Cast("pk", TextField())).values("name")
     kind = ContentType.objects.get_for_model(Entry)
     return _lines(_about(story) | Q(content_type=kind, object_id__in=ids))
 
 
-def made_by(user: User, story: Story) -> bool:
+def created_by(user: User, story: Story) -> bool:
     """Whether somebody has made a story."""
     lines = LogEntry.objects.filter(_about(story), user=user, action_flag=ADDITION)
     return lines.exists()
 
 
-def forget(row: Entry | Story, name: str) -> None:
-    """Let no line about a row name it by words that had to go."""
+def rename_in_log(row: Entry | Story, name: str) -> None:
+    """Let no line about a row name it by message that had to go."""
     LogEntry.objects.filter(_about(row)).update(object_repr=name)
     wiping.wipe_erased_text()

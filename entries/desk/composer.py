@@ -21,17 +21,17 @@ from entries.desk import (
     summary,
     timeline,
 )
-from entries.desk.access import desk, desk_url, is_htmx, number, sentence
-from entries.desk.audit_log import ADDITION, record
+from entries.desk.access import desk_url, desk_view, int_or_zero, is_htmx, text_response
+from entries.desk.audit_log import ADDITION, log_action
 from entries.desk.forms import EditForm, EntryForm
-from entries.desk.preview import preview_of
+from entries.desk.preview import render_preview
 from entries.desk.pulse import Pulse
 from entries.desk.responses import (
     Posted,
-    answer_posted,
-    answer_preview,
-    part,
-    refusal,
+    form_errors_response,
+    posted_response,
+    preview_response,
+    render_partial,
     trigger,
 )
 from entries.models import Draft, Entry, Story
@@ -47,27 +47,27 @@ STATES = {
 }
 
 
-def story_of(pk: int) -> Story:
+def get_story(pk: int) -> Story:
     """Return a story with what its desk shows of it, or answer 404."""
     return get_object_or_404(Story.objects.select_related("series"), pk=pk)
 
 
-@desk("view_story")
-def page(request: HttpRequest, pk: int) -> HttpResponse:
+@desk_view("view_story")
+def desk_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the desk of a story, or take what its composer sends."""
-    story = story_of(pk)
+    story = get_story(pk)
     permissions = Permissions.of(request.user)
     if request.method == "POST":
-        return compose(request, story, permissions)
+        return _compose(request, story, permissions)
     forms = [EntryForm.empty(), EntryForm.empty("original")]
-    box = summary.box_of(story)
+    box = summary.summary_form(story)
     wanted = request.GET.get("kept", "")
-    drafts.offer(permissions, story, *forms, box, wanted=wanted)
+    drafts.offer_drafts(permissions, story, *forms, box, wanted=wanted)
     context = {"form": forms[0], "original_form": forms[1], "box": box}
-    return show(request, story, permissions, context)
+    return _show(request, story, permissions, context)
 
 
-def show(
+def _show(
     request: HttpRequest,
     story: Story,
     permissions: Permissions,
@@ -77,8 +77,8 @@ def show(
     """Draw the whole page."""
     ticket = None if is_htmx(request) else presence.arrive(permissions, story.pk)
     # The pulse first: what changes while the rows are read comes with the next poll.
-    present = pulse.of(story.pk)
-    window = timeline.window(
+    present = pulse.current_pulse(story.pk)
+    window = timeline.timeline_window(
         story, permissions, before=_id(request, "before"), start=_id(request, "from")
     )
     context = {
@@ -98,10 +98,10 @@ def show(
 
 
 def _id(request: HttpRequest, name: str) -> int:
-    return number(request.GET.get(name, ""))
+    return int_or_zero(request.GET.get(name, ""))
 
 
-def compose(
+def _compose(
     request: HttpRequest, story: Story, permissions: Permissions
 ) -> HttpResponse:
     """Publish, keep, submit or preview what was typed."""
@@ -118,7 +118,7 @@ def compose(
         return _preview(request, story, permissions, form, entry)
     if do not in STATES or (do == "publish" and not permissions.can_publish):
         raise PermissionDenied
-    if not (images.save_words(request) and _meant(form, story, do)):
+    if not (images.save_image_forms(request) and _meant(form, story, do)):
         return _again(request, story, permissions, form)
     return _post(request, story, permissions, form, entry, STATES[do])
 
@@ -126,7 +126,7 @@ def compose(
 def _meant(form: EntryForm, story: Story, do: str) -> bool:
     """Ask once about a time that is hardly meant; False where it was asked now."""
     at = form.cleaned_data["at"]
-    words = notices.question(story, at, timezone.now()) if do != "draft" else ""
+    words = notices.time_question(story, at, timezone.now()) if do != "draft" else ""
     if not words or form.cleaned_data["sure"] == at.isoformat():
         return True
     form.asked = at.isoformat()
@@ -144,7 +144,7 @@ def _post(
 ) -> HttpResponse:
     data, begun = form.cleaned_data, timezone.now()
     try:
-        see_lines.check_pictures(permissions, data["body"])
+        see_lines.check_images(permissions, data["body"])
         entry = verbs.post(
             story,
             form.text(),
@@ -159,17 +159,17 @@ def _post(
     except EntryConflict as conflict:
         return _conflict(request, story, permissions, form, conflict)
     except Refused as refused:
-        images.refuse(form, refused)
+        images.add_refusal(form, refused)
         return _again(request, story, permissions, form)
-    see_lines.follow(entry)
+    see_lines.update_links(entry)
     if data["separate"]:
         Draft.objects.of_user(permissions.user, key=data["key"]).delete()
     if entry.created_at >= begun:  # not one that was sent before
-        record(permissions.user, entry, f"Wrote it: {entry.state}.", ADDITION)
+        log_action(permissions.user, entry, f"Wrote it: {entry.state}.", ADDITION)
     posted = Posted(form.name, entry, story, permissions)
     if is_htmx(request):
-        return answer_posted(request, posted)
-    messages.success(request, posted.words)
+        return posted_response(request, posted)
+    messages.success(request, posted.message)
     return redirect(desk_url(story))
 
 
@@ -184,22 +184,22 @@ def _again(
     """Give the form back with what was typed and what is wrong."""
     cards = _cards(request, permissions, form)
     if is_htmx(request) and not extra:
-        return refusal(request, story, form, cards, status)
+        return form_errors_response(request, story, form, cards, status)
     own = "original_form" if form.name == "original" else "form"
     fresh = {"form": EntryForm.empty()}
     context = {**fresh, own: form, "pictures": cards, **extra}
-    return show(request, story, permissions, context, status)
+    return _show(request, story, permissions, context, status)
 
 
 def _cards(
     request: HttpRequest, permissions: Permissions, form: EntryForm
-) -> list[images.WordsForm]:
+) -> list[images.ImageForm]:
     """Return the cards of the pictures that a form's text shows."""
     if not permissions.can_upload:
         return []
     needed = request.POST.get("action", "publish") == "publish"
     body = form.data.get("body", "")
-    return images.cards_again(request, body, needed=needed)
+    return images.bound_cards(request, body, needed=needed)
 
 
 def _conflict(
@@ -225,7 +225,9 @@ def _conflict(
     if is_htmx(request):
         template = "admin/entries/desk/_sent_before.html"
         context |= {"story": story, "form": form, "permissions": permissions}
-        response = HttpResponse(part(request, slot, template, context), status=409)
+        response = HttpResponse(
+            render_partial(request, slot, template, context), status=409
+        )
         return trigger(response, "desk:conflict", form=form.name)
     context |= {"sent_before": form.name}
     return _again(request, story, permissions, form, 409, **context)
@@ -238,12 +240,12 @@ def _preview(
     form: EntryForm,
     entry: Entry,
 ) -> HttpResponse:
-    images.save_words(request)
+    images.save_image_forms(request)
     data = form.cleaned_data
     marks = {name: data[name] for name in ("pinned", "key_event")}
-    preview = preview_of(permissions, story, entry, form, **marks)
+    preview = render_preview(permissions, story, entry, form, **marks)
     if is_htmx(request):
-        return answer_preview(request, form, preview)
+        return preview_response(request, form, preview)
     own = "original_form" if form.name == "original" else "form"
     context = {
         "form": EntryForm.empty(),
@@ -251,11 +253,11 @@ def _preview(
         f"{form.name}_preview": preview,
         "pictures": _cards(request, permissions, form),
     }
-    return show(request, story, permissions, context)
+    return _show(request, story, permissions, context)
 
 
-@desk("view_story", "add_image")
-def add_picture(request: HttpRequest, pk: int) -> HttpResponse:
+@desk_view("view_story", "add_image")
+def add_image_to_new(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a picture to a text without JavaScript, at an address of uploads."""
     if request.method != "POST":
         return redirect(desk_url(pk))
@@ -264,9 +266,9 @@ def add_picture(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     name = "original" if original else "composer"
-    form = images.add_to(request, EntryForm, name)
+    form = images.append_upload(request, EntryForm, name)
     status = 422 if form.form_error else 200
-    return _again(request, story_of(pk), permissions, form, status)
+    return _again(request, get_story(pk), permissions, form, status)
 
 
 @require_safe
@@ -282,25 +284,25 @@ def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
         asked.get("me", ""), pk, asked.get("doing", "")
     )
     given = Pulse.parse(asked.get("have", ""))
-    present = pulse.of(pk)
+    present = pulse.current_pulse(pk)
     if known and present is not None and present.same(given):
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
     return _changes(request, pk, given, present)
 
 
-@desk("view_story")
+@desk_view("view_story")
 def _changes(
     request: HttpRequest,
     pk: int,
     given: Pulse | None,
     present: Pulse | None,
 ) -> HttpResponse:
-    story = story_of(pk)
+    story = get_story(pk)
     permissions = Permissions.of(request.user)
     if given is None or present is None:
-        return sentence("Load this page again.", 400)
+        return text_response("Load this page again.", 400)
     since = given.known(present)
-    changed = timeline.changes(story, permissions, since, _id(request, "below"))
+    changed = timeline.desk_changes(story, permissions, since, _id(request, "below"))
     # With the last part the page has what stood there when it asked for the first.
     began = Pulse.parse(request.GET.get("then", "")) or present
     context = {
@@ -309,7 +311,7 @@ def _changes(
         "pulse": given if changed.below else began,
         "then": began,
         "below": changed.below,
-        "ticket": presence.renew(permissions, pk, request.GET.get("me", "")),
+        "ticket": presence.renew_ticket(permissions, pk, request.GET.get("me", "")),
         "colleagues": presence.colleagues(permissions, pk),
         "rows": changed.rows,
         "gone": changed.gone,
@@ -319,16 +321,16 @@ def _changes(
     return render(request, "admin/entries/desk/_changes.html", context)
 
 
-@desk("view_story")
+@desk_view("view_story")
 @require_safe
-def echo(request: HttpRequest, pk: int) -> HttpResponse:
+def time_hint(request: HttpRequest, pk: int) -> HttpResponse:
     """Say in words what a typed time means."""
     now = timezone.now()
     try:
         at = time_input.parse_time(request.GET.get("at", ""), now)
     except time_input.TimeError as error:
         return render(request, "admin/entries/desk/_echo.html", {"error": error})
-    story = story_of(pk)
+    story = get_story(pk)
     early = at is not None and story.first_day and at.date() < story.first_day
-    context = {"words": time_input.describe_time(at, now), "early": early}
+    context = {"message": time_input.describe_time(at, now), "early": early}
     return render(request, "admin/entries/desk/_echo.html", context)

@@ -13,19 +13,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from entries.desk.access import desk, sentence
+from entries.desk.access import desk_view, text_response
 from entries.desk.forms import TextForm
 from entries.models import Draft, Entry, Story
 from entries.models.desk import entries_made_from
 from entries.verbs import Permissions
 
-OFFERED = 10  # newest unsent texts of a form that its page offers
-LONGEST = 200_000  # characters; the text itself may be over its limit still
-TYPED = ("at", "headline", "body", "byline", "how", "correction")
-TICKED = ("key_event", "pinned")
+MAX_OFFERED = 10  # newest unsent texts of a form that its page offers
+MAX_DRAFT_LENGTH = 200_000  # characters; the text itself may be over its limit still
+_TEXT_FIELDS = ("at", "headline", "body", "byline", "how", "correction")
+_CHECKBOXES = ("key_event", "pinned")
 
 
-class KeptForm(forms.Form):
+class DraftForm(forms.Form):
     """A form of the desk as it stands, whatever would be said of it when sent."""
 
     form = forms.RegexField(r"^(composer|original|summary|edit-\d{1,18})$")
@@ -36,25 +36,27 @@ class KeptForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in TYPED:
+        for name in _TEXT_FIELDS:
             self.fields[name] = forms.CharField(
-                required=False, strip=False, max_length=LONGEST
+                required=False, strip=False, max_length=MAX_DRAFT_LENGTH
             )
 
     def values(self) -> dict[str, Any]:
         """Return what the script puts back into the form."""
-        given = {name: self.cleaned_data[name] for name in (*TYPED, *TICKED)}
+        given = {
+            name: self.cleaned_data[name] for name in (*_TEXT_FIELDS, *_CHECKBOXES)
+        }
         return {name: value for name, value in given.items() if value not in ("", None)}
 
 
-@desk("view_story")
+@desk_view("view_story")
 @require_POST
-def keep(request: HttpRequest, pk: int) -> HttpResponse:
+def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep what is being typed, or forget it where nothing is left of it."""
     permissions = Permissions.of(request.user)
-    form = KeptForm(request.POST)
+    form = DraftForm(request.POST)
     if not form.is_valid():
-        return sentence("This text is too long to be kept while you type.", 422)
+        return text_response("This text is too long to be kept while you type.", 422)
     data = form.cleaned_data
     own = {"user": permissions.user, "story_id": pk, "form": data["form"]}
     own["key"] = data["key"]
@@ -93,7 +95,7 @@ def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | Non
     return entry
 
 
-def offer(
+def offer_drafts(
     permissions: Permissions, story: Story, *targets: TextForm, wanted: str = ""
 ) -> None:
     """Give new forms the texts that their writer typed into them and never sent.
@@ -105,12 +107,12 @@ def offer(
     kept = Draft.objects.filter(here, user=permissions.user, form__in=names)
     unsent = _unsent(permissions.user, list(kept))
     for form in targets:
-        own = [draft for draft in unsent if draft.form == form.name][:OFFERED]
+        own = [draft for draft in unsent if draft.form == form.name][:MAX_OFFERED]
         if found := next((draft for draft in own if draft.key == wanted), None):
             form.put_back(found.key, found.values)
             own.remove(found)
         form.offers = own
-        form.kept = json.dumps([_told(draft) for draft in own]) if own else ""
+        form.kept = json.dumps([_draft_data(draft) for draft in own]) if own else ""
 
 
 def _unsent(user: User, drafts: list[Draft]) -> list[Draft]:
@@ -126,5 +128,5 @@ def _arrived(draft: Draft, entry: Entry | None) -> bool:
     return same or draft.saved_at < entry.created_at
 
 
-def _told(draft: Draft) -> dict[str, Any]:
+def _draft_data(draft: Draft) -> dict[str, Any]:
     return {"key": draft.key, "typed": draft.typed, "values": draft.values}

@@ -14,18 +14,18 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import verbs
 from entries.desk import audit_log
-from entries.desk.access import desk, desk_url, number
-from entries.desk.composer import story_of
-from entries.desk.row import row_of
+from entries.desk.access import desk_url, desk_view, int_or_zero
+from entries.desk.composer import get_story
+from entries.desk.row import get_row
 from entries.models import Entry, EntryVersion, Story
 from entries.pages import history
 from entries.pages.history import Change
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
-TEMPLATE = "admin/entries/story/history.html"
-MOST = 300  # lines of a story's history
-PAGE = 20  # events; texts that differ much take 0.3 s each
-CHANGED = (
+_TEMPLATE = "admin/entries/story/history.html"
+MAX_LOG_LINES = 300  # lines of a story's history
+EVENTS_PER_PAGE = 20  # events; texts that differ much take 0.3 s each
+_CONFLICT = (
     "Nothing was restored: somebody has changed the head meanwhile. Read what it says "
     "now, then press the button again."
 )
@@ -37,10 +37,10 @@ class Event:
 
     at: datetime
     user: User | None
-    words: str
+    message: str
     change: Change | None = None
     about: str = ""  # the entry that it happened to, in the story's history
-    address: str = ""
+    url: str = ""
 
     @property
     def who(self) -> str:
@@ -56,22 +56,22 @@ def _sorted(events: Iterable[Event]) -> list[Event]:
 def _change(change: Change) -> Event:
     version = change.version
     line = version.correction if isinstance(version, EntryVersion) else ""
-    words = f"Corrected: {line}" if line else audit_log.EDITED
-    return Event(version.changed_at, version.changed_by, words, change)
+    message = f"Corrected: {line}" if line else audit_log.EDITED
+    return Event(version.changed_at, version.changed_by, message, change)
 
 
 def _line(line: LogEntry, story: Story | None = None) -> Event:
-    about = address = ""
+    about = url = ""
     if story and (kind := line.content_type) and kind.model == "entry":
         about = line.object_repr.partition(" in ")[0]
-        address = desk_url(story, "versions", int(line.object_id or 0))
-    return Event(line.action_time, line.user, line.change_message, None, about, address)
+        url = desk_url(story, "versions", int(line.object_id or 0))
+    return Event(line.action_time, line.user, line.change_message, None, about, url)
 
 
 def _show(
     request: HttpRequest, story: Story, events: list[Event], **extra: object
 ) -> HttpResponse:
-    page = Paginator(events, PAGE).get_page(request.GET.get("page"))
+    page = Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         **admin.site.each_context(request),
         "title": f"History of {story.headline}",
@@ -81,21 +81,21 @@ def _show(
         "events": page,
         **extra,
     }
-    return render(request, TEMPLATE, context)
+    return render(request, _TEMPLATE, context)
 
 
-@desk("view_story")
-def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
+@desk_view("view_story")
+def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
     """Show what became of an entry, or restore, hide and erase parts of it."""
-    row = row_of(request, pk, entry_pk)
+    row = get_row(request, pk, entry_pk)
     entry, permissions = row.entry, row.permissions
     if not row.posting.home:
         return redirect(desk_url(entry.story_id, "versions", entry.pk))
-    if not row.remembered:
+    if not row.has_history:
         raise PermissionDenied
     if request.method == "POST":
         return _act(request, entry, permissions)
-    lines = list(audit_log.of_entry(entry))
+    lines = list(audit_log.log_of_entry(entry))
     events = [*map(_change, history.entry_changes(entry)), *map(_line, lines)]
     if not any(line.is_addition() for line in lines):
         events.append(Event(entry.created_at, entry.author, "Wrote it."))
@@ -117,12 +117,12 @@ def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
 def _act(request: HttpRequest, entry: Entry, permissions: Permissions) -> HttpResponse:
     do = request.POST.get("do", "")
     try:
-        words = _done(request, entry, permissions, do)
+        message = _done(request, entry, permissions, do)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        audit_log.record(permissions.user, entry, words)
-        messages.success(request, words)
+        audit_log.log_action(permissions.user, entry, message)
+        messages.success(request, message)
     return redirect(desk_url(entry.story_id, "versions", entry.pk))
 
 
@@ -131,12 +131,12 @@ def _done(request: HttpRequest, entry: Entry, permissions: Permissions, do: str)
     if do == "erase":
         _allow(permissions.can_erase)
         verbs.erase(entry, by=permissions)
-        audit_log.forget(entry, f"Erased entry {entry.pk}")
+        audit_log.rename_in_log(entry, f"Erased entry {entry.pk}")
         return "Erased the text for good."
     version = get_object_or_404(
         EntryVersion.objects.select_related("entry__story"),
         entry=entry,
-        number=number(request.POST.get("number", "")),
+        number=int_or_zero(request.POST.get("number", "")),
     )
     if do == "restore":
         _allow(permissions.can_change(entry))
@@ -164,7 +164,7 @@ def _restore(
         verbs.edit(
             entry,
             EntryText(version.body, version.headline, byline=entry.byline),
-            version=number(request.POST.get("version", "")),
+            version=int_or_zero(request.POST.get("version", "")),
             author=permissions.user,
             correction=request.POST.get("correction", "")[:300],
             by=permissions,
@@ -177,13 +177,13 @@ def _allow(allowed: bool) -> None:
         raise PermissionDenied
 
 
-@desk("view_story", "view_entry")
-def of_story(request: HttpRequest, pk: int) -> HttpResponse:
+@desk_view("view_story", "view_entry")
+def history_of_story(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what was done in a story, or restore and erase words of its head."""
-    story = story_of(pk)
+    story = get_story(pk)
     if request.method == "POST":
         return _act_on_head(request, story)
-    lines = audit_log.of_story(story).select_related("content_type")[:MOST]
+    lines = audit_log.log_of_story(story).select_related("content_type")[:MAX_LOG_LINES]
     events = [
         *map(_change, history.story_changes(story)),
         *(_line(line, story) for line in lines),
@@ -194,28 +194,28 @@ def of_story(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
     permissions = Permissions.of(request.user)
-    named = number(request.POST.get("number", ""))
+    named = int_or_zero(request.POST.get("number", ""))
     version = get_object_or_404(story.versions, number=named)
     if request.POST.get("do") == "erase_version":
         _allow(permissions.can_erase)
         verbs.erase_story_version(version, by=permissions)
-        audit_log.forget(story, story.headline)
-        words = "Erased earlier words of the head for good."
+        audit_log.rename_in_log(story, story.headline)
+        message = "Erased earlier words of the head for good."
     else:
         _allow(permissions.can_edit_stories)
         try:
             verbs.edit_story(
                 story,
-                version=number(request.POST.get("version", "")),
+                version=int_or_zero(request.POST.get("version", "")),
                 author=permissions.user,
-                words=version,
+                restored=version,
                 by=permissions,
             )
         except Refused as refused:
             changed = isinstance(refused, verbs.StoryConflict)
-            messages.error(request, CHANGED if changed else str(refused))
+            messages.error(request, _CONFLICT if changed else str(refused))
             return redirect(desk_url(story, "history"))
-        words = "Restored earlier words of the head."
-    audit_log.record(permissions.user, story, words)
-    messages.success(request, words)
+        message = "Restored earlier words of the head."
+    audit_log.log_action(permissions.user, story, message)
+    messages.success(request, message)
     return redirect(desk_url(story, "history"))

@@ -12,21 +12,21 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import verbs
-from entries.desk.access import desk, number, sentence
-from entries.desk.audit_log import ADDITION, record, record_once
+from entries.desk.access import desk_view, int_or_zero, text_response
+from entries.desk.audit_log import ADDITION, log_action, log_once
 from entries.desk.forms import TextForm
 from entries.images import ingest
 from entries.models import Entry, Image, Story
 from entries.text import rendering, urls
 from entries.verbs import Permissions, Refused
 
-CARDS = "admin/entries/desk/_pictures.html"
-SHOWN = "admin/entries/desk/_picture_shown.html"
+_CARDS = "admin/entries/desk/_pictures.html"
+_INITIAL_VALUES = "admin/entries/desk/_picture_shown.html"
 Form = TypeVar("Form", bound=TextForm)
-MOST = 20  # pictures in one text that the composer shows
+MAX_CARDS = 20  # pictures in one text that the composer shows
 
 
-class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
+class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
     """What is said of a picture to those who see it and to those who do not."""
 
     class Meta:
@@ -61,7 +61,7 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
         return bool(image.pk) and not image.missing and published.exists()
 
     @property
-    def shown(self) -> list[tuple[str, Any]]:
+    def initial_values(self) -> list[tuple[str, Any]]:
         """Return the words that the next request of its card is compared with."""
         return [(field.html_initial_name, self._began(field) or "") for field in self]
 
@@ -73,22 +73,24 @@ class WordsForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def alt_error(self) -> str:
         """Return what is wrong with the alt text."""
-        told = self.errors.get("alt") or self.non_field_errors()
-        if self.is_bound and told:
-            return str(told[0])
+        errors = self.errors.get("alt") or self.non_field_errors()
+        if self.is_bound and errors:
+            return str(errors[0])
         image: Image = self.instance
         if self.needed and image.stem and not image.described:
             return "Say what the picture shows, or mark it as decorative."
         return ""
 
 
-def words_form(image: Image, data: Any = None, *, needed: bool = False) -> WordsForm:
+def image_form(image: Image, data: Any = None, *, needed: bool = False) -> ImageForm:
     """Return the form of a picture's words, as its card holds it."""
     prefix = f"picture-{image.pk}"
-    return WordsForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
+    return ImageForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
 
 
-def take(permissions: Permissions, file: "UploadedFile[Any]", name: str = "") -> Image:
+def store_upload(
+    permissions: Permissions, file: "UploadedFile[Any]", name: str = ""
+) -> Image:
     """Store what somebody uploads and return its row.
 
     `name` fills in the missing picture of that name; otherwise the file's own name
@@ -99,7 +101,7 @@ def take(permissions: Permissions, file: "UploadedFile[Any]", name: str = "") ->
     if known and not name:
         return known
     image = _add(permissions, file, ingested, name)
-    record(permissions.user, image, "Uploaded the file.", ADDITION)
+    log_action(permissions.user, image, "Uploaded the file.", ADDITION)
     return image
 
 
@@ -129,63 +131,63 @@ def _free_name(file_name: str) -> str:
     return next(name for name in urls.numbered(base) if name not in taken)
 
 
-def named_in(body: str) -> list[Image]:
+def images_in(body: str) -> list[Image]:
     """Return the pictures that a text shows, in their order."""
     try:
-        names = rendering.image_names(body)[:MOST]
+        names = rendering.image_names(body)[:MAX_CARDS]
     except rendering.BodyError:
         return []
     found = {image.name: image for image in Image.objects.filter(name__in=names)}
     return [found[name] for name in names if name in found]
 
 
-def cards(found: Iterable[Image]) -> list[WordsForm]:
+def image_cards(found: Iterable[Image]) -> list[ImageForm]:
     """Return a card for each picture that has its file."""
-    return [words_form(image) for image in found if image.stem]
+    return [image_form(image) for image in found if image.stem]
 
 
-def cards_again(
+def bound_cards(
     request: HttpRequest, body: str, *, needed: bool = False
-) -> list[WordsForm]:
+) -> list[ImageForm]:
     """Return the cards of a text's pictures with what was typed into them.
 
     `needed`: mark those without alt text.
     """
     sent = set(request.POST.getlist("picture"))
     return [
-        words_form(
+        image_form(
             image, request.POST if str(image.pk) in sent else None, needed=needed
         )
-        for image in named_in(body)
+        for image in images_in(body)
         if image.stem
     ]
 
 
-def refuse(form: TextForm, refused: Refused) -> None:
+def add_refusal(form: TextForm, refused: Refused) -> None:
     """Put a verb's sentence where its cause is.
 
     What is said of the text may be about its pictures: their cards are marked then.
     """
     body = form.data.get("body", "")
-    mute = any(image.stem and not image.described for image in named_in(body))
+    mute = any(image.stem and not image.described for image in images_in(body))
     field = "" if refused.field == "body" and mute else refused.field
     form.refuse(field, str(refused))
 
 
-def save_words(request: HttpRequest) -> bool:
+def save_image_forms(request: HttpRequest) -> bool:
     """Save what a form says of its pictures; False where something is wrong."""
     if not request.user.has_perm("entries.change_image"):
         return True
-    named = request.POST.getlist("picture")[:MOST]
-    found = Image.objects.filter(pk__in=map(number, named)) if named else []
-    forms = [words_form(image, request.POST) for image in found]
+    named = request.POST.getlist("picture")[:MAX_CARDS]
+    found = Image.objects.filter(pk__in=map(int_or_zero, named)) if named else []
+    forms = [image_form(image, request.POST) for image in found]
     for form in forms:
         if form.is_valid():
             _save(request, form)
     return all(form.is_valid() for form in forms)
 
 
-def _save(request: HttpRequest, form: WordsForm) -> None:
+def _save(request: HttpRequest, form: ImageForm) -> None:
     """Save the words that were changed; what is refused is an error of the form."""
     if not form.changed_data:
         return
@@ -195,17 +197,17 @@ def _save(request: HttpRequest, form: WordsForm) -> None:
     except Refused as refused:
         form.add_error(refused.field or None, str(refused))
     else:
-        record_once(permissions.user, form.instance, "Changed its words.")
+        log_once(permissions.user, form.instance, "Changed its words.")
 
 
-def add_to(request: HttpRequest, kind: type[Form], name: str) -> Form:
+def append_upload(request: HttpRequest, kind: type[Form], name: str) -> Form:
     """Return what was typed into a form with the file sent as its text's last line.
 
     Where the file cannot be taken, the text is unchanged and the form has the reason.
     """
     data = request.POST.copy()
     try:
-        image = take(Permissions.of(request.user), _file(request))
+        image = store_upload(Permissions.of(request.user), _file(request))
     except (ingest.ImageError, Refused) as error:
         form = kind(data, name=name)
         form.refuse("", str(error))
@@ -221,41 +223,43 @@ def _file(request: HttpRequest) -> "UploadedFile[Any]":
     return file
 
 
-@desk("add_image", "view_story")
+@desk_view("add_image", "view_story")
 @require_POST
-def upload(request: HttpRequest, pk: int) -> HttpResponse:
+def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
     """Take one file; answer its card, whose `data-name` goes into the text."""
     file = request.FILES.get("file")
     if file is None:
-        return sentence("Choose a picture first.", 400)
+        return text_response("Choose a picture first.", 400)
     try:
-        image = take(Permissions.of(request.user), file, request.POST.get("name", ""))
+        image = store_upload(
+            Permissions.of(request.user), file, request.POST.get("name", "")
+        )
     except (ingest.ImageError, Refused) as error:
-        return sentence(str(error), 422)
-    context = {"pictures": cards([image]), "story": Story(pk=pk)}
-    return render(request, CARDS, context)
+        return text_response(str(error), 422)
+    context = {"pictures": image_cards([image]), "story": Story(pk=pk)}
+    return render(request, _CARDS, context)
 
 
-@desk("add_image", "view_story")
+@desk_view("add_image", "view_story")
 @require_safe
-def shown(request: HttpRequest, pk: int) -> HttpResponse:
+def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer the cards of the pictures that a kept text names."""
-    names: Sequence[str] = request.GET.getlist("name")[:MOST]
+    names: Sequence[str] = request.GET.getlist("name")[:MAX_CARDS]
     found = Image.objects.filter(name__in=names)
-    context = {"pictures": cards(found), "story": Story(pk=pk)}
-    return render(request, CARDS, context)
+    context = {"pictures": image_cards(found), "story": Story(pk=pk)}
+    return render(request, _CARDS, context)
 
 
-@desk("change_image")
+@desk_view("change_image")
 @require_POST
-def words(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
+def save_image_fields(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
     """Save the words of one picture as they are typed."""
     image = get_object_or_404(Image, pk=image_pk)
-    form = words_form(image, request.POST)
+    form = image_form(image, request.POST)
     if form.is_valid():
         _save(request, form)
     form.settled = form.is_valid()
-    kept = render_to_string(SHOWN, {"card": form})
+    kept = render_to_string(_INITIAL_VALUES, {"card": form})
     name = f"picture-{image_pk}"
     slots = [(f"{name}-alt-error", form.alt_error), (f"{name}-shown", kept)]
     return render(request, "admin/entries/desk/_slots.html", {"slots": slots})

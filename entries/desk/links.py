@@ -14,29 +14,29 @@ from django.utils import timezone
 
 from entries import verbs
 from entries.desk import picker
-from entries.desk.access import desk, desk_url, is_htmx, number, sentence
-from entries.desk.audit_log import record, target_of
-from entries.desk.responses import part
-from entries.desk.row import row_of
+from entries.desk.access import desk_url, desk_view, int_or_zero, is_htmx, text_response
+from entries.desk.audit_log import log_action, target_label
+from entries.desk.responses import render_partial
+from entries.desk.row import get_row
 from entries.models import Entry, Image, Link, Site, Story
 from entries.models.links import LinkQuerySet
 from entries.text import gmt, time_input
 from entries.verbs import Permissions, Refused
 
 Kind = Link.Kind
-LISTS = "admin/entries/links/_links.html"
-SEEN = "admin/entries/links/_seen.html"
-NEWS = "admin/entries/links/_news.html"
+_LISTS = "admin/entries/links/_links.html"
+_FINGERPRINT = "admin/entries/links/_seen.html"
+_NEWS = "admin/entries/links/_news.html"
 KINDS = {
     "site": (Kind.FEATURE,),
     "story": (Kind.FEATURE, Kind.LATEST, Kind.PREVIOUS, Kind.NEXT, Kind.SEE),
     "entry": (Kind.SEE, Kind.CROSS_POSTED),
 }
-WORDS_FOR_SUGGESTIONS = 2000  # characters
+MAX_ABOUT_LENGTH = 2000  # characters
 
 
 @dataclass(frozen=True)
-class Line:
+class LinkRow:
     """A link as its list shows it."""
 
     link: Link
@@ -78,7 +78,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Place:
+class LinkPlace:
     """Where links leave from: a story, one entry in it, or (neither) the site."""
 
     story: Story | None = None
@@ -101,7 +101,7 @@ class Place:
         return f"{self.kind}-{row.pk}" if row else self.kind
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         """Return where its links are listed and changed."""
         if self.entry and self.story:
             return desk_url(self.story, "entry_links", self.entry.pk)
@@ -120,14 +120,14 @@ class Place:
         return found.with_targets()
 
     @property
-    def groups(self) -> list[tuple[str, str, list[Line]]]:
+    def groups(self) -> list[tuple[str, str, list[LinkRow]]]:
         """Return kind, name and lines of every kind that it has links of."""
         now, found = timezone.now(), list(self.links)
         names = dict(Kind.choices)
         return [
             (kind, str(names[kind]), lines)
             for kind in dict.fromkeys([*KINDS[self.kind], *Kind.values])
-            if (lines := [Line(link, now) for link in found if link.kind == kind])
+            if (lines := [LinkRow(link, now) for link in found if link.kind == kind])
         ]
 
     @property
@@ -139,36 +139,36 @@ class Place:
             text = f"{self.story.headline} {self.story.standfirst} {self.story.summary}"
         else:
             text = ""
-        return text[:WORDS_FOR_SUGGESTIONS]
+        return text[:MAX_ABOUT_LENGTH]
 
     @property
-    def standing(self) -> list[int]:
+    def excluded(self) -> list[int]:
         """Return the stories that no link from here need lead to."""
         home = {self.story.pk} if self.story else set()
         return [*home, *({self.entry.story_id} if self.entry else set())]
 
 
-@desk("view_link")
-def of_story(request: HttpRequest, pk: int) -> HttpResponse:
+@desk_view("view_link")
+def story_links(request: HttpRequest, pk: int) -> HttpResponse:
     """Show and change the links of a story."""
     story = get_object_or_404(Story.objects.select_related("series"), pk=pk)
-    return _answer(request, Place(story))
+    return _answer(request, LinkPlace(story))
 
 
-@desk("view_link")
-def of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+@desk_view("view_link")
+def entry_links(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Show and change the links of one entry, which stand in its text."""
-    row = row_of(request, pk, entry_pk)
-    return _answer(request, Place(row.posting.story, row.entry))
+    row = get_row(request, pk, entry_pk)
+    return _answer(request, LinkPlace(row.posting.story, row.entry))
 
 
-@desk("view_link")
-def of_site(request: HttpRequest) -> HttpResponse:
+@desk_view("view_link")
+def site_links(request: HttpRequest) -> HttpResponse:
     """Show and change the features of the front page."""
-    return _answer(request, Place())
+    return _answer(request, LinkPlace())
 
 
-def _answer(request: HttpRequest, place: Place) -> HttpResponse:
+def _answer(request: HttpRequest, place: LinkPlace) -> HttpResponse:
     if request.method != "POST":
         return _show(request, place)
     permissions = Permissions.of(request.user)
@@ -180,35 +180,39 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
         if is_htmx(request):
             if isinstance(refused, verbs.LinkConflict):
                 return _clash(request, place, refused)
-            return sentence(str(refused), 409)
+            return text_response(str(refused), 409)
         messages.error(request, str(refused))
         return _show(request, place, 422)
     if told:
-        record(permissions.user, place.row, told)
+        log_action(permissions.user, place.row, told)
     if is_htmx(request):
         typed = {} if words else request.POST.dict()
         context = place_context(request, place, words=words, typed=typed)
         return HttpResponse(
-            part(request, f"#links-{place.key}", LISTS, context, "outerHTML")
+            render_partial(request, f"#links-{place.key}", _LISTS, context, "outerHTML")
         )
     if words:
         messages.success(request, words)
-        return redirect(place.address)
+        return redirect(place.url)
     return _show(request, place)
 
 
 def _clash(
-    request: HttpRequest, place: Place, refused: verbs.LinkConflict
+    request: HttpRequest, place: LinkPlace, refused: verbs.LinkConflict
 ) -> HttpResponse:
     """Show what a colleague has made of a link; what is typed stays in its form."""
     context = {"link": refused.link, "words": refused, "place": place, "kind": "bad"}
-    html = part(request, f"#seen-{refused.link.pk}", SEEN, context, "outerHTML")
+    html = render_partial(
+        request, f"#seen-{refused.link.pk}", _FINGERPRINT, context, "outerHTML"
+    )
     news = f"#links-{place.key} .links-news"
-    html += part(request, news, NEWS, context, "outerHTML")
+    html += render_partial(request, news, _NEWS, context, "outerHTML")
     return HttpResponse(html, status=409)
 
 
-def place_context(request: HttpRequest, place: Place, **extra: Any) -> dict[str, Any]:
+def place_context(
+    request: HttpRequest, place: LinkPlace, **extra: Any
+) -> dict[str, Any]:
     """Return what the lists and the form of a place show."""
     typed = extra.setdefault("typed", (request.POST or request.GET).dict())
     query = typed.get("q", "")[:200]
@@ -216,16 +220,16 @@ def place_context(request: HttpRequest, place: Place, **extra: Any) -> dict[str,
         "place": place,
         "story": place.story,
         "permissions": Permissions.of(request.user),
-        "found": picker.targets(query, place.about, place.standing),
+        "found": picker.suggest_targets(query, place.about, place.excluded),
         "pictures": Image.objects.exclude(stem="")[:60],
         **extra,
     }
 
 
-def _show(request: HttpRequest, place: Place, status: int = 200) -> HttpResponse:
+def _show(request: HttpRequest, place: LinkPlace, status: int = 200) -> HttpResponse:
     context = place_context(request, place)
     if is_htmx(request):
-        return render(request, LISTS, context, status=status)
+        return render(request, _LISTS, context, status=status)
     context |= admin.site.each_context(request)
     context |= {"opts": Link._meta}
     context["title"] = "Links" if place.story else "Features of the front page"
@@ -245,11 +249,11 @@ Act = Callable[[Link, Any, Permissions], Done]
 
 
 def _said(done: str, link: Link) -> Done:
-    kind, target = link.get_kind_display(), target_of(link)
+    kind, target = link.get_kind_display(), target_label(link)
     return Done(f"{done}: {link.text}", f"{done}: link ({kind}) to {target}.")
 
 
-def _do(request: HttpRequest, place: Place, permissions: Permissions) -> Done:
+def _do(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Done:
     """Do what a button says, and return the sentences that say so."""
     data = request.POST
     if "target" in data:
@@ -264,14 +268,14 @@ def _do(request: HttpRequest, place: Place, permissions: Permissions) -> Done:
     return ACTS[do](_link(place, data), data, permissions)
 
 
-def _link(place: Place, data: Any) -> Link:
-    link = place.links.filter(pk=number(data.get("link", ""))).first()
+def _link(place: LinkPlace, data: Any) -> Link:
+    link = place.links.filter(pk=int_or_zero(data.get("link", ""))).first()
     if link is None:
         raise Refused("Somebody else has removed this link.")
     return link
 
 
-def _add(data: Any, place: Place, permissions: Permissions) -> Done:
+def _add(data: Any, place: LinkPlace, permissions: Permissions) -> Done:
     kind = data.get("kind", "")
     if kind not in KINDS[place.kind]:
         raise Refused("Choose what kind of link it is.", "kind")
@@ -346,9 +350,9 @@ ACTS: dict[str, Act] = {
 }
 
 
-def _order(place: Place, given: str, permissions: Permissions) -> Done:
+def _order(place: LinkPlace, given: str, permissions: Permissions) -> Done:
     """Order the links that are named; one that came meanwhile stays at the end."""
-    wanted = map(number, given.split(","))
+    wanted = map(int_or_zero, given.split(","))
     links = {link.pk: link for link in place.links}
     named = [links[pk] for pk in dict.fromkeys(wanted) if pk in links]
     if named:

@@ -9,31 +9,31 @@ from django.shortcuts import redirect, render
 
 from entries import verbs
 from entries.desk import picker
-from entries.desk.access import desk, desk_url, is_htmx, sentence
-from entries.desk.audit_log import record
-from entries.desk.responses import part
-from entries.desk.row import row_of
+from entries.desk.access import desk_url, desk_view, is_htmx, text_response
+from entries.desk.audit_log import log_action
+from entries.desk.responses import render_partial
+from entries.desk.row import get_row
 from entries.desk.timeline import Row
 from entries.models import Story
 from entries.verbs import Refused
 
-FOLDER = "admin/entries/desk"
+_FOLDER = "admin/entries/desk"
 
 
-@desk("view_story", "change_entry")
-def panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+@desk_view("view_story", "change_entry")
+def move_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Offer stories by part of their title; move the update to the one chosen."""
-    row = row_of(request, pk, entry_pk)
+    row = get_row(request, pk, entry_pk)
     if not row.movable:
         raise PermissionDenied
     if request.method == "POST":
         return _move(request, row)
     context = _context(request, row)
     if is_htmx(request):
-        return render(request, f"{FOLDER}/_move.html", context)
+        return render(request, f"{_FOLDER}/_move.html", context)
     context |= admin.site.each_context(request)
     context |= {"title": f"Move {row.entry.label}", "opts": Story._meta}
-    return render(request, f"{FOLDER}/move_page.html", context)
+    return render(request, f"{_FOLDER}/move_page.html", context)
 
 
 def _context(request: HttpRequest, row: Row) -> dict[str, Any]:
@@ -42,25 +42,25 @@ def _context(request: HttpRequest, row: Row) -> dict[str, Any]:
         "row": row,
         "story": row.posting.story,
         "q": query,
-        "found": picker.open_for(query, [row.entry.story_id]),
+        "found": picker.suggest_open(query, [row.entry.story_id]),
     }
 
 
 def _move(request: HttpRequest, row: Row) -> HttpResponse:
     entry, old = row.entry, row.posting.story
     try:
-        story = picker.chosen(request.POST.get("to", ""))
+        story = picker.chosen_story(request.POST.get("to", ""))
         verbs.move(entry, story, by=row.permissions)
     except Refused as refused:
         if is_htmx(request):
-            return sentence(str(refused), 409)
+            return text_response(str(refused), 409)
         messages.error(request, str(refused))
         return redirect(request.get_full_path())
-    record(row.permissions.user, entry, f"Moved here from {old.slug}.")
-    record(row.permissions.user, old, f"Moved {entry.label} to {story.slug}.")
+    log_action(row.permissions.user, entry, f"Moved here from {old.slug}.")
+    log_action(row.permissions.user, old, f"Moved {entry.label} to {story.slug}.")
     if not is_htmx(request):
         messages.success(request, f"Moved to {story.title}.")
         return redirect(desk_url(old))
     context = {"row": row, "story": story}
-    target, template = f"#row-{entry.pk}", f"{FOLDER}/_moved.html"
-    return HttpResponse(part(request, target, template, context, "outerHTML"))
+    target, template = f"#row-{entry.pk}", f"{_FOLDER}/_moved.html"
+    return HttpResponse(render_partial(request, target, template, context, "outerHTML"))

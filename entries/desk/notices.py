@@ -11,26 +11,26 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from entries.desk import timeline
-from entries.desk.access import desk
+from entries.desk.access import desk_view
 from entries.desk.timeline import Row
 from entries.models import Entry, Posting, Story
 from entries.text import time_input
 from entries.verbs import Permissions
 
-JUST_NOW = timedelta(minutes=2)
-MOST = 3
-SEARCHED = 400  # entries of a story, the newest, that are searched for an address
-_ADDRESS = re.compile(r"https?://[^\s<>\"'\[\]()]+", re.IGNORECASE)
+_JUST_NOW = timedelta(minutes=2)
+MAX_NOTICES = 3
+_MAX_SEARCHED = 400  # entries of a story, the newest, that are searched for a URL
+_URL = re.compile(r"https?://[^\s<>\"'\[\]()]+", re.IGNORECASE)
 
 
 class Repeat(NamedTuple):
-    """An outside address of a text, and where it stands in the story already."""
+    """An outside URL of a text, and where it stands in the story already."""
 
-    address: str
+    url: str
     row: Row
 
 
-def question(story: Story, at: datetime | None, now: datetime) -> str:
+def time_question(story: Story, at: datetime | None, now: datetime) -> str:
     """Ask about a time that is hardly meant; empty for one that may well be."""
     if at is None or at > now:
         return ""
@@ -44,10 +44,10 @@ def question(story: Story, at: datetime | None, now: datetime) -> str:
     return f"{moment} {odd}. If you mean it, press the button again."
 
 
-@desk("view_story", "add_entry")
+@desk_view("view_story", "add_entry")
 @require_POST
-def look(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what colleagues have just published, and which addresses come twice."""
+def show_notices(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what colleagues have just published, and which outside_urls come twice."""
     permissions = Permissions.of(request.user)
     body = request.POST.get("body", "")
     now = timezone.now()
@@ -59,44 +59,46 @@ def look(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _recent(story_id: int, permissions: Permissions, now: datetime) -> list[Row]:
-    found = timeline.postings(story_id, pictures=False).filter(
+    found = timeline.row_postings(story_id, images=False).filter(
         removed=False,
         entry__state=Entry.State.PUBLISHED,
-        entry__published_at__gt=now - JUST_NOW,
+        entry__published_at__gt=now - _JUST_NOW,
     )
     found = found.exclude(entry__author=permissions.user)
-    newest = found.order_by("-entry__published_at")[:MOST]
-    return [row for row in timeline.as_rows(newest, permissions) if row.seen]
+    newest = found.order_by("-entry__published_at")[:MAX_NOTICES]
+    return [row for row in timeline.as_rows(newest, permissions) if row.viewable]
 
 
 def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]:
-    wanted = list(dict.fromkeys(addresses(body)))[:MOST]
+    wanted = list(dict.fromkeys(outside_urls(body)))[:MAX_NOTICES]
     if not wanted:
         return []
     holding = Q()
-    for address in wanted:
-        holding |= Q(entry__body__icontains=address)
-    newest = Posting.objects.filter(story=story_id).newest().values("pk")[:SEARCHED]
-    found = timeline.postings(story_id, pictures=False)
+    for url in wanted:
+        holding |= Q(entry__body__icontains=url)
+    newest = (
+        Posting.objects.filter(story=story_id).newest().values("pk")[:_MAX_SEARCHED]
+    )
+    found = timeline.row_postings(story_id, images=False)
     found = found.filter(holding, pk__in=newest, removed=False)
     found = found.exclude(entry__state=Entry.State.WITHDRAWN)
-    rows = [row for row in timeline.as_rows(found[:20], permissions) if row.seen]
+    rows = [row for row in timeline.as_rows(found[:20], permissions) if row.viewable]
     repeats = (
-        Repeat(address, row)
-        for address in wanted
+        Repeat(url, row)
+        for url in wanted
         for row in rows
-        if address in addresses(row.entry.body)
+        if url in outside_urls(row.entry.body)
     )
-    return list(repeats)[:MOST]
+    return list(repeats)[:MAX_NOTICES]
 
 
-def addresses(body: str) -> list[str]:
-    """Return the outside addresses in a text, each as it is compared."""
-    return [_plain(found) for found in _ADDRESS.findall(body)]
+def outside_urls(body: str) -> list[str]:
+    """Return the outside outside_urls in a text, each as it is compared."""
+    return [_plain(found) for found in _URL.findall(body)]
 
 
-def _plain(address: str) -> str:
+def _plain(url: str) -> str:
     """Cut what makes no other page of it: scheme, `www.`, fragment, what follows."""
-    rest = address.partition("://")[2].partition("#")[0].rstrip(".,;:!?*_~|/")
+    rest = url.partition("://")[2].partition("#")[0].rstrip(".,;:!?*_~|/")
     host, slash, path = rest.partition("/")
     return host.lower().removeprefix("www.") + slash + path

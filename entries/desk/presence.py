@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
 from entries.database import errors
-from entries.desk.access import number
+from entries.desk.access import int_or_zero
 from entries.models import Entry, Posting, Presence
 from entries.verbs import Permissions
 
@@ -90,7 +90,7 @@ def _note(ticket: Ticket, doing: str) -> None:
     if doing == GONE:
         page.delete()
         return
-    entry_id = number(doing.removeprefix(EDITING))
+    entry_id = int_or_zero(doing.removeprefix(EDITING))
     there = page.update(
         seen_at=timezone.now(),
         writing=doing != "",
@@ -101,7 +101,7 @@ def _note(ticket: Ticket, doing: str) -> None:
         _enter(ticket, doing)
 
 
-def renew(permissions: Permissions, story_id: int, text: str) -> Ticket | None:
+def renew_ticket(permissions: Permissions, story_id: int, text: str) -> Ticket | None:
     """Return a fresh ticket for a page that shows its old one."""
     old = Ticket.read(text)
     mine = old and old.story == story_id and old.user == permissions.user.pk
@@ -130,7 +130,7 @@ class Colleague:
     entry: Entry | None
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Return who it is and what is being done."""
         if self.entry:
             return f"{self.name} is editing {self.entry.label}"
@@ -147,8 +147,10 @@ def colleagues(permissions: Permissions, story_id: int) -> list[Colleague]:
     for page in fresh.select_related("user", "entry", "story").order_by(
         "-writing", "tab"
     ):
-        told = page.here and page.entry and permissions.can_see(page.entry, page.story)
-        entry = page.entry if told else None
+        visible = (
+            page.here and page.entry and permissions.can_see(page.entry, page.story)
+        )
+        entry = page.entry if visible else None
         if page.writing or not any(user == page.user_id for user, _ in found):
             own = (page.user_id, entry.pk if entry else 0)
             found.setdefault(own, Colleague(_name(page.user), page.writing, entry))

@@ -21,7 +21,7 @@ class Preview:
     notes: list[str]
 
 
-def preview_of(
+def render_preview(
     permissions: Permissions, story: Story, entry: Entry, form: TextForm, **marks: bool
 ) -> Preview:
     """Draw a text that was checked as an entry of its story, and save nothing.
@@ -37,9 +37,11 @@ def preview_of(
     entry.at = text.at or entry.at
     try:
         names = rendering.image_names(entry.body)
-        found = list(see_lines.pictures(permissions).filter(name__in=names))
+        found = list(see_lines.visible_images(permissions).filter(name__in=names))
         links = list(entry.links.visible().with_targets())
-        links += see_lines.proposed(entry, entry.body, {link.text for link in links})
+        links += see_lines.proposed_links(
+            entry, entry.body, {link.text for link in links}
+        )
         entry.html = fragments.body_html(entry.body, found, links)
     except rendering.BodyError as error:
         return Preview("", [str(error)])

@@ -52,7 +52,7 @@ class Pulse:
         return self.desk if same else -1
 
 
-def of(story_id: int) -> Pulse | None:
+def current_pulse(story_id: int) -> Pulse | None:
     """Return the present pulse of a desk in one query; None where there is no story."""
     epoch = Subquery(Site.objects.filter(pk=1).values("epoch"))
     facts = (

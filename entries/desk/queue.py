@@ -9,40 +9,40 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import verbs
-from entries.desk.access import desk, number
-from entries.desk.audit_log import record
+from entries.desk.access import desk_view, int_or_zero
+from entries.desk.audit_log import log_action
 from entries.models import Entry
 from entries.verbs import Permissions, Refused
 
-MOST = 100
+MAX_QUEUED = 100
 State = Entry.State
 
 
-def waiting() -> QuerySet[Entry]:
+def submitted_entries() -> QuerySet[Entry]:
     """Return what was submitted and waits for an editor, the longest first."""
     return Entry.objects.filter(state=State.SUBMITTED).order_by("changed_at", "pk")
 
 
-@desk("view_story")
-def page(request: HttpRequest) -> HttpResponse:
+@desk_view("view_story")
+def review_queue(request: HttpRequest) -> HttpResponse:
     """Show editors what waits, contributors what became of theirs; or act on one."""
     permissions = Permissions.of(request.user)
     if not permissions.can_write:
         raise PermissionDenied
     if request.method == "POST":
         return _act(request, permissions)
-    found = waiting()
+    found = submitted_entries()
     if not permissions.can_edit:
         own = Entry.objects.filter(author=permissions.user)
         found = own.filter(state__in=(State.SUBMITTED, State.DRAFT)).order_by("-pk")
-    rows = list(found.select_related("story__series", "author")[: MOST + 1])
+    rows = list(found.select_related("story__series", "author")[: MAX_QUEUED + 1])
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Submitted texts" if permissions.can_edit else "Your texts",
         "opts": Entry._meta,
         "permissions": permissions,
-        "entries": rows[:MOST],
-        "more": len(rows) > MOST,
+        "entries": rows[:MAX_QUEUED],
+        "more": len(rows) > MAX_QUEUED,
     }
     return render(request, "admin/entries/entry/queue.html", context)
 
@@ -52,14 +52,14 @@ def _act(request: HttpRequest, permissions: Permissions) -> HttpResponse:
         raise PermissionDenied
     entry = get_object_or_404(
         Entry.objects.select_related("story"),
-        pk=number(request.POST.get("entry", "")),
+        pk=int_or_zero(request.POST.get("entry", "")),
     )
     try:
-        words, told = _done(request, entry, permissions)
+        words, log_message = _done(request, entry, permissions)
     except Refused as refused:
         messages.error(request, str(refused))
     else:
-        record(permissions.user, entry, told)
+        log_action(permissions.user, entry, log_message)
         messages.success(request, words)
     return redirect("admin:entries_entry_queue")
 
@@ -68,7 +68,7 @@ def _done(
     request: HttpRequest, entry: Entry, permissions: Permissions
 ) -> tuple[str, str]:
     """Do what a button says; return the words for the editor, and for the log."""
-    read = number(request.POST.get("version", ""))
+    read = int_or_zero(request.POST.get("version", ""))
     do = request.POST.get("do", "")
     if do == "publish":
         if not permissions.can_publish:

@@ -14,18 +14,18 @@ from django.utils.safestring import SafeString
 
 from entries.desk import timeline
 from entries.desk.forms import EntryForm, TextForm
-from entries.desk.images import WordsForm
+from entries.desk.images import ImageForm
 from entries.desk.preview import Preview
 from entries.models import Entry, Story
 from entries.text import gmt, time_input
 from entries.verbs import Permissions
 
 State = Entry.State
-SLOTS = "admin/entries/desk/_slots.html"
-SURE = "admin/entries/desk/_sure.html"
+_SLOTS = "admin/entries/desk/_slots.html"
+_SURE = "admin/entries/desk/_sure.html"
 
 
-def part(
+def render_partial(
     request: HttpRequest,
     target: str,
     template: str,
@@ -64,7 +64,7 @@ class Posted:
         return gone and not self.entry.original
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """Return what has become of it."""
         now = timezone.now()
         entry = self.entry
@@ -79,11 +79,11 @@ class Posted:
         return f"Published {entry.published_at or now:%H%M:%S}"
 
 
-def answer_posted(request: HttpRequest, posted: Posted) -> HttpResponse:
+def posted_response(request: HttpRequest, posted: Posted) -> HttpResponse:
     """Answer the new row, and let the script empty the form."""
     entry = posted.entry
-    found = timeline.postings(
-        posted.story.pk, pictures="![" in entry.body, others=False
+    found = timeline.row_postings(
+        posted.story.pk, images="![" in entry.body, others=False
     )
     context = {
         "rows": timeline.as_rows(found.filter(entry=entry), posted.permissions),
@@ -96,30 +96,34 @@ def answer_posted(request: HttpRequest, posted: Posted) -> HttpResponse:
     return trigger(response, "desk:done", form=posted.form, key=str(uuid4()))
 
 
-def answer_preview(
+def preview_response(
     request: HttpRequest, form: TextForm, preview: Preview
 ) -> HttpResponse:
     """Answer the preview, and that nothing is wrong (any more)."""
-    html = render_to_string(SLOTS, {"slots": form.slots})
+    html = render_to_string(_SLOTS, {"slots": form.slots})
     slot, template = f"#{form.name}-preview", "admin/entries/desk/_preview.html"
-    return HttpResponse(html + part(request, slot, template, {"preview": preview}))
+    return HttpResponse(
+        html + render_partial(request, slot, template, {"preview": preview})
+    )
 
 
-def refusal(
+def form_errors_response(
     request: HttpRequest,
     story: Story,
     form: TextForm,
-    cards: Sequence[WordsForm],
+    cards: Sequence[ImageForm],
     status: int = 422,
 ) -> HttpResponse:
     """Answer what is wrong, each sentence beside its field; what is typed stays."""
-    html = render_to_string(SLOTS, {"slots": form.slots})
+    html = render_to_string(_SLOTS, {"slots": form.slots})
     if cards:
         template = "admin/entries/desk/_pictures.html"
         slot = f"#{form.name}-pictures"
         context = {"pictures": cards, "story": story}
-        html += part(request, slot, template, context)
+        html += render_partial(request, slot, template, context)
     if getattr(form, "asked", ""):
-        html += part(request, f"#{form.name}-sure", SURE, {"form": form}, "outerHTML")
+        html += render_partial(
+            request, f"#{form.name}-sure", _SURE, {"form": form}, "outerHTML"
+        )
     response = HttpResponse(html, status=status)
     return trigger(response, "desk:refused", form=form.name)

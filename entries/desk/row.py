@@ -12,11 +12,16 @@ from django.views.decorators.http import require_POST
 
 from entries import verbs
 from entries.desk import drafts, images, see_lines, timeline
-from entries.desk.access import desk, desk_url, is_htmx, sentence
-from entries.desk.audit_log import EDITED, record, record_crossing
+from entries.desk.access import desk_url, desk_view, is_htmx, text_response
+from entries.desk.audit_log import EDITED, log_action, log_cross_post
 from entries.desk.forms import EditForm
-from entries.desk.preview import preview_of
-from entries.desk.responses import answer_preview, part, refusal, trigger
+from entries.desk.preview import render_preview
+from entries.desk.responses import (
+    form_errors_response,
+    preview_response,
+    render_partial,
+    trigger,
+)
 from entries.desk.timeline import Row
 from entries.models import Draft, Entry, Story
 from entries.pages.history import diff_words
@@ -31,18 +36,18 @@ from entries.verbs import (
     locked_entry,
 )
 
-FOLDER = "admin/entries/desk"
+_FOLDER = "admin/entries/desk"
 STILL_HERE = "Your text is still here."
-EDIT, CONFLICT = f"{FOLDER}/_edit.html", f"{FOLDER}/_conflict.html"
-VERSION = f"{FOLDER}/_version.html"
+EDIT, CONFLICT = f"{_FOLDER}/_edit.html", f"{_FOLDER}/_conflict.html"
+VERSION = f"{_FOLDER}/_version.html"
 
 
-def row_of(request: HttpRequest, pk: int, entry_pk: int) -> Row:
+def get_row(request: HttpRequest, pk: int, entry_pk: int) -> Row:
     """Return a row of a story that somebody may see, or answer 404."""
     permissions = Permissions.of(request.user)
-    found = timeline.postings(pk).filter(entry=entry_pk, removed=False)
+    found = timeline.row_postings(pk).filter(entry=entry_pk, removed=False)
     rows = timeline.as_rows(found, permissions)
-    if not rows or not rows[0].seen:
+    if not rows or not rows[0].viewable:
         raise Http404
     return rows[0]
 
@@ -52,7 +57,7 @@ def _answer(request: HttpRequest, row: Row) -> HttpResponse:
     story = row.posting.story
     if not is_htmx(request):
         return redirect(_address(row))
-    rows = timeline.postings(story.pk).filter(entry=row.entry.pk)
+    rows = timeline.row_postings(story.pk).filter(entry=row.entry.pk)
     context: dict[str, Any] = {"story": story, "rows": [], "gone": []}
     for fresh in timeline.as_rows(rows, row.permissions):
         if fresh.posting.removed:
@@ -69,27 +74,27 @@ def _address(row: Row) -> str:
     return f"{desk_url(row.posting.story)}{page}#row-{number}"
 
 
-@desk("view_story")
-def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+@desk_view("view_story")
+def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Show an entry's form in its row, or save it."""
-    row = row_of(request, pk, entry_pk)
+    row = get_row(request, pk, entry_pk)
     if not row.editable:
         return _refuse(request, row)
     if request.method != "POST":
         form = EditForm.of(row.entry)
         wanted = request.GET.get("kept", "")
-        drafts.offer(row.permissions, row.posting.story, form, wanted=wanted)
+        drafts.offer_drafts(row.permissions, row.posting.story, form, wanted=wanted)
         return _show(request, row, form)
     form = EditForm(request.POST, name=f"edit-{entry_pk}")
     if not form.is_valid():
         return _again(request, row, form)
     if request.POST.get("action") == "preview":
         return _preview(request, row, form)
-    if not images.save_words(request):
+    if not images.save_image_forms(request):
         return _again(request, row, form)
     before = row.entry.body
     try:
-        see_lines.check_pictures(row.permissions, form.cleaned_data["body"])
+        see_lines.check_images(row.permissions, form.cleaned_data["body"])
         _save(row, form, publish=request.POST.get("action") == "publish")
     except EntryConflict as conflict:
         return _conflict(request, row, form, conflict.entry)
@@ -97,21 +102,21 @@ def edit(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         form.refuse("", f"{forbidden} {STILL_HERE}")
         return _again(request, row, form)
     except Refused as refused:
-        images.refuse(form, refused)
+        images.add_refusal(form, refused)
         return _again(request, row, form)
-    see_lines.follow(row.entry, before)
+    see_lines.update_links(row.entry, before)
     return trigger(_answer(request, row), "desk:done", form=form.name)
 
 
-@desk("view_story", "add_image")
-def add_picture(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+@desk_view("view_story", "add_image")
+def add_image_to_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Add a picture to an entry's text without JavaScript; save nothing else."""
-    row = row_of(request, pk, entry_pk)
+    row = get_row(request, pk, entry_pk)
     if not row.editable:
         raise PermissionDenied
     if request.method != "POST":
         return redirect(desk_url(pk, "edit", entry_pk))
-    form = images.add_to(request, EditForm, f"edit-{entry_pk}")
+    form = images.append_upload(request, EditForm, f"edit-{entry_pk}")
     return _show(request, row, form, 422 if form.form_error else 200)
 
 
@@ -122,7 +127,7 @@ def _refuse(request: HttpRequest, row: Row) -> HttpResponse:
         raise PermissionDenied
     words = f"{words} {STILL_HERE}"
     if is_htmx(request):
-        return sentence(words, 403)
+        return text_response(words, 403)
     form = EditForm(request.POST, name=f"edit-{row.entry.pk}")
     form.refuse("", words)
     return _show(request, row, form, 403)
@@ -135,7 +140,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
     entry, data, permissions = row.entry, form.cleaned_data, row.permissions
     with locked_entry(entry):
         text = form.text(entry.byline)
-        if not _stands(entry, text) or data["correction"]:
+        if not _same_text(entry, text) or data["correction"]:
             try:
                 verbs.edit(
                     entry,
@@ -145,19 +150,21 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> None:
                     correction=data["correction"],
                     by=permissions,
                 )
-                record(permissions.user, entry, EDITED)
-                _tell_closed(row, "corrected" if data["correction"] else "edited")
+                log_action(permissions.user, entry, EDITED)
+                _log_in_closed_stories(
+                    row, "corrected" if data["correction"] else "edited"
+                )
             except EntryConflict as conflict:
                 # The same text sent twice: its first copy arrived after all.
-                if not _stands(conflict.entry, text):
+                if not _same_text(conflict.entry, text):
                     raise
         if publish and not entry.published:
             verbs.publish(entry, version=entry.version, by=permissions)
-            record(permissions.user, entry, DONE["publish"])
+            log_action(permissions.user, entry, DONE["publish"])
         Draft.objects.of_user(permissions.user, entry=entry).delete()
 
 
-def _tell_closed(row: Row, done: str) -> None:
+def _log_in_closed_stories(row: Row, done: str) -> None:
     """Write into the histories of ended stories that a text they show was changed.
 
     Their readers get corrections like all others; their editors, who are not at
@@ -166,10 +173,10 @@ def _tell_closed(row: Row, done: str) -> None:
     for posting in row.elsewhere:
         if posting.story.state == Story.State.CLOSED:
             words = f"{row.entry.label} of {row.entry.story.title} was {done} there."
-            record(row.permissions.user, posting.story, words)
+            log_action(row.permissions.user, posting.story, words)
 
 
-def _stands(entry: Entry, text: EntryText) -> bool:
+def _same_text(entry: Entry, text: EntryText) -> bool:
     text = text.tidy()
     same_time = text.at is None or text.at == entry.at
     given = (text.body, text.headline, text.byline)
@@ -196,30 +203,32 @@ def _show(
     return render(request, "admin/entries/desk/edit_page.html", context, status=status)
 
 
-def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[images.WordsForm]:
+def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[images.ImageForm]:
     """Return the cards of the pictures that a form's text shows."""
     if not row.permissions.can_upload:
         return []
     publishes = row.entry.published or request.POST.get("action") == "publish"
     body = str(form["body"].value() or "")
-    return images.cards_again(request, body, needed=publishes and form.is_bound)
+    return images.bound_cards(request, body, needed=publishes and form.is_bound)
 
 
 def _again(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
     if not is_htmx(request):
         return _show(request, row, form, 422)
     cards = _cards(request, row, form)
-    return refusal(request, row.posting.story, form, cards)
+    return form_errors_response(request, row.posting.story, form, cards)
 
 
 def _preview(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
-    images.save_words(request)
+    images.save_image_forms(request)
     row.entry.story = row.posting.story
     marks = {"pinned": row.posting.pinned, "key_event": row.posting.key_event}
-    preview = preview_of(row.permissions, row.posting.story, row.entry, form, **marks)
+    preview = render_preview(
+        row.permissions, row.posting.story, row.entry, form, **marks
+    )
     if not is_htmx(request):
         return _show(request, row, form, preview=preview)
-    return answer_preview(request, form, preview)
+    return preview_response(request, form, preview)
 
 
 def _conflict(
@@ -233,8 +242,10 @@ def _conflict(
     context = {"theirs": theirs, "pieces": pieces, "form": form}
     if not is_htmx(request):
         return _show(request, row, form, 409, theirs=theirs, pieces=pieces)
-    html = part(request, f"#{form.name}-conflict", CONFLICT, context)
-    html += part(request, f"#{form.name}-version", VERSION, context, "outerHTML")
+    html = render_partial(request, f"#{form.name}-conflict", CONFLICT, context)
+    html += render_partial(
+        request, f"#{form.name}-version", VERSION, context, "outerHTML"
+    )
     return trigger(HttpResponse(html, status=409), "desk:conflict", form=form.name)
 
 
@@ -274,8 +285,8 @@ STEPS: dict[str, Do] = {
     "restore": lambda row: verbs.restore(row.entry, by=row.permissions),
     "take_back": lambda row: verbs.remove_cross_post(row.posting, by=row.permissions),
 }
-ACTS = MARKS | STEPS
-TOLD = {"withdraw": "withdrawn", "undo": "withdrawn", "restore": "restored"}
+ACTIONS = MARKS | STEPS
+_PUT_DOWN = {"withdraw": "withdrawn", "undo": "withdrawn", "restore": "restored"}
 DONE = {
     "key": "Marked as a key event.",
     "unkey": "Took the key-event mark away.",
@@ -309,37 +320,37 @@ def _allowed(row: Row, do: str) -> bool:
 def _record(row: Row, do: str) -> None:
     user, posting = row.permissions.user, row.posting
     if do == "take_back":
-        record_crossing(user, row.entry, posting.story, back=True)
+        log_cross_post(user, row.entry, posting.story, back=True)
     else:
         where = "" if posting.home else f" In {posting.story.slug}."
-        record(user, row.entry, DONE[do] + where)
+        log_action(user, row.entry, DONE[do] + where)
 
 
-@desk("view_story")
+@desk_view("view_story")
 @require_POST
-def act(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Do what a button of a row says, and answer the row.
 
     Each says what it wants the row to be, so that a double click is one.
     """
-    row = row_of(request, pk, entry_pk)
+    row = get_row(request, pk, entry_pk)
     do = request.POST.get("do", "")
-    if do not in ACTS:
-        return sentence("There is no such button.", 400)
+    if do not in ACTIONS:
+        return text_response("There is no such button.", 400)
     if not _allowed(row, do):
         raise PermissionDenied
-    before = row.told
+    before = row.state_key
     try:
         if do == "publish":
             _check_read(request, row)
-        ACTS[do](row)
-        if row.told != before:
+        ACTIONS[do](row)
+        if row.state_key != before:
             _record(row, do)
-            if do in TOLD:
-                _tell_closed(row, TOLD[do])
+            if do in _PUT_DOWN:
+                _log_in_closed_stories(row, _PUT_DOWN[do])
     except Refused as refused:
         if is_htmx(request):
-            return sentence(str(refused), 409)
+            return text_response(str(refused), 409)
         messages.error(request, str(refused))
     response = _answer(request, row)
     return trigger(response, "desk:undone") if do == "undo" else response

@@ -8,23 +8,23 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from entries import verbs
 from entries.desk import picker
-from entries.desk.access import desk, desk_url, is_htmx, number
-from entries.desk.audit_log import record
-from entries.desk.responses import part
+from entries.desk.access import desk_url, desk_view, int_or_zero, is_htmx
+from entries.desk.audit_log import log_action
+from entries.desk.responses import render_partial
 from entries.models import Story
 from entries.verbs import Permissions, Refused
 
-FOLDER = "admin/entries/desk"
+_FOLDER = "admin/entries/desk"
 
 
-class Turn(Protocol):
+class StateVerb(Protocol):
     """A verb that turns a story to another state."""
 
     def __call__(self, story: Story, *, by: Permissions) -> Story:
         """Do so under its locks."""
 
 
-TURNS: Final[dict[str, tuple[Turn, str]]] = {
+STATE_VERBS: Final[dict[str, tuple[StateVerb, str]]] = {
     "live": (verbs.go_live, "The story is live."),
     "reopen": (verbs.reopen_story, "The story is live again."),
     "withdraw": (verbs.withdraw_story, "The story was withdrawn."),
@@ -32,7 +32,7 @@ TURNS: Final[dict[str, tuple[Turn, str]]] = {
 }
 
 
-@desk("change_story")
+@desk_view("change_story")
 def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     """Let a story go live, close, reopen, be withdrawn or restored.
 
@@ -42,25 +42,25 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST" or request.POST.get("do") == "find":
         return _offer(request, story)
     permissions = Permissions.of(request.user)
-    words, refused = "", ""
+    message, refused = "", ""
     try:
-        words = _turn(story, permissions, request)
-        record(permissions.user, story, words)
+        message = _change(story, permissions, request)
+        log_action(permissions.user, story, message)
     except Refused as error:
         refused = str(error)
     if is_htmx(request):
         context = {
             "story": story,
             "permissions": permissions,
-            "words": words,
+            "message": message,
             "refused": refused,
         }
-        template = f"{FOLDER}/_state.html"
+        template = f"{_FOLDER}/_state.html"
         return HttpResponse(
-            part(request, "#story-state", template, context, "outerHTML")
+            render_partial(request, "#story-state", template, context, "outerHTML")
         )
     level = messages.ERROR if refused else messages.SUCCESS
-    messages.add_message(request, level, refused or words)
+    messages.add_message(request, level, refused or message)
     return redirect(desk_url(story))
 
 
@@ -68,33 +68,33 @@ def _offer(request: HttpRequest, story: Story) -> HttpResponse:
     """Answer the stories to choose from at closing; without scripts, as a page."""
     data = request.POST or request.GET
     query = data.get("q", "").strip()[:200]
-    chosen = number(data.get("continues_in", str(story.continues_in_id or "")))
-    found = picker.open_for(query, [story.pk], _about(story))
+    chosen = int_or_zero(data.get("continues_in", str(story.continues_in_id or "")))
+    found = picker.suggest_open(query, [story.pk], _about(story))
     if chosen and chosen not in [other.pk for other in found]:
         kept = Story.objects.select_related("series").filter(pk=chosen)
         found = [*kept.exclude(pk=story.pk), *found]
     onward = {"q": query, "chosen": chosen, "found": found}
     context: dict[str, Any] = {"story": story, "onward": onward}
     if is_htmx(request):
-        answer = render(request, f"{FOLDER}/_continues.html", context)
+        answer = render(request, f"{_FOLDER}/_continues.html", context)
         if request.method == "POST":
             answer["HX-Retarget"], answer["HX-Reswap"] = "#continues-found", "outerHTML"
         return answer
     context |= admin.site.each_context(request) | {"opts": Story._meta}
     context |= {"title": f"Close {story.headline}"}
     context["permissions"] = Permissions.of(request.user)
-    return render(request, f"{FOLDER}/closing_page.html", context)
+    return render(request, f"{_FOLDER}/closing_page.html", context)
 
 
 def _about(story: Story) -> str:
     return f"{story.headline} {story.standfirst} {story.summary}"[:2000]
 
 
-def _turn(story: Story, permissions: Permissions, request: HttpRequest) -> str:
+def _change(story: Story, permissions: Permissions, request: HttpRequest) -> str:
     """Change the state and return the sentence that says so."""
     do = request.POST.get("do", "")
     if do == "close":
-        target, pk = None, number(request.POST.get("continues_in", ""))
+        target, pk = None, int_or_zero(request.POST.get("continues_in", ""))
         if pk:
             target = Story.objects.filter(pk=pk).exclude(pk=story.pk).first()
             if target is None:
@@ -102,8 +102,8 @@ def _turn(story: Story, permissions: Permissions, request: HttpRequest) -> str:
         alone = target is None and "continues_in" in request.POST
         verbs.close_story(story, continues_in=target, alone=alone, by=permissions)
         return "The story is closed."
-    if do not in TURNS:
+    if do not in STATE_VERBS:
         raise Refused("There is no such button.")
-    verb, words = TURNS[do]
+    verb, message = STATE_VERBS[do]
     verb(story, by=permissions)
-    return words
+    return message

@@ -8,17 +8,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from entries import verbs
-from entries.desk.access import desk, desk_url, is_htmx
-from entries.desk.audit_log import record
+from entries.desk.access import desk_url, desk_view, is_htmx
+from entries.desk.audit_log import log_action
 from entries.desk.forms import TextForm
-from entries.desk.responses import part, trigger
+from entries.desk.responses import render_partial, trigger
 from entries.models import Draft, Story
 from entries.pages.history import diff_words
 from entries.text import rendering
 from entries.verbs import Permissions, Refused
 
-NAME = "summary"
-BOX = "admin/entries/desk/_summary.html"
+_NAME = "summary"
+_BOX = "admin/entries/desk/_summary.html"
 
 
 class SummaryForm(forms.Form):
@@ -28,9 +28,9 @@ class SummaryForm(forms.Form):
     version = forms.IntegerField(min_value=1)
 
 
-@desk("change_story")
+@desk_view("change_story")
 @require_POST
-def save(request: HttpRequest, pk: int) -> HttpResponse:
+def save_summary(request: HttpRequest, pk: int) -> HttpResponse:
     """Save the box, unless somebody else has changed it meanwhile: show both then."""
     story = get_object_or_404(Story.objects.select_related("series"), pk=pk)
     permissions = Permissions.of(request.user)
@@ -55,9 +55,9 @@ def save(request: HttpRequest, pk: int) -> HttpResponse:
                 context["pieces"] = diff_words(story.summary, typed)
     if is_htmx(request):
         context |= {"story": story}
-        box = part(request, "#summary-box", BOX, context, "outerHTML")
+        box = render_partial(request, "#summary-box", _BOX, context, "outerHTML")
         response = HttpResponse(box, status=status)
-        return response if status > 200 else trigger(response, "desk:done", form=NAME)
+        return response if status > 200 else trigger(response, "desk:done", form=_NAME)
     if status == 200:
         return redirect(desk_url(story))
     # A page of its own: what was typed stands in it, as in that of an entry.
@@ -77,12 +77,12 @@ def _save(story: Story, permissions: Permissions, typed: str, version: int) -> N
             by=permissions,
             summary=typed,
         )
-        Draft.objects.filter(user=permissions.user, story=story, form=NAME).delete()
-        record(permissions.user, story, "Changed summary.")
+        Draft.objects.filter(user=permissions.user, story=story, form=_NAME).delete()
+        log_action(permissions.user, story, "Changed summary.")
 
 
-def box_of(story: Story) -> TextForm:
+def summary_form(story: Story) -> TextForm:
     """Return the box's form, for texts that were typed into it and never sent."""
-    form = TextForm(initial={"version": story.version}, name=NAME)
+    form = TextForm(initial={"version": story.version}, name=_NAME)
     form.guard = "version"
     return form

@@ -13,20 +13,20 @@ from entries.models.entries import PostingQuerySet
 from entries.text import gmt, rendering, time_input
 from entries.verbs import WAITING_STATES, Permissions
 
-SIZE = 50
-MOST_CHANGES = 100
+PAGE_SIZE = 50
+MAX_CHANGES = 100
 
 State = Entry.State
 
 
-class Act(NamedTuple):
+class Button(NamedTuple):
     """A button of a row: what it does, its words, and the name it keeps.
 
     `pressed` is None where it is no toggle.
     """
 
     do: str
-    word: str
+    label: str
     name: str
     pressed: bool | None = None
 
@@ -45,7 +45,7 @@ class Row:
         return self.posting.entry
 
     @property
-    def seen(self) -> bool:
+    def viewable(self) -> bool:
         """Whether it is for their eyes."""
         return self.permissions.can_see(self.entry, self.posting.story)
 
@@ -71,7 +71,7 @@ class Row:
         return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}"
 
     @property
-    def told(self) -> tuple[object, ...]:
+    def state_key(self) -> tuple[object, ...]:
         """Return what its buttons change, to see whether one did."""
         posting = self.posting
         marks = (posting.pinned, posting.key_event, posting.removed)
@@ -120,14 +120,14 @@ class Row:
         return (author.get_full_name() or author.get_username()) if author else ""
 
     @property
-    def words(self) -> str:
+    def excerpt(self) -> str:
         """Return how the text begins."""
         return rendering.first_words(self.entry.html, 24)
 
     @property
     def missing(self) -> list[Image]:
         """Return the pictures whose files have not arrived."""
-        return list(getattr(self.entry, "missing_pictures", ()))
+        return list(getattr(self.entry, "missing_images", ()))
 
     @property
     def editable(self) -> bool:
@@ -152,7 +152,7 @@ class Row:
         return str(self.entry.pk)
 
     @property
-    def remembered(self) -> bool:
+    def has_history(self) -> bool:
         """Whether they may see its history."""
         mine = self.entry.author_id == self.permissions.user.pk
         return self.posting.home and (self.permissions.can_view_unpublished or mine)
@@ -165,7 +165,7 @@ class Row:
     @property
     def elsewhere(self) -> list[Posting]:
         """Return its postings in other stories, its home left out."""
-        found = getattr(self.entry, "standing", ())
+        found = getattr(self.entry, "current_postings", ())
         return [p for p in found if p.story_id != self.entry.story_id]
 
     @property
@@ -174,47 +174,47 @@ class Row:
         return [p.story for p in self.elsewhere] if self.posting.home else []
 
     @property
-    def crossable(self) -> bool:
+    def cross_postable(self) -> bool:
         """Whether it can be placed in other stories from here."""
         shown = self.public and self.entry.story.public
         return self.permissions.can_cross_post and shown
 
     @property
-    def acts(self) -> list[Act]:
+    def buttons(self) -> list[Button]:
         """Return the buttons that its state and the permissions offer."""
         if self.posting.home:
             return [*self._marks, *self._steps]
-        back = Act("take_back", "Take back", "back")
+        back = Button("take_back", "Take back", "back")
         return [*self._marks, back] if self.permissions.can_cross_post else self._marks
 
     @property
-    def _marks(self) -> list[Act]:
+    def _marks(self) -> list[Button]:
         if self.entry.original or not self.permissions.can_edit:
             return []
         key, pin = self.posting.key_event, self.posting.pinned
         return [
-            Act("unkey" if key else "key", "Key event", "key", key),
-            Act("unpin" if pin else "pin", "Pin", "pin", pin),
+            Button("unkey" if key else "key", "Key event", "key", key),
+            Button("unpin" if pin else "pin", "Pin", "pin", pin),
         ]
 
     @property
-    def _steps(self) -> list[Act]:
+    def _steps(self) -> list[Button]:
         """Return the ways from its state to another."""
         state, steps = self.entry.state, []
         if self.permissions.can_edit and state in WAITING_STATES:
-            steps.append(Act("publish", self._publish_word, "publish"))
+            steps.append(Button("publish", self._publish_label, "publish"))
         elif state == State.DRAFT and self.permissions.owns(self.entry):
-            steps.append(Act("submit", "Submit", "publish"))
+            steps.append(Button("submit", "Submit", "publish"))
         if self.permissions.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
-            steps.append(Act("unschedule", "Make a draft", "draft"))
+            steps.append(Button("unschedule", "Make a draft", "draft"))
         if self.permissions.can_change(self.entry):
             back = state == State.WITHDRAWN
             do, word = ("restore", "Restore") if back else ("withdraw", "Withdraw")
-            steps.append(Act(do, word, "withdraw"))
+            steps.append(Button(do, word, "withdraw"))
         return steps
 
     @property
-    def _publish_word(self) -> str:
+    def _publish_label(self) -> str:
         entry = self.entry
         future = entry.at is not None and entry.at > self.now
         if entry.state == State.SCHEDULED:
@@ -233,27 +233,27 @@ class Window:
     front: bool
 
 
-def postings(
-    story_id: int, *, pictures: bool = True, others: bool = True
+def row_postings(
+    story_id: int, *, images: bool = True, others: bool = True
 ) -> PostingQuerySet:
     """Return a story's postings with all that rows show, newest first.
 
-    `pictures`: whether any of them may show one; `others`: whether any may stand in
+    `images`: whether any of them may show one; `others`: whether any may stand in
     another story too.
     """
     found = Posting.objects.filter(story=story_id)
-    return with_parts(found, pictures=pictures, others=others)
+    return with_row_data(found, images=images, others=others)
 
 
-def with_parts(
-    found: PostingQuerySet, *, pictures: bool = True, others: bool = True
+def with_row_data(
+    found: PostingQuerySet, *, images: bool = True, others: bool = True
 ) -> PostingQuerySet:
     """Return postings with all that rows show, newest first."""
     files = Image.objects.filter(stem="")
-    missing = Prefetch("entry__images", files, to_attr="missing_pictures")
+    missing = Prefetch("entry__images", files, to_attr="missing_images")
     rows = Posting.objects.filter(removed=False).select_related("story__series")
-    standing = Prefetch("entry__postings", rows.order_by("story_id"), "standing")
-    fetched = [*([missing] if pictures else []), *([standing] if others else [])]
+    current = Prefetch("entry__postings", rows.order_by("story_id"), "current_postings")
+    fetched = [*([missing] if images else []), *([current] if others else [])]
     later = EntryVersion.objects.filter(
         entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
     )
@@ -265,33 +265,33 @@ def with_parts(
     )
 
 
-def window(
+def timeline_window(
     story: Story, permissions: Permissions, before: int = 0, start: int = 0
 ) -> Window:
     """Return the newest page; that below the entry `before`; or that from `start`.
 
     A page below has neither waiting texts nor the original entry on it.
     """
-    standing = _for(postings(story.pk).filter(removed=False), permissions)
+    standing = _for(row_postings(story.pk).filter(removed=False), permissions)
     front = not (before or start)
     page = standing.filter(entry__kind=Entry.Kind.UPDATE).exclude(
         entry__state__in=WAITING_STATES
     )
     if not front:
         page = _from(story, permissions, page, before or start, inclusive=not before)
-    rows = as_rows(page[: SIZE + 1], permissions)
+    rows = as_rows(page[: PAGE_SIZE + 1], permissions)
     own = Entry.objects.filter(story=story).order_by().values("pk")
     original = own.filter(kind=Entry.Kind.ORIGINAL)
     # Not with OR, for which every entry of the story would be read.
     waiting = original.union(own.filter(state__in=WAITING_STATES), all=True)
     special = standing.filter(entry__in=waiting)
     special = special.order_by("entry__kind", "-at", "-entry_id")
-    special_rows = as_rows(special[:MOST_CHANGES], permissions) if front else []
+    special_rows = as_rows(special[:MAX_CHANGES], permissions) if front else []
     return Window(
-        rows=rows[:SIZE],
+        rows=rows[:PAGE_SIZE],
         waiting=[row for row in special_rows if row.place == "waiting"],
         original=next((row for row in special_rows if row.place == "original"), None),
-        older=rows[SIZE - 1].entry.pk if len(rows) > SIZE else None,
+        older=rows[PAGE_SIZE - 1].entry.pk if len(rows) > PAGE_SIZE else None,
         front=front,
     )
 
@@ -330,7 +330,7 @@ def as_rows(rows: Iterable[Posting], permissions: Permissions) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class Changes:
+class DeskChanges:
     """What a page of the desk lacks: rows to put in, entries to take away.
 
     `below` is the entry under which the rest stands, None where this is all.
@@ -341,22 +341,22 @@ class Changes:
     below: int | None
 
 
-def changes(
+def desk_changes(
     story: Story, permissions: Permissions, since: int, below: int = 0
-) -> Changes:
+) -> DeskChanges:
     """Return what has changed since a number of the desk's counter.
 
     It comes by the hundred, the newest entries first; `below` asks for what is under
     an entry. Ids stay as they are, so that nothing slips through between two.
     """
-    found = postings(story.pk).filter(desk_seq__gt=since).order_by("-entry_id")
+    found = row_postings(story.pk).filter(desk_seq__gt=since).order_by("-entry_id")
     if below:
         found = found.filter(entry_id__lt=below)
-    fetched = as_rows(found[: MOST_CHANGES + 1], permissions)
-    rows = fetched[:MOST_CHANGES]
-    shown = [r for r in rows if not r.posting.removed and r.seen]
-    return Changes(
+    fetched = as_rows(found[: MAX_CHANGES + 1], permissions)
+    rows = fetched[:MAX_CHANGES]
+    shown = [r for r in rows if not r.posting.removed and r.viewable]
+    return DeskChanges(
         rows=shown,
         gone=[row.entry.pk for row in rows if row not in shown],
-        below=rows[-1].entry.pk if len(fetched) > MOST_CHANGES else None,
+        below=rows[-1].entry.pk if len(fetched) > MAX_CHANGES else None,
     )

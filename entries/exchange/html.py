@@ -77,7 +77,7 @@ def _data_url(url: str) -> str:
     folder = reverse("picture", args=[ingest.variant_path(f"00/{'0' * 40}", 1, form)])
     path = url.removeprefix(folder.partition("00/")[0])
     try:
-        content = (settings.PICTURES_DIR / path).read_bytes()
+        content = (settings.IMAGES_DIR / path).read_bytes()
     except OSError:
         return "data:,"
     media_type = {"jpg": "image/jpeg"}.get(form, f"image/{form}")

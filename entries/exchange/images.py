@@ -183,7 +183,7 @@ class Gallery:
         """Remove the ingested files that no image of the site has."""
         for done in self.ingested.values():
             if not Image.objects.filter(stem=done.stem).exists():
-                ingest.remove_variants(settings.PICTURES_DIR, done.stem, done.widths)
+                ingest.remove_variants(settings.IMAGES_DIR, done.stem, done.widths)
 
 
 def _state(image: Image) -> tuple[object, ...]:

@@ -71,7 +71,7 @@ def create_backup(target: Path) -> dict[str, Any]:
 
 def _write(part: Path, folder: Path) -> dict[str, Any]:
     counts = _copy_out(folder)
-    pictures = settings.PICTURES_DIR
+    pictures = settings.IMAGES_DIR
     files: dict[str, str] = {}
     part.touch(mode=0o600)
     with tarfile.open(part, "w", dereference=True) as tar:
@@ -296,7 +296,7 @@ def _images_restored(unpacked: Path) -> Iterator[None]:
     fresh = []
     try:
         for path in unpacked.glob("*/*"):
-            target = settings.PICTURES_DIR / path.relative_to(unpacked)
+            target = settings.IMAGES_DIR / path.relative_to(unpacked)
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 fresh.append(target)

@@ -59,7 +59,7 @@ def claim_data_folder(**signal: Any) -> None:
 def _lacks_images() -> bool:
     stems = Image.objects.exclude(stem="").order_by("-pk")
     newest = stems.values_list("stem", flat=True).first()
-    return bool(newest) and not any(settings.PICTURES_DIR.glob(f"{newest}-*"))
+    return bool(newest) and not any(settings.IMAGES_DIR.glob(f"{newest}-*"))
 
 
 def _created() -> str:

@@ -14,12 +14,13 @@ from django.utils.http import http_date, parse_http_date_safe, quote_etag
 
 from entries.models import Site, Story
 
-EXACT = "public, max-age=0, s-maxage=1, must-revalidate"
-# A cache in front may show a page a while longer where the site does not answer.
-STALE = settings.STALE_IF_ERROR_SECONDS
-PAGE = f"public, max-age=0, s-maxage=1, stale-if-error={STALE}" if STALE else EXACT
-FILE = "public, max-age=31536000, immutable"
-SETTLED = timedelta(seconds=2)  # after which nothing else can bear the same second
+EXACT_CACHE_CONTROL = "public, max-age=0, s-maxage=1, must-revalidate"
+PAGE_CACHE_CONTROL = EXACT_CACHE_CONTROL
+if _STALE := settings.STALE_IF_ERROR_SECONDS:
+    # A cache in front may show a page a while longer when the site does not answer.
+    PAGE_CACHE_CONTROL = f"public, max-age=0, s-maxage=1, stale-if-error={_STALE}"
+IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
+_SAME_SECOND = timedelta(seconds=2)  # after which nothing else can bear the same second
 
 
 @cache
@@ -40,7 +41,7 @@ def etag(tag: str) -> str:
     return f"W/{quote_etag(f'{_release()}-{tag}')}"
 
 
-def answer(
+def respond(
     request: HttpRequest,
     tag: str,
     make: Callable[[], HttpResponse],
@@ -52,7 +53,7 @@ def answer(
     the same second would otherwise go unnoticed.
     """
     quoted, modified = etag(tag), None
-    if changed_at and datetime.now(UTC) - changed_at > SETTLED:
+    if changed_at and datetime.now(UTC) - changed_at > _SAME_SECOND:
         modified = int(changed_at.timestamp())
     # The very date that was given counts, and no later one: after a clock was put back
     # what is newer has an earlier date.
@@ -65,7 +66,7 @@ def answer(
     response["ETag"] = quoted
     if modified:
         response["Last-Modified"] = http_date(modified)
-    response["Cache-Control"] = PAGE
+    response["Cache-Control"] = PAGE_CACHE_CONTROL
     return response
 
 

@@ -18,7 +18,7 @@ from entries.models import Entry, Posting, Series, Site, Story
 from entries.public import caching
 from entries.text.urls import absolute_url
 
-NEWEST = 50  # entries of a feed
+FEED_ENTRIES = 50  # entries of a feed
 # What we drew ourselves: text in it has no "<", and attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
 _RESPONSIVE: Final = re.compile(
@@ -76,7 +76,7 @@ class _Entries(_Feed):
         # Of all that was ever public: it must not go back when a story goes.
         newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
         changed_at = newest.values_list("changed_at", flat=True).first()
-        return caching.answer(
+        return caching.respond(
             request,
             f"{tag}-{request.path}",
             lambda: super(_Entries, self).__call__(request, *args, **kwargs),
@@ -119,10 +119,12 @@ class _Entries(_Feed):
         """Return the newest public entries, each with `shown_in`: a public story."""
         # The newest of all are among the newest of as many stories.
         stories = self.stories(obj).filter(newest_at__isnull=False)
-        stories = stories.order_by("-newest_at", "-pk")[:NEWEST]
-        visible = Posting.objects.visible().newest().first_per_story(stories, NEWEST)
+        stories = stories.order_by("-newest_at", "-pk")[:FEED_ENTRIES]
+        visible = (
+            Posting.objects.visible().newest().first_per_story(stories, FEED_ENTRIES)
+        )
         ids = visible.newest().values_list("entry_id", flat=True)
-        newest = list(dict.fromkeys(ids))[:NEWEST]
+        newest = list(dict.fromkeys(ids))[:FEED_ENTRIES]
         found = Entry.objects.select_related("story__series").defer("body")
         rows = found.in_bulk(newest)
         entries = [rows[pk] for pk in newest if pk in rows]

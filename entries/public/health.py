@@ -11,7 +11,7 @@ from entries.database import timeouts
 from entries.operations import data_folder
 
 _FOLDER = "SELECT folder FROM entries_site WHERE id = 1"
-PATIENCE = 2.0  # seconds that /readyz waits for the database
+READYZ_SECONDS = 2.0
 # Where an SQLite file is locked, a thread is held longer than a probe waits.
 _asking = ThreadPoolExecutor(1, "readyz")
 
@@ -46,10 +46,13 @@ def _ask_database() -> str:
     """Return the token of its folder; wait no longer for it than a probe would."""
     if pool := getattr(connection, "pool", None):
         pool.open()
-        with timeouts.timeout(PATIENCE), pool.connection(timeout=PATIENCE) as one:
+        with (
+            timeouts.timeout(READYZ_SECONDS),
+            pool.connection(timeout=READYZ_SECONDS) as one,
+        ):
             row = one.execute(_FOLDER).fetchone()
     else:
-        row = _asking.submit(_read_file).result(PATIENCE)
+        row = _asking.submit(_read_file).result(READYZ_SECONDS)
     return row[0] if row else ""
 
 

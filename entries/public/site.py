@@ -31,7 +31,7 @@ def robots(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def imprint(request: HttpRequest) -> HttpResponse:
+def imprint_page(request: HttpRequest) -> HttpResponse:
     """Show the imprint, a file in Markdown that the settings name."""
     if not settings.IMPRINT_FILE:
         raise Http404

@@ -20,10 +20,10 @@ from entries.public import caching
 from entries.text import rendering
 from entries.text.urls import absolute_url
 
-UPDATES = 10_000  # newest ones; a sitemap holds at most 50,000 addresses
-STORIES = 30_000
-NEWS = 1000
-NEWS_DAYS = timedelta(days=2)
+MAX_UPDATES = 10_000  # newest ones; a sitemap holds at most 50,000 addresses
+MAX_STORIES_LISTED = 30_000
+MAX_NEWS = 1000
+NEWS_AGE = timedelta(days=2)
 _FORM: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{}</urlset>\n'
@@ -49,7 +49,7 @@ def _fronts() -> Changed:
 def _stories() -> Changed:
     """Yield the newest public stories."""
     way = reverse("story", args=[_SLUG])
-    newest = Story.objects.public().newest()[:STORIES]
+    newest = Story.objects.public().newest()[:MAX_STORIES_LISTED]
     for slug, at in newest.values_list("slug", "changed_at"):
         yield way.replace(_SLUG, slug), at
 
@@ -59,7 +59,7 @@ def _updates() -> Changed:
     way = reverse("story", args=[_SLUG])
     # What is newest is known from an index of postings; a join would lose it.
     newest = Posting.objects.visible().newest().values_list("entry", "story")
-    placed = list(newest[:UPDATES])
+    placed = list(newest[:MAX_UPDATES])
     updates = Entry.objects.filter(kind=Entry.Kind.UPDATE)
     rows = updates.filter(pk__in=[entry for entry, _ in placed])
     found = {
@@ -72,7 +72,7 @@ def _updates() -> Changed:
             yield f"{way.replace(_SLUG, slugs[story])}updates/{pk}/", at
 
 
-def _drawn() -> HttpResponse:
+def _render_sitemap() -> HttpResponse:
     """Join the lines: Django's own form knows days alone, and takes a second."""
     lines = (
         f"<url><loc>{escape(absolute_url(path))}</loc>"
@@ -94,28 +94,28 @@ class _News(_Sitemap):
 
     def items(self) -> Iterable[Story]:
         """Return them, the newest first."""
-        since = timezone.now() - NEWS_DAYS
-        return Story.objects.public().filter(live_at__gte=since).newest()[:NEWS]
+        since = timezone.now() - NEWS_AGE
+        return Story.objects.public().filter(live_at__gte=since).newest()[:MAX_NEWS]
 
     def lastmod(self, item: Story) -> datetime:
         """Return when readers last saw a change."""
         return item.changed_at
 
 
-def pages(request: HttpRequest) -> HttpResponse:
+def sitemap_response(request: HttpRequest) -> HttpResponse:
     """Answer with all pages worth finding, or 304."""
     tag = f"{caching.site_tag()}-sitemap"
-    return caching.answer(request, tag, _drawn)
+    return caching.respond(request, tag, _render_sitemap)
 
 
-def news(request: HttpRequest) -> HttpResponse:
+def news_sitemap_response(request: HttpRequest) -> HttpResponse:
     """Answer with the news, in Google's form (sitemap-news/0.9).
 
     Its bytes depend on the day too, so it is never answered from what is kept.
     """
     template = "entries/news_sitemap.xml"
     response = sitemap(request, {"news": _News}, template_name=template)
-    response["Cache-Control"] = caching.PAGE
+    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
     response.render()
     # Headlines may hold what XML cannot.
     response.content = rendering.tidy(response.content.decode())

@@ -19,11 +19,11 @@ urlpatterns = [
         name="entry_history",
     ),
     path("stories/<slug:slug>.json", views.story_json, name="story_json"),
-    path("stories/<slug:slug>/changes", views.changes, name="changes"),
-    path("stories/<slug:slug>/stream", views.changes, name="stream"),
+    path("stories/<slug:slug>/changes", views.story_changes, name="changes"),
+    path("stories/<slug:slug>/stream", views.story_changes, name="stream"),
     re_path(
         r"^pictures/(?P<path>[0-9a-f]{2}/[0-9a-f]{40}-\d{1,5}\.(?:avif|webp|jpg))$",
-        views.picture,
+        views.image_file,
         name="picture",
     ),
     path(
@@ -39,7 +39,7 @@ urlpatterns = [
         name="touch_icon",
     ),
     path("robots.txt", site.robots, name="robots"),
-    path("imprint/", site.imprint, name="imprint"),
+    path("imprint/", site.imprint_page, name="imprint"),
     path("sitemap.xml", views.sitemap, name="sitemap"),
     path("news-sitemap.xml", views.news_sitemap, name="news_sitemap"),
     path("healthz", health.healthz, name="healthz"),

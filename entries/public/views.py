@@ -75,10 +75,10 @@ def answers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             response = render(request, "410.html", status=410)
         except Moved as moved:
             old, new = f"/stories/{kwargs['slug']}", f"/stories/{moved.story.slug}"
-            address = request.get_full_path().replace(old, new, 1)
-            response = HttpResponsePermanentRedirect(address)
+            url = request.get_full_path().replace(old, new, 1)
+            response = HttpResponsePermanentRedirect(url)
         # Both may be undone: by a restoring, or by the old slug's return.
-        response["Cache-Control"] = caching.PAGE
+        response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
         return response
 
     return wrapped
@@ -88,7 +88,7 @@ def _page(
     request: HttpRequest, template: str, context: dict[str, Any], tag: str
 ) -> HttpResponse:
     """Render a page that every reader gets alike, or answer 304."""
-    return caching.answer(request, tag, lambda: render(request, template, context))
+    return caching.respond(request, tag, lambda: render(request, template, context))
 
 
 @answers
@@ -107,8 +107,8 @@ def front(request: HttpRequest) -> HttpResponse:
     else:
         context["list"] = lists.front_listing()
         context["features"] = Link.objects.site_features().visible().with_targets()
-    address = f"{request.path}?from={start}" if start else request.path
-    context["card"] = _list_card(address, settings.SITE_NAME)
+    url = f"{request.path}?from={start}" if start else request.path
+    context["card"] = _list_card(url, settings.SITE_NAME)
     return _page(request, "entries/front.html", context, tag)
 
 
@@ -124,21 +124,21 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
         found = lists.series_listing(row, before)
     except lists.NoSuchStory as error:
         raise Http404 from error
-    address = f"{request.path}?before={before}" if before else request.path
+    url = f"{request.path}?before={before}" if before else request.path
     context = {
         "series": row,
         "list": found,
         "before": before,
         "feed": f"{request.path}feed/",
-        "card": _list_card(address, row.name, row.description),
+        "card": _list_card(url, row.name, row.description),
     }
     return _page(request, "entries/series.html", context, tag)
 
 
-def _list_card(address: str, name: str, about: str = "") -> schema_org.Card:
+def _list_card(url: str, name: str, about: str = "") -> schema_org.Card:
     about = about or f"Running stories, in full, from {name}."
-    picture = schema_org.default_card_image()
-    return schema_org.Card("website", name, about, absolute_url(address), picture)
+    image = schema_org.default_card_image()
+    return schema_org.Card("website", name, about, absolute_url(url), image)
 
 
 @require_safe
@@ -155,7 +155,7 @@ def search(request: HttpRequest) -> HttpResponse:
         "more": urlencode({"q": query, "page": number + 1}),
     }
     response = render(request, "entries/search.html", context)
-    response["Cache-Control"] = caching.PAGE
+    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
     return response
 
 
@@ -180,18 +180,18 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 
     tag = f"{site.epoch}-{row.seq}-{site.seq}-{order}-{before}-{start}"
     try:
-        return caching.answer(request, tag, make)
+        return caching.respond(request, tag, make)
     except timeline.NoSuchEntry as error:
         raise Http404 from error
 
 
 def _lead_to(site: Site, story: Story, entry_id: int) -> HttpResponse:
     try:
-        address = story_page.live_url(site, story, entry_id)
+        url = story_page.live_url(site, story, entry_id)
     except timeline.NoSuchEntry as error:
         raise Http404 from error
-    response = HttpResponseRedirect(address)
-    response["Cache-Control"] = caching.PAGE
+    response = HttpResponseRedirect(url)
+    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
     return response
 
 
@@ -206,7 +206,7 @@ def _id(request: HttpRequest, name: str) -> int:
 
 @answers
 def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Show one update at the address of its own; 410 once it was withdrawn."""
+    """Show one update at the url of its own; 410 once it was withdrawn."""
     return _of_entry(request, slug, pk, "entry", lambda entry: {})
 
 
@@ -280,7 +280,7 @@ def story_json(request: HttpRequest, slug: str) -> HttpResponse:
         data = story_data(row)
         return JsonResponse(data, json_dumps_params={"ensure_ascii": False})
 
-    return caching.answer(request, f"{site.epoch}-{row.seq}-{site.seq}-json", make)
+    return caching.respond(request, f"{site.epoch}-{row.seq}-{site.seq}-json", make)
 
 
 @require_safe
@@ -305,17 +305,17 @@ def story_feed(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def sitemap(request: HttpRequest) -> HttpResponse:
     """List every page worth finding."""
-    return sitemaps.pages(request)
+    return sitemaps.sitemap_response(request)
 
 
 @require_safe
 def news_sitemap(request: HttpRequest) -> HttpResponse:
     """List the stories of the last two days."""
-    return sitemaps.news(request)
+    return sitemaps.news_sitemap_response(request)
 
 
 @require_safe
-def changes(request: HttpRequest, slug: str) -> HttpResponse:
+def story_changes(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer what changed after a cursor, a piece at a time, as HTML for htmx.
 
     `after` is the cursor of the page, `rail` the site's number that its rail shows;
@@ -338,7 +338,7 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
     )
     response["ETag"] = tag
     # No cache may say for us that nothing has changed.
-    response["Cache-Control"] = caching.EXACT
+    response["Cache-Control"] = caching.EXACT_CACHE_CONTROL
     response["Live-Cursor"] = str(answer.cursor)
     response["Live-Latest"] = f"{answer.cursor.epoch}-{answer.latest}"
     response["Live-Left"] = str(answer.left)
@@ -347,14 +347,14 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def picture(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
+def image_file(request: HttpRequest, path: str) -> HttpResponse | FileResponse:
     """Send one file of a picture; its name is its content, so it never changes."""
-    file = settings.PICTURES_DIR / path
+    file = settings.IMAGES_DIR / path
     try:
         content = file.read_bytes()
     except OSError as error:
         raise Http404 from error
     media_type = {"jpg": "image/jpeg"}.get(file.suffix[1:], f"image/{file.suffix[1:]}")
     response = HttpResponse(content, content_type=media_type)
-    response["Cache-Control"] = caching.FILE
+    response["Cache-Control"] = caching.IMMUTABLE_CACHE_CONTROL
     return response

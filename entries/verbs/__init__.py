@@ -1,4 +1,8 @@
-"""The verbs: the only functions that change rows and tell readers."""
+"""The verbs: the only functions that change stories and announce it to readers.
+
+Each checks permissions and state, changes rows and gives out sequence numbers in one
+transaction. Other packages import from here, never from the modules inside.
+"""
 
 from entries.verbs.bulk import BULK_BATCH_ROWS, NewEntry, bulk_post, prepare_entry
 from entries.verbs.conditions import WAITING_STATES, EntryConflict

@@ -1,4 +1,4 @@
-"""What an editor writes, checked and drawn before any lock is taken."""
+"""Check and render what an editor writes, before any lock is taken."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from entries.verbs.ledger import Refused
 UNKNOWN_IMAGE = (
     "There is no picture named “{}”: upload it, or correct its name in the text."
 )
-# Finds the pictures of these names, and the links of the text.
+# Returns the images of these names, and the links of the text.
 _Rows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
 
 
 @dataclass(frozen=True)
 class EntryText:
-    """What an editor writes: the words of an entry, and its time in GMT.
+    """What an editor writes: the text of an entry, and its time in GMT.
 
-    `at` is None for "now, when it is published".
+    A time of None means the time at which it is published.
     """
 
     body: str
@@ -29,7 +29,7 @@ class EntryText:
     byline: str = ""
 
     def tidy(self) -> "EntryText":
-        """Return the text as it is kept: one kind of line end, whole minutes."""
+        """Return the text as it is saved: uniform line endings, whole minutes."""
         return EntryText(
             rendering.tidy(self.body),
             rendering.one_line(self.headline),
@@ -40,7 +40,7 @@ class EntryText:
 
 @dataclass(frozen=True)
 class RenderedBody:
-    """A body that was checked and drawn before any lock was taken."""
+    """A body as HTML, its images, and the rows that the HTML was made from."""
 
     html: str
     images: Sequence[Image]
@@ -48,7 +48,7 @@ class RenderedBody:
 
 
 def _inputs(images: Sequence[Image], links: Sequence[Link]) -> object:
-    """Return what a drawing depends on besides the text."""
+    """Return what the HTML depends on besides the text, to compare."""
     return (
         [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in images],
         [(link.kind, link.text, link.url) for link in links],
@@ -61,12 +61,15 @@ def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
 
 
 def render_text(text: EntryText, entry: Entry) -> RenderedBody:
-    """Check a text and draw it. Raises Refused with what to do about it."""
+    """Check and render an entry's text. Raises Refused for an invalid one."""
     return render_text_with(text, lambda names: _rows(names, entry))
 
 
 def render_text_with(text: EntryText, rows: _Rows) -> RenderedBody:
-    """Do so with rows that are found, or that are yet to be written."""
+    """Check and render a text with images and links that may not be saved yet.
+
+    Raises Refused for an invalid text.
+    """
     if not text.body.strip():
         raise Refused("Write the text of the entry first.", "body")
     try:
@@ -83,7 +86,7 @@ def render_text_with(text: EntryText, rows: _Rows) -> RenderedBody:
 def rerender_if_changed(
     rendered: RenderedBody, text: EntryText, entry: Entry
 ) -> RenderedBody:
-    """Return the drawing, made anew if a picture or link changed before the lock."""
+    """Lock the images; render again if one, or a link, changed before the lock."""
     names = [image.name for image in rendered.images]
     if names:
         list(Image.objects.locked(names))
@@ -92,7 +95,7 @@ def rerender_if_changed(
 
 
 def apply_text(entry: Entry, text: EntryText, rendered: RenderedBody) -> None:
-    """Put a text and its drawing into an entry; a time of None changes none."""
+    """Assign a text and its HTML to an entry, which keeps its time if none is given."""
     entry.body, entry.headline = text.body, text.headline
     entry.byline = text.byline
     entry.html = rendered.html
@@ -101,7 +104,7 @@ def apply_text(entry: Entry, text: EntryText, rendered: RenderedBody) -> None:
 
 
 def check_alt_texts(images: Iterable[Image]) -> None:
-    """Raise Refused where a reader who cannot see a picture would be told nothing."""
+    """Raise Refused if an image has neither alt text nor the mark as decorative."""
     for image in images:
         if image.stem and not image.described:
             raise Refused(

@@ -1,4 +1,4 @@
-"""The verbs that change an entry and tell the readers of every story it stands in."""
+"""Verbs for entries: post, publish, edit, submit, withdraw, mark, cross-post, move."""
 
 import logging
 from datetime import datetime
@@ -13,17 +13,16 @@ from django.utils import timezone
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
 from entries.models.desk import draft_keys, entries_made_from
 from entries.pages import fragments
-from entries.verbs.conditions import WAITING_STATES as WAITING_STATES
-from entries.verbs.conditions import EntryConflict as EntryConflict
 from entries.verbs.conditions import (
+    EntryConflict,
     check_not_erased,
     check_not_removed,
     check_story_open,
     check_version,
     check_waiting,
 )
-from entries.verbs.drafting import EntryText as EntryText
 from entries.verbs.drafting import (
+    EntryText,
     RenderedBody,
     apply_text,
     check_alt_texts,
@@ -51,12 +50,12 @@ def post(
 ) -> Entry:
     """Add an entry to a story and return it.
 
-    A published text whose time lies in the future is scheduled for it. `key` names
-    one filled form of its author: sent again with the same text it returns the
-    entry it made. The key of somebody else's form names nothing.
+    A published text whose time lies in the future is scheduled for it. `key` identifies
+    one form of its author: submitted again with the same text, the form returns the
+    entry that it made before. The keys of others' forms are ignored.
 
-    Raises Refused with the sentence to show, Conflict where the author has used the
-    key for another text.
+    Raises Refused for an invalid text or state, EntryConflict if the author has used
+    the key for another text.
     """
     text = text.tidy()
     entry = Entry(story=story, kind=kind, author=author)
@@ -94,7 +93,7 @@ def _insert(
     rendered: RenderedBody,
     state: str,
 ) -> None:
-    """Write a new entry and its posting into a story that is locked."""
+    """Insert a new entry and its posting into a locked story."""
     entry, story = posting.entry, posting.story
     if entry.original and _has_original(story):
         raise Refused("This story has its original entry already: edit that one.")
@@ -103,6 +102,8 @@ def _insert(
         check_story_open(story)
         check_alt_texts(rendered.images)
         entry.set_published()
+    elif state == State.SUBMITTED:
+        mark_submitted(entry)
     else:
         entry.state = state
         if state == State.SCHEDULED and not entry.at:
@@ -126,7 +127,7 @@ def _has_original(story: Story) -> bool:
 
 
 def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
-    """Raise Conflict unless a form was sent again just as it was before."""
+    """Raise EntryConflict unless a form was sent again unchanged."""
     if not earlier.postings.filter(story=story).exists():
         raise EntryConflict("This form was sent before, in another story.", earlier)
     if (earlier.body, earlier.headline) != (text.body, text.headline):
@@ -136,9 +137,9 @@ def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
 def publish(
     entry: Entry, *, version: int | None = None, by: Permissions = SYSTEM
 ) -> Entry:
-    """Publish an entry that waited: at its own time, or now where it has none.
+    """Publish a draft, submitted or scheduled entry: at its own time, else now.
 
-    `version` is the one that was read; None where nobody can have changed it since.
+    `version` is the one the editor read, None to publish whatever version is there.
     """
     with open_ledger(entry=entry) as ledger:
         by.check_publish()
@@ -147,8 +148,7 @@ def publish(
         check_story_open(ledger.story(entry.story_id))
         check_alt_texts(entry.images.all())
         entry.set_published()
-        entry.save()
-        ledger.save_postings_of(entry)
+        _save(ledger, entry)
     return entry
 
 
@@ -162,15 +162,14 @@ def edit(
     changed_at: datetime | None = None,
     by: Permissions = SYSTEM,
 ) -> Entry:
-    """Change the words or the time of an entry, wherever it is posted.
+    """Change the text or the time of an entry, in every story it is posted in.
 
-    `version` is the one the editor began from; `correction` is the line for
-    readers where the edit is one; it is dropped where no reader saw the text
-    before, which is kept as a version. `changed_at` is when it was replaced, for
-    texts that come from elsewhere.
+    `version` is the one the editor began from. The text before is kept as a version,
+    with `correction`, the note that readers see; it is dropped if no reader saw that
+    text. `changed_at` dates the edit, for entries that an import brings.
 
-    Raises Conflict where another edit came in between, Forbidden where its writer
-    may not change it any more, Refused for a text or a time that cannot stand.
+    Raises EntryConflict if another edit came in between, Forbidden if its author may
+    no longer change it, Refused for an invalid text or time.
     """
     text = text.tidy()
     rendered = render_text(text, entry)
@@ -182,9 +181,9 @@ def edit(
                 "Somebody else has changed this entry meanwhile.", entry
             )
         rendered = rerender_if_changed(rendered, text, entry)
-        if entry.published_at:  # one that was withdrawn may be restored as it is
+        if entry.published_at:  # not for drafts; a withdrawn entry may be restored
             check_alt_texts(rendered.images)
-            # A clock that was put back must not forbid the time that stands.
+            # The clock may have been set back: the present time stays valid.
             if text.at and text.at != entry.at and text.at > timezone.now():
                 raise Refused(
                     "A published update cannot move into the future: withdraw it, "
@@ -219,7 +218,7 @@ def _keep_version(
 
 
 def withdraw(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Take an entry away from every page, or put aside one that waited."""
+    """Withdraw an entry from every page, or set aside one that was not published."""
     with open_ledger(entry=entry) as ledger:
         check_not_erased(entry)
         by.check_change(entry)
@@ -229,7 +228,7 @@ def withdraw(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
 
 
 def restore(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Bring back a withdrawn entry: to its pages, or to the drafts it was among."""
+    """Restore a withdrawn entry: published if it ever was, else a draft."""
     with open_ledger(entry=entry) as ledger:
         check_not_erased(entry)
         by.check_change(entry)
@@ -243,23 +242,33 @@ def restore(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
 
 
 def submit(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Hand a draft to the editors, who publish it."""
+    """Submit a draft to the editors, who review and publish it."""
     with open_ledger(entry=entry) as ledger:
         check_not_erased(entry)
         by.check_change(entry)
         if entry.state not in (State.DRAFT, State.SUBMITTED):
             raise Refused("Only a draft can be submitted.")
-        entry.sent_back = ""
-        _set_state(ledger, entry, State.SUBMITTED)
+        mark_submitted(entry)
+        _save(ledger, entry)
     return entry
+
+
+def mark_submitted(entry: Entry) -> None:
+    """Put an entry into the review queue.
+
+    Every submission comes through here: drafts, new texts that are posted as submitted,
+    and texts that are submitted again after an editor sent them back. The entry is
+    saved afterwards, under locks, so slow work belongs into `transaction.on_commit`.
+    """
+    entry.state, entry.sent_back = State.SUBMITTED, ""
 
 
 def send_back(
     entry: Entry, line: str, *, version: int | None = None, by: Permissions = SYSTEM
 ) -> Entry:
-    """Give what was submitted back to its writer, with a line that says why.
+    """Send a submitted text back to its author as a draft, with a note of one line.
 
-    `version` is the one that was read; None where nobody can have changed it since.
+    `version` is the one the editor read, None to send back whatever version is there.
     """
     line = " ".join(line.split())[:300]
     if not line:
@@ -275,7 +284,7 @@ def send_back(
 
 
 def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Make a draft of what is scheduled or submitted; its time stays written in it."""
+    """Make a scheduled or submitted entry a draft again; it keeps its time."""
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
         check_waiting(entry)
@@ -285,6 +294,10 @@ def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
 
 def _set_state(ledger: Ledger, entry: Entry, state: str) -> None:
     entry.state = state
+    _save(ledger, entry)
+
+
+def _save(ledger: Ledger, entry: Entry) -> None:
     entry.save()
     ledger.save_postings_of(entry)
 
@@ -296,7 +309,7 @@ def set_marks(
     key_event: bool | None = None,
     by: Permissions = SYSTEM,
 ) -> Posting:
-    """Set the marks of an entry in one story; None leaves a mark as it is."""
+    """Pin an entry in one story or make it a key event; None leaves a mark as it is."""
     entry = posting.entry
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
@@ -316,7 +329,7 @@ def set_marks(
 
 
 def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posting:
-    """Stand a published update in a second story too; repeating it is harmless."""
+    """Post a published update in a second story too. Repeating it is harmless."""
     with open_ledger(story.pk, entry=entry) as ledger:
         by.check_has("change_posting")
         if entry.original or not entry.published:
@@ -335,7 +348,7 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
 
 
 def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
-    """Take a cross-post out of the story it was posted in, and there alone."""
+    """Remove a cross-post from the story it was posted in, and from no other."""
     entry = posting.entry
     with open_ledger(entry=entry) as ledger:
         by.check_has("change_posting")
@@ -349,19 +362,19 @@ def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
 
 
 def _post_crossed(ledger: Ledger, entry: Entry, posting: Posting) -> None:
-    """Tell of a cross-post; of one in a story that readers do not see, only there."""
+    """Save a cross-post and, if its story is public, the entry's other postings."""
     if ledger.story(posting.story_id).public:
         ledger.save_postings_of(entry)
     else:
         posting.entry = entry
         ledger.save_posting(posting)
-        ledger.row_changed(entry)  # its row at home says where else it is
+        ledger.row_changed(entry)  # its row at home names the other stories
 
 
 def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
-    """Move an update to the story it belongs in; readers of both see it.
+    """Move an update to another story; readers of both see it at once.
 
-    Raises Refused where somebody else has moved it to another one meanwhile.
+    Raises Refused if somebody else has moved it meanwhile.
     """
     home = entry.story_id
     with open_ledger(story.pk, entry=entry) as ledger:
@@ -383,34 +396,34 @@ def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
         Posting.objects.filter(pk=new.pk).update(removed=False)
         Posting.objects.filter(pk=old.pk).update(removed=True)
         entry.story = ledger.story(story.pk)
-        entry.save()
-        ledger.save_postings_of(entry)
+        _save(ledger, entry)
     return entry
 
 
 def publish_due() -> int:
-    """Publish what is scheduled and due by the database's clock; return how many.
+    """Publish scheduled entries whose time has come; return how many.
 
-    Any number of processes may call it: the state is asked again under the lock.
-    Entries of draft or closed stories wait.
+    Any number of processes may run it: each entry is checked again under its lock. The
+    database's clock decides. Entries of draft or closed stories wait.
     """
     done = 0
     for entry in due_entries().order_by("at", "pk"):
         try:
             done += _publish_due(entry)
-        except Exception:  # one that cannot be published holds back no other
+        except Exception:  # must not hold back the others
             logger.exception("Entry %s was due and could not be published.", entry.pk)
     return done
 
 
 def due_entries() -> QuerySet[Entry]:
+    """Return the scheduled entries of live stories whose time has come."""
     return Entry.objects.filter(
         state=State.SCHEDULED, at__lte=Now(), story__state=Story.State.LIVE
     )
 
 
 def _publish_due(entry: Entry) -> bool:
-    """Publish an entry that is due still, now that nobody else can change it."""
+    """Publish an entry if it is still due, now that it is locked."""
     with open_ledger(entry=entry) as ledger:
         due = due_entries().filter(pk=entry.pk).exists()
         if due:

@@ -1,4 +1,4 @@
-"""The verbs for what must go: from what readers are told, and for good."""
+"""Verbs that hide corrections, and that erase or delete texts and images for good."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -19,10 +19,10 @@ from entries.verbs.permissions import SYSTEM, Permissions
 def hide_correction(
     version: EntryVersion, *, hidden: bool = True, by: Permissions = SYSTEM
 ) -> EntryVersion:
-    """Take a correction, and its difference, from what readers see; or give it back.
+    """Hide a correction and its difference from readers, or show it again.
 
-    Of the correction before it readers read the line without the difference, which
-    would show the same words. The text itself stays as it is.
+    The correction before it is then shown without its difference, which would reveal
+    the same words. The text itself does not change.
     """
     with open_ledger(entry=version.entry) as ledger:
         by.check_edit()
@@ -35,7 +35,7 @@ def hide_correction(
 
 
 def _read_again(version: EntryVersion | StoryVersion) -> None:
-    """Read an earlier text under the lock. Raises Refused where it is gone."""
+    """Read a version again under the lock. Raises Refused if it has been deleted."""
     own = [field.name for field in version._meta.fields if not field.is_relation]
     try:
         version.refresh_from_db(fields=own)
@@ -44,12 +44,11 @@ def _read_again(version: EntryVersion | StoryVersion) -> None:
 
 
 def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Remove a text for good, wherever it stands, and withdraw its entry.
+    """Erase a text for good, in every story it is posted in, and withdraw its entry.
 
-    Its words, earlier versions, corrections and links go, and so do pictures that
-    nothing else shows, with their files. The bare row stays, so that open pages
-    take the entry away and its address says that it is gone. Nothing brings the
-    text back.
+    Its versions, corrections, drafts and links are deleted, and so are images that
+    nothing else shows, with their files. The empty row stays, so that open pages remove
+    the entry and its URL responds with 410. This cannot be undone.
     """
     with open_ledger(entry=entry) as ledger:
         by.check_has("erase_entry")
@@ -73,21 +72,21 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
 
 
 def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVersion:
-    """Remove one earlier text of an entry for good; that it was there stays known.
+    """Erase one earlier version of an entry for good; its empty row stays.
 
-    Readers are told no more of the correction that replaced it; of one that
-    brought it they read the line without the difference.
+    The correction that replaced it is hidden from readers. The one that introduced it
+    is shown without its difference.
     """
     entry = version.entry
     with open_ledger(entry=entry) as ledger:
         by.check_has("erase_entry")
         _read_again(version)
         wiping.wipe_erased_text()
-        images = orphaned_images(entry, [version.body], shown=False)
+        images = orphaned_images(entry, [version.body], keep_entry=True)
         version.headline = version.body = version.correction = ""
         version.hidden = version.erased = True
         version.save()
-        # An edit that began from these words and was never sent holds them still.
+        # A draft of an edit that began from this version contains its text.
         Draft.objects.filter(entry=entry, key=str(version.number)).delete()
         ledger.save_postings_of(entry)
         _delete_unused(images)
@@ -97,7 +96,7 @@ def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVe
 def erase_story_version(
     version: StoryVersion, *, by: Permissions = SYSTEM
 ) -> StoryVersion:
-    """Remove earlier words of a story's head for good."""
+    """Erase one earlier version of a story's head for good; its empty row stays."""
     with open_ledger(version.story_id):
         by.check_has("erase_entry")
         _read_again(version)
@@ -109,17 +108,17 @@ def erase_story_version(
 
 
 def orphaned_images(
-    entry: Entry, bodies: Iterable[str] | None = None, *, shown: bool = True
+    entry: Entry, bodies: Iterable[str] | None = None, *, keep_entry: bool = False
 ) -> list[Image]:
-    """Return the pictures of a text that nothing else shows.
+    """Return the images that nothing would show once an entry's texts are erased.
 
-    `bodies` are the texts that go, by default all that the entry ever had; with
-    `shown` the entry itself does not count as showing them.
+    `bodies` are the texts to erase, by default every version. `keep_entry` counts the
+    images of the entry's present text as shown.
     """
     if bodies is None:
         bodies = [entry.body, *entry.versions.values_list("body", flat=True)]
     names = {name for body in bodies for name in _names(body)}
-    others = Entry.objects.exclude(pk=entry.pk) if shown else Entry.objects.all()
+    others = Entry.objects.all() if keep_entry else Entry.objects.exclude(pk=entry.pk)
     found = Image.objects.filter(name__in=names, led_stories=None, featured=None)
     return list(found.exclude(pk__in=others.filter(images__in=found).values("images")))
 
@@ -132,19 +131,19 @@ def _names(body: str) -> list[str]:
 
 
 def _unused(image: Image) -> bool:
-    shown = (image.entries, image.led_stories, image.featured)
-    return not any(rows.exists() for rows in shown)
+    references = (image.entries, image.led_stories, image.featured)
+    return not any(rows.exists() for rows in references)
 
 
 def _delete_unused(images: Iterable[Image]) -> None:
-    """Delete pictures, under their locks, that no text has begun to show meanwhile."""
+    """Delete images, under their locks, unless something has begun to show them."""
     for image in Image.objects.locked(image.name for image in images):
         if _unused(image):
             _delete_with_files(image)
 
 
 def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
-    """Delete a picture and its files. Raises Refused where something shows it."""
+    """Delete an image and its files. Raises Refused if something shows it."""
     with transaction.atomic():
         by.check_has("delete_image")
         for held in Image.objects.locked([image.name]):
@@ -154,7 +153,7 @@ def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
 
 
 def delete_entry(entry: Entry, *, by: Permissions = SYSTEM) -> None:
-    """Delete an entry that readers never saw. Raises Refused for any other."""
+    """Delete an entry that was never visible. Raises Refused for any other."""
     with open_ledger(entry=entry):
         by.check_has("delete_entry")
         if entry.postings.exclude(seq=None).exists():
@@ -166,5 +165,5 @@ def _delete_with_files(image: Image) -> None:
     stem, widths = image.stem, list(image.widths)
     image.delete()
     if stem and not Image.objects.filter(stem=stem).exists():
-        remove = partial(ingest.remove_variants, settings.PICTURES_DIR, stem, widths)
+        remove = partial(ingest.remove_variants, settings.IMAGES_DIR, stem, widths)
         transaction.on_commit(remove)

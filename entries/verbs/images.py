@@ -19,22 +19,22 @@ ALT_TEXT_MISSING: Final = "Readers see this picture: say what it shows."
 
 
 def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
-    """Publish an uploaded file under names that nobody can guess.
+    """Make the variants of an uploaded image, under file names nobody can guess.
 
-    Raises ingest.ImageError with the sentence to show. Slow: call it outside of
+    Raises ingest.ImageError with the message to show. Slow: call it outside of
     transactions.
     """
     key = salted_hmac("entries.pictures", "file names").digest()
-    return worker.ingest_in_process(source, settings.PICTURES_DIR, key)
+    return worker.ingest_in_process(source, settings.IMAGES_DIR, key)
 
 
 @retry_on_stale_read
 def add_image(
-    name: str, ingested: ingest.IngestedImage, *, by: Permissions = SYSTEM, **words: Any
+    name: str, ingested: ingest.IngestedImage, *, by: Permissions = SYSTEM, **texts: Any
 ) -> Image:
-    """Make the row of a picture whose files are there, or fill a missing one's.
+    """Save the row of an uploaded image, or complete the row of a missing one.
 
-    Raises Refused where another picture has the name, or nothing could show it by it.
+    Raises Refused if the name is invalid or another image has it.
     """
     try:
         Image._meta.get_field("name").clean(name, None)
@@ -47,84 +47,85 @@ def add_image(
         by.check_has("add_image")
         if image.pk and not _read_again(image):
             raise StaleRead
-        fill_image(image, ingested, **words)
+        fill_image(image, ingested, **texts)
 
     try:
         return _save(image, None, fill)
     except IntegrityError as error:
         if known:
             raise
-        raise StaleRead from error  # somebody else has just made one of this name
+        raise StaleRead from error  # somebody else has just taken the name
 
 
-def fill_image(image: Image, ingested: ingest.IngestedImage, **words: Any) -> Image:
-    """Give a picture's row its file and words, and do not save it."""
+def fill_image(image: Image, ingested: ingest.IngestedImage, **texts: Any) -> Image:
+    """Assign an upload and its texts to an image's row, without saving it."""
     if not image.missing and image.stem != ingested.stem:
         raise Refused(f"There is another picture named “{image.name}”.", "name")
     image.stem = ingested.stem
     image.width, image.height = ingested.width, ingested.height
     image.widths = list(ingested.widths)
     for field in ("alt", "caption", "credit"):
-        given = words.get(field) or getattr(image, field) or getattr(ingested, field)
+        given = texts.get(field) or getattr(image, field) or getattr(ingested, field)
         setattr(image, field, given)
-    image.decorative = bool(words.get("decorative", image.decorative))
+    image.decorative = bool(texts.get("decorative", image.decorative))
     return image
 
 
 @retry_on_stale_read
 def save_image(
-    image: Image, words: Collection[str] | None = None, *, by: Permissions = SYSTEM
+    image: Image, fields: Collection[str] | None = None, *, by: Permissions = SYSTEM
 ) -> Image:
-    """Save a picture's row and draw anew every entry and head that shows it.
+    """Save an image's row, and render every entry and head that shows it again.
 
-    `words` are the fields that were changed, None for the whole row: what somebody
-    else has made of the others meanwhile, its file too, stays. Raises Refused where
-    readers who cannot see the picture would be told nothing.
+    `fields` are those that were changed, None for the whole row: what somebody else has
+    changed in the others meanwhile is kept. Raises Refused if a published image would
+    be left without alt text.
     """
 
     def check() -> None:
         by.check_has("change_image")
-        if words is None:
+        if fields is None:
             return
-        if not _read_again(image, words):
+        if not _read_again(image, fields):
             raise Refused("This picture has been deleted.")
         published = image.entries.filter(state=Entry.State.PUBLISHED)
         if image.stem and not image.described and published.exists():
             raise Refused(ALT_TEXT_MISSING, "alt")
 
-    return _save(image, words, check)
+    return _save(image, fields, check)
 
 
-def _read_again(image: Image, words: Collection[str] = ()) -> bool:
-    """Read a picture's row under its lock, `words` left out; False if it is gone."""
-    own = [f.name for f in Image._meta.fields if f.name not in (*words, "id")]
+def _read_again(image: Image, fields: Collection[str] = ()) -> bool:
+    """Read all but some fields again under the lock; return False if it is deleted."""
+    own = [f.name for f in Image._meta.fields if f.name not in (*fields, "id")]
     with suppress(Image.DoesNotExist):
         image.refresh_from_db(fields=own)
         return True
     return False
 
 
-def _save(image: Image, words: Collection[str] | None, act: Callable[[], Any]) -> Image:
-    """Save it, once `act` has checked or filled its row under the locks."""
+def _save(
+    image: Image, fields: Collection[str] | None, act: Callable[[], Any]
+) -> Image:
+    """Save an image once `act` has checked or completed its row under the locks."""
     entries, led = _shown_in(image)
     with open_ledger(*led, entries=entries) as ledger:
         featured = image.featured.values_list("pk", flat=True) if image.pk else ()
-        told = visible_link_states(list(featured), hold=True)
+        features = visible_link_states(list(featured), lock=True)
         _lock_image(image, entries, led)
         act()
-        image.save(update_fields=words)
+        image.save(update_fields=fields)
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
             ledger.rerender_entry(entry)
         for pk in sorted(led):
             ledger.head_changed(ledger.story(pk))
-        seen = any(ledger.known_to_readers(ledger.story(pk)) for pk in led)
-        if seen or told:
+        if features or any(ledger.known_to_readers(ledger.story(pk)) for pk in led):
             ledger.site_changed()
     return image
 
 
 def _shown_in(image: Image) -> tuple[set[int], set[int]]:
-    """Return the ids of the entries and of the stories' heads that show a picture."""
+    """Return the ids of the entries and the stories that show an image."""
     if not image.pk:
         return set(), set()
     entries = image.entries.values_list("pk", flat=True)

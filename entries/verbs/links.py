@@ -1,4 +1,4 @@
-"""The verbs that change links, and what readers are told of a picture."""
+"""Verbs for links: add, save, order and remove them; features begin and end."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -15,9 +15,9 @@ from entries.verbs.conditions import check_not_erased
 from entries.verbs.ledger import Ledger, Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
-_LinkState = tuple[Any, ...]  # the entry of a link, or None; and what is told of it
+_LinkState = tuple[Any, ...]  # the entry of a link, or None; and what readers see
 _validate_url = URLValidator(schemes=["http", "https"])
-# What leads back from the other end of a link between two stories.
+# The kind of the link back, for links between two stories.
 REVERSE_KINDS: Final[dict[str, str]] = {
     Link.Kind.SEE: Link.Kind.SEE,
     Link.Kind.LATEST: Link.Kind.LATEST,
@@ -27,7 +27,7 @@ REVERSE_KINDS: Final[dict[str, str]] = {
 
 
 class LinkConflict(Refused):
-    """Somebody else has changed the link meanwhile; `link` is what it is now."""
+    """Somebody else has changed the link meanwhile; `link` is their version."""
 
     def __init__(self, link: Link) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class LinkConflict(Refused):
 def add_link(
     kind: str, *, story: Story | None = None, entry: Entry | None = None, **fields: Any
 ) -> Link:
-    """Add a link from a story, from an entry, or (neither) from the site itself.
+    """Add a link to a story, to an entry, or (neither) to the site itself.
 
     `fields`: one of `target_story`, `target_series`, `target_url`, or none yet;
     `title`, `label`, `order`; of a feature also `image`, `starts_at`, `ends_at`.
@@ -49,7 +49,7 @@ def add_link(
 
 
 def check_link(link: Link) -> None:
-    """Raise Refused where a link says nothing, or its outside address is none."""
+    """Raise Refused for a link without title or target, or with invalid values."""
     if link.unresolved and not rendering.one_line(link.title):
         raise Refused("Give the link a title or a target.", "title")
     if (link.starts_at or link.ends_at) and link.kind != Link.Kind.FEATURE:
@@ -76,13 +76,12 @@ def save_link(
     line: bool = False,
     by: Permissions = SYSTEM,
 ) -> Link:
-    """Save a new or changed link and tell the readers of whatever shows it.
+    """Save a new or changed link, and render again whatever shows it.
 
-    `seen` is the `Link.fingerprint` that its moderator had read, None where nobody had.
-    Its place among others stays, unless it is `placed` too; a `line` is saved only
-    while its entry's text has it. Raises Refused where `check_link` does, for a link
-    that is gone and for one of a text that was erased, LinkConflict where another
-    moderator came between.
+    `seen` is the `Link.fingerprint` that its moderator read, None to skip the check.
+    Its order is saved only with `placed`. With `line` the link is refused unless its
+    entry's text still has its "See" line. Raises Refused for an invalid or deleted link
+    and for an erased entry, LinkConflict if somebody else has changed it meanwhile.
     """
     check_link(link)
 
@@ -105,12 +104,12 @@ def save_link(
 
 
 def _text_has_line(link: Link) -> bool:
-    """Whether the text of a link's entry, which is locked, has its line."""
+    """Return whether the text of a link's locked entry has its "See" line."""
     return bool(link.entry and link.text in fragments.see_titles(link.entry.body))
 
 
 def _compare(link: Link, seen: str | None) -> Link:
-    """Lock a link that is there, and return what has become of it."""
+    """Lock a saved link and return its row. Raises LinkConflict if it has changed."""
     now = Link.objects.select_for_update().filter(pk=link.pk).first()
     if now is None:
         raise Refused("Somebody else has removed this link.")
@@ -120,17 +119,17 @@ def _compare(link: Link, seen: str | None) -> Link:
 
 
 def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
-    """Add a link and the one that leads back, unless that is there.
+    """Add a link and, unless it exists, the link back.
 
-    From a story a line leads back to another line of its kind, or to the next one
-    from what was previous; from an entry it leads back to the entry's own story.
+    The link back is of the same kind, or next for previous. It leads to the story that
+    the link is in, or to the story of its entry.
     """
     home = link.entry.story if link.entry else link.story
     other = link.target_story
     if home is None or other is None or link.kind not in REVERSE_KINDS:
         raise Refused("Nothing leads back from there.", "both")
     back = Link(kind=REVERSE_KINDS[link.kind], story=other, target_story=home)
-    # Every story of both is locked before the first, in the order of all verbs.
+    # Lock the stories of both links now, in the order that all verbs use.
     with open_ledger(home.pk, other.pk, entry=link.entry):
         save_link(link, by=by)
         same = other.links.filter(kind=back.kind, target_story=home)
@@ -141,18 +140,18 @@ def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
 
 
 def next_order(links: LinkQuerySet) -> int:
-    """Return the order of one more of them."""
+    """Return the order that puts a new link after these."""
     last = links.aggregate(last=Max("order"))["last"]
     return 0 if last is None else last + 1
 
 
 def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
-    """Give links of one place this order."""
+    """Save the order of links that are shown together."""
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
     with open_ledger(*_stories_around(links), entry=entry) as ledger:
         by.check_has("change_link")
-        before = visible_link_states(ids, hold=True)
+        before = visible_link_states(ids, lock=True)
         for number, pk in enumerate(ids):
             Link.objects.filter(pk=pk).update(order=number)
         _record_changes(
@@ -161,9 +160,9 @@ def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
 
 
 def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> None:
-    """Remove a link; what stood in a text as its line is plain words again.
+    """Remove a link; its "See" line becomes plain text.
 
-    A `line` is removed only where its entry's text has lost it.
+    With `line` the removal is refused while its entry's text still has that line.
     """
 
     def act() -> None:
@@ -176,13 +175,15 @@ def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> 
 
 
 def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
-    """Remove several links, under all their locks at once."""
-    links = sorted(links, key=lambda link: link.pk)  # locked in this order by all
+    """Remove several links in one transaction."""
+    links = sorted(
+        links, key=lambda link: link.pk
+    )  # the order in which all verbs lock them
     ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
     with open_ledger(*_stories_around(links), entries=entries) as ledger:
         by.check_has("delete_link")
-        before = visible_link_states(ids, hold=True)
+        before = visible_link_states(ids, lock=True)
         for link in links:
             link.delete()
         found = Entry.objects.filter(pk__in=ledger.entries).order_by("pk")
@@ -192,31 +193,33 @@ def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
 def _apply(link: Link, act: Any) -> None:
     was = list(Link.objects.filter(pk=link.pk))
     with open_ledger(*_stories_around([link, *was]), entry=link.entry) as ledger:
-        before = visible_link_states([one.pk for one in was], hold=True)
+        before = visible_link_states([one.pk for one in was], lock=True)
         act()
         now = visible_link_states([link.pk] if link.pk else [])
         _record_changes(ledger, [link.entry] if link.entry else [], before ^ now)
 
 
 def _stories_around(links: Iterable[Link]) -> set[int]:
-    """Return the stories to lock with links: where they stand, and lead.
+    """Return the ids of the stories to lock with links: their own and their targets.
 
-    So a link and the renaming, or the going live, of either take turns.
+    This keeps a target from being renamed, or from going live, meanwhile.
     """
     ends = (pk for link in links for pk in (link.story_id, link.target_story_id))
     return {pk for pk in ends if pk}
 
 
-def visible_link_states(ids: Sequence[int], *, hold: bool = False) -> set[_LinkState]:
-    """Return what readers are told of links as they are now, each with its entry.
+def visible_link_states(ids: Sequence[int], *, lock: bool = False) -> set[_LinkState]:
+    """Return what readers see of links, each with the id of its entry.
 
-    Those that are there are locked for `hold`: in one order, by all who change some.
+    `lock` locks their rows first, in the order that all verbs use.
     """
-    if hold:
+    if lock:
         list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
     public = Q(story__state__in=Story.PUBLIC)
-    read = Exists(Posting.objects.visible().filter(entry=OuterRef("entry")))
-    found = Link.objects.filter(public | read | Q(story=None, entry=None), pk__in=ids)
+    visible = Exists(Posting.objects.visible().filter(entry=OuterRef("entry")))
+    found = Link.objects.filter(
+        public | visible | Q(story=None, entry=None), pk__in=ids
+    )
     return {
         (
             link.entry_id,
@@ -230,28 +233,28 @@ def visible_link_states(ids: Sequence[int], *, hold: bool = False) -> set[_LinkS
 def _record_changes(
     ledger: Ledger, entries: Iterable[Entry], changed: set[_LinkState]
 ) -> None:
-    """Draw the entries anew whose lines changed; what shows no line moves the site."""
-    redrawn = {entry.pk for entry in entries if ledger.rerender_entry(entry)}
-    if any(entry_id not in redrawn for entry_id, *_ in changed):
-        ledger.site_changed()  # a rail, or data that holds more than the lines do
+    """Render the entries of changed links again; other changes show in the rail."""
+    rendered = {entry.pk for entry in entries if ledger.rerender_entry(entry)}
+    if any(entry_id not in rendered for entry_id, *_ in changed):
+        ledger.site_changed()  # the rail, or data that shows more than the lines
 
 
 def _toggle_due(links: LinkQuerySet) -> int:
-    """Let those of the links begin or end whose time it is; return how many."""
+    """Begin or end those of the links whose time has come; return how many."""
     return links.due().update(active=~F("active"))
 
 
 def toggle_due_features() -> int:
-    """Let features begin and end, and move every rail; return how many did.
+    """Begin and end features whose time has come; return how many.
 
-    Any number of processes may call it: whoever comes second finds the rows turned.
+    Any number of processes may run it: the second finds no rows left to change.
     """
     due = list(Link.objects.due())
     if not due:
         return 0
     ids = [link.pk for link in due]
     with open_ledger(*_stories_around(due)) as ledger:
-        before = visible_link_states(ids, hold=True)
+        before = visible_link_states(ids, lock=True)
         done = _toggle_due(Link.objects.filter(pk__in=ids))
         _record_changes(ledger, [], before ^ visible_link_states(ids))
     return done

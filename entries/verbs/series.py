@@ -1,4 +1,4 @@
-"""The verbs that change series."""
+"""Verbs for series: save and delete."""
 
 from entries.models import (
     Entry,
@@ -15,7 +15,7 @@ from entries.verbs.references import (
 
 @retry_on_stale_read
 def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
-    """Save a series, and tell the readers of all that names it, in one go."""
+    """Save a series, and render everything that refers to it again."""
     own = set(series.stories.values_list("pk", flat=True)) if series.pk else set()
     named = _entries_referring_to(series) | referring_entries(own)
     with open_ledger(*own, *referring_stories(own), entries=named) as ledger:
@@ -31,7 +31,7 @@ def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
 
 
 def delete_series(series: Series, *, by: Permissions = SYSTEM) -> None:
-    """Delete a series that holds no story and that no line leads to."""
+    """Delete a series. Raises Refused if it has stories or a link leads to it."""
     with open_ledger() as ledger:
         by.check_has("delete_series")
         held = Series.objects.select_for_update().filter(pk=series.pk).first()
@@ -43,7 +43,7 @@ def delete_series(series: Series, *, by: Permissions = SYSTEM) -> None:
 
 
 def _entries_referring_to(series: Series) -> set[int]:
-    """Return the entries with a line that leads to a series."""
+    """Return the ids of the entries with a link to a series."""
     if series.pk is None:
         return set()
     lines = Entry.objects.filter(links__target_series=series)

@@ -1,4 +1,4 @@
-"""The verbs that change a story's head and state."""
+"""Verbs for stories: create, edit, go live, close, reopen, withdraw, delete."""
 
 from collections.abc import Callable, Container
 from datetime import UTC, date, datetime
@@ -29,7 +29,7 @@ from entries.verbs.references import (
 )
 
 State = Story.State
-MAX_SLUG_LENGTH = 120  # characters, as the rows hold them
+MAX_SLUG_LENGTH = 120  # characters, as in the column
 EDITABLE = frozenset(
     {
         "headline",
@@ -45,7 +45,7 @@ EDITABLE = frozenset(
 
 
 class StoryConflict(Refused):
-    """Somebody else has changed the words of the story's head meanwhile."""
+    """Somebody else has changed the headline, standfirst or summary meanwhile."""
 
 
 def create_story(
@@ -56,10 +56,10 @@ def create_story(
     by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
-    """Make a draft story; without `slug` one is made from the headline.
+    """Create a draft story; its slug is made from the headline if none is given.
 
-    Raises Refused where the headline is empty or the slug is, or was, another
-    story's; IntegrityError where the `key` of its form has made one.
+    Raises Refused if the headline is empty or another story has, or had, the slug, and
+    IntegrityError if the form identified by `key` has created a story before.
     """
     with open_ledger():
         by.check_has("add_story")
@@ -73,7 +73,7 @@ def create_story(
 
 
 def free_slug(headline: str) -> str:
-    """Return the slug of a headline, with a number where a story has or had that."""
+    """Return a slug for a headline, numbered if a story has, or had, the plain one."""
     base = slugify(headline)[:100].strip("-") or "story"
     alike = StorySlug.objects.filter(slug__startswith=base)
     taken = set(alike.values_list("slug", flat=True))
@@ -108,24 +108,25 @@ def edit_story(
     slug: str | None = None,
     version: int | None = None,
     author: User | None = None,
-    words: StoryVersion | None = None,
+    restored: StoryVersion | None = None,
     by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
-    """Change the head of a story, and every line elsewhere that names it.
+    """Change the head of a story, and render every reference to it again.
 
-    An old slug goes on leading here; the words before are kept as a version.
-    `version` is the one the editor began from, None where nobody read it before;
-    `words` are earlier ones to restore.
+    Old slugs redirect to the new one. The text before is kept as a version. `version`
+    is the one the editor began from, None to skip the check; `restored` is an earlier
+    one whose text to bring back.
 
-    Raises Refused for an invalid value, StoryConflict after somebody else's change.
+    Raises Refused for an invalid value, StoryConflict if the text has changed since
+    `version`.
     """
 
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
         before = _values(story)
-        if words:
-            fields.update(_earlier_text(words))
+        if restored:
+            fields.update(_earlier_text(restored))
         if version is not None and story.version != version:
             _check_story_version(before, fields)
         _assign(story, fields)
@@ -137,7 +138,7 @@ def edit_story(
         changed = {name for name in after if after[name] != before[name]}
         if not changed:
             return
-        if story.lead_image:  # its caption and this head take turns
+        if story.lead_image:  # so that its caption cannot change meanwhile
             list(Image.objects.locked([story.lead_image.name]))
         if changed & set(StoryVersion.FIELDS):
             _keep_version(story, before, author)
@@ -148,20 +149,23 @@ def edit_story(
 
 
 def _save_slug(story: Story, before: str) -> None:
-    """Keep a story's new slug, and the one before unless no reader knew of it."""
+    """Save a story's new slug; delete the old one if no reader knew of it."""
     StorySlug.objects.get_or_create(slug=story.slug, story=story)
     if story.live_at is None:
         StorySlug.objects.filter(slug=before, story=story).delete()
 
 
 def _record_edit(
-    ledger: Ledger, story: Story, changed: set[str], led: Story | None
+    ledger: Ledger, story: Story, changed: set[str], successor: Story | None
 ) -> None:
-    """Tell of a changed head; `led` is where coverage was to go on until now."""
+    """Record what a changed head means for readers and for references to it.
+
+    `successor` is the story that coverage continued in before.
+    """
     if changed - {"continues_in"}:
         ledger.head_changed(story)
-    if "continues_in" in changed:  # told as far as readers see either end of it
-        ends = [one for one in (led, story.continues_in) if one]
+    if "continues_in" in changed:  # for readers only if one of both is public
+        ends = [one for one in (successor, story.continues_in) if one]
         if any(one.public for one in ends):
             ledger.head_changed(story)
         if story.state == State.CLOSED:
@@ -173,16 +177,16 @@ def _record_edit(
 
 
 def _earlier_text(version: StoryVersion) -> dict[str, str]:
-    """Return earlier words, as they are under the lock."""
+    """Return the fields of a version, read under the lock."""
     found = StoryVersion.objects.filter(pk=version.pk, erased=False)
-    words: dict[str, str] | None = found.values(*StoryVersion.FIELDS).first()
-    if words is None:
+    fields: dict[str, str] | None = found.values(*StoryVersion.FIELDS).first()
+    if fields is None:
         raise Refused("These earlier words have been erased.")
-    return words
+    return fields
 
 
 def _check_story_version(now: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Let those pass who would leave the words as somebody else has made them."""
+    """Raise StoryConflict unless the edit leaves the other person's text as it is."""
     if any(
         name in fields and fields[name] != now[name] for name in StoryVersion.FIELDS
     ):
@@ -193,9 +197,9 @@ def _check_story_version(now: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def _keep_version(story: Story, before: dict[str, Any], author: User | None) -> None:
-    words = {name: before[name] for name in StoryVersion.FIELDS}
+    fields = {name: before[name] for name in StoryVersion.FIELDS}
     StoryVersion.objects.create(
-        story=story, number=story.version, changed_by=author, **words
+        story=story, number=story.version, changed_by=author, **fields
     )
     story.version += 1
 
@@ -207,9 +211,9 @@ def _values(story: Story) -> dict[str, Any]:
 def go_live(
     story: Story, at: datetime | None = None, *, by: Permissions = SYSTEM
 ) -> Story:
-    """Show a draft story to readers, with all that is published in it.
+    """Make a draft story public, with everything published in it.
 
-    `at` is when its coverage began, for stories that come from elsewhere.
+    `at` is when its coverage began, for stories that an import brings.
     """
 
     def act(ledger: Ledger) -> None:
@@ -248,45 +252,45 @@ def close_story(
     alone: bool = False,
     by: Permissions = SYSTEM,
 ) -> Story:
-    """End a live story; `continues_in` is where its coverage goes on.
+    """Close a live story; `continues_in` is the story that coverage continues in.
 
-    Without it the one that was chosen before stands, unless it ends `alone`. `at`
-    is when it ended, for stories that come from elsewhere.
+    Without it the story chosen before is kept, unless `alone`. `at` is when the story
+    was closed, for stories that an import brings.
     """
 
-    def leads_to(story: Story) -> Story | None:
+    def successor(story: Story) -> Story | None:
         return None if alone else continues_in or story.continues_in
 
-    return _set_state(story, by, (State.LIVE,), State.CLOSED, leads_to, at)
+    return _set_state(story, by, (State.LIVE,), State.CLOSED, successor, at)
 
 
 def reopen_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
-    """Let a closed story run again."""
+    """Make a closed story live again."""
     return _set_state(story, by, (State.CLOSED,), State.LIVE)
 
 
 def withdraw_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
-    """Take a whole story away: every address of it answers that it is gone."""
+    """Withdraw a story; every URL of it responds with 410 Gone."""
     return _set_state(story, by, Story.PUBLIC, State.WITHDRAWN)
 
 
 def restore_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
-    """Bring a withdrawn story back, as it was: live or closed."""
+    """Restore a withdrawn story to the state it had: live or closed."""
     return _set_state(story, by, (State.WITHDRAWN,), "")
 
 
 def was_ever_visible(story: Story) -> bool:
-    """Whether readers ever saw the story, or a text that is in it now."""
-    seen = Posting.objects.filter(entry__story=story).exclude(seq=None)
-    return story.live_at is not None or seen.exists()
+    """Return whether readers ever saw a story, or any entry that is in it now."""
+    numbered = Posting.objects.filter(entry__story=story).exclude(seq=None)
+    return story.live_at is not None or numbered.exists()
 
 
 def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
-    """Delete a story that readers never saw.
+    """Delete a story that was never visible.
 
-    Lines with words of their own keep them, and stand among those that lead nowhere
-    yet. The others were to say its headline, which nobody has read: they go with it.
-    Raises Refused for a story that was public: it can be withdrawn.
+    Links to it become unresolved if they have a title, else they are deleted: they
+    would show the headline, which nobody has read. Raises Refused for a story that was
+    public, which can be withdrawn instead.
     """
 
     def act(ledger: Ledger) -> None:
@@ -294,8 +298,8 @@ def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
         if was_ever_visible(story):
             raise Refused("Readers have seen it: withdraw it instead.")
         links = story.linked_from.all()
-        named = Entry.objects.filter(links__in=links)
-        ids = set(named.values_list("pk", flat=True)) | entries_in(story)
+        entries = Entry.objects.filter(links__in=links)
+        ids = set(entries.values_list("pk", flat=True)) | entries_in(story)
         if ids - ledger.entries:
             raise StaleRead
         links.filter(title="").delete()
@@ -309,41 +313,41 @@ def _set_state(
     by: Permissions,
     origins: Container[str],
     state: str,
-    leads_to: Callable[[Story], Story | None] = lambda story: story.continues_in,
+    successor: Callable[[Story], Story | None] = lambda story: story.continues_in,
     at: datetime | None = None,
 ) -> Story:
-    """Turn a story to a state; empty means what it was before its withdrawal."""
+    """Set a story's state; an empty one means the state before its withdrawal."""
 
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
         if story.state not in origins:
             raise Refused(f"This story is {story.state}.")
-        before, led = story.public, {story.continues_in_id}
+        before, successors = story.public, {story.continues_in_id}
         story.state = state or (State.CLOSED if story.closed_at else State.LIVE)
         if story.state == State.CLOSED:
             story.closed_at = story.closed_at or at or timezone.now()
-            story.continues_in = leads_to(story)
-            if story.continues_in:  # it may have been deleted meanwhile
+            story.continues_in = successor(story)
+            if story.continues_in:  # refused if it has been deleted meanwhile
                 ledger.story(story.continues_in.pk)
         elif story.state == State.LIVE:
             story.closed_at = None
         story.save()
         ledger.head_changed(story)
-        change_successor_heads(ledger, led | {story.continues_in_id})
+        change_successor_heads(ledger, successors | {story.continues_in_id})
         if story.public == before:
-            ledger.site_changed()  # lines elsewhere read as they did
+            ledger.site_changed()  # references elsewhere stay as they are
         else:
             _show_or_hide(ledger, story)
             update_references(ledger, [story])
 
-    return change_with_references(story, act, leads_to(story))
+    return change_with_references(story, act, successor(story))
 
 
 def _show_or_hide(ledger: Ledger, story: Story) -> None:
-    """Let the updates of a story come back to readers, or go, with the story.
+    """Make the postings of a story visible or invisible, as the story is.
 
-    What comes back takes a number each: some may never have had one, and a page that
-    was being made while the story went must not be taken for a whole one.
+    Those that come back take new numbers: some never had one, and a page rendered
+    while the story was being withdrawn lacks them, so their old numbers would not do.
     """
     if story.public:
         ledger.save_postings(_published(story))

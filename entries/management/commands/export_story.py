@@ -76,7 +76,7 @@ class Command(BaseCommand):
         folder = output.with_name(f"{output.stem}-pictures")
         folder.mkdir(exist_ok=True)
         for image in images:
-            source = settings.PICTURES_DIR / image_file(image)
+            source = settings.IMAGES_DIR / image_file(image)
             target = folder / f"{image.name}{source.suffix}"
             try:
                 shutil.copyfile(source, target)

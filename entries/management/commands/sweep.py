@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """List or delete them."""
-        size, found = 0, orphaned_files(settings.PICTURES_DIR)
+        size, found = 0, orphaned_files(settings.IMAGES_DIR)
         for path in found:
             size += path.stat().st_size
             self.stdout.write(str(path))
