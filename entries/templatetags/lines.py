@@ -9,6 +9,13 @@ from entries.models import Link
 from entries.pages import fragments
 
 register = template.Library()
+RIGHT_TO_LEFT = {"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
+
+
+@register.filter
+def direction(language: str) -> str:
+    """Return the writing direction of a language tag: `rtl` or `ltr`."""
+    return "rtl" if language[:2] in RIGHT_TO_LEFT else "ltr"
 
 
 @register.simple_tag

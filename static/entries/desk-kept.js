@@ -3,22 +3,8 @@
 // every few seconds. Each filled form has a key; of two copies the newest counts.
 (() => {
   if (!window.Desk) return;
-  const {
-    $,
-    byId,
-    desk,
-    formOf,
-    bodyOf,
-    clock,
-    token,
-    valuesOf,
-    fill,
-    empty,
-    statusOf,
-    say,
-    keep,
-    begin,
-  } = window.Desk;
+  const { $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say, keep, begin } =
+    window.Desk;
   const EVERY = 3000; // milliseconds between two copies for the server
   const AGAIN = 8000; // after one that failed
   const SMALL = 60000; // bytes that a closing page may still send
@@ -33,9 +19,7 @@
     return `${hhmm} GMT, ${day}`;
   };
   const untouched = (form) =>
-    [...form.elements].every(
-      (f) => !["body", "headline"].includes(f.name) || f.value === f.defaultValue,
-    );
+    [...form.elements].every((f) => !["body", "headline"].includes(f.name) || f.value === f.defaultValue);
 
   // --- On the server
 
@@ -99,8 +83,7 @@
     const place = byId(`${form.dataset.form}-saved`);
     if (place) place.textContent = words;
   };
-  const SIGNED_OUT =
-    "You are signed out; your text is kept in this browser. Sign in in another tab.";
+  const SIGNED_OUT = "You are signed out; your text is kept in this browser. Sign in in another tab.";
   const refused = (form, status, words) => {
     if (status === 422) return void saved(form, words);
     saved(form, "Kept in this browser only");
@@ -146,8 +129,7 @@
     forget(name) {
       const own = keep.prefix(name) + byId(`${name}-key`)?.value;
       for (const id of keep.ids(name)) {
-        if (id === own || name.startsWith("edit-") || name === "summary")
-          localStorage.removeItem(id);
+        if (id === own || name.startsWith("edit-") || name === "summary") localStorage.removeItem(id);
       }
       // The server has forgotten its copy in the transaction that took the text.
       const form = $(`form[data-form="${name}"]`);
@@ -184,8 +166,7 @@
             found.delete(key);
             discard(form.dataset.form, key);
           } else localStorage.removeItem(id);
-        } else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed)
-          found.set(key, text);
+        } else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed) found.set(key, text);
       }
       const newest = [...found].sort(([, a], [, b]) => (b.typed ?? 0) - (a.typed ?? 0));
       const offers = new Map(); // equal texts are one offer, with the newest key first

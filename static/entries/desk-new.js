@@ -46,8 +46,7 @@
   // Of a story's details only what was typed, with the version it was written upon.
   const store = (field) => {
     if (version) {
-      if (isWords(field))
-        keep({ version: version.value, ...read(own()), [field.name]: field.value });
+      if (isWords(field)) keep({ version: version.value, ...read(own()), [field.name]: field.value });
       return;
     }
     const kept = Object.fromEntries(fields().map((one) => [one.name, one.value]));

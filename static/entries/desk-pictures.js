@@ -23,9 +23,7 @@
         const ours = request.getResponseHeader("desk-answer");
         const html = ours && request.status === 200 ? request.responseText : "";
         const known = ours ? request.responseText : "";
-        let words = request.status
-          ? "it could not be uploaded. Try again."
-          : "no connection. Choose it again.";
+        let words = request.status ? "it could not be uploaded. Try again." : "no connection. Choose it again.";
         if (request.status === 413) words = "it is too large: a picture may have 25 MB."; // a proxy says so
         resolve({ html, error: html ? "" : `${file.name}: ${known || words}` });
       });
@@ -47,10 +45,7 @@
       list.append(item);
       return { file, item, meter };
     });
-    say(
-      form,
-      files.length > 1 ? `Uploading ${files.length} pictures…` : `Uploading ${files[0].name}…`,
-    );
+    say(form, files.length > 1 ? `Uploading ${files.length} pictures…` : `Uploading ${files[0].name}…`);
     const url = field.dataset.upload;
     field.value = "";
     const answers = [];

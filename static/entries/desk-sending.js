@@ -20,11 +20,7 @@
     else waits(form, trial);
   };
   const waits = (form, { button }) => {
-    say(
-      form,
-      `Not sent, and you have changed the text: press “${button.textContent.trim()}” when it is ready.`,
-      "bad",
-    );
+    say(form, `Not sent, and you have changed the text: press “${button.textContent.trim()}” when it is ready.`, "bad");
     tries.delete(form);
   };
 

@@ -98,9 +98,7 @@
     const output = byId(`${area.id.replace(/-body$/, "")}-count`);
     if (!output) return;
     const length = [...area.value].length;
-    output.textContent = length
-      ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters`
-      : "";
+    output.textContent = length ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters` : "";
     output.toggleAttribute("data-over", length > limit);
   };
   document.addEventListener("input", ({ target }) => {

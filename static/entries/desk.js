@@ -179,8 +179,7 @@
   };
   const disturbs = (task, target, source) => {
     if (!target || target.contains(source)) return false;
-    if (["story-state", "summary-box"].includes(target.id))
-      return $("details[open]", target) !== null;
+    if (["story-state", "summary-box"].includes(target.id)) return $("details[open]", target) !== null;
     return task.swapSpec.style === "delete" && editing(target);
   };
   const place = (row, list, source) => {
@@ -189,11 +188,7 @@
     if (!old) return belongs(row, list) ? row.classList.add("arrived") : row.remove();
     if (old.dataset.is === row.dataset.is) return row.remove();
     if (editing(old) && !old.contains(source)) {
-      say(
-        $("form", $(".slot", old)),
-        "This entry has changed meanwhile: saving will show both texts.",
-        "bad",
-      );
+      say($("form", $(".slot", old)), "This entry has changed meanwhile: saving will show both texts.", "bad");
       return row.remove();
     }
     // A panel that somebody has open moves over into the row as it is now.
@@ -271,9 +266,7 @@
   const clear = (form, key) => {
     fill(
       form,
-      Object.fromEntries(
-        Object.entries(valuesOf(form)).map(([n, v]) => [n, typeof v === "boolean" ? false : ""]),
-      ),
+      Object.fromEntries(Object.entries(valuesOf(form)).map(([n, v]) => [n, typeof v === "boolean" ? false : ""])),
     );
     form.elements.key.value = key;
     for (const part of ["pictures", "preview"]) {

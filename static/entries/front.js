@@ -35,8 +35,7 @@
     for (const el of live(now)) {
       const old = el.querySelector(".newest");
       const line = lines.get(path(el));
-      if (old && line && !old.isEqualNode(line))
-        old.replaceChildren(...line.cloneNode(true).childNodes);
+      if (old && line && !old.isEqualNode(line)) old.replaceChildren(...line.cloneNode(true).childNodes);
     }
     if (now.isEqualNode(then) || (!back && gist(now) === gist(then))) return true;
     if (scrollY > TOP || now.contains(document.activeElement)) return false;

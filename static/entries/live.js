@@ -37,14 +37,9 @@
     if (line.stream) return ["live", "Live"];
     if (!navigator.onLine) return ["offline", "Offline…"];
     if (line.behind)
-      return [
-        "behind",
-        line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…",
-      ];
+      return ["behind", line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…"];
     if (line.polling) return ["polling", "Live, every few seconds"];
-    return line.attempts || line.lost
-      ? ["reconnecting", "Reconnecting…"]
-      : ["connecting", "Connecting…"];
+    return line.attempts || line.lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
   };
   const endedWord = () => {
     const at = $("story-head")?.dataset.ended;
@@ -67,16 +62,7 @@
   const connection = () => live._htmx?.sse;
   const connect = () => {
     clearTimeout(retryTimer);
-    if (
-      !live ||
-      line.stream ||
-      paused ||
-      line.ended ||
-      line.behind ||
-      document.hidden ||
-      connection()
-    )
-      return;
+    if (!live || line.stream || paused || line.ended || line.behind || document.hidden || connection()) return;
     retryTimer = setTimeout(connect, WATCHDOG);
     htmx.trigger(live, "live-connect");
   };
@@ -202,10 +188,8 @@
     if (now || (line.behind && !line.failures)) wait = 0;
     else if (line.ended) wait = POLL.ended;
     else if (document.hidden && !line.behind) wait = POLL.hidden;
-    else if (line.failures)
-      wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
-    else if (!line.polling)
-      wait = Math.max(500, PATIENCE - (Date.now() - (line.lost || line.opened)));
+    else if (line.failures) wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
+    else if (!line.polling) wait = Math.max(500, PATIENCE - (Date.now() - (line.lost || line.opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
   const stopAsking = () => {
@@ -257,9 +241,7 @@
     if (!state) throw new Error(String(answer.status)); // not ours
     if (state === "reset") return replacePage();
     if (old(answer.headers.get("Live-Latest"))) return -1;
-    const swap =
-      html &&
-      htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
+    const swap = html && htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
     advance(at); // at once: what the stream says meanwhile may be older
     try {
       await swap;
@@ -316,8 +298,7 @@
     const seen = [];
     for (const el of document.querySelectorAll("#story article.entry, #story .entry .body > *")) {
       const box = el.getBoundingClientRect();
-      if (box.height && box.top >= top - 1 && box.top < innerHeight)
-        seen.push([el, el.id, box.top]);
+      if (box.height && box.top >= top - 1 && box.top < innerHeight) seen.push([el, el.id, box.top]);
     }
     return () => {
       for (const [old, id, before] of seen) {
@@ -340,10 +321,7 @@
     return () => {
       if (document.activeElement !== document.body) return;
       const now = $(entry.id) || $(next);
-      const target =
-        now?.id === entry.id && index >= 0
-          ? now.querySelectorAll("a[href], button")[index] || now
-          : now;
+      const target = now?.id === entry.id && index >= 0 ? now.querySelectorAll("a[href], button")[index] || now : now;
       target?.focus({ preventScroll: true });
     };
   };
@@ -380,8 +358,7 @@
     task.swapSpec = { ...task.swapSpec, sort: page.order === "oldest" ? "asc" : "desc" };
     if (present) {
       el.hidden = present.hidden;
-      if (present.parentElement !== home || present.dataset.key !== el.dataset.key)
-        present.remove();
+      if (present.parentElement !== home || present.dataset.key !== el.dataset.key) present.remove();
     } else {
       forget(el.id);
       arrive(el, home);
@@ -497,10 +474,7 @@
     announceTimer = setTimeout(() => {
       if (!live?.isConnected) return;
       announced = Date.now();
-      $("announcer").textContent = plural(
-        Math.max(n, page.held.size + page.elsewhere.size),
-        "new update",
-      );
+      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new update");
     }, wait);
   };
   const reveal = () => {

@@ -20,9 +20,7 @@
   // ---- share ------------------------------------------------------------------
 
   const shareButtons = (root) => {
-    for (const header of root.querySelectorAll(
-      "article.entry > header:has(.stamp a):not(:has(.share))",
-    )) {
+    for (const header of root.querySelectorAll("article.entry > header:has(.stamp a):not(:has(.share))")) {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "share";
@@ -50,9 +48,7 @@
   // ---- since you were here ------------------------------------------------------
 
   const place = `seen ${location.pathname}`;
-  const shown = () => [
-    ...document.querySelectorAll("#updates > article:not([hidden]), #pinned > article"),
-  ];
+  const shown = () => [...document.querySelectorAll("#updates > article:not([hidden]), #pinned > article")];
   const newest = () =>
     shown()
       .map((el) => el.dataset.key)
@@ -79,8 +75,7 @@
     const n = shown().filter((el) => compare(el.dataset.key, last.key) > 0).length;
     if (!n) return;
     const at = new Date(last.at).toISOString();
-    const day =
-      at.slice(0, 10) === new Date().toISOString().slice(0, 10) ? "" : ` on ${at.slice(0, 10)}`;
+    const day = at.slice(0, 10) === new Date().toISOString().slice(0, 10) ? "" : ` on ${at.slice(0, 10)}`;
     const id = last.key.split("-")[1];
     const found = $(`entry-${id}`);
     const link = line.querySelector("a");
@@ -93,8 +88,7 @@
   };
   // The line itself stands above the entry that was the newest then.
   const mark = () => {
-    if (last?.key && !$("since")?.hidden)
-      $(`entry-${last.key.split("-")[1]}`)?.classList.add("stopped");
+    if (last?.key && !$("since")?.hidden) $(`entry-${last.key.split("-")[1]}`)?.classList.add("stopped");
   };
 
   const dress = (root) => {
