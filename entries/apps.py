@@ -1,4 +1,4 @@
-"""The application's registration with Django, and the groups of a newsroom."""
+"""The Django application: its startup hooks, and the groups with permissions."""
 
 from typing import Any, Final
 
@@ -28,13 +28,13 @@ GROUP_PERMISSIONS: Final = {
 
 
 class EntriesConfig(AppConfig):
-    """Name the application as the admin shows it."""
+    """The configuration of the application."""
 
     name = "entries"
     verbose_name = "Newsroom"
 
     def ready(self) -> None:
-        """Register the checks; have the groups made after every migration."""
+        """Register the checks, and create the groups after every migration."""
         from entries.database import wiping
         from entries.operations import checks, data_folder  # noqa: F401 - registers checks
 
@@ -48,10 +48,9 @@ class EntriesConfig(AppConfig):
 
 
 def create_groups(using: str = "default", **_signal: Any) -> None:
-    """Make the groups that are not there, each with its permissions.
+    """Create the missing groups, and give groups without permissions theirs.
 
-    One that is there keeps what the chief of the desk has made of it; only one
-    without any permission gets these.
+    Other groups are left as the chief of the desk has changed them.
     """
     from django.contrib.auth.management import create_permissions
     from django.contrib.auth.models import Group, Permission

@@ -93,7 +93,7 @@ def test_a_sqlite_without_full_text_search_is_an_error(
     assert ids(checks.check_full_text_search()) == []
     old = SimpleNamespace(vendor="sqlite")
     monkeypatch.setattr(checks, "connection", old)
-    monkeypatch.setattr(checks, "_finds", lambda memory: memory.close())
+    monkeypatch.setattr(checks, "_has_fts5", lambda memory: memory.close())
     assert ids(checks.check_full_text_search()) == ["entries.E007"]
 
 

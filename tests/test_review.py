@@ -86,7 +86,7 @@ def test_a_channel_forgets_its_log_when_a_backup_was_restored(
         assert task is not None
         reader = Reader(sent, task)
         async with asyncio.timeout(2):
-            await stream._catch_up(hub, channel, reader, Cursor("new", 9), "2")
+            await stream._replay(hub, channel, reader, Cursor("new", 9), "2")
         return sent.text
 
     text = asyncio.run(asyncio.wait_for(run(), 5))
@@ -115,7 +115,7 @@ def test_a_rail_of_an_older_backup_is_sent_once(
         task = asyncio.current_task()
         assert task is not None
         reader = Reader(counted, task)
-        await stream._catch_up(hub, channel, reader, Cursor(epoch, 8), "2")
+        await stream._replay(hub, channel, reader, Cursor(epoch, 8), "2")
 
     asyncio.run(run())
     assert sent.text.count("rail") == 1
@@ -152,7 +152,7 @@ def test_a_number_of_thousands_of_digits_is_no_rail(
         channel = Channel(1, 8, "live", 9)
         reader = Reader(sent, task)
         cursor = Cursor("old", 8)
-        await stream._catch_up(hub, channel, reader, cursor, "9" * 5000)
+        await stream._replay(hub, channel, reader, cursor, "9" * 5000)
         return sent.text
 
     assert "event: ready" in asyncio.run(run())

@@ -134,7 +134,7 @@ class LinkAdmin(BaseAdmin):
         """Save it through the verb, which tells readers."""
         seen = form.cleaned_data["seen"] or None
         placed, permissions = "order" in form.changed_data, Permissions.of(request.user)
-        verbs.save_link(obj, seen=seen, placed=placed, by=permissions)
+        verbs.save_link(obj, fingerprint=seen, placed=placed, by=permissions)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Write into the log which link it is, and none of its words."""

@@ -1,7 +1,7 @@
-"""How long a thread waits for PostgreSQL before it takes it for gone.
+"""Timeouts of the client for statements on PostgreSQL, per thread.
 
-The server's own `lock_timeout` helps nobody where that server is what stands still: a
-machine that swaps, a disk that hangs, a process that was stopped.
+The server's own `lock_timeout` and `statement_timeout` do not help when the server
+itself hangs: a swapping machine, a stuck disk, a stopped process.
 """
 
 import threading
@@ -14,18 +14,18 @@ import psycopg
 READ_TIMEOUT_SECONDS: Final = 8.0  # a read never waits for a lock
 WRITE_TIMEOUT_SECONDS: Final = 25.0  # longer than `lock_timeout`
 POOL_CHECK_SECONDS: Final = 2.0  # for the pool to ask whether a connection is alive
-_ours = threading.local()
+_thread = threading.local()
 
 
 def set_timeout(seconds: float | None) -> None:
-    """Let this thread wait no longer for any statement; None is for ever."""
-    _ours.seconds = seconds
+    """Set how long this thread waits for a statement; None waits forever."""
+    _thread.seconds = seconds
 
 
 @contextmanager
 def timeout(seconds: float) -> Iterator[None]:
-    """Let this thread wait no longer than that, for a while."""
-    before = getattr(_ours, "seconds", None)
+    """Set the timeout of this thread for the duration of a block."""
+    before = getattr(_thread, "seconds", None)
     set_timeout(seconds)
     try:
         yield
@@ -34,23 +34,23 @@ def timeout(seconds: float) -> Iterator[None]:
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that is closed where the answer does not come in time."""
+    """A connection that is closed when a statement exceeds the thread's timeout."""
 
     def execute(self, query: Any, *args: Any, **options: Any) -> Any:
-        """Run a statement; the empty one, which the pool asks first, must be quick."""
-        if query != "" or getattr(_ours, "seconds", None) is None:
+        """Run a statement; the empty one, the pool's liveness check, has less time."""
+        if query != "" or getattr(_thread, "seconds", None) is None:
             return super().execute(query, *args, **options)
-        with timeout(min(POOL_CHECK_SECONDS, _ours.seconds)):
+        with timeout(min(POOL_CHECK_SECONDS, _thread.seconds)):
             return super().execute(query, *args, **options)
 
     def wait(
         self, gen: Any, interval: float = 0.1, timeout: float | None = None
     ) -> Any:
-        """Wait as long as the thread may."""
-        seconds = timeout or getattr(_ours, "seconds", None)
+        """Wait for the server within the thread's timeout."""
+        seconds = timeout or getattr(_thread, "seconds", None)
         try:
             return super().wait(gen, interval, seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # nobody knows what it would answer
+                self.pgconn.finish()  # a late result would be taken for the next one's
             raise

@@ -1,8 +1,8 @@
-"""Erased words and SQLite's own files: the search index and the write-ahead log.
+"""Wipe erased text from SQLite's files: the search index and the write-ahead log.
 
-Deleting a row leaves its words in both. FTS5 keeps them until the segments of its index
-are merged, and the log until it is truncated. Both are done after an erasure, in short
-steps between which others write. PostgreSQL has VACUUM for that (docs/operators.md).
+Deleting a row leaves its text in both. FTS5 keeps it until the segments of its index
+are merged, and the log until it is truncated. Both happen after an erasure, in short
+steps between which others can write. On PostgreSQL VACUUM does it (docs/operators.md).
 """
 
 import logging
@@ -15,23 +15,23 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
-STEP_PAGES: Final = 64  # of the index, merged in one transaction; others wait for it
-LOCK_SECONDS: Final = 0.2  # that a step waits for others, and makes writers wait
-FIRST_SECONDS: Final = 1.0  # in the request that erases; the rest follows in a thread
+STEP_PAGES: Final = 64  # index pages merged per transaction, while writers wait
+LOCK_SECONDS: Final = 0.2  # how long a step waits for its lock
+FIRST_SECONDS: Final = 1.0  # in the request; the rest follows in a thread
 LATER_SECONDS: Final = 5.0
 RETRIES: Final = 60
 _working = Lock()
 
 
 def delete_securely(connection: Any, **_signal: Any) -> None:
-    """Let a new connection to SQLite write zeros over what it deletes."""
+    """Make a new SQLite connection overwrite deleted data with zeros."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA secure_delete = ON")
 
 
 def wipe_erased_text() -> None:
-    """Remove what was erased from SQLite's files, once it is committed."""
+    """Wipe erased text from SQLite's files after the transaction commits."""
     if connection.vendor == "sqlite":
         transaction.on_commit(_begin, robust=True)
 
@@ -54,23 +54,23 @@ def _finish(path: str) -> None:
             if _wiped(path, LATER_SECONDS):
                 return
             time.sleep(1)
-    logger.warning("Erased words are still in %s-wal: restart the site.", path)
+    logger.warning("Erased text is still in %s-wal: restart the site.", path)
 
 
 def _wiped(path: str, seconds: float) -> bool:
-    """Whether it could be done in time, with others reading and writing."""
+    """Return whether index and log were wiped within the time."""
     until = time.monotonic() + seconds
     try:
         with closing(sqlite3.connect(path, LOCK_SECONDS, isolation_level=None)) as file:
             file.execute("PRAGMA secure_delete = ON")
             return _merged(file, until) and _truncated(file, until)
     except sqlite3.Error as error:
-        logger.warning("Erased words could not be wiped yet: %s", error)
+        logger.warning("Erased text could not be wiped yet: %s", error)
         return False
 
 
 def _merged(file: sqlite3.Connection, until: float) -> bool:
-    """Merge the index into one segment (sqlite.org/fts5.html, 6.8)."""
+    """Merge the full-text index into one segment (sqlite.org/fts5.html, 6.8)."""
     pages = -STEP_PAGES  # negative: begin, with all segments
     while time.monotonic() < until:
         before = file.total_changes
@@ -84,9 +84,9 @@ def _merged(file: sqlite3.Connection, until: float) -> bool:
 
 
 def _truncated(file: sqlite3.Connection, until: float) -> bool:
-    """Empty the log; a reader who began before the erasure still needs it.
+    """Truncate the log, once no reader from before the erasure needs it any more.
 
-    To wait for such a reader with TRUNCATE would hold up everybody who writes.
+    Waiting for such readers inside of TRUNCATE would block all writers.
     """
     while True:
         _, size, copied = file.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

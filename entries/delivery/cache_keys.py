@@ -1,23 +1,27 @@
-"""What requests ask for: addresses whose answers may be kept, in one canonical form."""
+"""Cache keys: which requests the page cache serves, and which share a response.
+
+Requests that get the same bytes have one key, whatever else is in their URL, so that
+nobody can fill the cache with copies of one page.
+"""
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from entries.delivery.asgi import Scope
 from entries.delivery.changes import Cursor
 
-Scope = dict[str, Any]
 RequestHeaders = dict[bytes, bytes]
-CacheKey = tuple[bytes, str, str]  # scheme, path, query
+CacheKey = tuple[bytes, str, str]  # scheme, path, canonical query string
 
-MAX_REQUESTS = 5000  # to ask for something, that are known
+MAX_REQUESTS = 5000  # raw requests whose key is remembered
+_MAX_REMEMBERED_LENGTH = 400
 _SLUG = "[-a-zA-Z0-9_]+"
-# What may be kept: path (its slug named, empty for what shows the whole site), and
-# the parameters that mean something.
+# The cacheable paths, and the query parameters that matter there. The group `slug` is
+# the story that a response depends on; it is empty if that is the whole site.
 CACHEABLE_URLS = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/"), ("order", "before", "from")),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail", "single")),
@@ -33,33 +37,38 @@ CACHEABLE_URLS = (
     (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)"), ()),
 )
 NUMERIC_PARAMETERS = {"before", "from", "rail"}
-ONLY_VALUES = {"order": "oldest", "single": "1"}  # the one value that means something
-# A kept answer depends on none of these.
-_LEFT_OUT = {b"cookie", b"if-none-match", b"if-modified-since", b"accept-encoding"}
+ONLY_VALUES = {"order": "oldest", "single": "1"}  # any other value means the default
+# A cached response must not depend on these.
+_PRIVATE_HEADERS = {
+    b"cookie",
+    b"if-none-match",
+    b"if-modified-since",
+    b"accept-encoding",
+}
 
 
 @dataclass(frozen=True)
 class CacheableRequest:
-    """What a request asks for, in its one canonical form."""
+    """The key of a request, and the slug of the story that its response depends on."""
 
     slug: str
     key: CacheKey
 
     def anonymous_scope(self, scope: Scope) -> Scope:
-        """Return a request's scope with nothing in it that its answer may not know."""
-        headers = [pair for pair in scope["headers"] if pair[0] not in _LEFT_OUT]
+        """Return the scope of a request without anything that is not in the key."""
+        headers = [pair for pair in scope["headers"] if pair[0] not in _PRIVATE_HEADERS]
         query = self.key[2].encode()
         return {**scope, "method": "GET", "query_string": query, "headers": headers}
 
 
 class CacheKeys:
-    """What requests ask for; read once for each way to ask."""
+    """The cache keys of requests, parsed once for each raw request."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, bytes, bytes, bytes], CacheableRequest | None] = {}
 
     def find(self, scope: Scope, headers: RequestHeaders) -> CacheableRequest | None:
-        """Return what a request asks for, if its answer may be kept."""
+        """Return a request with its key; None if it must not be cached."""
         if scope["method"] not in ("GET", "HEAD") or b"range" in headers:
             return None
         origin = headers.get(b"x-forwarded-proto") or scope["scheme"].encode()
@@ -68,7 +77,7 @@ class CacheKeys:
             return self._found[raw]
         except KeyError:
             found = _canonical(*raw)
-        if sum(map(len, raw)) < 400:
+        if sum(map(len, raw)) < _MAX_REMEMBERED_LENGTH:
             if len(self._found) >= MAX_REQUESTS:
                 self._found.clear()
             self._found[raw] = found
@@ -78,9 +87,8 @@ class CacheKeys:
 def _canonical(
     path: str, query: bytes, host: bytes, origin: bytes
 ) -> CacheableRequest | None:
-    """Return the one form of all requests that get the same bytes."""
-    # Whatever allowed host and port is asked for, the answer is the same. Django
-    # refuses the others, and knows what else may stand for https.
+    # The response is the same for every allowed host and port. Other hosts are left
+    # to Django, which refuses them, and so are other values of X-Forwarded-Proto.
     name, _ = split_domain_port(host.decode("latin-1"))
     if not validate_host(name, settings.ALLOWED_HOSTS):
         return None
@@ -92,9 +100,9 @@ def _canonical(
         return None
     given = parse_qs(query.decode("latin-1"))
     if "after" in names and Cursor.parse(given.get("after", [""])[0]) is None:
-        return None  # nobody fills the memory with what is no place
+        return None  # invented cursors cannot fill the cache
     if "at" in given:
-        return None  # leads to the page that shows an update now
+        return None  # redirects to the page on which an update is now
     values = [
         (name, _canonical_value(name, given[name][0]))
         for name in names
@@ -105,7 +113,7 @@ def _canonical(
 
 
 def _canonical_value(name: str, value: str) -> str:
-    """Return a parameter's value in its one form; empty where it says nothing."""
+    """Return the canonical form of a parameter's value, "" for the default."""
     if name in ONLY_VALUES:
         return value if value == ONLY_VALUES[name] else ""
     digits = name in NUMERIC_PARAMETERS and value.isascii() and value.isdigit()

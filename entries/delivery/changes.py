@@ -1,4 +1,8 @@
-"""What changed in a story after a number, piece by piece, as HTML for htmx."""
+"""The change feed: what changed in a story after a cursor, as HTML for htmx.
+
+A long feed is cut into batches. A batch is small (about a third of `BATCH_BYTES` when
+compressed), so that a network which can carry one update makes progress.
+"""
 
 import re
 from dataclasses import dataclass
@@ -9,16 +13,14 @@ from entries.delivery import seqs
 from entries.models import EntryVersion, Story, StorySlug
 from entries.pages import fragments
 
-# A piece holds at least one change. It is small so that any line which can carry one
-# update makes progress; compressed it is a third of this.
-BATCH_BYTES = 16 * 1024
+BATCH_BYTES = 16 * 1024  # a batch has at least one change, however large
 BATCH_CHANGES = 64
 _CURSOR = re.compile(r"([0-9a-z]{1,16})-([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in a story's history: `<epoch>-<seq>`."""
+    """A position in the history of a story: `<epoch>-<seq>`."""
 
     epoch: str
     seq: int
@@ -28,21 +30,21 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
-        """Read a cursor; None for whatever is not one."""
+        """Return the cursor that a text holds, or None if it is malformed."""
         found = _CURSOR.fullmatch(text)
         return cls(found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The answer to "what changed after n?" in one story, or the first piece of it.
+    """What changed in a story after a cursor, or the first batch of it.
 
-    `html` brings a page from `after` to `cursor`; empty where nothing changed. `left`
-    changes come after `cursor`; at 0 the page has everything up to `latest`, the
-    story's seq when the rows were read, and the rail.
-    `reset` means that the page's cursor is of another history: fetch it whole.
-    `withdrew`: it takes something away (an entry, or words it had that are not to be
-    told of any more), so nothing that was told before may be told again.
+    `html` updates a page to `cursor`; it is empty if nothing changed. `left` changes
+    come after `cursor`; at 0 the page has everything up to `latest`, the story's seq
+    when the rows were read, and the current rail.
+    `reset` means that the page's cursor belongs to another epoch: reload the page.
+    `withdrew` means that content was taken away (an entry, or a hidden version), so
+    messages that were sent earlier must not be sent again.
     """
 
     html: str
@@ -68,27 +70,30 @@ class _Batch:
 def changes_after(
     story_id: int, after: str | Cursor | None, rail: int = 0, *, single: bool = False
 ) -> Changes:
-    """Return what a page that shows `after` lacks, and the rail if it has another.
+    """Return what a page at the cursor `after` lacks, or the first batch of it.
 
-    A long answer is cut into pieces: ask again from `cursor` while some are `left`.
-    With `single` a piece is one change.
-    The story's number is read first, and then what changed until that number: an
-    answer never claims what it does not hold, and what slips in between comes next.
+    The rail is included if `rail`, the site seq of the page's rail, is out of date.
+    While some changes are `left`, call again with the returned cursor. With `single`
+    a batch is one change.
     """
     epoch, site_seq, found = seqs.story_seqs([story_id])
-    if story_id not in found:  # a backup without it was brought back just now
+    if story_id not in found:  # a backup without this story has just been restored
         return Changes("", Cursor(epoch, 0), "", site_seq, reset=True)
     story = Story.objects.get(pk=story_id)
     if found[story_id][1] != story.state:
-        # It turned just now, and the rail with it: whoever hears of one has both.
+        # The state changed between the two queries, and the rail changed with it.
         return changes_after(story_id, after, rail, single=single)
+    # The story's seq is read before the changes up to it, so the result never claims
+    # more than it holds: what is committed in between comes with the next call.
     latest = story.seq
     known = Cursor.parse(after) if isinstance(after, str) else after
     if known is None or known.epoch != epoch or known.seq > latest:
         now = Cursor(epoch, latest)
         return Changes("", now, story.state, site_seq, reset=True, latest=latest)
-    most = 1 if single else BATCH_CHANGES
-    batch = _batch(story, known.seq, most) if known.seq < latest else _Batch("", latest)
+    limit = 1 if single else BATCH_CHANGES
+    batch = (
+        _batch(story, known.seq, limit) if known.seq < latest else _Batch("", latest)
+    )
     html = batch.html
     if rail and rail != site_seq and story.public and not batch.left:
         html += rail_partial(story_id)
@@ -103,50 +108,52 @@ def changes_after(
     )
 
 
-def _batch(story: Story, after: int, most: int) -> _Batch:
-    """Return what a page lacks: as much as one piece holds, at most some changes."""
+def _batch(story: Story, after: int, limit: int) -> _Batch:
     if story.state == Story.State.WITHDRAWN:
-        gone = fragments.withdrawn_html(story)
-        html = _partial("#story", "innerHTML", gone)
+        html = _partial("#story", "innerHTML", fragments.withdrawn_html(story))
         return _Batch(html, story.seq, withdrew=True)
-    parts: list[str] = []
+    partials: list[str] = []
     size, seq, withdrew, full = 0, after, False, False
-    for change in _changes(story, after, most + 1):
+    for change in _first_changes(story, after, limit + 1):
         size += len(change.html.encode())
-        full = bool(parts) and (size > BATCH_BYTES or len(parts) == most)
+        full = bool(partials) and (size > BATCH_BYTES or len(partials) == limit)
         if full:
             break
-        parts.append(change.html)
+        partials.append(change.html)
         seq, withdrew = change.seq, withdrew or change.withdrew
     seq = seq if full else story.seq
     if after < story.head_seq <= seq:
-        parts += _head(story)
-    left = _left(story, seq) if full else 0
+        partials += _head_partials(story)
+    left = _count_left(story, seq) if full else 0
     if not left:
-        parts.append(_last_update(story))
-    return _Batch("\n".join(parts), seq, withdrew, left)
+        partials.append(_last_update_partial(story))
+    return _Batch("\n".join(partials), seq, withdrew, left)
 
 
-def _changes(story: Story, after: int, most: int) -> list[_Batch]:
-    """Return the first postings that changed after a seq, each by itself."""
+def _first_changes(story: Story, after: int, limit: int) -> list[_Batch]:
+    """Return the first postings that changed after a seq, each as its own batch."""
     hidden = EntryVersion.objects.filter(entry=OuterRef("entry"), hidden=True)
     changed = story.postings.changed_between(after, story.seq)
     rows = changed.annotate(hides=Exists(hidden)).values_list(
         "seq", "entry_id", "html", "visible", "hides"
     )
-    found = []
-    for seq, entry_id, html, visible, hides in rows[:most]:
-        part = _upsert(html) if visible else _delete(entry_id)
-        found.append(_Batch(part, seq or 0, withdrew=hides or not visible))
-    return found
+    return [
+        _Batch(
+            _upsert(html) if visible else _delete(entry_id),
+            seq or 0,
+            withdrew=hides or not visible,
+        )
+        for seq, entry_id, html, visible, hides in rows[:limit]
+    ]
 
 
-def _left(story: Story, after: int) -> int:
-    # At least one: it may have changed since, and so moved behind the story's seq.
+def _count_left(story: Story, after: int) -> int:
+    # At least one: the next change may just have changed again, and so have moved
+    # behind the story's seq.
     return max(1, story.postings.changed_between(after, story.seq).count())
 
 
-def _head(story: Story) -> list[str]:
+def _head_partials(story: Story) -> list[str]:
     events = fragments.key_events_html(story, fragments.key_events(story))
     return [
         _partial("#story-head", "outerHTML", fragments.head_html(story)),
@@ -154,18 +161,17 @@ def _head(story: Story) -> list[str]:
     ]
 
 
-def _last_update(story: Story) -> str:
+def _last_update_partial(story: Story) -> str:
     updates = story.postings.visible().updates()
     last = updates.values_list("at", flat=True).first()
-    return _partial(
-        "#last-update", "outerHTML", fragments.last_update_html(story, last)
-    )
+    html = fragments.last_update_html(story, last)
+    return _partial("#last-update", "outerHTML", html)
 
 
 def public_story(slug: str) -> Story | None:
-    """Return the story that readers know by a slug, present or old; None for others.
+    """Return the story with a present or former slug; None if it is a draft.
 
-    A withdrawn one is returned too: its pages are to be told.
+    A withdrawn story is returned too, since its open pages must learn that.
     """
     row = StorySlug.objects.select_related("story").filter(slug=slug).first()
     if row is None or row.story.state == Story.State.DRAFT:
@@ -174,7 +180,7 @@ def public_story(slug: str) -> Story | None:
 
 
 def rail_partial(story_id: int) -> str:
-    """Return the rail beside a story, for pages that are open."""
+    """Return the current rail beside a story, as HTML for open pages."""
     _, seq, _ = seqs.story_seqs([])
     story = Story.objects.select_related("series").get(pk=story_id)
     return _partial("#rail", "outerHTML", fragments.rail_html(story, seq))
@@ -187,7 +193,7 @@ def _upsert(html: str) -> str:
 
 
 def _delete(entry_id: int) -> str:
-    # Named in it too, for pages that only count it.
+    # The content names the entry too, for pages that only count changes.
     name = f"entry-{entry_id}"
     return _partial(f"#{name}", "delete", name)
 

@@ -1,9 +1,9 @@
 """A story's channel: a log of finished messages, and the readers that follow it.
 
-Each message is the same bytes for every reader. The publisher starts a reader's
-`send` itself; in the normal case it returns at once. A reader whose network is slow
-suspends: a task finishes it and follows the log; one that falls out of the log is
-dropped, and comes back with its cursor.
+Each message is the same bytes for every reader. The channel starts a reader's `send`
+itself; normally it returns at once. If the reader's network is slow, `send` suspends:
+a task then finishes it and follows the log. A reader that falls behind the log is
+disconnected, and reconnects with its cursor.
 """
 
 import asyncio
@@ -16,57 +16,56 @@ from itertools import islice
 from typing import Any
 
 from entries.delivery import timings
+from entries.delivery.asgi import Message, Send
 from entries.delivery.changes import Changes, Cursor
 from entries.delivery.direct_writes import DirectConnection, frame_chunk
 from entries.delivery.metrics import tally
 
-Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
-
 MAX_LOG_FRAMES = 256
 MAX_LOG_BYTES = 4 * 1024 * 1024
-MAX_CATCH_UP_BYTES = 8 * 1024  # of what a reader missed that a stream carries
+MAX_CATCH_UP_BYTES = 8 * 1024  # replayed by a stream; for more there is `/changes`
 
 
-def body_message(body: bytes) -> dict[str, Any]:
-    """Return an ASGI message; readers share it."""
+def body_message(body: bytes) -> Message:
+    """Return a body as an ASGI message, which readers share."""
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 
 def html_event(html: str, cursor: Cursor | None = None) -> bytes:
-    """Return an unnamed event of HTML; the standard's `id` is the cursor."""
+    """Return an unnamed event, which the page swaps in; its `id` is the cursor."""
     lines = html.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     head = f"id: {cursor}\n" if cursor else ""
     return (head + "".join(f"data: {line}\n" for line in lines) + "\n").encode()
 
 
 def named_event(name: str, data: str = "") -> bytes:
-    """Return a named event: told to the page, never put into it."""
+    """Return a named event, which the page's script handles."""
     return f"event: {name}\ndata: {data}\n\n".encode()
 
 
-PING = body_message(named_event("ping"))
-BEHIND = body_message(named_event("behind"))
-END = body_message(named_event("end"))
-RESET = body_message(named_event("reset"))
+PING = body_message(named_event("ping"))  # the heartbeat
+BEHIND = body_message(named_event("behind"))  # the page missed too much for a stream
+END = body_message(named_event("end"))  # the story is closed or withdrawn
+RESET = body_message(named_event("reset"))  # the cursor is of another epoch
 
 
 @types.coroutine
-def _rest(
+def _resume(
     coroutine: Coroutine[Any, Any, None], waiting: Any
 ) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that was started by hand and waits for a future."""
+    """Continue a coroutine that was started by hand and waits for a future."""
     yield waiting
     yield from coroutine.__await__()
 
 
 @dataclass(eq=False, slots=True)
 class Reader:
-    """One open stream: its `send`, and how far it is in its channel's log."""
+    """An open stream: its `send`, and its position in the channel's log."""
 
     send: Send
     task: "asyncio.Task[None]"
     position: int = 0
-    direct: DirectConnection | None = None  # to write to past `send`
+    direct: DirectConnection | None = None  # bypasses `send`
     busy: bool = False
     ended: bool = False
     _finishing: "asyncio.Task[None] | None" = None
@@ -77,7 +76,7 @@ class Reader:
         waiting: Any,
         then: Callable[["Reader"], None],
     ) -> None:
-        """Let a task go on with a message that the network makes wait."""
+        """Finish a `send` that waits for the network in a task, then call `then`."""
         self.busy = True
         self._finishing = asyncio.create_task(self._finish(coroutine, waiting, then))
 
@@ -89,7 +88,7 @@ class Reader:
     ) -> None:
         try:
             async with asyncio.timeout(timings.SEND_TIMEOUT_SECONDS):
-                await _rest(coroutine, waiting)
+                await _resume(coroutine, waiting)
         except Exception:
             tally.dropped += 1
             self.end()
@@ -97,8 +96,8 @@ class Reader:
         self.busy = False
         then(self)
 
-    async def wait(self, one: dict[str, Any]) -> None:
-        """Send a message and wait for it, but not for ever."""
+    async def wait(self, one: Message) -> None:
+        """Send a message and wait for it; end the stream after a timeout."""
         self.busy = True
         try:
             async with asyncio.timeout(timings.SEND_TIMEOUT_SECONDS):
@@ -106,22 +105,22 @@ class Reader:
         except TimeoutError:
             tally.dropped += 1
             self.end()
-            await asyncio.sleep(0)  # where the end arrives
+            await asyncio.sleep(0)  # the cancellation arrives here
         self.busy = False
 
     def end(self) -> None:
-        """Let the stream's own task finish the answer."""
+        """Let the stream's own task finish the response."""
         if not self.ended:
             self.ended = True
             self.task.cancel()
 
 
 def push(
-    readers: Sequence[Reader], one: dict[str, Any], then: Callable[[Reader], None]
+    readers: Sequence[Reader], one: Message, then: Callable[[Reader], None]
 ) -> None:
-    """Start sending a message to readers who wait for none.
+    """Start to send a message to readers that are not busy.
 
-    `then` is called for a reader whose network made it wait, when it has gone out.
+    `then` is called for each reader whose network was slow, once its message is sent.
     """
     tally.deliveries += len(readers)
     chunk = b""
@@ -133,7 +132,7 @@ def push(
                     continue
             coroutine = reader.send(one)
             waiting = coroutine.send(None)
-        except StopIteration:  # as good as always: it has gone out
+        except StopIteration:  # the usual case: the message is sent
             continue
         except Exception:
             reader.end()
@@ -142,31 +141,31 @@ def push(
 
 
 def end_streams(readers: Sequence[Reader]) -> None:
-    """Let the streams of readers end."""
+    """End the streams of some readers."""
     for reader in readers:
         reader.end()
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A message that brings a page from one number to another."""
+    """A message that brings a page from the seq `after` to `seq`."""
 
     after: int
     seq: int
-    message: dict[str, Any]
+    message: Message
 
 
 @dataclass(frozen=True)
 class CatchUp:
-    """What a page lacks: one message for all who lack the same."""
+    """What pages at one cursor lack, as one message for all of them."""
 
     changes: Changes
-    message: dict[str, Any]
+    message: Message
 
 
 @dataclass(eq=False)
 class Channel:
-    """A story that is read here: its latest number, its log and its readers."""
+    """A story with open streams: its latest seq, its log and its readers."""
 
     story_id: int
     seq: int
@@ -174,13 +173,13 @@ class Channel:
     site_seq: int
     frames: deque[Frame] = field(default_factory=deque)
     first: int = 0  # position of frames[0]
-    served: int = 0  # position that every reader was brought to
+    served: int = 0  # position up to which every reader was served
     size: int = 0  # bytes in the log
-    streams: int = 0
-    # In the order they came, which is where they lie in memory: served the faster.
+    streams: int = 0  # that use the channel, including those still catching up
+    # In the order in which they came: so they lie in memory, which is the fastest.
     readers: dict[Reader, None] = field(default_factory=dict)
     last_sent_at: float = field(default_factory=time.monotonic)
-    rail: tuple[int, dict[str, Any]] | None = None
+    rail: tuple[int, Message] | None = None
     catch_ups: "dict[int, asyncio.Future[CatchUp]]" = field(default_factory=dict)
 
     @property
@@ -189,7 +188,7 @@ class Channel:
         return self.first + len(self.frames)
 
     def append(self, new: Frame) -> None:
-        """Add a frame and forget the oldest beyond the bounds."""
+        """Add a frame, and evict the oldest ones when the log is full."""
         self.last_sent_at = time.monotonic()
         self.frames.append(new)
         self.catch_ups.clear()
@@ -201,38 +200,38 @@ class Channel:
             self.first += 1
 
     def invalidate_log(self) -> None:
-        """Let nobody read what was told before; who is behind comes back and asks."""
+        """Empty the log. Readers that are behind must reconnect and catch up."""
         self.first = self.served = self.end
         self.size = 0
         self.frames.clear()
 
     def restart(self, seq: int, state: str, site_seq: int) -> None:
-        """Begin the log of another history; what was kept is of the old one."""
+        """Start anew in another epoch, where nothing cached is valid."""
         self.invalidate_log()
         self.rail = None
         self.catch_ups.clear()
         self.seq, self.state, self.site_seq = seq, state, site_seq
 
     def position_after(self, after: int) -> int | None:
-        """Return the position from which a page at a number reads.
+        """Return the position in the log of what follows a seq.
 
-        None where no frame begins there: it is too old, or a page of another
-        process, whose frames were cut elsewhere.
+        None if no frame starts there: the seq is too old, or between two frames, as
+        when the page comes from another process, which cut its frames elsewhere.
         """
         if after == self.seq:
             return self.end
-        position = len(self.frames) - sum(1 for one in self.frames if one.seq > after)
-        if position == len(self.frames) or self.frames[position].after != after:
+        index = len(self.frames) - sum(1 for one in self.frames if one.seq > after)
+        if index == len(self.frames) or self.frames[index].after != after:
             return None
-        return self.first + position
+        return self.first + index
 
     def since(self, position: int) -> list[bytes]:
-        """Return the frames from a position on."""
+        """Return the bodies of the frames from a position on."""
         frames = islice(self.frames, position - self.first, None)
         return [one.message["body"] for one in frames]
 
     def serve(self, reader: Reader) -> None:
-        """Send a reader everything that it lacks, as far as its network takes it."""
+        """Send a reader the frames that it lacks, until its network is busy."""
         frames = self.frames
         while not reader.busy and not reader.ended:
             ahead = reader.position - self.first
@@ -246,7 +245,7 @@ class Channel:
             push([reader], frames[ahead].message, self.serve)
 
     def serve_all(self, readers: Sequence[Reader]) -> None:
-        """Send readers everything that they lack: most of them, the last frame."""
+        """Send readers the frames that they lack: for most, only the last one."""
         last, end = self.end - 1, self.end
         usual = []
         for reader in readers:
@@ -257,7 +256,7 @@ class Channel:
                 self.serve(reader)
         push(usual, self.frames[-1].message, self.serve)
 
-    def broadcast(self, readers: Sequence[Reader], one: dict[str, Any]) -> None:
-        """Send readers what is in no log, unless they are behind anyway."""
+    def broadcast(self, readers: Sequence[Reader], one: Message) -> None:
+        """Send readers a message that is not logged, skipping those that are busy."""
         free = [reader for reader in readers if not (reader.busy or reader.ended)]
         push(free, one, self.serve)

@@ -1,10 +1,10 @@
-"""Write past the server's interface, where `DIRECT_WRITES` asks for it.
+"""Write to uvicorn's transport directly, if the setting `DIRECT_WRITES` is on.
 
-For each part of a body uvicorn's `send` looks whether the network takes more, frames
-the part as a chunk (RFC 9112, 7.1) and writes it. Here a chunk is framed once for
-many readers. That leans on what uvicorn's cycle looks like inside, so it is done only
-where all of it is found as expected. Whoever is not, and whose network is full, is
-served by `send`: both write to the same transport, so nothing changes its place.
+For each body message uvicorn's `send` checks the flow control, frames the body as a
+chunk (RFC 9112, 7.1) and writes it. Here a chunk is framed once for many readers. That
+depends on the internals of uvicorn's request cycle, so it is done only if all of them
+are as expected. Otherwise, and while the network is full, `send` is used: both write
+to the same transport, so the order of messages stays the same.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DirectConnection:
-    """A connection whose answer has begun, in chunks, with no end in sight."""
+    """A connection whose chunked response has begun and is not complete."""
 
     cycle: RequestResponseCycle
     flow: FlowControl
@@ -29,10 +29,10 @@ class DirectConnection:
 
     @classmethod
     def from_send(cls, send: Any) -> "DirectConnection | None":
-        """Return the line behind a `send`; None where it is not as expected."""
+        """Return the connection behind a `send`; None if it is not as expected."""
         cycle = getattr(send, "__self__", None)
         try:
-            if type(cycle) is RequestResponseCycle and _known(cycle):
+            if type(cycle) is RequestResponseCycle and _is_as_expected(cycle):
                 return cls(cycle, cycle.flow, cycle.transport.write)
         except (AttributeError, KeyError):
             pass
@@ -40,14 +40,14 @@ class DirectConnection:
         return None
 
     def write_chunk(self, chunk: bytes) -> bool:
-        """Write a chunk; False where `send` is to wait or to know better."""
+        """Write a chunk; return False if `send` must be used instead."""
         if self.flow.write_paused or self.cycle.disconnected:
             return False
         self.write(chunk)
         return True
 
 
-def _known(cycle: RequestResponseCycle) -> bool:
+def _is_as_expected(cycle: RequestResponseCycle) -> bool:
     return (
         cycle.response_started is True
         and cycle.response_complete is False
@@ -61,9 +61,9 @@ def _known(cycle: RequestResponseCycle) -> bool:
 
 @cache
 def _warn_once() -> None:
-    logger.warning("DIRECT_WRITES: the server is not as expected; send does it all.")
+    logger.warning("DIRECT_WRITES: the server is not as expected; using send instead.")
 
 
 def frame_chunk(body: bytes) -> bytes:
-    """Frame a part of a body that is not empty."""
+    """Return a body, which must not be empty, as a chunk."""
     return b"%x\r\n%b\r\n" % (len(body), body)

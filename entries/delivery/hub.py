@@ -1,4 +1,8 @@
-"""The hub: one a process. It learns of changes, reads each once, tells all readers."""
+"""The hub, one for each process: it learns of changes and sends them to readers.
+
+The hub reads each change once, appends it to the channel of its story, and serves all
+readers of that channel. It also sends heartbeats, and calls scheduled work.
+"""
 
 import asyncio
 import contextlib
@@ -13,6 +17,7 @@ from django.db import Error, close_old_connections
 
 from entries.database import timeouts
 from entries.delivery import audience, metrics, seqs, timings, watchers
+from entries.delivery.asgi import Message
 from entries.delivery.changes import (
     Changes,
     Cursor,
@@ -39,21 +44,24 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH_READERS = 64  # served before the event loop may do something else
-MAX_CATCH_UPS = 32  # answers to "what did I miss?" of one channel
+MAX_CATCH_UPS = 32  # cached by a channel, by cursor
 
 
-def _evict_failed(cached: dict[Any, Any], name: Any) -> Callable[[Any], None]:
-    """Return what drops a kept answer that turned out to be an error."""
+def _evict_failed(cached: dict[Any, Any], key: Any) -> Callable[[Any], None]:
+    """Return a callback that evicts a cached future if it failed."""
 
-    def act(job: "asyncio.Future[Any]") -> None:
-        if (job.cancelled() or job.exception()) and cached.get(name) is job:
-            del cached[name]
+    def evict(job: "asyncio.Future[Any]") -> None:
+        if (job.cancelled() or job.exception()) and cached.get(key) is job:
+            del cached[key]
 
-    return act
+    return evict
 
 
 class Hub:
-    """Channels by story, and the tasks that keep them true."""
+    """The channels of the stories that are read, and the tasks that keep them current.
+
+    `epoch` and `site_seq` are those of the site when the rows were read last.
+    """
 
     def __init__(self) -> None:
         self.channels: dict[int, Channel] = {}
@@ -75,7 +83,10 @@ class Hub:
         )
 
     def start(self, tick: Callable[[], object]) -> None:
-        """Start watching; `tick` is called every second, for what time brings."""
+        """Start the hub's tasks; `tick` does scheduled work and is called each second.
+
+        `tick` runs in one of the hub's threads.
+        """
         jobs = (
             self.watcher.run(),
             self._poll(),
@@ -84,14 +95,8 @@ class Hub:
         )
         self._tasks = [asyncio.create_task(job) for job in jobs]
 
-    async def poll_now(self) -> None:
-        """Look at the rows now, and return when that is done."""
-        polled = self._polled
-        self._wake.set()
-        await asyncio.shield(polled)
-
     async def stop(self) -> None:
-        """End every stream, a turn at a time, and stop watching."""
+        """End every stream, and stop the hub's tasks."""
         self.stopping = True
         for task in self._tasks:
             task.cancel()
@@ -100,8 +105,14 @@ class Hub:
         with contextlib.suppress(Error):
             await self.run_query(self._audience.write, {})
 
+    async def poll_now(self) -> None:
+        """Read the rows now, and return when all channels are current."""
+        polled = self._polled
+        self._wake.set()
+        await asyncio.shield(polled)
+
     async def run_query(self, function: Callable[..., T], *args: Any) -> T:
-        """Call a function that reads the database, in one of the hub's threads."""
+        """Call a function that uses the database, in one of the hub's threads."""
 
         def call() -> T:
             try:
@@ -112,26 +123,28 @@ class Hub:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     async def subscribe(self, slug: str) -> Channel | None:
-        """Return the channel of a story by any slug it had.
+        """Return the channel of a story, by a present or former slug.
 
-        Every call that returns one is followed by `unsubscribe`."""
+        Return None if there is no such public story. Each subscription that returns a
+        channel must end with `unsubscribe`.
+        """
         if self.epoch == "":
             await self.poll_now()
-        asked = self._slugs.get(slug)
-        if asked is None:
-            asked = asyncio.ensure_future(self.run_query(public_story, slug))
-            self._slugs[slug] = asked
-            asked.add_done_callback(_evict_failed(self._slugs, slug))
-        story = await asyncio.shield(asked)
+        lookup = self._slugs.get(slug)
+        if lookup is None:
+            lookup = asyncio.ensure_future(self.run_query(public_story, slug))
+            self._slugs[slug] = lookup
+            lookup.add_done_callback(_evict_failed(self._slugs, slug))
+        story = await asyncio.shield(lookup)
         if story is None:
-            # Nobody fills the memory with names that lead nowhere.
+            # Not cached, so that invented slugs cannot fill the memory.
             self._slugs.pop(slug, None)
             return None
         channel = self.channels.get(story.pk)
         if channel is not None:
             channel.streams += 1
             return channel
-        # The story as it was asked for: the next look finds what came since.
+        # It starts with the story as it was looked up; polling adds what came since.
         channel = Channel(story.pk, story.seq, story.state, self.site_seq, streams=1)
         self.channels[story.pk] = channel
         try:
@@ -142,14 +155,15 @@ class Hub:
         return channel
 
     def unsubscribe(self, channel: Channel) -> None:
-        """Be one user less of a channel; that of nobody goes."""
+        """End a subscription; a channel without streams is deleted."""
         channel.streams -= 1
         if not channel.streams and self.channels.get(channel.story_id) is channel:
             del self.channels[channel.story_id]
-            self._slugs.clear()  # the next reader's channel begins where the story is
+            # The next channel must start with the story as it is then.
+            self._slugs.clear()
 
     async def catch_up(self, channel: Channel, after: int) -> CatchUp:
-        """Return what changed after a number: one read for all who ask for it."""
+        """Return what changed after a seq, read once for all readers that need it."""
         job = channel.catch_ups.get(after)
         if job is None:
             if len(channel.catch_ups) >= MAX_CATCH_UPS:
@@ -165,8 +179,8 @@ class Hub:
         found = await self.run_query(changes_after, channel.story_id, cursor)
         return CatchUp(found, body_message(html_event(found.html, found.cursor)))
 
-    async def rail(self, channel: Channel) -> tuple[int, dict[str, Any]]:
-        """Return the rail as it is now, with the site's number it belongs to."""
+    async def rail(self, channel: Channel) -> tuple[int, Message]:
+        """Return the current rail of a story as a message, with its site seq."""
         if channel.rail is None or channel.rail[0] != self.site_seq:
             site_seq = self.site_seq
             html = await self.run_query(rail_partial, channel.story_id)
@@ -174,7 +188,7 @@ class Hub:
         return channel.rail
 
     async def _poll(self) -> None:
-        """Read what changed whenever something did; never end."""
+        """Read the rows on each wake-up, and at least once in `POLL_SECONDS`."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timings.POLL_SECONDS):
@@ -186,45 +200,47 @@ class Hub:
             except Exception as error:
                 logger.exception("The changes could not be read; trying again.")
                 polled.set_exception(error)
-                polled.exception()  # nobody may have been waiting for it
+                polled.exception()  # retrieved here, since nobody may wait for it
                 await asyncio.sleep(timings.POLL_BACKOFF_SECONDS)
             else:
                 polled.set_result(None)
 
     async def _refresh(self) -> None:
-        asked = list(self.channels)
+        """Compare the seqs of the rows with those of the channels, and send changes."""
+        story_ids = list(self.channels)
         began = time.monotonic()
-        epoch, site_seq, stories = await self.run_query(seqs.story_seqs, asked)
+        epoch, site_seq, stories = await self.run_query(seqs.story_seqs, story_ids)
         self.watcher.confirmed_at = began
-        other_history = self.epoch not in ("", epoch) or site_seq < self.site_seq
-        if other_history or site_seq != self.site_seq:
+        new_epoch = self.epoch not in ("", epoch) or site_seq < self.site_seq
+        if new_epoch or site_seq != self.site_seq:
             self._slugs.clear()
-        if other_history:
-            self.watcher.notice_commit()  # a restore tells nobody
+        if new_epoch:
+            self.watcher.notice_commit()  # restoring a backup sends no notification
         self.epoch, self.site_seq = epoch, site_seq
-        for story_id in set(asked) - set(stories):
+        for story_id in set(story_ids) - set(stories):
             await self._drop_channel(story_id)
         for story_id, (seq, state) in stories.items():
             channel = self.channels.get(story_id)
             if channel is None:
                 continue
-            if other_history or seq < channel.seq:
+            if new_epoch or seq < channel.seq:
                 channel.restart(seq, state, site_seq)
                 await self._end_streams(channel, RESET)
             else:
                 await self._advance(channel, seq, state)
 
     async def _advance(self, channel: Channel, seq: int, state: str) -> None:
+        """Send the changes of one story up to a seq, then the rail if it changed."""
         began, left = time.monotonic(), seq - channel.seq
         while left > 0:
             changes = await self._append_batch(channel)
             if changes.reset:
-                return  # restored just now: the next look tells
+                return  # restored just now: the next poll resets the channel
             if left := changes.left:
                 await self._serve(channel, began)
             if state != changes.state:
-                # It turned after the numbers were read, and the rail with it: the
-                # next look finds both.
+                # The state changed after the seqs were read, and the rail with it:
+                # the next poll sends both.
                 state = "live"
         if channel.site_seq < self.site_seq:
             site_seq, rail = await self.rail(channel)
@@ -236,7 +252,7 @@ class Hub:
             await self._end_streams(channel, END)
 
     async def _append_batch(self, channel: Channel) -> Changes:
-        """Add the next piece of what changed to a channel's log."""
+        """Add the next batch of changes to a channel's log."""
         catch_up = await self.catch_up(channel, channel.seq)
         changes = catch_up.changes
         if not changes.reset:
@@ -249,7 +265,7 @@ class Hub:
         return changes
 
     async def _serve(self, channel: Channel, began: float) -> None:
-        """Send all readers what was added to the log."""
+        """Send all readers the frames that were added to the log."""
         if channel.end > channel.served:
             until = channel.end
             await self._in_batches(channel, channel.serve_all)
@@ -257,46 +273,52 @@ class Hub:
             metrics.FANOUT.observe(time.monotonic() - began)
 
     async def _drop_channel(self, story_id: int) -> None:
-        """Send the readers of a story away that the database has no more."""
+        """Delete the channel of a story that is no longer in the database."""
         self._slugs.clear()
         if channel := self.channels.pop(story_id, None):
             channel.state = "gone"
             await self._end_streams(channel, RESET)
 
-    async def _end_streams(self, channel: Channel, last: dict[str, Any]) -> None:
-        """Tell every reader a last word and end its stream."""
+    async def _end_streams(self, channel: Channel, last: Message) -> None:
+        """Send a last message to all readers of a channel, and end their streams."""
 
-        def act(readers: Sequence[Reader]) -> None:
+        def end(readers: Sequence[Reader]) -> None:
             channel.broadcast(readers, last)
             end_streams(readers)
 
-        await self._in_batches(channel, act)
+        await self._in_batches(channel, end)
 
     async def _in_batches(
         self, channel: Channel, act: Callable[[Sequence[Reader]], object]
     ) -> None:
-        """Do something for every reader, leaving the loop free in between."""
+        """Call a function with all readers of a channel, a batch at a time.
+
+        Between two batches the event loop is free for other work.
+        """
         readers = list(channel.readers)
         for start in range(0, len(readers), BATCH_READERS):
             act(readers[start : start + BATCH_READERS])
             await asyncio.sleep(0)
 
     async def _send_heartbeats(self) -> None:
-        """Let readers hear something where nothing happens."""
+        """Send a heartbeat to every channel that was silent for `HEARTBEAT_SECONDS`.
+
+        Proxies close silent connections, and pages notice when theirs has died.
+        """
+        every = timings.HEARTBEAT_SECONDS
         while True:
-            sent = [channel.last_sent_at for channel in self.channels.values()]
-            silence = time.monotonic() - min(sent, default=time.monotonic())
-            await asyncio.sleep(
-                max(timings.HEARTBEAT_SECONDS - silence, timings.HEARTBEAT_SECONDS / 15)
-            )
+            now = time.monotonic()
+            sent = (channel.last_sent_at for channel in self.channels.values())
+            silence = now - min(sent, default=now)
+            await asyncio.sleep(max(every - silence, every / 15))
             for channel in list(self.channels.values()):
-                if time.monotonic() - channel.last_sent_at >= timings.HEARTBEAT_SECONDS:
+                if time.monotonic() - channel.last_sent_at >= every:
                     channel.last_sent_at = time.monotonic()
-                    await self._in_batches(
-                        channel, partial(channel.broadcast, one=PING)
-                    )
+                    ping = partial(channel.broadcast, one=PING)
+                    await self._in_batches(channel, ping)
 
     async def _run_every_second(self, tick: Callable[[], object]) -> None:
+        """Export the metrics, do scheduled work, and write the audience."""
         while True:
             await asyncio.sleep(1)
             stories = {pk: len(one.readers) for pk, one in self.channels.items()}
@@ -304,14 +326,10 @@ class Hub:
             try:
                 await self.run_query(tick)
             except Exception:
-                logger.exception("What is due could not be published; trying again.")
-            await self._write_audience(stories)
-
-    async def _write_audience(self, readers: dict[int, int]) -> None:
-        """Let all processes know how many read here, where that has changed."""
-        counts = self._audience.due_counts(readers)
-        if counts is not None:
-            try:
-                await self.run_query(self._audience.write, counts)
-            except Error as error:  # tried again in some seconds
-                logger.warning("The readers could not be told: %s", error)
+                logger.exception("Scheduled work failed; trying again.")
+            counts = self._audience.due_counts(stories)
+            if counts is not None:
+                try:
+                    await self.run_query(self._audience.write, counts)
+                except Error as error:
+                    logger.warning("The audience could not be written: %s", error)

@@ -1,8 +1,8 @@
-"""What delivery counts, for `/metrics` (Prometheus' text format, version 0.0.4).
+"""The metrics of delivery, for `/metrics` (Prometheus' text format, version 0.0.4).
 
-Counting costs the hot paths an addition to a plain number; once a second the hub
-hands the sums on. With several workers (`PROMETHEUS_MULTIPROC_DIR` is set by
-`serve`) the answer of any of them holds the sums of all.
+The hot paths only add to plain numbers; once a second the hub exports the sums. With
+several workers (`serve` sets `PROMETHEUS_MULTIPROC_DIR`) the response of any worker
+holds the sums of all of them.
 """
 
 import os
@@ -25,7 +25,7 @@ _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 @dataclass
 class Tally:
-    """Sums since the process began."""
+    """Counts since the process started."""
 
     deliveries: int = 0
     dropped: int = 0
@@ -38,17 +38,19 @@ class Tally:
 
 
 tally = Tally()
-_counted = Tally()
-_followed: set[int] = set()
+_exported = Tally()
+_known_stories: set[int] = set()
 _COUNTERS = {
-    "deliveries": Counter("liveblog_deliveries", "Messages handed to readers"),
+    "deliveries": Counter("liveblog_deliveries", "Messages sent to readers"),
     "dropped": Counter("liveblog_readers_dropped", "Readers too slow to follow"),
-    "refused": Counter("liveblog_streams_refused", "Streams answered with 503"),
-    "catch_ups": Counter("liveblog_catch_ups", "Reads for readers who came back"),
-    "hits": Counter("liveblog_pages_kept", "Answers given from memory"),
-    "not_modified": Counter("liveblog_pages_unchanged", "Answers 304"),
-    "stored": Counter("liveblog_pages_made", "Answers made by Django and kept"),
-    "stale": Counter("liveblog_pages_stale", "Given while the database was silent"),
+    "refused": Counter("liveblog_streams_refused", "Streams refused with 503"),
+    "catch_ups": Counter("liveblog_catch_ups", "Queries for readers that reconnected"),
+    "hits": Counter("liveblog_pages_kept", "Responses from the page cache"),
+    "not_modified": Counter(
+        "liveblog_pages_unchanged", "Responses 304 from the page cache"
+    ),
+    "stored": Counter("liveblog_pages_made", "Responses stored in the page cache"),
+    "stale": Counter("liveblog_pages_stale", "Stale responses during an outage"),
 }
 _READERS = Gauge("liveblog_readers", "Open streams", multiprocess_mode="livesum")
 _STORY_READERS = Gauge(
@@ -56,46 +58,46 @@ _STORY_READERS = Gauge(
 )
 _LAG = Gauge(
     "liveblog_watcher_lag_seconds",
-    "Since the database was last known to be heard",
+    "Time since the watcher last heard the database",
     multiprocess_mode="livemax",
 )
 FANOUT = Histogram(
     "liveblog_fanout_seconds",
-    "From waking to the last reader",
+    "From wake-up to the last reader",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 
 
 def export_tally(count: int, stories: dict[int, int], lag: float) -> None:
-    """Hand on what was counted, once a second: readers, also by story; the lag."""
+    """Export the tally, the readers in all and by story, and the watcher's lag."""
     for name in (field.name for field in fields(Tally)):
         now = getattr(tally, name)
-        _COUNTERS[name].inc(now - getattr(_counted, name))
-        setattr(_counted, name, now)
+        _COUNTERS[name].inc(now - getattr(_exported, name))
+        setattr(_exported, name, now)
     _READERS.set(count)
     _LAG.set(lag)
-    for story in _followed - stories.keys():
+    for story in _known_stories - stories.keys():
         _STORY_READERS.labels(story).set(0)
     for story, readers in stories.items():
         _STORY_READERS.labels(story).set(readers)
-    _followed.update(stories)
+    _known_stories.update(stories)
 
 
 def render_metrics() -> tuple[bytes, str]:
-    """Return the figures of all workers, and their content type."""
+    """Return the metrics of all workers, and their content type."""
     folder = os.environ.get(_FOLDER_VARIABLE)
     if not folder:
         return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
     for path in Path(folder).glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
-        if not _runs(pid):
+        if not _is_running(pid):
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,43 +1,42 @@
-"""What readers get while the database does not answer: a page of before, or a 503."""
+"""What readers get while the database is unreachable: a stale page, or a 503."""
 
 import re
 from typing import Any
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
+from entries.delivery.asgi import Message, Scope
 
-# Readers' addresses that are made from rows. The desk answers for itself: it has a
-# text to give back.
-_FROM_ROWS = re.compile(
+# Public URLs that need the database. The desk is not among them: it responds itself,
+# since it has an editor's text to give back.
+_DATABASE_URLS = re.compile(
     r"/(?:stories/.*|series/.*|search/|feed/|(?:news-)?sitemap\.xml)?"
 )
 _UNCACHED = b"public, max-age=0, must-revalidate"
 
 
-class DatabaseSilent(Exception):
+class DatabaseUnreachable(Exception):
     """The database does not answer."""
 
 
 class ServiceUnavailable(Exception):
-    """A page could not be made, which is not the page's own fault."""
+    """Django responded 503: too many requests, or the database has just gone."""
 
 
 def needs_database(scope: Scope) -> bool:
-    """Return whether a reader asks for something that is made from rows."""
+    """Return whether a request is for a public page that needs the database."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
-    return _FROM_ROWS.fullmatch(scope["path"]) is not None
+    return _DATABASE_URLS.fullmatch(scope["path"]) is not None
 
 
 def stale_start(start: Message, seconds: float) -> Message:
-    """Return the start of a stale answer: its age, and no leave to cache it further."""
+    """Return the start of a stale response: with its age, and not cacheable."""
     headers = [pair for pair in start["headers"] if pair[0] != b"cache-control"]
     headers += [(b"cache-control", _UNCACHED), (b"age", b"%d" % seconds)]
     return {**start, "headers": headers}
 
 
 async def respond_503(scope: Scope, send: Any, page: bytes) -> None:
-    """Answer 503 at once, with the page that Django would give."""
+    """Respond 503 without Django, with the page that Django would send."""
     body = b"" if scope["method"] == "HEAD" else page
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),

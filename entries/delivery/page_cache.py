@@ -1,9 +1,12 @@
-"""The byte door: finished answers of public pages, before Django is entered.
+"""The page cache: finished responses of public pages, served before Django.
 
-An answer of the full Django stack is kept with the version it was made at, and
-given again, the same bytes for everyone, for as long as the hub knows that those
-version stand. When it cannot know, and for whatever is not in the list, the
-request passes on.
+A response that Django made is stored with the version of its story (the sequence
+numbers in the rows), and served again, as the same bytes for everyone, while that
+version is current. If the current version cannot be known, or the request is not
+cacheable, the request passes on to Django.
+
+While the database is unreachable, a stored page may be served stale for
+`STALE_IF_ERROR_SECONDS`, unless this process knows that it is outdated.
 """
 
 import asyncio
@@ -20,139 +23,140 @@ from django.conf import settings
 from django.db import Error
 
 from entries.delivery import outage, seqs, timings, watchers
+from entries.delivery.asgi import Message, Receive, Scope, Send
 from entries.delivery.cache_keys import (
     CacheableRequest,
     CacheKey,
     CacheKeys,
     RequestHeaders,
-    Scope,
 )
 from entries.delivery.hub import Hub
 from entries.delivery.metrics import tally
 
 App = Callable[..., Awaitable[None]]
-Version = tuple[str, int, int]  # epoch, the story's number, the site's
-Found = dict[str, Version | None]
+Version = tuple[str, int, int]  # epoch, the story's seq, the site's seq
+Versions = dict[str, Version | None]  # by slug; None if it is no public story
 Headers = list[tuple[bytes, bytes]]
 
-MAX_CACHE_BYTES = 64 * 1024 * 1024  # of answers kept in memory
-MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # bytes of one answer
-MAX_STORIES = 1000  # stories whose version are known
-_LIVE = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
-_KEPT_FOR_304 = {b"etag", b"cache-control", b"vary"} | _LIVE
-
-
-Message = dict[str, Any]
-_NOTHING: Message = {"type": "http.response.body", "body": b""}
+MAX_CACHE_BYTES = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # of one response that is stored
+MAX_STORIES = 1000  # whose versions are known
+_MIN_COMPRESSED_BYTES = 500
+_OVERHEAD_BYTES = 2048  # of one response: headers and objects
+_LIVE_HEADERS = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
+_HEADERS_OF_304 = {b"etag", b"cache-control", b"vary"} | _LIVE_HEADERS
+_EMPTY: Message = {"type": "http.response.body", "body": b""}
 
 
 @dataclass(frozen=True)
 class CachedResponse:
-    """A finished answer, as messages in every coding, and what it was made at."""
+    """A finished response in every content coding, and the version it was made at."""
 
     version: Version
     etag: bytes
     size: int
-    whole: dict[bytes, tuple[Message, Message]]
-    unchanged: Message
+    by_coding: dict[bytes, tuple[Message, Message]]  # start and body
+    not_modified: Message
 
     @classmethod
     def build(
         cls, version: Version, headers: Headers, bodies: dict[bytes, bytes]
     ) -> "CachedResponse":
-        """Make the messages once; every request gets the same."""
+        """Build the messages, once for all requests."""
         headers = [
             pair for pair in headers if pair[0] not in (b"content-length", b"vary")
         ]
         headers.append((b"vary", b"Accept-Encoding"))
-        whole = {}
+        by_coding = {}
         for coding, body in bodies.items():
             more = [(b"content-length", b"%d" % len(body))]
             if coding:
                 more.append((b"content-encoding", coding))
-            whole[coding] = (
-                {
-                    "type": "http.response.start",
-                    "status": 200,
-                    "headers": headers + more,
-                },
-                {"type": "http.response.body", "body": body},
-            )
-        few = [pair for pair in headers if pair[0] in _KEPT_FOR_304]
-        unchanged = {"type": "http.response.start", "status": 304, "headers": few}
-        size = sum(map(len, bodies.values())) + 2048
-        return cls(version, dict(headers)[b"etag"], size, whole, unchanged)
+            start = _start(200, headers + more)
+            by_coding[coding] = start, {"type": "http.response.body", "body": body}
+        few = [pair for pair in headers if pair[0] in _HEADERS_OF_304]
+        size = sum(map(len, bodies.values())) + _OVERHEAD_BYTES
+        etag = dict(headers)[b"etag"]
+        return cls(version, etag, size, by_coding, _start(304, few))
 
     def aged(self, seconds: float) -> "CachedResponse":
-        """Return the same bytes under headers that let no cache pass them on."""
-        old = partial(outage.stale_start, seconds=seconds)
-        whole = {c: (old(start), body) for c, (start, body) in self.whole.items()}
-        return replace(self, whole=whole, unchanged=old(self.unchanged))
+        """Return the same response as a stale one, which caches must not store."""
+        stale = partial(outage.stale_start, seconds=seconds)
+        by_coding = {
+            c: (stale(start), body) for c, (start, body) in self.by_coding.items()
+        }
+        return replace(self, by_coding=by_coding, not_modified=stale(self.not_modified))
 
-    def messages(self, heads: RequestHeaders) -> tuple[Message, Message]:
-        """Return what to send: the answer, or that the client has it."""
-        known = heads.get(b"if-none-match")
+    def messages(self, headers: RequestHeaders) -> tuple[Message, Message]:
+        """Return the start and body for a request: the response, or a 304."""
+        known = headers.get(b"if-none-match")
         if known and _matches(known, self.etag):
             tally.not_modified += 1
-            return self.unchanged, _NOTHING
+            return self.not_modified, _EMPTY
         tally.hits += 1
-        return self.whole[_coding(heads.get(b"accept-encoding", b""), self.whole)]
+        accepted = headers.get(b"accept-encoding", b"")
+        return self.by_coding[_coding(accepted, self.by_coding)]
+
+
+def _start(status: int, headers: Headers) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 class StoryVersions:
-    """What the rows say of stories, asked again only when something was committed.
+    """The versions of public stories, read again only after something was committed.
 
-    All that is known was read after one stamp, and holds while that stands.
+    All known versions were read at one stamp of the watcher, and are current while
+    the stamp is the same.
     """
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self._stamp: tuple[int, int] | None = None
         self._read_at = 0.0  # monotonic seconds
-        self._learned = (0, 0)
-        self._known: OrderedDict[str, Version] = OrderedDict()  # the least used first
-        self._reading: dict[str | None, asyncio.Future[Found]] = {}
+        self._local_changes = (0, 0)
+        self._known: OrderedDict[str, Version] = OrderedDict()  # least used first
+        self._reading: dict[str | None, asyncio.Future[Versions]] = {}
 
     def known(self, slug: str) -> Version | None:
-        """Return a public story's version if no commit came after they were read."""
-        if not self._hold(self.hub.watcher.stamp()):
+        """Return the version of a public story if it is known to be current."""
+        if not self._is_current(self.hub.watcher.stamp()):
             return None
         found = self._known.get(slug)
         if found:
             self._known.move_to_end(slug)
         return found
 
-    def _hold(self, stamp: tuple[int, int] | None) -> bool:
-        """Whether nothing has changed since the version were read."""
+    def _is_current(self, stamp: tuple[int, int] | None) -> bool:
+        """Return whether nothing was committed since the versions were read."""
         same = stamp is not None and stamp == self._stamp
-        return same and self._learned == watchers.local_changes()
+        return same and self._local_changes == watchers.local_changes()
 
     def last_known(self, slug: str) -> tuple[Version, float] | None:
-        """Return a story's latest version, and until when (monotonic) they held.
+        """Return the last version of a story, and until when it was known to hold.
 
-        None where this process knows that something changed since: it has committed
-        something itself, or its hub has heard of a withdrawal.
+        The time is in monotonic seconds. Return None if this process knows of a later
+        change: it has committed something itself, or its hub has read a withdrawal.
         """
-        made = self._known.get(slug)
+        version = self._known.get(slug)
         hub = self.hub
-        if made is None or self._learned != watchers.local_changes():
+        if version is None or self._local_changes != watchers.local_changes():
             return None
-        if hub.epoch not in ("", made[0]) or hub.site_seq > made[2]:
+        if hub.epoch not in ("", version[0]) or hub.site_seq > version[2]:
             return None
         same = hub.watcher.last_stamp == self._stamp
-        return made, hub.watcher.answered_at if same else self._read_at
+        return version, hub.watcher.answered_at if same else self._read_at
 
     async def current(self, slug: str) -> Version | None:
-        """Return a public story's version as they are now; None for any other.
+        """Return the current version of a public story; None for any other slug.
 
-        Waits at most `TRUST` seconds: by then the watcher knows whether the database
-        answers at all.
+        Return None too if the database takes `UNREACHABLE_AFTER_SECONDS`: by then the
+        watcher knows whether it is reachable at all.
         """
         while (stamp := self.hub.watcher.stamp()) is not None:
             if found := self.known(slug):
                 return found
-            # After a commit one question for all; else only for what is not known.
-            new = slug if self._hold(stamp) else None
+            # After a commit one query for all stories, else one for the new slug.
+            new = slug if self._is_current(stamp) else None
             job = self._reading.get(new)
             if job is None:
                 job = asyncio.ensure_future(
@@ -162,38 +166,40 @@ class StoryVersions:
                 job.add_done_callback(partial(self._done, new))
             try:
                 async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
-                    rows = await asyncio.shield(job)
+                    versions = await asyncio.shield(job)
             except (TimeoutError, Error):
                 break
-            if slug in rows and rows[slug] is None:
+            if slug in versions and versions[slug] is None:
                 break
         return None
 
     def _done(self, new: str | None, _: object) -> None:
         del self._reading[new]
 
-    async def _read(self, stamp: tuple[int, int], slug: str, *, alone: bool) -> Found:
-        """Read a story's version, and unless `alone` those of all others again."""
+    async def _read(
+        self, stamp: tuple[int, int], slug: str, *, alone: bool
+    ) -> Versions:
+        """Read the version of a story, and unless `alone` all known ones again."""
         slugs = [slug] if alone else [*self._known, slug]
-        began, learned = time.monotonic(), watchers.local_changes()
-        epoch, site_seq, found_seqs = await self.hub.run_query(seqs.slug_seqs, slugs)
-        found: Found = {
-            one: (epoch, found_seqs[one], site_seq) if one in found_seqs else None
+        began, local_changes = time.monotonic(), watchers.local_changes()
+        epoch, site_seq, found = await self.hub.run_query(seqs.slug_seqs, slugs)
+        versions: Versions = {
+            one: (epoch, found[one], site_seq) if one in found else None
             for one in slugs
         }
-        public = {one: made for one, made in found.items() if made}
+        public = {one: version for one, version in versions.items() if version}
         if alone and stamp == self._stamp:
             self._known.update(public)
         elif not alone:
             self._stamp, self._known = stamp, OrderedDict(public)
-            self._read_at, self._learned = began, learned
+            self._read_at, self._local_changes = began, local_changes
         while len(self._known) > MAX_STORIES:
             self._known.popitem(last=False)
-        return found
+        return versions
 
 
 class PageCache:
-    """Finished responses by URL, served before Django; evicts the least recently used.
+    """ASGI middleware: finished responses by cache key, least recently used first.
 
     `unavailable` returns the HTML of a 503.
     """
@@ -210,185 +216,175 @@ class PageCache:
             tuple[CacheKey, Version], asyncio.Future[CachedResponse | None]
         ] = {}
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Respond from the cache, or pass the request to Django."""
-        wanted = None
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond from the cache, or pass the request on to Django."""
+        request = None
         if scope["type"] == "http":
-            heads = dict(scope["headers"])
-            wanted = self.cache_keys.find(scope, heads)
-        if wanted is None:
+            headers = dict(scope["headers"])
+            request = self.cache_keys.find(scope, headers)
+        if request is None:
             return await self._pass_to_django(scope, receive, send)
         try:
-            answer = await self._fresh_response(wanted, scope)
-        except outage.DatabaseSilent:
-            answer = self._stale_response(wanted)
-            if answer is None:
+            response = await self._fresh_response(request, scope)
+        except (outage.DatabaseUnreachable, outage.ServiceUnavailable) as error:
+            # Too many requests are no outage: then a stale page must not be served.
+            busy = isinstance(error, outage.ServiceUnavailable)
+            response = None
+            if not (busy and await self.watcher.is_answering()):
+                response = self._stale_response(request)
+            if response is None:
                 return await outage.respond_503(scope, send, self.unavailable())
-            heads.pop(b"if-none-match", None)  # a 304 would renew what a cache holds
-        except outage.ServiceUnavailable:  # too busy, or the database has just gone
-            answer = (
-                None
-                if await self.watcher.is_answering()
-                else self._stale_response(wanted)
-            )
-            if answer is None:
-                return await outage.respond_503(scope, send, self.unavailable())
-            heads.pop(b"if-none-match", None)
-        if answer is None:
+            # A 304 would extend the life of what a cache holds.
+            headers.pop(b"if-none-match", None)
+        if response is None:
             return await self._pass_to_django(scope, receive, send)
-        start, body = answer.messages(heads)
+        start, body = response.messages(headers)
         await send(start)
-        await send(_NOTHING if scope["method"] == "HEAD" else body)
+        await send(_EMPTY if scope["method"] == "HEAD" else body)
         return None
 
-    async def _pass_to_django(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Let Django answer, unless that would wait for a silent database."""
+    async def _pass_to_django(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let Django respond, or respond 503 if the database is unreachable."""
         if not outage.needs_database(scope):
             return await self.app(scope, receive, send)
         begun, refused = asyncio.Event(), asyncio.Event()
 
-        async def begin(part: Message) -> None:
+        async def send_unless_refused(message: Message) -> None:
             if not refused.is_set():
                 begun.set()
-                await send(part)
+                await send(message)
 
         if not await self.watcher.is_answering():
             return await outage.respond_503(scope, send, self.unavailable())
-        job = asyncio.ensure_future(self.app(scope, receive, begin))
+        job = asyncio.ensure_future(self.app(scope, receive, send_unless_refused))
         if await self._done_in_time(job) or begun.is_set():
             return await job
-        # Django hears that its client has its answer, and ends by itself.
+        # Django's thread ends by itself; its response is thrown away.
         refused.set()
         job.add_done_callback(lambda job: job.cancelled() or job.exception())
         return await outage.respond_503(scope, send, self.unavailable())
 
     async def _done_in_time(self, job: "asyncio.Future[Any]") -> bool:
-        """Wait for a job; return False once the database is known to be silent."""
-        while not (
-            await asyncio.wait({job}, timeout=timings.UNREACHABLE_AFTER_SECONDS)
-        )[0]:
+        """Wait for a job; return False if the database becomes unreachable."""
+        timeout = timings.UNREACHABLE_AFTER_SECONDS
+        while not (await asyncio.wait({job}, timeout=timeout))[0]:
             if not await self.watcher.is_answering():
                 return False
         return True
 
     async def _fresh_response(
-        self, wanted: CacheableRequest, scope: Scope
+        self, request: CacheableRequest, scope: Scope
     ) -> CachedResponse | None:
-        """Return the exact answer; None where Django is to give it.
+        """Return the current response, stored or made now; None to pass on.
 
-        Raises Silent where the database does not answer.
+        Raises DatabaseUnreachable, and ServiceUnavailable if Django responded 503.
         """
-        version = self.versions.known(wanted.slug) or await self.versions.current(
-            wanted.slug
-        )
+        slug = request.slug
+        version = self.versions.known(slug) or await self.versions.current(slug)
         if version is None:
             if not await self.watcher.is_answering():
-                raise outage.DatabaseSilent
+                raise outage.DatabaseUnreachable
             return None
-        answer = self._responses.get(wanted.key)
-        if answer is None or answer.version != version:
-            return await self._render_once(wanted, scope, version)
-        self._responses.move_to_end(wanted.key)
-        return answer
+        response = self._responses.get(request.key)
+        if response is None or response.version != version:
+            return await self._make_once(request, scope, version)
+        self._responses.move_to_end(request.key)
+        return response
 
-    def _stale_response(self, wanted: CacheableRequest) -> CachedResponse | None:
-        """Return a finished page for while the database is silent, if it may be shown.
+    def _stale_response(self, request: CacheableRequest) -> CachedResponse | None:
+        """Return a stored page to serve during an outage, or None.
 
-        `/changes` never: its answer would tell an open page that it has everything.
+        Never for `/changes`: that would tell an open page that it is up to date.
         """
-        answer = self._responses.get(wanted.key)
-        known = self.versions.last_known(wanted.slug)
-        if answer is None or known is None or known[0] != answer.version:
+        response = self._responses.get(request.key)
+        known = self.versions.last_known(request.slug)
+        if response is None or known is None or known[0] != response.version:
             return None
         age = time.monotonic() - known[1]
-        if age > settings.STALE_IF_ERROR_SECONDS or "/changes" in wanted.key[1]:
+        if age > settings.STALE_IF_ERROR_SECONDS or "/changes" in request.key[1]:
             return None
         tally.stale += 1
-        return answer.aged(age)
+        return response.aged(age)
 
-    async def _render_once(
-        self, wanted: CacheableRequest, scope: Scope, version: Version
+    async def _make_once(
+        self, request: CacheableRequest, scope: Scope, version: Version
     ) -> CachedResponse | None:
-        """Have an answer made, once for all who ask for it at the same version.
-
-        Raises Silent where the database does not answer meanwhile, and Failed where
-        Django said 503.
-        """
-        name = (wanted.key, version)
-        job = self._pending.get(name)
+        """Have Django make a response, once for all requests of the same version."""
+        key = (request.key, version)
+        job = self._pending.get(key)
         if job is None:
-            job = asyncio.ensure_future(self._render(wanted, scope, version))
-            self._pending[name] = job
-            job.add_done_callback(partial(self._finished, name))
+            job = asyncio.ensure_future(self._make(request, scope, version))
+            self._pending[key] = job
+            job.add_done_callback(partial(self._finished, key))
         if not await self._done_in_time(job):
-            raise outage.DatabaseSilent
+            raise outage.DatabaseUnreachable
         return job.result()
 
     def _finished(
-        self, name: tuple[CacheKey, Version], job: "asyncio.Future[Any]"
+        self, key: tuple[CacheKey, Version], job: "asyncio.Future[Any]"
     ) -> None:
-        self._pending.pop(name, None)
+        self._pending.pop(key, None)
         if not job.cancelled():
-            job.exception()  # whoever waited for it may have gone
+            job.exception()  # retrieved here, since all who waited may have gone
 
-    async def _render(
-        self, wanted: CacheableRequest, scope: Scope, version: Version
+    async def _make(
+        self, request: CacheableRequest, scope: Scope, version: Version
     ) -> CachedResponse | None:
-        start: dict[str, Any] = {}
+        """Have Django make a response; store it unless that is forbidden."""
+        start: Message = {}
         body = bytearray()
         requests = [{"type": "http.request", "body": b"", "more_body": False}]
 
-        async def receive() -> dict[str, Any]:
-            # After its request this client never goes away: others wait for it too.
+        async def receive() -> Message:
+            # Never a disconnect: other clients wait for this response too.
             return requests.pop() if requests else await asyncio.Future()
 
-        async def send(part: dict[str, Any]) -> None:
-            if part["type"] == "http.response.start":
-                start.update(part)
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
             else:
-                body.extend(part.get("body", b""))
+                body.extend(message.get("body", b""))
 
-        await self.app(wanted.anonymous_scope(scope), receive, send)
+        await self.app(request.anonymous_scope(scope), receive, send)
         headers = [(name.lower(), value) for name, value in start["headers"]]
-        names = dict(headers)
+        by_name = dict(headers)
         if start["status"] == 503:
             raise outage.ServiceUnavailable
-        if start["status"] != 200 or b"set-cookie" in names or b"etag" not in names:
+        if start["status"] != 200 or b"set-cookie" in by_name or b"etag" not in by_name:
             return None
-        if (
-            len(body) > MAX_RESPONSE_BYTES
-            or b"cookie" in names.get(b"vary", b"").lower()
-        ):
+        varies = b"cookie" in by_name.get(b"vary", b"").lower()
+        if varies or len(body) > MAX_RESPONSE_BYTES:
             return None
-        bodies = await asyncio.to_thread(_coded, bytes(body))
-        answer = CachedResponse.build(version, headers, bodies)
-        self._store(wanted.key, answer)
-        tally.stored += 1
-        return answer
+        bodies = await asyncio.to_thread(_compressed, bytes(body))
+        response = CachedResponse.build(version, headers, bodies)
+        self._store(request.key, response)
+        return response
 
-    def _store(self, key: CacheKey, answer: CachedResponse) -> None:
+    def _store(self, key: CacheKey, response: CachedResponse) -> None:
+        """Store a response, and evict the least recently used ones if needed."""
         if key in self._responses:
             self.size -= self._responses.pop(key).size
-        self._responses[key] = answer
-        self.size += answer.size
+        self._responses[key] = response
+        self.size += response.size
         while self.size > MAX_CACHE_BYTES:
             _, oldest = self._responses.popitem(last=False)
             self.size -= oldest.size
+        tally.stored += 1
 
 
-def _coded(body: bytes) -> dict[bytes, bytes]:
-    """Return the body plain and compressed, where that makes it smaller."""
+def _compressed(body: bytes) -> dict[bytes, bytes]:
+    """Return a body by content coding: plain, and compressed unless it is short."""
     bodies = {b"": body}
-    if len(body) > 500:
+    if len(body) > _MIN_COMPRESSED_BYTES:
         bodies[b"br"] = brotli.compress(body, quality=5)
         bodies[b"gzip"] = gzip.compress(body, 6, mtime=0)
     return bodies
 
 
-def _coding(accepted: bytes, there: Collection[bytes]) -> bytes:
-    words = [part.strip().lower() for part in accepted.split(b",")]
+def _coding(accepted: bytes, available: Collection[bytes]) -> bytes:
+    codings = [coding.strip().lower() for coding in accepted.split(b",")]
     for coding in (b"br", b"gzip"):
-        if coding in words and coding in there:
+        if coding in codings and coding in available:
             return coding
     return b""
 

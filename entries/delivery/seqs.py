@@ -1,8 +1,8 @@
-"""The numbers that say whether anything changed: one small question to the rows.
+"""The sequence numbers that say whether anything changed, in one small query.
 
-It is asked after every commit and every second, by every process, and nothing else
-is while nothing happens. So it is SQL of our own, a statement a question: building
-the same from querysets costs several times what the database takes to answer.
+Every process asks after each commit and once a second, and asks nothing else while
+nothing happens. So this is hand-written SQL, one statement for each question: building
+the same from querysets takes several times as long as the database needs to answer.
 """
 
 from collections.abc import Collection
@@ -29,15 +29,15 @@ _SLUGS = (
 def story_seqs(
     story_ids: Collection[int],
 ) -> tuple[str, int, dict[int, tuple[int, str]]]:
-    """Return the epoch, the site's number, and `(seq, state)` of some stories."""
+    """Return the epoch, the site's seq, and `(seq, state)` of stories by id."""
     epoch, site_seq, rows = _query(_STORIES, story_ids)
     return epoch, site_seq, {pk: (seq, state) for pk, seq, state in rows}
 
 
 def slug_seqs(slugs: Collection[str]) -> tuple[str, int, dict[str, int]]:
-    """Return the epoch, the site's number, and `seq` of public stories by slug.
+    """Return the epoch, the site's seq, and the seq of public stories by slug.
 
-    The empty slug stands for all of them: its number moves with every change.
+    The empty slug means all public stories: its number changes with any of them.
     """
     epoch, site_seq, rows = _query(_SLUGS, slugs, *Story.PUBLIC)
     found = dict(rows)
@@ -47,15 +47,15 @@ def slug_seqs(slugs: Collection[str]) -> tuple[str, int, dict[str, int]]:
 
 
 def _query(
-    statement: str, names: Collection[Any], *first: str
+    statement: str, values: Collection[Any], *first: str
 ) -> tuple[str, int, list[Any]]:
-    """Return the site's epoch and number, and a row for each name that was found."""
-    places = ", ".join(["%s"] * len(names)) or "NULL"
+    """Return the site's epoch and seq, and the remaining columns of each row found."""
+    placeholders = ", ".join(["%s"] * len(values)) or "NULL"
     with connection.cursor() as cursor:
-        cursor.execute(statement.format(places), [*first, *names])
+        cursor.execute(statement.format(placeholders), [*first, *values])
         rows = cursor.fetchall()
-    if not rows:  # a new site
+    if not rows:  # the site's row does not exist yet
         Site.current()
-        return _query(statement, names, *first)
+        return _query(statement, values, *first)
     epoch, site_seq = rows[0][:2]
     return epoch, site_seq, [row[2:] for row in rows if row[2] is not None]

@@ -1,12 +1,14 @@
-"""The ASGI route of a story's stream; it never enters Django's request cycle."""
+"""The stream of a story (Server-Sent Events): an ASGI route that bypasses Django.
+
+A stream first replays what the page missed, then sends `ready`, and from then on every
+change. It ends with `reset`, `behind` or `end` (see `channels`), or with a disconnect.
+"""
 
 import asyncio
 import logging
 import random
 import re
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import parse_qs
 
 from django.conf import settings
@@ -14,15 +16,14 @@ from django.db import Error
 from django.http.request import validate_host
 
 from entries.delivery import channels, timings
+from entries.delivery.asgi import Message, Receive, Scope, Send
 from entries.delivery.changes import Cursor
-from entries.delivery.channels import MAX_CATCH_UP_BYTES, Channel, Reader, Send
+from entries.delivery.channels import MAX_CATCH_UP_BYTES, Channel, Reader
 from entries.delivery.direct_writes import DirectConnection
 from entries.delivery.hub import Hub
 from entries.delivery.metrics import tally
 
 logger = logging.getLogger(__name__)
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _PATH = re.compile(r"/stories/([-a-zA-Z0-9_]+)/stream")
@@ -35,7 +36,7 @@ _HEADERS = [
 
 
 def stream_slug(scope: Scope) -> str:
-    """Return the slug if a request is for a stream, else nothing."""
+    """Return the slug of the story whose stream is requested, or ""."""
     if scope["type"] != "http" or not scope["path"].endswith("/stream"):
         return ""
     found = _PATH.fullmatch(scope["path"])
@@ -52,11 +53,19 @@ def _host(scope: Scope) -> str:
     return host if host.endswith("]") else host.rsplit(":", 1)[0]
 
 
-async def _refuse(send: Send, status: int, sentence: str, *more: Any) -> None:
+async def _refuse(
+    send: Send, status: int, sentence: str, *headers: tuple[bytes, bytes]
+) -> None:
     tally.refused += status == 503
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *more]
-    headers.append((b"cache-control", b"no-store"))
-    start = {"type": "http.response.start", "status": status, "headers": headers}
+    start = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            *headers,
+            (b"cache-control", b"no-store"),
+        ],
+    }
     await send(start)
     await send({"type": "http.response.body", "body": f"{sentence}\n".encode()})
 
@@ -64,34 +73,35 @@ async def _refuse(send: Send, status: int, sentence: str, *more: Any) -> None:
 async def serve_stream(
     hub: Hub, slug: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Answer one reader: what it missed, then every change until it leaves."""
+    """Serve the stream of a story to one reader, or refuse it."""
     if not validate_host(_host(scope), settings.ALLOWED_HOSTS or ["localhost"]):
         return await _refuse(send, 400, "This host is not served here.")
     if scope["method"] != "GET":
         return await _refuse(send, 405, "Use GET.", (b"allow", b"GET"))
     if hub.stopping or hub.stream_count >= settings.MAX_STREAMS:
-        wait = str(random.randint(5, 20)).encode()  # noqa: S311 - only spreads
+        wait = str(random.randint(5, 20)).encode()  # noqa: S311 - spreads the load
         return await _refuse(
             send, 503, "Too many readers: poll the changes.", (b"retry-after", wait)
         )
     hub.stream_count += 1
     try:
-        return await _admit(hub, slug, scope, receive, send)
+        return await _subscribe(hub, slug, scope, receive, send)
     finally:
         hub.stream_count -= 1
 
 
-async def _admit(
+async def _subscribe(
     hub: Hub, slug: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
+    """Subscribe a reader to the channel of its story for as long as it stays."""
     try:
         async with asyncio.timeout(timings.SUBSCRIBE_TIMEOUT_SECONDS):
-            # A page that was loaded from memory must not be told that it is live.
-            answers = await hub.watcher.is_answering()
-            channel = await hub.subscribe(slug) if answers else None
+            # With the database down, a page from the cache must not believe it is live.
+            reachable = await hub.watcher.is_answering()
+            channel = await hub.subscribe(slug) if reachable else None
     except (TimeoutError, Error):
-        answers = False
-    if not answers:
+        reachable = False
+    if not reachable:
         return await _refuse(
             send, 503, "The database does not answer.", (b"retry-after", b"5")
         )
@@ -105,8 +115,8 @@ async def _admit(
     except asyncio.CancelledError:
         if not reader.ended:
             raise
-    except Error as error:  # the page comes back, with its position
-        logger.warning("A stream ends, for want of the database: %s", error)
+    except Error as error:  # the page reconnects with its cursor
+        logger.warning("A stream ended because of a database error: %s", error)
     finally:
         channel.readers.pop(reader, None)
         hub.unsubscribe(channel)
@@ -118,6 +128,7 @@ async def _admit(
 async def _stream(
     hub: Hub, channel: Channel, reader: Reader, scope: Scope, receive: Receive
 ) -> None:
+    """Start the response, replay, and wait until the reader disconnects."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     given = _header(scope, b"last-event-id") or query.get("after", [""])[0]
     rail = query.get("rail", [""])[0]
@@ -127,12 +138,9 @@ async def _stream(
         reader.direct = DirectConnection.from_send(reader.send)
     cursor = Cursor.parse(given) if given else Cursor(hub.epoch, channel.seq)
     if not given:
-        await reader.send(
-            channels.body_message(
-                f"id: {cursor}\n".encode() + channels.named_event("at")
-            )
-        )
-    last = await _catch_up(hub, channel, reader, cursor, rail)
+        at = f"id: {cursor}\n".encode() + channels.named_event("at")
+        await reader.send(channels.body_message(at))
+    last = await _replay(hub, channel, reader, cursor, rail)
     if last is not None:
         return await reader.send(last)
     while (await receive())["type"] != "http.disconnect":
@@ -140,45 +148,46 @@ async def _stream(
     return None
 
 
-async def _catch_up(
+async def _replay(
     hub: Hub, channel: Channel, reader: Reader, cursor: Cursor | None, rail: str
-) -> dict[str, Any] | None:
-    """Send what a page lacks, then `ready`, and enlist its reader, with no gap.
+) -> Message | None:
+    """Send what a page missed, then `ready`, and let its reader follow the channel.
 
-    Return the message that ends the stream instead: `reset` where the cursor is of
-    another history, `behind` where the page lacks more than a stream should carry,
-    `end` where the story is closed or withdrawn.
+    Return the message that ends the stream instead: `reset` if the cursor is of
+    another epoch, `behind` if the page missed more than a stream may replay, `end` if
+    the story is closed or withdrawn.
     """
     if cursor is None:
         return channels.RESET
     at, sent = cursor.seq, 0
-    shown = int(rail) if _DIGITS.fullmatch(rail) else channel.site_seq
+    rail_seq = int(rail) if _DIGITS.fullmatch(rail) else channel.site_seq
     if cursor.epoch != hub.epoch or at > channel.seq:
         await hub.poll_now()
     while cursor.epoch == hub.epoch and at <= channel.seq:
         if at < channel.seq:
-            body, at = await _backlog(hub, channel, at)
+            body, at = await _missed_events(hub, channel, at)
             if (sent := sent + len(body)) > MAX_CATCH_UP_BYTES:
                 return channels.BEHIND
             if body:
                 await reader.wait(channels.body_message(body))
             if at > channel.seq:
                 await hub.poll_now()
-        elif shown < channel.site_seq:
-            shown, one = await hub.rail(channel)
-            await reader.wait(one)
+        elif rail_seq < channel.site_seq:
+            rail_seq, message = await hub.rail(channel)
+            await reader.wait(message)
         elif channel.state != "live":
             return channels.END
-        else:  # No await since the look at the log.
-            _follow_log(hub, channel, reader)
+        else:
+            # No await since the channel was compared, so the reader misses nothing.
+            _follow(hub, channel, reader)
             return None
     return channels.RESET
 
 
-async def _backlog(hub: Hub, channel: Channel, at: int) -> tuple[bytes, int]:
-    """Return events for a page at a seq, and the seq that they bring it to.
+async def _missed_events(hub: Hub, channel: Channel, at: int) -> tuple[bytes, int]:
+    """Return the events that follow a seq, and the seq to which they bring a page.
 
-    No events where the seq is of another history.
+    No events, and an impossible seq, if the rows turn out to be of another epoch.
     """
     if (position := channel.position_after(at)) is not None:
         return b"".join(channel.since(position)), channel.seq
@@ -188,15 +197,13 @@ async def _backlog(hub: Hub, channel: Channel, at: int) -> tuple[bytes, int]:
     return missed.message["body"], missed.changes.cursor.seq
 
 
-def _follow_log(hub: Hub, channel: Channel, reader: Reader) -> None:
-    """Let a reader who has everything follow the log, and tell it so."""
+def _follow(hub: Hub, channel: Channel, reader: Reader) -> None:
+    """Add a reader that has everything to the channel, and send it `ready`."""
     reader.position = channel.end
     channel.readers[reader] = None
-    # Reconnections are spread: every reader gets a pause of its own.
-    pause = random.randint(500, 2500)  # noqa: S311 - only spreads
-    ready = channels.body_message(
-        f"retry: {pause}\n".encode() + channels.named_event("ready")
-    )
-    channels.push([reader], ready, channel.serve)
+    # Every reader gets its own back-off, so that they do not reconnect all at once.
+    pause = random.randint(500, 2500)  # noqa: S311 - milliseconds, spreads the load
+    ready = f"retry: {pause}\n".encode() + channels.named_event("ready")
+    channels.push([reader], channels.body_message(ready), channel.serve)
     if hub.stopping:
         reader.end()

@@ -1,4 +1,13 @@
-"""Who wakes the hub when something was committed, in whatever process."""
+"""Watchers: they wake the hub when any process commits a change.
+
+PostgreSQL: LISTEN on a connection of its own, one for each process; verbs send NOTIFY.
+SQLite: the file's `PRAGMA data_version`, polled, which changes with every commit of
+another connection.
+
+A watcher also knows whether the database is reachable. Its `stamp()` changes with every
+commit; the page cache serves a response without asking the database while the stamp is
+the same, and there is no stamp while the watcher hears nothing from the database.
+"""
 
 import asyncio
 import itertools
@@ -18,7 +27,6 @@ from entries.delivery import timings
 logger = logging.getLogger(__name__)
 CHANNEL = "liveblog"
 
-
 _committed = itertools.count(1)
 _commits = 0
 _withdrawals = 0
@@ -27,188 +35,189 @@ _withdrawals = 0
 def nudge() -> None:
     """Wake the watchers of every process when the open transaction commits.
 
-    A nudge carries nothing: whoever wakes asks the rows what changed. On SQLite
-    the file itself tells (`PRAGMA data_version`).
+    A nudge carries no data: the hub that wakes up reads from the rows what changed.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
-    transaction.on_commit(_count)
+    transaction.on_commit(_count_commit)
 
 
-def _count() -> None:
-    """Let this process know of its own commit before the listener hears of it."""
+def _count_commit() -> None:
+    """Let this process know of its own commit before its listener hears of it."""
     global _commits
     _commits = next(_committed)
 
 
 def note_withdrawal() -> None:
-    """Let this process know that something was taken away, wherever that was done."""
+    """Let this process know that content was taken away, by whatever process."""
     global _withdrawals
     _withdrawals += 1
 
 
 def local_changes() -> tuple[int, int]:
-    """Return what moves when this process learns that a page of before is untrue."""
+    """Return counters that change when this process learns that pages are outdated.
+
+    They count its own commits, and the withdrawals that its hub has read.
+    """
     return _commits, _withdrawals
 
 
 class Watcher:
-    """Calls `wake` after every commit that may concern readers."""
+    """Call `wake` after every commit that may concern readers."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._file: sqlite3.Connection | None = None
-        self._looking_since = float("inf")
-        self._threads = ThreadPoolExecutor(2, "look")  # one looks, one probes
-        self._seen = -1
-        self._file_stamp_now: tuple[int, int] | None = None
-        self._heard = 0
-        self._alive = 0.0
+        self._file: sqlite3.Connection | None = None  # None on PostgreSQL
+        self._polling_since = float("inf")
+        self._threads = ThreadPoolExecutor(2, "watcher")  # one polls, one probes
+        self._version = -1  # of the file, as the event loop read it
+        self._current_stamp: tuple[int, int] | None = None
+        self._notices = 0
+        self._listener_checked_at = 0.0
         self._probe: asyncio.Task[bool] | None = None
-        self._silent = False
+        self._unreachable = False
         self.answered_at = 0.0  # monotonic seconds; when the database last answered
         self.confirmed_at = 0.0  # monotonic seconds; when the hub last read the rows
         self.last_stamp: tuple[int, int] | None = None
 
     def stamp(self) -> tuple[int, int] | None:
-        """Return what changes with every commit; None while nobody can know."""
+        """Return what changes with every commit; None while that cannot be known."""
+        now = time.monotonic()
         if self._file is not None:
-            if time.monotonic() - self._looking_since > timings.SQLITE_STUCK_SECONDS:
-                return None  # asking the file would block the event loop as well
+            if now - self._polling_since > timings.SQLITE_STUCK_SECONDS:
+                return None  # reading the file would block the event loop as well
             return self._file_stamp(self._file)
-        if time.monotonic() - self._alive > timings.UNREACHABLE_AFTER_SECONDS:
+        if now - self._listener_checked_at > timings.UNREACHABLE_AFTER_SECONDS:
             return None
-        self.last_stamp = (self._heard, _commits)
+        self.last_stamp = (self._notices, _commits)
         return self.last_stamp
 
     async def is_answering(self) -> bool:
-        """Return whether the database answers now; wait at most one probe timeout.
+        """Return whether the database answers; wait at most for two probes.
 
-        All requests share one probe. A request that joined a failed one asks again:
-        the database may have come back since that probe began.
+        All requests share one probe. A request that joined a failed probe starts
+        another: the database may have come back since the first one began.
         """
         if self.stamp() is not None:
-            self._silent = False
+            self._unreachable = False
             return True
         joined = self._probe is not None
-        answer = await self._probed()
+        answer = await self._probe_result()
         if answer is False and joined:
-            answer = await self._probed()
-        self._silent = not answer
+            answer = await self._probe_result()
+        self._unreachable = not answer
         return bool(answer)
 
-    async def _probed(self) -> bool | None:
-        """Return what the probe found; None if it takes too long."""
+    async def _probe_result(self) -> bool | None:
+        """Return the result of the probe; None after a timeout."""
         if self._probe is None:
-            self._probe = asyncio.create_task(self._query())
+            self._probe = asyncio.create_task(self._probe_database())
         probe = self._probe
         timeout = (
             timings.OUTAGE_PROBE_TIMEOUT_SECONDS
-            if self._silent
+            if self._unreachable
             else timings.PROBE_TIMEOUT_SECONDS
         )
         await asyncio.wait({probe}, timeout=timeout)
-        await asyncio.sleep(0)  # a busy loop may learn of both at once
+        await asyncio.sleep(0)  # a busy loop may see timeout and result at once
         return probe.result() if probe.done() else None
 
-    async def _query(self) -> bool:
-        """Ask the database anything, on a connection of its own."""
+    async def _probe_database(self) -> bool:
+        """Run a trivial query on a connection of its own."""
         began = time.monotonic()
         try:
             if connection.vendor == "postgresql":
                 async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
-                    async with await _connect() as line:
-                        await line.execute("SELECT 1")
+                    async with await _connect() as probe:
+                        await probe.execute("SELECT 1")
             else:
                 await self._in_thread(_read_file)
         except (OSError, psycopg.Error, sqlite3.Error) as error:
-            return self._only_full(error)
+            return self._has_only_refused(error)
         finally:
             self._probe = None
         self.answered_at = began
         return True
 
-    def _only_full(self, error: Exception) -> bool:
-        """Return whether the server refused a connection more, and answers others."""
+    def _has_only_refused(self, error: Exception) -> bool:
+        """Return whether the server refused another connection but answers others."""
         refused = isinstance(error, psycopg.OperationalError) and "FATAL" in str(error)
-        return (
-            refused
-            and time.monotonic() - self.confirmed_at < timings.UNREACHABLE_AFTER_SECONDS
-        )
+        silence = time.monotonic() - self.confirmed_at
+        return refused and silence < timings.UNREACHABLE_AFTER_SECONDS
 
     @property
     def lag(self) -> float:
-        """Return the seconds since the database was last known to be heard."""
+        """Return the seconds since the watcher last heard the database."""
         if self._file is not None:
             return 0.0 if self.stamp() else timings.UNREACHABLE_AFTER_SECONDS
-        return time.monotonic() - self._alive
+        return time.monotonic() - self._listener_checked_at
 
     def _file_stamp(self, file: sqlite3.Connection) -> tuple[int, int] | None:
-        """Ask the file once for all requests that had come by this turn."""
-        if self._file_stamp_now is None:
+        """Read the file's version, once for all requests of one loop iteration."""
+        if self._current_stamp is None:
             try:
-                self._file_stamp_now = (self._version(file), self._heard)
+                self._current_stamp = (self._checked_version(file), self._notices)
             except sqlite3.Error:
                 return None
-            self.last_stamp = self._file_stamp_now
-            asyncio.get_running_loop().call_soon(self._expire_file_stamp)
-        return self._file_stamp_now
+            self.last_stamp = self._current_stamp
+            asyncio.get_running_loop().call_soon(self._expire_stamp)
+        return self._current_stamp
 
-    def _expire_file_stamp(self) -> None:
-        self._file_stamp_now = None
+    def _expire_stamp(self) -> None:
+        self._current_stamp = None
 
     async def run(self) -> None:
-        """Watch for ever; begin again when the database was lost."""
-        job = self._listen if connection.vendor == "postgresql" else self._poll_file
+        """Watch for ever; after losing the database, back off and start again."""
+        watch = self._listen if connection.vendor == "postgresql" else self._poll_file
         while True:
             try:
-                await job()
+                await watch()
             except (OSError, psycopg.Error, sqlite3.Error) as error:
-                self._alive = 0.0  # not to be trusted from now on
+                self._listener_checked_at = 0.0
                 logger.warning("The watcher lost the database: %s", error)
                 await asyncio.sleep(timings.RECONNECT_BACKOFF_SECONDS)
 
     async def _listen(self) -> None:
         """LISTEN on a connection of its own, outside every pool."""
         async with await _connect() as listener:
-            asked = time.monotonic()
+            began = time.monotonic()
             await listener.execute(f"LISTEN {CHANNEL}")
-            # What was committed while nobody listened is heard of first.
+            # Something may have been committed while nobody listened.
             self.notice_commit()
-            self._alive = self.answered_at = asked
+            self._listener_checked_at = self.answered_at = began
             while True:
                 async for _ in listener.notifies(
                     timeout=timings.LISTENER_CHECK_SECONDS
                 ):
                     self.notice_commit()
-                # An answer proves that nothing was missed until it was asked for.
-                asked = time.monotonic()
+                # An answer proves that every notification up to its question arrived.
+                began = time.monotonic()
                 async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
                     await listener.execute("SELECT 1")
-                self._alive = self.answered_at = asked
+                self._listener_checked_at = self.answered_at = began
 
     def notice_commit(self) -> None:
-        """Take it that something was committed."""
-        self._heard += 1
-        self.last_stamp = None  # no page that was made before is known to be current
+        """Assume that something was committed: change the stamp, and wake the hub."""
+        self._notices += 1
+        self.last_stamp = None  # an older page is not known to be current any more
         self._wake()
 
     async def _poll_file(self) -> None:
-        """Ask the file whether another connection has committed: microseconds.
+        """Poll the file's version, which takes microseconds.
 
-        The regular look is a thread's: where somebody locks the file's index, SQLite
-        tries for ten seconds, and the event loop must not.
+        A thread does it: if the index of the write-ahead log is locked, SQLite retries
+        for ten seconds, which must not block the event loop.
         """
         seen = -1
-        looked_at = _open_file()  # its thread may still be at it when we leave
+        polled = _open_file()  # not closed here: its thread may still be reading
         with closing(_open_file()) as file:
             try:
-                self._file, self._seen = file, -1
+                self._file, self._version = file, -1
                 self.notice_commit()  # a reopened file counts its versions anew
                 while True:
                     began = time.monotonic()
-                    version = await self._in_thread(self._timed_version, looked_at)
+                    version = await self._in_thread(self._timed_version, polled)
                     self.answered_at = began
                     if version != seen:
                         seen, self.last_stamp = version, None
@@ -218,23 +227,23 @@ class Watcher:
                 self._file = None
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function in a thread that waits behind nobody else's work."""
+        """Call a function in one of the watcher's own threads."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, function, *args)
 
     def _timed_version(self, file: sqlite3.Connection) -> int:
-        """Ask for the version, and let the event loop see for how long."""
-        self._looking_since = time.monotonic()
+        """Read the file's version, and let the event loop see for how long."""
+        self._polling_since = time.monotonic()
         try:
-            return _version(file)
+            return _data_version(file)
         finally:
-            self._looking_since = float("inf")
+            self._polling_since = float("inf")
 
-    def _version(self, file: sqlite3.Connection) -> int:
-        """Ask for the number that commits move; wake the hub where it has moved."""
-        version = _version(file)
-        if version != self._seen:
-            self._seen = version
+    def _checked_version(self, file: sqlite3.Connection) -> int:
+        """Read the file's version, and wake the hub if it has changed."""
+        version = _data_version(file)
+        if version != self._version:
+            self._version = version
             self._wake()
         return version
 
@@ -248,18 +257,18 @@ async def _connect() -> "psycopg.AsyncConnection[Any]":
 
 
 def _open_file() -> sqlite3.Connection:
-    """Open the SQLite file for reading, and wait for nobody who has locked it."""
+    """Open the SQLite file read-only, without waiting for locks."""
     path = f"file:{connection.settings_dict['NAME']}?mode=ro"
     return sqlite3.connect(
         path, uri=True, timeout=0, isolation_level=None, check_same_thread=False
     )
 
 
-def _version(file: sqlite3.Connection) -> int:
+def _data_version(file: sqlite3.Connection) -> int:
     return int(file.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _read_file() -> None:
-    """Read something of the SQLite file. Raises sqlite3.Error."""
+    """Read something from the SQLite file. Raises sqlite3.Error."""
     with closing(_open_file()) as file:
         file.execute("SELECT 1 FROM sqlite_master").fetchone()

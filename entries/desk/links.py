@@ -321,7 +321,7 @@ def _words(data: Any, kind: str) -> dict[str, Any]:
 def _save(link: Link, data: Any, permissions: Permissions) -> Done:
     for name, value in _words(data, link.kind).items():
         setattr(link, name, value)
-    verbs.save_link(link, seen=data.get("seen"), by=permissions)
+    verbs.save_link(link, fingerprint=data.get("seen"), by=permissions)
     return _said("Saved", link)
 
 

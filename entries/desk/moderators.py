@@ -150,7 +150,7 @@ def _settle(
     fields = picker.target_fields(data.get("target", ""), query or words)
     for name, value in (fields | {"title": words}).items():
         setattr(link, name, value)
-    verbs.save_link(link, seen=seen, by=permissions)
+    verbs.save_link(link, fingerprint=seen, by=permissions)
     return (
         f"“{words}” leads to {link.target_name}.",
         f"Said where a line leads: {target_label(link)}.",

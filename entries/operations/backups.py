@@ -1,10 +1,10 @@
-"""A copy of the whole site in one file, and the way back.
+"""Back up the whole site to one file, and restore it.
 
-The file is a tar: the database, every picture, and last a manifest with the counts
-of all tables and the SHA-256 of all files. On SQLite the database is a copy made by
-its online backup; on PostgreSQL every table is copied out under one snapshot, so that
-neither needs a program of the server's own version. Pictures are copied after the
-rows that name them, and are never changed once written.
+The file is a tar: the database, every image and, last, a manifest with the row counts
+of all tables and the SHA-256 of all files. On SQLite the database is copied with its
+online backup; on PostgreSQL every table is copied out in one snapshot, so that no
+program of the server's version is needed. Images are copied after the rows that name
+them, and never change once written.
 """
 
 import contextlib
@@ -37,23 +37,23 @@ from entries import delivery
 from entries.database import errors
 from entries.operations import data_folder
 
-FORMAT_VERSION: Final = 1
+BACKUP_FORMAT: Final = 1
 DATABASE_FILE: Final = "database.sqlite3"
-# Who is signed in, and who reads just now, is of the moment.
+# Sessions and audience counts are not worth keeping.
 _TRANSIENT_TABLES: Final = {"django_session", "entries_audience"}
 _STORAGE_ERRORS: Final = (OSError, sqlite3.Error, DatabaseError)
 Migration = tuple[str, str]
 
 
 class BackupError(Exception):
-    """Say what is wrong, and what to do."""
+    """A backup or restore failed; the message says why and what to do."""
 
 
-# --- Taking
+# --- Backup
 
 
 def create_backup(target: Path) -> dict[str, Any]:
-    """Write a backup to a file that is not there yet; return its manifest."""
+    """Write a backup to a new file and return its manifest."""
     if target.exists():
         raise BackupError(f"“{target}” is there already: name another file.")
     part = target.with_name(f"{target.name}.part")
@@ -70,19 +70,19 @@ def create_backup(target: Path) -> dict[str, Any]:
 
 
 def _write(part: Path, folder: Path) -> dict[str, Any]:
-    counts = _copy_out(folder)
-    pictures = settings.IMAGES_DIR
+    counts = _dump_database(folder)
+    images = settings.IMAGES_DIR
     files: dict[str, str] = {}
     part.touch(mode=0o600)
     with tarfile.open(part, "w", dereference=True) as tar:
         for path in sorted(folder.iterdir()):
             _add(tar, path, f"database/{path.name}", files)
-        # What stands in a hidden folder is just being made.
-        for path in sorted(pictures.glob("[0-9a-f][0-9a-f]/*")):
+        # Hidden folders hold images that are still being written.
+        for path in sorted(images.glob("[0-9a-f][0-9a-f]/*")):
             with contextlib.suppress(FileNotFoundError):  # erased meanwhile
-                _add(tar, path, f"pictures/{path.relative_to(pictures)}", files)
+                _add(tar, path, f"pictures/{path.relative_to(images)}", files)
         manifest = {
-            "form": FORMAT_VERSION,
+            "form": BACKUP_FORMAT,
             "release": version("liveblog"),
             "engine": connection.vendor,
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -108,8 +108,8 @@ def _applied() -> set[Migration]:
     return set(MigrationRecorder(connection).applied_migrations())
 
 
-def _copy_out(folder: Path) -> dict[str, int]:
-    """Copy the database into a folder as it is at one moment; return the counts."""
+def _dump_database(folder: Path) -> dict[str, int]:
+    """Copy a snapshot of the database into a folder; return the row counts."""
     if connection.vendor == "sqlite":
         with _opened(_file()) as source, _opened(folder / DATABASE_FILE) as copy:
             source.backup(copy)
@@ -164,7 +164,7 @@ def _postgres_counts(tables: list[str]) -> dict[str, int]:
 
 
 def _columns(table: str) -> str:
-    """Return the columns that hold data of their own, as SQL."""
+    """Return the SQL list of a table's columns, without generated ones."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT column_name FROM information_schema.columns "
@@ -175,19 +175,19 @@ def _columns(table: str) -> str:
         return ", ".join(f'"{name}"' for (name,) in cursor.fetchall())
 
 
-# --- Bringing back
+# --- Restore
 
 
 def restore_backup(source: Path, *, replace: bool = False) -> dict[str, Any]:
-    """Restore a backup as a new history of the site; return its manifest.
+    """Restore a backup and return its manifest.
 
-    Readers who kept their pages open are told to load them again. Raises
-    BackupError where the file is damaged, of a kind of database that has no way here,
-    of a newer release, or where the place is not empty and `replace` is not given.
+    The site gets a new epoch, so that open pages reload. Raises BackupError if the file
+    is damaged, of a newer release or of an incompatible database, or if the site has
+    data and `replace` is false.
     """
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     with (
-        _said(source),
+        _disk_errors_reported(source),
         TemporaryDirectory(prefix="restore-", dir=settings.DATA_DIR) as name,
     ):
         folder = Path(name)
@@ -195,12 +195,12 @@ def restore_backup(source: Path, *, replace: bool = False) -> dict[str, Any]:
         _check(manifest, replace=replace)
         with _images_restored(folder / "pictures"):
             if connection.vendor == "sqlite":
-                counts = _sqlite_in(folder / "database" / DATABASE_FILE)
+                counts = _restore_sqlite(folder / "database" / DATABASE_FILE)
             else:
-                counts = _postgres_in(folder / "database", manifest)
+                counts = _restore_postgres(folder / "database", manifest)
     if wrong := {t for t, n in manifest["counts"].items() if counts.get(t) != n}:
         raise BackupError(f"After restoring, {min(wrong)} has not as many rows.")
-    with _said(source):
+    with _disk_errors_reported(source):
         call_command("migrate", verbosity=0)
         data_folder.renew_token()
     delivery.nudge()
@@ -208,8 +208,8 @@ def restore_backup(source: Path, *, replace: bool = False) -> dict[str, Any]:
 
 
 @contextmanager
-def _said(source: Path) -> Iterator[None]:
-    """Say in a sentence what the disk has against a restore."""
+def _disk_errors_reported(source: Path) -> Iterator[None]:
+    """Turn disk errors of a restore into a BackupError."""
     try:
         yield
     except _STORAGE_ERRORS as error:
@@ -220,11 +220,11 @@ def _said(source: Path) -> Iterator[None]:
 
 
 def _unpack(source: Path, folder: Path) -> dict[str, Any]:
-    """Unpack a backup, and compare every file with the manifest."""
+    """Unpack a backup and verify every file against the manifest."""
     try:
         with tarfile.open(source) as tar:
             for member in tar:
-                _take_out(tar, member, folder)
+                _extract(tar, member, folder)
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
         for name, digest in manifest["files"].items():
             with (folder / name).open("rb") as file:
@@ -237,8 +237,8 @@ def _unpack(source: Path, folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write one file of a backup; `extractall` is safe in newer Pythons alone."""
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Extract one file of a backup; `extractall` is safe only in newer Pythons."""
     path = PurePosixPath(member.name)
     file = tar.extractfile(member) if member.isreg() else None
     if file is None or path.is_absolute() or ".." in path.parts:
@@ -250,7 +250,7 @@ def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> No
 
 
 def _check(manifest: dict[str, Any], *, replace: bool) -> None:
-    if manifest["form"] != FORMAT_VERSION:
+    if manifest["form"] != BACKUP_FORMAT:
         raise BackupError("The backup was made by a newer release: install that one.")
     if manifest["engine"] not in (connection.vendor, "sqlite"):
         raise BackupError(
@@ -292,7 +292,7 @@ def _holds_data() -> bool:
 
 @contextmanager
 def _images_restored(unpacked: Path) -> Iterator[None]:
-    """Put pictures in their place, and take the new ones away if the rest fails."""
+    """Move images into place, and delete the new ones if the rest fails."""
     fresh = []
     try:
         for path in unpacked.glob("*/*"):
@@ -308,8 +308,8 @@ def _images_restored(unpacked: Path) -> Iterator[None]:
         raise
 
 
-def _sqlite_in(file: Path) -> dict[str, int]:
-    """Put a copy in the place of the database, which may be in use."""
+def _restore_sqlite(file: Path) -> dict[str, int]:
+    """Overwrite the database, which may be in use, with a copy."""
     with _opened(file) as copy:
         counts = _sqlite_counts(copy)
         with copy:
@@ -331,8 +331,8 @@ def _epoch() -> str:
     return secrets.token_hex(4)
 
 
-def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
-    """Make the tables as the backup knew them, and fill them, all or nothing."""
+def _restore_postgres(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
+    """Create the tables of the backup's release and fill them in one transaction."""
     executor = MigrationExecutor(connection)
     graph = executor.loader.graph
     wanted = {(app, name) for app, name in manifest["migrations"]}
@@ -354,7 +354,7 @@ def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
         for table in tables:
             columns = _columns(table)
             with cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as rows:
-                _copy_in(rows, folder, table, columns)
+                _copy_rows(rows, folder, table, columns)
         own = apps.get_models(include_auto_created=True)
         models: list[type[Model]] = [MigrationRecorder.Migration, *own]
         there = [m for m in models if m._meta.db_table in tables]
@@ -364,15 +364,15 @@ def _postgres_in(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
         return _postgres_counts(tables)
 
 
-def _copy_in(rows: Copy, folder: Path, table: str, columns: str) -> None:
-    """Give a table's rows to PostgreSQL, from its own copy or from a SQLite file.
+def _copy_rows(rows: Copy, folder: Path, table: str, columns: str) -> None:
+    """Copy a table's rows into PostgreSQL, from its own copy or a SQLite file.
 
-    SQLite keeps truth as 0 and 1, times as text in UTC: PostgreSQL reads them.
+    SQLite stores booleans as 0 and 1 and times as text in UTC; PostgreSQL reads both.
     """
     if (folder / DATABASE_FILE).exists():
-        asked = f'SELECT {columns} FROM "{table}"'  # noqa: S608
+        query = f'SELECT {columns} FROM "{table}"'  # noqa: S608
         with _opened(folder / DATABASE_FILE) as source:
-            for row in source.execute(asked):
+            for row in source.execute(query):
                 rows.write_row(row)
         return
     with (folder / f"{table}.copy").open("rb") as file:

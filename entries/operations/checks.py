@@ -1,4 +1,4 @@
-"""What in a deployment would break the promise: each check has an id and a hint."""
+"""System checks of a deployment, each with an id and a hint (`manage.py check`)."""
 
 import os
 import sqlite3
@@ -28,7 +28,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 
 
 def file_system_type(path: Path, mounts: str) -> str:
-    """Return the kind of file system that a path lies on, by a list of mounts."""
+    """Return the file system type of a path, from the text of /proc/self/mounts."""
     found = ("", "")
     for line in mounts.splitlines():
         fields = line.split()
@@ -39,7 +39,7 @@ def file_system_type(path: Path, mounts: str) -> str:
 
 @register(Tags.files)
 def check_data_directory(**_: Any) -> Sequence[CheckMessage]:
-    """Find a data folder that cannot be written, or that several machines share."""
+    """Check that the data folder can be written, and SQLite is on no network share."""
     folder = settings.DATA_DIR
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     if not os.access(nearest, os.W_OK | os.X_OK):
@@ -69,7 +69,7 @@ def check_data_directory(**_: Any) -> Sequence[CheckMessage]:
 
 @register()
 def check_image_formats(**_: Any) -> Sequence[CheckMessage]:
-    """Find a Pillow that was built without a format that pages offer."""
+    """Check that Pillow can write every image format that pages offer."""
     return [
         Error(
             f"Pictures cannot be written as {name}.",
@@ -84,12 +84,12 @@ def check_image_formats(**_: Any) -> Sequence[CheckMessage]:
 def check_data_folder_token(
     databases: Sequence[str] | None = None, **_: Any
 ) -> Sequence[CheckMessage]:
-    """Find a data folder that is not the one the database belongs to."""
+    """Check that the data folder belongs to the database."""
     if "default" not in (databases or ()):
         return []
     try:
         wanted = Site.objects.filter(pk=1).values_list("folder", flat=True).first()
-    except DatabaseError:  # away, or not migrated: others say so
+    except DatabaseError:  # down, or not migrated: other checks report it
         return []
     if not wanted or not data_folder.belongs_elsewhere(wanted):
         return []
@@ -108,8 +108,8 @@ def check_data_folder_token(
 
 @register(Tags.database)
 def check_full_text_search(**_: Any) -> Sequence[CheckMessage]:
-    """Find a SQLite that was built without full-text search."""
-    if connection.vendor != "sqlite" or _finds(sqlite3.connect(":memory:")):
+    """Check that SQLite was built with full-text search."""
+    if connection.vendor != "sqlite" or _has_fts5(sqlite3.connect(":memory:")):
         return []
     return [
         Error(
@@ -121,7 +121,7 @@ def check_full_text_search(**_: Any) -> Sequence[CheckMessage]:
     ]
 
 
-def _finds(memory: sqlite3.Connection) -> bool:
+def _has_fts5(memory: sqlite3.Connection) -> bool:
     with closing(memory), suppress(sqlite3.OperationalError):
         memory.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
         return True
@@ -130,7 +130,7 @@ def _finds(memory: sqlite3.Connection) -> bool:
 
 @register()
 def check_site_url(**_: Any) -> Sequence[CheckMessage]:
-    """Find a public address that the site would not answer at."""
+    """Check that ALLOWED_HOSTS includes the host of SITE_URL."""
     host, _port = split_domain_port(urlsplit(settings.SITE_URL).netloc)
     if settings.DEBUG or validate_host(host, settings.ALLOWED_HOSTS):
         return []
@@ -146,7 +146,7 @@ def check_site_url(**_: Any) -> Sequence[CheckMessage]:
 
 @register()
 def check_imprint_file(**_: Any) -> Sequence[CheckMessage]:
-    """Find an imprint that the pages lead to and that cannot be read."""
+    """Check that the imprint, which every page links to, can be read."""
     name = settings.IMPRINT_FILE
     if not name or os.access(name, os.R_OK):
         return []
@@ -161,7 +161,7 @@ def check_imprint_file(**_: Any) -> Sequence[CheckMessage]:
 
 @register(Tags.security)
 def check_debug(**_: Any) -> Sequence[CheckMessage]:
-    """Find debugging pages on a public site."""
+    """Check that a public site does not run with DEBUG."""
     if not (settings.DEBUG and urlsplit(settings.SITE_URL).scheme == "https"):
         return []
     return [
@@ -176,15 +176,15 @@ def check_debug(**_: Any) -> Sequence[CheckMessage]:
 
 @register()
 def check_pooler(**_: Any) -> Sequence[CheckMessage]:
-    """Find what looks like a pooling proxy in front of PostgreSQL."""
+    """Check that DATABASE_URL does not name a pooler such as PgBouncer."""
     if str(connection.settings_dict.get("PORT")) != POOLER_PORT:
         return []
-    return [_pooled("DATABASE_URL names port 6432, where PgBouncer listens.")]
+    return [_pooler_warning("DATABASE_URL names port 6432, where PgBouncer listens.")]
 
 
-def _pooled(sentence: str) -> CheckMessage:
+def _pooler_warning(reason: str) -> CheckMessage:
     return checks.Warning(
-        f"{sentence} LISTEN does not live through a pool that gives each transaction "
+        f"{reason} LISTEN does not live through a pool that gives each transaction "
         "another connection: readers would wait a second or two for each update.",
         hint="Name PostgreSQL itself; the site keeps a small pool of its own.",
         id="entries.W005",
@@ -195,11 +195,11 @@ def _pooled(sentence: str) -> CheckMessage:
 def check_listen_notify(
     databases: Sequence[str] | None = None, **_: Any
 ) -> Sequence[CheckMessage]:
-    """Try LISTEN and NOTIFY (with `check --database default`)."""
+    """Check that LISTEN receives what NOTIFY sends (`check --database default`)."""
     if "default" not in (databases or ()) or connection.vendor != "postgresql":
         return []
     try:
-        heard = _hears()
+        received = _receives_notifications()
     except (psycopg.Error, DatabaseError) as error:
         return [
             Error(
@@ -208,11 +208,13 @@ def check_listen_notify(
                 id="entries.E006",
             )
         ]
-    return [] if heard else [_pooled("What NOTIFY said is not heard reliably.")]
+    return (
+        [] if received else [_pooler_warning("What NOTIFY said is not heard reliably.")]
+    )
 
 
-def _hears() -> bool:
-    """Tell whether a connection keeps its process of PostgreSQL, and what it hears."""
+def _receives_notifications() -> bool:
+    """Return whether a connection keeps its server process and its notifications."""
     parameters = {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         **connection.get_connection_params(),
@@ -222,13 +224,13 @@ def _hears() -> bool:
     parameters |= {"autocommit": True, "prepare_threshold": None}
     with psycopg.connect(**parameters) as one, psycopg.connect(**parameters) as other:
         one.execute("LISTEN liveblog_check")
-        before = _process(one)
-        # A pool gives whoever begins a transaction what the first one has let go.
+        before = _server_process(one)
+        # A pooler would give this transaction the server process that `one` released.
         with other.transaction():
             other.execute("NOTIFY liveblog_check")
-            kept = _process(one) == before
+            kept = _server_process(one) == before
         return kept and bool(list(one.notifies(timeout=2, stop_after=1)))
 
 
-def _process(wire: psycopg.Connection[Any]) -> Any:
+def _server_process(wire: psycopg.Connection[Any]) -> Any:
     return wire.execute("SELECT pg_backend_pid()").fetchall()

@@ -1,7 +1,7 @@
-"""Which database a data folder belongs to: the same token stands in both.
+"""The data folder's token, which says which database the folder belongs to.
 
-They get it together, when a site is first migrated. A second machine whose folder is
-empty, or another site's, can so be told from one that has the pictures.
+The database and the folder get the same token when a site is first migrated. So a
+second machine whose folder is empty, or belongs to another site, is detected.
 """
 
 import os
@@ -23,7 +23,7 @@ def token_file() -> Path:
 
 
 def read_token() -> str:
-    """Return the folder's token; nothing where there is none to be read."""
+    """Return the folder's token; "" if there is none or it cannot be read."""
     try:
         return token_file().read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -31,24 +31,24 @@ def read_token() -> str:
 
 
 def belongs_elsewhere(wanted: str) -> bool:
-    """Whether the folder is not that of a database with this token.
+    """Return whether the folder does not belong to a database with this token.
 
-    A database without one, of a site not migrated yet, has any folder.
+    A database that has no token, because it is not migrated yet, matches any folder.
     """
     return bool(wanted) and read_token() != wanted
 
 
 def claim_data_folder(**signal: Any) -> None:
-    """Give database and folder their token, where the database has none yet.
+    """Give the database and the folder their token, if the database has none.
 
-    A folder that has one keeps it: its database may be new. A database that has one
-    keeps it too, and the folder is left alone: it may be the wrong one. So may one
-    without the pictures that the database names.
+    A folder's token is kept: its database may be new. If the database has a token,
+    the folder is left alone, since it may be the wrong one; so it is if it lacks the
+    images that the database names.
     """
     models = signal.get("apps", apps).all_models["entries"]
     site = models.get("site")
     if site is None or not hasattr(site, "folder"):
-        return  # migrated in part, or back to an older release
+        return  # partly migrated, or migrated back to an older release
     row = Site.objects.filter(pk=Site.current().pk, folder="")
     if not row.exists() or _lacks_images():
         return
@@ -63,7 +63,7 @@ def _lacks_images() -> bool:
 
 
 def _created() -> str:
-    """Return a new token in a new file; nothing where somebody else makes one now."""
+    """Write a new token file and return its token, or that of another process."""
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     fresh = secrets.token_hex(16)
     try:
@@ -74,21 +74,21 @@ def _created() -> str:
 
 
 def renew_token() -> None:
-    """Give database and folder a new token: a restored site is a site of its own."""
+    """Give the database and the folder a new token: a restored site is a new one."""
     fresh = secrets.token_hex(16)
     write_atomically(token_file(), f"{fresh}\n")
     Site.objects.filter(pk=Site.current().pk).update(folder=fresh)
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file, all of it or nothing; half of it is never found there."""
+    """Write a file through a temporary one, so that no reader finds half of it."""
     part = path.with_name(f".{path.name}.part")
     _write(part, text, os.O_TRUNC, mode)
     part.replace(path)
 
 
 def _write(path: Path, text: str, flag: int, mode: int = 0o644) -> None:
-    """Open a file and write it; leave none behind where that fails."""
+    """Create and write a file; delete it if that fails."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag, mode)
     try:
         with os.fdopen(fd, "w", encoding="utf-8", newline="\n") as file:

@@ -71,14 +71,14 @@ def check_link(link: Link) -> None:
 def save_link(
     link: Link,
     *,
-    seen: str | None = None,
+    fingerprint: str | None = None,
     placed: bool = False,
     line: bool = False,
     by: Permissions = SYSTEM,
 ) -> Link:
     """Save a new or changed link, and render again whatever shows it.
 
-    `seen` is the `Link.fingerprint` that its moderator read, None to skip the check.
+    `fingerprint` is the one that its moderator read, None to skip the check.
     Its order is saved only with `placed`. With `line` the link is refused unless its
     entry's text still has its "See" line. Raises Refused for an invalid or deleted link
     and for an erased entry, LinkConflict if somebody else has changed it meanwhile.
@@ -92,7 +92,7 @@ def save_link(
         if line and not _text_has_line(link):
             raise Refused("The text has no such line any more.")
         if link.pk:
-            order = _compare(link, seen).order
+            order = _compare(link, fingerprint).order
             link.order = link.order if placed else order
         link.active = True
         link.save()
@@ -108,12 +108,15 @@ def _text_has_line(link: Link) -> bool:
     return bool(link.entry and link.text in fragments.see_titles(link.entry.body))
 
 
-def _compare(link: Link, seen: str | None) -> Link:
+def _compare(link: Link, fingerprint: str | None) -> Link:
     """Lock a saved link and return its row. Raises LinkConflict if it has changed."""
     now = Link.objects.select_for_update().filter(pk=link.pk).first()
     if now is None:
         raise Refused("Somebody else has removed this link.")
-    if seen is not None and now.fingerprint not in (seen, link.fingerprint):
+    if fingerprint is not None and now.fingerprint not in (
+        fingerprint,
+        link.fingerprint,
+    ):
         raise LinkConflict(now)
     return now
 

@@ -1,4 +1,4 @@
-"""`backup`: the whole site in one file, while it runs."""
+"""The command `backup`: write the whole site to one file while it runs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from entries.operations import backups
 
 
 class Command(BaseCommand):
-    """Write database and pictures to one file."""
+    """Write the database and all images to one file."""
 
     help = (
         "Write the database and all pictures, as they are at one moment, to one tar "

@@ -1,4 +1,4 @@
-"""`demo`: the product at its best, with one command."""
+"""The command `demo`: serve a site with sample stories."""
 
 import os
 import secrets
@@ -56,9 +56,9 @@ class Command(ServingCommand):
             )
         prepare_static(reload=options["reload"])
         connection.close()
-        address = f"http://{options['host']}:{options['port']}/"
+        url = f"http://{options['host']}:{options['port']}/"
         self.stdout.write(
-            f"\nReaders:  {address}\nThe desk: {address}admin/\nCtrl+C ends it.\n"
+            f"\nReaders:  {url}\nThe desk: {url}admin/\nCtrl+C ends it.\n"
         )
         self.stdout.flush()
         if options["busy"]:
@@ -79,7 +79,7 @@ class Command(ServingCommand):
 
 
 def keep_secret_key() -> None:
-    """Use the key of the environment, or make one and keep it in DATA_DIR."""
+    """Create a SECRET_KEY in DATA_DIR unless one is set or saved there."""
     if os.environ.get("SECRET_KEY") or settings.SECRET_KEY_FILE.is_file():
         return
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)

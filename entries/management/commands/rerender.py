@@ -1,4 +1,4 @@
-"""`rerender`: draw every text anew, and keep its words for search anew."""
+"""The command `rerender`: render every text again and update the search index."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ PROGRESS_STEP = 100  # texts between two lines of progress
 
 
 class Command(BaseCommand):
-    """Draw every text anew; readers hear only of what really changed."""
+    """Render every text again; readers are notified only of real changes."""
 
     help = (
         "Draw all entries and summary boxes anew from their kept source. Only those "
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Walk over the stories, then over the entries, oldest first."""
-        # No reading stays open: SQLite would refuse to write after another's commit.
+        # Keep no read transaction open: SQLite could not write after another's commit.
         rows = [*_found(Story), *_found(Entry)]
         changed, failed = 0, 0
         for done, (kind, pk) in enumerate(rows, 1):

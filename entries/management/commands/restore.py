@@ -1,4 +1,4 @@
-"""`restore`: a site from the file that `backup` wrote."""
+"""The command `restore`: restore a site from the file that `backup` wrote."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from entries.operations import backups
 
 
 class Command(BaseCommand):
-    """Bring a site back, and verify it."""
+    """Restore a site and verify it."""
 
     help = (
         "Restore what backup wrote, into an empty place of the same kind of database, "

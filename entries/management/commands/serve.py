@@ -1,4 +1,4 @@
-"""`serve`: the production server."""
+"""The command `serve`: the production server."""
 
 import argparse
 import os
@@ -29,7 +29,7 @@ SILENT_CONNECTION_SECONDS = 60.0  # an idle stream has a heartbeat every 15
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return a reader of a whole number between `least` and `most`."""
+    """Return an argument type for whole numbers from `least` to `most`."""
 
     def read(value: str) -> int:
         if value.isdecimal() and least <= int(value) <= most:
@@ -42,7 +42,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 class ServingCommand(BaseCommand):
-    """A command that ends in serving the site."""
+    """Base of the commands that serve the site."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare where to serve."""
@@ -58,11 +58,11 @@ class ServingCommand(BaseCommand):
         )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """Ask the database too, before anything waits for it."""
+        """Include the database checks."""
         return {**super().get_check_kwargs(options), "databases": ["default"]}
 
     def check(self, *args: Any, **options: Any) -> None:
-        """Run the checks; a database that cannot be asked is a sentence, too."""
+        """Run the checks, and report an unreachable database in one sentence."""
         try:
             super().check(*args, **options)
         except DatabaseError as error:
@@ -102,9 +102,9 @@ class Command(ServingCommand):
 
 
 def set_local_site_url(port: int) -> None:
-    """Let feeds, cards and shared links lead to this port, if nobody named a site.
+    """Use this port in the URLs of feeds and shared links if SITE_URL is not set.
 
-    The address is kept in DATA_DIR, so that other commands print the same one.
+    The URL is saved in DATA_DIR, so that other commands print the same one.
     """
     if os.environ.get("SITE_URL"):
         return
@@ -133,8 +133,8 @@ def collect_static() -> None:
     made = manifest.stat().st_mtime if manifest.is_file() else 0.0
     newest = max(
         Path(storage.path(name)).stat().st_mtime
-        for finder in finders.get_finders()
-        for name, storage in finder.list([])
+        for source in finders.get_finders()
+        for name, storage in source.list([])
     )
     if newest >= made:
         call_command("collectstatic", interactive=False, verbosity=0)
@@ -166,7 +166,7 @@ def check_database() -> None:
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """Take the port, or say why it cannot be had."""
+    """Return a socket bound to the port. Raises CommandError if it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -239,10 +239,10 @@ def _run(listener: socket.socket, workers: int, *, reload: bool) -> None:
 
 
 def drop_silent_connections(listener: socket.socket, seconds: float) -> None:
-    """Drop each connection to a listener whose other side is silent for so long.
+    """Drop connections whose other side acknowledges nothing for some seconds.
 
-    A phone that loses its network says no goodbye; by itself the kernel would hold
-    its connection, and what was sent to it, for a quarter of an hour.
+    A phone that loses its network does not close its connection; the kernel would keep
+    it, and the data sent to it, for a quarter of an hour.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # where the kernel is Linux
         listener.setsockopt(

@@ -1,4 +1,4 @@
-"""`sweep`: take away the picture files that no picture of the site has."""
+"""The command `sweep`: list or delete image files that no image row names."""
 
 import time
 from argparse import ArgumentParser
@@ -15,7 +15,7 @@ MIN_AGE_SECONDS = 24 * 3600  # a younger file may belong to a running import
 
 
 class Command(BaseCommand):
-    """Find what a killed upload or import has left, and delete it on demand."""
+    """List the files that a killed upload or import left, or delete them."""
 
     help = (
         "List the picture files that belong to no picture and are a day old: what an "
@@ -44,14 +44,14 @@ class Command(BaseCommand):
 
 
 def orphaned_files(folder: Path) -> list[Path]:
-    """Return the old files that no row names."""
+    """Return the files of a minimum age that no image row names."""
     until = time.time() - MIN_AGE_SECONDS
     old = [
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.stat().st_mtime < until
     ]
-    # Asked after the files were seen: a row that came meanwhile counts.
+    # Queried after the files were listed, so that rows added meanwhile count.
     stems = set(Image.objects.values_list("stem", flat=True))
     name = {path: path.relative_to(folder).as_posix() for path in old}
     return [path for path in old if name[path].rpartition("-")[0] not in stems]

@@ -1,0 +1,9 @@
+"""The types of ASGI that delivery uses."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
