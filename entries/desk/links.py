@@ -25,7 +25,7 @@ from entries.verbs import Permissions, Refused
 
 Kind = Link.Kind
 _LISTS = "admin/entries/links/_links.html"
-_FINGERPRINT = "admin/entries/links/_seen.html"
+_FINGERPRINT = "admin/entries/links/_fingerprints.html"
 _NEWS = "admin/entries/links/_news.html"
 KINDS = {
     "site": (Kind.FEATURE,),

@@ -78,7 +78,7 @@
     status.dataset.kind = kind;
   };
 
-  // What desk-writing.js, desk-kept.js and desk-pictures.js add.
+  // What desk-writing.js, desk-drafts.js and desk-images.js add.
   const keep = {};
   const begin = []; // called with each form that has come into the page
 

@@ -37,8 +37,8 @@
       if (navigator.share) return await navigator.share({ title: document.title, url: href });
       await navigator.clipboard.writeText(href);
       button.textContent = "Link copied";
-      const told = $("announcer");
-      if (told) told.textContent = "Link copied";
+      const announcer = $("announcer");
+      if (announcer) announcer.textContent = "Link copied";
       setTimeout(() => (button.textContent = "Share"), 3e3);
     } catch (error) {
       if (error.name !== "AbortError") location.assign(href);
