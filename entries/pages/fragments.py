@@ -32,13 +32,15 @@ def _render(template: str, context: dict[str, Any]) -> SafeString:
     return SafeString(render_to_string(template, context).strip())
 
 
-def body_html(body: str, pictures: Iterable[Image], links: Iterable[Link]) -> str:
-    """Return the clean HTML of a Markdown body, with its figures and lines.
+def body_html(
+    body: rendering.ParsedBody, images: Iterable[Image], links: Iterable[Link]
+) -> str:
+    """Return the clean HTML of a body, with its figures and linked lines.
 
-    Raises `rendering.BodyError` where the body cannot be shown.
+    Raises `rendering.BodyError` where the body cannot be rendered.
     """
-    figures = {image.name: figure_html(image) for image in pictures if image.stem}
-    return rendering.render(body, figures, _lines(body, list(links)))
+    figures = {image.name: figure_html(image) for image in images if image.stem}
+    return body.render(figures, _lines(body.source, list(links)))
 
 
 def figure_html(image: Image, *, lead: bool = False) -> SafeString:
@@ -293,9 +295,8 @@ def withdrawn_html(story: Story) -> SafeString:
     return _render("entries/_withdrawn.html", {"story": story})
 
 
-def render_entry_body(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
-    """Return the HTML of an entry's own body, from its rows."""
-    links = entry.links.visible().with_targets() if entry.pk else []
-    if pictures is None:
-        pictures = Image.objects.filter(name__in=rendering.image_names(entry.body))
-    return body_html(entry.body, pictures, links)
+def render_entry_body(entry: Entry) -> str:
+    """Return the HTML of the body of a saved entry, from its rows."""
+    body = rendering.ParsedBody(entry.body)
+    images = Image.objects.filter(name__in=body.image_names)
+    return body_html(body, images, entry.links.visible().with_targets())
