@@ -296,7 +296,7 @@ def entry_saying(slug: str, body: str) -> int:
 
 def forget() -> None:
     """Let the next pages be made of rows alone."""
-    fragment_cache.cache.forget()
+    fragment_cache.cache.clear()
     story_page._frame.cache_clear()
 
 

@@ -144,7 +144,7 @@ def _own_pages() -> None:
     """Let no test see what was rendered for another: rolled back, ids come again."""
     from entries.pages import fragment_cache, story_page
 
-    fragment_cache.cache.forget()
+    fragment_cache.cache.clear()
     story_page._frame.cache_clear()
 
 

@@ -159,9 +159,9 @@ def _without_numbers(page: str) -> str:
 def texts() -> str:
     """Return all that is kept of postings."""
     return "".join(
-        f"{part.html.decode()}{part.data.decode()}{part.words}"
+        f"{part.html.decode()}{part.data.decode()}{part.title}"
         for kept, _ in fragment_cache.cache._stories.values()
-        for part in kept.parts.values()
+        for part in kept.fragments.values()
     )
 
 
@@ -175,7 +175,7 @@ def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -
         get(client, address)
         assert texts().count("Zwyngaard said so.") == 4  # HTML, twice in data, words
         assert "draft" not in texts()
-        fragment_cache.cache.forget()
+        fragment_cache.cache.clear()
     get(client, address)
     verbs.withdraw(gone)
     get(client, address)
@@ -187,7 +187,7 @@ def test_what_is_kept_names_the_address_that_asks(story: Story) -> None:
     kept = FragmentCache()
     for slug in ("fog", "mist", "fog"):
         story.slug = slug
-        found = kept.of("epoch", story, kept.standing("epoch", story)).values()
+        found = kept.fragments("epoch", story, kept.places("epoch", story)).values()
         assert all(f"/stories/{slug}/".encode() in part.data for part in found)
 
 
@@ -196,12 +196,12 @@ def test_a_retiming_that_another_page_has_seen_leaves_no_entry_out_of_place(
 ) -> None:
     kept, retimed = FragmentCache(), posting("0900").pk
     story.refresh_from_db()
-    places = kept.standing("epoch", story)
-    kept.of("epoch", story, places)
+    places = kept.places("epoch", story)
+    kept.fragments("epoch", story, places)
     edit("0900", "The ferry is gone.", to="0630")
     story.refresh_from_db()
-    kept.standing("epoch", story)
-    found = kept.of("epoch", story, places)
+    kept.places("epoch", story)
+    found = kept.fragments("epoch", story, places)
     assert {place.posting_id for place in places} - found.keys() == {retimed}
 
 
@@ -214,7 +214,7 @@ def test_what_is_kept_is_bounded_and_the_story_asked_for_last_stays() -> None:
         story.refresh_from_db()
         asked.append(story)
         for one in (story, asked[0]):  # somebody always reads the first
-            assert len(kept.of("epoch", one, kept.standing("epoch", one))) == 2
+            assert len(kept.fragments("epoch", one, kept.places("epoch", one))) == 2
     sizes = [size for _, size in kept._stories.values()]
     assert 20_000 < kept.size == sum(sizes) <= 40_000
     there = {pk for _, pk, _ in kept._stories}

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entries.text import rendering, urls
+from entries.text.limits import MAX_BODY_LENGTH
 from entries.text.rendering import (
-    BODY_LIMIT,
     BodyError,
     image_names,
     plain_text,
@@ -283,15 +283,15 @@ def test_elsewhere_a_line_stays_what_it_is(body: str) -> None:
 
 
 def test_a_body_at_the_limit_is_shown_and_one_beyond_refused() -> None:
-    assert render("f" * BODY_LIMIT)
+    assert render("f" * MAX_BODY_LENGTH)
     with pytest.raises(BodyError, match=r"20,001 characters.*several updates"):
-        render("f" * (BODY_LIMIT + 1))
+        render("f" * (MAX_BODY_LENGTH + 1))
     with pytest.raises(BodyError):
-        image_names("f" * (BODY_LIMIT + 1))
+        image_names("f" * (MAX_BODY_LENGTH + 1))
 
 
 def test_line_breaks_of_two_characters_count_once() -> None:
-    assert render("f\r\n" * (BODY_LIMIT // 2))
+    assert render("f\r\n" * (MAX_BODY_LENGTH // 2))
 
 
 @pytest.mark.parametrize("mark", ["> ", ">", "- ", "* ", "1. ", "> - ", "- > 1. "])
@@ -331,7 +331,7 @@ SLOW_UNITS = [
 
 @pytest.mark.parametrize("unit", SLOW_UNITS)
 def test_no_body_keeps_the_parser_busy(unit: str) -> None:
-    body = (unit * BODY_LIMIT)[:BODY_LIMIT]
+    body = (unit * MAX_BODY_LENGTH)[:MAX_BODY_LENGTH]
 
     began = time.process_time()
     render(body)

@@ -166,7 +166,7 @@ def test_a_retiming_between_two_reads_leaves_no_entry_out_of_place(
     first, second, third = (
         make_update(story, at=at) for at in ("1000", "1100", "1115")
     )
-    drawn = fragment_cache._visible_fragments
+    drawn = fragment_cache._load_fragments
 
     def late(*args: Any) -> Any:
         version = Entry.objects.get(pk=first.pk).version
@@ -174,7 +174,7 @@ def test_a_retiming_between_two_reads_leaves_no_entry_out_of_place(
         verbs.withdraw(third)
         return drawn(*args)
 
-    monkeypatch.setattr(fragment_cache, "_visible_fragments", late)
+    monkeypatch.setattr(fragment_cache, "_load_fragments", late)
     page = client.get(story.get_absolute_url()).content.decode()
     shown = re.findall(r'<article class="entry" id="entry-(\d+)"', page)
     told = re.findall(r'"@id":"[^"]*/updates/(\d+)/"', page)

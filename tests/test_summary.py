@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from entries import verbs
 from entries.models import Story
-from entries.text import rendering
+from entries.text import limits
 from tests.builders import make_story, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +58,7 @@ def test_without_scripts_what_was_typed_comes_back_with_what_is_wrong(story, the
     if theirs:
         verbs.edit_story(story, summary=theirs)
     else:
-        typed *= rendering.BODY_LIMIT
+        typed *= limits.MAX_BODY_LENGTH
     answer = save(client, story, typed, htmx="")
     html = answer.content.decode()
     assert answer.status_code == (409 if theirs else 422)

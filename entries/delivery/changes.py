@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef
 
 from entries.delivery import seqs
-from entries.models import EntryVersion, Story, StorySlug
+from entries.models import EntryVersion, Story
 from entries.pages import fragments
 
 BATCH_BYTES = 16 * 1024  # a batch has at least one change, however large
@@ -173,10 +173,8 @@ def public_story(slug: str) -> Story | None:
 
     A withdrawn story is returned too, since its open pages must learn that.
     """
-    row = StorySlug.objects.select_related("story").filter(slug=slug).first()
-    if row is None or row.story.state == Story.State.DRAFT:
-        return None
-    return row.story
+    story = Story.objects.by_slug(slug)
+    return story if story and story.state != Story.State.DRAFT else None
 
 
 def rail_partial(story_id: int) -> str:

@@ -9,7 +9,7 @@ from django import forms
 from django.utils import timezone
 
 from entries.models import Draft, Entry, Series, Story, StoryVersion
-from entries.text import rendering, time_input
+from entries.text import limits, rendering, time_input
 from entries.verbs import EntryText
 
 
@@ -21,7 +21,7 @@ class TextForm(forms.Form):
     # The verbs say when it is missing or too long, for whoever asks.
     body = forms.CharField(label="Text", required=False, strip=False)
 
-    limit = rendering.BODY_LIMIT
+    limit = limits.MAX_BODY_LENGTH
     kept = ""  # unsent texts of its writer, as JSON for the script
     offers: Sequence[Draft] = ()  # the same, for a page without one
     guard = "key"  # the field whose value tells a filled form from others

@@ -128,7 +128,7 @@ def _free_name(file_name: str) -> str:
     base = slugify(stem, allow_unicode=True)[:100].strip("-") or "picture"
     alike = Image.objects.filter(name__startswith=base)
     taken = set(alike.values_list("name", flat=True))
-    return next(name for name in urls.numbered(base) if name not in taken)
+    return urls.free_name(base, taken.__contains__)
 
 
 def images_in(body: str) -> list[Image]:

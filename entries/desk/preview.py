@@ -36,13 +36,14 @@ def render_preview(
     entry.body, entry.headline, entry.byline = text.body, text.headline, text.byline
     entry.at = text.at or entry.at
     try:
-        names = rendering.image_names(entry.body)
+        body = rendering.ParsedBody(entry.body)
+        names = body.image_names
         found = list(see_lines.visible_images(permissions).filter(name__in=names))
         links = list(entry.links.visible().with_targets())
         links += see_lines.proposed_links(
             entry, entry.body, {link.text for link in links}
         )
-        entry.html = fragments.body_html(entry.body, found, links)
+        entry.html = fragments.body_html(body, found, links)
     except rendering.BodyError as error:
         return Preview("", [str(error)])
     posting = Posting(entry=entry, story=story, **marks)

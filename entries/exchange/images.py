@@ -122,9 +122,7 @@ class Gallery:
         ingested = self.ingested.get(path) if path else None
         if ingested:
             stems = ("", ingested.stem)
-            name = next(
-                n for n in urls.numbered(name) if self._look_up(n).stem in stems
-            )
+            name = urls.free_name(name, lambda n: self._look_up(n).stem not in stems)
             verbs.fill_image(self._look_up(name), ingested)
         row = self.rows[typed] = self.by_name[name] = self._look_up(name)
         if ingested or row.pk is None:
@@ -154,10 +152,8 @@ class Gallery:
 
     def free_name(self, name: str) -> str:
         """Return a name that no image has, with a number where necessary."""
-        return next(
-            free
-            for free in urls.numbered(name)
-            if free not in self.by_name and self._look_up(free).pk is None
+        return urls.free_name(
+            name, lambda n: n in self.by_name or self._look_up(n).pk is not None
         )
 
     def _look_up(self, name: str) -> Image:

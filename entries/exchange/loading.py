@@ -32,7 +32,7 @@ from entries.models import (
     StorySlug,
 )
 from entries.pages.story_data import LinkData, PostedIn, VersionData
-from entries.text import rendering, urls
+from entries.text import limits, rendering, urls
 from entries.verbs import (
     EntryText,
     NewEntry,
@@ -128,9 +128,9 @@ def too_long(document: Document) -> Iterator[Remark]:
     """Yield a remark for each text that is longer than an entry can be."""
     for body in document.bodies:
         length = len(markdown.source(body))
-        if length > rendering.BODY_LIMIT:
+        if length > limits.MAX_BODY_LENGTH:
             message = (
-                f"this entry has {length:,} characters, and {rendering.BODY_LIMIT:,} "
+                f"this entry has {length:,} characters, and {limits.MAX_BODY_LENGTH:,} "
                 "is the limit; divide it into several updates"
             )
             yield Remark(body.line, message)
@@ -469,10 +469,7 @@ class _Targets:
     @staticmethod
     def by_slug(slug: str | None) -> Story | None:
         """Return the story that has, or had, a slug."""
-        if not slug:
-            return None
-        row = StorySlug.objects.select_related("story").filter(slug=slug).first()
-        return row.story if row else None
+        return Story.objects.by_slug(slug) if slug else None
 
 
 def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
@@ -496,9 +493,7 @@ def find_series(name: str) -> Series:
     if found:
         return found
     base = slugify(name)[:90] or "series"
-    alike = Series.objects.filter(slug__startswith=base)
-    taken = set(alike.values_list("slug", flat=True))
-    slug = next(free for free in urls.numbered(base) if free not in taken)
+    slug = urls.free_name(base, lambda s: Series.objects.filter(slug=s).exists())
     return Series.objects.create(name=name, slug=slug)
 
 
@@ -506,8 +501,4 @@ def _free_slug(slug: str) -> str:
     """Return a slug that no story has or had; empty for one that cannot be used."""
     if slugify(slug) != slug or not slug:
         return ""
-    return next(
-        free
-        for free in urls.numbered(slug)
-        if not StorySlug.objects.filter(slug=free).exists()
-    )
+    return urls.free_name(slug, lambda s: StorySlug.objects.filter(slug=s).exists())

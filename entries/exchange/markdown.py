@@ -8,9 +8,9 @@ from typing import Final
 from entries.exchange.document import Body, Item, Kind
 from entries.exchange.text.references import image_name, reference
 from entries.text import rendering
+from entries.text.markdown import IMAGE, IMAGE_START
 
-_IMAGE: Final = re.compile(r"!\[\]\(image:([\w-]+)\)")
-_NAMED: Final = re.compile(r"(!\[[^\[\]]*\]\(image:)([\w-]+)(\))")
+_NAMED: Final = re.compile(rf"({IMAGE_START})([\w.-]+)(\))")
 _HEADING: Final = re.compile(r"## (\S.*)")
 _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n\s*")
 
@@ -56,7 +56,8 @@ def items(text: str, series: Collection[str] = ()) -> tuple[Item, ...]:
 
 
 def _item(paragraph: str, series: Collection[str]) -> Item:
-    if match := _IMAGE.fullmatch(paragraph):
+    # One with a text of its own stays Markdown, so that the text is kept.
+    if paragraph.startswith("![]") and (match := IMAGE.fullmatch(paragraph)):
         return Item(Kind.IMAGE, match[1])
     text = rendering.unescape_markdown(paragraph)
     if match := _HEADING.fullmatch(paragraph):

@@ -23,6 +23,10 @@ class StoryQuerySet(models.QuerySet["Story"]):
         """Keep the stories that are running."""
         return self.filter(state=Story.State.LIVE)
 
+    def by_slug(self, slug: str) -> "Story | None":
+        """Return the story that has, or once had, a slug."""
+        return self.filter(slugs=slug).first()
+
     def total_seq(self) -> int:
         """Return a number that every visible change of one of them moves.
 

@@ -1,10 +1,10 @@
-"""What is kept of the stories that are being read, for the next page of each.
+"""The fragment cache: what pages need of the postings of recently requested stories.
 
-A story is followed as its open pages follow it: what changed after the number that is
-kept is read, and nothing else. A posting is drawn by the verb that gives it a number,
-so whatever is made of its rows follows from that number, the epoch that it is of, and
-the address of the story that shows it. Only what readers see is kept: what leaves a
-story's timeline is forgotten when the story is asked for again.
+A cached story is brought up to date by reading only the postings that changed after
+the `seq` it was cached at. A posting's HTML is rendered by the verb that gives it its
+`seq`, so a fragment depends on the epoch, that number and the story's URL alone, and
+never goes stale. Only visible postings are cached: what leaves a timeline is evicted
+when its story is requested next.
 """
 
 import sys
@@ -21,51 +21,51 @@ from entries.pages import schema_org, timeline
 from entries.pages.timeline import Place
 from entries.text.urls import absolute_url
 
-MAX_CACHE_BYTES: Final = 48 * 1024 * 1024  # of all that is kept in a process
-_POSTING_BYTES: Final = 600  # bytes that a posting takes beside its texts
+MAX_CACHE_BYTES: Final = 48 * 1024 * 1024  # in each process
+_POSTING_BYTES: Final = 600  # memory that a posting takes besides its texts
 
 
 @dataclass(frozen=True, slots=True)
 class CachedFragment:
-    """A posting as a page shows it, at the number `seq`.
+    """What pages show of a posting at the number `seq`.
 
-    `html` is its `<article>`, `data` its BlogPosting (both as they are sent), `words`
-    what lists call it. `size` is about how many bytes of memory it takes.
+    `html` is its `<article>` and `data` its BlogPosting, both as sent; `title` names
+    it in lists. `size` is roughly the memory it takes, in bytes.
     """
 
     seq: int
     html: bytes
     data: bytes
-    words: str
+    title: str
     size: int
 
 
-CachedFragments = dict[int, CachedFragment]  # by posting
+CachedFragments = dict[int, CachedFragment]  # by id of the posting
 
 
 @dataclass(frozen=True)
 class CachedStory:
-    """A story at the number `seq`: all that stands in it, and what of that was drawn.
+    """A story at the number `seq`: its timeline, and the fragments used so far.
 
-    Never changed, but replaced: any number of threads may read it.
+    Replaced instead of changed, so that any number of threads can read it.
     """
 
     seq: int
-    standing: list[Place]
-    parts: CachedFragments
+    places: list[Place]
+    fragments: CachedFragments
 
     @property
     def size(self) -> int:
-        """Return about how many bytes of memory it takes."""
-        drawn = sum(part.size for part in self.parts.values())
-        return _POSTING_BYTES * len(self.standing) + drawn
+        """Return roughly how many bytes of memory it takes."""
+        fragments = sum(fragment.size for fragment in self.fragments.values())
+        return _POSTING_BYTES * len(self.places) + fragments
 
 
-CacheKey = tuple[str, int, str]  # epoch, story, its address
+CacheKey = tuple[str, int, str]  # epoch, id of the story, its URL
 
 
 class FragmentCache:
-    """The stories that were asked for last, within a number of bytes."""
+    """A least-recently-used cache of stories, limited by its size in bytes."""
 
     def __init__(self, limit: int = MAX_CACHE_BYTES) -> None:
         self.limit = limit
@@ -73,67 +73,69 @@ class FragmentCache:
         self._lock = Lock()
         self._stories: OrderedDict[CacheKey, tuple[CachedStory, int]] = OrderedDict()
 
-    def standing(self, epoch: str, story: Story) -> list[Place]:
-        """Return all places of a story as they are now.
+    def places(self, epoch: str, story: Story) -> list[Place]:
+        """Return a story's timeline as it is now.
 
-        The epoch was read before the story. A number above the story's is of a
-        database that was brought back from an older copy.
+        `epoch` must have been read before `story`.
         """
         key = _key(epoch, story)
-        known = self._known(key)
-        if known is None or known.seq > story.seq:
-            known = CachedStory(story.seq, timeline.visible_places(story), {})
-            self._keep(key, known)
-        elif known.seq < story.seq:
-            known = _updated(known, story, key[2])
-            self._keep(key, known)
-        return known.standing
+        cached = self._get(key)
+        # A higher number than the story's: the database was replaced by an older copy.
+        if cached is None or cached.seq > story.seq:
+            cached = CachedStory(story.seq, timeline.visible_places(story), {})
+            self._set(key, cached)
+        elif cached.seq < story.seq:
+            cached = _updated(cached, story, key[2])
+            self._set(key, cached)
+        return cached.places
 
-    def of(self, epoch: str, story: Story, places: Iterable[Place]) -> CachedFragments:
-        """Return the parts that stand at some places of a story, by posting.
+    def fragments(
+        self, epoch: str, story: Story, places: Iterable[Place]
+    ) -> CachedFragments:
+        """Return the fragments of some places of a story, by posting.
 
-        What was withdrawn or retimed since the places were read is left out: it is
-        told to the page as news.
+        A posting that was withdrawn or retimed after its place was read is left out:
+        open pages learn of it through the change feed.
         """
         key = _key(epoch, story)
-        known = self._known(key)
-        parts = known.parts if known else {}
+        cached = self._get(key)
+        known = cached.fragments if cached else {}
         wanted = {place.posting_id: place for place in places}
         found = {
-            pk: part
+            pk: fragment
             for pk, place in wanted.items()
-            if (part := parts.get(pk)) and part.seq == place.seq
+            if (fragment := known.get(pk)) and fragment.seq == place.seq
         }
         missing = wanted.keys() - found.keys()
-        drawn = _visible_fragments(story, key[2], missing) if missing else {}
-        if drawn and known:
-            there = {place.posting_id for place in known.standing}
-            now = {pk: part for pk, (_, part) in drawn.items() if pk in there}
-            self._keep(key, CachedStory(known.seq, known.standing, known.parts | now))
-        for pk, (at, part) in drawn.items():
+        loaded = _load_fragments(story, key[2], missing) if missing else {}
+        if loaded and cached:
+            current = {place.posting_id for place in cached.places}
+            new = {pk: one for pk, (_, one) in loaded.items() if pk in current}
+            self._set(key, CachedStory(cached.seq, cached.places, known | new))
+        for pk, (at, fragment) in loaded.items():
             if at == wanted[pk].at:
-                found[pk] = part
+                found[pk] = fragment
         return found
 
-    def forget(self) -> None:
-        """Forget everything."""
+    def clear(self) -> None:
+        """Evict everything."""
         with self._lock:
             self._stories.clear()
             self.size = 0
 
-    def _known(self, key: CacheKey) -> CachedStory | None:
+    def _get(self, key: CacheKey) -> CachedStory | None:
         with self._lock:
             if key not in self._stories:
                 return None
             self._stories.move_to_end(key)
             return self._stories[key][0]
 
-    def _keep(self, key: CacheKey, kept: CachedStory) -> None:
-        size = kept.size
+    def _set(self, key: CacheKey, cached: CachedStory) -> None:
+        size = cached.size
         with self._lock:
             if key in self._stories:
                 self.size -= self._stories.pop(key)[1]
-            self._stories[key] = (kept, size)
+            self._stories[key] = (cached, size)
             self.size += size
             while self.size > self.limit:
                 _, (_, oldest) = self._stories.popitem(last=False)
@@ -149,34 +151,34 @@ def _rows(story: Story) -> PostingQuerySet:
     return rows.defer("entry__body")
 
 
-def _visible_fragments(
-    story: Story, address: str, postings: Collection[int]
+def _load_fragments(
+    story: Story, url: str, postings: Collection[int]
 ) -> dict[int, tuple[datetime | None, CachedFragment]]:
-    """Return the parts of those that readers see now, each with its entry's time."""
+    """Return the fragments of visible postings, each with its entry's time."""
     rows = _rows(story).visible().filter(pk__in=postings)
-    return {row.pk: (row.entry.at, _cached_fragment(row, address)) for row in rows}
+    return {row.pk: (row.entry.at, _fragment(row, url)) for row in rows}
 
 
-def _updated(known: CachedStory, story: Story, address: str) -> CachedStory:
-    """Return a story as it is at its present number."""
-    places = {place.posting_id: place for place in known.standing}
-    parts = dict(known.parts)
-    # Later changes may be among them: a page may hold more than it claims.
-    for row in _rows(story).filter(seq__gt=known.seq):
+def _updated(cached: CachedStory, story: Story, url: str) -> CachedStory:
+    """Return a cached story with all changes up to the story's present number."""
+    places = {place.posting_id: place for place in cached.places}
+    fragments = dict(cached.fragments)
+    # Later changes may be among these rows: a page may show more than its cursor says.
+    for row in _rows(story).filter(seq__gt=cached.seq):
         places.pop(row.pk, None)
-        parts.pop(row.pk, None)
+        fragments.pop(row.pk, None)
         if row.visible:
             places[row.pk] = timeline.place_of(row)
-            parts[row.pk] = _cached_fragment(row, address)
-    return CachedStory(story.seq, timeline.in_order(places.values()), parts)
+            fragments[row.pk] = _fragment(row, url)
+    return CachedStory(story.seq, timeline.in_order(places.values()), fragments)
 
 
-def _cached_fragment(row: Posting, address: str) -> CachedFragment:
-    url = f"{address}updates/{row.entry_id}/"
-    html, words = row.html.encode(), row.entry.first_words
+def _fragment(row: Posting, story_url: str) -> CachedFragment:
+    url = f"{story_url}updates/{row.entry_id}/"
+    html, title = row.html.encode(), row.entry.first_words
     data = schema_org.update_script(url, row.entry).encode()
-    size = sum(map(sys.getsizeof, (html, data, words)))
-    return CachedFragment(row.seq or 0, html, data, words, size)
+    size = sum(map(sys.getsizeof, (html, data, title)))
+    return CachedFragment(row.seq or 0, html, data, title, size)
 
 
 cache: Final = FragmentCache()

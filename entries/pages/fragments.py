@@ -1,6 +1,7 @@
-"""HTML of the parts of a page, each drawn from rows alone.
+"""Fragments: the HTML of a posting, and of the other regions of a story's page.
 
-No request, no user and no clock comes in here, so one drawing serves every reader.
+They depend on rows alone, never on a request, a user or the clock, so each is rendered
+once for all readers.
 """
 
 import re
@@ -22,32 +23,34 @@ T = TypeVar("T")
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
 _SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
 MAX_LATEST = 6
-# Stand for an id and a number until there are some; no text can hold them by chance.
+# Placeholders for an id and a seq that are not known yet; no text can contain them.
 _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
 RELATED_KINDS = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
 
 
 def _render(template: str, context: dict[str, Any]) -> SafeString:
-    """Draw a template without space around it; its variables are escaped there."""
+    """Render a template, which escapes its variables, without surrounding space."""
     return SafeString(render_to_string(template, context).strip())
 
 
-def body_html(body: str, pictures: Iterable[Image], links: Iterable[Link]) -> str:
-    """Return the clean HTML of a Markdown body, with its figures and lines.
+def body_html(
+    body: rendering.ParsedBody, images: Iterable[Image], links: Iterable[Link]
+) -> str:
+    """Return the clean HTML of a body, with its figures and linked lines.
 
-    Raises `rendering.BodyError` where the body cannot be shown.
+    Raises `rendering.BodyError` where the body cannot be rendered.
     """
-    figures = {image.name: figure_html(image) for image in pictures if image.stem}
-    return rendering.render(body, figures, _lines(body, list(links)))
+    figures = {image.name: figure_html(image) for image in images if image.stem}
+    return body.render(figures, _lines(body.source, list(links)))
 
 
 def figure_html(image: Image, *, lead: bool = False) -> SafeString:
-    """Return `<figure>` for a picture that has its files."""
+    """Return the `<figure>` of an image that has its files."""
     return _render("entries/_figure.html", {"image": image, "lead": lead})
 
 
 def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
-    """Return source lines of the body that a link turns into a line of ours."""
+    """Return HTML for the lines of a body that name a link, by their source."""
     see = {link.text: link for link in links if link.kind == Link.Kind.SEE}
     sources = {link.text: link for link in links if link.kind == Link.Kind.CROSS_POSTED}
     found: dict[str, str] = {}
@@ -61,7 +64,7 @@ def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
 
 
 def see_titles(body: str) -> list[str]:
-    """Return what the lines `See …` of a text name, in their order."""
+    """Return the titles in the `See …` lines of a text, in order."""
     lines = (rendering.unescape_markdown(line.strip()) for line in body.splitlines())
     return [match[2] for line in lines if (match := _SEE.fullmatch(line))]
 
@@ -69,30 +72,30 @@ def see_titles(body: str) -> list[str]:
 def _provenance(names: str, sources: Mapping[str, Link]) -> str:
     pattern = "|".join(sorted(map(re.escape, sources), key=len, reverse=True))
     parts = re.split(f"({pattern})", names)
-    drawn = [
+    linked = [
         link_html(sources[part]) if part in sources else escape(part) for part in parts
     ]
     return format_html(
         '<p class="provenance">(Cross-posted from {})</p>',
-        mark_safe("".join(drawn)),  # noqa: S308 - each part is escaped above
+        mark_safe("".join(linked)),  # noqa: S308 - each part is escaped above
     )
 
 
-def see_line_html(link: Link, words: str = "See") -> SafeString:
-    """Return the line `See …` (or `See also …`), linked where readers can go there."""
-    return format_html('<p class="see">{} {}</p>', words, link_html(link))
+def see_line_html(link: Link, prefix: str = "See") -> SafeString:
+    """Return the line `See …` (or `See also …`), linked if its target is public."""
+    return format_html('<p class="see">{} {}</p>', prefix, link_html(link))
 
 
 def link_html(link: Link) -> SafeString:
-    """Return `<a>` of a link, or its plain words while it leads nowhere."""
-    if not (address := link.url):
+    """Return `<a>` for a link, or its plain text while it has no public target."""
+    if not (url := link.url):
         return SafeString(escape(link.text))
     rel = mark_safe(' rel="nofollow noopener"') if link.target_url else ""
-    return format_html('<a href="{}"{}>{}</a>', address, rel, link.text)
+    return format_html('<a href="{}"{}>{}</a>', url, rel, link.text)
 
 
 def entry_html(posting: Posting) -> SafeString:
-    """Return `<article>`: an entry as it stands in one story."""
+    """Return the `<article>` of a posting: its entry as one story shows it."""
     entry = posting.entry
     links = _read(entry, "links", entry.links.visible().with_targets)
     corrections = (
@@ -104,16 +107,14 @@ def entry_html(posting: Posting) -> SafeString:
 
 
 def prefetch_for_rendering(postings: QuerySet[Posting]) -> QuerySet[Posting]:
-    """Fetch whatever their drawing needs, in few queries; they are drawn at once."""
+    """Prefetch what `entry_html` needs of postings that are rendered at once."""
     links = Link.objects.visible().with_targets()
-    told, standing = (
-        _public_corrections(EntryVersion.objects.all()),
-        _visible_postings(Posting.objects.all()),
-    )
+    corrections = _public_corrections(EntryVersion.objects.all())
+    postings_of_each = _visible_postings(Posting.objects.all())
     return postings.prefetch_related(
         Prefetch("entry__links", links, "read_links"),
-        Prefetch("entry__versions", told, "read_versions"),
-        Prefetch("entry__postings", standing, "read_postings"),
+        Prefetch("entry__versions", corrections, "read_versions"),
+        Prefetch("entry__postings", postings_of_each, "read_postings"),
     )
 
 
@@ -128,7 +129,7 @@ def without_links(entry: Entry) -> Iterator[None]:
 
 
 def _read(entry: Entry, name: str, ask: Callable[[], Iterable[T]]) -> list[T]:
-    """Return what `with_all` has fetched for an entry, or ask for it."""
+    """Return what `prefetch_for_rendering` fetched for an entry, or query it."""
     found: list[T] | None = getattr(entry, f"read_{name}", None)
     return list(ask()) if found is None else found
 
@@ -136,7 +137,10 @@ def _read(entry: Entry, name: str, ask: Callable[[], Iterable[T]]) -> list[T]:
 def provisional_html(
     posting: Posting, links: Sequence[Link], corrections: Sequence[EntryVersion]
 ) -> str:
-    """Draw an entry that has no row yet; `settled` puts in what only that tells."""
+    """Render an entry before its row exists, with placeholders for its id and seq.
+
+    `with_final_ids` replaces them.
+    """
     entry = posting.entry
     entry.pk = _PK
     posting.seq = posting.first_seq = _SEQ
@@ -146,7 +150,7 @@ def provisional_html(
 
 
 def with_final_ids(posting: Posting) -> str:
-    """Return an early drawing with the id and the number that the entry has got."""
+    """Return a posting's provisional HTML with its real id and seq."""
     html = posting.html.replace(str(_PK), str(posting.entry_id))
     return html.replace(str(_SEQ), str(posting.seq))
 
@@ -186,14 +190,14 @@ def _article(
 
 
 def _lang(story: Story, page: Story) -> SafeString:
-    """Return the attribute that tells the language of a text on another's page."""
+    """Return a `lang` attribute where a text's language differs from the page's."""
     if story.language == page.language:
         return SafeString("")
     return format_html(' lang="{}"', story.language)
 
 
 def _also_in(posting: Posting) -> list[tuple[Story, str]]:
-    """Return the other stories that show an entry, and what a line here calls each."""
+    """Return the other stories that show an entry, each with its name here."""
     if not posting.home or posting.pk is None:
         return []
     entry = posting.entry
@@ -217,17 +221,17 @@ def _visible_postings(postings: QuerySet[Posting]) -> QuerySet[Posting]:
 
 
 def head_html(story: Story) -> SafeString:
-    """Return `#story-head`: headline, standfirst, state, lead picture, summary."""
+    """Return `#story-head`: headline, standfirst, state, lead image and summary."""
     led = story.continues.filter(state=Story.State.CLOSED).select_related("series")
     return _render("entries/_head.html", {"story": story, "follows": led.newest()})
 
 
 class KeyEvent(NamedTuple):
-    """A key event: when, which entry, and the words that name it in a list."""
+    """A key event: its time, its entry and its title in the list."""
 
     at: datetime
     entry_id: int
-    words: str
+    title: str
 
     @property
     def number(self) -> str:
@@ -246,7 +250,7 @@ def key_events(story: Story) -> list[KeyEvent]:
 
 
 def key_events_html(story: Story, events: Iterable[KeyEvent]) -> SafeString:
-    """Return `#key-events`, the list that leads to them."""
+    """Return `#key-events`, the list with links to them."""
     context = {"story": story, "events": list(events)}
     return _render("entries/_key_events.html", context)
 
@@ -258,9 +262,9 @@ def last_update_html(story: Story, at: datetime | None) -> SafeString:
 
 
 def rail_html(story: Story, seq: int) -> SafeString:
-    """Return `#rail`: feature, latest and related stories beside a story.
+    """Return `#rail`: features, latest and related stories for a story's page.
 
-    `seq` is the site's number, read before the rows that the rail shows.
+    `seq` is that of the site, read before the rows that the rail shows.
     """
     links = list(
         Link.objects.visible()
@@ -293,9 +297,8 @@ def withdrawn_html(story: Story) -> SafeString:
     return _render("entries/_withdrawn.html", {"story": story})
 
 
-def render_entry_body(entry: Entry, pictures: Iterable[Image] | None = None) -> str:
-    """Return the HTML of an entry's own body, from its rows."""
-    links = entry.links.visible().with_targets() if entry.pk else []
-    if pictures is None:
-        pictures = Image.objects.filter(name__in=rendering.image_names(entry.body))
-    return body_html(entry.body, pictures, links)
+def render_entry_body(entry: Entry) -> str:
+    """Return the HTML of the body of a saved entry, from its rows."""
+    body = rendering.ParsedBody(entry.body)
+    images = Image.objects.filter(name__in=body.image_names)
+    return body_html(body, images, entry.links.visible().with_targets())

@@ -1,4 +1,4 @@
-"""What changed in a text: earlier words beside later ones, word by word."""
+"""The changes of a text, and word-by-word differences between its versions."""
 
 import difflib
 import re
@@ -28,9 +28,9 @@ class Segment(NamedTuple):
 
 
 def diff_words(old: str, new: str) -> list[Segment]:
-    """Return the pieces that make up both texts, in reading order.
+    """Return the segments that make up both texts, in reading order.
 
-    Texts of 20,000 characters that were made to take long take some 0.3 s.
+    The worst texts of 20,000 characters take some 0.3 s.
     """
     before, after = _WORD.findall(old), _WORD.findall(new)
     pieces: list[Segment] = []
@@ -40,22 +40,22 @@ def diff_words(old: str, new: str) -> list[Segment]:
         pieces.append(Segment("added", "".join(after[k:to])))
         i, k = at + length, to + length
         pieces.append(Segment("same", "".join(before[at:i])))
-    told = groupby((one for one in pieces if one.text), attrgetter("kind"))
-    return [Segment(kind, "".join(one.text for one in group)) for kind, group in told]
+    groups = groupby((one for one in pieces if one.text), attrgetter("kind"))
+    return [Segment(kind, "".join(one.text for one in group)) for kind, group in groups]
 
 
-# Where words stand in the earlier and in the later text, and how many are the same.
+# Positions in the earlier and the later text, and how many words are the same there.
 _Stretch = tuple[int, int, int]
 
 
 def _same(
     before: list[str], after: list[str], i: int = 0, k: int = 0, depth: int = 3
 ) -> Iterator[_Stretch]:
-    """Yield the stretches that two texts have, in order; they begin at `i` and `k`.
+    """Yield the stretches that two texts have in common; they begin at `i` and `k`.
 
-    Comparing all words with all takes time that grows with the square of the texts,
-    or faster. So longer texts are first divided at the words that each has once, and
-    what cannot be divided any more is not compared.
+    Comparing every word with every other takes quadratic time or worse. So long texts
+    are first divided at the words that occur once in each, and what cannot be divided
+    any further counts as changed.
     """
     head = _alike(before, after)
     tail = _alike(before[head:][::-1], after[head:][::-1])
@@ -73,7 +73,7 @@ def _same(
 def _divided(
     before: list[str], after: list[str], i: int, k: int, depth: int
 ) -> Iterator[_Stretch]:
-    """Yield what the texts have between the words that each of them has once."""
+    """Yield the common stretches between words that occur once in each text."""
     at = to = 0
     for here, there in _anchors(before, after):
         yield from _same(before[at:here], after[to:there], i + at, k + to, depth)
@@ -83,15 +83,15 @@ def _divided(
 
 
 def _alike(before: Iterable[str], after: Iterable[str]) -> int:
-    """Return how many words two texts begin with alike."""
+    """Return the length of the common beginning of two texts, in words."""
     pairs = zip(before, after, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _anchors(before: list[str], after: list[str]) -> list[tuple[int, int]]:
-    """Return where the words are that each text has once, as far as in one order.
+    """Return the positions of words that occur once in each text, in common order.
 
-    It is the longest such row of words (patience sorting), as pairs of places.
+    It is the longest increasing subsequence of their positions, as pairs of these.
     """
     here, there = Counter(before), Counter(after)
     place = {word: at for at, word in enumerate(after) if there[word] == 1}
@@ -125,9 +125,9 @@ ComparedFields = Iterable[tuple[str, str, str]]  # name, before, after
 
 @dataclass(frozen=True)
 class Change:
-    """A version, and what was made of it.
+    """The change that replaced a version.
 
-    `erased`: the words before or after are gone for good, so nothing is compared.
+    `erased`: the text before or after it was erased, so nothing is compared.
     """
 
     version: EntryVersion | StoryVersion
@@ -136,7 +136,7 @@ class Change:
 
     @cached_property
     def parts(self) -> list[FieldDiff]:
-        """Compare the texts, which costs much: only for changes that are shown."""
+        """Return the differences; costly, so only computed for changes on a page."""
         return [] if self.erased else _diffs(self.fields())
 
 
@@ -168,7 +168,7 @@ def _entry_fields(
 def _changes(
     versions: Sequence[EntryVersion], entry: Entry, *, public: bool
 ) -> list[Change]:
-    """Return what became of each version that is asked for, newest first."""
+    """Return the changes that replaced each version, newest first."""
     found: list[Change] = []
     day = entry.story.first_day
     texts: list[Entry | EntryVersion] = [*versions, entry]
@@ -189,16 +189,15 @@ def entry_changes(entry: Entry) -> list[Change]:
 
 
 def public_corrections(entry: Entry) -> list[Change]:
-    """Return what readers may know of an entry's corrections, newest first.
+    """Return an entry's corrections for readers, newest first.
 
-    A correction is of a text that readers saw, into one that they saw: no draft is
-    shown. Quiet edits and hidden corrections are left out; of the correction that
-    brought a text which a hidden one replaced, the line alone is told, as it is of
-    those before the newest MAX_COMPARED.
+    Silent edits and hidden corrections are left out. A correction whose resulting text
+    was replaced by a hidden one has no difference, only its note; nor have those before
+    the newest MAX_COMPARED.
     """
     found = _changes(list(entry.versions.all()), entry, public=True)
-    lines = [replace(one, fields=tuple) for one in found[MAX_COMPARED:]]
-    return found[:MAX_COMPARED] + lines
+    older = [replace(one, fields=tuple) for one in found[MAX_COMPARED:]]
+    return found[:MAX_COMPARED] + older
 
 
 def _plain(body: str) -> str:
@@ -219,12 +218,12 @@ def _head_fields(
 
 
 def diff_heads(old: Story | StoryVersion, new: Story | StoryVersion) -> list[FieldDiff]:
-    """Return how the words of one head differ from those of another."""
+    """Return the differences between two versions of a story's head."""
     return _diffs(_head_fields(old, new))
 
 
 def story_changes(story: Story) -> list[Change]:
-    """Return every change of a story's words, newest first."""
+    """Return every change of a story's head, newest first."""
     versions = list(story.versions.select_related("changed_by"))
     texts: list[Story | StoryVersion] = [*versions, story]
     found = []

@@ -1,4 +1,4 @@
-"""Which stories stand on the front page and on a series' pages, and in what order."""
+"""Which stories the front page and the series pages list, and in what order."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,21 +10,21 @@ from django.db.models.functions import Coalesce
 from entries.models import Posting, Series, Story
 from entries.models.stories import StoryQuerySet
 
-ENDED_PAGE_SIZE = 40  # stories that ended, a page
-LIVE_PAGE_SIZE = 60  # stories that run, a page
+ENDED_PAGE_SIZE = 40  # closed stories on a page
+LIVE_PAGE_SIZE = 60  # live stories on a page
 
 
 class NoSuchStory(LookupError):
-    """The id names no public story, or none of the series that has ended."""
+    """No public story has this id, or no closed one of the series."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Stories that run, with the newest update of each, and stories that ended.
+    """Live stories, each with its newest update, and closed stories.
 
-    `days` are the latter by the day that each began on; `older` is the id of the
-    story below which the next page begins, 0 where nothing is older. `more` is the id
-    of the story at which all that run are listed on, 0 where they stand here.
+    `days` groups the closed ones by their first day. `older` is the id of the last
+    one, after which the next page begins; 0 on the last page. `more` is the id of the
+    live story at which the full list begins or continues; 0 if none are left out.
     """
 
     live: list[Story]
@@ -35,7 +35,7 @@ class Listing:
 
 
 def front_listing() -> Listing:
-    """Return what runs, the newest update first, and what ended last."""
+    """Return the live stories by newest update, and the stories closed last."""
     ended = _whole(Story.objects.filter(state=Story.State.CLOSED))
     live = live_stories(Story.objects.all())
     closed = list(ended.order_by("-closed_at", "-pk")[:ENDED_PAGE_SIZE])
@@ -43,9 +43,9 @@ def front_listing() -> Listing:
 
 
 def live_listing(start: int) -> Listing:
-    """Return what runs, from one story on to those that were made before it.
+    """Return live stories by creation, from a story on to those created before it.
 
-    So no page changes by what is posted meanwhile. Raises NoSuchPlace.
+    In that order, new updates do not change what is on a page. Raises NoSuchStory.
     """
     if not Story.objects.public().filter(pk=start).exists():
         raise NoSuchStory(start)
@@ -56,7 +56,7 @@ def live_listing(start: int) -> Listing:
 
 
 def _more(live: list[Story]) -> int:
-    """Return where the list of all that run begins, if these may not be all."""
+    """Return where the list of all live stories begins, or 0 if these are all."""
     if len(live) < LIVE_PAGE_SIZE:
         return 0
     newest = Story.objects.filter(state=Story.State.LIVE).order_by("-pk")
@@ -64,9 +64,9 @@ def _more(live: list[Story]) -> int:
 
 
 def series_listing(series: Series, before: int = 0) -> Listing:
-    """Return a series' stories; with `before` those older than that one.
+    """Return a series' stories; with `before` only those older than that one.
 
-    Raises NoSuchPlace.
+    Raises NoSuchStory.
     """
     ended = series.stories.filter(state=Story.State.CLOSED)
     if before:
@@ -88,7 +88,7 @@ def series_listing(series: Series, before: int = 0) -> Listing:
 
 
 def _older_than(story: Story) -> Q:
-    """Keep what follows an ended story in the order of a series' page."""
+    """Match the stories after a closed story in the order of a series page."""
     same_day = Q(first_day=story.first_day)
     same_time = same_day & Q(live_at=story.live_at)
     return (
@@ -108,7 +108,7 @@ def _day(story: Story) -> date:
 
 
 def live_stories(stories: StoryQuerySet) -> list[Story]:
-    """Return those that run with the latest news, each with its `newest` update."""
+    """Return the live stories with the latest news, each with its `newest` update."""
     news = Subquery(Posting.objects.visible().updates().newest_time_in("pk"))
     last = Coalesce(news, "live_at", "created_at")
     return _with_newest(

@@ -1,7 +1,6 @@
-"""What machines read of a page: schema.org's LiveBlogPosting, and a card to share.
+"""Structured data of pages: schema.org's LiveBlogPosting, and cards for sharing.
 
-All of it follows from the rows of the page, whose numbers name its bytes: no clock
-and no request comes in here, and every address is absolute.
+It depends on rows alone, never on a request or the clock, and every URL is absolute.
 """
 
 import html
@@ -24,16 +23,16 @@ from entries.text.urls import absolute_url
 
 MAX_DESCRIPTION = 200  # characters of a card's text
 JsonObject = dict[str, Any]
-# Figures that we drew ourselves: no attribute holds a ">".
+# Only figures that we rendered ourselves: no attribute contains a ">".
 _IMG: Final = re.compile(r"<img\b([^>]*)>")
 _ATTRIBUTE: Final = re.compile(r'\b(srcset|width|height|alt)="([^"]*)"')
-# Nothing in the data ends the element that it stands in.
+# So that nothing in the data can end its element.
 _ESCAPES: Final = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True)
 class CardImage:
-    """A picture at its largest, by its public address."""
+    """The largest variant of an image, by its public URL."""
 
     url: str
     width: int
@@ -44,20 +43,20 @@ class CardImage:
     def data(self) -> JsonObject:
         """Return schema.org's ImageObject.
 
-        It has no place for plain pixels: a size there is a length with its unit.
+        It has no property for pixels: a size there is a length with a unit.
         """
         return {"@type": "ImageObject", "url": self.url}
 
 
 @dataclass(frozen=True)
 class Card:
-    """What others show of a page that is shared (Open Graph, Twitter)."""
+    """The preview that other sites show of a shared page (Open Graph, Twitter)."""
 
     kind: str
     title: str
     description: str
     url: str
-    picture: CardImage
+    image: CardImage
     published: str = ""
     modified: str = ""
     section: str = ""
@@ -77,11 +76,10 @@ def json_script(data: JsonObject) -> SafeString:
 def story_script(
     story: Story, updates: Iterable[bytes], first_at: datetime | None
 ) -> list[bytes]:
-    """Return the LiveBlogPosting of a page, as pieces of the text of its element.
+    """Return the LiveBlogPosting of a page as chunks of the text of its element.
 
-    `updates` are texts that `update_script` made. `first_at` is the time of the
-    story's oldest update: coverage began then, where that lies before the story
-    went live here.
+    `updates` come from `update_script`. `first_at` is the time of the story's oldest
+    update: coverage began then, if that is before the story went live here.
     """
     head, joined = json_script(_story(story, first_at)).encode(), b",".join(updates)
     if not joined:
@@ -90,15 +88,15 @@ def story_script(
 
 
 def _story(story: Story, first_at: datetime | None) -> JsonObject:
-    address, lead = absolute_url(story.get_absolute_url()), _lead(story)
+    url, lead = absolute_url(story.get_absolute_url()), _lead(story)
     began = min(filter(None, (story.live_at, first_at)), default=None)
     return _tight(
         {
             "@context": "https://schema.org",
             "@type": "LiveBlogPosting",
-            "@id": address,
-            "url": address,
-            "mainEntityOfPage": address,
+            "@id": url,
+            "url": url,
+            "mainEntityOfPage": url,
             "headline": story.headline,
             "description": story.standfirst,
             "inLanguage": story.language,
@@ -137,7 +135,7 @@ def story_card(story: Story) -> Card:
 
 
 def update_data(story: Story, entry: Entry, url: str) -> JsonObject:
-    """Return the BlogPosting of an update that stands on a page of its own."""
+    """Return the BlogPosting of an update for its permalink page."""
     return _tight(
         {
             "@context": "https://schema.org",
@@ -154,7 +152,7 @@ def update_data(story: Story, entry: Entry, url: str) -> JsonObject:
 
 
 def update_card(story: Story, entry: Entry, url: str) -> Card:
-    """Return the card of one update: its own words and picture, else its story's."""
+    """Return the card of an update: its own text and image, else its story's."""
     text = rendering.plain_text(entry.html)
     return Card(
         "article",
@@ -172,7 +170,7 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
 
 def _update(url: str, entry: Entry) -> JsonObject:
     text = rendering.plain_text(entry.html)
-    pictures = [picture.data for picture in _body_images(entry.html)]
+    images = [image.data for image in _body_images(entry.html)]
     author = {"@type": "Person", "name": entry.byline} if entry.byline else _publisher()
     return _tight(
         {
@@ -181,7 +179,7 @@ def _update(url: str, entry: Entry) -> JsonObject:
             "url": url,
             "headline": entry.first_words,
             "articleBody": text,
-            "image": pictures,
+            "image": images,
             "datePublished": format_iso_seconds(entry.at or entry.published_at),
             "dateModified": format_iso_seconds(entry.changed_at),
             "author": author,
@@ -201,12 +199,12 @@ def format_iso_seconds(at: datetime | None) -> str | None:
 
 
 def _tight(data: JsonObject) -> JsonObject:
-    """Return the data without what is not there."""
+    """Return the data without empty values."""
     return {name: value for name, value in data.items() if value}
 
 
 def default_card_image() -> CardImage:
-    """Return what a card shows where there is no picture of its own."""
+    """Return the image of a card whose page has none."""
     name = str(settings.SITE_NAME)
     return CardImage(absolute_url(static("entries/card.png")), 1200, 630, name)
 
@@ -216,7 +214,7 @@ def _lead(story: Story) -> CardImage | None:
 
 
 def card_image(image: Image) -> CardImage | None:
-    """Return a picture that has its files."""
+    """Return the largest variant of an image; None while it has no files."""
     if not image.stem:
         return None
     width = image.widths[-1]
@@ -226,7 +224,7 @@ def card_image(image: Image) -> CardImage | None:
 
 
 def _body_images(markup: str) -> list[CardImage]:
-    """Return the pictures of a drawn text, from its own HTML: no row is read."""
+    """Return the images in rendered HTML, without querying their rows."""
     found = []
     for img in _IMG.findall(markup):
         given = {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(img)}

@@ -23,12 +23,12 @@ from pydantic import (
 
 from entries.images import ingest
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
-from entries.text import rendering
+from entries.text import limits, markdown, rendering
 
 FORMAT: Final = "liveblog-story"
 FORMAT_VERSION: Final = 1
 _YEARS: Final = range(1900, 2200)
-_IMAGE_LINE: Final = re.compile(r"^ *!\[[^\[\]]*\]\(image:([\w-]+)\) *(?:\n|$)", re.M)
+_IMAGE_LINE: Final = re.compile(rf"^{markdown.IMAGE.pattern}(?:\n|$)", re.M)
 
 
 def _time(value: object) -> datetime:
@@ -70,7 +70,7 @@ Flag = Annotated[bool, Field(strict=True)]
 Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 Slug = Annotated[str, Field(max_length=120, description="a slug")]
 Markdown = Annotated[
-    str, Field(max_length=rendering.BODY_LIMIT, description="Markdown")
+    str, Field(max_length=limits.MAX_BODY_LENGTH, description="Markdown")
 ]
 Username = Annotated[str, Field(max_length=150, description="a username")]
 NOT_BLANK: Final = Field(pattern=r"\S")

@@ -1,4 +1,4 @@
-"""A story's page, put together from what is kept: no part of it is drawn twice."""
+"""A story's page, assembled from cached fragments and a cached frame around them."""
 
 import re
 import secrets
@@ -14,7 +14,7 @@ from entries.models import Site, Story
 from entries.pages import fragment_cache, fragments, schema_org, timeline
 from entries.pages.fragment_cache import CachedFragment
 
-# What stands in the frame of a page where its pieces go; no text can hold it.
+# The slots of the frame; no text can contain their marks.
 _NAMES: Final = (
     "modified",
     "data",
@@ -35,57 +35,57 @@ def render_story_page(
 ) -> bytes:
     """Return a story's live page: the front, an older one, or oldest first.
 
-    `site` and `story` were read before: their numbers are what the page claims, and
-    it may hold more. Raises paging.NoSuchPlace.
+    `site` and `story` must have been read before anything else: their numbers are the
+    cursor of the page, which may show more than these. Raises timeline.NoSuchEntry.
     """
-    places = fragment_cache.cache.standing(site.epoch, story)
+    places = fragment_cache.cache.places(site.epoch, story)
     page = timeline.timeline_page(
         story, places, order=order, before=before, start=start
     )
     frame = _frame(site.epoch, story.head_seq, site.seq, story, page.empty)
-    pieces = _slot_contents(site, story, page)
+    contents = _slot_contents(site, story, page)
     found: list[bytes] = []
     for number, text in enumerate(frame):
-        found += pieces[text] if number % 2 else [text.encode()]
+        found += contents[text] if number % 2 else [text.encode()]
     return b"".join(found)
 
 
 def live_url(site: Site, story: Story, entry_id: int) -> str:
-    """Return the address at which a story's live pages show an update now."""
-    places = fragment_cache.cache.standing(site.epoch, story)
+    """Return the URL at which a story's live pages show an update now."""
+    places = fragment_cache.cache.places(site.epoch, story)
     return timeline.page_url(story, places, entry_id)
 
 
 def _slot_contents(
     site: Site, story: Story, page: timeline.Page
 ) -> dict[str, list[bytes]]:
-    """Return what goes in the place of each mark."""
+    """Return what goes into each slot of the frame."""
     original = [page.original] if page.original else []
     wanted = [*page.updates, *page.pinned, *page.key_events, *original]
-    kept = fragment_cache.cache.of(site.epoch, story, wanted)
+    cached = fragment_cache.cache.fragments(site.epoch, story, wanted)
 
-    def shown(places: Iterable[timeline.Place]) -> list[CachedFragment]:
-        return [kept[p.posting_id] for p in places if p.posting_id in kept]
+    def fragments_of(places: Iterable[timeline.Place]) -> list[CachedFragment]:
+        return [cached[p.posting_id] for p in places if p.posting_id in cached]
 
-    told = sorted([*page.updates, *page.pinned], key=lambda p: p[:2], reverse=True)
-    data = [part.data for part in shown(told)]
+    newest = sorted([*page.updates, *page.pinned], key=lambda p: p[:2], reverse=True)
+    data = [fragment.data for fragment in fragments_of(newest)]
     events = [
-        fragments.KeyEvent(place.at, place.entry_id, kept[place.posting_id].words)
+        fragments.KeyEvent(place.at, place.entry_id, cached[place.posting_id].title)
         for place in page.key_events
-        if place.posting_id in kept
+        if place.posting_id in cached
     ]
-    drawn = {
+    texts = {
         "modified": schema_org.format_iso_seconds(story.changed_at) or "",
         "cursor": f"{site.epoch}-{story.seq}",
         "last_update": fragments.last_update_html(story, page.last_at),
         "key_events": fragments.key_events_html(story, events),
     }
     return {
-        **{name: [text.encode()] for name, text in drawn.items()},
+        **{name: [text.encode()] for name, text in texts.items()},
         "data": schema_org.story_script(story, data, page.first_at),
-        "pinned": [part.html for part in shown(page.pinned)],
-        "updates": [part.html for part in shown(page.updates)],
-        "original": [part.html for part in shown(original)],
+        "pinned": [fragment.html for fragment in fragments_of(page.pinned)],
+        "updates": [fragment.html for fragment in fragments_of(page.updates)],
+        "original": [fragment.html for fragment in fragments_of(original)],
     }
 
 
@@ -93,9 +93,9 @@ def _slot_contents(
 def _frame(
     epoch: str, head_seq: int, site_seq: int, story: Story, page: timeline.Page
 ) -> list[str]:
-    """Return what no update changes: texts, and between them the names of pieces.
+    """Return what no update changes: texts, alternating with the names of slots.
 
-    The head and the rail follow from numbers of their own. `page` is an empty one.
+    The head and the rail depend on numbers of their own; `page` has no updates.
     """
     card = schema_org.story_card(story)
     context = {

@@ -1,8 +1,8 @@
-"""Which updates stand on which page of a story.
+"""Pagination of a story's timeline: which updates are on which page.
 
-Pages break from the oldest end in fifties, so the front holds the newest 50 to 99
-and an older page keeps its content while news arrives. A place in the timeline is
-named by an entry's id, which works also when that entry was withdrawn or moved.
+Page breaks are counted from the oldest update in fifties, so the front page has the
+newest 50 to 99, and an older page keeps its content while news arrives. Pages are
+addressed by an entry's id, which still works after that entry was withdrawn or moved.
 """
 
 from bisect import bisect_left
@@ -17,7 +17,7 @@ UPDATES_PAGE_SIZE = 50
 
 
 class Place(NamedTuple):
-    """Where a posting stands in a timeline, and the number of its latest change.
+    """A posting's position in a timeline, and the seq of its latest change.
 
     An original entry has no time.
     """
@@ -37,26 +37,25 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Pager:
-    """A link to the page that is next in the timeline."""
+    """A link to the next newer or older page."""
 
     kind: str
     url: str
 
     @property
     def text(self) -> str:
-        """Return the words of the link."""
+        """Return the label of the link."""
         return "Older updates" if self.kind == "older" else "Newer updates"
 
 
 @dataclass(frozen=True)
 class Page:
-    """The places of one page, in reading order, and what lies around them.
+    """The places of one page in reading order, and its neighbours.
 
-    `key_events` are the marked ones of the whole story, the newest first. `newer_key`
-    is the sort key below which every update of the page stands; empty where the page
-    is open to news. `older_key` is that of its oldest update; empty where nothing is
-    older than the page. `first_at` and `last_at` are the times of the story's oldest
-    and newest update.
+    `key_events` are those of the whole story, newest first. `newer_key` is the sort
+    key that every update of the page is below, or empty if new updates belong on it.
+    `older_key` is that of its oldest update, or empty on the last page. `first_at` and
+    `last_at` are the times of the story's oldest and newest update.
     """
 
     order: str
@@ -75,7 +74,7 @@ class Page:
 
     @property
     def empty(self) -> "Page":
-        """Return it without what stands on it, so that equal ones look alike."""
+        """Return the page without its updates, as a key for caching its frame."""
         return replace(
             self,
             updates=(),
@@ -98,12 +97,12 @@ class Page:
 
 
 class NoSuchEntry(LookupError):
-    """The id names no entry that was ever public in the story."""
+    """No entry with this id was ever public in the story."""
 
 
 @dataclass(frozen=True)
 class _Window:
-    """Ranks from the oldest update up: `low` is on the page, `high` is not."""
+    """A range of ranks, counted from the oldest update, without `high` itself."""
 
     low: int
     high: int
@@ -121,28 +120,28 @@ def timeline_page(
 ) -> Page:
     """Return the page below the entry `before`, or from the entry `start` upwards.
 
-    Without either: the front, or (oldest first) the first page. `places` are all
-    that stand in the story, where somebody has read them. Raises NoSuchPlace.
+    Without either: the front, or (oldest first) the first page. `places` is the whole
+    timeline, queried if not given. Raises NoSuchEntry.
     """
-    standing_now = visible_places(story) if places is None else places
-    timeline = [p for p in standing_now if p.kind == Entry.Kind.UPDATE]
+    places = visible_places(story) if places is None else places
+    timeline = [p for p in places if p.kind == Entry.Kind.UPDATE]
     if before:
         window = _below(story, timeline, before)
     elif start or order == "oldest":
-        window = _from(story, timeline, start)
+        window = _starting_at(story, timeline, start)
     else:
         window = _Window(_last_break(len(timeline)), len(timeline), front=True)
     newer_key = window.newer_key or _key(timeline, window.high)
     first = order == "newest" and window.front
     has_original = first or window.low == 0
-    shown = timeline[window.low : window.high]
+    updates = timeline[window.low : window.high]
     if first:
-        shown = [place for place in shown if not place.pinned]
-    originals = (p for p in standing_now if p.kind == Entry.Kind.ORIGINAL)
+        updates = [place for place in updates if not place.pinned]
+    originals = (p for p in places if p.kind == Entry.Kind.ORIGINAL)
     return Page(
         order=order,
         kind="front" if first else "older",
-        updates=shown if order == "oldest" else shown[::-1],
+        updates=updates if order == "oldest" else updates[::-1],
         pinned=[place for place in reversed(timeline) if first and place.pinned],
         original=next(originals, None) if has_original else None,
         key_events=[place for place in reversed(timeline) if place.key_event],
@@ -157,10 +156,10 @@ def timeline_page(
 
 
 def page_url(story: Story, places: list[Place], entry_id: int) -> str:
-    """Return the address at which the live pages show an update; it moves with news.
+    """Return the URL of the live page that has an update; it changes with news.
 
-    `places` are all that stand in the story. Of an update that was withdrawn or
-    moved: where it stood. Raises NoSuchPlace.
+    `places` is the whole timeline. An update that was withdrawn or moved has the URL
+    of its former position. Raises NoSuchEntry.
     """
     timeline = [p for p in places if p.kind == Entry.Kind.UPDATE]
     rank = bisect_left(timeline, _spot(story, timeline, entry_id))
@@ -172,10 +171,10 @@ def page_url(story: Story, places: list[Place], entry_id: int) -> str:
 
 
 def visible_places(story: Story) -> list[Place]:
-    """Return the places of all that readers see in a story, the oldest update first.
+    """Return the places of all visible postings of a story, oldest update first.
 
-    One look at the whole timeline, which has some hundred rows, gives every break
-    of it; counting and seeking them one by one took four queries.
+    One query for the whole timeline, usually some hundred rows, gives every page
+    break; counting and seeking each of them took four.
     """
     rows = story.postings.visible().values_list(
         "entry__at", "entry_id", "pk", "seq", "entry__kind", "pinned", "key_event"
@@ -184,14 +183,14 @@ def visible_places(story: Story) -> list[Place]:
 
 
 def place_of(row: Posting) -> Place:
-    """Return the place of a posting that readers see, by its rows."""
+    """Return the place of a visible posting."""
     entry = row.entry
     marks = (entry.kind, row.pinned, row.key_event)
     return Place(entry.at, entry.pk, row.pk, row.seq or 0, *marks)
 
 
 def in_order(places: Iterable[Place]) -> list[Place]:
-    """Return places in the order of a timeline, what has no time first."""
+    """Return places in the order of a timeline: by time, the original entry first."""
     return sorted(places, key=lambda place: (place.at or _NEVER, place.entry_id))
 
 
@@ -200,7 +199,7 @@ def _last_break(count: int) -> int:
 
 
 def _key(timeline: list[Place], rank: int) -> str:
-    """Return the sort key of an update; empty above the newest."""
+    """Return the sort key of the update at a rank; empty beyond the newest."""
     if rank >= len(timeline):
         return ""
     place = timeline[rank]
@@ -208,7 +207,7 @@ def _key(timeline: list[Place], rank: int) -> str:
 
 
 def _spot(story: Story, timeline: list[Place], entry_id: int) -> Spot:
-    """Return where an entry stands, or stood before it was withdrawn or moved."""
+    """Return the position of an entry, or its last one if it was withdrawn or moved."""
     for place in timeline:
         if place.entry_id == entry_id:
             return place[:2]
@@ -228,11 +227,11 @@ def _below(story: Story, timeline: list[Place], entry_id: int) -> _Window:
     return _Window(max(0, high - 1) // UPDATES_PAGE_SIZE * UPDATES_PAGE_SIZE, high, key)
 
 
-def _from(story: Story, timeline: list[Place], entry_id: int) -> _Window:
+def _starting_at(story: Story, timeline: list[Place], entry_id: int) -> _Window:
     low = 0
     if entry_id:
         low = bisect_left(timeline, _spot(story, timeline, entry_id))
-    if low == len(timeline):  # the newest was withdrawn: what stands below it
+    if low == len(timeline):  # the newest was withdrawn: begin at the break below it
         low = _last_break(low)
     high = (low // UPDATES_PAGE_SIZE + 1) * UPDATES_PAGE_SIZE
     if high > _last_break(len(timeline)):

@@ -21,7 +21,7 @@ from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from entries import delivery
-from entries.models import Entry, Link, Posting, Series, Site, Story, StorySlug
+from entries.models import Entry, Link, Posting, Series, Site, Story
 from entries.pages import history, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
 from entries.pages.story_data import story_data
@@ -47,9 +47,8 @@ def _story(slug: str, *, withdrawn: bool = False) -> Story:
     Raises Http404 for a draft, and Gone for a withdrawn one unless the caller tells
     its readers. The one helper that knows who may see a story.
     """
-    rows = StorySlug.objects.select_related("story__series", "story__lead_image")
-    story = get_object_or_404(rows, slug=slug).story
-    if story.state == Story.State.DRAFT:
+    story = Story.objects.select_related("series", "lead_image").by_slug(slug)
+    if story is None or story.state == Story.State.DRAFT:
         raise Http404
     if story.state == Story.State.WITHDRAWN and not withdrawn:
         raise Gone

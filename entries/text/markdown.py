@@ -39,7 +39,8 @@ LINK: Final = re.compile(
     r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
     r"""\(([^\s<>()]+(?:\([^\s<>()]*\)[^\s<>()]*)*)(?: {1,3}("[^"\n]*"|'[^'\n]*'))?\)"""
 )
-IMAGE: Final = re.compile(r" *!\[[^\[\]]*\]\(image:([\w.-]+)\) *")
+IMAGE_START: Final = r"!\[[^\[\]]*\]\(image:"
+IMAGE: Final = re.compile(rf" *{IMAGE_START}([\w.-]+)\) *")
 ESCAPED: Final = re.compile(r"(?<!\\)(\\+)([`*_\[\]#+.!>|~-])")
 
 _HEADING: Final = re.compile(r"^ {0,3}(#{1,6}) +(\S.*)$", re.M)

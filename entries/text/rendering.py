@@ -22,12 +22,10 @@ import nh3
 from django.utils.safestring import SafeString, mark_safe
 from markdown.util import AtomicString
 
-from entries.text import markdown, urls
+from entries.text import limits, markdown, urls
 from entries.text.markdown import (
     BodyError as BodyError,  # part of this module's interface
 )
-
-BODY_LIMIT: Final = 20_000  # characters of Markdown source
 
 TAGS: Final = frozenset(
     {"p", "br", "a", "em", "strong", "del", "code", "pre", "blockquote", "h3", "h4"}
@@ -47,7 +45,7 @@ _GAPS: Final = re.compile(r"(\A\s*\n|\n\s*(?:\n|\Z))")
 _MARKS: Final = re.compile(r"(?<!\\)(\\*)([`*_\[\]#+.!>|~-])")
 _LINE_MARKS: Final = re.compile(
     r"^ {0,3}(?=#{1,6}[ \t]+\S|>(?![0-9=])|`{3})"
-    r"|^[ \t]*(?=!\[[^\[\]]*\]\(image:)",
+    rf"|^[ \t]*(?={markdown.IMAGE_START})",
     re.M,
 )
 
@@ -65,51 +63,59 @@ def one_line(words: str) -> str:
     return " ".join(tidy(words).split())
 
 
+class ParsedBody:
+    """A Markdown body, parsed once: for the images it names and for its HTML.
+
+    Raises BodyError where the body is too long or cannot be parsed.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = tidy(source)
+        if len(self.source) > limits.MAX_BODY_LENGTH:
+            raise BodyError(
+                f"This text has {len(self.source):,} characters, and "
+                f"{limits.MAX_BODY_LENGTH:,} is the limit. Divide it into several "
+                "updates."
+            )
+        self._parser = markdown.Parser()
+        with _refusing():
+            self._root = self._parser.blocks(self.source)
+            names = (block for block in _blocks(self._root) if isinstance(block, str))
+            self.image_names = list(dict.fromkeys(names))
+
+    def render(
+        self,
+        figures: Mapping[str, str] = MappingProxyType({}),
+        lines: Mapping[str, str] = MappingProxyType({}),
+    ) -> SafeString:
+        """Return the body's clean HTML. To be called once: it changes the tree.
+
+        figures: name of an image -> trusted HTML, which replaces the line
+        `![](image:name)`; a name that is missing renders nothing. Several such lines
+        in succession are grouped inside `<div class="figures">`.
+        lines: text of a one-line paragraph of the source -> trusted HTML, which
+        replaces that paragraph.
+        """
+        token = secrets.token_hex(16)
+        with _refusing():
+            slots = _arrange(self._root, figures, lines, token)
+            cleaned = _clean(self._parser.html(self._root))
+        slot = re.compile(f"<p>{token}([0-9]+)</p>")
+        return mark_safe(slot.sub(lambda m: slots[int(m[1])], cleaned))  # noqa: S308
+
+
 def render(
     body: str,
     figures: Mapping[str, str] = MappingProxyType({}),
     lines: Mapping[str, str] = MappingProxyType({}),
 ) -> SafeString:
-    """Return the clean HTML of a Markdown body.
-
-    figures: name of a picture -> trusted HTML, which takes the place of the line
-    `![](image:name)`; a name that is missing draws nothing. Several such lines in
-    succession come together inside `<div class="figures">`.
-    lines: text of a one-line paragraph of the source -> trusted HTML, which takes
-    the place of that paragraph.
-
-    Raises BodyError where the body is too long or cannot be parsed.
-    """
-    token = secrets.token_hex(16)
-    with _refusing():
-        parser, root = _parsed(body)
-        slots = _arrange(root, figures, lines, token)
-        cleaned = _clean(parser.html(root))
-    slot = re.compile(f"<p>{token}([0-9]+)</p>")
-    return mark_safe(slot.sub(lambda m: slots[int(m[1])], cleaned))  # noqa: S308
+    """Return the clean HTML of a Markdown body (see `ParsedBody.render`)."""
+    return ParsedBody(body).render(figures, lines)
 
 
 def image_names(body: str) -> list[str]:
-    """Return the names that `render` looks up in `figures`, in order, once each.
-
-    Raises BodyError like `render`.
-    """
-    with _refusing():
-        _, root = _parsed(body)
-        names = [piece for piece in _pieces(root) if isinstance(piece, str)]
-    return list(dict.fromkeys(names))
-
-
-def _parsed(body: str) -> tuple[markdown.Parser, ET.Element]:
-    source = tidy(body)
-    if len(source) > BODY_LIMIT:
-        raise BodyError(
-            f"This text has {len(source):,} characters, and {BODY_LIMIT:,} is the "
-            "limit. Divide it into several updates."
-        )
-    # Made anew for each call: a parser keeps state, and broken state after an error.
-    parser = markdown.Parser()
-    return parser, parser.blocks(source)
+    """Return the names of the images that a body shows, in order, once each."""
+    return ParsedBody(body).image_names
 
 
 @contextmanager
@@ -126,8 +132,8 @@ def _refusing() -> Iterator[None]:
         ) from error
 
 
-def _pieces(root: ET.Element) -> Iterator[ET.Element | str]:
-    """Yield top-level blocks, and the names of pictures on lines of their own."""
+def _blocks(root: ET.Element) -> Iterator[ET.Element | str]:
+    """Yield top-level blocks, and the names of images on lines of their own."""
     for block in root:
         m = markdown.IMAGE.fullmatch(block.text or "") if block.tag == "p" else None
         yield m[1] if m else block
@@ -151,19 +157,19 @@ def _arrange(
         blocks.append(_paragraph(AtomicString(f"{token}{len(slots)}")))
         slots.append(trusted)
 
-    for _, pieces in groupby(_pieces(root), type):
+    for _, group in groupby(_blocks(root), type):
         names = []
-        for piece in pieces:
-            if isinstance(piece, str):
-                names.append(piece)
-            elif (line := _line(piece.text or "")) in wanted and _is_line(piece):
+        for block in group:
+            if isinstance(block, str):
+                names.append(block)
+            elif (line := _line(block.text or "")) in wanted and _is_line(block):
                 put(wanted[line])
             else:
-                _name_site(piece)
-                blocks.append(piece)
+                _label_platform(block)
+                blocks.append(block)
         if found := [figures[name] for name in names if name in figures]:
-            drawn = "".join(found)
-            put(f'<div class="figures">{drawn}</div>' if len(found) > 1 else drawn)
+            html = "".join(found)
+            put(f'<div class="figures">{html}</div>' if len(found) > 1 else html)
     root[:] = blocks
     return slots
 
@@ -176,12 +182,12 @@ def _is_line(block: ET.Element) -> bool:
     return block.tag == "p" and "\n" not in (block.text or "")
 
 
-def _name_site(block: ET.Element) -> None:
-    """Let a post or a video whose address stands alone be called by its site."""
-    address = (block.text or "").strip()
-    if _is_line(block) and (name := urls.platform_label(address)):
+def _label_platform(block: ET.Element) -> None:
+    """Show a post or a video whose URL is a paragraph of its own by its platform."""
+    url = (block.text or "").strip()
+    if _is_line(block) and (label := urls.platform_label(url)):
         block.text = None
-        ET.SubElement(block, "a", href=address).text = AtomicString(name)
+        ET.SubElement(block, "a", href=url).text = AtomicString(label)
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:

@@ -1,7 +1,7 @@
 """Web addresses in a text: which are safe, where they end, what to call them; slugs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Final
 
@@ -77,8 +77,11 @@ def absolute_url(path: str) -> str:
     return f"{settings.SITE_URL}{path}"
 
 
-def numbered(name: str) -> Iterator[str]:
-    """Yield a slug, then the same with a number behind it: for one that is free."""
-    yield name
+def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """Return a slug or name, with a number appended if it is taken: `fog`, `fog-2`."""
+    base, free = name[:110].strip("-"), name
     for number in count(2):
-        yield f"{name[:110].strip('-')}-{number}"
+        if not is_taken(free):
+            break
+        free = f"{base}-{number}"
+    return free

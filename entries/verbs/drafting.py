@@ -73,11 +73,12 @@ def render_text_with(text: EntryText, rows: _Rows) -> RenderedBody:
     if not text.body.strip():
         raise Refused("Write the text of the entry first.", "body")
     try:
-        names = rendering.image_names(text.body)
+        body = rendering.ParsedBody(text.body)
+        names = body.image_names
         images, links = rows(names)
         if unknown := set(names) - {image.name for image in images}:
             raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
-        html = fragments.body_html(text.body, images, links)
+        html = fragments.body_html(body, images, links)
     except rendering.BodyError as error:
         raise Refused(str(error), "body") from error
     return RenderedBody(html, images, _inputs(images, links))

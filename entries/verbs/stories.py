@@ -77,7 +77,7 @@ def free_slug(headline: str) -> str:
     base = slugify(headline)[:100].strip("-") or "story"
     alike = StorySlug.objects.filter(slug__startswith=base)
     taken = set(alike.values_list("slug", flat=True))
-    return next(slug for slug in urls.numbered(base) if slug not in taken)
+    return urls.free_name(base, taken.__contains__)
 
 
 def _check_slug(story: Story) -> None:

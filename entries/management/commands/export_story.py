@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from entries import exchange
 from entries.database import errors
-from entries.models import Story, StorySlug
+from entries.models import Story
 from entries.operations import data_folder
 from entries.pages.story_data import image_file, story_data, story_images
 
@@ -87,11 +87,7 @@ class Command(BaseCommand):
 
 
 def _story(slug: str) -> Story:
-    row = (
-        StorySlug.objects.select_related("story__series", "story__lead_image")
-        .filter(slug=slug)
-        .first()
-    )
-    if row is None:
+    story = Story.objects.select_related("series", "lead_image").by_slug(slug)
+    if story is None:
         raise CommandError(f"There is no story “{slug}”.")
-    return row.story
+    return story
