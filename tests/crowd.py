@@ -21,7 +21,7 @@ import httptools
 import uvloop
 
 HOST = "127.0.0.1"
-_ARTICLE = re.compile(r'<article [^>]*id="entry-(\d+)"[^>]* data-seq="(\d+)"')
+_ARTICLE = re.compile(r'<article\s[^>]*id="entry-(\d+)"[^>]*\sdata-seq="(\d+)"')
 _DELETE = re.compile(r'hx-target="#entry-(\d+)" hx-swap="delete"')
 
 

@@ -19,7 +19,7 @@ from liveblog import logs
 def lines() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.Json())
+    handler.setFormatter(logs.JsonFormatter())
     logging.getLogger().addHandler(handler)
     yield stream
     logging.getLogger().removeHandler(handler)
@@ -58,7 +58,7 @@ def test_a_refusal_is_logged_with_its_request(lines: io.StringIO):
 
 def test_a_line_stays_one_line():
     record = logging.LogRecord("a", logging.INFO, "", 0, 'two\nlines "x"', (), None)
-    line = logs.Line().format(record)
+    line = logs.KeyValueFormatter().format(record)
     assert "\n" not in line
     assert line.endswith('level=INFO logger=a message="two\\nlines \\"x\\""')
 

@@ -1,4 +1,8 @@
-"""Answers that every reader gets alike: their tags, and what caches may do."""
+"""HTTP caching of responses that are the same for every reader.
+
+ETags and Cache-Control headers, for browsers, proxies and the page cache
+(`entries.delivery.page_cache`).
+"""
 
 import zlib
 from collections.abc import Callable
@@ -20,14 +24,14 @@ if _STALE := settings.STALE_IF_ERROR_SECONDS:
     # A cache in front may show a page a while longer when the site does not answer.
     PAGE_CACHE_CONTROL = f"public, max-age=0, s-maxage=1, stale-if-error={_STALE}"
 IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
-_SAME_SECOND = timedelta(seconds=2)  # after which nothing else can bear the same second
+_SAME_SECOND = timedelta(seconds=2)
 
 
 @cache
 def _release() -> str:
-    """Return what changes with the code, the styles and the scripts.
+    """Return a hash that changes with the version and the static files.
 
-    A development server restarts when they do, so there each process has its own.
+    A development server restarts when code changes: there each process has its own.
     """
     if settings.DEBUG:
         return token_hex(4)
@@ -37,7 +41,7 @@ def _release() -> str:
 
 
 def etag(tag: str) -> str:
-    """Return a weak ETag: the same for every coding of the same bytes."""
+    """Return a weak ETag, which is the same for every content coding."""
     return f"W/{quote_etag(f'{_release()}-{tag}')}"
 
 
@@ -47,16 +51,16 @@ def respond(
     make: Callable[[], HttpResponse],
     changed_at: datetime | None = None,
 ) -> HttpResponse:
-    """Answer 304 where the reader has what `tag` names, else what `make` makes.
+    """Respond 304 if the client has the content that `tag` names, else call `make`.
 
-    `changed_at` becomes Last-Modified once its second is over: a second change in
-    the same second would otherwise go unnoticed.
+    `changed_at` becomes Last-Modified once its second is over, since another change
+    in the same second would go unnoticed.
     """
     quoted, modified = etag(tag), None
     if changed_at and datetime.now(UTC) - changed_at > _SAME_SECOND:
         modified = int(changed_at.timestamp())
-    # The very date that was given counts, and no later one: after a clock was put back
-    # what is newer has an earlier date.
+    # If-Modified-Since must be equal, not just later: after a clock was put back,
+    # newer content has an earlier date.
     given = request.headers.get("If-Modified-Since")
     known = (
         modified if given is None or parse_http_date_safe(given) == modified else None
@@ -71,6 +75,14 @@ def respond(
 
 
 def site_tag() -> str:
-    """Return a tag that moves with every visible change of any public story."""
+    """Return a tag that changes with every visible change of any public story."""
     site = Site.current()
     return f"{site.epoch}-{site.seq}-{Story.objects.public().total_seq()}"
+
+
+def story_tag(site: Site, story: Story) -> str:
+    """Return a tag that changes with every visible change of a story.
+
+    The site's seq is part of it for the rail, which shows other stories.
+    """
+    return f"{site.epoch}-{story.seq}-{site.seq}"

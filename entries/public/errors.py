@@ -1,7 +1,7 @@
-"""Error pages: one sentence, one way on, and no text lost.
+"""Error pages, and the handlers of errors. An editor's text is never lost.
 
-They render without a database, a session or collected static files, since one of those
-may be what is missing.
+The pages render without a database, a session or collected static files, since one of
+those may be what failed.
 """
 
 import sys
@@ -23,7 +23,7 @@ from django.template.loader import render_to_string
 
 from entries.database.errors import Problem, disk_problem, is_conflict
 
-DESK_ANSWER: Final = "Desk-Answer"  # tells the desk's page that the desk is speaking
+DESK_ANSWER: Final = "Desk-Answer"  # marks responses of the desk, not of a proxy
 MESSAGES: Final[dict[int, Problem]] = {
     400: Problem(
         "This request cannot be understood",
@@ -67,7 +67,7 @@ CONFLICT: Final = Problem(
     "page; load the page anew in another tab, and compare.",
 )
 _TOO_LARGE: Final = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
-# Errors of a statement, not of the database: trying again would not help.
+# Bugs of ours, not outages: trying again would not help.
 _OUR_FAULT: Final = (DataError, IntegrityError, ProgrammingError)
 
 
@@ -80,7 +80,7 @@ def _stylesheet() -> str:
 
 
 def error_page(problem: Problem, status: int, path: str, **extra: Any) -> str:
-    """Render an error's page, which leads back to the desk or the front page."""
+    """Render an error page, with a link back to the desk or the front page."""
     context = {
         "title": problem.title,
         "sentence": problem.for_readers,
@@ -95,26 +95,26 @@ def error_page(problem: Problem, status: int, path: str, **extra: Any) -> str:
 
 @cache
 def unavailable() -> bytes:
-    """Return the page of a 503, for callers that answer before Django."""
+    """Return the page of a 503, for responses that bypass Django."""
     return error_page(MESSAGES[503], 503, "/").encode()
 
 
 def from_desk(headers: HttpHeaders, path: str) -> bool:
-    """Return whether the desk's script sent a request: it shows one sentence."""
+    """Return whether the desk's script sent a request; it shows one sentence."""
     return path.startswith("/admin/") and "HX-Request" in headers
 
 
 def error_response(
     request: HttpRequest, status: int, problem: Problem | None = None
 ) -> HttpResponse:
-    """Answer with an error page, or with one sentence for the desk's script."""
+    """Respond with an error page, or one sentence for the desk's script."""
     problem = problem or MESSAGES[status]
     if from_desk(request.headers, request.path):
         sentence = problem.at_desk
         response = HttpResponse(sentence, status=status, content_type="text/plain")
         response[DESK_ANSWER] = "yes"
     else:
-        html = error_page(problem, status, request.path, **_sent(request))
+        html = error_page(problem, status, request.path, **_form_fields(request))
         response = HttpResponse(html, status=status)
     response["Cache-Control"] = "no-store"
     if status == 503:
@@ -122,8 +122,8 @@ def error_response(
     return response
 
 
-def _sent(request: HttpRequest) -> dict[str, Any]:
-    """Return the fields of a desk form, so that they can be sent again."""
+def _form_fields(request: HttpRequest) -> dict[str, Any]:
+    """Return the fields of a desk form, for the error page to send again."""
     if request.method != "POST" or not request.path.startswith("/admin/entries/"):
         return {}
     try:
@@ -166,7 +166,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def refused_response(request: HttpRequest, sentence: str) -> HttpResponse:
-    """Answer 409 where a verb refused and no form is left to show the reason."""
+    """Respond 409 after a verb refused and there is no form to show the reason in."""
     problem = Problem(_CONFLICT_TITLE, sentence, sentence)
     return error_response(request, 409, problem)
 

@@ -18,8 +18,8 @@ from entries.models import Entry, Posting, Series, Site, Story
 from entries.public import caching
 from entries.text.urls import absolute_url
 
-FEED_ENTRIES = 50  # entries of a feed
-# What we drew ourselves: text in it has no "<", and attributes no ">".
+FEED_ENTRIES = 50
+# Patterns for HTML that we rendered: its text has no "<", its attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
 _RESPONSIVE: Final = re.compile(
     r'\s(?:srcset|sizes|loading|decoding|fetchpriority)="[^"]*"'
@@ -28,63 +28,63 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _PATH: Final = re.compile(r'(?<=\s)(href|src)="(?=/)')
 
 
-def _clean(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values without characters that XML cannot hold."""
-    return {name: _cleaned(value) for name, value in values.items()}
-
-
-def _cleaned(value: Any) -> Any:
+def _without_controls(value: Any) -> Any:
+    """Return a value without characters that XML forbids."""
     if isinstance(value, str):
         return _CONTROL.sub("", value)
-    return [*map(_cleaned, value)] if isinstance(value, list | tuple) else value
+    if isinstance(value, dict):
+        return {name: _without_controls(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_controls(one) for one in value]
+    return value
 
 
 class _Atom(Atom1Feed):
-    """Atom that carries the whole text of an entry."""
+    """An Atom feed with the full text of each entry."""
 
     def add_root_elements(self, handler: SimplerXMLGenerator) -> None:
-        """Write what stands above the entries."""
-        self.feed = _clean(self.feed)
+        """Write the elements of the feed itself."""
+        self.feed = _without_controls(self.feed)
         super().add_root_elements(handler)
 
     def add_item_elements(
         self, handler: SimplerXMLGenerator, item: dict[str, Any]
     ) -> None:
-        item = _clean(item)
+        item = _without_controls(item)
         html, item["description"] = item["description"], None
         super().add_item_elements(handler, item)
         handler.addQuickElement("content", html, {"type": "html"})
 
 
-# Django's own classes are not generic while they run.
+# Django's own classes are not generic at run time.
 if TYPE_CHECKING:
     _Feed = Feed[Any, Any]
 else:
     _Feed = Feed
 
 
-class _Entries(_Feed):
-    """What all feeds have in common; each says whose entries it holds."""
+class _EntriesFeed(_Feed):
+    """A feed of entries; each subclass names their stories."""
 
     feed_type = _Atom
-    title_of_story = True  # whether a title begins with the name of its story
+    title_of_story = True  # whether titles of entries begin with that of their story
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with the feed, or 304."""
+        """Respond with the feed, or 304."""
         obj = self.get_object(request, *args, **kwargs)
-        tag = self.tag(obj)  # read first: a feed never claims what it lacks
-        # Of all that was ever public: it must not go back when a story goes.
+        tag = self.tag(obj)  # read first, so it never claims more than the feed has
+        # Withdrawn stories count, so that Last-Modified never goes back.
         newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
         changed_at = newest.values_list("changed_at", flat=True).first()
         return caching.respond(
             request,
             f"{tag}-{request.path}",
-            lambda: super(_Entries, self).__call__(request, *args, **kwargs),
+            lambda: super(_EntriesFeed, self).__call__(request, *args, **kwargs),
             changed_at,
         )
 
     def tag(self, obj: Any) -> str:
-        """Return what moves with every change of the feed."""
+        """Return what changes with every change of the feed, for its ETag."""
         return caching.site_tag()
 
     def stories(self, obj: Any) -> QuerySet[Story]:
@@ -92,32 +92,32 @@ class _Entries(_Feed):
         return Story.objects.public()
 
     def path(self, obj: Any) -> str:
-        """Return the path of the page that the feed is of."""
+        """Return the path of the HTML page of the same entries."""
         return "/"
 
     def link(self, obj: Any) -> str:
-        """Return the address of the page that the feed is of."""
+        """Return the URL of the HTML page of the same entries."""
         return absolute_url(self.path(obj))
 
     def feed_url(self, obj: Any) -> str:
-        """Return the address of the feed."""
+        """Return the URL of the feed, which is its id too."""
         return f"{self.link(obj)}feed/"
 
     def feed_guid(self, obj: Any) -> str:
-        """Return the feed's id."""
+        """Return the id of the feed: its URL."""
         return self.feed_url(obj)
 
     def title(self, obj: Any) -> str:
-        """Return the name of the feed."""
+        """Return the title of the feed."""
         return str(settings.SITE_NAME)
 
     def author_name(self, obj: Any) -> str:
-        """Return who writes where an entry has no byline."""
+        """Return the author of entries without a byline."""
         return str(settings.SITE_NAME)
 
     def items(self, obj: Any) -> list[Entry]:
-        """Return the newest public entries, each with `shown_in`: a public story."""
-        # The newest of all are among the newest of as many stories.
+        """Return the newest public entries, each with a public story as `shown_in`."""
+        # The newest entries are in as many stories at most, and in the newest ones.
         stories = self.stories(obj).filter(newest_at__isnull=False)
         stories = stories.order_by("-newest_at", "-pk")[:FEED_ENTRIES]
         visible = (
@@ -128,16 +128,18 @@ class _Entries(_Feed):
         found = Entry.objects.select_related("story__series").defer("body")
         rows = found.in_bulk(newest)
         entries = [rows[pk] for pk in newest if pk in rows]
-        # Asked again: one may have been withdrawn since.
-        return self._placed([one for one in entries if one.published], visible)
+        # Checked again, since one may have been withdrawn meanwhile.
+        return self._with_stories([one for one in entries if one.published], visible)
 
-    def _placed(self, entries: list[Any], visible: QuerySet[Posting]) -> list[Entry]:
-        """Say of each in which public story it is shown: its own, if that is one.
+    def _with_stories(
+        self, entries: list[Any], visible: QuerySet[Posting]
+    ) -> list[Entry]:
+        """Set `shown_in`: the home story if it is public, else a cross-posted one.
 
-        Leave out those that were taken from all of them meanwhile.
+        Entries that are in no public story any more are left out.
         """
-        strange = [row for row in entries if not row.story.public]
-        elsewhere = visible.filter(entry__in=strange).order_by("-story_id")
+        homeless = [row for row in entries if not row.story.public]
+        elsewhere = visible.filter(entry__in=homeless).order_by("-story_id")
         shown = {
             row.entry_id: row.story
             for row in elsewhere.select_related("story__series").defer("html")
@@ -148,33 +150,33 @@ class _Entries(_Feed):
         return [entry for entry in entries if entry.shown_in]
 
     def item_title(self, entry: Any) -> str:
-        """Return the headline of an entry, else how its text begins."""
+        """Return the headline of an entry, or the first words of its text."""
         if self.title_of_story:
             return f"{entry.shown_in.title} – {entry.first_words}"
         return str(entry.first_words)
 
     def item_description(self, entry: Any) -> str:
-        """Return the whole text, readable anywhere."""
+        """Return the full text, with absolute URLs and plain images."""
         html = _RESPONSIVE.sub("", _SOURCE.sub("", entry.html))
         return _PATH.sub(rf'\1="{settings.SITE_URL}', html)
 
     def item_link(self, entry: Any) -> str:
-        """Return the address of an entry."""
+        """Return the permalink of an entry."""
         path = reverse("entry", args=[entry.shown_in.slug, entry.pk])
         return absolute_url(path)
 
     def item_guid(self, entry: Any) -> str:
-        """Return the same id for ever, in whatever feed (RFC 4151)."""
+        """Return a permanent id, the same in every feed (RFC 4151)."""
         host = urlsplit(settings.SITE_URL).hostname
         return f"tag:{host},{entry.created_at:%Y-%m-%d}:entry-{entry.pk}"
 
     def item_pubdate(self, entry: Any) -> datetime:
-        """Return the time of an update; when it was published, of an original."""
+        """Return the time of an update, or when an original was published."""
         since: datetime = entry.at or entry.published_at
         return since
 
     def item_updateddate(self, entry: Any) -> datetime:
-        """Return when an entry was changed last."""
+        """Return when an entry was last changed."""
         changed_at: datetime = entry.changed_at
         return changed_at
 
@@ -188,11 +190,11 @@ class _Entries(_Feed):
         return [series.name] if series else []
 
 
-class SiteFeed(_Entries):
+class SiteFeed(_EntriesFeed):
     """The newest entries of all stories."""
 
 
-class SeriesFeed(_Entries):
+class SeriesFeed(_EntriesFeed):
     """The newest entries of the stories of a series."""
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Series:
@@ -216,25 +218,25 @@ class SeriesFeed(_Entries):
         return obj.description
 
 
-class StoryFeed(_Entries):
-    """The newest entries of a story, those cross-posted in it too."""
+class StoryFeed(_EntriesFeed):
+    """The newest entries of a story, including those cross-posted to it."""
 
     title_of_story = False
 
     def __init__(self, site: Site) -> None:
-        self.site = site  # as it was read, before the story
+        self.site = site  # read before the story
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Story:
-        """Return the story that the view has found."""
+        """Return the story that the view has fetched."""
         story: Story = kwargs["story"]
         return story
 
     def tag(self, obj: Story) -> str:
-        """Return the numbers of the story, as they were read with it."""
-        return f"{self.site.epoch}-{obj.seq}-{self.site.seq}"
+        """Return the story's tag, from the seqs that were read with it."""
+        return caching.story_tag(self.site, obj)
 
     def stories(self, obj: Story) -> QuerySet[Story]:
-        """Return the story alone."""
+        """Return the story itself, if it is public."""
         return Story.objects.public().filter(pk=obj.pk)
 
     def path(self, obj: Story) -> str:

@@ -1,4 +1,4 @@
-"""What machines ask of a running server: alive, ready, and its figures."""
+"""Endpoints for monitoring: liveness, readiness and metrics."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,29 +11,29 @@ from entries.database import timeouts
 from entries.operations import data_folder
 
 _FOLDER = "SELECT folder FROM entries_site WHERE id = 1"
-READYZ_SECONDS = 2.0
-# Where an SQLite file is locked, a thread is held longer than a probe waits.
-_asking = ThreadPoolExecutor(1, "readyz")
+READYZ_TIMEOUT_SECONDS = 2.0
+# A locked SQLite file holds its thread longer than a probe waits.
+_executor = ThreadPoolExecutor(1, "readyz")
 
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Say that the process answers."""
+    """Respond that the process is alive."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Show what delivery counts, to Prometheus."""
-    body, kind = delivery.render_metrics()
-    return HttpResponse(body, content_type=kind)
+    """Return the metrics of delivery, for Prometheus."""
+    body, content_type = delivery.render_metrics()
+    return HttpResponse(body, content_type=content_type)
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Say whether the database answers too, and the data folder is its own."""
+    """Respond whether the database answers and DATA_DIR belongs to it."""
     try:
-        folder = _ask_database()
+        folder = _read_folder_token()
     except Exception:
         return HttpResponse("the database does not answer\n", status=503)
     if data_folder.belongs_elsewhere(folder):
@@ -42,22 +42,22 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
-def _ask_database() -> str:
-    """Return the token of its folder; wait no longer for it than a probe would."""
+def _read_folder_token() -> str:
+    """Return the data folder's token; raise after `READYZ_TIMEOUT_SECONDS`."""
     if pool := getattr(connection, "pool", None):
         pool.open()
         with (
-            timeouts.timeout(READYZ_SECONDS),
-            pool.connection(timeout=READYZ_SECONDS) as one,
+            timeouts.timeout(READYZ_TIMEOUT_SECONDS),
+            pool.connection(timeout=READYZ_TIMEOUT_SECONDS) as one,
         ):
             row = one.execute(_FOLDER).fetchone()
     else:
-        row = _asking.submit(_read_file).result(READYZ_SECONDS)
+        row = _executor.submit(_read_file).result(READYZ_TIMEOUT_SECONDS)
     return row[0] if row else ""
 
 
 def _read_file() -> tuple[str] | None:
-    """Read something of the SQLite file: a constant would never touch it."""
+    """Read a row: SQLite would evaluate a constant without touching the file."""
     with connection.cursor() as cursor:
         found: tuple[str] | None = cursor.execute(_FOLDER).fetchone()
         return found

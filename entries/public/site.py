@@ -1,4 +1,4 @@
-"""Pages about the site itself: what robots may read, who publishes it, its icons."""
+"""Pages about the site itself: robots.txt, the imprint and icons."""
 
 from functools import cache
 from pathlib import Path
@@ -11,12 +11,12 @@ from django.views.decorators.http import require_safe
 from entries.text import rendering
 
 CACHE = "public, max-age=3600"
-ICON_CACHE = "public, max-age=604800"  # a week: the address has no hash
+ICON_CACHE = "public, max-age=604800"  # a week only, since the URL has no hash
 
 
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    """Lead robots to the sitemap, and away from what is no page."""
+    """Return robots.txt: the sitemap, and the URLs that are no pages."""
     lines = (
         "User-agent: *",
         "Disallow: /admin/",
@@ -32,7 +32,7 @@ def robots(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def imprint_page(request: HttpRequest) -> HttpResponse:
-    """Show the imprint, a file in Markdown that the settings name."""
+    """Show the imprint, a Markdown file named by `IMPRINT_FILE`."""
     if not settings.IMPRINT_FILE:
         raise Http404
     text = rendering.render(Path(settings.IMPRINT_FILE).read_text())
@@ -43,7 +43,7 @@ def imprint_page(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def icon(request: HttpRequest, name: str, kind: str) -> HttpResponse:
-    """Send an icon at the address where browsers look that read no HTML."""
+    """Send an icon at the fixed URL where browsers look without reading any HTML."""
     response = HttpResponse(_icon(name), content_type=kind)
     response["Cache-Control"] = ICON_CACHE
     return response

@@ -1,8 +1,8 @@
-"""Public addresses; they are fixed, so that others can rely on them."""
+"""The public URLs. Other sites rely on them, so they must not change."""
 
 from django.urls import path, re_path
 
-from entries.public import health, site, views
+from entries.public import health, site, sitemaps, views
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -19,11 +19,11 @@ urlpatterns = [
         name="entry_history",
     ),
     path("stories/<slug:slug>.json", views.story_json, name="story_json"),
-    path("stories/<slug:slug>/changes", views.story_changes, name="changes"),
-    path("stories/<slug:slug>/stream", views.story_changes, name="stream"),
+    path("stories/<slug:slug>/changes", views.change_feed, name="changes"),
+    path("stories/<slug:slug>/stream", views.change_feed, name="stream"),
     re_path(
         r"^pictures/(?P<path>[0-9a-f]{2}/[0-9a-f]{40}-\d{1,5}\.(?:avif|webp|jpg))$",
-        views.image_file,
+        views.send_image,
         name="picture",
     ),
     path(
@@ -40,8 +40,8 @@ urlpatterns = [
     ),
     path("robots.txt", site.robots, name="robots"),
     path("imprint/", site.imprint_page, name="imprint"),
-    path("sitemap.xml", views.sitemap, name="sitemap"),
-    path("news-sitemap.xml", views.news_sitemap, name="news_sitemap"),
+    path("sitemap.xml", sitemaps.site_map, name="sitemap"),
+    path("news-sitemap.xml", sitemaps.news_sitemap, name="news_sitemap"),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", health.metrics, name="metrics"),
     path("readyz", health.readyz, name="readyz"),
