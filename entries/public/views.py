@@ -45,7 +45,7 @@ class Gone(Exception):
 
 
 def _story_by_slug(slug: str, *, withdrawn: bool = False) -> Story:
-    """Return a public story by a present or former slug, with what pages show of it.
+    """Return a public story by a present or former slug.
 
     Raises Http404 for a draft, and Gone for a withdrawn story unless `withdrawn` is
     set. This is the one place that decides who may see a story.
