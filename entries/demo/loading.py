@@ -59,7 +59,7 @@ class Loader:
             row["slug"]: Series.objects.create(**row) for row in self.data["series"]
         }
         for row in self.data["pictures"]:
-            self._picture(row)
+            self._image(row)
         rows = sorted(
             self.data["stories"], key=lambda row: -row["original"]["minutes_ago"]
         )
@@ -76,7 +76,7 @@ class Loader:
     def _at(self, minutes_ago: int) -> datetime:
         return self.now - timedelta(minutes=minutes_ago)
 
-    def _picture(self, row: dict[str, str]) -> None:
+    def _image(self, row: dict[str, str]) -> None:
         with (HERE / "pictures" / row["file"]).open("rb") as file:
             ingested = verbs.ingest_upload(file)
         words: dict[str, Any] = {n: row[n] for n in ("alt", "caption", "credit")}

@@ -125,7 +125,7 @@ def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
     with _refusing(), closing(_open(data)) as image:
         orientation = _orientation(image)
         sizes = _sizes(*(image.size[::-1] if orientation > 4 else image.size))
-        picture = _develop(image, orientation, sizes[-1])
+        pixels = _develop(image, orientation, sizes[-1])
         texts = metadata.read_texts(image)
     digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
     stem = f"{digest[:2]}/{digest}"
@@ -134,7 +134,7 @@ def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
         for path in paths:
             path.touch()  # `sweep` spares what is young until its row is there
     else:
-        sizes = _publish(picture, sizes, folder, stem)
+        sizes = _publish(pixels, sizes, folder, stem)
     widths = tuple(width for width, _ in sizes)
     return IngestedImage(stem, *sizes[-1], widths, *texts)
 
@@ -222,11 +222,11 @@ def _develop(
     stored = size[::-1] if orientation > 4 else size
     image.draft(None, stored)
     image.load()
-    picture = _in_srgb(_shrunk(image, stored))
+    pixels = _in_srgb(_shrunk(image, stored))
     if orientation in _TURNS:
-        picture = picture.transpose(_TURNS[orientation])
-    picture.info.clear()
-    return picture
+        pixels = pixels.transpose(_TURNS[orientation])
+    pixels.info.clear()
+    return pixels
 
 
 def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -247,10 +247,10 @@ def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         smaller.paste(strip, (0, top // down))
     assert smaller is not None  # noqa: S101 - every picture has a row
     box = (0, 0, image.width / across, image.height / down)
-    picture = smaller.resize(size, Resampling.LANCZOS, box)
-    picture = picture.convert("RGBA") if picture.mode == "RGBa" else picture
-    picture.info.update(image.info)
-    return picture
+    pixels = smaller.resize(size, Resampling.LANCZOS, box)
+    pixels = pixels.convert("RGBA") if pixels.mode == "RGBa" else pixels
+    pixels.info.update(image.info)
+    return pixels
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -267,20 +267,20 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
-def _in_srgb(picture: Image.Image) -> Image.Image:
+def _in_srgb(pixels: Image.Image) -> Image.Image:
     mode = "RGB"
-    if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
+    if pixels.mode == "RGBA" and pixels.getchannel("A").getextrema() != (255, 255):
         mode = "RGBA"
     with suppress(Exception):  # a broken profile says nothing
-        source = ImageCms.ImageCmsProfile(BytesIO(picture.info["icc_profile"]))
+        source = ImageCms.ImageCmsProfile(BytesIO(pixels.info["icc_profile"]))
         target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(picture, source, target, outputMode=mode)
-        picture = converted or picture
-    return picture.convert(mode)
+        converted = ImageCms.profileToProfile(pixels, source, target, outputMode=mode)
+        pixels = converted or pixels
+    return pixels.convert(mode)
 
 
 def _publish(
-    picture: Image.Image, sizes: list[tuple[int, int]], folder: Path, stem: str
+    pixels: Image.Image, sizes: list[tuple[int, int]], folder: Path, stem: str
 ) -> list[tuple[int, int]]:
     """Write every variant, each made from the next larger one; return their sizes.
 
@@ -291,9 +291,9 @@ def _publish(
         (folder / stem).parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
             for size in reversed(sizes):
-                picture = picture.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
+                pixels = pixels.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
                 try:
-                    encoded = {ext: _encoded(picture, ext) for ext in FORMATS}
+                    encoded = {ext: _encoded(pixels, ext) for ext in FORMATS}
                 except ImageError:
                     logger.warning("A picture does without the size %s x %s.", *size)
                     continue
@@ -317,14 +317,14 @@ def _publish(
     return made
 
 
-def _encoded(picture: Image.Image, ext: str) -> bytes:
-    if ext == "jpg" and picture.mode == "RGBA":
-        paper = Image.new("RGB", picture.size, "white")
-        paper.paste(picture, mask=picture.getchannel("A"))
-        picture = paper
+def _encoded(pixels: Image.Image, ext: str) -> bytes:
+    if ext == "jpg" and pixels.mode == "RGBA":
+        paper = Image.new("RGB", pixels.size, "white")
+        paper.paste(pixels, mask=pixels.getchannel("A"))
+        pixels = paper
     encoded = BytesIO()
     with _refusing():
-        picture.save(encoded, **_ENCODERS[ext])
+        pixels.save(encoded, **_ENCODERS[ext])
     return encoded.getvalue()
 
 

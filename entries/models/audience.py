@@ -1,4 +1,4 @@
-"""How many read each story now, as the processes tell it."""
+"""How many readers each story has now, as reported by the server processes."""
 
 from collections import Counter
 from datetime import timedelta
@@ -10,8 +10,8 @@ from django.utils import timezone
 class Audience(models.Model):
     """The open streams of one server process, by story.
 
-    A process tells of itself when its counts change, and now and then while they do
-    not; one that has been silent for `EXPIRES_AFTER` is not there any more.
+    A process reports when its counts change, and regularly in between; one whose last
+    report is older than `EXPIRES_AFTER` is not counted.
     """
 
     EXPIRES_AFTER = timedelta(seconds=150)
@@ -25,15 +25,15 @@ class Audience(models.Model):
 
     @classmethod
     def now(cls) -> Counter[int]:
-        """Return how many read each story, in all processes; 0 for any other."""
+        """Return the readers of each story, in all processes; 0 for any other."""
         total: Counter[int] = Counter()
         now = timezone.now()
-        # What was told much later than now was told before the clock was put back.
-        told = {
+        # A time far in the future was reported before the clock was set back.
+        fresh = {
             "reported_at__gt": now - cls.EXPIRES_AFTER,
             "reported_at__lt": now + cls.EXPIRES_AFTER,
         }
-        rows = cls.objects.filter(**told)
+        rows = cls.objects.filter(**fresh)
         for counts in rows.values_list("counts", flat=True):
             total.update({int(pk): number for pk, number in counts.items()})
         return total

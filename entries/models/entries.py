@@ -140,11 +140,10 @@ class Entry(models.Model):
 
 
 class EntryVersion(models.Model):
-    """A text that an entry had, and what readers are told about the change.
+    """An earlier text of an entry, and the change that replaced it.
 
-    Version `number` is the text that stood until the change; `line` is not empty
-    where the change was a correction of what readers saw. `hidden`: readers are
-    not told of it; `erased`: its words are gone for good.
+    `correction` is the note for readers, empty unless the change corrected what they
+    saw. `hidden`: not shown to readers. `erased`: its text is gone for good.
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="versions")
@@ -219,22 +218,21 @@ class PostingQuerySet(models.QuerySet["Posting"]):
         return self.filter(story=OuterRef(story)).order_by("-at").values("at")[:1]
 
     def changed_between(self, after: int, until: int) -> Self:
-        """Keep what changed after one number and until another, in that order."""
+        """Keep what changed after one seq up to another, in that order."""
         return self.filter(seq__gt=after, seq__lte=until).order_by("seq")
 
 
 class Posting(models.Model):
-    """One entry standing in one story's timeline.
+    """An entry's place in one story's timeline.
 
-    `seq` is the story's counter at the posting's latest visible change, NULL until
-    it is public for the first time (`first_seq`); from then on the row is never
-    deleted. `html`
-    is the rendered entry, made by the verb that gave out `seq`; empty once readers
-    were told that it is gone. `desk_seq` is the story's desk counter at the latest
-    change that its editors see.
+    `seq` is the story's counter at the posting's latest visible change, NULL until it
+    is public for the first time (`first_seq`); after that the row is never deleted.
+    `html` is the fragment, rendered by the verb that gave out `seq`; empty once readers
+    were told of the removal. `desk_seq` is the story's desk counter at the latest
+    change that editors see.
 
-    `at` and `visible` repeat what the entry and the story say, so that indexes can
-    find the newest of a story or of the site. The ledger keeps them (`denormalize`).
+    `at` and `visible` repeat what the entry and the story say, so that indexes find
+    the newest of a story or of the site. The ledger updates them (`denormalize`).
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="postings")
@@ -282,11 +280,11 @@ class Posting(models.Model):
 
     @property
     def home(self) -> bool:
-        """Whether it stands in the entry's own story."""
+        """Whether its story is the entry's home story."""
         return self.story_id == self.entry.story_id
 
     def denormalize(self) -> None:
-        """Repeat where its entry and its story, as they are now, place it."""
+        """Copy its time and visibility from its entry and story, without saving."""
         self.at = self.entry.placed_at
         self.visible = self.published and self.story.public
 

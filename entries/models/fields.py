@@ -1,4 +1,4 @@
-"""The field for words that stand in one line, whoever writes them."""
+"""The field for single-line texts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +14,20 @@ else:
 
 
 class LineField(_CharField):
-    """Words in one line: kept without what no page, feed or database can hold."""
+    """A single line of text, without characters that a feed or PostgreSQL refuses."""
 
     def to_python(self, value: Any) -> Any:
-        """Tidy what is given, before anything is checked of it or kept."""
+        """Tidy a value before it is validated or saved."""
         value = super().to_python(value)
         return rendering.one_line(value) if isinstance(value, str) else value
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Tidy the row too, so that what is drawn of it has the same words."""
+        """Tidy the row too, so that what is rendered from it has the same text."""
         words = self.to_python(super().pre_save(model_instance, add))
         setattr(model_instance, self.attname, words)
         return words
 
     def deconstruct(self) -> Any:
-        """Be a plain column in migrations: it differs in what is put there alone."""
+        """Appear as a plain CharField in migrations: the column is the same."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs

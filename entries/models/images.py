@@ -1,4 +1,4 @@
-"""Pictures: their words and their files."""
+"""Images: their texts and their files."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -11,13 +11,13 @@ from entries.models.fields import LineField
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
-    """Pictures for those who draw them."""
+    """Images, and locking them."""
 
     def locked(self, names: Iterable[str]) -> Self:
-        """Return the pictures of these names, whose words stay until the commit.
+        """Lock the images of these names until the commit, and return them.
 
-        They are locked last of all, after entries and stories: a changed caption
-        and a text that is drawn with it take turns.
+        They are locked last, after entries and stories, so that a changed caption and
+        a text that is rendered with it wait for each other.
         """
         locked = self.select_for_update(no_key=True).order_by("pk")
         return locked.filter(name__in=set(names))

@@ -187,8 +187,8 @@ def _terms(query: str) -> list[list[str]]:
         [word.lower() for word in _WORD.findall(quoted or bare)]
         for quoted, bare in _TERM.findall(query[:MAX_QUERY])
     ]
-    telling = [term for term in terms if term and set(term) - STOP_WORDS]
-    return (telling or [term for term in terms if term])[:MAX_TERMS]
+    significant = [term for term in terms if term and set(term) - STOP_WORDS]
+    return (significant or [term for term in terms if term])[:MAX_TERMS]
 
 
 def _phrase(words: list[str]) -> str:
@@ -259,13 +259,13 @@ def _marked_up(terms: list[str]) -> SearchTextQuerySet:
 def _found(rows: list[SearchText]) -> list[SearchResult]:
     """Return the results of some rows, each in a story that readers may see."""
     strange = [r.entry_id for r in rows if r.entry and not r.entry.story.public]
-    standing = (
+    elsewhere_postings = (
         Posting.objects.visible()
         .filter(entry__in=strange)
         .select_related("story__series")
         .order_by("-story_id")
     )
-    elsewhere = {posting.entry_id: posting.story for posting in standing}
+    elsewhere = {posting.entry_id: posting.story for posting in elsewhere_postings}
     found = []
     for row in rows:
         story = row.story or (row.entry.story if row.entry else None)
@@ -310,8 +310,8 @@ def suggest_stories(
     its length.
     """
     words = list(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
-    telling = [word for word in words if word not in STOP_WORDS][:MAX_DRAFT_WORDS]
-    scores = _scores(telling, unfinished=_unfinished(text, words))
+    significant = [word for word in words if word not in STOP_WORDS][:MAX_DRAFT_WORDS]
+    scores = _scores(significant, unfinished=_unfinished(text, words))
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
     ids = [pk for pk, _ in best if pk not in exclude][:limit]
     rows = Story.objects.public().select_related("series").in_bulk(ids)

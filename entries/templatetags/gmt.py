@@ -1,4 +1,4 @@
-"""The one way a GMT time gets into a page."""
+"""Template tags for GMT times."""
 
 from datetime import UTC, date, datetime
 
@@ -13,21 +13,21 @@ register = template.Library()
 
 @register.simple_tag
 def gmt(at: datetime, first_day: date | None = None) -> SafeString:
-    """Draw `<time>`: `1804 GMT`, with the date on days other than the first."""
+    """Render `<time>`: `1804 GMT`, with the date on days other than the first."""
     return format_html(
         '<time datetime="{}">{}</time>', format_iso(at), format_stamp(at, first_day)
     )
 
 
 @register.simple_tag
-def gmt_dated(at: datetime, beside: date | None = None) -> SafeString:
-    """Draw `<time>` with the date always, for lists across stories."""
-    words = format_dated(at, beside)
+def gmt_dated(at: datetime, today: date | None = None) -> SafeString:
+    """Render `<time>` with the date, for lists across stories."""
+    words = format_dated(at, today)
     return format_html('<time datetime="{}">{}</time>', format_iso(at), words)
 
 
 @register.simple_tag
 def gmt_day(on: date) -> SafeString:
-    """Draw `<time>` of a day: `21 December 2016`."""
+    """Render `<time>` of a day: `21 December 2016`."""
     on = on.astimezone(UTC).date() if isinstance(on, datetime) else on
     return format_html('<time datetime="{}">{}</time>', on.isoformat(), format_day(on))

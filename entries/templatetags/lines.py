@@ -45,5 +45,5 @@ def imprint() -> str:
 @register.simple_tag
 def contact() -> str:
     """Draw the address to write to, or nothing where none is set."""
-    address: str = settings.CONTACT
-    return f"mailto:{address}" if "@" in address and ":" not in address else address
+    target: str = settings.CONTACT
+    return f"mailto:{target}" if "@" in target and ":" not in target else target

@@ -109,11 +109,11 @@ class _Inline(InlineProcessor):  # type: ignore[misc]
         return _ORDINAL.sub(lambda code: chr(int(code[1])), self.unescape(text))
 
     def anchor(self, typed: str, words: str = "") -> ET.Element | None:
-        address = self.resolve(typed)
-        if not urls.is_safe(address):
+        url = self.resolve(typed)
+        if not urls.is_safe(url):
             return None
-        link = ET.Element("a", href=address)
-        link.text = words if words.strip() else AtomicString(address)
+        link = ET.Element("a", href=url)
+        link.text = words if words.strip() else AtomicString(url)
         return link
 
 
@@ -128,7 +128,7 @@ class _Escape(_Inline):
 
 
 class _Link(_Inline):
-    """`[words](address)`; a picture from elsewhere is only linked, never fetched."""
+    """`[text](url)`; an image from elsewhere is only linked, never fetched."""
 
     ANCESTOR_EXCLUDES = ("a",)
 
@@ -309,8 +309,8 @@ class Parser(Markdown):  # type: ignore[misc]
         ]
         for place, kind in enumerate(kinds):
             self.parser.blockprocessors.register(kind(self.parser), str(place), -place)
-        # Each sees what those before it left: no emphasis inside addresses, no
-        # addresses inside code.
+        # Each sees what those before it left: no emphasis inside URLs, no
+        # URLs inside code.
         inlines = [
             *(_Span(mark, tags, self) for mark, tags in _CODE_SPANS.items()),
             _Escape(ESCAPED.pattern, self),
@@ -337,9 +337,9 @@ class Parser(Markdown):  # type: ignore[misc]
         """Return HTML of a tree of blocks, in which all text is escaped."""
         for processor in self.treeprocessors:
             processor.run(root)
-        drawn = (ET.tostring(block, "unicode", method="html") for block in root)
+        rendered = (ET.tostring(block, "unicode", method="html") for block in root)
         return "\n".join(
-            block.replace("\n", "<br>").replace(_CODE_BREAK, "\n") for block in drawn
+            block.replace("\n", "<br>").replace(_CODE_BREAK, "\n") for block in rendered
         )
 
 

@@ -59,7 +59,7 @@ def tidy(body: str) -> str:
 
 
 def one_line(words: str) -> str:
-    """Return the words as they are kept where they stand in one line."""
+    """Return the text as a single-line field keeps it."""
     return " ".join(tidy(words).split())
 
 
@@ -191,7 +191,7 @@ def _label_platform(block: ET.Element) -> None:
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
-    """Say whether an attribute may stand; both cleaners ask."""
+    """Return whether an attribute is allowed; both cleaners use this."""
     if name not in ATTRIBUTES.get(tag, ()):
         return False
     if name == "href":
@@ -326,10 +326,10 @@ def _inline_marks(block: str) -> set[str]:
     return chars
 
 
-def _masked(address: re.Match[str]) -> str:
-    """Return an address as the parser sees it when it looks for emphasis."""
-    bare = urls.without_punctuation(address[0])
-    rest = address[0][len(bare) :]
+def _masked(url: re.Match[str]) -> str:
+    """Return a URL as the parser sees it when it looks for emphasis."""
+    bare = urls.without_punctuation(url[0])
+    rest = url[0][len(bare) :]
     return ("\x02" * len(bare) if urls.is_safe(bare) else bare) + rest
 
 

@@ -11,7 +11,7 @@ from django.urls.converters import IntConverter
 
 SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
-# Stricter than any browser's reading: an address has to begin with a scheme of ours to
+# Stricter than any browser's reading: a URL has to begin with a scheme of ours to
 # the letter, so that nothing a browser strips or decodes can stand before it.
 _SAFE: Final = re.compile(
     r'(?:https?://[^\s\x00-\x20/?#\\<>"]|mailto:)[^\s\x00-\x20\x7f\\<>"]+', re.I
@@ -40,7 +40,7 @@ _KINDS: Final = {
 
 
 class RowId(IntConverter):
-    """The id of a row in an address: no more digits than a column holds."""
+    """The id of a row in a URL: no more digits than a column holds."""
 
     regex = "[0-9]{1,18}"
 
@@ -48,32 +48,32 @@ class RowId(IntConverter):
 register_converter(RowId, "row")
 
 
-def is_safe(address: str) -> bool:
+def is_safe(url: str) -> bool:
     """Say whether a reader may be led there."""
-    return _SAFE.fullmatch(address) is not None
+    return _SAFE.fullmatch(url) is not None
 
 
-def without_punctuation(address: str) -> str:
-    """Return a bare address without what belongs to the sentence around it."""
-    while address:
-        unpaired = address[-1] == ")" and address.count(")") > address.count("(")
-        if not unpaired and address[-1] not in ".,;:!?'*_~":
+def without_punctuation(url: str) -> str:
+    """Return a bare URL without what belongs to the sentence around it."""
+    while url:
+        unpaired = url[-1] == ")" and url.count(")") > url.count("(")
+        if not unpaired and url[-1] not in ".,;:!?'*_~":
             break
-        address = address[:-1]
-    return address
+        url = url[:-1]
+    return url
 
 
-def platform_label(address: str) -> str | None:
+def platform_label(url: str) -> str | None:
     """Return words such as “Post on x.com” for a post or a video, else None."""
-    if is_safe(address):
+    if is_safe(url):
         for kind, pattern in _KINDS.items():
-            if m := pattern.match(address):
+            if m := pattern.match(url):
                 return f"{kind} on {m[1].lower()}"
     return None
 
 
 def absolute_url(path: str) -> str:
-    """Return the public address of a path of this site."""
+    """Return the public URL of a path of this site."""
     return f"{settings.SITE_URL}{path}"
 
 
