@@ -185,7 +185,7 @@ def history_of_story(request: HttpRequest, pk: int) -> HttpResponse:
         return _act_on_head(request, story)
     lines = audit_log.log_of_story(story).select_related("content_type")[:MAX_LOG_LINES]
     events = [
-        *map(_change, history.story_changes(story)),
+        *map(_change, history.head_changes(story)),
         *(_line(line, story) for line in lines),
         Event(story.created_at, None, "The story was made."),
     ]

@@ -21,7 +21,7 @@ from entries.pages import schema_org, timeline
 from entries.pages.timeline import Place
 from entries.text.urls import absolute_url
 
-MAX_CACHE_BYTES: Final = 48 * 1024 * 1024  # in each process
+MAX_FRAGMENT_BYTES: Final = 48 * 1024 * 1024  # in each process
 _POSTING_BYTES: Final = 600  # memory that a posting takes besides its texts
 
 
@@ -61,17 +61,17 @@ class CachedStory:
         return _POSTING_BYTES * len(self.places) + fragments
 
 
-CacheKey = tuple[str, int, str]  # epoch, id of the story, its URL
+StoryKey = tuple[str, int, str]  # epoch, id of the story, its URL
 
 
 class FragmentCache:
     """A least-recently-used cache of stories, limited by its size in bytes."""
 
-    def __init__(self, limit: int = MAX_CACHE_BYTES) -> None:
+    def __init__(self, limit: int = MAX_FRAGMENT_BYTES) -> None:
         self.limit = limit
         self.size = 0
         self._lock = Lock()
-        self._stories: OrderedDict[CacheKey, tuple[CachedStory, int]] = OrderedDict()
+        self._stories: OrderedDict[StoryKey, tuple[CachedStory, int]] = OrderedDict()
 
     def places(self, epoch: str, story: Story) -> list[Place]:
         """Return a story's timeline as it is now.
@@ -123,14 +123,14 @@ class FragmentCache:
             self._stories.clear()
             self.size = 0
 
-    def _get(self, key: CacheKey) -> CachedStory | None:
+    def _get(self, key: StoryKey) -> CachedStory | None:
         with self._lock:
             if key not in self._stories:
                 return None
             self._stories.move_to_end(key)
             return self._stories[key][0]
 
-    def _set(self, key: CacheKey, cached: CachedStory) -> None:
+    def _set(self, key: StoryKey, cached: CachedStory) -> None:
         size = cached.size
         with self._lock:
             if key in self._stories:
@@ -142,7 +142,7 @@ class FragmentCache:
                 self.size -= oldest
 
 
-def _key(epoch: str, story: Story) -> CacheKey:
+def _key(epoch: str, story: Story) -> StoryKey:
     return epoch, story.pk, absolute_url(story.get_absolute_url())
 
 

@@ -222,7 +222,7 @@ def diff_heads(old: Story | StoryVersion, new: Story | StoryVersion) -> list[Fie
     return _diffs(_head_fields(old, new))
 
 
-def story_changes(story: Story) -> list[Change]:
+def head_changes(story: Story) -> list[Change]:
     """Return every change of a story's head, newest first."""
     versions = list(story.versions.select_related("changed_by"))
     texts: list[Story | StoryVersion] = [*versions, story]
