@@ -37,14 +37,14 @@ def client_address(request: HttpRequest) -> str:
     /64 network, since an attacker could use a new address of it for each guess.
     """
     try:
-        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+        ip = ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:  # a Unix socket, or a proxy sent something else
         return "::"
-    if isinstance(address, IPv4Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((int(address), 64), strict=False).network_address)
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(IPv6Network((int(ip), 64), strict=False).network_address)
 
 
 class CodeForm(forms.Form):
