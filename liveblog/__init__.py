@@ -1,1 +1,1 @@
-"""The project: settings, addresses and the server's entry point."""
+"""The project: settings, root URLs, and the ASGI application of the server."""

@@ -1,4 +1,4 @@
-"""Signing in: the second factor of those who have one, and forgotten passwords."""
+"""Accounts: sign-in with an optional second factor (TOTP), and password reset."""
 
 from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any
@@ -24,31 +24,31 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
-MAIL_PAUSE_SECONDS = 300  # seconds between two mails to one address, from one process
+MAIL_PAUSE_SECONDS = 300  # between two mails to one address, from one process
 WRONG_CODE = (
     "The code is missing, wrong or used up. Take the next one that the app shows."
 )
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return who asks; the server has put in what a trusted proxy says of it.
+    """Return the client's IP address, which failed sign-ins are counted by.
 
-    With IPv6 that is the network, its first 64 bits: whoever has one address there
-    has all of them, and would guess from a fresh one each time.
+    The server has already applied the headers of a trusted proxy. With IPv6 it is the
+    /64 network, since an attacker could use a new address of it for each guess.
     """
     try:
-        address = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:  # behind a socket file; or a proxy wrote something else
+        ip = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:  # a Unix socket, or a proxy sent something else
         return "::"
-    if isinstance(address, IPv4Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((int(address), 64), strict=False).network_address)
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(IPv6Network((int(ip), 64), strict=False).network_address)
 
 
 class CodeForm(forms.Form):
-    """Six digits from an app."""
+    """A code of six digits from an authenticator app."""
 
     code = forms.CharField(
         label="Code",
@@ -60,7 +60,7 @@ class CodeForm(forms.Form):
 
 
 class SignInForm(AdminAuthenticationForm):
-    """Ask for a name, a password, and a code where the account has a second factor."""
+    """Username, password, and a code if the account has a second factor."""
 
     code = forms.CharField(
         label="Code from your app, if you use one",
@@ -70,7 +70,7 @@ class SignInForm(AdminAuthenticationForm):
     )
 
     def confirm_login_allowed(self, user: User) -> None:
-        """Refuse who is no staff, or has a second factor and does not show it."""
+        """Refuse users who are not staff, or whose second factor is missing."""
         super().confirm_login_allowed(user)
         if not user_has_device(user):
             return
@@ -79,12 +79,12 @@ class SignInForm(AdminAuthenticationForm):
 
 
 class ResetForm(PasswordResetForm):
-    """Send a mail with the address of the site's own, and not one after another."""
+    """Password reset that links to `SITE_URL` and limits the mails to one address."""
 
     def save(self, **options: Any) -> None:  # type: ignore[override]
-        """Send the mail, unless one has just gone to this address."""
-        address = f"reset:{self.cleaned_data['email'].casefold()}"
-        if not cache.add(address, True, MAIL_PAUSE_SECONDS):
+        """Send the mail, unless one was sent to this address a moment ago."""
+        key = f"reset:{self.cleaned_data['email'].casefold()}"
+        if not cache.add(key, True, MAIL_PAUSE_SECONDS):
             return
         site = urlsplit(settings.SITE_URL)
         options |= {"domain_override": site.netloc, "use_https": site.scheme == "https"}
@@ -95,11 +95,11 @@ class ResetForm(PasswordResetForm):
 @never_cache
 @require_http_methods(["GET", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Let somebody begin to use a second factor, or leave it off again."""
+    """Turn the second factor of the signed-in user on or off."""
     user = request.user
     assert isinstance(user, User)  # noqa: S101 - the admin lets nobody else in
     on = user_has_device(user)
-    device = None if on else _waiting_device(user)
+    device = None if on else _unconfirmed_device(user)
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         code = "".join(form.cleaned_data["code"].split())
@@ -120,12 +120,12 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         "on": on,
         "device": device,
         "picture": device and _qr_code(device.config_url),
-        "key": device and _spelled(device),
+        "key": device and _grouped_key(device),
     }
     return render(request, "admin/second_factor.html", context)
 
 
-def _waiting_device(user: User) -> Any:
+def _unconfirmed_device(user: User) -> Any:
     return TOTPDevice.objects.get_or_create(
         user=user, confirmed=False, defaults={"name": "App"}
     )[0]
@@ -137,19 +137,19 @@ def _qr_code(url: str) -> SafeString:
     return SafeString(code.make_image().to_string(encoding="unicode"))
 
 
-def _spelled(device: Any) -> str:
-    """Return the key as somebody types it: letters and digits in fours."""
+def _grouped_key(device: Any) -> str:
+    """Return the secret key in groups of four, for typing it into an app."""
     key = device.config_url.partition("secret=")[2].partition("&")[0]
     return " ".join(key[i : i + 4] for i in range(0, len(key), 4))
 
 
 def account_urls(*, mail: bool) -> list[URLPattern]:
-    """Return the addresses of accounts; those that need `mail` only where it is."""
+    """Return the URLs of accounts; password reset only if the site sends `mail`."""
     own = admin.site.admin_view(second_factor)
-    found = [path("second-factor/", own, name="second_factor")]
+    urls = [path("second-factor/", own, name="second_factor")]
     if mail:
-        found += _password_reset_urls()
-    return found
+        urls += _password_reset_urls()
+    return urls
 
 
 def _password_reset_urls() -> list[URLPattern]:

@@ -1,4 +1,4 @@
-"""The admin as this project has it: the newsroom first, in plain names."""
+"""The admin site of this project: the newsroom first, and strict query parameters."""
 
 import re
 from functools import wraps
@@ -13,26 +13,26 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError
 from django.http import HttpRequest, QueryDict
 
-# In the order in which they stand on the first page.
+# In the order of the first page.
 APP_NAMES = {
     "entries": "Newsroom",
     "auth": "Accounts and groups",
     "axes": "Sign-ins that failed",
     "otp_totp": "Second factors",
 }
-MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # the others after them
-HIDDEN_MODELS = {"AccessFailureLog", "AccessLog"}  # switched off in the settings
+MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # others follow
+# Turned off in the settings, so always empty.
+HIDDEN_MODELS = {"AccessFailureLog", "AccessLog"}
 
-
-SEARCH_PARAMETERS: Final = {"q", "term"}  # what is searched for, which may be anything
-_HUGE_NUMBER: Final = re.compile(r"\d{19}")  # more than a column of a database holds
+SEARCH_PARAMETERS: Final = {"q", "term"}  # their values may be anything
+_HUGE_NUMBER: Final = re.compile(r"\d{19}")  # larger than any column
 
 
 class AutocompleteView(AutocompleteJsonView):
-    """Rows that a field of a form may lead to, by part of their names."""
+    """Suggestions for the foreign keys of forms."""
 
     def process_request(self, request: HttpRequest) -> tuple[Any, ...]:
-        """Refuse what no form can have: a relation seen from its other end."""
+        """Refuse reverse relations, which no form has as a field."""
         _, admin, field, to_field = super().process_request(request)
         if not hasattr(field, "get_limit_choices_to"):
             raise PermissionDenied
@@ -41,34 +41,34 @@ class AutocompleteView(AutocompleteJsonView):
 
 
 class DeskSite(AdminSite):
-    """The admin without its side bar, whose lists stand on the first page too."""
+    """The admin without its sidebar, which would repeat the first page."""
 
     enable_nav_sidebar = False
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Let a view be asked only what its lists and databases can answer."""
-        asked = super().admin_view(view, cacheable)
+        """Wrap a view so that odd query parameters get a 400, not a 500."""
+        wrapped = super().admin_view(view, cacheable)
 
-        @wraps(asked)
+        @wraps(wrapped)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             _check_query(request.GET)
             try:
-                return asked(request, *args, **kwargs)
+                return wrapped(request, *args, **kwargs)
             except (DataError, ValueError) as error:
                 if request.method != "GET":
                     raise
-                raise SuspiciousOperation("Nothing compares so") from error
+                raise SuspiciousOperation("A filter has an odd value") from error
 
         return checked
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
-        """Answer suggestions for the fields of forms."""
+        """Return suggestions for a field of a form."""
         return AutocompleteView.as_view(admin_site=self)(request)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[Any]:
-        """List what editors want first; leave out what is always empty."""
+        """Return the apps and models in the newsroom's order, without empty ones."""
         found = super().get_app_list(request, app_label)
         for app in found:
             models = app["models"]
@@ -78,7 +78,7 @@ class DeskSite(AdminSite):
 
 
 def _check_query(query: QueryDict) -> None:
-    """Raise SuspiciousOperation, which answers 400, for values that no page sends."""
+    """Raise SuspiciousOperation (a 400) for values that no page of ours sends."""
     for name, values in query.lists():
         joined = "\n".join([name, *values])
         if "\0" in joined or (
@@ -86,16 +86,16 @@ def _check_query(query: QueryDict) -> None:
         ):
             raise SuspiciousOperation(f"Odd value of {name!r}")
     if query.get(TO_FIELD_VAR, "id") != "id":
-        raise SuspiciousOperation("Rows are named by their ids alone")
+        raise SuspiciousOperation("Rows are referred to by id only")
 
 
 class DeskConfig(AdminConfig):
-    """Django's admin with that site."""
+    """Django's admin app with `DeskSite` as its default site."""
 
     default_site = "liveblog.apps.DeskSite"
 
     def ready(self) -> None:
-        """Name the parts before their lists do."""
+        """Rename the apps for the first page."""
         super().ready()
         for label, name in APP_NAMES.items():
             apps.get_app_config(label).verbose_name = name

@@ -1,4 +1,4 @@
-"""Strict readers of environment variables: a bad value stops the start."""
+"""Strict readers of environment variables: an invalid value stops startup."""
 
 import os
 import re
@@ -14,7 +14,7 @@ def text(name: str, default: str = "") -> str:
 
 
 def name(variable: str, default: str) -> str:
-    """Return what something is called; nothing is no name."""
+    """Return a text that must not be empty."""
     value = text(variable, default)
     if not value:
         raise ImproperlyConfigured(
@@ -24,7 +24,7 @@ def name(variable: str, default: str) -> str:
 
 
 def flag(name: str, default: bool) -> bool:
-    """Return a switch that is written `True` or `False`, nothing else."""
+    """Return a boolean, which must be written `True` or `False`."""
     value = text(name, str(default))
     if value not in ("True", "False"):
         raise ImproperlyConfigured(f"{name} is {value!r}: write True or False.")
@@ -32,7 +32,7 @@ def flag(name: str, default: bool) -> bool:
 
 
 def number(name: str, default: int, least: int, most: int) -> int:
-    """Return a whole number between `least` and `most`, both included."""
+    """Return a whole number from `least` to `most`, inclusive."""
     value = text(name, str(default))
     if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
         raise ImproperlyConfigured(
@@ -42,22 +42,22 @@ def number(name: str, default: int, least: int, most: int) -> int:
 
 
 def comma_separated(name: str, default: str = "") -> list[str]:
-    """Return a comma-separated list without empty parts."""
-    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+    """Return the items of a comma-separated list, without empty ones."""
+    return [one.strip() for one in text(name, default).split(",") if one.strip()]
 
 
 def folder(name: str, default: Path) -> Path:
-    """Return an absolute path; a relative one counts from the working folder."""
+    """Return an absolute path; a relative one is resolved in the working folder."""
     return Path(text(name) or default).expanduser().resolve()
 
 
 def base_url(name: str, default: str) -> str:
-    """Return an http or https address of a whole host, without a trailing slash."""
+    """Return an http or https URL without a path and without a trailing slash."""
     value = text(name, default).rstrip("/")
     parts = urlsplit(value)
     try:
         whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # the port is no number
+    except ValueError:  # the port is not a number
         whole = False
     if not whole:
         raise ImproperlyConfigured(
@@ -75,7 +75,7 @@ def base_url(name: str, default: str) -> str:
 
 
 def contact(name: str) -> str:
-    """Return the address of a person or a page, which a link of every page names."""
+    """Return the mail address or URL for the contact link of every page."""
     value = text(name)
     page, mail = r"https?://[^\s/\\][^\s\\]*", r"(mailto:)?[^\s@<>\":]+@[^\s@<>\":]+"
     if re.fullmatch(f"{page}|{mail}", value):
@@ -89,7 +89,7 @@ def contact(name: str) -> str:
 
 
 def stored_line(path: Path) -> str:
-    """Return the line that a file keeps; nothing where there is no file."""
+    """Return the line that a file contains, or "" if there is no file."""
     try:
         return path.read_text().strip()
     except (FileNotFoundError, NotADirectoryError):
@@ -101,7 +101,7 @@ def stored_line(path: Path) -> str:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, where it is not there yet, that only its owner may enter."""
+    """Create a folder that only its owner may enter, unless it exists."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""One line a record: `key=value` for people, or JSON for machines.
+"""Log formats with one line a record: `key=value` for people, or JSON for machines.
 
-Never in a line: bodies, query strings, cookies, passwords, nor the values of rows
-that a database repeats when it refuses a statement.
+A line never contains bodies, query strings, cookies or passwords, nor the values of
+rows that a database repeats in its error messages.
 """
 
 import json
@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from django.db import Error
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-REQUEST_ID_KEY = "liveblog.request_id"  # in META, for what is logged after the answer
-_RESET = re.compile(r"(/admin/password/[^/\s]+)/[^\s\"]+")  # whoever has it may sign in
+REQUEST_ID_KEY = "liveblog.request_id"  # in META, for Django's logging after a response
+_RESET = re.compile(r"(/admin/password/[^/\s]+)/[^\s\"]+")  # a secret link
 
 
 def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, str]:
-    """Return what there is to say about a record, in the order of its columns."""
+    """Return the fields of a record by name, in the order of the line."""
     at = datetime.fromtimestamp(record.created, UTC)
     found = {
         "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -27,7 +27,7 @@ def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
         "logger": record.name,
         "message": _clean(record.getMessage(), _errors(record)),
     }
-    if request := request_id.get() or _named(record):
+    if request := request_id.get() or _request_id_of(record):
         found["request"] = request
     if record.exc_info:
         trace = formatter.formatException(record.exc_info)
@@ -35,14 +35,14 @@ def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
     return found
 
 
-def _named(record: logging.LogRecord) -> str:
-    """Return the id of the request that Django logs once it has been answered."""
+def _request_id_of(record: logging.LogRecord) -> str:
+    """Return the id of a request that Django logs after its response."""
     request = getattr(record, "request", None)
     return str(getattr(request, "META", {}).get(REQUEST_ID_KEY, ""))
 
 
 def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
-    """Yield the errors that a record tells of, and what led to each of them."""
+    """Yield the exceptions of a record, with their causes and contexts."""
     arguments = record.args if isinstance(record.args, tuple) else ()
     waiting = [*arguments, record.exc_info[1] if record.exc_info else None]
     seen: set[int] = set()
@@ -55,21 +55,20 @@ def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
 
 
 def _clean(text: str, errors: Iterator[BaseException]) -> str:
-    """Return a text without the words of rows (PostgreSQL's DETAIL) and of secrets."""
+    """Return a text without secrets and without the DETAIL of PostgreSQL's errors."""
     for error in errors:
-        words = str(error)
-        if _of_database(error) and "\n" in words:
-            text = text.replace(words, words.partition("\n")[0])
+        message = str(error)
+        if _is_from_database(error) and "\n" in message:
+            text = text.replace(message, message.partition("\n")[0])
     return _RESET.sub(r"\1/…", text)
 
 
-def _of_database(error: BaseException) -> bool:
-    """Whether a database speaks, through Django or by itself."""
+def _is_from_database(error: BaseException) -> bool:
     return isinstance(error, Error) or type(error).__module__.startswith("psycopg")
 
 
 class KeyValueFormatter(logging.Formatter):
-    """`key=value`, quoted where a value holds a space, a quote or a line end."""
+    """`key=value`, quoted if a value contains a space, a quote or a line break."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line."""
@@ -82,7 +81,7 @@ def _quoted(value: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object."""
+    """A JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line."""

@@ -1,4 +1,4 @@
-"""What every answer of Django carries, whatever made it."""
+"""Middleware for every response of Django: request ids and browser permissions."""
 
 import logging
 import re
@@ -12,9 +12,9 @@ from django.utils.decorators import sync_only_middleware
 from liveblog.logs import REQUEST_ID_KEY, request_id
 
 logger = logging.getLogger("liveblog.writes")
-Answer = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
-# What a page of text has no use for, and a foreign script would.
+# Features that our pages do not use, but an injected script might.
 PERMISSIONS = ", ".join(
     f"{name}=()"
     for name in (
@@ -36,14 +36,14 @@ _GIVEN = re.compile(r"[\w.-]{8,64}", re.ASCII)
 
 
 @sync_only_middleware
-def identified(get_response: Answer) -> Answer:
-    """Name each request in the log, by the proxy's `X-Request-ID` or one of ours.
+def request_ids(get_response: GetResponse) -> GetResponse:
+    """Give each request an id for the log: the proxy's `X-Request-ID`, or a new one.
 
-    Writes are logged. Errors and the desk's answers carry the name too; readers'
-    pages do not, since their bytes are the same for everybody.
+    Writes are logged. Errors and the desk's responses carry the id as a header too;
+    public pages do not, since they are cached and the same for everybody.
     """
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def respond(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         name = given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
         request.META[REQUEST_ID_KEY] = name
@@ -52,24 +52,24 @@ def identified(get_response: Answer) -> Answer:
             response = get_response(request)
             if request.method not in ("GET", "HEAD"):
                 took = round((time.monotonic() - began) * 1000)
-                words = f"answered {response.status_code} in {took} ms"
-                logger.info("%s %s %s", request.method, request.path, words)
+                outcome = f"answered {response.status_code} in {took} ms"
+                logger.info("%s %s %s", request.method, request.path, outcome)
         finally:
             request_id.reset(token)
         if response.status_code >= 400 or request.path.startswith("/admin/"):
             response["X-Request-ID"] = name
         return response
 
-    return answer
+    return respond
 
 
 @sync_only_middleware
-def policies(get_response: Answer) -> Answer:
-    """Say which of the browser's powers no page here asks for."""
+def permissions_policy(get_response: GetResponse) -> GetResponse:
+    """Add `Permissions-Policy`, which turns off features that no page uses."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response["Permissions-Policy"] = PERMISSIONS
         return response
 
-    return answer
+    return respond

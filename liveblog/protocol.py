@@ -1,7 +1,7 @@
-"""HTTP/1.1 with limits: how large a request's head may be, and how slow it may come.
+"""HTTP/1.1 with limits for the size and the slowness of requests.
 
-uvicorn reads heads without an end and waits for them for ever, which a server that is
-not behind a proxy must not.
+uvicorn accepts heads of any size and waits for them for ever, which is unsafe for a
+server without a proxy in front.
 """
 
 import asyncio
@@ -9,42 +9,42 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-HEAD_BYTES: Final = 32 * 1024  # request line and headers together, as nginx takes
+HEAD_BYTES: Final = 32 * 1024  # request line and headers together, as in nginx
 HEADERS: Final = 100
 HEAD_SECONDS: Final = 20.0  # from a request's first byte until its head is complete
 BODY_SECONDS: Final = 60.0  # of silence within a body
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection whose requests are refused with 431 or 408 where they exceed that.
+    """A connection that refuses too large heads (431) and too slow requests (408).
 
-    A stream that stays open and a reader who reads slowly are answers: no timer runs
-    once a request is complete.
+    Responses have no limit: no timer runs once a request is complete, so streams stay
+    open and readers may be slow.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._head = 0  # bytes of the head that has come so far
+        self._head = 0  # bytes of the head received so far
         self._in_head = True
         self._in_body = False
         self._too_large = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Stop the timer."""
         self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless the head has grown too large."""
+        """Parse data, and refuse a head that has become too large."""
         if self._in_head:
             if not self._head:
-                self._stop_timer()  # a head has as long from its own first byte on
+                self._stop_timer()  # a head is timed from its own first byte
             self._head += len(data)
         super().data_received(data)
         if self.transport.is_closing():
@@ -58,7 +58,7 @@ class Protocol(HttpToolsProtocol):
             self._wait(BODY_SECONDS)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer of a chunked body, of which few are allowed."""
+        """Add a header. Trailers of a chunked body are limited like a head."""
         if self._in_body:
             self._head += len(name) + len(value)
             if self._head > HEAD_BYTES:
@@ -67,10 +67,10 @@ class Protocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer; a body may follow. Raises ValueError at a large head."""
-        # What came includes the beginning of a body, and leaves out a second request.
-        doubtful = not 0 < self._head <= HEAD_BYTES
-        if len(self.headers) > HEADERS or (doubtful and self._size() > HEAD_BYTES):
+        """Start the response; a body may follow. Raises ValueError for a large head."""
+        # The count may include the start of a body, and is 0 for a pipelined request.
+        uncertain = not 0 < self._head <= HEAD_BYTES
+        if len(self.headers) > HEADERS or (uncertain and self._size() > HEAD_BYTES):
             self._too_large = True
             raise ValueError("the head of a request is too large")
         self._in_head, self._in_body, self._head = False, True, 0
@@ -83,13 +83,13 @@ class Protocol(HttpToolsProtocol):
         return len(self.url) + sum(sizes)
 
     def on_message_complete(self) -> None:
-        """Wait for nothing more until another request begins."""
+        """Stop the timer until another request begins."""
         self._in_head, self._in_body, self._head = True, False, 0
         self._stop_timer()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be parsed."""
+        """Respond 431 to a large head, 400 to anything else that cannot be parsed."""
         if self._too_large:
             self._refuse(431)
         else:
@@ -107,14 +107,14 @@ class Protocol(HttpToolsProtocol):
     def _give_up(self, seconds: float) -> None:
         self._timer = None
         if self._in_body and self.flow.read_paused:
-            self._wait(seconds)  # we are the slow side
+            self._wait(seconds)  # the server is the slow side
         elif self._head or self._in_body:
             self._refuse(408)
         else:
-            self.transport.close()  # it never asked for anything
+            self.transport.close()  # no request was begun
 
     def _refuse(self, status: int) -> None:
-        """Answer and close; where another answer is under way, break that off."""
+        """Respond and close; abort if the response to another request is unfinished."""
         cycle = self.cycle
         if self._in_body:
             unanswered = not cycle.response_started

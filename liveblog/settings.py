@@ -1,4 +1,4 @@
-"""Settings, read from the environment alone; README has the table."""
+"""Settings. The ones that vary are read from the environment; README lists them."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ DATA_DIR = environment.folder(
 environment.make_private_folder(DATA_DIR)
 IMAGES_DIR = DATA_DIR / "pictures"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
-SITE_URL_FILE = DATA_DIR / "site-url"  # what `demo` or `serve` served last
+SITE_URL_FILE = DATA_DIR / "site-url"  # of the last `demo` or `serve`
 
 DEBUG = environment.flag("DEBUG", default=False)
 SITE_NAME = environment.name("SITE_NAME", "Liveblog")
@@ -35,8 +35,8 @@ _site = urlsplit(SITE_URL)
 _loopback = _site.hostname in ("127.0.0.1", "localhost", "::1")
 _https = _site.scheme == "https"
 
-# Empty where nobody made one yet: Django then refuses whatever needs it, `serve`
-# says what to do, and `demo` makes one.
+# Empty until one is created: `demo` creates one, `serve` says how to, and Django
+# refuses whatever needs it.
 SECRET_KEY = environment.text("SECRET_KEY") or environment.stored_line(SECRET_KEY_FILE)
 ALLOWED_HOSTS = environment.comma_separated(
     "ALLOWED_HOSTS", f"{_site.hostname},127.0.0.1,localhost,[::1]"
@@ -59,8 +59,8 @@ INSTALLED_APPS = [
     "django_otp.plugins.otp_totp",
 ]
 MIDDLEWARE = [
-    "liveblog.middleware.identified",
-    "liveblog.middleware.policies",
+    "liveblog.middleware.request_ids",
+    "liveblog.middleware.permissions_policy",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -111,19 +111,19 @@ def _database() -> dict[str, Any]:
     engine = str(database["ENGINE"]).rpartition(".")[2]
     options: dict[str, Any] = database.setdefault("OPTIONS", {})
     if engine == "sqlite3":
-        database["CONN_MAX_AGE"] = None  # a connection a thread, for its life
-        # IMMEDIATE stands in for row locks: a verb waits at its first line.
-        # FULL keeps a committed update through a power cut.
+        database["CONN_MAX_AGE"] = None  # each thread keeps its connection
+        # SQLite has no row locks: with IMMEDIATE a verb waits when it begins.
+        # With FULL a committed update survives a power cut.
         options |= {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     elif engine == "postgresql":
-        # Whoever waits for a row that long is told so, as on SQLite.
+        # Give up waiting for a row lock after 20 seconds, as on SQLite.
         options.setdefault("options", "-c lock_timeout=20s")
-        # A network that vanishes is noticed; a server that stands still is in
-        # `entries.patience`.
+        # These detect a lost network; a server that hangs is detected by
+        # `entries.database.timeouts`.
         options.setdefault("keepalives_idle", 5)
         options.setdefault("keepalives_interval", 2)
         options.setdefault("keepalives_count", 3)
@@ -136,12 +136,12 @@ def _database() -> dict[str, Any]:
             )
         options["pool"] = {
             "min_size": 1,
-            # For every thread that reads rows (liveblog.asgi, entries.delivery.hub):
-            # none waits for a connection that another kind of request has.
+            # One for every thread that uses the database (liveblog.pools and
+            # entries.delivery.hub), so that no kind of request waits for another.
             "max_size": 20,
-            "timeout": 5,  # seconds that a request waits for a connection
+            "timeout": 5,  # seconds to wait for a connection
             "connection_class": timeouts.Connection,
-            # Or the pool waits about as long again as the database was away.
+            # Otherwise the back-off grows as long as the outage was.
             "reconnect_timeout": 1,
         }
         database["CONN_HEALTH_CHECKS"] = True
@@ -155,7 +155,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
-# Seconds that finished pages are shown while the database does not answer; 0: never.
+# How long stale pages are served while the database is unreachable; 0: never.
 STALE_IF_ERROR_SECONDS = environment.number("STALE_IF_ERROR_SECONDS", 60, 0, 86_400)
 DIRECT_WRITES = environment.flag("DIRECT_WRITES", default=False)
 
@@ -199,8 +199,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 PASSWORD_RESET_TIMEOUT = 3600
-# A name is locked for the address that guessed, and for that address alone: guesses
-# from outside lock nobody in the newsroom out.
+# A username is locked only for the IP address that guessed, so that nobody outside
+# can lock out the newsroom.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "liveblog.accounts.client_address"
 AXES_FAILURE_LIMIT = 10
@@ -212,7 +212,7 @@ AXES_VERBOSE = False
 OTP_TOTP_ISSUER = SITE_NAME
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
-# Cookies belong to the desk: readers' pages neither set nor receive any.
+# Only the desk has cookies: public pages neither set nor receive any.
 SESSION_COOKIE_NAME = "liveblog_session"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_AGE = 3600 * environment.number("SESSION_HOURS", 16, 1, 24 * 90)
@@ -221,15 +221,15 @@ CSRF_FAILURE_VIEW = "entries.public.errors.csrf_failure"
 SECURE_SSL_REDIRECT = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
-# Both bind every host below this one for a year, so somebody has to want that.
+# Both affect every subdomain for a year, so they are opt-in.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = environment.flag(
     "HSTS_PRELOAD", default=False
 )
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 X_FRAME_OPTIONS = "DENY"
-# The probes of a load balancer speak plain HTTP from inside.
+# A load balancer probes these over plain HTTP.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
-# On a loopback address there is no TLS to ask for; preloading is a choice.
+# A loopback address has no TLS, and HSTS preloading is opt-in.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"] + (
     ["security.W004", "security.W008", "security.W012", "security.W016"]
     if _loopback and not _https
@@ -245,7 +245,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Mail is there for forgotten passwords; without EMAIL_HOST there is no such page.
+# Mail is sent for password resets only; without EMAIL_HOST they are turned off.
 EMAIL_HOST = environment.text("EMAIL_HOST")
 EMAIL_PORT = environment.number("EMAIL_PORT", 587, 1, 65_535)
 EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")
@@ -276,7 +276,7 @@ LOGGING = {
     "loggers": {
         "axes": {"level": "WARNING"},
         "django.server": {"level": "WARNING"},
-        # Whoever walks the network by number asks for hosts that are not ours.
+        # Scanners of IP addresses send any Host header.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -1,4 +1,4 @@
-"""Static files as readers get them: compressed, named by content, minified."""
+"""Storage of static files: named by a hash of their content, compressed, minified."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from servestatic.storage import CompressedManifestStaticFilesStorage
 
 
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Our own scripts travel without their comments and indentation.
-
-    What others wrote is vendored as they publish it, byte for byte.
-    """
+    """Collected static files. Our own scripts are minified, vendored files are not."""
 
     def _save(self, name: str, content: File[bytes]) -> Any:
         if name.startswith("entries/") and name.endswith(".js"):
@@ -22,12 +19,12 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
             content = ContentFile(minify(content.read()))
         try:
             return super()._save(name, content)
-        except OSError:  # half a file would be taken for the whole next time
+        except OSError:  # the next run would take half a file for the whole
             Path(self.path(name)).unlink(missing_ok=True)
             raise
 
 
 def minify(script: bytes) -> bytes:
-    """Return a script that does the same in fewer bytes."""
+    """Return a script without comments and indentation."""
     minified: bytes = jsmin(script, keep_bang_comments=True)
     return minified

@@ -8,8 +8,15 @@ from django.template.loaders import filesystem
 
 _INDENT: Final = re.compile(r"(?<=\n)[ \t]+")
 # An HTML tag, in which template tags may contain angle brackets.
-_TAG: Final = re.compile(r"<[a-z](?:\{%.*?%\}|\{\{.*?\}\}|[^<>])*>", re.DOTALL)
-_BREAK: Final = re.compile(r"\s*\n\s*(>?)")
+_ATTRIBUTES: Final = r"(?:\{%.*?%\}|\{\{.*?\}\}|[^<>])*"
+_TAG: Final = re.compile(rf"<[a-z]{_ATTRIBUTES}>", re.DOTALL)
+# `lang` holds an attribute with its space, or nothing.
+_BREAK: Final = re.compile(r"\s*\n\s*(>?)|\s+(?=\{\{ lang \}\})")
+# White space at the edges of these elements is not shown.
+_BLOCK: Final = r"(?:button|d[dt]|figcaption|h\d|li|p|summary|t[dh])"
+_EDGE: Final = re.compile(
+    rf"(<{_BLOCK}\b{_ATTRIBUTES}>)\n+|\n+(?=</{_BLOCK}>)", re.DOTALL
+)
 
 
 class Loader(filesystem.Loader):
@@ -17,8 +24,9 @@ class Loader(filesystem.Loader):
 
     def get_contents(self, origin: Origin) -> str:
         """Return the source of a template."""
-        return _TAG.sub(_on_one_line, _INDENT.sub("", super().get_contents(origin)))
+        source = _INDENT.sub("", super().get_contents(origin))
+        return _EDGE.sub(lambda at: at[1] or "", _TAG.sub(_on_one_line, source))
 
 
 def _on_one_line(tag: re.Match[str]) -> str:
-    return _BREAK.sub(lambda at: at[1] or " ", tag[0])
+    return _BREAK.sub(lambda at: at[1] or ("" if at[1] is None else " "), tag[0])

@@ -1,4 +1,4 @@
-"""All addresses of the site."""
+"""The root URLs: the newsroom under /admin/, everything else public."""
 
 from django.conf import settings
 from django.contrib import admin

@@ -497,7 +497,7 @@ def test_a_deleted_series_is_gone_at_once_and_a_used_one_stays(chief):
     assert chief.get("/series/isles-daily/").status_code == 200
     chief.post(way.format(empty.pk), {"post": "yes"})
     assert chief.get("/series/isles-daily/").status_code == 404
-    assert Site.current().seq > before  # the door lets go of its page
+    assert Site.current().seq > before  # so the page cache drops its page
     assert chief.post(way.format(used.pk), {"post": "yes"}).status_code == 403
     with pytest.raises(Refused):
         verbs.delete_series(used)

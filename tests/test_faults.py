@@ -168,7 +168,7 @@ def test_a_listener_that_is_cut_off_misses_nothing(
     server = newsroom.server()
     url = newsroom.env["DATABASE_URL"]
     page = f"{server.url}/stories/{SLUG}/"
-    wait_for(lambda: "Vary" in httpx.get(page).headers, "the door to open")
+    wait_for(lambda: "Vary" in httpx.get(page).headers, "the page cache")
     with newsroom.sse(server, SLUG) as stream:
         stream.wait_named("at")
         for turn in range(3):

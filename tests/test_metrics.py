@@ -54,7 +54,7 @@ def test_kept_pages_and_refusals_are_counted(newsroom: Newsroom) -> None:
     newsroom.env["MAX_STREAMS"] = "1"
     server = newsroom.server()
     page = f"{server.url}/stories/{SLUG}/"
-    wait_for(lambda: "Vary" in httpx.get(page).headers, "the door to open")
+    wait_for(lambda: "Vary" in httpx.get(page).headers, "the page cache")
     for _ in range(3):
         tag = httpx.get(page).headers["ETag"]
     assert httpx.get(page, headers={"If-None-Match": tag}).status_code == 304

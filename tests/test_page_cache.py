@@ -1,4 +1,4 @@
-"""The byte door: the same finished bytes for everyone, never stale ones."""
+"""The page cache: the same finished bytes for everyone, never outdated ones."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def page(slug: str) -> str:
 @pytest.fixture
 def server(room: Newsroom, page: str) -> Server:
     server = room.servers[0]
-    # The door is shut until the watcher has heard from the database.
-    wait_for(lambda: "Vary" in get(server, page).headers, "the door to open")
+    # The cache is not used until the watcher has heard from the database.
+    wait_for(lambda: "Vary" in get(server, page).headers, "the page cache")
     return server
 
 
@@ -174,7 +174,7 @@ def follow_every_story(newsroom: Newsroom, server: Server) -> None:
     assert "/ice/" not in get(server, "/feed/").text + get(server, "/sitemap.xml").text
 
 
-# --- What the door knows, and what it asks
+# --- What the cache knows, and what it asks
 
 
 class Rows:

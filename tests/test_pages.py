@@ -470,7 +470,7 @@ def test_what_was_read_of_another_history_never_bears_the_name_of_the_new(
     assert "restored" not in response["ETag"]
 
 
-# --- What was never published, or is no longer, leaves by no door
+# --- What was never published, or is no longer, is on no page or feed
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The one small question that says whether anything changed."""
+"""The query that says whether anything changed, and the change feed."""
 
 from __future__ import annotations
 

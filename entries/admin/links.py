@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.db.models import Q, QuerySet
@@ -13,24 +12,20 @@ from django.http import HttpRequest
 from entries import verbs
 from entries.admin.lists import BaseAdmin
 from entries.desk.audit_log import log_action
+from entries.desk.links import TARGETS, LinkForm
 from entries.models import Link
-from entries.verbs import Permissions, Refused
+from entries.verbs import Permissions
 
 
-class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A link, checked as its verb checks it; `seen` is what was read of it."""
+class AdminLinkForm(LinkForm):
+    """The desk's form, and what it knows from its page: the link's place and target."""
 
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    class Meta:
-        model = Link
+    class Meta(LinkForm.Meta):
         fields = [
             "kind",
             "story",
             "entry",
-            "target_story",
-            "target_series",
-            "target_url",
+            *TARGETS,
             "title",
             "label",
             "image",
@@ -49,32 +44,20 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["seen"] = self.instance.fingerprint
 
     def clean(self) -> dict[str, Any]:
-        """Ask for one place to leave from and one to lead to, or a title."""
+        """Require one place and one target, and the link that its editor has read."""
         data = super().clean() or self.cleaned_data
-        now = Link.objects.filter(pk=self.instance.pk).first()
-        if now and data.get("seen") not in ("", now.fingerprint):
-            self.add_error(None, str(verbs.LinkConflict(now)))
-            # Saved again, it stands.
-            self.data = {name: self.data[name] for name in self.data}
-            self.data |= {"seen": now.fingerprint}
+        current = Link.objects.filter(pk=self.instance.pk).first()
+        if current and data.get("seen") not in ("", current.fingerprint):
+            self.add_error(None, str(verbs.LinkConflict(current)))
+            # Pressing Save again replaces the colleague's link.
+            self.data = {name: self.data[name] for name in self.data} | {
+                "seen": current.fingerprint
+            }
         if data.get("story") and data.get("entry"):
             self.add_error("entry", "Choose the story or the entry, not both.")
-        targets = ("target_story", "target_series", "target_url")
-        given = [name for name in targets if data.get(name)]
-        for name in given[1:]:
+        for name in [name for name in TARGETS if data.get(name)][1:]:
             self.add_error(name, "A link leads to one place: empty the others.")
-        if not given and not data.get("title"):
-            self.add_error("title", "Give the link a title or a target.")
         return data
-
-    def clean_target_url(self) -> str:
-        """Refuse what is no address of the web."""
-        address: str = self.cleaned_data["target_url"]
-        try:
-            verbs.check_link(Link(title="-", target_url=address))
-        except Refused as refused:
-            raise forms.ValidationError(str(refused)) from refused
-        return address
 
 
 class UnresolvedFilter(admin.SimpleListFilter):
@@ -98,7 +81,7 @@ class UnresolvedFilter(admin.SimpleListFilter):
 class LinkAdmin(BaseAdmin):
     """Lines that lead elsewhere, written through the verbs."""
 
-    form = LinkForm
+    form = AdminLinkForm
     list_display = ["text", "kind", "leaves_from", "leads_to", "order"]
     list_filter = [UnresolvedFilter, "kind"]
     list_select_related = [
@@ -132,9 +115,8 @@ class LinkAdmin(BaseAdmin):
         self, request: HttpRequest, obj: Link, form: Any, change: bool
     ) -> None:
         """Save it through the verb, which tells readers."""
-        seen = form.cleaned_data["seen"] or None
-        placed, permissions = "order" in form.changed_data, Permissions.of(request.user)
-        verbs.save_link(obj, fingerprint=seen, placed=placed, by=permissions)
+        placed = "order" in form.changed_data
+        form.save_link(Permissions.of(request.user), placed=placed)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
         """Write into the log which link it is, and none of its words."""

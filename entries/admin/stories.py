@@ -16,23 +16,10 @@ from django.utils.html import format_html
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin, LiveDateFilter, SeriesFilter
-from entries.desk import (
-    composer,
-    cross_posts,
-    drafts,
-    history,
-    images,
-    links,
-    moving,
-    notices,
-    row,
-    see_lines,
-    states,
-    summary,
-)
-from entries.desk.access import desk_url, desk_view, int_or_zero
+from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import ADDITION, created_by, log_action
 from entries.desk.forms import NewStoryForm, StoryForm
+from entries.desk.urls import STORY_URLS
 from entries.models import Audience, Entry, Posting, Site, Story
 from entries.models.desk import draft_keys
 from entries.pages.history import diff_heads
@@ -186,52 +173,10 @@ class StoryAdmin(BaseAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Put the desk's addresses before those of the admin."""
-        own = [
-            ("<row:pk>/change/", composer.desk_page, "change"),
-            ("<row:pk>/details/", self.details, "details"),
-            ("<row:pk>/history/", history.history_of_story, "history"),
-            ("<row:pk>/desk/timeline/", composer.poll, "timeline"),
-            ("<row:pk>/desk/time/", composer.time_hint, "time"),
-            ("<row:pk>/desk/draft/", drafts.save_draft, "draft"),
-            ("<row:pk>/desk/summary/", summary.save_summary, "summary"),
-            ("<row:pk>/desk/find/", see_lines.find_to_insert, "find"),
-            ("<row:pk>/desk/notices/", notices.show_notices, "notices"),
-            ("<row:pk>/desk/state/", states.change_state, "state"),
-            ("<row:pk>/desk/pictures/", images.upload_image, "upload"),
-            ("<row:pk>/desk/pictures/add/", composer.add_image_to_new, "add_picture"),
-            ("<row:pk>/desk/pictures/shown/", images.show_cards, "pictures"),
-            (
-                "<row:pk>/desk/pictures/<row:image_pk>/",
-                images.save_image_fields,
-                "words",
-            ),
-            ("<row:pk>/desk/entries/<row:entry_pk>/edit/", row.edit_entry, "edit"),
-            (
-                "<row:pk>/desk/entries/<row:entry_pk>/pictures/",
-                row.add_image_to_entry,
-                "edit_picture",
-            ),
-            ("<row:pk>/desk/entries/<row:entry_pk>/do/", row.row_action, "act"),
-            (
-                "<row:pk>/desk/entries/<row:entry_pk>/cross/",
-                cross_posts.cross_post_panel,
-                "cross",
-            ),
-            ("<row:pk>/desk/entries/<row:entry_pk>/move/", moving.move_panel, "move"),
-            (
-                "<row:pk>/desk/entries/<row:entry_pk>/history/",
-                history.history_of_entry,
-                "versions",
-            ),
-            (
-                "<row:pk>/desk/entries/<row:entry_pk>/links/",
-                links.entry_links,
-                "entry_links",
-            ),
-            ("<row:pk>/links/", links.story_links, "links"),
-        ]
+        details = path("<row:pk>/details/", self.details, name="entries_story_details")
         return [
-            *(path(way, view, name=f"entries_story_{name}") for way, view, name in own),
+            details,
+            *STORY_URLS,
             *super().get_urls(),
         ]
 
@@ -328,7 +273,7 @@ class StoryAdmin(BaseAdmin):
         return desk_view("change_story")(self._details)(request, pk)
 
     def _details(self, request: HttpRequest, pk: int) -> HttpResponse:
-        story = composer.get_story(pk)
+        story = get_story(pk)
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
         clash, typed = False, int_or_zero(request.POST.get("version", ""))
@@ -343,7 +288,7 @@ class StoryAdmin(BaseAdmin):
                 return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
         # The form has written into its instance; the page names what is saved.
-        saved = composer.get_story(pk)
+        saved = get_story(pk)
         context = {
             **self.admin_site.each_context(request),
             "title": saved.headline,

@@ -1,4 +1,4 @@
-"""Who is let in to the desk, and how it answers those who are not."""
+"""Who may use a desk view: the `desk_view` decorator, and how it turns others away."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,16 +8,17 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from entries.desk.responses import is_htmx, text_response
 from entries.models import Story
 from entries.public import errors
 from entries.verbs import NOT_ALLOWED
 
 SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again."
-
 _LOOKED_UP = ("q", "picture", "key", "target")
 
 View = Callable[..., HttpResponseBase]
@@ -26,20 +27,20 @@ View = Callable[..., HttpResponseBase]
 def desk_view(*permissions: str) -> Callable[[View], View]:
     """Let a view answer staff who have all of these permissions.
 
-    htmx gets 401 or 403 with a sentence, so that nothing is swapped into the page;
-    others get the sign-in page, or Django's own refusal.
+    For everybody else htmx gets a 401 or 403 with a sentence, so that nothing is
+    swapped into the page; browsers get the sign-in page or Django's 403.
     """
 
     def decorate(view: View) -> View:
         @never_cache
         @wraps(view)
-        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             user = request.user
             if not (user.is_active and user.is_staff):
                 return _signed_out(request)
             try:
-                _check(user, permissions)
-                _check_sent(request)
+                _check_permissions(user, permissions)
+                _check_input(request)
                 response = view(request, *args, **kwargs)
             except PermissionDenied:
                 if not is_htmx(request):
@@ -48,20 +49,20 @@ def desk_view(*permissions: str) -> Callable[[View], View]:
             response[errors.DESK_ANSWER] = "yes"
             return response
 
-        return answer
+        return guarded
 
     return decorate
 
 
-def _check(user: User, permissions: tuple[str, ...]) -> None:
+def _check_permissions(user: User, permissions: tuple[str, ...]) -> None:
     if not user.has_perms([f"entries.{name}" for name in permissions]):
         raise PermissionDenied
 
 
-def _check_sent(request: HttpRequest) -> None:
-    """Raise SuspiciousOperation, which answers 400, for what no database looks up.
+def _check_input(request: HttpRequest) -> None:
+    """Answer 400 to null characters in values that are looked up in the database.
 
-    Texts are tidied instead, by the verbs.
+    PostgreSQL accepts none in a query. Texts may hold them: the verbs remove them.
     """
     looked_up = [*chain(*(values for _, values in request.GET.lists()))]
     looked_up += [request.POST.get(name, "") for name in _LOOKED_UP]
@@ -75,24 +76,22 @@ def _signed_out(request: HttpRequest) -> HttpResponseBase:
     return redirect_to_login(request.get_full_path(), reverse("admin:login"))
 
 
-def is_htmx(request: HttpRequest) -> bool:
-    """Whether htmx asks, which wants parts of a page."""
-    return bool(request.htmx)  # type: ignore[attr-defined]
-
-
-def text_response(message: str, status: int) -> HttpResponse:
-    """Answer one sentence, which the page shows beside what was pressed."""
-    response = HttpResponse(message, status=status, content_type="text/plain")
-    response[errors.DESK_ANSWER] = "yes"
-    return response
-
-
 def int_or_zero(text: str) -> int:
-    """Return the id or the version that a form names; 0 for what is none."""
+    """Return the id or version that a form sent; 0 if it is not a number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
+def get_story(pk: int) -> Story:
+    """Return a story with its series, or raise Http404."""
+    return get_object_or_404(Story.objects.select_related("series"), pk=pk)
+
+
 def desk_url(story: Story | int, name: str = "change", *args: int) -> str:
-    """Return an address of a story's desk."""
+    """Return the URL of a story's desk, or of another of its views by name."""
     pk = story if isinstance(story, int) else story.pk
     return reverse(f"admin:entries_story_{name}", args=[pk, *args])
+
+
+def display_name(user: User | None) -> str:
+    """Return a colleague's full name, else their username; nothing for nobody."""
+    return (user.get_full_name() or user.get_username()) if user else ""

@@ -1,5 +1,9 @@
-"""Who did what at the desk, in the log that Django's admin keeps."""
+"""The audit log: who did what at the desk, as Django's LogEntry rows.
 
+Messages never repeat a text. They stay when a text is erased, and must not keep it.
+"""
+
+from collections.abc import Iterable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -11,15 +15,17 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from entries.database import errors, wiping
-from entries.models import Entry, Image, Link, Site, Story
+from entries.models import Entry, Image, Link, Posting, Site, Story
 
 __all__ = [
     "ADDITION",
     "CHANGE",
     "EDITED",
+    "PUBLISHED",
     "created_by",
     "log_action",
     "log_cross_post",
+    "log_in_closed_stories",
     "log_of_entry",
     "log_of_story",
     "log_once",
@@ -28,16 +34,17 @@ __all__ = [
 ]
 
 EDITED = "Changed the text."
+PUBLISHED = "Published."
 _ONCE_WITHIN = timedelta(minutes=10)
 
 Loggable = Entry | Story | Image | Link | Site
 
 
 def log_action(user: User, row: Loggable, message: str, flag: int = CHANGE) -> LogEntry:
-    """Write a line into the log. `message` never repeat a text: the log keeps them.
+    """Log what somebody did to a row.
 
-    What it tells of is done: a full disk costs the line, and nobody is told that
-    nothing was saved.
+    It has been done by then, so a full disk loses the line instead of raising an error
+    that would say nothing was saved.
     """
     line = LogEntry(
         user_id=user.pk,
@@ -53,22 +60,36 @@ def log_action(user: User, row: Loggable, message: str, flag: int = CHANGE) -> L
 
 
 def log_once(user: User, row: Loggable, message: str) -> None:
-    """Write a line about what is saved while somebody types: one for it all."""
-    lately = LogEntry.objects.filter(_about(row), user=user, change_message=message)
-    if not lately.filter(action_time__gt=timezone.now() - _ONCE_WITHIN).exists():
+    """Log what is saved again and again while somebody types, at most once a while."""
+    recent = LogEntry.objects.filter(_about(row), user=user, change_message=message)
+    if not recent.filter(action_time__gt=timezone.now() - _ONCE_WITHIN).exists():
         log_action(user, row, message)
 
 
 def log_cross_post(user: User, entry: Entry, story: Story, *, back: bool) -> None:
-    """Write where an update was placed too, or taken back from, in both histories."""
+    """Log a cross-post, or (`back`) its removal, for both the entry and the story."""
     done = "Took the cross-post back from" if back else "Cross-posted to"
     log_action(user, entry, f"{done} {story.slug}.")
     done = "Took back" if back else "Cross-posted here:"
     log_action(user, story, f"{done} {entry.label} of {entry.story.slug}.")
 
 
+def log_in_closed_stories(
+    user: User, entry: Entry, cross_posts: Iterable[Posting], done: str
+) -> None:
+    """Log a change of an entry for the closed stories it is cross-posted to.
+
+    Their readers see the change as all others do, but their editors no longer watch
+    the desk: they find it in the story's history.
+    """
+    for posting in cross_posts:
+        if posting.story.state == Story.State.CLOSED:
+            message = f"{entry.label} of {entry.story.title} was {done} there."
+            log_action(user, posting.story, message)
+
+
 def target_label(link: Link) -> str:
-    """Return where a link leads, in message that never were anybody's text."""
+    """Name a link's target without repeating a title that somebody wrote."""
     if link.target_story:
         return link.target_story.slug
     if link.target_series:
@@ -97,24 +118,24 @@ def _lines(about: Q) -> QuerySet[LogEntry]:
 
 
 def log_of_entry(entry: Entry) -> QuerySet[LogEntry]:
-    """Return the lines about an entry, newest first; its versions tell of edits."""
+    """Return the log of an entry, newest first, without edits: those are versions."""
     return _lines(_about(entry)).exclude(change_message=EDITED)
 
 
 def log_of_story(story: Story) -> QuerySet[LogEntry]:
-    """Return the lines about a story and the entries at home in it, newest first."""
+    """Return the log of a story and of the entries that belong to it, newest first."""
     ids = story.entries.annotate(name=Cast("pk", TextField())).values("name")
     kind = ContentType.objects.get_for_model(Entry)
     return _lines(_about(story) | Q(content_type=kind, object_id__in=ids))
 
 
 def created_by(user: User, story: Story) -> bool:
-    """Whether somebody has made a story."""
+    """Return whether a person created a story."""
     lines = LogEntry.objects.filter(_about(story), user=user, action_flag=ADDITION)
     return lines.exists()
 
 
 def rename_in_log(row: Entry | Story, name: str) -> None:
-    """Let no line about a row name it by message that had to go."""
+    """Give a row this name in the log, since its own words were erased."""
     LogEntry.objects.filter(_about(row)).update(object_repr=name)
     wiping.wipe_erased_text()

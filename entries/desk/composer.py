@@ -1,14 +1,18 @@
-"""The desk of a story: its page, its composer, and what keeps it up to date."""
+"""The desk of a story: its page, and the composer in which updates are written.
 
+The page holds two forms for new entries: the composer, and one for the original entry.
+A filled form has a key, so that one that is sent twice makes one entry.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.utils import timezone
-from django.views.decorators.http import require_safe
 
 from entries import verbs
 from entries.desk import (
@@ -21,22 +25,22 @@ from entries.desk import (
     summary,
     timeline,
 )
-from entries.desk.access import desk_url, desk_view, int_or_zero, is_htmx, text_response
+from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import ADDITION, log_action
 from entries.desk.forms import EditForm, EntryForm
 from entries.desk.preview import render_preview
-from entries.desk.pulse import Pulse
 from entries.desk.responses import (
-    Posted,
-    form_errors_response,
-    posted_response,
-    preview_response,
+    is_htmx,
+    render_page,
     render_partial,
+    respond,
     trigger,
 )
+from entries.desk.rows import as_rows, row_postings
+from entries.desk.writing import errors_response, preview_response
 from entries.models import Draft, Entry, Story
 from entries.pages.history import diff_words
-from entries.text import time_input
+from entries.text import gmt, time_input
 from entries.verbs import EntryConflict, Permissions, Refused
 
 State = Entry.State
@@ -47,18 +51,13 @@ STATES = {
 }
 
 
-def get_story(pk: int) -> Story:
-    """Return a story with what its desk shows of it, or answer 404."""
-    return get_object_or_404(Story.objects.select_related("series"), pk=pk)
-
-
 @desk_view("view_story")
 def desk_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the desk of a story, or take what its composer sends."""
+    """Show the desk of a story, or answer what its composer sends."""
     story = get_story(pk)
     permissions = Permissions.of(request.user)
     if request.method == "POST":
-        return _compose(request, story, permissions)
+        return _sent_form(request, story, permissions).answer()
     forms = [EntryForm.empty(), EntryForm.empty("original")]
     box = summary.summary_form(story)
     wanted = request.GET.get("kept", "")
@@ -67,270 +66,231 @@ def desk_page(request: HttpRequest, pk: int) -> HttpResponse:
     return _show(request, story, permissions, context)
 
 
+@desk_view("view_story", "add_image")
+def add_image_to_new(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add an image to the text of a new entry, for browsers without scripts."""
+    if request.method != "POST":
+        return redirect(desk_url(pk))
+    sent = _sent_form(request, get_story(pk), Permissions.of(request.user))
+    sent.form = images.append_upload(request, EntryForm, sent.form.name)
+    return sent.again(422 if sent.form.form_error else 200)
+
+
 def _show(
     request: HttpRequest,
     story: Story,
     permissions: Permissions,
-    extra: dict[str, Any],
+    forms: dict[str, Any],
     status: int = 200,
 ) -> HttpResponse:
-    """Draw the whole page."""
+    """Render the desk's page with these forms in it."""
     ticket = None if is_htmx(request) else presence.arrive(permissions, story.pk)
-    # The pulse first: what changes while the rows are read comes with the next poll.
-    present = pulse.current_pulse(story.pk)
-    window = timeline.timeline_window(
-        story, permissions, before=_id(request, "before"), start=_id(request, "from")
-    )
+    # Read before the rows, so that the next poll brings what changes in between.
+    current = pulse.current_pulse(story.pk)
+    before, start = (int_or_zero(request.GET.get(k, "")) for k in ("before", "from"))
     context = {
-        **admin.site.each_context(request),
-        "title": story.headline,
-        "opts": Story._meta,
         "story": story,
         "permissions": permissions,
-        "window": window,
-        "pulse": present,
+        "window": timeline.timeline_window(story, permissions, before, start),
+        "pulse": current,
         "ticket": ticket,
         "colleagues": presence.colleagues(permissions, story.pk),
+        "form": EntryForm.empty(),
         "original_form": EntryForm.empty("original"),
-        **extra,
+        **forms,
     }
-    return render(request, "admin/entries/desk/page.html", context, status=status)
+    template = "admin/entries/desk/page.html"
+    return render_page(request, template, context, title=story.headline, status=status)
 
 
-def _id(request: HttpRequest, name: str) -> int:
-    return int_or_zero(request.GET.get(name, ""))
+@dataclass(frozen=True)
+class Posted:
+    """An entry that a form has made, for the template that confirms it."""
+
+    form: str
+    entry: Entry
+    story: Story
+
+    @property
+    def undoable(self) -> bool:
+        """Whether to offer to withdraw it: readers see it now, or will."""
+        out = self.entry.state in (State.PUBLISHED, State.SCHEDULED)
+        return out and not self.entry.original
+
+    @property
+    def message(self) -> str:
+        """Return what has become of the text."""
+        now = timezone.now()
+        entry = self.entry
+        if entry.state == State.SCHEDULED and entry.at:
+            return f"Scheduled for {time_input.describe_moment(entry.at, now)}"
+        if entry.state == State.DRAFT:
+            return f"Draft kept {gmt.format_hhmm(now)}"
+        if entry.state == State.SUBMITTED:
+            return f"Submitted {gmt.format_hhmm(now)}: an editor publishes it"
+        if not self.story.public:
+            return f"Kept {now:%H%M:%S}: readers see it when the story goes live"
+        return f"Published {entry.published_at or now:%H%M:%S}"
 
 
-def _compose(
+def _sent_form(
     request: HttpRequest, story: Story, permissions: Permissions
-) -> HttpResponse:
-    """Publish, keep, submit or preview what was typed."""
+) -> "_SentForm":
     if not permissions.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     form = EntryForm(request.POST, name="original" if original else "composer")
-    do = request.POST.get("action", "publish")
-    if not form.is_valid():
-        return _again(request, story, permissions, form)
     kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
-    entry = Entry(story=story, kind=kind, author=permissions.user)
-    if do == "preview":
-        return _preview(request, story, permissions, form, entry)
-    if do not in STATES or (do == "publish" and not permissions.can_publish):
-        raise PermissionDenied
-    if not (images.save_image_forms(request) and _meant(form, story, do)):
-        return _again(request, story, permissions, form)
-    return _post(request, story, permissions, form, entry, STATES[do])
+    action = request.POST.get("action", "publish")
+    return _SentForm(request, story, permissions, form, kind, action)
 
 
-def _meant(form: EntryForm, story: Story, do: str) -> bool:
-    """Ask once about a time that is hardly meant; False where it was asked now."""
-    at = form.cleaned_data["at"]
-    words = notices.time_question(story, at, timezone.now()) if do != "draft" else ""
-    if not words or form.cleaned_data["sure"] == at.isoformat():
-        return True
-    form.asked = at.isoformat()
-    form.refuse("at", words)
-    return False
+@dataclass
+class _SentForm:
+    """A form for a new entry that was sent, with everything it can be answered by."""
 
+    request: HttpRequest
+    story: Story
+    permissions: Permissions
+    form: EntryForm
+    kind: str
+    action: str
+    posted: Posted | None = None
 
-def _post(
-    request: HttpRequest,
-    story: Story,
-    permissions: Permissions,
-    form: EntryForm,
-    entry: Entry,
-    state: str,
-) -> HttpResponse:
-    data, begun = form.cleaned_data, timezone.now()
-    try:
-        see_lines.check_images(permissions, data["body"])
+    def answer(self) -> HttpResponse:
+        """Publish, submit, save as a draft or preview the text."""
+        if not self.form.is_valid():
+            return self.again()
+        if self.action == "preview":
+            return self._preview()
+        publishes = self.action == "publish"
+        if self.action not in STATES or (
+            publishes and not self.permissions.can_publish
+        ):
+            raise PermissionDenied
+        if not (images.save_image_forms(self.request) and self._time_is_meant()):
+            return self.again()
+        return respond(
+            self.request,
+            self._post,
+            to=desk_url(self.story),
+            partial=lambda message: self._confirm(),
+            refused=self._refuse,
+        )
+
+    def _time_is_meant(self) -> bool:
+        """Ask once to confirm an unlikely time; return False if it was asked now."""
+        if self.action == "draft":
+            return True
+        at = self.form.cleaned_data["at"]
+        question = notices.time_question(self.story, at, timezone.now())
+        if not question or self.form.cleaned_data["sure"] == at.isoformat():
+            return True
+        self.form.asked = at.isoformat()
+        self.form.refuse("at", question)
+        return False
+
+    def _post(self) -> str:
+        data, user, begun = (
+            self.form.cleaned_data,
+            self.permissions.user,
+            timezone.now(),
+        )
+        see_lines.check_images(self.permissions, data["body"])
         entry = verbs.post(
-            story,
-            form.text(),
-            author=permissions.user,
-            kind=entry.kind,
-            state=state,
-            pinned=data["pinned"] and permissions.can_edit,
-            key_event=data["key_event"] and permissions.can_edit,
+            self.story,
+            self.form.text(),
+            author=user,
+            kind=self.kind,
+            state=STATES[self.action],
+            pinned=data["pinned"] and self.permissions.can_edit,
+            key_event=data["key_event"] and self.permissions.can_edit,
             key=data["separate"] or data["key"],
-            by=permissions,
+            by=self.permissions,
         )
-    except EntryConflict as conflict:
-        return _conflict(request, story, permissions, form, conflict)
-    except Refused as refused:
-        images.add_refusal(form, refused)
-        return _again(request, story, permissions, form)
-    see_lines.update_links(entry)
-    if data["separate"]:
-        Draft.objects.of_user(permissions.user, key=data["key"]).delete()
-    if entry.created_at >= begun:  # not one that was sent before
-        log_action(permissions.user, entry, f"Wrote it: {entry.state}.", ADDITION)
-    posted = Posted(form.name, entry, story, permissions)
-    if is_htmx(request):
-        return posted_response(request, posted)
-    messages.success(request, posted.message)
-    return redirect(desk_url(story))
+        see_lines.update_links(entry)
+        if data["separate"]:
+            Draft.objects.of_user(user, key=data["key"]).delete()
+        if entry.created_at >= begun:  # otherwise the form had been sent before
+            log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
+        self.posted = Posted(self.form.name, entry, self.story)
+        return self.posted.message
 
+    def _confirm(self) -> HttpResponse:
+        """Answer htmx with the new row, and let the script empty the form."""
+        assert self.posted  # noqa: S101 - confirmed only after posting
+        entry = self.posted.entry
+        found = row_postings(self.story.pk, images="![" in entry.body, others=False)
+        context = {
+            "rows": as_rows(found.filter(entry=entry), self.permissions),
+            "slots": EntryForm(name=self.form.name).slots,
+            "posted": self.posted,
+            "story": self.story,
+        }
+        template = "admin/entries/desk/_posted.html"
+        html = render_to_string(template, context, self.request)
+        detail = {"form": self.form.name, "key": str(uuid4())}
+        return trigger(HttpResponse(html), "desk:done", **detail)
 
-def _again(
-    request: HttpRequest,
-    story: Story,
-    permissions: Permissions,
-    form: EntryForm,
-    status: int = 422,
-    **extra: Any,
-) -> HttpResponse:
-    """Give the form back with what was typed and what is wrong."""
-    cards = _cards(request, permissions, form)
-    if is_htmx(request) and not extra:
-        return form_errors_response(request, story, form, cards, status)
-    own = "original_form" if form.name == "original" else "form"
-    fresh = {"form": EntryForm.empty()}
-    context = {**fresh, own: form, "pictures": cards, **extra}
-    return _show(request, story, permissions, context, status)
+    def _refuse(self, refused: Refused) -> HttpResponse:
+        if isinstance(refused, EntryConflict):
+            return self._conflict(refused.entry)
+        images.add_refusal(self.form, refused)
+        return self.again()
 
+    def again(self, status: int = 422, **extra: Any) -> HttpResponse:
+        """Return the form with what was typed and what is wrong with it."""
+        if is_htmx(self.request) and not extra:
+            cards = self._cards()
+            return errors_response(self.request, self.story, self.form, cards, status)
+        return self._page(status, **extra)
 
-def _cards(
-    request: HttpRequest, permissions: Permissions, form: EntryForm
-) -> list[images.ImageForm]:
-    """Return the cards of the pictures that a form's text shows."""
-    if not permissions.can_upload:
-        return []
-    needed = request.POST.get("action", "publish") == "publish"
-    body = form.data.get("body", "")
-    return images.bound_cards(request, body, needed=needed)
+    def _page(self, status: int, **extra: Any) -> HttpResponse:
+        name = "original_form" if self.form.name == "original" else "form"
+        forms = {name: self.form, "pictures": self._cards(), **extra}
+        return _show(self.request, self.story, self.permissions, forms, status)
 
+    def _cards(self) -> list[images.ImageForm]:
+        """Return the cards of the images in the text."""
+        if not self.permissions.can_upload:
+            return []
+        body = self.form.data.get("body", "")
+        return images.bound_cards(self.request, body, needed=self.action == "publish")
 
-def _conflict(
-    request: HttpRequest,
-    story: Story,
-    permissions: Permissions,
-    form: EntryForm,
-    conflict: EntryConflict,
-) -> HttpResponse:
-    """Show the text that this form made before beside the text it holds now."""
-    entry, slot = conflict.entry, f"#{form.name}-conflict"
-    if not permissions.can_see(entry, entry.story):
-        raise PermissionDenied
-    typed = {**request.POST.dict(), "version": entry.version, "how": EditForm.QUIET}
-    context: dict[str, Any] = {
-        "theirs": entry,
-        "pieces": diff_words(entry.body, form.cleaned_data["body"]),
-        "clash": EditForm(typed, name=f"edit-{entry.pk}")
-        if permissions.can_change(entry) and entry.story_id == story.pk
-        else None,
-        "separate": uuid4(),
-    }
-    if is_htmx(request):
-        template = "admin/entries/desk/_sent_before.html"
-        context |= {"story": story, "form": form, "permissions": permissions}
-        response = HttpResponse(
-            render_partial(request, slot, template, context), status=409
+    def _conflict(self, entry: Entry) -> HttpResponse:
+        """Show the entry that this form made before beside the text it holds now."""
+        form, permissions = self.form, self.permissions
+        if not permissions.can_see(entry, entry.story):
+            raise PermissionDenied
+        editable = permissions.can_change(entry) and entry.story_id == self.story.pk
+        typed = {**self.request.POST.dict(), "version": entry.version}
+        typed["how"] = EditForm.QUIET
+        context = {
+            "theirs": entry,
+            "pieces": diff_words(entry.body, form.cleaned_data["body"]),
+            "clash": EditForm(typed, name=f"edit-{entry.pk}") if editable else None,
+            "separate": uuid4(),
+        }
+        if not is_htmx(self.request):
+            return self._page(409, sent_before=form.name, **context)
+        context |= {"story": self.story, "form": form, "permissions": permissions}
+        target, template = (
+            f"#{form.name}-conflict",
+            "admin/entries/desk/_sent_before.html",
         )
+        html = render_partial(self.request, target, template, context)
+        response = HttpResponse(html, status=409)
         return trigger(response, "desk:conflict", form=form.name)
-    context |= {"sent_before": form.name}
-    return _again(request, story, permissions, form, 409, **context)
 
-
-def _preview(
-    request: HttpRequest,
-    story: Story,
-    permissions: Permissions,
-    form: EntryForm,
-    entry: Entry,
-) -> HttpResponse:
-    images.save_image_forms(request)
-    data = form.cleaned_data
-    marks = {name: data[name] for name in ("pinned", "key_event")}
-    preview = render_preview(permissions, story, entry, form, **marks)
-    if is_htmx(request):
-        return preview_response(request, form, preview)
-    own = "original_form" if form.name == "original" else "form"
-    context = {
-        "form": EntryForm.empty(),
-        own: form,
-        f"{form.name}_preview": preview,
-        "pictures": _cards(request, permissions, form),
-    }
-    return _show(request, story, permissions, context)
-
-
-@desk_view("view_story", "add_image")
-def add_image_to_new(request: HttpRequest, pk: int) -> HttpResponse:
-    """Add a picture to a text without JavaScript, at an address of uploads."""
-    if request.method != "POST":
-        return redirect(desk_url(pk))
-    permissions = Permissions.of(request.user)
-    if not permissions.can_write:
-        raise PermissionDenied
-    original = request.POST.get("kind") == Entry.Kind.ORIGINAL
-    name = "original" if original else "composer"
-    form = images.append_upload(request, EntryForm, name)
-    status = 422 if form.form_error else 200
-    return _again(request, get_story(pk), permissions, form, status)
-
-
-@require_safe
-def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Answer what has changed since a pulse; 204 where nothing has.
-
-    Whoever holds the present pulse, which cannot be guessed, saw everything when
-    they were let in: they are told "nothing new" in one query. Every few seconds
-    the page says, in one more, what is being done there.
-    """
-    asked = request.GET
-    known = "beat" not in asked or presence.beat(
-        asked.get("me", ""), pk, asked.get("doing", "")
-    )
-    given = Pulse.parse(asked.get("have", ""))
-    present = pulse.current_pulse(pk)
-    if known and present is not None and present.same(given):
-        return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
-    return _changes(request, pk, given, present)
-
-
-@desk_view("view_story")
-def _changes(
-    request: HttpRequest,
-    pk: int,
-    given: Pulse | None,
-    present: Pulse | None,
-) -> HttpResponse:
-    story = get_story(pk)
-    permissions = Permissions.of(request.user)
-    if given is None or present is None:
-        return text_response("Load this page again.", 400)
-    since = given.known(present)
-    changed = timeline.desk_changes(story, permissions, since, _id(request, "below"))
-    # With the last part the page has what stood there when it asked for the first.
-    began = Pulse.parse(request.GET.get("then", "")) or present
-    context = {
-        "story": story,
-        "permissions": permissions,
-        "pulse": given if changed.below else began,
-        "then": began,
-        "below": changed.below,
-        "ticket": presence.renew_ticket(permissions, pk, request.GET.get("me", "")),
-        "colleagues": presence.colleagues(permissions, pk),
-        "rows": changed.rows,
-        "gone": changed.gone,
-        "restated": given.state != present.state,
-        "retold": given.seq < story.head_seq,
-    }
-    return render(request, "admin/entries/desk/_changes.html", context)
-
-
-@desk_view("view_story")
-@require_safe
-def time_hint(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say in words what a typed time means."""
-    now = timezone.now()
-    try:
-        at = time_input.parse_time(request.GET.get("at", ""), now)
-    except time_input.TimeError as error:
-        return render(request, "admin/entries/desk/_echo.html", {"error": error})
-    story = get_story(pk)
-    early = at is not None and story.first_day and at.date() < story.first_day
-    context = {"message": time_input.describe_time(at, now), "early": early}
-    return render(request, "admin/entries/desk/_echo.html", context)
+    def _preview(self) -> HttpResponse:
+        images.save_image_forms(self.request)
+        data = self.form.cleaned_data
+        marks = {name: data[name] for name in ("pinned", "key_event")}
+        user = self.permissions.user
+        entry = Entry(story=self.story, kind=self.kind, author=user)
+        preview = render_preview(
+            self.permissions, self.story, entry, self.form, **marks
+        )
+        if is_htmx(self.request):
+            return preview_response(self.request, self.form, preview)
+        return self._page(200, **{f"{self.form.name}_preview": preview})

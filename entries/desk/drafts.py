@@ -13,8 +13,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from entries.desk.access import desk_view, text_response
+from entries.desk.access import desk_view
 from entries.desk.forms import TextForm
+from entries.desk.responses import text_response
 from entries.models import Draft, Entry, Story
 from entries.models.desk import entries_made_from
 from entries.verbs import Permissions

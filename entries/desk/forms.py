@@ -1,4 +1,4 @@
-"""The forms of the desk: what is typed, checked and turned into arguments of verbs."""
+"""The desk's forms: they check what was typed and turn it into arguments of verbs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,23 +8,40 @@ from uuid import uuid4
 from django import forms
 from django.utils import timezone
 
-from entries.models import Draft, Entry, Series, Story, StoryVersion
+from entries.models import Draft, Entry, EntryVersion, Series, Story, StoryVersion
+from entries.models.fields import max_length
 from entries.text import limits, rendering, time_input
 from entries.verbs import EntryText
 
+MAX_TIME_LENGTH = 40
+
+
+class TypedTimeField(forms.CharField):
+    """A time as editors type it (1015, +10, yesterday 2310); None for now."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, max_length=MAX_TIME_LENGTH, **kwargs)
+
+    def clean(self, value: Any) -> datetime | None:
+        """Return the minute that was meant, in GMT."""
+        try:
+            return time_input.parse_time(super().clean(value), timezone.now())
+        except time_input.TimeError as error:
+            raise forms.ValidationError(str(error)) from error
+
 
 class TextForm(forms.Form):
-    """What an entry says, and when."""
+    """The text and the time of an entry."""
 
-    at = forms.CharField(label="Time (GMT)", required=False, max_length=40)
-    headline = forms.CharField(required=False, max_length=200)
-    # The verbs say when it is missing or too long, for whoever asks.
+    at = TypedTimeField(label="Time (GMT)")
+    headline = forms.CharField(required=False, max_length=max_length(Entry, "headline"))
+    # The verbs refuse a body that is missing or too long, whoever calls them.
     body = forms.CharField(label="Text", required=False, strip=False)
 
     limit = limits.MAX_BODY_LENGTH
-    kept = ""  # unsent texts of its writer, as JSON for the script
-    offers: Sequence[Draft] = ()  # the same, for a page without one
-    guard = "key"  # the field whose value tells a filled form from others
+    kept = ""  # unsent drafts of its writer, as JSON for the script
+    offers: Sequence[Draft] = ()  # the same, for browsers without scripts
+    guard = "key"  # the field whose value tells one filled form from another
     restored = False
 
     def __init__(self, *args: Any, name: str = "composer", **kwargs: Any) -> None:
@@ -32,19 +49,12 @@ class TextForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.name = name
 
-    def clean_at(self) -> datetime | None:
-        """Return the minute that was meant, None for now."""
-        try:
-            return time_input.parse_time(self.cleaned_data["at"], timezone.now())
-        except time_input.TimeError as error:
-            raise forms.ValidationError(str(error)) from error
-
     def clean_body(self) -> str:
-        """Return the text with one kind of line break."""
+        """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["body"])
 
     def text(self, byline: str = "") -> EntryText:
-        """Return what was written, for a verb."""
+        """Return the text as verbs take it."""
         data = self.cleaned_data
         return EntryText(
             data["body"],
@@ -54,17 +64,17 @@ class TextForm(forms.Form):
         )
 
     def put_back(self, key: str, values: dict[str, Any]) -> None:
-        """Fill the form with a text that was kept of it, under the key it had."""
+        """Fill the form with a saved draft of it, under the key it had."""
         self.initial = {**self.initial, **values, self.guard: key}
         self.restored = True
 
-    def refuse(self, field: str, words: str) -> None:
-        """Put a verb's sentence beside its field, or above the buttons."""
-        self.add_error(field if field in self.fields else None, words)
+    def refuse(self, field: str, message: str) -> None:
+        """Show why a verb refused, beside the field or above the form."""
+        self.add_error(field if field in self.fields else None, message)
 
     @property
     def slots(self) -> list[tuple[str, str]]:
-        """Return id and words of every place where an error can stand."""
+        """Return the HTML id and message (or "") of every place for an error."""
         named = [
             (f"{self[field].id_for_label}-error", self._first(field))
             for field in self.fields
@@ -77,38 +87,39 @@ class TextForm(forms.Form):
 
     @property
     def form_error(self) -> str:
-        """Return the sentence that is about no single field."""
+        """Return the error that is about no single field."""
         return self._first("__all__")
 
 
 class EntryForm(TextForm):
     """A new entry: the composer, and the original entry's form.
 
-    `key` names the filled form, so that sending it twice makes one entry; a button
-    beside a conflict sends `separate`, a key of its own.
+    `key` names the filled form, so that sending it twice makes one entry. A button
+    beside a conflict sends `separate`, a new key, to make another entry after all.
     """
 
     key_event = forms.BooleanField(required=False)
     pinned = forms.BooleanField(label="Pin to the top", required=False)
     key = forms.UUIDField(required=False)
-    sure = forms.CharField(required=False, max_length=40)  # the odd time that is meant
+    # The unlikely time that the writer has confirmed.
+    sure = forms.CharField(required=False, max_length=MAX_TIME_LENGTH)
     separate = forms.UUIDField(required=False)
 
-    asked = ""  # the time that its writer is asked about now
+    asked = ""  # the unlikely time that the writer is to confirm
 
     @classmethod
     def empty(cls, name: str = "composer") -> "EntryForm":
-        """Return a form that was not sent yet."""
+        """Return an unsent form with a new key."""
         return cls(initial={"key": uuid4()}, name=name)
 
 
 class EditForm(TextForm):
-    """An entry that is there; `version` is the one that the editor began from."""
+    """An existing entry; `version` is the one that the editor began from."""
 
     QUIET, CORRECTION = "quiet", "correction"
     guard = "version"
 
-    byline = forms.CharField(required=False, max_length=100)
+    byline = forms.CharField(required=False, max_length=max_length(Entry, "byline"))
     version = forms.IntegerField(min_value=1)
     how = forms.ChoiceField(
         choices=[(QUIET, "Quiet edit"), (CORRECTION, "Correction")],
@@ -116,12 +127,14 @@ class EditForm(TextForm):
         initial=QUIET,
     )
     correction = forms.CharField(
-        label="Line for readers", required=False, max_length=300
+        label="Line for readers",
+        required=False,
+        max_length=max_length(EntryVersion, "correction"),
     )
 
     @classmethod
     def of(cls, entry: Entry) -> "EditForm":
-        """Return the form filled with an entry as it stands."""
+        """Return the form filled with an entry."""
         initial = {
             "at": time_input.format_typed(entry.at) if entry.at else "",
             "headline": entry.headline,
@@ -133,7 +146,7 @@ class EditForm(TextForm):
         return cls(initial=initial, name=f"edit-{entry.pk}")
 
     def clean(self) -> dict[str, Any]:
-        """Ask a correction for its line."""
+        """Require the correction note of a correction; drop that of a silent edit."""
         data = super().clean() or self.cleaned_data
         corrects = data.get("how") == self.CORRECTION
         if corrects and not data.get("correction") and "correction" in data:
@@ -146,12 +159,14 @@ class EditForm(TextForm):
 class NewStoryForm(forms.Form):
     """A new story on one screen."""
 
-    headline = forms.CharField(max_length=200)
+    headline = forms.CharField(max_length=max_length(Story, "headline"))
     series = forms.ModelChoiceField(
         Series.objects.all(), required=False, empty_label="No series"
     )
     standfirst = forms.CharField(
-        required=False, max_length=500, help_text="One or two sentences under it."
+        required=False,
+        max_length=max_length(Story, "standfirst"),
+        help_text="One or two sentences under it.",
     )
     original = forms.CharField(
         label="Original entry",
@@ -162,11 +177,11 @@ class NewStoryForm(forms.Form):
     )
 
     def clean_original(self) -> str:
-        """Return the text with one kind of line break."""
+        """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["original"])
 
     def made(self, story: Story) -> bool:
-        """Whether a story is what was typed here, so that sending it twice is one."""
+        """Return whether a story has what was typed here: the form was sent twice."""
         data, original = (
             self.cleaned_data,
             story.entries.filter(kind="original").first(),
@@ -181,7 +196,7 @@ class NewStoryForm(forms.Form):
 
 
 class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The head of a story; whoever has checked it saves it through the verb."""
+    """The head of a story. It is checked here, and saved by a verb."""
 
     class Meta:
         model = Story
@@ -205,17 +220,17 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # The words are guarded by their version. What is not changed on the page is
-        # not saved, so that an older page takes back nothing that came meanwhile.
+        # Versioned fields are guarded by the version. Of the others, only what was
+        # changed on the page is saved: an old page must not undo a colleague's change.
         for name in set(self.fields) - set(StoryVersion.FIELDS):
             self.fields[name].show_hidden_initial = True
 
     @property
     def changed(self) -> dict[str, Any]:
-        """Return the words, and what else its editor has changed."""
+        """Return the versioned fields, and the others that the editor changed."""
         names = {*self.changed_data, *StoryVersion.FIELDS}
         return {n: value for n, value in self.cleaned_data.items() if n in names}
 
     def clean_summary(self) -> str:
-        """Return the text with one kind of line break."""
+        """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["summary"])

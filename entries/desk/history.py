@@ -1,31 +1,39 @@
-"""The history of an entry and of a story's head: who, when, what, and back again."""
+"""The history pages of an entry and of a story's head: who changed what, and when.
 
-from collections.abc import Iterable
+Earlier versions can be restored, corrections hidden, and texts erased for good.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 
 from entries import verbs
 from entries.desk import audit_log
-from entries.desk.access import desk_url, desk_view, int_or_zero
-from entries.desk.composer import get_story
-from entries.desk.row import get_row
-from entries.models import Entry, EntryVersion, Story
+from entries.desk.access import (
+    desk_url,
+    desk_view,
+    display_name,
+    get_story,
+    int_or_zero,
+)
+from entries.desk.responses import render_page, respond
+from entries.desk.rows import get_row
+from entries.models import Entry, EntryVersion, Story, StoryVersion
+from entries.models.fields import max_length
 from entries.pages import history
 from entries.pages.history import Change
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
-_TEMPLATE = "admin/entries/story/history.html"
-MAX_LOG_LINES = 300  # lines of a story's history
-EVENTS_PER_PAGE = 20  # events; texts that differ much take 0.3 s each
-_CONFLICT = (
+MAX_LOG_LINES = 300  # of a story
+EVENTS_PER_PAGE = 20  # comparing two very different texts takes 0.3 s
+_HEAD_CONFLICT = (
     "Nothing was restored: somebody has changed the head meanwhile. Read what it says "
     "now, then press the button again."
 )
@@ -33,34 +41,31 @@ _CONFLICT = (
 
 @dataclass(frozen=True)
 class Event:
-    """One line: when, who, what; with the texts before and after, where there are."""
+    """One event of a history: when, who and what, with the change of a text if any.
+
+    In a story's history, `about` and `url` are the entry that it happened to.
+    """
 
     at: datetime
     user: User | None
     message: str
     change: Change | None = None
-    about: str = ""  # the entry that it happened to, in the story's history
+    about: str = ""
     url: str = ""
 
     @property
     def who(self) -> str:
-        """Return the name of whoever did it."""
-        user = self.user
-        return (user.get_full_name() or user.get_username()) if user else ""
+        return display_name(self.user)
 
 
-def _sorted(events: Iterable[Event]) -> list[Event]:
-    return sorted(events, key=lambda event: event.at, reverse=True)
-
-
-def _change(change: Change) -> Event:
+def _change_event(change: Change) -> Event:
     version = change.version
-    line = version.correction if isinstance(version, EntryVersion) else ""
-    message = f"Corrected: {line}" if line else audit_log.EDITED
+    correction = version.correction if isinstance(version, EntryVersion) else ""
+    message = f"Corrected: {correction}" if correction else audit_log.EDITED
     return Event(version.changed_at, version.changed_by, message, change)
 
 
-def _line(line: LogEntry, story: Story | None = None) -> Event:
+def _log_event(line: LogEntry, story: Story | None = None) -> Event:
     about = url = ""
     if story and (kind := line.content_type) and kind.model == "entry":
         about = line.object_repr.partition(" in ")[0]
@@ -69,84 +74,78 @@ def _line(line: LogEntry, story: Story | None = None) -> Event:
 
 
 def _show(
-    request: HttpRequest, story: Story, events: list[Event], **extra: object
+    request: HttpRequest, story: Story, events: Iterable[Event], **extra: object
 ) -> HttpResponse:
-    page = Paginator(events, EVENTS_PER_PAGE).get_page(request.GET.get("page"))
+    newest = sorted(events, key=lambda event: event.at, reverse=True)
     context = {
-        **admin.site.each_context(request),
-        "title": f"History of {story.headline}",
-        "opts": Story._meta,
         "story": story,
         "permissions": Permissions.of(request.user),
-        "events": page,
+        "events": Paginator(newest, EVENTS_PER_PAGE).get_page(request.GET.get("page")),
         **extra,
     }
-    return render(request, _TEMPLATE, context)
+    template = "admin/entries/story/history.html"
+    return render_page(request, template, context, title=f"History of {story.headline}")
 
 
 @desk_view("view_story")
 def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponseBase:
-    """Show what became of an entry, or restore, hide and erase parts of it."""
+    """Show the history of an entry; restore, hide or erase parts of it."""
     row = get_row(request, pk, entry_pk)
     entry, permissions = row.entry, row.permissions
+    url = desk_url(entry.story_id, "versions", entry.pk)
     if not row.posting.home:
-        return redirect(desk_url(entry.story_id, "versions", entry.pk))
+        return redirect(url)
     if not row.has_history:
         raise PermissionDenied
     if request.method == "POST":
-        return _act(request, entry, permissions)
+        act = _entry_action(request, entry, permissions)
+        return respond(request, act, to=url)
     lines = list(audit_log.log_of_entry(entry))
-    events = [*map(_change, history.entry_changes(entry)), *map(_line, lines)]
+    changes = history.entry_changes(entry)
+    events = [*map(_change_event, changes), *map(_log_event, lines)]
     if not any(line.is_addition() for line in lines):
         events.append(Event(entry.created_at, entry.author, "Wrote it."))
-    orphans = (
-        verbs.orphaned_images(entry)
-        if permissions.can_erase and not entry.erased_at
-        else []
-    )
-    return _show(
-        request,
-        row.posting.story,
-        _sorted(events),
-        row=row,
-        entry=entry,
-        orphans=orphans,
-    )
+    erasable = permissions.can_erase and not entry.erased_at
+    orphans = verbs.orphaned_images(entry) if erasable else []
+    story = row.posting.story
+    return _show(request, story, events, row=row, entry=entry, orphans=orphans)
 
 
-def _act(request: HttpRequest, entry: Entry, permissions: Permissions) -> HttpResponse:
-    do = request.POST.get("do", "")
-    try:
-        message = _done(request, entry, permissions, do)
-    except Refused as refused:
-        messages.error(request, str(refused))
-    else:
-        audit_log.log_action(permissions.user, entry, message)
-        messages.success(request, message)
-    return redirect(desk_url(entry.story_id, "versions", entry.pk))
+def _entry_action(
+    request: HttpRequest, entry: Entry, permissions: Permissions
+) -> Callable[[], str]:
+    """Return the action of a button, which logs and returns what was done."""
+
+    def act() -> str:
+        do = request.POST.get("do", "")
+        if do == "erase":
+            _require(permissions.can_erase)
+            verbs.erase(entry, by=permissions)
+            audit_log.rename_in_log(entry, f"Erased entry {entry.pk}")
+            done = "Erased the text for good."
+        else:
+            versions = EntryVersion.objects.select_related("entry__story")
+            number = int_or_zero(request.POST.get("number", ""))
+            version = get_object_or_404(versions, entry=entry, number=number)
+            done = _change_version(request, version, permissions, do)
+        audit_log.log_action(permissions.user, entry, done)
+        return done
+
+    return act
 
 
-def _done(request: HttpRequest, entry: Entry, permissions: Permissions, do: str) -> str:
-    """Do what a button says; return what was done."""
-    if do == "erase":
-        _allow(permissions.can_erase)
-        verbs.erase(entry, by=permissions)
-        audit_log.rename_in_log(entry, f"Erased entry {entry.pk}")
-        return "Erased the text for good."
-    version = get_object_or_404(
-        EntryVersion.objects.select_related("entry__story"),
-        entry=entry,
-        number=int_or_zero(request.POST.get("number", "")),
-    )
+def _change_version(
+    request: HttpRequest, version: EntryVersion, permissions: Permissions, do: str
+) -> str:
     if do == "restore":
-        _allow(permissions.can_change(entry))
+        _require(permissions.can_change(version.entry))
         return _restore(request, version, permissions)
     if do in ("hide", "show"):
-        _allow(permissions.can_edit)
+        _require(permissions.can_edit)
         verbs.hide_correction(version, hidden=do == "hide", by=permissions)
         return f"{'Hid' if do == 'hide' else 'Showed'} a correction."
     if do == "erase_version":
-        _allow(permissions.can_erase)
+        _require(permissions.can_erase)
         verbs.erase_version(version, by=permissions)
         return "Erased an earlier text for good."
     raise Refused("There is no such button.")
@@ -155,8 +154,9 @@ def _done(request: HttpRequest, entry: Entry, permissions: Permissions, do: str)
 def _restore(
     request: HttpRequest, version: EntryVersion, permissions: Permissions
 ) -> str:
-    """Make an earlier text the present one, by an edit that is guarded as any is."""
+    """Restore an earlier text by a new edit, which is guarded like any other."""
     entry = version.entry
+    correction = request.POST.get("correction", "")
     with locked_entry(entry):
         version = get_object_or_404(entry.versions, pk=version.pk)
         if version.erased:
@@ -166,56 +166,67 @@ def _restore(
             EntryText(version.body, version.headline, byline=entry.byline),
             version=int_or_zero(request.POST.get("version", "")),
             author=permissions.user,
-            correction=request.POST.get("correction", "")[:300],
+            correction=correction[: max_length(EntryVersion, "correction")],
             by=permissions,
         )
     return "Restored an earlier text."
 
 
-def _allow(allowed: bool) -> None:
+def _require(allowed: bool) -> None:
     if not allowed:
         raise PermissionDenied
 
 
 @desk_view("view_story", "view_entry")
 def history_of_story(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show what was done in a story, or restore and erase words of its head."""
+    """Show the history of a story; restore or erase earlier versions of its head."""
     story = get_story(pk)
     if request.method == "POST":
-        return _act_on_head(request, story)
-    lines = audit_log.log_of_story(story).select_related("content_type")[:MAX_LOG_LINES]
+        number = int_or_zero(request.POST.get("number", ""))
+        version = get_object_or_404(story.versions, number=number)
+        act = _head_action(request, story, version)
+        return respond(request, act, to=desk_url(story, "history"))
+    lines = audit_log.log_of_story(story).select_related("content_type")
     events = [
-        *map(_change, history.head_changes(story)),
-        *(_line(line, story) for line in lines),
+        *map(_change_event, history.head_changes(story)),
+        *(_log_event(line, story) for line in lines[:MAX_LOG_LINES]),
         Event(story.created_at, None, "The story was made."),
     ]
-    return _show(request, story, _sorted(events))
+    return _show(request, story, events)
 
 
-def _act_on_head(request: HttpRequest, story: Story) -> HttpResponse:
+def _head_action(
+    request: HttpRequest, story: Story, version: StoryVersion
+) -> Callable[[], str]:
+    """Return the action of a button, which logs and returns what was done."""
     permissions = Permissions.of(request.user)
-    named = int_or_zero(request.POST.get("number", ""))
-    version = get_object_or_404(story.versions, number=named)
-    if request.POST.get("do") == "erase_version":
-        _allow(permissions.can_erase)
-        verbs.erase_story_version(version, by=permissions)
-        audit_log.rename_in_log(story, story.headline)
-        message = "Erased earlier words of the head for good."
-    else:
-        _allow(permissions.can_edit_stories)
-        try:
-            verbs.edit_story(
-                story,
-                version=int_or_zero(request.POST.get("version", "")),
-                author=permissions.user,
-                restored=version,
-                by=permissions,
-            )
-        except Refused as refused:
-            changed = isinstance(refused, verbs.StoryConflict)
-            messages.error(request, _CONFLICT if changed else str(refused))
-            return redirect(desk_url(story, "history"))
-        message = "Restored earlier words of the head."
-    audit_log.log_action(permissions.user, story, message)
-    messages.success(request, message)
-    return redirect(desk_url(story, "history"))
+
+    def act() -> str:
+        if request.POST.get("do") == "erase_version":
+            _require(permissions.can_erase)
+            verbs.erase_story_version(version, by=permissions)
+            audit_log.rename_in_log(story, story.headline)
+            done = "Erased earlier words of the head for good."
+        else:
+            _require(permissions.can_edit_stories)
+            _restore_head(request, story, version, permissions)
+            done = "Restored earlier words of the head."
+        audit_log.log_action(permissions.user, story, done)
+        return done
+
+    return act
+
+
+def _restore_head(
+    request: HttpRequest, story: Story, version: StoryVersion, permissions: Permissions
+) -> None:
+    try:
+        verbs.edit_story(
+            story,
+            version=int_or_zero(request.POST.get("version", "")),
+            author=permissions.user,
+            restored=version,
+            by=permissions,
+        )
+    except verbs.StoryConflict as conflict:
+        raise Refused(_HEAD_CONFLICT) from conflict

@@ -12,9 +12,10 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import verbs
-from entries.desk.access import desk_view, int_or_zero, text_response
+from entries.desk.access import desk_view, int_or_zero
 from entries.desk.audit_log import ADDITION, log_action, log_once
 from entries.desk.forms import TextForm
+from entries.desk.responses import text_response
 from entries.images import ingest
 from entries.models import Entry, Image, Story
 from entries.text import rendering, urls

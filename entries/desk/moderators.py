@@ -1,157 +1,162 @@
-"""The moderators' page: all running stories, what came in, and what needs a hand."""
+"""The moderators' page: live stories, their latest updates, and unresolved links.
+
+One place from which to cross-post and link updates, set the features of the front page,
+and say what links lead to whose target was not known yet.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from entries import verbs
-from entries.desk import picker, timeline
-from entries.desk.access import desk_view, is_htmx, text_response
+from entries.desk import picker
+from entries.desk.access import desk_view
 from entries.desk.audit_log import log_action, target_label
 from entries.desk.links import LinkPlace, LinkRow, place_context
 from entries.desk.picker import Target
-from entries.desk.responses import render_partial
-from entries.desk.timeline import Row
+from entries.desk.responses import (
+    is_htmx,
+    render_page,
+    render_panel,
+    render_partial,
+    respond,
+)
+from entries.desk.rows import Row, as_rows, with_row_data
 from entries.models import Link, Posting, Site, Story
 from entries.pages import lists
 from entries.verbs import Permissions, Refused
 
-_LATEST = 30
-_LINKS_PER_PAGE = 12  # unresolved links; each is searched for
+MAX_LATEST = 30
+MAX_FEATURES = 20  # of stories; those of the front page are all listed
+MAX_GUESSES = 4  # targets offered for an unresolved link before anything is typed
+LINKS_PER_PAGE = 12  # few, since targets are searched for each of them
 _FOLDER = "admin/entries/moderate"
 
 
 @dataclass(frozen=True)
 class UnresolvedLink:
-    """A link of which nobody has said yet where it leads."""
+    """A link whose target is not known yet, with the targets to choose from."""
 
     link: Link
     query: str = ""
 
     @property
     def home(self) -> Story | None:
-        """Return the story that shows it."""
+        """Return the story that shows it; None for the front page."""
         return self.link.entry.story if self.link.entry else self.link.story
 
     @cached_property
     def found(self) -> list[Target]:
-        """Return where it may lead, its own words asked for unless others are."""
+        """Return possible targets for what was typed, or for the link's own text."""
         excluded = [self.home.pk] if self.home else []
         found = picker.suggest_targets(self.query or self.link.text, "", excluded)
         found = [target for target in found if target.value != "none"]
-        return found if self.query else found[:4]
+        return found if self.query else found[:MAX_GUESSES]
 
 
 @desk_view("change_link")
 @require_safe
 def moderate(request: HttpRequest) -> HttpResponse:
-    """Show the page; htmx asks for what came in alone."""
+    """Show the moderators' page, or to htmx the latest updates alone."""
     permissions = Permissions.of(request.user)
     if is_htmx(request):
-        news = {"lately": _lately(permissions)}
-        return render(request, f"{_FOLDER}/_lately.html", news)
-    loose = Link.objects.unresolved().with_targets()
-    loose = loose.select_related("story__series", "entry__story__series")
-    pages = Paginator(loose.order_by("-pk"), _LINKS_PER_PAGE)
+        latest = {"lately": _latest_updates(permissions)}
+        return render(request, f"{_FOLDER}/_lately.html", latest)
+    unresolved = Link.objects.unresolved().with_targets()
+    unresolved = unresolved.select_related("story__series", "entry__story__series")
+    pages = Paginator(unresolved.order_by("-pk"), LINKS_PER_PAGE)
     links = pages.get_page(request.GET.get("page"))
     context = {
-        **admin.site.each_context(request),
         **place_context(request, LinkPlace(), typed={}),
-        "title": "Moderate",
-        "opts": Link._meta,
         "running": lists.live_stories(Story.objects.all()),
         "most": lists.LIVE_PAGE_SIZE,
-        "slots": _slots(),
-        "lately": _lately(permissions),
+        "slots": _story_features(),
+        "lately": _latest_updates(permissions),
         "links": links,
         "loose": [UnresolvedLink(link) for link in links],
     }
-    return render(request, f"{_FOLDER}/page.html", context)
+    template = f"{_FOLDER}/page.html"
+    return render_page(request, template, context, title="Moderate", model=Link)
 
 
-def _slots() -> list[tuple[Story, LinkRow]]:
-    """Return the features beside stories that run, the newest first."""
+def _story_features() -> list[tuple[Story, LinkRow]]:
+    """Return the newest features of live stories."""
     links = Link.objects.filter(
         kind=Link.Kind.FEATURE, story__state=Story.State.LIVE
     ).with_targets()
     now = timezone.now()
-    found = links.select_related("story__series").order_by("-pk")[:20]
+    found = links.select_related("story__series").order_by("-pk")[:MAX_FEATURES]
     return [(link.story, LinkRow(link, now)) for link in found if link.story]
 
 
-def _lately(permissions: Permissions) -> list[Row]:
-    """Return what was published last, in whatever running story."""
+def _latest_updates(permissions: Permissions) -> list[Row]:
+    """Return the latest updates of all live stories."""
     live = Story.objects.live().order_by("-changed_at")[: lists.LIVE_PAGE_SIZE]
     visible = Posting.objects.visible().updates().order_by("-first_seq")
-    newest = visible.first_per_story(live, 2 * _LATEST).order_by(
+    newest = visible.first_per_story(live, 2 * MAX_LATEST).order_by(
         "-entry__published_at", "-entry_id"
     )
-    # A cross-posted update is shown in its own story alone. Asked of the database,
-    # PostgreSQL would look through all entries of that story for each row.
-    rows = newest.values_list("pk", "story", "entry__story")
-    own = [pk for pk, story, home in rows if story == home]
-    found = Posting.objects.filter(pk__in=own[:_LATEST])
-    last = timeline.with_row_data(found, images=False)
-    return timeline.as_rows(
-        last.order_by("-entry__published_at", "-entry_id"), permissions
+    # A cross-posted update is listed for its own story alone. Filtered here, since for
+    # each row PostgreSQL would look through all entries of that story.
+    ids = newest.values_list("pk", "story", "entry__story")
+    own = [pk for pk, story, home in ids if story == home]
+    latest = with_row_data(
+        Posting.objects.filter(pk__in=own[:MAX_LATEST]), images=False
     )
+    return as_rows(latest.order_by("-entry__published_at", "-entry_id"), permissions)
 
 
 @desk_view("change_link")
 def resolve_link(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say where a link leads, or remove it; its words stay as they are."""
+    """Give an unresolved link its target, or remove it; its text stays."""
     link = get_object_or_404(Link.objects.with_targets(), pk=pk)
-    query = (request.POST or request.GET).get("q", "")[:200]
+    query = picker.typed_query(request)
     if request.method != "POST" or request.POST.get("do") == "find":
         return _show(request, UnresolvedLink(link, query))
-    home = link.entry or link.story or Site.current()
-    permissions = Permissions.of(request.user)
-    try:
-        words, told = _settle(link, request.POST, query, permissions)
-    except Refused as refused:
-        if is_htmx(request):
-            return text_response(str(refused), 409)
-        messages.error(request, str(refused))
-        return _show(request, UnresolvedLink(link, query))
-    log_action(permissions.user, home, told)
-    if is_htmx(request):
-        context = {"words": words, "pk": pk}
+
+    def settled(message: str) -> HttpResponse:
+        context = {"message": message, "pk": pk}
         target, template = f"#loose-{pk}", f"{_FOLDER}/_settled.html"
-        return HttpResponse(
-            render_partial(request, target, template, context, "outerHTML")
-        )
-    messages.success(request, words)
-    return redirect("moderate")
+        html = render_partial(request, target, template, context, "outerHTML")
+        return HttpResponse(html)
+
+    return respond(
+        request,
+        lambda: _settle(request, link, query),
+        to=reverse("moderate"),
+        partial=settled,
+        retry=lambda: _show(request, UnresolvedLink(link, query)),
+    )
 
 
-def _show(request: HttpRequest, loose: UnresolvedLink) -> HttpResponse:
-    context = {"one": loose, "title": f"Where does “{loose.link.text}” lead?"}
-    if is_htmx(request):
-        return render(request, f"{_FOLDER}/_loose.html", context)
-    context |= admin.site.each_context(request) | {"opts": Link._meta}
-    return render(request, f"{_FOLDER}/resolve.html", context)
+def _show(request: HttpRequest, unresolved: UnresolvedLink) -> HttpResponse:
+    panel, page = f"{_FOLDER}/_loose.html", f"{_FOLDER}/resolve.html"
+    title = f"Where does “{unresolved.link.text}” lead?"
+    context = {"one": unresolved, "title": title}
+    return render_panel(request, panel, page, context, title=title, model=Link)
 
 
-def _settle(
-    link: Link, data: dict[str, str], query: str, permissions: Permissions
-) -> tuple[str, str]:
-    words, seen = link.text, link.fingerprint
+def _settle(request: HttpRequest, link: Link, query: str) -> str:
+    permissions = Permissions.of(request.user)
+    home = link.entry or link.story or Site.current()
+    text, fingerprint = link.text, link.fingerprint
     if not link.unresolved:
         raise Refused(f"Somebody else has said where it leads: {link.target_name}.")
-    if data.get("do") == "remove":
+    if request.POST.get("do") == "remove":
         verbs.remove_link(link, by=permissions)
-        return f"Removed “{words}”.", "Removed a line that led nowhere yet."
-    fields = picker.target_fields(data.get("target", ""), query or words)
-    for name, value in (fields | {"title": words}).items():
+        log_action(permissions.user, home, "Removed a line that led nowhere yet.")
+        return f"Removed “{text}”."
+    target = request.POST.get("target", "")
+    for name, value in picker.target_fields(target, query or text).items():
         setattr(link, name, value)
-    verbs.save_link(link, fingerprint=seen, by=permissions)
-    return (
-        f"“{words}” leads to {link.target_name}.",
-        f"Said where a line leads: {target_label(link)}.",
-    )
+    link.title = text
+    verbs.save_link(link, fingerprint=fingerprint, by=permissions)
+    message = f"Said where a line leads: {target_label(link)}."
+    log_action(permissions.user, home, message)
+    return f"“{text}” leads to {link.target_name}."

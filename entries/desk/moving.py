@@ -1,21 +1,16 @@
 """Moving an update to the story it belongs in."""
 
-from typing import Any
-
-from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 
 from entries import verbs
 from entries.desk import picker
-from entries.desk.access import desk_url, desk_view, is_htmx, text_response
+from entries.desk.access import desk_url, desk_view
 from entries.desk.audit_log import log_action
-from entries.desk.responses import render_partial
-from entries.desk.row import get_row
-from entries.desk.timeline import Row
+from entries.desk.responses import render_panel, render_partial, respond
+from entries.desk.rows import Row, get_row
 from entries.models import Story
-from entries.verbs import Refused
 
 _FOLDER = "admin/entries/desk"
 
@@ -26,41 +21,33 @@ def move_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     row = get_row(request, pk, entry_pk)
     if not row.movable:
         raise PermissionDenied
-    if request.method == "POST":
-        return _move(request, row)
-    context = _context(request, row)
-    if is_htmx(request):
-        return render(request, f"{_FOLDER}/_move.html", context)
-    context |= admin.site.each_context(request)
-    context |= {"title": f"Move {row.entry.label}", "opts": Story._meta}
-    return render(request, f"{_FOLDER}/move_page.html", context)
+    story = row.posting.story
+    if request.method != "POST":
+        query = picker.typed_query(request)
+        found = picker.suggest_open(query, [row.entry.story_id])
+        context = {"row": row, "story": story, "q": query, "found": found}
+        panel, page = f"{_FOLDER}/_move.html", f"{_FOLDER}/move_page.html"
+        title = f"Move {row.entry.label}"
+        return render_panel(request, panel, page, context, title=title)
+
+    def moved(message: str) -> HttpResponse:
+        context = {"row": row, "story": row.entry.story}
+        target, template = f"#row-{row.entry.pk}", f"{_FOLDER}/_moved.html"
+        html = render_partial(request, target, template, context, "outerHTML")
+        return HttpResponse(html)
+
+    return respond(
+        request,
+        lambda: _move(row, story, request.POST.get("to", "")),
+        to=desk_url(story),
+        partial=moved,
+        retry=lambda: redirect(request.get_full_path()),
+    )
 
 
-def _context(request: HttpRequest, row: Row) -> dict[str, Any]:
-    query = request.GET.get("q", "")[:200]
-    return {
-        "row": row,
-        "story": row.posting.story,
-        "q": query,
-        "found": picker.suggest_open(query, [row.entry.story_id]),
-    }
-
-
-def _move(request: HttpRequest, row: Row) -> HttpResponse:
-    entry, old = row.entry, row.posting.story
-    try:
-        story = picker.chosen_story(request.POST.get("to", ""))
-        verbs.move(entry, story, by=row.permissions)
-    except Refused as refused:
-        if is_htmx(request):
-            return text_response(str(refused), 409)
-        messages.error(request, str(refused))
-        return redirect(request.get_full_path())
-    log_action(row.permissions.user, entry, f"Moved here from {old.slug}.")
-    log_action(row.permissions.user, old, f"Moved {entry.label} to {story.slug}.")
-    if not is_htmx(request):
-        messages.success(request, f"Moved to {story.title}.")
-        return redirect(desk_url(old))
-    context = {"row": row, "story": story}
-    target, template = f"#row-{entry.pk}", f"{_FOLDER}/_moved.html"
-    return HttpResponse(render_partial(request, target, template, context, "outerHTML"))
+def _move(row: Row, old: Story, to: str) -> str:
+    story, user = picker.chosen_story(to), row.permissions.user
+    verbs.move(row.entry, story, by=row.permissions)
+    log_action(user, row.entry, f"Moved here from {old.slug}.")
+    log_action(user, old, f"Moved {row.entry.label} to {story.slug}.")
+    return f"Moved to {story.title}."

@@ -1,4 +1,7 @@
-"""What the composer says before publishing, and never forbids."""
+"""Hints beside the composer: what a typed time means, what colleagues just published.
+
+They never forbid anything. An unlikely time is only asked about, once.
+"""
 
 import re
 from datetime import datetime, timedelta
@@ -8,33 +11,47 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
-from entries.desk import timeline
-from entries.desk.access import desk_view
-from entries.desk.timeline import Row
+from entries.desk.access import desk_view, get_story
+from entries.desk.rows import Row, as_rows, row_postings
 from entries.models import Entry, Posting, Story
 from entries.text import time_input
 from entries.verbs import Permissions
 
-_JUST_NOW = timedelta(minutes=2)
 MAX_NOTICES = 3
-_MAX_SEARCHED = 400  # entries of a story, the newest, that are searched for a URL
+MAX_SEARCHED = 400  # of a story's newest entries, when looking for a repeated URL
+MAX_REPEATS_READ = 20
+_JUST_NOW = timedelta(minutes=2)
 _URL = re.compile(r"https?://[^\s<>\"'\[\]()]+", re.IGNORECASE)
 
 
 class Repeat(NamedTuple):
-    """An outside URL of a text, and where it stands in the story already."""
+    """A URL of a text, and the row of an entry that links to it already."""
 
     url: str
     row: Row
 
 
+@desk_view("view_story")
+@require_safe
+def time_hint(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what a typed time means, while it is typed."""
+    template, now = "admin/entries/desk/_echo.html", timezone.now()
+    try:
+        at = time_input.parse_time(request.GET.get("at", ""), now)
+    except time_input.TimeError as error:
+        return render(request, template, {"error": error})
+    early = _is_before_story(get_story(pk), at)
+    context = {"message": time_input.describe_time(at, now), "early": early}
+    return render(request, template, context)
+
+
 def time_question(story: Story, at: datetime | None, now: datetime) -> str:
-    """Ask about a time that is hardly meant; empty for one that may well be."""
+    """Return a question about a time that is unlikely to be meant; usually empty."""
     if at is None or at > now:
         return ""
-    if story.first_day and at.date() < story.first_day:
+    if _is_before_story(story, at):
         odd = "is before this story began"
     elif now - at >= time_input.LONG_AGO:
         odd = "is long past"
@@ -44,29 +61,31 @@ def time_question(story: Story, at: datetime | None, now: datetime) -> str:
     return f"{moment} {odd}. If you mean it, press the button again."
 
 
+def _is_before_story(story: Story, at: datetime | None) -> bool:
+    return bool(at and story.first_day and at.date() < story.first_day)
+
+
 @desk_view("view_story", "add_entry")
 @require_POST
 def show_notices(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what colleagues have just published, and which outside_urls come twice."""
+    """Show what colleagues just published, and which links the story has already."""
     permissions = Permissions.of(request.user)
-    body = request.POST.get("body", "")
-    now = timezone.now()
     context = {
-        "recent": _recent(pk, permissions, now),
-        "repeats": _repeats(pk, permissions, body),
+        "recent": _recent(pk, permissions),
+        "repeats": _repeats(pk, permissions, request.POST.get("body", "")),
     }
     return render(request, "admin/entries/desk/_notices.html", context)
 
 
-def _recent(story_id: int, permissions: Permissions, now: datetime) -> list[Row]:
-    found = timeline.row_postings(story_id, images=False).filter(
+def _recent(story_id: int, permissions: Permissions) -> list[Row]:
+    found = row_postings(story_id, images=False).filter(
         removed=False,
         entry__state=Entry.State.PUBLISHED,
-        entry__published_at__gt=now - _JUST_NOW,
+        entry__published_at__gt=timezone.now() - _JUST_NOW,
     )
     found = found.exclude(entry__author=permissions.user)
     newest = found.order_by("-entry__published_at")[:MAX_NOTICES]
-    return [row for row in timeline.as_rows(newest, permissions) if row.viewable]
+    return [row for row in as_rows(newest, permissions) if row.viewable]
 
 
 def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]:
@@ -76,13 +95,11 @@ def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]
     holding = Q()
     for url in wanted:
         holding |= Q(entry__body__icontains=url)
-    newest = (
-        Posting.objects.filter(story=story_id).newest().values("pk")[:_MAX_SEARCHED]
-    )
-    found = timeline.row_postings(story_id, images=False)
-    found = found.filter(holding, pk__in=newest, removed=False)
-    found = found.exclude(entry__state=Entry.State.WITHDRAWN)
-    rows = [row for row in timeline.as_rows(found[:20], permissions) if row.viewable]
+    newest = Posting.objects.filter(story=story_id).newest().values("pk")
+    found = row_postings(story_id, images=False)
+    found = found.filter(holding, pk__in=newest[:MAX_SEARCHED], removed=False)
+    found = found.exclude(entry__state=Entry.State.WITHDRAWN)[:MAX_REPEATS_READ]
+    rows = [row for row in as_rows(found, permissions) if row.viewable]
     repeats = (
         Repeat(url, row)
         for url in wanted
@@ -93,12 +110,12 @@ def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]
 
 
 def outside_urls(body: str) -> list[str]:
-    """Return the outside outside_urls in a text, each as it is compared."""
-    return [_plain(found) for found in _URL.findall(body)]
+    """Return the URLs in a text, each in the form in which URLs are compared."""
+    return [_normalized(found) for found in _URL.findall(body)]
 
 
-def _plain(url: str) -> str:
-    """Cut what makes no other page of it: scheme, `www.`, fragment, what follows."""
+def _normalized(url: str) -> str:
+    """Cut what does not make it another page: scheme, `www.`, fragment, punctuation."""
     rest = url.partition("://")[2].partition("#")[0].rstrip(".,;:!?*_~|/")
     host, slash, path = rest.partition("/")
     return host.lower().removeprefix("www.") + slash + path

@@ -1,33 +1,48 @@
-"""What somebody means who has typed part of a title, an url, or nothing yet."""
+"""Pickers: the stories and link targets to suggest for part of a title or a URL.
+
+With nothing typed yet, stories like a given text (`about`) are suggested.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db.models import Q
+from django.http import HttpRequest
 
 from entries.desk.access import int_or_zero
-from entries.models import Series, Story
+from entries.models import Link, Series, Story
+from entries.models.fields import max_length
 from entries.pages import search
 from entries.verbs import Refused
 
 MAX_SUGGESTIONS = 6
+MAX_SERIES = 3
+MAX_QUERY_LENGTH = 200
+MAX_ABOUT_LENGTH = 2000
+MAX_TITLE_WORDS = 8
 State = Story.State
-Fields = dict[str, object]  # of a link: its target, and a title where that has none
+LinkFields = dict[str, object]  # the targets of a link; a title if it has none
 
 
 @dataclass(frozen=True)
 class Target:
-    """One place that a link can lead to; `value` names it in a form."""
+    """Something a link can lead to; `value` names it in a form."""
 
     value: str
     title: str
     note: str = ""
 
 
+def typed_query(request: HttpRequest) -> str:
+    """Return what was typed into the search field of a picker."""
+    data = request.POST or request.GET
+    return data.get("q", "").strip()[:MAX_QUERY_LENGTH]
+
+
 def title_matches(text: str) -> Q:
-    """Return what keeps the stories whose title holds every word of a text."""
+    """Match stories with every word of a text in headline, series or slug."""
     found = Q()
-    for word in text.split()[:8]:
+    for word in text.split()[:MAX_TITLE_WORDS]:
         found &= (
             Q(headline__icontains=word)
             | Q(series__name__icontains=word)
@@ -37,31 +52,28 @@ def title_matches(text: str) -> Q:
 
 
 def suggest_live(text: str, about: str, excluded: Collection[int]) -> list[Story]:
-    """Return running stories that a text, else what it is `about`, may mean.
-
-    `excluded` are the ids of those that are no choice.
-    """
-    found = _by_words(text or about, excluded)
+    """Suggest live stories; `excluded` are the ids of those that are no choice."""
+    found = _search(text or about, excluded)
     live = Story.objects.live().exclude(pk__in=excluded).filter(title_matches(text))
-    return _together(
-        [story for story in found if story.state == Story.State.LIVE],
+    return _merge(
+        [story for story in found if story.state == State.LIVE],
         live.select_related("series").newest()[:MAX_SUGGESTIONS],
     )
 
 
 def suggest_open(text: str, excluded: Collection[int], about: str = "") -> list[Story]:
-    """Return the same among all stories that take updates, drafts included."""
+    """Suggest stories that take updates: live ones and drafts."""
     states = (State.LIVE, State.DRAFT)
     stories = Story.objects.filter(title_matches(text), state__in=states)
     stories = stories.exclude(pk__in=excluded).select_related("series")
-    found = _by_words(text or about, excluded)
+    found = _search(text or about, excluded)
     likely = [story for story in found if story.state in states]
-    titled_so = stories.newest()[:MAX_SUGGESTIONS]
-    return _together(titled_so, likely) if text else _together(likely, titled_so)
+    titled = stories.newest()[:MAX_SUGGESTIONS]
+    return _merge(titled, likely) if text else _merge(likely, titled)
 
 
 def chosen_story(pk: str) -> Story:
-    """Return the story that a button names; raises Refused where it is not there."""
+    """Return the story that a button of a picker names, or raise Refused."""
     story = Story.objects.select_related("series").filter(pk=int_or_zero(pk)).first()
     if story is None:
         raise Refused("There is no such story: type part of its title.")
@@ -69,40 +81,38 @@ def chosen_story(pk: str) -> Story:
 
 
 def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Target]:
-    """Return where a link can lead, the likeliest first.
+    """Suggest what a link can lead to, the likeliest first.
 
-    Stories and series by words; with a typed `text` also what it is itself: an
-    address outside, or words that lead nowhere yet.
+    That is stories and series; if something was typed, also that URL, or that text as
+    the title of a link whose target is not known yet.
     """
     text = text.strip()
     others = Story.objects.exclude(pk__in=excluded).filter(title_matches(text))
-    others = others.exclude(state=Story.State.WITHDRAWN).select_related("series")
-    stories = _together(
-        _by_words(text or about, excluded), others.newest()[:MAX_SUGGESTIONS]
-    )
+    others = others.exclude(state=State.WITHDRAWN).select_related("series")
+    likely = _search(text or about, excluded)
+    stories = _merge(likely, others.newest()[:MAX_SUGGESTIONS])
     found = [Target(f"story:{s.pk}", s.title, s.get_state_display()) for s in stories]
     if not text:
         return found
     if url := outside_url(text):
         found.insert(0, Target("url", url, "Address outside"))
-    named = Series.objects.filter(name__icontains=text)[:3]
+    named = Series.objects.filter(name__icontains=text)[:MAX_SERIES]
     found += [Target(f"series:{row.pk}", row.name, "Series") for row in named]
     return [*found, Target("none", f"“{text}”", "Words alone, until it is known")]
 
 
-def _by_words(text: str, excluded: Collection[int]) -> list[Story]:
-    return (
-        search.suggest_stories(text, excluded, MAX_SUGGESTIONS) if text.strip() else []
-    )
+def _search(text: str, excluded: Collection[int]) -> list[Story]:
+    text = text[:MAX_ABOUT_LENGTH].strip()
+    return search.suggest_stories(text, excluded, MAX_SUGGESTIONS) if text else []
 
 
-def _together(first: Collection[Story], then: Collection[Story]) -> list[Story]:
+def _merge(first: Collection[Story], then: Collection[Story]) -> list[Story]:
     both = {story.pk: story for story in (*first, *then)}
     return list(both.values())[:MAX_SUGGESTIONS]
 
 
 def outside_url(text: str) -> str:
-    """Return the address that a text is, or nothing."""
+    """Return the URL that a text is; empty if it is not one."""
     text = text.strip()
     if " " in text or "." not in text:
         return ""
@@ -111,14 +121,14 @@ def outside_url(text: str) -> str:
     return f"https://{text}" if text.startswith("www.") else ""
 
 
-def target_fields(value: str, text: str) -> Fields:
-    """Return the fields of a link that leads where a button says.
+def target_fields(value: str, text: str) -> LinkFields:
+    """Return the fields of a link to the `Target` with this value.
 
-    Raises Refused for what is not there (any more).
+    `text` is what was typed. Raises Refused if the target is gone or none was chosen.
     """
-    kind, _, named = value.partition(":")
-    pk = int_or_zero(named)
-    fields: Fields = {"target_story": None, "target_series": None, "target_url": ""}
+    kind, _, number = value.partition(":")
+    pk = int_or_zero(number)
+    fields: LinkFields = {"target_story": None, "target_series": None, "target_url": ""}
     if kind == "story" and (story := Story.objects.filter(pk=pk).first()):
         return fields | {"target_story": story}
     if kind == "series" and (series := Series.objects.filter(pk=pk).first()):
@@ -126,5 +136,5 @@ def target_fields(value: str, text: str) -> Fields:
     if kind == "url":
         return fields | {"target_url": outside_url(text) or text.strip()}
     if kind == "none" and text.strip():
-        return fields | {"title": text.strip()[:300]}
+        return fields | {"title": text.strip()[: max_length(Link, "title")]}
     raise Refused("Choose where it leads: type part of a title, or an address.", "q")

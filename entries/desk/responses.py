@@ -1,28 +1,105 @@
-"""What the desk answers to htmx: parts of the page, and news for its script."""
+"""How a desk view answers: a page, a fragment for htmx, a redirect, or a refusal.
+
+A view fetches its rows, checks permissions, and returns `respond()` for a form that was
+sent, or `render_panel()` for one to fill in. Every control is a link or a form first,
+so each view answers browsers without scripts too.
+"""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from collections.abc import Callable
+from typing import Any, Protocol
 
+from django.contrib import admin, messages
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from entries.desk import timeline
-from entries.desk.forms import EntryForm, TextForm
-from entries.desk.images import ImageForm
-from entries.desk.preview import Preview
-from entries.models import Entry, Story
-from entries.text import gmt, time_input
-from entries.verbs import Permissions
+from entries.models import Story
+from entries.public import errors
+from entries.verbs import Refused
 
-State = Entry.State
-_SLOTS = "admin/entries/desk/_slots.html"
-_SURE = "admin/entries/desk/_sure.html"
+
+class HasUrl(Protocol):
+    """An object that `redirect()` can lead to."""
+
+    def get_absolute_url(self) -> str: ...
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Return whether htmx sent the request: it wants fragments instead of a page."""
+    return bool(request.htmx)  # type: ignore[attr-defined]
+
+
+def respond(
+    request: HttpRequest,
+    act: Callable[[], str],
+    *,
+    to: str | HasUrl,
+    partial: Callable[[str], HttpResponse] | None = None,
+    retry: Callable[[], HttpResponse] | None = None,
+    refused: Callable[[Refused], HttpResponse | None] | None = None,
+) -> HttpResponse:
+    """Run an action and answer with its outcome, or with the reason it was refused.
+
+    `act` calls the verbs, writes the audit log and returns a message for the editor
+    (empty for none). htmx then gets `partial(message)`; a browser without scripts is
+    redirected to `to`, which shows the message.
+
+    A refusal reaches htmx as plain text with status 409, which the page shows beside
+    the button; other browsers get the message on `retry()`, by default on `to`. A view
+    with a better answer, such as errors beside fields, returns it from `refused`.
+    """
+    htmx = partial is not None and is_htmx(request)
+    try:
+        message = act()
+    except Refused as error:
+        if refused and (response := refused(error)):
+            return response
+        if htmx:
+            return text_response(str(error), 409)
+        messages.error(request, str(error))
+        return retry() if retry else redirect(to)
+    if partial and htmx:
+        return partial(message)
+    if message:
+        messages.success(request, message)
+    return redirect(to)
+
+
+def text_response(message: str, status: int) -> HttpResponse:
+    """Return one sentence as plain text; the page shows it beside the button."""
+    response = HttpResponse(message, status=status, content_type="text/plain")
+    response[errors.DESK_ANSWER] = "yes"
+    return response
+
+
+def render_page(
+    request: HttpRequest,
+    template: str,
+    context: dict[str, Any],
+    *,
+    title: str,
+    model: type[Model] = Story,
+    status: int = 200,
+) -> HttpResponse:
+    """Render a whole page of the desk, with what the admin's templates need."""
+    page = {**admin.site.each_context(request), "title": title, "opts": model._meta}
+    return render(request, template, page | context, status=status)
+
+
+def render_panel(
+    request: HttpRequest, panel: str, page: str, context: dict[str, Any], **more: Any
+) -> HttpResponse:
+    """Render the template `panel` alone for htmx, and `page` around it for others.
+
+    `more` are the arguments of `render_page`; both use its `status`.
+    """
+    if is_htmx(request):
+        return render(request, panel, context, status=more.get("status"))
+    return render_page(request, page, context, **more)
 
 
 def render_partial(
@@ -32,7 +109,7 @@ def render_partial(
     context: dict[str, Any],
     swap: str = "innerHTML",
 ) -> SafeString:
-    """Return a template as the new content of one place of the page."""
+    """Render a template as an `<hx-partial>`, which htmx swaps into `target`."""
     html = render_to_string(template, context, request)
     return format_html(
         '<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>',
@@ -43,87 +120,6 @@ def render_partial(
 
 
 def trigger(response: HttpResponse, event: str, **detail: object) -> HttpResponse:
-    """Tell the page's script what has happened."""
+    """Let htmx fire an event in the page, for the desk's scripts."""
     response["HX-Trigger"] = json.dumps({event: detail})
     return response
-
-
-@dataclass(frozen=True)
-class Posted:
-    """A text that a form has made an entry of."""
-
-    form: str
-    entry: Entry
-    story: Story
-    permissions: Permissions
-
-    @property
-    def undoable(self) -> bool:
-        """Whether it went to readers, or will."""
-        gone = self.entry.state in (State.PUBLISHED, State.SCHEDULED)
-        return gone and not self.entry.original
-
-    @property
-    def message(self) -> str:
-        """Return what has become of it."""
-        now = timezone.now()
-        entry = self.entry
-        if entry.state == State.SCHEDULED and entry.at:
-            return f"Scheduled for {time_input.describe_moment(entry.at, now)}"
-        if entry.state == State.DRAFT:
-            return f"Draft kept {gmt.format_hhmm(now)}"
-        if entry.state == State.SUBMITTED:
-            return f"Submitted {gmt.format_hhmm(now)}: an editor publishes it"
-        if not self.story.public:
-            return f"Kept {now:%H%M:%S}: readers see it when the story goes live"
-        return f"Published {entry.published_at or now:%H%M:%S}"
-
-
-def posted_response(request: HttpRequest, posted: Posted) -> HttpResponse:
-    """Answer the new row, and let the script empty the form."""
-    entry = posted.entry
-    found = timeline.row_postings(
-        posted.story.pk, images="![" in entry.body, others=False
-    )
-    context = {
-        "rows": timeline.as_rows(found.filter(entry=entry), posted.permissions),
-        "slots": EntryForm(name=posted.form).slots,
-        "posted": posted,
-        "story": posted.story,
-    }
-    html = render_to_string("admin/entries/desk/_posted.html", context, request)
-    response = HttpResponse(html)
-    return trigger(response, "desk:done", form=posted.form, key=str(uuid4()))
-
-
-def preview_response(
-    request: HttpRequest, form: TextForm, preview: Preview
-) -> HttpResponse:
-    """Answer the preview, and that nothing is wrong (any more)."""
-    html = render_to_string(_SLOTS, {"slots": form.slots})
-    slot, template = f"#{form.name}-preview", "admin/entries/desk/_preview.html"
-    return HttpResponse(
-        html + render_partial(request, slot, template, {"preview": preview})
-    )
-
-
-def form_errors_response(
-    request: HttpRequest,
-    story: Story,
-    form: TextForm,
-    cards: Sequence[ImageForm],
-    status: int = 422,
-) -> HttpResponse:
-    """Answer what is wrong, each sentence beside its field; what is typed stays."""
-    html = render_to_string(_SLOTS, {"slots": form.slots})
-    if cards:
-        template = "admin/entries/desk/_pictures.html"
-        slot = f"#{form.name}-pictures"
-        context = {"pictures": cards, "story": story}
-        html += render_partial(request, slot, template, context)
-    if getattr(form, "asked", ""):
-        html += render_partial(
-            request, f"#{form.name}-sure", _SURE, {"form": form}, "outerHTML"
-        )
-    response = HttpResponse(html, status=status)
-    return trigger(response, "desk:refused", form=form.name)

@@ -1,88 +1,92 @@
 """The summary box of a story, edited in place at its desk."""
 
 from django import forms
-from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from entries import verbs
-from entries.desk.access import desk_url, desk_view, is_htmx
+from entries.desk.access import desk_url, desk_view, get_story
 from entries.desk.audit_log import log_action
 from entries.desk.forms import TextForm
-from entries.desk.responses import render_partial, trigger
+from entries.desk.responses import (
+    is_htmx,
+    render_page,
+    render_partial,
+    respond,
+    trigger,
+)
 from entries.models import Draft, Story
 from entries.pages.history import diff_words
 from entries.text import rendering
 from entries.verbs import Permissions, Refused
 
 _NAME = "summary"
-_BOX = "admin/entries/desk/_summary.html"
 
 
 class SummaryForm(forms.Form):
-    """The box, and the version of the story's words that its editor began from."""
+    """The summary, and the version of the story's head that its editor began from."""
 
     body = forms.CharField(required=False, strip=False)
     version = forms.IntegerField(min_value=1)
+
+    @property
+    def typed(self) -> str:
+        """Return the text; pages of earlier releases send it as `summary`."""
+        return rendering.tidy(self.data.get("body", self.data.get("summary", "")))
 
 
 @desk_view("change_story")
 @require_POST
 def save_summary(request: HttpRequest, pk: int) -> HttpResponse:
-    """Save the box, unless somebody else has changed it meanwhile: show both then."""
-    story = get_object_or_404(Story.objects.select_related("series"), pk=pk)
-    permissions = Permissions.of(request.user)
+    """Save the summary; show both texts if a colleague has changed it meanwhile."""
+    story, permissions = get_story(pk), Permissions.of(request.user)
     form = SummaryForm(request.POST)
-    context: dict[str, object] = {"permissions": permissions}
-    status = 200
-    if "body" not in request.POST or not form.is_valid():
-        # From a page that was open before its form was another one.
-        typed = request.POST.get("body", request.POST.get("summary", ""))
-        context |= {"typed": typed, "error": "Read it again, and save it once more."}
-        status = 422
-    else:
-        typed = rendering.tidy(form.cleaned_data["body"])
-        try:
-            _save(story, permissions, typed, form.cleaned_data["version"])
-            context["saved"] = "Saved."
-        except Refused as refused:
-            story = Story.objects.select_related("series").get(pk=pk)
-            status = 409 if isinstance(refused, verbs.StoryConflict) else 422
-            context |= {"typed": typed, "error": str(refused)}
-            if status == 409:
-                context["pieces"] = diff_words(story.summary, typed)
-    if is_htmx(request):
-        context |= {"story": story}
-        box = render_partial(request, "#summary-box", _BOX, context, "outerHTML")
-        response = HttpResponse(box, status=status)
-        return response if status > 200 else trigger(response, "desk:done", form=_NAME)
-    if status == 200:
-        return redirect(desk_url(story))
-    # A page of its own: what was typed stands in it, as in that of an entry.
-    context |= {**admin.site.each_context(request), "story": story}
-    context |= {"title": "Summary box"}
-    context["opts"] = Story._meta
-    page = "admin/entries/desk/summary_page.html"
-    return render(request, page, context, status=status)
+
+    def box(status: int = 200, **extra: object) -> HttpResponse:
+        context = {"story": story, "permissions": permissions, **extra}
+        if not is_htmx(request):
+            template, title = "admin/entries/desk/summary_page.html", "Summary box"
+            return render_page(request, template, context, title=title, status=status)
+        target, template = "#summary-box", "admin/entries/desk/_summary.html"
+        html = render_partial(request, target, template, context, "outerHTML")
+        return HttpResponse(html, status=status)
+
+    def refused(error: Refused) -> HttpResponse:
+        story.refresh_from_db()
+        extra = {"typed": form.typed, "error": str(error)}
+        if isinstance(error, verbs.StoryConflict):
+            return box(409, pieces=diff_words(story.summary, form.typed), **extra)
+        return box(422, **extra)
+
+    return respond(
+        request,
+        lambda: _save(story, permissions, form),
+        to=desk_url(story),
+        partial=lambda message: trigger(box(saved="Saved."), "desk:done", form=_NAME),
+        refused=refused,
+    )
 
 
-def _save(story: Story, permissions: Permissions, typed: str, version: int) -> None:
+def _save(story: Story, permissions: Permissions, form: SummaryForm) -> str:
+    if "body" not in form.data or not form.is_valid():
+        raise Refused("Read it again, and save it once more.")
+    user = permissions.user
     with transaction.atomic():
         verbs.edit_story(
             story,
-            version=version,
-            author=permissions.user,
+            version=form.cleaned_data["version"],
+            author=user,
             by=permissions,
-            summary=typed,
+            summary=form.typed,
         )
-        Draft.objects.filter(user=permissions.user, story=story, form=_NAME).delete()
-        log_action(permissions.user, story, "Changed summary.")
+        Draft.objects.filter(user=user, story=story, form=_NAME).delete()
+        log_action(user, story, "Changed summary.")
+    return ""
 
 
 def summary_form(story: Story) -> TextForm:
-    """Return the box's form, for texts that were typed into it and never sent."""
+    """Return the box's form, to offer drafts of it that were never saved."""
     form = TextForm(initial={"version": story.version}, name=_NAME)
     form.guard = "version"
     return form

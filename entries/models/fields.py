@@ -31,3 +31,11 @@ class LineField(_CharField):
         """Appear as a plain CharField in migrations: the column is the same."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs
+
+
+def max_length(model: type[models.Model], field: str) -> int:
+    """Return how many characters a column holds, so that forms need not repeat it."""
+    length = getattr(model._meta.get_field(field), "max_length", None)
+    if length is None:
+        raise TypeError(f"{model.__name__}.{field} has no length")
+    return int(length)

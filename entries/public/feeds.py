@@ -43,7 +43,6 @@ class _Atom(Atom1Feed):
     """An Atom feed with the full text of each entry."""
 
     def add_root_elements(self, handler: SimplerXMLGenerator) -> None:
-        """Write the elements of the feed itself."""
         self.feed = _without_controls(self.feed)
         super().add_root_elements(handler)
 
@@ -96,23 +95,17 @@ class _EntriesFeed(_Feed):
         return "/"
 
     def link(self, obj: Any) -> str:
-        """Return the URL of the HTML page of the same entries."""
         return absolute_url(self.path(obj))
 
     def feed_url(self, obj: Any) -> str:
-        """Return the URL of the feed, which is its id too."""
         return f"{self.link(obj)}feed/"
 
-    def feed_guid(self, obj: Any) -> str:
-        """Return the id of the feed: its URL."""
-        return self.feed_url(obj)
+    feed_guid = feed_url
 
     def title(self, obj: Any) -> str:
-        """Return the title of the feed."""
         return str(settings.SITE_NAME)
 
     def author_name(self, obj: Any) -> str:
-        """Return the author of entries without a byline."""
         return str(settings.SITE_NAME)
 
     def items(self, obj: Any) -> list[Entry]:
@@ -161,7 +154,6 @@ class _EntriesFeed(_Feed):
         return _PATH.sub(rf'\1="{settings.SITE_URL}', html)
 
     def item_link(self, entry: Any) -> str:
-        """Return the permalink of an entry."""
         path = reverse("entry", args=[entry.shown_in.slug, entry.pk])
         return absolute_url(path)
 
@@ -176,16 +168,13 @@ class _EntriesFeed(_Feed):
         return since
 
     def item_updateddate(self, entry: Any) -> datetime:
-        """Return when an entry was last changed."""
         changed_at: datetime = entry.changed_at
         return changed_at
 
     def item_author_name(self, entry: Any) -> str:
-        """Return the byline."""
         return entry.byline or str(settings.SITE_NAME)
 
     def item_categories(self, entry: Any) -> list[str]:
-        """Return the series of its story."""
         series = entry.shown_in.series
         return [series.name] if series else []
 
@@ -198,23 +187,18 @@ class SeriesFeed(_EntriesFeed):
     """The newest entries of the stories of a series."""
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Series:
-        """Return the series."""
         return get_object_or_404(Series, slug=kwargs["slug"])
 
     def stories(self, obj: Series) -> QuerySet[Story]:
-        """Return its public stories."""
         return Story.objects.public().filter(series=obj)
 
     def path(self, obj: Series) -> str:
-        """Return the path of its page."""
         return obj.get_absolute_url()
 
     def title(self, obj: Series) -> str:
-        """Return its name."""
         return f"{obj.name} – {settings.SITE_NAME}"
 
     def subtitle(self, obj: Series) -> str:
-        """Return what it is about."""
         return obj.description
 
 
@@ -227,7 +211,6 @@ class StoryFeed(_EntriesFeed):
         self.site = site  # read before the story
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Story:
-        """Return the story that the view has fetched."""
         story: Story = kwargs["story"]
         return story
 
@@ -236,17 +219,13 @@ class StoryFeed(_EntriesFeed):
         return caching.story_tag(self.site, obj)
 
     def stories(self, obj: Story) -> QuerySet[Story]:
-        """Return the story itself, if it is public."""
         return Story.objects.public().filter(pk=obj.pk)
 
     def path(self, obj: Story) -> str:
-        """Return the path of its page."""
         return obj.get_absolute_url()
 
     def title(self, obj: Story) -> str:
-        """Return its title."""
         return f"{obj.title} – {settings.SITE_NAME}"
 
     def subtitle(self, obj: Story) -> str:
-        """Return its standfirst."""
         return obj.standfirst

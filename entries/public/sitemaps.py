@@ -103,7 +103,6 @@ class _NewsSitemap(_Sitemap):
         return Story.objects.public().filter(live_at__gte=since).newest()[:_MAX_NEWS]
 
     def lastmod(self, item: Story) -> datetime:
-        """Return when readers last saw a change."""
         return item.changed_at
 
 

@@ -1,0 +1,148 @@
+"""The buttons of a row: mark, publish, submit, withdraw, restore.
+
+Each button says what the row is to become, so that pressing it twice does no harm.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_POST
+
+from entries import verbs
+from entries.desk.access import desk_view
+from entries.desk.audit_log import (
+    PUBLISHED,
+    log_action,
+    log_cross_post,
+    log_in_closed_stories,
+)
+from entries.desk.responses import respond, text_response, trigger
+from entries.desk.rows import Row, get_row, row_response
+from entries.models import Entry
+from entries.text import gmt
+from entries.verbs import EntryText, Refused, locked_entry
+
+
+class Action(NamedTuple):
+    """What a button does, who may press it, and what the audit log says.
+
+    Without a `log`, it is logged as a cross-post that was removed. `closed` is what the
+    logs of closed stories that show the entry say of it, if anything.
+    """
+
+    run: Callable[[Row], object]
+    allowed: Callable[[Row], bool]
+    log: str = ""
+    closed: str = ""
+
+
+def _publish(row: Row) -> object:
+    """Publish at the entry's own time; if it is scheduled for later, now."""
+    entry, version = row.entry, row.entry.version
+    with locked_entry(entry):
+        if entry.state == Entry.State.SCHEDULED and not row.late:
+            now = EntryText(entry.body, entry.headline, gmt.this_minute(), entry.byline)
+            author, by = row.permissions.user, row.permissions
+            verbs.edit(entry, now, version=version, author=author, by=by)
+            version = entry.version
+        return verbs.publish(entry, version=version, by=row.permissions)
+
+
+def _mark(**marks: bool) -> Callable[[Row], object]:
+    return lambda row: verbs.set_marks(row.posting, by=row.permissions, **marks)
+
+
+def _withdraw(row: Row) -> object:
+    return verbs.withdraw(row.entry, by=row.permissions)
+
+
+def _can_mark(row: Row) -> bool:
+    return row.permissions.can_edit
+
+
+def _can_edit_at_home(row: Row) -> bool:
+    return row.permissions.can_edit and row.posting.home
+
+
+def _is_editable(row: Row) -> bool:
+    return row.editable
+
+
+ACTIONS = {
+    "key": Action(_mark(key_event=True), _can_mark, "Marked as a key event."),
+    "unkey": Action(_mark(key_event=False), _can_mark, "Took the key-event mark away."),
+    "pin": Action(_mark(pinned=True), _can_mark, "Pinned."),
+    "unpin": Action(_mark(pinned=False), _can_mark, "Unpinned."),
+    "publish": Action(_publish, _can_edit_at_home, PUBLISHED),
+    "submit": Action(
+        lambda row: verbs.submit(row.entry, by=row.permissions),
+        _is_editable,
+        "Submitted.",
+    ),
+    "unschedule": Action(
+        lambda row: verbs.unschedule(row.entry, by=row.permissions),
+        _can_edit_at_home,
+        "Made a draft again.",
+    ),
+    "withdraw": Action(_withdraw, _is_editable, "Withdrew.", "withdrawn"),
+    "undo": Action(
+        _withdraw, _is_editable, "Withdrew, just after publishing.", "withdrawn"
+    ),
+    "restore": Action(
+        lambda row: verbs.restore(row.entry, by=row.permissions),
+        _is_editable,
+        "Restored.",
+        "restored",
+    ),
+    "take_back": Action(
+        lambda row: verbs.remove_cross_post(row.posting, by=row.permissions),
+        lambda row: row.permissions.can_cross_post,
+    ),
+}
+
+
+@desk_view("view_story")
+@require_POST
+def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Do what a button of a row says, and answer with the row as it is then."""
+    row = get_row(request, pk, entry_pk)
+    do = request.POST.get("do", "")
+    action = ACTIONS.get(do)
+    if action is None:
+        return text_response("There is no such button.", 400)
+    if not action.allowed(row):
+        raise PermissionDenied
+
+    def act() -> str:
+        if do == "publish":
+            _check_version(row, request.POST.get("version", ""))
+        before = row.status
+        action.run(row)
+        if row.status != before:
+            _log(row, action)
+        return ""
+
+    def updated(message: str) -> HttpResponse:
+        response = row_response(request, row)
+        return trigger(response, "desk:undone") if do == "undo" else response
+
+    return respond(request, act, to=row, partial=updated)
+
+
+def _check_version(row: Row, version: str) -> None:
+    """Refuse to publish a text that changed after its button was rendered."""
+    if version and version != str(row.entry.version):
+        raise Refused("Its writer has changed this text: read it again.")
+
+
+def _log(row: Row, action: Action) -> None:
+    user, posting = row.permissions.user, row.posting
+    if not action.log:
+        log_cross_post(user, row.entry, posting.story, back=True)
+        return
+    where = "" if posting.home else f" In {posting.story.slug}."
+    log_action(user, row.entry, action.log + where)
+    if action.closed:
+        log_in_closed_stories(user, row.entry, row.elsewhere, action.closed)

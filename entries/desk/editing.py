@@ -1,0 +1,213 @@
+"""The edit form of an entry: shown in its row, guarded by the version that was read."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from entries import verbs
+from entries.desk import drafts, images, see_lines
+from entries.desk.access import desk_url, desk_view
+from entries.desk.audit_log import EDITED, PUBLISHED, log_action, log_in_closed_stories
+from entries.desk.forms import EditForm
+from entries.desk.preview import render_preview
+from entries.desk.responses import (
+    is_htmx,
+    render_panel,
+    render_partial,
+    respond,
+    text_response,
+    trigger,
+)
+from entries.desk.rows import Row, get_row, row_response
+from entries.desk.writing import errors_response, preview_response
+from entries.models import Draft, Entry
+from entries.pages.history import diff_words
+from entries.verbs import (
+    NOT_ALLOWED,
+    EntryConflict,
+    EntryText,
+    Forbidden,
+    Refused,
+    locked_entry,
+)
+
+_FOLDER = "admin/entries/desk"
+_STILL_HERE = "Your text is still here."
+
+
+@desk_view("view_story")
+def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Show an entry's form in its row, or save or preview it."""
+    row = get_row(request, pk, entry_pk)
+    if not row.editable:
+        return _turn_away(request, row)
+    if request.method != "POST":
+        form = EditForm.of(row.entry)
+        wanted = request.GET.get("kept", "")
+        drafts.offer_drafts(row.permissions, row.posting.story, form, wanted=wanted)
+        return _show(request, row, form)
+    form = EditForm(request.POST, name=f"edit-{entry_pk}")
+    action = request.POST.get("action")
+    if not form.is_valid():
+        return _again(request, row, form)
+    if action == "preview":
+        return _preview(request, row, form)
+    if not images.save_image_forms(request):
+        return _again(request, row, form)
+    if action == "publish" and not row.permissions.can_publish:
+        raise PermissionDenied
+    return respond(
+        request,
+        lambda: _save(row, form, publish=action == "publish"),
+        to=row,
+        partial=lambda message: trigger(
+            row_response(request, row), "desk:done", form=form.name
+        ),
+        refused=lambda error: _refuse(request, row, form, error),
+    )
+
+
+@desk_view("view_story", "add_image")
+def add_image_to_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Add an image to an entry's text, for browsers without scripts; save no text."""
+    row = get_row(request, pk, entry_pk)
+    if not row.editable:
+        raise PermissionDenied
+    if request.method != "POST":
+        return redirect(desk_url(pk, "edit", entry_pk))
+    form = images.append_upload(request, EditForm, f"edit-{entry_pk}")
+    return _show(request, row, form, 422 if form.form_error else 200)
+
+
+def _turn_away(request: HttpRequest, row: Row) -> HttpResponse:
+    """Refuse an edit, but give the text back to a writer whose entry an editor took."""
+    message = row.permissions.refusal_message(row.entry)
+    if request.method != "POST" or not row.posting.home or message == NOT_ALLOWED:
+        raise PermissionDenied
+    message = f"{message} {_STILL_HERE}"
+    if is_htmx(request):
+        return text_response(message, 403)
+    form = EditForm(request.POST, name=f"edit-{row.entry.pk}")
+    form.refuse("", message)
+    return _show(request, row, form, 403)
+
+
+def _save(row: Row, form: EditForm, *, publish: bool) -> str:
+    """Save the text unless it is saved already, and publish it if asked."""
+    entry, data, permissions = row.entry, form.cleaned_data, row.permissions
+    before = entry.body
+    see_lines.check_images(permissions, data["body"])
+    with locked_entry(entry):
+        text = form.text(entry.byline)
+        if data["correction"] or not _same_text(entry, text):
+            try:
+                verbs.edit(
+                    entry,
+                    text,
+                    version=data["version"],
+                    author=permissions.user,
+                    correction=data["correction"],
+                    by=permissions,
+                )
+                log_action(permissions.user, entry, EDITED)
+                done = "corrected" if data["correction"] else "edited"
+                log_in_closed_stories(permissions.user, entry, row.elsewhere, done)
+            except EntryConflict as conflict:
+                # The same text sent twice: its first copy arrived after all.
+                if not _same_text(conflict.entry, text):
+                    raise
+        if publish and not entry.published:
+            verbs.publish(entry, version=entry.version, by=permissions)
+            log_action(permissions.user, entry, PUBLISHED)
+        Draft.objects.of_user(permissions.user, entry=entry).delete()
+    see_lines.update_links(entry, before)
+    return ""
+
+
+def _same_text(entry: Entry, text: EntryText) -> bool:
+    text = text.tidy()
+    same_time = text.at is None or text.at == entry.at
+    given = (text.body, text.headline, text.byline)
+    return same_time and given == (entry.body, entry.headline, entry.byline)
+
+
+def _refuse(
+    request: HttpRequest, row: Row, form: EditForm, refused: Refused
+) -> HttpResponse:
+    if isinstance(refused, EntryConflict):
+        return _conflict(request, row, form, refused.entry)
+    if isinstance(refused, Forbidden):
+        form.refuse("", f"{refused} {_STILL_HERE}")
+    else:
+        images.add_refusal(form, refused)
+    return _again(request, row, form)
+
+
+def _show(
+    request: HttpRequest, row: Row, form: EditForm, status: int = 200, **extra: Any
+) -> HttpResponse:
+    """Render the form in its row for htmx, or on a page of its own."""
+    context = {
+        "form": form,
+        "edit_entry": row.entry,
+        "story": row.posting.story,
+        "permissions": row.permissions,
+        "pictures": _cards(request, row, form),
+        "elsewhere": row.elsewhere,
+        **extra,
+    }
+    panel, page = f"{_FOLDER}/_edit.html", f"{_FOLDER}/edit_page.html"
+    title = f"Edit {row.entry.label}"
+    return render_panel(request, panel, page, context, title=title, status=status)
+
+
+def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[images.ImageForm]:
+    """Return the cards of the images in the form's text."""
+    if not row.permissions.can_upload:
+        return []
+    publishes = row.entry.published or request.POST.get("action") == "publish"
+    body = str(form["body"].value() or "")
+    return images.bound_cards(request, body, needed=publishes and form.is_bound)
+
+
+def _again(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
+    """Return the form with what was typed and what is wrong with it."""
+    if not is_htmx(request):
+        return _show(request, row, form, 422)
+    cards = _cards(request, row, form)
+    return errors_response(request, row.posting.story, form, cards)
+
+
+def _preview(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
+    images.save_image_forms(request)
+    row.entry.story = row.posting.story
+    marks = {"pinned": row.posting.pinned, "key_event": row.posting.key_event}
+    preview = render_preview(
+        row.permissions, row.posting.story, row.entry, form, **marks
+    )
+    if is_htmx(request):
+        return preview_response(request, form, preview)
+    return _show(request, row, form, preview=preview)
+
+
+def _conflict(
+    request: HttpRequest, row: Row, form: EditForm, theirs: Entry
+) -> HttpResponse:
+    """Show a colleague's text beside what was typed.
+
+    The form now has their version: pressing Save again replaces their text.
+    """
+    data = request.POST.copy()
+    data["version"] = str(theirs.version)
+    pieces = diff_words(theirs.body, form.cleaned_data["body"])
+    form = EditForm(data, name=form.name)
+    if not is_htmx(request):
+        return _show(request, row, form, 409, theirs=theirs, pieces=pieces)
+    context = {"theirs": theirs, "pieces": pieces, "form": form}
+    target, template = f"#{form.name}-conflict", f"{_FOLDER}/_conflict.html"
+    html = render_partial(request, target, template, context)
+    target, template = f"#{form.name}-version", f"{_FOLDER}/_version.html"
+    html += render_partial(request, target, template, context, "outerHTML")
+    return trigger(HttpResponse(html, status=409), "desk:conflict", form=form.name)

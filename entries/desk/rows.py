@@ -1,0 +1,291 @@
+"""Rows: the postings of a story as the desk lists them, each with its buttons.
+
+`Row` decides what one person sees of a posting and what they may do with it;
+`row_postings()` fetches postings with everything that rows show.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Exists, OuterRef, Prefetch
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from entries.desk.access import desk_url, display_name
+from entries.models import Entry, EntryVersion, Image, Posting, Story
+from entries.models.entries import PostingQuerySet
+from entries.text import gmt, rendering, time_input
+from entries.verbs import WAITING_STATES, Permissions
+
+State = Entry.State
+EXCERPT_WORDS = 24
+
+
+class Button(NamedTuple):
+    """A button of a row: the action it asks for, its label, and its name in ids.
+
+    The name stays when the label changes, so that focus stays on the button. `pressed`
+    is None for a button that is no toggle.
+    """
+
+    do: str
+    label: str
+    name: str
+    pressed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One posting as the desk lists it for one person."""
+
+    posting: Posting
+    permissions: Permissions
+    now: datetime
+
+    def get_absolute_url(self) -> str:
+        """Return the URL of the desk's page that shows the row."""
+        page = f"?from={self.entry.pk}" if self.place == "timeline" else ""
+        return f"{desk_url(self.posting.story)}{page}#row-{self.entry.pk}"
+
+    @property
+    def entry(self) -> Entry:
+        return self.posting.entry
+
+    @property
+    def viewable(self) -> bool:
+        """Whether the person may see the entry."""
+        return self.permissions.can_see(self.entry, self.posting.story)
+
+    @property
+    def place(self) -> str:
+        """Return the id of the list that holds the row."""
+        if self.entry.original:
+            return "original"
+        return "waiting" if self.entry.state in WAITING_STATES else "timeline"
+
+    @property
+    def key(self) -> str:
+        """Return the key that lists sort by: the time (else when written), then id."""
+        at = self.posting.at.astimezone(UTC)
+        return f"{at:%Y%m%d%H%M%S}-{self.entry.pk}"
+
+    @property
+    def identity(self) -> str:
+        """Return a value that changes whenever the row looks different."""
+        posting = self.posting
+        changed = f"{self.entry.changed_at:%H%M%S%f}"
+        marks = f"{posting.pinned:d}{posting.key_event:d}{len(self.missing)}"
+        return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}"
+
+    @property
+    def status(self) -> tuple[object, ...]:
+        """Return what buttons change, so that a press without effect is noticed."""
+        posting = self.posting
+        marks = (posting.pinned, posting.key_event, posting.removed)
+        return (self.entry.state, self.entry.at, *marks)
+
+    @property
+    def stamp(self) -> str:
+        """Return the time, with the date on days other than the story's first."""
+        if self.entry.original:
+            return "ORIGINAL ENTRY"
+        if self.entry.at is None:
+            return "No time yet"
+        return gmt.format_stamp(self.entry.at, self.posting.story.first_day)
+
+    @property
+    def dated(self) -> str:
+        """Return the time with its date, for lists across stories."""
+        return gmt.format_dated(self.entry.at) if self.entry.at else self.stamp
+
+    @property
+    def label(self) -> str:
+        """Return the label of the state; empty if it is simply published."""
+        entry = self.entry
+        if entry.erased_at:
+            return "Erased"
+        if entry.published:
+            if getattr(self.posting, "changed_since_closing", False):
+                return "Changed after the end"
+            return "" if self.posting.story.public else "Waits for the story"
+        if entry.state == State.SCHEDULED and entry.at:
+            moment = time_input.describe_moment(entry.at, self.now)
+            return f"Due since {moment}" if self.late else f"Scheduled for {moment}"
+        return str(entry.get_state_display())
+
+    @property
+    def late(self) -> bool:
+        """Whether it is due but not published, since its story is not live."""
+        entry = self.entry
+        due = entry.at is not None and entry.at + timedelta(minutes=1) < self.now
+        return due and entry.state == State.SCHEDULED
+
+    @property
+    def author(self) -> str:
+        return display_name(self.entry.author)
+
+    @property
+    def excerpt(self) -> str:
+        """Return the first words of the text."""
+        return rendering.first_words(self.entry.html, EXCERPT_WORDS)
+
+    @property
+    def missing(self) -> list[Image]:
+        """Return the images whose files are missing."""
+        return list(getattr(self.entry, "missing_images", ()))
+
+    @property
+    def editable(self) -> bool:
+        """Whether the person may change the text here: only in its own story."""
+        return self.posting.home and self.permissions.can_change(self.entry)
+
+    @property
+    def sent_back(self) -> str:
+        """Return why an editor sent it back, until it is submitted again."""
+        return self.entry.sent_back if self.entry.state == State.DRAFT else ""
+
+    @property
+    def movable(self) -> bool:
+        """Whether the person may move it to another story."""
+        entry = self.entry
+        stays = entry.original or entry.erased_at is not None
+        return self.posting.home and self.permissions.can_edit and not stays
+
+    @property
+    def number(self) -> str:
+        """Return the entry's id as text, which templates can join to an HTML id."""
+        return str(self.entry.pk)
+
+    @property
+    def has_history(self) -> bool:
+        """Whether the person may see the entry's history."""
+        mine = self.entry.author_id == self.permissions.user.pk
+        return self.posting.home and (self.permissions.can_view_unpublished or mine)
+
+    @property
+    def public(self) -> bool:
+        """Whether readers find it at a URL of its own."""
+        return self.posting.visible and not self.entry.original
+
+    @property
+    def elsewhere(self) -> list[Posting]:
+        """Return the cross-posts: its postings in stories other than its own."""
+        found = getattr(self.entry, "current_postings", ())
+        return [p for p in found if p.story_id != self.entry.story_id]
+
+    @property
+    def also_in(self) -> list[Story]:
+        """Return the stories it is cross-posted to, for the row in its own story."""
+        return [p.story for p in self.elsewhere] if self.posting.home else []
+
+    @property
+    def cross_postable(self) -> bool:
+        """Whether the person may cross-post it to other stories."""
+        visible = self.public and self.entry.story.public
+        return self.permissions.can_cross_post and visible
+
+    @property
+    def buttons(self) -> list[Button]:
+        """Return the buttons to offer for its state and the person's permissions."""
+        if self.posting.home:
+            return [*self._marks, *self._state_buttons]
+        remove = Button("take_back", "Take back", "back")
+        return [*self._marks, *([remove] if self.permissions.can_cross_post else [])]
+
+    @property
+    def _marks(self) -> list[Button]:
+        if self.entry.original or not self.permissions.can_edit:
+            return []
+        key, pin = self.posting.key_event, self.posting.pinned
+        return [
+            Button("unkey" if key else "key", "Key event", "key", key),
+            Button("unpin" if pin else "pin", "Pin", "pin", pin),
+        ]
+
+    @property
+    def _state_buttons(self) -> list[Button]:
+        state, buttons = self.entry.state, []
+        if self.permissions.can_edit and state in WAITING_STATES:
+            buttons.append(Button("publish", self._publish_label, "publish"))
+        elif state == State.DRAFT and self.permissions.owns(self.entry):
+            buttons.append(Button("submit", "Submit", "publish"))
+        if self.permissions.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
+            buttons.append(Button("unschedule", "Make a draft", "draft"))
+        if self.permissions.can_change(self.entry):
+            withdrawn = state == State.WITHDRAWN
+            do, label = (
+                ("restore", "Restore") if withdrawn else ("withdraw", "Withdraw")
+            )
+            buttons.append(Button(do, label, "withdraw"))
+        return buttons
+
+    @property
+    def _publish_label(self) -> str:
+        entry = self.entry
+        future = entry.at is not None and entry.at > self.now
+        if entry.state == State.SCHEDULED:
+            return "Publish now"
+        return "Schedule" if future else "Publish"
+
+
+def row_postings(
+    story_id: int, *, images: bool = True, others: bool = True
+) -> PostingQuerySet:
+    """Return a story's postings with the data of their rows, newest first.
+
+    A caller that knows better saves queries: `images` is whether any of the entries
+    may have one, `others` whether any may be in another story too.
+    """
+    found = Posting.objects.filter(story=story_id)
+    return with_row_data(found, images=images, others=others)
+
+
+def with_row_data(
+    found: PostingQuerySet, *, images: bool = True, others: bool = True
+) -> PostingQuerySet:
+    """Fetch the data that rows show along with these postings, newest first."""
+    files = Image.objects.filter(stem="")
+    missing = Prefetch("entry__images", files, to_attr="missing_images")
+    rows = Posting.objects.filter(removed=False).select_related("story__series")
+    current = Prefetch("entry__postings", rows.order_by("story_id"), "current_postings")
+    fetched = [*([missing] if images else []), *([current] if others else [])]
+    later = EntryVersion.objects.filter(
+        entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
+    )
+    return (
+        found.select_related("entry__author", "entry__story__series", "story__series")
+        .prefetch_related(*fetched)
+        .annotate(changed_since_closing=Exists(later))
+        .newest()
+    )
+
+
+def as_rows(postings: Iterable[Posting], permissions: Permissions) -> list[Row]:
+    """Return postings as rows for one person."""
+    now = timezone.now()
+    return [Row(posting, permissions, now) for posting in postings]
+
+
+def get_row(request: HttpRequest, pk: int, entry_pk: int) -> Row:
+    """Return an entry's row in a story; Http404 if the person may not see it."""
+    permissions = Permissions.of(request.user)
+    found = row_postings(pk).filter(entry=entry_pk, removed=False)
+    rows = as_rows(found, permissions)
+    if not rows or not rows[0].viewable:
+        raise Http404
+    return rows[0]
+
+
+def row_response(request: HttpRequest, row: Row) -> HttpResponse:
+    """Answer htmx with the row as it is now, or remove it if it left the story."""
+    postings = row_postings(row.posting.story_id).filter(entry=row.entry.pk)
+    fresh = as_rows(postings, row.permissions)
+    context = {
+        "story": row.posting.story,
+        "rows": [one for one in fresh if not one.posting.removed],
+        "gone": [one.entry.pk for one in fresh if one.posting.removed],
+    }
+    return render(request, "admin/entries/desk/_rows.html", context)

@@ -1,0 +1,43 @@
+"""What the composer and the edit form answer: errors, image cards, a preview."""
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from entries.desk.forms import TextForm
+from entries.desk.images import ImageForm
+from entries.desk.preview import Preview
+from entries.desk.responses import render_partial, trigger
+from entries.models import Story
+
+_SLOTS = "admin/entries/desk/_slots.html"
+
+
+def errors_response(
+    request: HttpRequest,
+    story: Story,
+    form: TextForm,
+    cards: Sequence[ImageForm],
+    status: int = 422,
+) -> HttpResponse:
+    """Answer each error beside its field; what is typed stays in the page."""
+    html = render_to_string(_SLOTS, {"slots": form.slots})
+    if cards:
+        template = "admin/entries/desk/_pictures.html"
+        context = {"pictures": cards, "story": story}
+        html += render_partial(request, f"#{form.name}-pictures", template, context)
+    if getattr(form, "asked", ""):
+        target, template = f"#{form.name}-sure", "admin/entries/desk/_sure.html"
+        html += render_partial(request, target, template, {"form": form}, "outerHTML")
+    return trigger(HttpResponse(html, status=status), "desk:refused", form=form.name)
+
+
+def preview_response(
+    request: HttpRequest, form: TextForm, preview: Preview
+) -> HttpResponse:
+    """Answer the preview, and empty the places of earlier errors."""
+    html = render_to_string(_SLOTS, {"slots": form.slots})
+    target, template = f"#{form.name}-preview", "admin/entries/desk/_preview.html"
+    html += render_partial(request, target, template, {"preview": preview})
+    return HttpResponse(html)
