@@ -460,7 +460,7 @@ def test_what_was_read_of_another_history_never_bears_the_name_of_the_new(
 
     def between(execute: Any, sql: str, *args: Any) -> Any:
         result = execute(sql, *args)
-        if 'FROM "entries_storyslug"' in sql and late:
+        if '"entries_storyslug"' in sql and late:
             late.pop()()
         return result
 

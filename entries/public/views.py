@@ -230,7 +230,7 @@ def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResp
         entry_id=pk,
     )
     entry = posting.entry
-    if not posting.visible:
+    if not posting.published:
         # Moved to another story? A cross-post that was removed is gone.
         if entry.published and not posting.home and entry.story.public:
             return HttpResponseRedirect(reverse(name, args=[entry.story.slug, pk]))
