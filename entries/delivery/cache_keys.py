@@ -15,7 +15,7 @@ from entries.delivery.asgi import Scope
 from entries.delivery.changes import Cursor
 
 RequestHeaders = dict[bytes, bytes]
-CacheKey = tuple[bytes, str, str]  # scheme, path, canonical query string
+PageKey = tuple[bytes, str, str]  # scheme, path, canonical query string
 
 MAX_REQUESTS = 5000  # raw requests whose key is remembered
 _MAX_REMEMBERED_LENGTH = 400
@@ -52,7 +52,7 @@ class CacheableRequest:
     """The key of a request, and the slug of the story that its response depends on."""
 
     slug: str
-    key: CacheKey
+    key: PageKey
 
     def anonymous_scope(self, scope: Scope) -> Scope:
         """Return the scope of a request without anything that is not in the key."""

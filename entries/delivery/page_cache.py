@@ -26,8 +26,8 @@ from entries.delivery import outage, seqs, timings, watchers
 from entries.delivery.asgi import Message, Receive, Scope, Send
 from entries.delivery.cache_keys import (
     CacheableRequest,
-    CacheKey,
     CacheKeys,
+    PageKey,
     RequestHeaders,
 )
 from entries.delivery.hub import Hub
@@ -38,7 +38,7 @@ Version = tuple[str, int, int]  # epoch, the story's seq, the site's seq
 Versions = dict[str, Version | None]  # by slug; None if it is no public story
 Headers = list[tuple[bytes, bytes]]
 
-MAX_CACHE_BYTES = 64 * 1024 * 1024
+MAX_PAGE_CACHE_BYTES = 64 * 1024 * 1024
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # of one response that is stored
 MAX_STORIES = 1000  # whose versions are known
 _MIN_COMPRESSED_BYTES = 500
@@ -211,9 +211,9 @@ class PageCache:
         self.versions = StoryVersions(hub)
         self.cache_keys = CacheKeys()
         self.size = 0
-        self._responses: OrderedDict[CacheKey, CachedResponse] = OrderedDict()
+        self._responses: OrderedDict[PageKey, CachedResponse] = OrderedDict()
         self._pending: dict[
-            tuple[CacheKey, Version], asyncio.Future[CachedResponse | None]
+            tuple[PageKey, Version], asyncio.Future[CachedResponse | None]
         ] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -321,7 +321,7 @@ class PageCache:
         return job.result()
 
     def _finished(
-        self, key: tuple[CacheKey, Version], job: "asyncio.Future[Any]"
+        self, key: tuple[PageKey, Version], job: "asyncio.Future[Any]"
     ) -> None:
         self._pending.pop(key, None)
         if not job.cancelled():
@@ -360,13 +360,13 @@ class PageCache:
         self._store(request.key, response)
         return response
 
-    def _store(self, key: CacheKey, response: CachedResponse) -> None:
+    def _store(self, key: PageKey, response: CachedResponse) -> None:
         """Store a response, and evict the least recently used ones if needed."""
         if key in self._responses:
             self.size -= self._responses.pop(key).size
         self._responses[key] = response
         self.size += response.size
-        while self.size > MAX_CACHE_BYTES:
+        while self.size > MAX_PAGE_CACHE_BYTES:
             _, oldest = self._responses.popitem(last=False)
             self.size -= oldest.size
         tally.stored += 1

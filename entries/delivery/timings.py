@@ -14,7 +14,7 @@ POLL_SECONDS: Final = 1.0
 POLL_BACKOFF_SECONDS: Final = 0.5
 # A reader that takes longer than this for what was sent to it is disconnected.
 SEND_TIMEOUT_SECONDS: Final = 30.0
-# A new stream waits this long for the database, then answers 503.
+# A new stream waits this long for the database, then gets a 503.
 SUBSCRIBE_TIMEOUT_SECONDS: Final = 8.0
 
 # PostgreSQL: how often the listening connection is checked, between notifications.
@@ -28,8 +28,8 @@ RECONNECT_BACKOFF_SECONDS: Final = 0.5
 SQLITE_POLL_SECONDS: Final = 0.03
 # SQLite: a poll that takes longer than this is taken to be stuck on a file lock.
 SQLITE_STUCK_SECONDS: Final = 0.4
-# A request waits this long to learn whether the database answers, and only so long
-# while the database is known to be down.
+# A request waits this long to learn whether the database answers; the second value
+# counts once the database is known to be down, so that requests fail fast.
 PROBE_TIMEOUT_SECONDS: Final = 1.0
 OUTAGE_PROBE_TIMEOUT_SECONDS: Final = 0.05
 

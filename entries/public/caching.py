@@ -45,7 +45,7 @@ def etag(tag: str) -> str:
     return f"W/{quote_etag(f'{_release()}-{tag}')}"
 
 
-def respond(
+def respond_or_304(
     request: HttpRequest,
     tag: str,
     make: Callable[[], HttpResponse],

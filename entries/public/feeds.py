@@ -75,7 +75,7 @@ class _EntriesFeed(_Feed):
         # Withdrawn stories count, so that Last-Modified never goes back.
         newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
         changed_at = newest.values_list("changed_at", flat=True).first()
-        return caching.respond(
+        return caching.respond_or_304(
             request,
             f"{tag}-{request.path}",
             lambda: super(_EntriesFeed, self).__call__(request, *args, **kwargs),

@@ -87,7 +87,9 @@ def _render_sitemap() -> HttpResponse:
 @require_safe
 def site_map(request: HttpRequest) -> HttpResponse:
     """Return the sitemap: lists, stories and updates."""
-    return caching.respond(request, f"{caching.site_tag()}-sitemap", _render_sitemap)
+    return caching.respond_or_304(
+        request, f"{caching.site_tag()}-sitemap", _render_sitemap
+    )
 
 
 class _NewsSitemap(_Sitemap):

@@ -91,7 +91,9 @@ def _respond(
     request: HttpRequest, template: str, context: dict[str, Any], tag: str
 ) -> HttpResponse:
     """Render a page that is the same for every reader, or respond 304."""
-    return caching.respond(request, tag, lambda: render(request, template, context))
+    return caching.respond_or_304(
+        request, tag, lambda: render(request, template, context)
+    )
 
 
 def _id(request: HttpRequest, name: str) -> int:
@@ -192,7 +194,7 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 
     tag = f"{caching.story_tag(site, row)}-{order}-{before}-{start}"
     try:
-        return caching.respond(request, tag, make)
+        return caching.respond_or_304(request, tag, make)
     except timeline.NoSuchEntry as error:
         raise Http404 from error
 
@@ -262,7 +264,7 @@ def story_json(request: HttpRequest, slug: str) -> HttpResponse:
         data = story_data(row)
         return JsonResponse(data, json_dumps_params={"ensure_ascii": False})
 
-    return caching.respond(request, f"{caching.story_tag(site, row)}-json", make)
+    return caching.respond_or_304(request, f"{caching.story_tag(site, row)}-json", make)
 
 
 @require_safe
