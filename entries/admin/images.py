@@ -129,7 +129,7 @@ class ImageAdmin(BaseAdmin):
     def save_model(
         self, request: HttpRequest, obj: Image, form: Any, change: bool
     ) -> None:
-        """Save its words through the verb, which draws anew what shows it."""
+        """Save its words through the verb, which renders anew what shows it."""
         permissions = Permissions.of(request.user)
         verbs.save_image(obj, form.changed_data, by=permissions)
 

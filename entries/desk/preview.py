@@ -1,4 +1,4 @@
-"""The preview: drawn by the code that draws the published page."""
+"""The preview, rendered by the code that renders the published page."""
 
 from copy import copy
 from dataclasses import dataclass
