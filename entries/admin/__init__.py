@@ -1,4 +1,4 @@
-"""The desk: Django's admin with a live timeline in each story's page."""
+"""Django's admin: lists to search and filter, which lead to the desk for the work."""
 
 from django.conf import settings
 from django.contrib import admin

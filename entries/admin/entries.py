@@ -1,4 +1,4 @@
-"""Entries in the admin: a list to search; the work is done at the desk."""
+"""Entries in the admin: a list to search, which leads to each entry's desk."""
 
 from typing import Any
 
@@ -21,16 +21,16 @@ from entries.pages import search
 from entries.text import gmt
 from entries.verbs import Permissions
 
-_MAX_STORIES = 20  # whose titles hold what is searched for: the latest
+_MAX_STORIES = 20  # the latest whose headline matches; all their entries are found
 
 
 class AuthorFilter(admin.RelatedFieldListFilter):
-    """Those who have written an entry."""
+    """Filter entries by author."""
 
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: Any
     ) -> list[tuple[str, Any]]:
-        """Return them, each found by one look at an index."""
+        """List users who wrote an entry, each found by one look-up in an index."""
         wrote = Entry.objects.filter(author=OuterRef("pk"))
         writers = User.objects.filter(Exists(wrote)).order_by("username")
         return [(str(user.pk), str(user)) for user in writers]
@@ -38,7 +38,7 @@ class AuthorFilter(admin.RelatedFieldListFilter):
 
 @admin.register(Entry)
 class EntryAdmin(BaseAdmin):
-    """A list that leads to each entry's place at its desk."""
+    """The list of entries, each of which leads to its row at the desk."""
 
     list_display = ["first_line", "state", "time", "author", "story_title"]
     list_filter = ["state", "kind", ("author", AuthorFilter)]
@@ -50,11 +50,11 @@ class EntryAdmin(BaseAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Entry], search_term: str
     ) -> tuple[QuerySet[Entry], bool]:
-        """Look the words up in the index of published texts, and in what has none."""
+        """Search published texts in the full-text index, others word by word."""
         words = search_term.split()[:8]
         if not words:
             return queryset, False
-        # Words are indexed only of what readers were shown.
+        # Only texts that were visible to readers are in the index.
         unpublished = Q(state__in=set(Entry.State) - {Entry.State.PUBLISHED})
         drafts = Story.objects.filter(state=Story.State.DRAFT).values_list("pk")
         in_drafts = Q(story__in=[pk for (pk,) in drafts], state=Entry.State.PUBLISHED)
@@ -66,7 +66,7 @@ class EntryAdmin(BaseAdmin):
         titles = Story.objects.filter(titled).order_by("-changed_at")[:_MAX_STORIES]
         stories = Q(story__in=list(titles.values_list("pk", flat=True)))
         ids = set(search.search_entries(search_term))
-        # Said with no parameter and no order, so that SQLite sees its small index.
+        # Without parameter or order, so that SQLite uses its small partial index.
         bylines = Entry.objects.extra(where=["NOT (entries_entry.byline = '')"])
         found = bylines.filter(signed).order_by().values_list("pk", flat=True)
         ids.update(found[: search.MAX_RANKED])
@@ -77,55 +77,54 @@ class EntryAdmin(BaseAdmin):
 
     @admin.display(description="entry")
     def first_line(self, entry: Entry) -> str:
-        """Say how it begins."""
         return entry.first_words or "(no text)"
 
     @admin.display(description="time (GMT)", ordering="at")
     def time(self, entry: Entry) -> str:
-        """Say its time with its day."""
         if entry.at is None:
             return "Original" if entry.original else "–"
         return f"{gmt.format_hhmm(entry.at)}, {gmt.format_day(entry.at.date())}"
 
     @admin.display(description="story", ordering="story__headline")
     def story_title(self, entry: Entry) -> str:
-        """Lead to the desk of its story."""
         url = desk_url(entry.story_id)
         return format_html('<a href="{}">{}</a>', url, entry.story.headline)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Texts are written at a desk."""
+        """Return False: entries are written at a desk."""
         return False
+
+    def deletable(self, obj: Entry) -> bool:
+        """Keep entries that readers ever saw."""
+        return not obj.postings.exclude(seq=None).exists()
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Entry | None = None
     ) -> bool:
-        """Let only those go that readers never saw, and with their story."""
-        if obj is None or not super().has_delete_permission(request, obj):
-            return False
-        return not obj.postings.exclude(seq=None).exists()
+        """Allow to delete entries along with their story only, never from the list."""
+        return obj is not None and super().has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
-        """Delete it through the verb, which looks again whether readers saw it."""
+        """Delete it through the verb, which checks again whether readers saw it."""
         verbs.delete_entry(obj, by=Permissions.of(request.user))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Entry]
     ) -> None:
-        """Write into the log which text went, and none of its words."""
+        """Log which entry was deleted, without its text, which the log would keep."""
         assert isinstance(request.user, User)  # noqa: S101 - nobody else may delete
         for entry in queryset:
             log_action(request.user, entry, "", DELETION)
 
     def get_urls(self) -> list[URLPattern]:
-        """Put the queue before the admin's own addresses."""
+        """Add the review queue before the admin's own URLs."""
         own = path("queue/", queue.review_queue, name="entries_entry_queue")
         return [own, *super().get_urls()]
 
     def change_view(  # type: ignore[override]
         self, request: HttpRequest, object_id: str, *args: object, **kwargs: object
     ) -> HttpResponseBase:
-        """Lead to the entry's place in its story's timeline."""
+        """Redirect to the entry's row at its story's desk."""
         return _to_its_desk(request, object_id)
 
 

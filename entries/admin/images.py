@@ -1,4 +1,4 @@
-"""Pictures in the admin: the library, uploads, and the words of each."""
+"""The image library in the admin: uploads, alt text, captions and credits."""
 
 from typing import Any
 
@@ -6,22 +6,23 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin
 from entries.desk import images
+from entries.desk.responses import render_page
 from entries.images.ingest import ImageError
 from entries.models import Entry, Image
 from entries.verbs import Permissions, Refused
 
 
 class UploadForm(forms.Form):
-    """A picture file, and the name of the missing picture that it is, if any."""
+    """An image file, and the name of the missing image that it is, if any."""
 
     file = forms.FileField(
         label="Picture",
@@ -38,7 +39,7 @@ class UploadForm(forms.Form):
 
 @admin.register(Image)
 class ImageAdmin(BaseAdmin):
-    """The library of pictures."""
+    """The image library."""
 
     form = images.ImageForm
     list_display = ["thumbnail", "name", "alt", "caption", "credit", "shown_in"]
@@ -48,7 +49,7 @@ class ImageAdmin(BaseAdmin):
     fields = ["preview", "embed", "alt", "decorative", "caption", "credit"]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Count the entries that show each picture of the page."""
+        """Count the entries that show each image, for one page in one query."""
         changelist = super().get_changelist_instance(request)
         shown = Entry.images.through.objects.filter(image__in=changelist.result_list)
         counts = shown.values_list("image").annotate(Count("pk"))
@@ -59,21 +60,20 @@ class ImageAdmin(BaseAdmin):
 
     @admin.display(description="picture")
     def thumbnail(self, image: Image) -> str:
-        """Show it small."""
         if image.missing:
             return "Missing file"
         return format_html(
             '<img class="library-thumb" src="{}" alt="{}" width="{}" height="{}" '
             'loading="lazy">',
             image.thumb,
-            image.name,  # it is a link, and wants a name
+            image.name,  # it is a link, which needs a text
             image.width,
             image.height,
         )
 
     @admin.display(description="picture")
     def preview(self, image: Image) -> str:
-        """Show it, or lead to where its file can be brought."""
+        """Show the image, or link to the form that uploads its missing file."""
         if image.missing:
             url = f"{reverse('admin:entries_image_add')}?name={image.name}"
             return format_html('Its file is missing. <a href="{}">Upload it</a>', url)
@@ -87,12 +87,11 @@ class ImageAdmin(BaseAdmin):
 
     @admin.display(description="in a text")
     def embed(self, image: Image) -> str:
-        """Say what line shows it in a text."""
+        """Return the Markdown that shows it in a text."""
         return format_html("<code>![](image:{})</code>", image.name)
 
     @admin.display(description="entries")
     def shown_in(self, image: Image) -> int:
-        """Say how many entries show it."""
         return int(getattr(image, "uses", 0))
 
     def add_view(
@@ -101,7 +100,7 @@ class ImageAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Take a file, outside of any transaction, and go on to its words."""
+        """Store an uploaded file, and lead to its alt text. No transaction is open."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         initial = {"name": request.GET.get("name", "")}
@@ -118,37 +117,21 @@ class ImageAdmin(BaseAdmin):
             else:
                 messages.success(request, "Stored. Now say what it shows.")
                 return redirect("admin:entries_image_change", image.pk)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Add picture",
-            "opts": self.opts,
-            "form": form,
-        }
-        return render(request, "admin/entries/image/upload.html", context)
+        template, title = "admin/entries/image/upload.html", "Add picture"
+        return render_page(request, template, {"form": form}, title=title, model=Image)
 
     def save_model(
         self, request: HttpRequest, obj: Image, form: Any, change: bool
     ) -> None:
-        """Save its words through the verb, which renders anew what shows it."""
+        """Save it through the verb, which renders again what shows it."""
         permissions = Permissions.of(request.user)
         verbs.save_image(obj, form.changed_data, by=permissions)
 
     def delete_model(self, request: HttpRequest, obj: Image) -> None:
-        """Delete it through the verb: the row, and then its files."""
+        """Delete it through the verb: the row first, then its files."""
         verbs.delete_image(obj, by=Permissions.of(request.user))
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
-        """Delete several, one after the other."""
-        for image in queryset:
-            self.delete_model(request, image)
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Image | None = None
-    ) -> bool:
-        """Refuse one that an entry or a story shows."""
-        allowed = super().has_delete_permission(request, obj)
-        if obj is None or not allowed:
-            return allowed
-        return not any(
-            rows.exists() for rows in (obj.entries, obj.led_stories, obj.featured)
-        )
+    def deletable(self, obj: Image) -> bool:
+        """Keep images that an entry, a story or a feature shows."""
+        uses = (obj.entries, obj.led_stories, obj.featured)
+        return not any(rows.exists() for rows in uses)

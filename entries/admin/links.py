@@ -1,4 +1,4 @@
-"""Links in the admin, for moderators."""
+"""The list of all links in the admin, for moderators; its form is the desk's."""
 
 import json
 from collections.abc import Iterable
@@ -61,17 +61,15 @@ class AdminLinkForm(LinkForm):
 
 
 class UnresolvedFilter(admin.SimpleListFilter):
-    """The links whose target is not known yet."""
+    """Filter links by whether their target is known."""
 
     title = "target"
     parameter_name = "target"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Offer the two kinds."""
         return [("unresolved", "Unresolved"), ("known", "Known")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep one kind."""
         loose = Q(pk__in=Link.objects.unresolved())
         kinds = {"unresolved": loose, "known": ~loose}
         return queryset.filter(kinds.get(self.value() or "", Q()))
@@ -79,7 +77,7 @@ class UnresolvedFilter(admin.SimpleListFilter):
 
 @admin.register(Link)
 class LinkAdmin(BaseAdmin):
-    """Lines that lead elsewhere, written through the verbs."""
+    """The list of all links, which are changed through the verbs."""
 
     form = AdminLinkForm
     list_display = ["text", "kind", "leaves_from", "leads_to", "order"]
@@ -95,20 +93,18 @@ class LinkAdmin(BaseAdmin):
 
     @admin.display(description="from")
     def leaves_from(self, link: Link) -> str:
-        """Say where it stands."""
         if link.entry:
             return f"{link.entry.label} in {link.entry.story}"
         return str(link.story) if link.story else "The site"
 
     @admin.display(description="to")
     def leads_to(self, link: Link) -> str:
-        """Say where it leads."""
         return link.target_name or "Unresolved"
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Link | None = None
     ) -> list[str]:
-        """Keep a link where it stands; another place is another link."""
+        """Keep an existing link in its place: elsewhere it would be another link."""
         return ["story", "entry"] if obj else []
 
     def save_model(
@@ -119,19 +115,18 @@ class LinkAdmin(BaseAdmin):
         form.save_link(Permissions.of(request.user), placed=placed)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
-        """Write into the log which link it is, and none of its words."""
-        return log_action(
-            Permissions.of(request.user).user, obj, json.dumps(message), ADDITION
-        )
+        """Log a new link without its text, which the log would keep."""
+        user = Permissions.of(request.user).user
+        return log_action(user, obj, json.dumps(message), ADDITION)
 
     def log_change(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
-        """Do so of a change."""
+        """Log a changed link without its text."""
         return log_action(Permissions.of(request.user).user, obj, json.dumps(message))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: Iterable[Link]
     ) -> None:
-        """Do so of links that go."""
+        """Log removed links without their texts."""
         for link in queryset:
             log_action(Permissions.of(request.user).user, link, "", DELETION)
 

@@ -1,4 +1,4 @@
-"""What the lists of the admin have in common."""
+"""What the admin's lists have in common: names, filters, deletion and refusals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from django.utils.text import capfirst
@@ -16,20 +17,20 @@ from entries.verbs import Refused
 
 
 class RowSelect(AutocompleteSelect):
-    """A field that suggests rows; what is no row's id selects none."""
+    """Django's autocomplete field, which here ignores values that are not ids."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
-        """Return the chosen row as an option."""
+        """Return the chosen row as an option, if the value can be one's id."""
         return super().optgroups(
             name, [one for one in value if int_or_zero(str(one))], attr
         )
 
 
 class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A list that is called after what is in it, and fits a phone."""
+    """A list whose rows are changed through verbs, which may refuse."""
 
     list_per_page = 50
-    show_full_result_count = False  # it would count a large table once more
+    show_full_result_count = False  # counts a large table a second time
     empty_value_display = ""
 
     class Media:
@@ -38,7 +39,7 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Any:
-        """Let fields that suggest rows bear any text in their place."""
+        """Use RowSelect for autocomplete fields."""
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", RowSelect(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -46,28 +47,44 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changeform_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
-        """Say so where somebody else came between the form's check and its saving."""
+        """Show or save a row, unless its verb refuses by now."""
         return _answer_refusal(request, super().changeform_view, *args, **more)
 
     def delete_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
-        """Do so of deleting."""
+        """Delete a row, unless its verb refuses by now."""
         return _answer_refusal(request, super().delete_view, *args, **more)
 
     def changelist_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
-        """Do so of deleting several."""
+        """List rows, or run an action on those selected."""
         return _answer_refusal(request, super().changelist_view, *args, **more)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Name the list."""
+        """Title the list with what it lists, and count its rows once at most."""
         changelist = super().get_changelist_instance(request)
         changelist.title = str(capfirst(self.opts.verbose_name_plural))
         if not (changelist.query or changelist.has_active_filters):
             changelist.full_result_count = changelist.result_count
         return changelist
+
+    def deletable(self, obj: Any) -> bool:
+        """Return whether a row may be deleted by those with the permission."""
+        return True
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Any | None = None
+    ) -> bool:
+        """Return whether the person may delete rows, or this one."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or self.deletable(obj))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete several rows, each through its verb."""
+        for row in queryset:
+            self.delete_model(request, row)
 
 
 def _answer_refusal(
@@ -81,16 +98,16 @@ def _answer_refusal(
 
 
 class LiveDateFilter(admin.DateFieldListFilter):
-    """The days on which stories went live."""
+    """Filter stories by the day on which they went live."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.title = "start"
-        self.links = self.links[:-2]  # those of the state say which have none
+        self.links = self.links[:-2]  # the filter by state has those never live
 
 
 class SeriesFilter(admin.RelatedFieldListFilter):
-    """The series of stories, and a name for having none."""
+    """Filter stories by series, with a label for those in none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Series in the admin."""
+"""Series (regular columns) in the admin."""
 
 from typing import Any
 
@@ -15,56 +15,48 @@ from entries.verbs import Permissions
 
 @admin.register(Series)
 class SeriesAdmin(BaseAdmin):
-    """Running columns. Their addresses stay, since readers keep them."""
+    """The list and form of series. Their slugs never change: readers bookmark them."""
 
     list_display = ["name", "description", "story_count"]
     search_fields = ["name"]
     fields = ["name", "slug", "description"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Series]:
-        """Count the stories of each."""
         count = Count("stories")
         found: QuerySet[Series] = super().get_queryset(request)
         return found.annotate(number_of_stories=count)
 
     @admin.display(description="stories", ordering="number_of_stories")
     def story_count(self, series: Series) -> int:
-        """Say how many stories it has."""
         return int(getattr(series, "number_of_stories", 0))
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Series | None = None
     ) -> list[str]:
-        """Keep the address of a series that is there."""
+        """Make the slug of an existing series read-only."""
         return ["slug"] if obj else []
 
     def get_prepopulated_fields(
         self, request: HttpRequest, obj: Series | None = None
     ) -> dict[str, Any]:
-        """Make an address for a new one only."""
+        """Fill in the slug of a new series from its name."""
         return {} if obj else {"slug": ["name"]}
 
     def save_model(
         self, request: HttpRequest, obj: Series, form: Any, change: bool
     ) -> None:
-        """Save it, and tell readers of what shows it."""
+        """Save it through the verb, which updates the pages that show it."""
         verbs.save_series(obj, by=Permissions.of(request.user))
 
     def delete_model(self, request: HttpRequest, obj: Series) -> None:
-        """Delete it through the verb: its address answers so at once."""
+        """Delete it through the verb, which evicts its page from the caches."""
         verbs.delete_series(obj, by=Permissions.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Series]) -> None:
-        """Delete each through the verb, or none."""
+        """Delete all of the selected series, or none."""
         with transaction.atomic():
-            for series in queryset:
-                self.delete_model(request, series)
+            super().delete_queryset(request, queryset)
 
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Series | None = None
-    ) -> bool:
-        """Refuse one that has stories, or that a line leads to."""
-        allowed = super().has_delete_permission(request, obj)
-        if obj is None or not allowed:
-            return allowed
+    def deletable(self, obj: Series) -> bool:
+        """Keep series that have stories or that links lead to."""
         return not (obj.stories.exists() or obj.linked_from.exists())

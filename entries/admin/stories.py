@@ -1,4 +1,7 @@
-"""Stories in the admin: the list, a new one on one screen, the head, the desk."""
+"""Stories in the admin: the list, the form for a new one, and that for its head.
+
+The desk's URLs are put before the admin's own, so `change/` is the desk.
+"""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,9 +11,9 @@ from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
@@ -19,6 +22,7 @@ from entries.admin.lists import BaseAdmin, LiveDateFilter, SeriesFilter
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import ADDITION, created_by, log_action
 from entries.desk.forms import NewStoryForm, StoryForm
+from entries.desk.responses import render_page
 from entries.desk.urls import STORY_URLS
 from entries.models import Audience, Entry, Posting, Site, Story
 from entries.models.desk import draft_keys
@@ -30,9 +34,9 @@ from entries.verbs import EntryText, Permissions, Refused
 def _updates(
     permissions: Permissions, found: list[Story]
 ) -> dict[int, tuple[int, Any]]:
-    """Return the number and the last time of the updates in some stories.
+    """Return the number of updates and the latest one's time for some stories.
 
-    Of stories that readers do not see, contributors are told of their own updates.
+    In stories that readers do not see, contributors see only their own updates.
     """
     public = [story.pk for story in found if story.public]
     own = Q() if permissions.can_view_unpublished else Q(entry__author=permissions.user)
@@ -56,7 +60,7 @@ def _updates(
 
 @admin.register(Story)
 class StoryAdmin(BaseAdmin):
-    """The list of stories, and the way to each story's desk."""
+    """The list of stories, each of which leads to its desk."""
 
     form = StoryForm
     list_display = [
@@ -76,12 +80,12 @@ class StoryAdmin(BaseAdmin):
     autocomplete_fields = ["lead_image", "continues_in"]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse to filter by words: whoever may not read them could guess them."""
+        """Refuse filters by text, with which contributors could guess hidden texts."""
         listed = lookup.partition("__")[0] in ("state", "series", "live_at")
         return listed and super().lookup_allowed(lookup, value, request)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Tell each story of the page how many read it now, and of its updates."""
+        """Add numbers of readers and updates to a page's stories, in a few queries."""
         changelist = super().get_changelist_instance(request)
         found = list(changelist.result_list)
         readers, updates = Audience.now(), _updates(Permissions.of(request.user), found)
@@ -93,13 +97,12 @@ class StoryAdmin(BaseAdmin):
 
     @admin.display(description="readers now")
     def readers_now(self, story: Story) -> int | str:
-        """Say how many open pages of it are being told of its changes."""
+        """Return how many pages of it are open, for live stories."""
         running = story.state == Story.State.LIVE
         return getattr(story, "readers", 0) if running else "–"
 
     @admin.display(description="state", ordering="state")
     def state_word(self, story: Story) -> str:
-        """Say the state in words."""
         return format_html(
             '<span class="state-word" data-state="{}">{}</span>',
             story.state,
@@ -108,12 +111,10 @@ class StoryAdmin(BaseAdmin):
 
     @admin.display(description="updates")
     def updates(self, story: Story) -> int:
-        """Say how many updates it has."""
         return int(getattr(story, "update_count", 0))
 
     @admin.display(description="last update (GMT)", ordering="newest_at")
     def last_update(self, story: Story) -> str:
-        """Say the time of its newest update."""
         at = getattr(story, "updated_at", None)
         if at is None:
             return "–"
@@ -122,18 +123,14 @@ class StoryAdmin(BaseAdmin):
 
     @admin.display(description="readers' page")
     def public_page(self, story: Story) -> str:
-        """Lead to what readers see, where they see something."""
         if not story.public:
             return "–"
         url = story.get_absolute_url()
         return format_html('<a href="{}">Open public page</a>', url)
 
-    def has_delete_permission(
-        self, request: HttpRequest, obj: Story | None = None
-    ) -> bool:
-        """Refuse what was ever public."""
-        allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or not verbs.was_ever_visible(obj))
+    def deletable(self, obj: Story) -> bool:
+        """Keep stories that were ever public."""
+        return not verbs.was_ever_visible(obj)
 
     def delete_view(
         self,
@@ -141,13 +138,13 @@ class StoryAdmin(BaseAdmin):
         object_id: str,
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Warn of the lines elsewhere that lead to the story."""
+        """Warn of the links elsewhere that lead to the story."""
         story = self.get_object(request, object_id)
         lines = list(story.incoming_links) if story else []
         return super().delete_view(request, object_id, {"incoming_links": lines})
 
     def delete_model(self, request: HttpRequest, obj: Story) -> None:
-        """Delete it through the verb; say where lines to it went with it."""
+        """Delete it through the verb, and log the links that went with it."""
         lines = list(obj.incoming_links.filter(title=""))
         permissions = Permissions.of(request.user)
         verbs.delete_story(obj, by=permissions)
@@ -156,11 +153,6 @@ class StoryAdmin(BaseAdmin):
             words = "Removed a line that led to a draft story, which was deleted."
             log_action(permissions.user, home, words)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Story]) -> None:
-        """Delete several, one after the other."""
-        for story in queryset:
-            self.delete_model(request, story)
-
     def change_view(
         self,
         request: HttpRequest,
@@ -168,11 +160,11 @@ class StoryAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Answer nothing: the desk is where a story is changed, through the verbs."""
+        """Raise Http404: stories are changed at the desk, through the verbs."""
         raise Http404
 
     def get_urls(self) -> list[URLPattern]:
-        """Put the desk's addresses before those of the admin."""
+        """Add the desk's URLs before the admin's own."""
         details = path("<row:pk>/details/", self.details, name="entries_story_details")
         return [
             details,
@@ -186,7 +178,7 @@ class StoryAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Make a story with its original entry, as a draft or live at once."""
+        """Create a story with its original entry, as a draft or live."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form, key = NewStoryForm(request.POST or None), request.POST.get("key")
@@ -197,20 +189,15 @@ class StoryAdmin(BaseAdmin):
             except Refused as refused:
                 field = {"body": "original"}.get(refused.field, refused.field)
                 form.add_error(field if field in form.fields else None, str(refused))
-                key = None  # it made nothing, or something else
+                key = None  # this key made nothing, or another story
             else:
                 return redirect(desk_url(story))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "New story",
-            "opts": self.opts,
-            "form": form,
-            "key": key or uuid4(),
-        }
-        return render(request, "admin/entries/story/new.html", context)
+        context = {"form": form, "key": key or uuid4()}
+        template = "admin/entries/story/new.html"
+        return render_page(request, template, context, title="New story")
 
     def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
-        """Make the story of a form; one that was sent twice makes one."""
+        """Create the story, or return the one that this form has created before."""
         permissions = Permissions.of(request.user)
         keys = draft_keys(request.POST.get("key", ""), permissions.user.pk)
         story = self._made(permissions, keys)
@@ -233,7 +220,7 @@ class StoryAdmin(BaseAdmin):
         return story
 
     def _made(self, permissions: Permissions, keys: list[UUID | None]) -> Story | None:
-        """Return the story that a person has made with a form of these keys."""
+        """Return the story that a person created with one of these form keys."""
         found = Story.objects.filter(key__in={*keys} - {None})
         return next(
             (story for story in found if created_by(permissions.user, story)), None
@@ -269,7 +256,7 @@ class StoryAdmin(BaseAdmin):
         return story
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """Show the head of a story, or save it."""
+        """Show or save the head of a story."""
         return desk_view("change_story")(self._details)(request, pk)
 
     def _details(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -287,15 +274,12 @@ class StoryAdmin(BaseAdmin):
             else:
                 return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
-        # The form has written into its instance; the page names what is saved.
+        # The form has changed its instance; the page's head shows what is saved.
         saved = get_story(pk)
         context = {
-            **self.admin_site.each_context(request),
-            "title": saved.headline,
-            "opts": self.opts,
             "story": saved,
             "key": key,
-            # What is there now, once it was shown; till then what was written upon.
+            # After a conflict was shown, the current version: Save then replaces it.
             "version": saved.version if clash else typed or saved.version,
             "permissions": Permissions.of(request.user),
             "form": form,
@@ -303,7 +287,8 @@ class StoryAdmin(BaseAdmin):
             "adminform": AdminForm(form, fieldsets, {}, model_admin=self),
             "media": self.media + form.media,
         }
-        return render(request, "admin/entries/story/details.html", context)
+        template = "admin/entries/story/details.html"
+        return render_page(request, template, context, title=saved.headline)
 
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
         permissions = Permissions.of(request.user)

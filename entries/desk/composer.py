@@ -196,7 +196,7 @@ class _SentForm:
             self.permissions.user,
             timezone.now(),
         )
-        see_lines.check_images(self.permissions, data["body"])
+        images.check_images(self.permissions, data["body"])
         entry = verbs.post(
             self.story,
             self.form.text(),

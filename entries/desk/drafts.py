@@ -1,4 +1,4 @@
-"""Texts being typed, kept on the server for the one who types them."""
+"""Drafts of forms: texts being typed, saved on the server for whoever types them."""
 
 import json
 from contextlib import nullcontext
@@ -20,14 +20,14 @@ from entries.models import Draft, Entry, Story
 from entries.models.desk import entries_made_from
 from entries.verbs import Permissions
 
-MAX_OFFERED = 10  # newest unsent texts of a form that its page offers
-MAX_DRAFT_LENGTH = 200_000  # characters; the text itself may be over its limit still
+MAX_OFFERED = 10  # of a form's newest drafts
+MAX_DRAFT_LENGTH = 200_000  # a draft may exceed the limit of the text itself
 _TEXT_FIELDS = ("at", "headline", "body", "byline", "how", "correction")
 _CHECKBOXES = ("key_event", "pinned")
 
 
 class DraftForm(forms.Form):
-    """A form of the desk as it stands, whatever would be said of it when sent."""
+    """The fields of any form of the desk, without the checks for sending it."""
 
     form = forms.RegexField(r"^(composer|original|summary|edit-\d{1,18})$")
     key = forms.CharField(max_length=36)
@@ -43,7 +43,7 @@ class DraftForm(forms.Form):
             )
 
     def values(self) -> dict[str, Any]:
-        """Return what the script puts back into the form."""
+        """Return the fields that have a value, to fill the form with again."""
         given = {
             name: self.cleaned_data[name] for name in (*_TEXT_FIELDS, *_CHECKBOXES)
         }
@@ -53,7 +53,7 @@ class DraftForm(forms.Form):
 @desk_view("view_story")
 @require_POST
 def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
-    """Keep what is being typed, or forget it where nothing is left of it."""
+    """Save what is being typed; delete the draft when the form was emptied."""
     permissions = Permissions.of(request.user)
     form = DraftForm(request.POST)
     if not form.is_valid():
@@ -65,7 +65,7 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
         Draft.objects.filter(**own).delete()
         return HttpResponse(status=204)
     edits = data["form"].startswith("edit-")
-    # Nothing of a text that is erased meanwhile is kept.
+    # Under the entry's lock, so that no draft of a text outlives its erasure.
     with transaction.atomic() if edits else nullcontext():
         entry = _entry_of(permissions, pk, data["form"])
         draft = Draft(**own, entry=entry, values=form.values(), typed=data["typed"])
@@ -79,7 +79,10 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | None:
-    """Lock the entry that a form edits; refuse those who may not write there."""
+    """Lock and return the entry that a form edits, None for other forms.
+
+    Raises PermissionDenied or Http404 if the person may not use the form.
+    """
     if not name.startswith("edit-"):
         get_object_or_404(Story.objects.only("pk"), pk=story_id)
         if not (
@@ -99,9 +102,9 @@ def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | Non
 def offer_drafts(
     permissions: Permissions, story: Story, *targets: TextForm, wanted: str = ""
 ) -> None:
-    """Give new forms the texts that their writer typed into them and never sent.
+    """Offer a person's unsent drafts in the forms that they belong to.
 
-    `wanted` is the key of the one to put back, where no script does it.
+    `wanted` is the key of a draft to fill its form with, for browsers without scripts.
     """
     here = Q(story=story) | Q(entry__isnull=False)  # an entry may have moved
     names = [form.name for form in targets]
@@ -117,7 +120,7 @@ def offer_drafts(
 
 
 def _unsent(user: User, drafts: list[Draft]) -> list[Draft]:
-    """Leave out what did arrive, where a late copy of it was kept after all."""
+    """Leave out drafts that were sent: a late request may have saved one after that."""
     sent = entries_made_from(user, {draft.key for draft in drafts})
     return [draft for draft in drafts if not _arrived(draft, sent.get(draft.key))]
 

@@ -98,7 +98,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
     """Save the text unless it is saved already, and publish it if asked."""
     entry, data, permissions = row.entry, form.cleaned_data, row.permissions
     before = entry.body
-    see_lines.check_images(permissions, data["body"])
+    images.check_images(permissions, data["body"])
     with locked_entry(entry):
         text = form.text(entry.byline)
         if data["correction"] or not _same_text(entry, text):

@@ -1,10 +1,14 @@
-"""Pictures at the desk: taking files, and saving the words that go with them."""
+"""Images at the desk: uploads, and the alt text, caption and credit of each.
+
+The composer shows a card with a form for every image in the text.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, TypeVar, cast
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -17,18 +21,21 @@ from entries.desk.audit_log import ADDITION, log_action, log_once
 from entries.desk.forms import TextForm
 from entries.desk.responses import text_response
 from entries.images import ingest
-from entries.models import Entry, Image, Story
+from entries.models import Entry, Image, Link, Posting, Story
 from entries.text import rendering, urls
-from entries.verbs import Permissions, Refused
+from entries.verbs import UNKNOWN_IMAGE, Permissions, Refused
 
 _CARDS = "admin/entries/desk/_pictures.html"
 _INITIAL_VALUES = "admin/entries/desk/_picture_shown.html"
 Form = TypeVar("Form", bound=TextForm)
-MAX_CARDS = 20  # pictures in one text that the composer shows
+MAX_CARDS = 20  # of one text
 
 
 class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What is said of a picture to those who see it and to those who do not."""
+    """The alt text, caption and credit of an image, saved as they are typed.
+
+    `needed` asks for alt text before publishing; `settled` is whether it was saved.
+    """
 
     class Meta:
         model = Image
@@ -37,19 +44,19 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, needed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.needed = needed
-        self.settled = False  # whether what was typed is saved
+        self.settled = False
         for field in self.fields.values():
             field.show_hidden_initial = True
 
     def add_initial_prefix(self, field_name: str) -> str:
-        """Name what the page showed so that nobody takes it for the field itself."""
+        """Name the hidden field with the initial value unlike the field itself."""
         return f"{self.add_prefix(field_name)}-shown"
 
     def clean(self) -> dict[str, Any]:
-        """Keep a picture that readers see described, and what its page left alone."""
+        """Require alt text of an image that readers see; ignore unchanged fields."""
         data = super().clean() or self.cleaned_data
         for name in set(self.fields) - set(self.changed_data):
-            data[name] = self.initial[name]  # a colleague may have changed it
+            data[name] = self.initial[name]  # not to undo a colleague's change
         described = data.get("alt", "").strip() or data.get("decorative")
         if not described and "alt" in data and self._shown:
             self.add_error("alt", verbs.ALT_TEXT_MISSING)
@@ -63,7 +70,7 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def initial_values(self) -> list[tuple[str, Any]]:
-        """Return the words that the next request of its card is compared with."""
+        """Return the hidden fields with which the next request is compared."""
         return [(field.html_initial_name, self._began(field) or "") for field in self]
 
     def _began(self, field: forms.BoundField) -> Any:
@@ -73,7 +80,7 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def alt_error(self) -> str:
-        """Return what is wrong with the alt text."""
+        """Return the error to show beside the alt text."""
         errors = self.errors.get("alt") or self.non_field_errors()
         if self.is_bound and errors:
             return str(errors[0])
@@ -84,7 +91,7 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def image_form(image: Image, data: Any = None, *, needed: bool = False) -> ImageForm:
-    """Return the form of a picture's words, as its card holds it."""
+    """Return the form on an image's card."""
     prefix = f"picture-{image.pk}"
     return ImageForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
 
@@ -92,10 +99,10 @@ def image_form(image: Image, data: Any = None, *, needed: bool = False) -> Image
 def store_upload(
     permissions: Permissions, file: "UploadedFile[Any]", name: str = ""
 ) -> Image:
-    """Store what somebody uploads and return its row.
+    """Store an uploaded file and return its image.
 
-    `name` fills in the missing picture of that name; otherwise the file's own name
-    makes a new one. Raises `images.ImageError` or Refused with the sentence to show.
+    `name` is that of an image whose file is missing; without one, a new image is named
+    after the file. Raises ImageError or Refused with the message to show.
     """
     ingested = verbs.ingest_upload(cast(BinaryIO, file))
     known = Image.objects.filter(stem=ingested.stem).first()
@@ -112,7 +119,7 @@ def _add(
     ingested: ingest.IngestedImage,
     given: str,
 ) -> Image:
-    """Add a picture; where a free name was taken meanwhile, by the next one."""
+    """Add an image; if a colleague took its name just now, try the next free name."""
     while True:
         name = given or _free_name(file.name or "")
         try:
@@ -133,7 +140,7 @@ def _free_name(file_name: str) -> str:
 
 
 def images_in(body: str) -> list[Image]:
-    """Return the pictures that a text shows, in their order."""
+    """Return the images in a text, in their order."""
     try:
         names = rendering.image_names(body)[:MAX_CARDS]
     except rendering.BodyError:
@@ -142,17 +149,46 @@ def images_in(body: str) -> list[Image]:
     return [found[name] for name in names if name in found]
 
 
+def visible_images(permissions: Permissions) -> QuerySet[Image]:
+    """Return the images a person may see: public ones, and those of their own texts."""
+    if permissions.can_view_unpublished:
+        return Image.objects.all()
+    read = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
+    led = Story.objects.public().filter(lead_image=OuterRef("pk"))
+    features = Link.objects.visible().filter(
+        Q(story=None, entry=None) | Q(story__state__in=Story.PUBLIC),
+        image=OuterRef("pk"),
+    )
+    own = Entry.objects.filter(author=permissions.user, images=OuterRef("pk"))
+    return Image.objects.filter(
+        Exists(read) | Exists(led) | Exists(features) | Exists(own)
+    )
+
+
+def check_images(permissions: Permissions, body: str) -> None:
+    """Raise Refused if a text would show its writer images that they may not see."""
+    if permissions.can_view_unpublished:
+        return
+    try:
+        names = set(rendering.image_names(body))
+    except rendering.BodyError:
+        return  # the verb refuses it
+    allowed = visible_images(permissions).filter(name__in=names)
+    if unknown := names - set(allowed.values_list("name", flat=True)):
+        raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
+
+
 def image_cards(found: Iterable[Image]) -> list[ImageForm]:
-    """Return a card for each picture that has its file."""
+    """Return a card for each image whose file is not missing."""
     return [image_form(image) for image in found if image.stem]
 
 
 def bound_cards(
     request: HttpRequest, body: str, *, needed: bool = False
 ) -> list[ImageForm]:
-    """Return the cards of a text's pictures with what was typed into them.
+    """Return the cards of a text's images, filled with what was typed into them.
 
-    `needed`: mark those without alt text.
+    `needed` marks those without alt text.
     """
     sent = set(request.POST.getlist("picture"))
     return [
@@ -165,9 +201,10 @@ def bound_cards(
 
 
 def add_refusal(form: TextForm, refused: Refused) -> None:
-    """Put a verb's sentence where its cause is.
+    """Add a verb's refusal to the form, beside its field.
 
-    What is said of the text may be about its pictures: their cards are marked then.
+    A refusal of the text may be about alt text. The cards show that, so the message
+    goes above the form then.
     """
     body = form.data.get("body", "")
     mute = any(image.stem and not image.described for image in images_in(body))
@@ -176,7 +213,7 @@ def add_refusal(form: TextForm, refused: Refused) -> None:
 
 
 def save_image_forms(request: HttpRequest) -> bool:
-    """Save what a form says of its pictures; False where something is wrong."""
+    """Save the cards that were sent with a text; return whether all were valid."""
     if not request.user.has_perm("entries.change_image"):
         return True
     named = request.POST.getlist("picture")[:MAX_CARDS]
@@ -189,7 +226,7 @@ def save_image_forms(request: HttpRequest) -> bool:
 
 
 def _save(request: HttpRequest, form: ImageForm) -> None:
-    """Save the words that were changed; what is refused is an error of the form."""
+    """Save the changed fields; a refusal becomes an error of the form."""
     if not form.changed_data:
         return
     permissions = Permissions.of(request.user)
@@ -202,9 +239,9 @@ def _save(request: HttpRequest, form: ImageForm) -> None:
 
 
 def append_upload(request: HttpRequest, kind: type[Form], name: str) -> Form:
-    """Return what was typed into a form with the file sent as its text's last line.
+    """Return the sent form, with the uploaded image as the last line of its text.
 
-    Where the file cannot be taken, the text is unchanged and the form has the reason.
+    If the file is refused, the text is unchanged and the form has the error.
     """
     data = request.POST.copy()
     try:
@@ -227,7 +264,7 @@ def _file(request: HttpRequest) -> "UploadedFile[Any]":
 @desk_view("add_image", "view_story")
 @require_POST
 def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take one file; answer its card, whose `data-name` goes into the text."""
+    """Store an uploaded file; answer with its card, which names it for the text."""
     file = request.FILES.get("file")
     if file is None:
         return text_response("Choose a picture first.", 400)
@@ -244,7 +281,7 @@ def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
 @desk_view("add_image", "view_story")
 @require_safe
 def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
-    """Answer the cards of the pictures that a kept text names."""
+    """Show the cards of the images in a draft that was put back into its form."""
     names: Sequence[str] = request.GET.getlist("name")[:MAX_CARDS]
     found = Image.objects.filter(name__in=names)
     context = {"pictures": image_cards(found), "story": Story(pk=pk)}
@@ -254,7 +291,7 @@ def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
 @desk_view("change_image")
 @require_POST
 def save_image_fields(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
-    """Save the words of one picture as they are typed."""
+    """Save the fields of one card while they are typed."""
     image = get_object_or_404(Image, pk=image_pk)
     form = image_form(image, request.POST)
     if form.is_valid():

@@ -1,7 +1,8 @@
-"""Who is at a story's desk now, and what they are writing there.
+"""Presence: who is at a story's desk now, and what they are writing there.
 
-Each open page has a ticket, signed by us, with which its polls say that it is there:
-so a poll needs no look at the session. A page that says nothing fades.
+Every open page gets a signed ticket, and sends it with its polls as a heartbeat. The
+ticket replaces the session, so a poll costs no session query. Pages that stop sending
+heartbeats are no longer counted after a few seconds.
 """
 
 import secrets
@@ -9,27 +10,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zlib import crc32
 
-from django.contrib.auth.models import User
 from django.core import signing
 from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
 from entries.database import errors
-from entries.desk.access import int_or_zero
+from entries.desk.access import display_name, int_or_zero
 from entries.models import Entry, Posting, Presence
 from entries.verbs import Permissions
 
 FRESH = timedelta(seconds=15)
 SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
 PRUNED = timedelta(hours=1)
-VALID = 600  # seconds; then the session is asked again
+VALID = 600  # seconds, after which the session is checked again
 GONE, EDITING = "gone", "edit-"
 _SALT = "entries.desk.presence"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """The right of one page to say that its editor is at a story's desk."""
+    """What lets one open page report the presence of its editor."""
 
     user: int
     story: int
@@ -40,7 +40,7 @@ class Ticket:
 
     @classmethod
     def read(cls, text: str, max_age: int | None = None) -> "Ticket | None":
-        """Return what was signed; None for anything else, and for what is too old."""
+        """Parse a ticket; None if it is expired or not signed here."""
         try:
             return cls(*signing.loads(text, salt=_SALT, max_age=max_age))
         except signing.BadSignature:
@@ -48,7 +48,7 @@ class Ticket:
 
 
 def arrive(permissions: Permissions, story_id: int) -> Ticket:
-    """Say that somebody has opened a desk."""
+    """Record that somebody has opened a desk, and return the page's ticket."""
     now = timezone.now()
     ticket = Ticket(permissions.user.pk, story_id, secrets.token_hex(8))
     with errors.optional_write():
@@ -73,9 +73,9 @@ def _mark(ticket: Ticket, doing: str) -> int:
 
 
 def beat(text: str, story_id: int, doing: str) -> bool:
-    """Take a page's word of what is done there; False where its ticket is no good.
+    """Record a page's heartbeat in one query; return False if its ticket is not valid.
 
-    `doing`: nothing, `new`, `edit-<entry>` or `gone`. One query.
+    `doing` is empty, `new`, `edit-<entry>` or `gone`.
     """
     ticket = Ticket.read(text, VALID)
     if ticket is None or ticket.story != story_id:
@@ -102,20 +102,20 @@ def _note(ticket: Ticket, doing: str) -> None:
 
 
 def renew_ticket(permissions: Permissions, story_id: int, text: str) -> Ticket | None:
-    """Return a fresh ticket for a page that shows its old one."""
+    """Return a new ticket for a page whose old one has expired."""
     old = Ticket.read(text)
     mine = old and old.story == story_id and old.user == permissions.user.pk
     return Ticket(old.user, story_id, old.tab) if old and mine else None
 
 
 def _fresh() -> Q:
-    # Whoever was seen much later than now was seen before the clock was put back.
+    # A time far in the future is from before the clock was set back.
     now = timezone.now()
     return Q(seen_at__gt=now - FRESH, seen_at__lt=now + SKEW)
 
 
 def digest() -> Subquery:
-    """Return what differs, in a query of stories, when anybody comes, acts or goes."""
+    """Return a subquery for stories: a number that changes with anybody's presence."""
     fresh = Presence.objects.filter(_fresh(), story=OuterRef("pk"))
     total = fresh.order_by().values("story").annotate(total=Sum("mark"))
     return Subquery(total.values("total"))
@@ -123,7 +123,7 @@ def digest() -> Subquery:
 
 @dataclass(frozen=True)
 class Colleague:
-    """Somebody else at the desk; `entry` is the one being edited, where it shows."""
+    """A colleague at the desk; `entry` is what they edit, if one may know."""
 
     name: str
     writing: bool
@@ -131,31 +131,29 @@ class Colleague:
 
     @property
     def label(self) -> str:
-        """Return who it is and what is being done."""
+        """Return their name and what they are doing."""
         if self.entry:
             return f"{self.name} is editing {self.entry.label}"
         return f"{self.name} is {'writing' if self.writing else 'here'}"
 
 
 def colleagues(permissions: Permissions, story_id: int) -> list[Colleague]:
-    """Return who else is there, those who write first, each once for each doing."""
+    """Return the colleagues at a desk, those who write first.
+
+    Somebody with several pages is listed once for each thing they write.
+    """
     fresh = Presence.objects.filter(_fresh(), story=story_id)
     here = Posting.objects.filter(entry=OuterRef("entry"), story=story_id)
     fresh = fresh.annotate(here=Exists(here.filter(removed=False)))
     fresh = fresh.exclude(user=permissions.user)
     found: dict[tuple[int, int], Colleague] = {}
-    for page in fresh.select_related("user", "entry", "story").order_by(
-        "-writing", "tab"
-    ):
-        visible = (
-            page.here and page.entry and permissions.can_see(page.entry, page.story)
-        )
-        entry = page.entry if visible else None
+    pages = fresh.select_related("user", "entry", "story").order_by("-writing", "tab")
+    for page in pages:
+        entry = page.entry if page.here else None
+        if entry and not permissions.can_see(entry, page.story):
+            entry = None
         if page.writing or not any(user == page.user_id for user, _ in found):
             own = (page.user_id, entry.pk if entry else 0)
-            found.setdefault(own, Colleague(_name(page.user), page.writing, entry))
+            name = display_name(page.user)
+            found.setdefault(own, Colleague(name, page.writing, entry))
     return sorted(found.values(), key=lambda one: (not one.writing, one.name))
-
-
-def _name(user: User) -> str:
-    return user.get_full_name() or user.get_username()

@@ -1,4 +1,4 @@
-"""The preview, rendered by the code that renders the published page."""
+"""The preview of a text, rendered by the code that renders the published page."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 
 from entries.desk import see_lines
 from entries.desk.forms import TextForm
+from entries.desk.images import visible_images
 from entries.models import Entry, Image, Posting, Story
 from entries.pages import fragments
 from entries.text import rendering
@@ -15,7 +16,7 @@ from entries.verbs import Permissions
 
 @dataclass(frozen=True)
 class Preview:
-    """A page with one entry on it, for a frame; `notes` are for the editor."""
+    """An HTML document with one entry, for an iframe, and notes for the editor."""
 
     document: str
     notes: list[str]
@@ -24,12 +25,12 @@ class Preview:
 def render_preview(
     permissions: Permissions, story: Story, entry: Entry, form: TextForm, **marks: bool
 ) -> Preview:
-    """Draw a text that was checked as an entry of its story, and save nothing.
+    """Render the text of a valid form as an entry of a story, and save nothing.
 
-    It shows the pictures that its writer may see. `marks`: pinned, key_event.
+    Only images that the writer may see are shown. `marks` are `pinned`, `key_event`.
     """
     entry = copy(entry)
-    # One that was never saved has no links and no corrections to look for.
+    # An unsaved entry needs an id to look up its links and corrections: none.
     entry.pk = entry.pk or 0
     entry.story = story
     text = form.text(entry.byline)
@@ -38,7 +39,7 @@ def render_preview(
     try:
         body = rendering.ParsedBody(entry.body)
         names = body.image_names
-        found = list(see_lines.visible_images(permissions).filter(name__in=names))
+        found = list(visible_images(permissions).filter(name__in=names))
         links = list(entry.links.visible().with_targets())
         links += see_lines.proposed_links(
             entry, entry.body, {link.text for link in links}
