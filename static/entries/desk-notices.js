@@ -38,10 +38,10 @@
     clearTimeout(timer);
     timer = setTimeout(look, wait);
   };
-  const addresses = () => (bodyOf(form).value.match(/https?:\/\/\S+/gi) ?? []).join(" ");
+  const urls = () => (bodyOf(form).value.match(/https?:\/\/\S+/gi) ?? []).join(" ");
 
   form.addEventListener("input", () => {
-    const now = empty(form) ? "" : `text ${addresses()}`;
+    const now = empty(form) ? "" : `text ${urls()}`;
     if (now === asked) return;
     asked = now;
     soon(now ? PAUSE : 0);

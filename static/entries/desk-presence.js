@@ -8,7 +8,7 @@
   const AWAY = 240000; // browsers slow the timers of a hidden page down after this
 
   let typed = 0;
-  let told = "";
+  let reported = "";
   let beat = 0;
   let hidden = 0;
   document.addEventListener("input", ({ target }) => {
@@ -31,8 +31,8 @@
     const present = doing();
     const now = Date.now();
     if (hidden && now - hidden > AWAY) return;
-    if (present === told && now - beat < EVERY) return;
-    told = present;
+    if (present === reported && now - beat < EVERY) return;
+    reported = present;
     beat = now;
     ctx.request.body.set("beat", "1");
     ctx.request.body.set("doing", present);
