@@ -1,4 +1,4 @@
-"""The desk through HTTP: composing, the timeline, editing, marks, and who may what."""
+"""The desk through HTTP: composer, timeline, editing, buttons, and permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts being typed: kept for their writer alone, until they are sent."""
+"""Drafts: texts being typed, saved for their writer until they are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a text: its history at the desk and for readers, and erasing."""
+"""History of a text, at the desk and for readers, and erasing it."""
 
 from __future__ import annotations
 

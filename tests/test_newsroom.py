@@ -1,4 +1,4 @@
-"""What runs through several stories: moving, the contributors' queue, leading on."""
+"""What concerns several stories: moving, the review queue, continuations."""
 
 from __future__ import annotations
 

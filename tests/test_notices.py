@@ -1,4 +1,4 @@
-"""What the composer says before publishing, and never forbids."""
+"""Hints beside the composer: unlikely times, recent posts, repeated links."""
 
 from __future__ import annotations
 

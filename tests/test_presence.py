@@ -1,4 +1,4 @@
-"""Who else is at a desk: told with the poll, shown to colleagues, fading."""
+"""Presence: who is at a desk, reported by polls and shown to colleagues."""
 
 from __future__ import annotations
 

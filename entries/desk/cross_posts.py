@@ -9,7 +9,7 @@ from entries import verbs
 from entries.desk import picker
 from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import log_cross_post
-from entries.desk.responses import render_panel, render_partial, respond
+from entries.desk.responses import render_panel, replace_response, respond
 from entries.desk.rows import Row, as_rows, get_row, row_postings
 from entries.models import Posting
 from entries.verbs import Refused
@@ -83,4 +83,4 @@ def _row_with_note(request: HttpRequest, row: Row, note: str) -> HttpResponse:
     found = row_postings(row.posting.story_id).filter(entry=row.entry)
     context = {"row": as_rows(found, row.permissions)[0], "note": note}
     target, template = f"#row-{row.entry.pk}", _ROWS[_opener(request)]
-    return HttpResponse(render_partial(request, target, template, context, "outerHTML"))
+    return replace_response(request, target, template, context)

@@ -21,7 +21,13 @@ from entries.desk import picker
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import log_action, target_label
 from entries.desk.forms import TypedTimeField
-from entries.desk.responses import is_htmx, render_page, render_partial, respond
+from entries.desk.responses import (
+    is_htmx,
+    render_page,
+    render_partial,
+    replace_response,
+    respond,
+)
 from entries.desk.rows import get_row
 from entries.models import Entry, Image, Link, Site, Story
 from entries.models.links import LinkQuerySet
@@ -264,7 +270,7 @@ def _edit_links(request: HttpRequest, place: LinkPlace) -> HttpResponse:
 
 def _lists(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     target = f"#links-{context['place'].key}"
-    return HttpResponse(render_partial(request, target, _LISTS, context, "outerHTML"))
+    return replace_response(request, target, _LISTS, context)
 
 
 def _conflict(

@@ -24,7 +24,7 @@ from entries.desk.responses import (
     is_htmx,
     render_page,
     render_panel,
-    render_partial,
+    replace_response,
     respond,
 )
 from entries.desk.rows import Row, as_rows, with_row_data
@@ -32,7 +32,7 @@ from entries.models import Link, Posting, Site, Story
 from entries.pages import lists
 from entries.verbs import Permissions, Refused
 
-MAX_LATEST_ROWS = 30
+MAX_RECENT_UPDATES = 30
 MAX_FEATURES = 20  # of stories; those of the front page are all listed
 MAX_GUESSES = 4  # targets offered for an unresolved link before anything is typed
 LINKS_PER_PAGE = 12  # few, since targets are searched for each of them
@@ -99,7 +99,7 @@ def _latest_updates(permissions: Permissions) -> list[Row]:
     """Return the latest updates of all live stories."""
     live = Story.objects.live().order_by("-changed_at")[: lists.LIVE_PAGE_SIZE]
     visible = Posting.objects.visible().updates().order_by("-first_seq")
-    newest = visible.first_per_story(live, 2 * MAX_LATEST_ROWS).order_by(
+    newest = visible.first_per_story(live, 2 * MAX_RECENT_UPDATES).order_by(
         "-entry__published_at", "-entry_id"
     )
     # A cross-posted update is listed for its own story alone. Filtered here, since for
@@ -107,7 +107,7 @@ def _latest_updates(permissions: Permissions) -> list[Row]:
     ids = newest.values_list("pk", "story", "entry__story")
     own = [pk for pk, story, home in ids if story == home]
     latest = with_row_data(
-        Posting.objects.filter(pk__in=own[:MAX_LATEST_ROWS]), images=False
+        Posting.objects.filter(pk__in=own[:MAX_RECENT_UPDATES]), images=False
     )
     return as_rows(latest.order_by("-entry__published_at", "-entry_id"), permissions)
 
@@ -123,8 +123,7 @@ def resolve_link(request: HttpRequest, pk: int) -> HttpResponse:
     def settled(message: str) -> HttpResponse:
         context = {"message": message, "pk": pk}
         target, template = f"#loose-{pk}", f"{_FOLDER}/_settled.html"
-        html = render_partial(request, target, template, context, "outerHTML")
-        return HttpResponse(html)
+        return replace_response(request, target, template, context)
 
     return respond(
         request,

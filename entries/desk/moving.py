@@ -8,7 +8,7 @@ from entries import verbs
 from entries.desk import picker
 from entries.desk.access import desk_url, desk_view
 from entries.desk.audit_log import log_action
-from entries.desk.responses import render_panel, render_partial, respond
+from entries.desk.responses import render_panel, replace_response, respond
 from entries.desk.rows import Row, get_row
 from entries.models import Story
 
@@ -33,8 +33,7 @@ def move_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     def moved(message: str) -> HttpResponse:
         context = {"row": row, "story": row.entry.story}
         target, template = f"#row-{row.entry.pk}", f"{_FOLDER}/_moved.html"
-        html = render_partial(request, target, template, context, "outerHTML")
-        return HttpResponse(html)
+        return replace_response(request, target, template, context)
 
     return respond(
         request,

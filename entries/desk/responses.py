@@ -119,6 +119,14 @@ def render_partial(
     )
 
 
+def replace_response(
+    request: HttpRequest, target: str, template: str, context: dict[str, Any]
+) -> HttpResponse:
+    """Answer htmx with a template that replaces the element `target`."""
+    html = render_partial(request, target, template, context, "outerHTML")
+    return HttpResponse(html)
+
+
 def trigger(response: HttpResponse, event: str, **detail: object) -> HttpResponse:
     """Let htmx fire an event in the page, for the desk's scripts."""
     response["HX-Trigger"] = json.dumps({event: detail})

@@ -8,7 +8,7 @@ from entries import verbs
 from entries.desk import picker
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import log_action
-from entries.desk.responses import is_htmx, render_panel, render_partial, respond
+from entries.desk.responses import is_htmx, render_panel, replace_response, respond
 from entries.models import Story
 from entries.verbs import Permissions, Refused
 
@@ -40,8 +40,7 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     def head(**outcome: str) -> HttpResponse:
         context = {"story": story, "permissions": permissions, **outcome}
         target, template = "#story-state", f"{_FOLDER}/_state.html"
-        html = render_partial(request, target, template, context, "outerHTML")
-        return HttpResponse(html)
+        return replace_response(request, target, template, context)
 
     return respond(
         request,

@@ -10,7 +10,7 @@
   const SMALL = 60000; // bytes that a closing page may still send
 
   const keyOf = (form) => (form.elements.key ?? form.elements.version).value;
-  const sinceWhen = (typed) => {
+  const describe = (typed) => {
     const at = new Date(typed);
     const hhmm = clock(at);
     const date = (on) => on.toISOString().slice(0, 10);
@@ -193,7 +193,7 @@
         return made;
       };
       const glance = (text.values.body || text.values.headline || "").trim().slice(0, 80);
-      const when = text.typed ? `from ${sinceWhen(text.typed)} ` : "";
+      const when = text.typed ? `from ${describe(text.typed)} ` : "";
       line.append(
         `Text ${when}that was not sent: “${glance}” `,
         button("Restore", () => {

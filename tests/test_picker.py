@@ -1,4 +1,4 @@
-"""The right story is offered: drafts among the demo's stories and fifty others."""
+"""Pickers suggest the right story among the demo's stories and fifty others."""
 
 from __future__ import annotations
 

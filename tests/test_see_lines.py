@@ -1,4 +1,4 @@
-"""“See …” lines and pictures found while writing, and linked when it is sent."""
+"""“See …” lines: stories and images suggested while writing, linked when saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moderators do: place updates in other stories, link, and fill the slots."""
+"""What moderators do: cross-post, link, set features, resolve links."""
 
 from __future__ import annotations
 
