@@ -141,14 +141,14 @@ def test_a_closed_story_ends_its_streams_and_a_reopened_one_runs_again(
     server = room.servers[0]
     with room.sse(server, slug) as stream:
         stream.wait_named("at")
-        room.call(actions.turn, slug, "close")
+        room.call(actions.turn, slug, "close_story")
         stream.wait("This story ended")
         stream.wait_named("end")
         assert stream.ended.wait(5)
     at = room.call(actions.cursor, slug)
     with room.sse(server, slug, after=at) as late:
         late.wait_named("end")
-    room.call(actions.turn, slug, "reopen")
+    room.call(actions.turn, slug, "reopen_story")
     room.call(actions.post, slug, "The ice is back.")
     with room.sse(server, slug, after=at) as again:
         again.wait("The ice is back.")
@@ -443,7 +443,7 @@ def test_a_closed_story_says_so_after_all_that_was_missed(
     server, before = room.servers[0], room.call(actions.cursor, slug)
     room.call(actions.flood, slug, 30)
     near_the_end = room.call(actions.cursor, slug)
-    room.call(actions.turn, slug, "close")
+    room.call(actions.turn, slug, "close_story")
     with room.sse(server, slug, last_id=before) as stream:
         stream.wait_named("behind")
         assert stream.ended.wait(5)

@@ -247,7 +247,7 @@ def test_a_closed_story_says_when_it_ended_and_a_reopened_one_goes_on(
     window.page.clock.install()
     window.open(f"{server.url}/stories/{slug}/")
     state(window.page, "Live")
-    room.call(actions.turn, slug, "close")
+    room.call(actions.turn, slug, "close_story")
     state(window.page, "Ended")
     window.sees("This story ended")  # once, not in the line too
     said = window.page.get_by_text("ended").filter(visible=True)
@@ -255,7 +255,7 @@ def test_a_closed_story_says_when_it_ended_and_a_reopened_one_goes_on(
     room.call(actions.edit, window.entries()[0], "Corrected after the end.")
     window.page.clock.fast_forward(70_000)
     window.sees("Corrected after the end.")
-    room.call(actions.turn, slug, "reopen")
+    room.call(actions.turn, slug, "reopen_story")
     window.page.clock.fast_forward(70_000)
     window.page.clock.run_for(2_000)
     state(window.page, "Live")
@@ -558,12 +558,12 @@ def test_a_story_that_runs_again_is_not_taken_for_ended(
     late.page.route("**/changes?*", lambda route: polls.append(route))
     wire.drop()
     wait_for(lambda: told.page.evaluate("1") and len(streams) > 1, "both to return")
-    room.call(actions.turn, slug, "close")
+    room.call(actions.turn, slug, "close_story")
     state(told.page, "Ended")
     wait_for(lambda: late.page.evaluate("1") and polls, "a poll")
     old = polls[0].fetch()
     assert old.headers["live-state"] == "closed"
-    room.call(actions.turn, slug, "reopen")
+    room.call(actions.turn, slug, "reopen_story")
     going.set()
     for route in streams:
         route.continue_()

@@ -101,7 +101,7 @@ def test_a_pause_rests_a_catch_up_and_the_end_waits_for_it(
     bar, word = page.locator("#live"), page.locator("#live .word")
     wire.cut()
     room.call(actions.flood, slug, 60)
-    room.call(actions.turn, slug, "close")
+    room.call(actions.turn, slug, "close_story")
     held = list[Route]()
     page.route("**/changes?*", lambda route: held.append(route))
     come_back(window, wire)
