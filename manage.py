@@ -8,11 +8,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError, OperationalError
 
-from entries import errors
+from entries.database import errors
 
 
 def main() -> None:
-    """Run a command; what an operator has to mend is said in a sentence."""
+    """Run a command; report what an operator can fix in one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveblog.settings")
     if "--traceback" in sys.argv:
         execute_from_command_line(sys.argv)
@@ -23,7 +23,7 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(f"Not started: {error}")
     except (DatabaseError, OSError) as error:
-        if sentence := errors.for_operator(error):
+        if sentence := errors.command_message(error):
             sys.stdout = None  # Python would try to write the rest at its end
             sys.exit(f"{sentence} (--traceback shows where)")
         if isinstance(error, OperationalError):

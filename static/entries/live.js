@@ -7,7 +7,7 @@
   "use strict";
 
   const SILENCE = 45e3; // ms without a word (the server pings every 15 s)
-  const CONNECT_TIMEOUT = 6e3; // ms without a stream before the page polls
+  const CONNECT = 6e3; // ms without a stream before the page polls
   const WATCHDOG = 20e3; // ms without a byte after which a connection is given up
   const POLL = { fallback: 5e3, hidden: 20e3, ended: 60e3 };
   const ANNOUNCE = 20e3; // ms between two announcements
@@ -189,7 +189,7 @@
     else if (line.ended) wait = POLL.ended;
     else if (document.hidden && !line.behind) wait = POLL.hidden;
     else if (line.failures) wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
-    else if (!line.polling) wait = Math.max(500, CONNECT_TIMEOUT - (Date.now() - (line.lost || line.opened)));
+    else if (!line.polling) wait = Math.max(500, CONNECT - (Date.now() - (line.lost || line.opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
   const stopAsking = () => {
