@@ -13,7 +13,7 @@ _TAG: Final = re.compile(rf"<[a-z]{_ATTRIBUTES}>", re.DOTALL)
 # `lang` holds an attribute with its space, or nothing.
 _BREAK: Final = re.compile(r"\s*\n\s*(>?)|\s+(?=\{\{ lang \}\})")
 # White space at the edges of these elements is not shown.
-_BLOCK: Final = r"(?:button|d[dt]|figcaption|h\d|li|p|script|summary|t[dh])"
+_BLOCK: Final = r"(?:button|div|d[dt]|figcaption|h\d|li|p|script|summary|t[dh])"
 _EDGE: Final = re.compile(
     rf"(<{_BLOCK}\b{_ATTRIBUTES}>)\n+|\n+(?=</{_BLOCK}>)", re.DOTALL
 )

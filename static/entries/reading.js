@@ -82,7 +82,9 @@
     link.href = found ? `#entry-${id}` : `?at=${id}#entry-${id}`;
     link.dataset.jump = `entry-${id}`;
     const more = found ? "" : "more than ";
-    line.firstChild.data = `Since you were here at ${at.slice(11, 13)}${at.slice(14, 16)} GMT${day}: ${more}${n} ${n > 1 ? "updates" : "update"}. `;
+    line.prepend(
+      `Since you were here at ${at.slice(11, 13)}${at.slice(14, 16)} GMT${day}: ${more}${n} ${n > 1 ? "updates" : "update"}. `,
+    );
     line.hidden = false;
     mark();
   };
