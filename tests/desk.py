@@ -15,7 +15,7 @@ class Editor:
     """Somebody who has signed in at one server."""
 
     def __init__(self, site: str, name: str = "editor") -> None:
-        self.client = httpx.Client(base_url=site, follow_redirects=True)
+        self.client = httpx.Client(base_url=site, follow_redirects=True, timeout=30)
         self.token = self._token("/admin/login/")
         form = {"username": name, "password": PASSWORD, "next": "/healthz"}
         assert self._send("/admin/login/", form).text == "ok\n"

@@ -82,7 +82,7 @@ def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
         words = text(at=entry.at)
         verbs.edit(entry, words, version=Entry.objects.get(pk=entry.pk).version)
 
-    verbs: list[tuple[Entry, Callable[[], object]]] = [
+    acts: list[tuple[Entry, Callable[[], object]]] = [
         (up, lambda: verbs.cross_post(up, high)),
         (down, lambda: verbs.cross_post(down, low)),
         (up, lambda: edit(up)),
@@ -95,11 +95,11 @@ def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
         (down, lambda: verbs.remove_cross_post(down.postings.get(story=low))),
         (down, lambda: verbs.move(down, low)),
     ]
-    for entry, verb in verbs:
-        with other.stops_at(entry, verb):
+    for entry, act in acts:
+        with other.stops_at(entry, act):
             hold(low)
             hold(high)
-        with other.stops_at(low, verb):
+        with other.stops_at(low, act):
             hold(high)
 
 
