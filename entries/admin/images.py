@@ -18,6 +18,7 @@ from entries.desk import images
 from entries.desk.responses import render_page
 from entries.images.ingest import ImageError
 from entries.models import Entry, Image
+from entries.models.fields import max_length
 from entries.verbs import Permissions, Refused
 
 
@@ -32,7 +33,7 @@ class UploadForm(forms.Form):
     name = forms.SlugField(
         required=False,
         allow_unicode=True,
-        max_length=120,
+        max_length=max_length(Image, "name"),
         help_text="What texts call it. Empty: made from the file's name.",
     )
 

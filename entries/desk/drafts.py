@@ -18,6 +18,7 @@ from entries.desk.forms import TextForm
 from entries.desk.responses import text_response
 from entries.models import Draft, Entry, Story
 from entries.models.desk import entries_made_from
+from entries.models.fields import max_length
 from entries.verbs import Permissions
 
 MAX_OFFERED = 10  # of a form's newest drafts
@@ -30,7 +31,7 @@ class DraftForm(forms.Form):
     """The fields of any form of the desk, without the checks for sending it."""
 
     form = forms.RegexField(r"^(composer|original|summary|edit-\d{1,18})$")
-    key = forms.CharField(max_length=36)
+    key = forms.CharField(max_length=max_length(Draft, "key"))
     typed = forms.IntegerField(min_value=0, max_value=2**53)
     key_event = forms.BooleanField(required=False)
     pinned = forms.BooleanField(required=False)

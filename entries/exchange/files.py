@@ -12,6 +12,7 @@ from entries.exchange.text.decoding import FILE_LIMIT, decode
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.reader import read_text
 from entries.models import ImportedFile, Series, Story
+from entries.models.fields import max_length
 from entries.text import rendering
 
 
@@ -71,6 +72,8 @@ def _text_document(
     if options.headline or document.headline:
         return document
     words = " ".join(Path(name).stem.replace("-", " ").replace("_", " ").split())
-    headline = (words[:1].upper() + words[1:])[:200] or "Story"
+    headline = (words[:1].upper() + words[1:])[
+        : max_length(Story, "headline")
+    ] or "Story"
     note = f"The file has no headline; it is called “{headline}” (see --headline)."
     return replace(document, headline=headline, notes=(*document.notes, note))

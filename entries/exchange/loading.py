@@ -31,6 +31,7 @@ from entries.models import (
     Story,
     StorySlug,
 )
+from entries.models.fields import max_length
 from entries.pages.story_data import LinkData, PostedIn, VersionData
 from entries.text import limits, rendering, urls
 from entries.verbs import (
@@ -195,7 +196,7 @@ class _Loading:
         name = self.gallery.free_name(f"{self.story.slug[:110]}-photo")
         image = self.gallery.row("", name, path)
         image.caption = image.caption or caption
-        image.alt = image.alt or caption[:500]
+        image.alt = image.alt or caption[: max_length(Image, "alt")]
         return image
 
     # --- Entries
@@ -266,7 +267,8 @@ class _Loading:
         if data.story and data.story == self.document.slug:
             target = self.story
         found = target or series or data.url
-        title = data.title or ("" if found else data.text)[:300]
+        title = data.title or ("" if found else data.text)
+        title = title[: max_length(Link, "title")]
         if not (title or found):
             return None
         link = Link(
@@ -334,7 +336,7 @@ class _Loading:
             continues_in=self.targets.by_slug(document.continues_in),
         )
         for slug in document.old_slugs:
-            if _free_slug(slug[: verbs.MAX_SLUG_LENGTH]) == slug:
+            if _free_slug(slug[: max_length(Story, "slug")]) == slug:
                 StorySlug.objects.create(slug=slug, story=story)
         return story
 

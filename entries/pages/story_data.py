@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Self, TypeVar
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import F, Model
 from pydantic import (
     BaseModel,
@@ -22,7 +23,8 @@ from pydantic import (
 )
 
 from entries.images import ingest
-from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
+from entries.models import Entry, EntryVersion, Image, Link, Posting, Series, Story
+from entries.models.fields import max_length
 from entries.text import limits, markdown, rendering
 
 FORMAT: Final = "liveblog-story"
@@ -68,11 +70,21 @@ Time = Annotated[
 Date = Annotated[date, BeforeValidator(_date, json_schema_input_type=str)]
 Flag = Annotated[bool, Field(strict=True)]
 Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-Slug = Annotated[str, Field(max_length=120, description="a slug")]
+
+
+def _fits(model: type[Model], field: str, **more: Any) -> Any:
+    """Return the limit of a text that becomes this column of a row."""
+    return Field(max_length=max_length(model, field), **more)
+
+
+Slug = Annotated[str, _fits(Story, "slug", description="a slug")]
+SeriesSlug = Annotated[str, _fits(Series, "slug", description="a slug")]
+ImageName = Annotated[str, _fits(Image, "name")]
+Headline = Annotated[str, _fits(Entry, "headline")]
 Markdown = Annotated[
     str, Field(max_length=limits.MAX_BODY_LENGTH, description="Markdown")
 ]
-Username = Annotated[str, Field(max_length=150, description="a username")]
+Username = Annotated[str, _fits(User, "username", description="a username")]
 NOT_BLANK: Final = Field(pattern=r"\S")
 
 
@@ -85,9 +97,9 @@ class _Data(BaseModel):
 class SeriesData(_Data):
     """A series."""
 
-    name: Annotated[str, Field(max_length=100, pattern=r"\S")]
-    slug: Annotated[str, Field(max_length=100)] = ""
-    description: Annotated[str, Field(max_length=300)] = ""
+    name: Annotated[str, _fits(Series, "name"), NOT_BLANK]
+    slug: SeriesSlug = ""
+    description: Annotated[str, _fits(Series, "description")] = ""
 
 
 class LinkData(_Data):
@@ -97,14 +109,14 @@ class LinkData(_Data):
     """
 
     kind: Link.Kind
-    title: Annotated[str, Field(max_length=300)] = ""
+    title: Annotated[str, _fits(Link, "title")] = ""
     text: Annotated[str, Field(max_length=500)] = ""
-    label: Annotated[str, Field(max_length=60)] = ""
+    label: Annotated[str, _fits(Link, "label")] = ""
     order: Number = 0
     story: Slug | None = None
-    series: Annotated[str, Field(max_length=100, description="a slug")] | None = None
-    url: Annotated[str, Field(max_length=500)] = ""
-    image: Annotated[str | None, Field(max_length=120, alias="picture")] = None
+    series: SeriesSlug | None = None
+    url: Annotated[str, _fits(Link, "target_url")] = ""
+    image: Annotated[ImageName | None, Field(alias="picture")] = None
     starts_at: Time | None = None
     ends_at: Time | None = None
 
@@ -142,9 +154,9 @@ class VersionData(_Data):
 
     number: Number = 1
     at: Time | None = None
-    headline: Annotated[str, Field(max_length=200)] = ""
+    headline: Headline = ""
     body: Markdown = ""
-    correction: Annotated[str, Field(max_length=300, alias="line")] = ""
+    correction: Annotated[str, _fits(EntryVersion, "correction", alias="line")] = ""
     hidden: Flag = False
     erased: Flag = False
     changed_by: Username | None = None
@@ -158,9 +170,9 @@ class EntryData(_Data):
     kind: Entry.Kind
     state: Entry.State
     at: Time | None = None
-    headline: Annotated[str, Field(max_length=200)] = ""
+    headline: Headline = ""
     body: Annotated[Markdown, NOT_BLANK]
-    byline: Annotated[str, Field(max_length=100)] = ""
+    byline: Annotated[str, _fits(Entry, "byline")] = ""
     pinned: Flag = False
     key_event: Flag = False
     cross_posted_from: CrossPostedFrom | None = None
@@ -207,12 +219,12 @@ class HeadData(_Data):
     """What both forms have of a story itself; `lead_image` is a name."""
 
     slug: Slug = ""
-    headline: Annotated[str, Field(max_length=200, pattern=r"\S")]
+    headline: Annotated[str, _fits(Story, "headline"), NOT_BLANK]
     series: SeriesData | None = None
-    standfirst: Annotated[str, Field(max_length=500)] = ""
+    standfirst: Annotated[str, _fits(Story, "standfirst")] = ""
     summary: Markdown = ""
-    language: Annotated[str, Field(max_length=20)] = "en"
-    lead_image: Annotated[str | None, Field(max_length=120)] = None
+    language: Annotated[str, _fits(Story, "language")] = "en"
+    lead_image: ImageName | None = None
     state: Story.State
     first_day: Date | None = None
     live_at: Time | None = None
@@ -236,11 +248,11 @@ class FullHeadData(HeadData):
 class ImageData(_Data):
     """What both forms have of an image; width and height in pixels, 0 if missing."""
 
-    name: Annotated[str, Field(max_length=120, pattern=r"\S")]
-    alt: Annotated[str, Field(max_length=500)] = ""
+    name: Annotated[ImageName, NOT_BLANK]
+    alt: Annotated[str, _fits(Image, "alt")] = ""
     decorative: Flag = False
-    caption: Annotated[str, Field(max_length=1000)] = ""
-    credit: Annotated[str, Field(max_length=200)] = ""
+    caption: Annotated[str, _fits(Image, "caption")] = ""
+    credit: Annotated[str, _fits(Image, "credit")] = ""
     width: int = 0
     height: int = 0
 

@@ -1,13 +1,20 @@
-"""What the admin's first page says of the newsroom's work."""
+"""Template tags for the newsroom's own pages."""
 
 from typing import Any
 
 from django import template
+from django.apps import apps
 
-from entries.models import Entry, Story
+from entries.models import Entry, Story, fields
 from entries.pages import lists
 
 register = template.Library()
+
+
+@register.simple_tag
+def max_length(model: str, field: str) -> int:
+    """Return how many characters a column holds, for an input's `maxlength`."""
+    return fields.max_length(apps.get_model("entries", model), field)
 
 
 @register.simple_tag

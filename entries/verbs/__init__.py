@@ -64,7 +64,6 @@ from entries.verbs.links import (
 from entries.verbs.permissions import NOT_ALLOWED, Forbidden, Permissions
 from entries.verbs.series import delete_series, save_series
 from entries.verbs.stories import (
-    MAX_SLUG_LENGTH,
     StoryConflict,
     close_story,
     create_story,
@@ -81,7 +80,6 @@ from entries.verbs.stories import (
 __all__ = [
     "ALT_TEXT_MISSING",
     "BULK_BATCH_ROWS",
-    "MAX_SLUG_LENGTH",
     "NOT_ALLOWED",
     "UNKNOWN_IMAGE",
     "WAITING_STATES",

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
 from entries.models.desk import draft_keys, entries_made_from
+from entries.models.fields import max_length
 from entries.pages import fragments
 from entries.verbs.conditions import (
     EntryConflict,
@@ -270,7 +271,7 @@ def send_back(
 
     `version` is the one the editor read, None to send back whatever version is there.
     """
-    line = " ".join(line.split())[:300]
+    line = " ".join(line.split())[: max_length(Entry, "sent_back")]
     if not line:
         raise Refused("Tell the writer in a line what is missing.", "line")
     with open_ledger(entry=entry) as ledger:

@@ -18,6 +18,7 @@ from entries.models import (
     StorySlug,
     StoryVersion,
 )
+from entries.models.fields import max_length
 from entries.text import rendering, urls
 from entries.verbs.ledger import Ledger, Refused, StaleRead, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
@@ -29,7 +30,7 @@ from entries.verbs.references import (
 )
 
 State = Story.State
-MAX_SLUG_LENGTH = 120  # characters, as in the column
+MAX_SLUG_LENGTH = max_length(Story, "slug")
 EDITABLE = frozenset(
     {
         "headline",

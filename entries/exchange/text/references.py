@@ -10,6 +10,8 @@ from entries.exchange.text.headings import (
     ends_like_sentence,
     title_case,
 )
+from entries.models import Image
+from entries.models.fields import max_length
 
 _SEE: Final = re.compile(r"((?:See|SEE)(?: (?:also|Also|ALSO))?:?) (\S.*)")
 _OPENING: Final = "\"'“‘«„‹([¿¡"
@@ -110,4 +112,4 @@ def names_image(line: str, files: Collection[str] = ()) -> bool:
 def image_name(typed: str) -> str:
     """Return the name of an image's row: no extension, and only letters we allow."""
     name = re.sub(r"[^\w-]+", "-", _IMAGE_FILE.sub("", typed.strip()))
-    return name.strip("-")[:120] or "picture"
+    return name.strip("-")[: max_length(Image, "name")] or "picture"
