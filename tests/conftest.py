@@ -1,4 +1,4 @@
-"""The suite's place in the world: its settings, databases, browser and servers."""
+"""Settings, databases, browser and servers that the tests share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos for the tests, honest and hostile ones, and a look at what became of them."""
+"""Photos for the tests, valid and hostile, and a decoder to check the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much is tried at random: a part of it daily, all of it with TEST_ALL_SEEDS=1."""
+"""How many random seeds the tests try: a few daily, all with TEST_ALL_SEEDS=1."""
 
 import os
 

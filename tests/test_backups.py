@@ -1,4 +1,4 @@
-"""A copy taken while the site is written to, and the same pages elsewhere."""
+"""Backups taken during writes, and the same pages after a restore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a story of fifty updates may weigh on the way to a reader."""
+"""The size budgets of a story page with fifty updates."""
 
 from __future__ import annotations
 

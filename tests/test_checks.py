@@ -1,4 +1,4 @@
-"""What in a deployment would break the promise is said before it does."""
+"""System checks that find deployments which would break the promise."""
 
 from __future__ import annotations
 

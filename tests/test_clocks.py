@@ -1,4 +1,4 @@
-"""Clocks that are put back or forward: numbers and the database's clock decide."""
+"""Clocks set back or forward: sequence numbers and database time decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream, by a reader that is not a browser, on both databases."""
+"""Streams read by a plain client, on both databases."""
 
 from __future__ import annotations
 

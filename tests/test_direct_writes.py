@@ -1,4 +1,4 @@
-"""Writes past the server: the same bytes, and only where all is as expected."""
+"""Direct writes to sockets: the same bytes, and only in the expected state."""
 
 from __future__ import annotations
 

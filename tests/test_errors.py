@@ -1,4 +1,4 @@
-"""Pages for what went wrong, and the headers that every answer carries."""
+"""Error pages, and the headers that every response carries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from entries import verbs
 from entries.models import Entry, Image, Story
 from liveblog import limits
 from tests.builders import make_accounts, make_original, make_story, make_update
-from tests.injecting import inject
+from tests.fault_injection import inject
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
 MANIFEST = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"

@@ -1,4 +1,4 @@
-"""The command `export_story`: the text form, and a page that stands alone."""
+"""The command `export_story`: the text form, and a self-contained page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files from outside never end in a traceback, and none of their text is lost."""
+"""Hostile files never end in a traceback, and none of their text is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stories as JSON: without loss from site to site, without a secret to readers."""
+"""Stories as JSON: lossless between sites, and without secrets for readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties of the text form, tried with texts that nobody thought of."""
+"""Properties of the text form, tried with generated texts."""
 
 from __future__ import annotations
 

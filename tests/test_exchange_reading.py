@@ -1,4 +1,4 @@
-"""The text form, as newsrooms write it: what is read, and what is left as text."""
+"""Newsroom text: what is recognised, and what stays as text."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from entries.delivery.channels import Channel, Reader
 from entries.management.commands import serve
 from tests import actions, crowd
 from tests.desk import Editor
-from tests.injecting import DIARY, GATE, diary, inject
+from tests.fault_injection import DIARY, GATE, diary, inject
 from tests.photos import flat_png, photograph
 from tests.servers import (
     HOST,

@@ -1,4 +1,4 @@
-"""A full disk, and a data folder of another site: said, and nothing half done."""
+"""A full disk, and a data folder of another site: a clear error, nothing half done."""
 
 from __future__ import annotations
 

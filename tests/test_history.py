@@ -1,4 +1,4 @@
-"""History of a text, at the desk and for readers, and erasing it."""
+"""The history of a text, at the desk and for readers, and erasing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a careless or hostile hand puts in, and what nobody may get out."""
+"""Careless and hostile input, and what nobody may read."""
 
 from __future__ import annotations
 

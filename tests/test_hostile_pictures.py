@@ -24,7 +24,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from entries.images import ingest, worker
 from entries.images.ingest import FORMATS, ImageError, ingest_image, remove_variants
-from tests.injecting import DIARY, diary, inject
+from tests.fault_injection import DIARY, diary, inject
 from tests.photos import (
     BLUE,
     KEY,

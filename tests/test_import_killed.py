@@ -1,4 +1,4 @@
-"""A machine that dies during an import leaves nothing of it behind."""
+"""An import that is killed leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of locks: whoever waits for one holds none that comes after it."""
+"""The order of locks, which rules out deadlocks."""
 
 from __future__ import annotations
 

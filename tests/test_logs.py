@@ -1,4 +1,4 @@
-"""Logs say what happened in one line, by whose request, and no secret."""
+"""Log lines: one for each event, with its request, and no secrets."""
 
 from __future__ import annotations
 

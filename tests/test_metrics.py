@@ -1,4 +1,4 @@
-"""What an operator is told: `/metrics`, of one process and of several."""
+"""`/metrics`, for one process and for several."""
 
 from __future__ import annotations
 

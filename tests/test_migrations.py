@@ -1,4 +1,4 @@
-"""A site of the first release is brought up to date with all that it holds."""
+"""A database of the first release migrates with all its rows."""
 
 from __future__ import annotations
 

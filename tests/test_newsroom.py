@@ -1,4 +1,4 @@
-"""What concerns several stories: moving, the review queue, continuations."""
+"""Several stories at once: moving, the review queue, continuations."""
 
 from __future__ import annotations
 

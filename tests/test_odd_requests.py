@@ -1,4 +1,4 @@
-"""Odd values in every parameter of every address, as everybody: no server error."""
+"""Odd values in every parameter of every URL, as every role: no server error."""
 
 from __future__ import annotations
 

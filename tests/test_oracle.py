@@ -1,8 +1,8 @@
 """The promise: every open page shows what its address shows loaded fresh.
 
-Random happenings through two processes, the desk and a command, while lines are
+Random actions through two processes, the desk and a command, while lines are
 slow or cut, windows are offline or hidden and servers die. `python -m tests --all`
-tries four seeds, `ORACLE_SEEDS=5,6` others, `ORACLE_TURNS=300` more happenings.
+tries four seeds, `ORACLE_SEEDS=5,6` others, `ORACLE_TURNS=300` more actions.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests import actions, happenings, seeds
+from tests import actions, random_actions, seeds
 from tests.browser import Reader, expect_like_fresh
 from tests.servers import Newsroom, Server, Wire, wait_for
 
 Readers = Callable[..., Reader]
 SEEDS = os.environ.get("ORACLE_SEEDS", "1,2,3,4" if seeds.ALL else "1").split(",")
 TURNS = int(os.environ.get("ORACLE_TURNS", "60"))
-CHECK = 25  # happenings between two comparisons
+CHECK = 25  # actions between two comparisons
 SLUG, OTHER = "ice-on-the-sound", "the-long-strike"
 
 
@@ -126,7 +126,7 @@ def test_open_pages_equal_fresh_ones_whatever_happened(
     helpers = [newsroom.helper(), newsroom.helper()]
     for turn in range(1, TURNS + 1):
         helper = helpers[coverage.chance.randrange(2)]
-        name = helper.call(happenings.happen, SLUG, OTHER, f"{seed}-{turn}")
+        name = helper.call(random_actions.happen, SLUG, OTHER, f"{seed}-{turn}")
         coverage.log.append(name)
         if coverage.chance.random() < 0.15:
             coverage.break_something()

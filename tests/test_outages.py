@@ -1,4 +1,4 @@
-"""While the database does not answer: what readers get, how soon, and for how long."""
+"""While the database does not respond: what readers get, how soon, for how long."""
 
 from __future__ import annotations
 

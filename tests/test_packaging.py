@@ -1,4 +1,4 @@
-"""The wheel: a plain `pip install .` brings templates and static files along."""
+"""The wheel: a plain `pip install .` includes templates and static files."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The page cache: the same finished bytes for everyone, never outdated ones."""
+"""The page cache: the same finished bytes for everyone, never stale ones."""
 
 from __future__ import annotations
 

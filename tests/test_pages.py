@@ -1,4 +1,4 @@
-"""The public pages: complete without JavaScript, the same for all, and tight."""
+"""The public pages: complete without JavaScript, the same for all, and small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that do not end, told over plain sockets; and readers who may be slow."""
+"""Unfinished requests over plain sockets, and readers who may be slow."""
 
 from __future__ import annotations
 

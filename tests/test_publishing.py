@@ -1,4 +1,4 @@
-"""The verbs: what may happen to an entry, and the numbers that tell readers."""
+"""Verbs on entries: allowed changes of state, and sequence numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader gets beside the news: older updates in place, a way back, a share."""
+"""Older updates in place, the way back, and sharing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies: what reaches the page, what never does, and where our own HTML stands."""
+"""Rendered bodies: what reaches the page, what never does, and our own HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment is read strictly: a bad value stops the start with a sentence."""
+"""Settings are read strictly: a bad value stops the start with a sentence."""
 
 from __future__ import annotations
 

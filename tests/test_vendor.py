@@ -1,4 +1,4 @@
-"""The scripts of others that we serve are the files that we say they are."""
+"""The vendored scripts are the files that the licence notes name."""
 
 from __future__ import annotations
 

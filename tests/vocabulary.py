@@ -1,4 +1,4 @@
-"""schema.org's vocabulary, as a package carries it, held against JSON-LD."""
+"""schema.org's vocabulary, from a package, to validate JSON-LD."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Races and hostile requests that once went wrong, each told by what readers get."""
+"""Races and hostile requests that once went wrong, seen from outside."""
 
 from __future__ import annotations
 

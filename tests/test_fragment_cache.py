@@ -1,4 +1,4 @@
-"""What is kept of postings: never stale, nothing but what readers see, and bounded."""
+"""The fragment cache: never stale, only what readers see, and bounded."""
 
 from __future__ import annotations
 

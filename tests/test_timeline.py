@@ -1,4 +1,4 @@
-"""Which updates stand on which page, and that old addresses keep their content."""
+"""Which updates are on which page, and that old URLs keep their content."""
 
 from __future__ import annotations
 

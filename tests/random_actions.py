@@ -1,4 +1,4 @@
-"""One random, seeded happening in a newsroom at a time, for the oracle."""
+"""Seeded random actions of a newsroom, one at a time, for the oracle."""
 
 from __future__ import annotations
 

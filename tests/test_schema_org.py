@@ -1,4 +1,4 @@
-"""What machines read of a page: LiveBlogPosting, and the cards to share."""
+"""Structured data of a page: LiveBlogPosting, and cards for sharing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code that runs in the process of a picture before the product's own."""
+"""Faults injected into the process that decodes pictures, before our own code runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dialect: what is read as markup, and that all else comes out as typed."""
+"""Markdown of bodies: what is markup, and that everything else stays as typed."""
 
 from __future__ import annotations
 

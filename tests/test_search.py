@@ -1,4 +1,4 @@
-"""Search: what readers find, what nobody may, and what moderators are offered."""
+"""Search: what readers find, what nobody may, and suggestions for moderators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs on links: features with their time, both directions, order."""
+"""Verbs on links: features with their time, both directions, order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The composer's time: what is understood, what it means, what is refused."""
+"""Times as editors type them: what is understood, and what is refused."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Addresses: safe ones, bare ones in prose, and names for those of posts and videos."""
+"""URLs: safe ones, bare ones in text, and names for posts and videos."""
 
 from __future__ import annotations
 
