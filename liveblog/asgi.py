@@ -30,8 +30,8 @@ from servestatic import ServeStaticASGI  # noqa: E402
 
 from entries import delivery, verbs  # noqa: E402
 from entries.public import errors  # noqa: E402
-from liveblog.limits import BodyLimits  # noqa: E402
 from liveblog.pools import POOLS, pool_of  # noqa: E402
+from liveblog.request_limits import BodyLimits  # noqa: E402
 
 _HASHED = re.compile(r"\.[0-9a-f]{12}\.")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from entries.database import timeouts
-from liveblog.limits import IMAGE_UPLOADS
+from liveblog.request_limits import IMAGE_UPLOADS
 
 _READ: Final = timeouts.READ_TIMEOUT_SECONDS
 _WRITE: Final = timeouts.WRITE_TIMEOUT_SECONDS

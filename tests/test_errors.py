@@ -24,7 +24,7 @@ from PIL import Image as Pillow
 
 from entries import verbs
 from entries.models import Entry, Image, Story
-from liveblog import limits
+from liveblog import request_limits
 from tests.builders import make_accounts, make_original, make_story, make_update
 from tests.fault_injection import inject
 
@@ -421,19 +421,22 @@ def ask(path: str, headers: dict[str, str], chunks: list[bytes]) -> tuple[int, b
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"%d" % size})
 
-    asyncio.run(limits.BodyLimits(app)(scope, receive, send))
+    asyncio.run(request_limits.BodyLimits(app)(scope, receive, send))
     return out[0]["status"], out[1]["body"]
 
 
 def test_a_body_that_is_too_large_is_not_even_read():
-    too_much = {"content-length": str(limits.MAX_IMAGE_BODY_BYTES + 1)}
+    too_much = {"content-length": str(request_limits.MAX_IMAGE_BODY_BYTES + 1)}
     status, body = ask("/admin/entries/story/1/desk/pictures/", too_much, [])
     assert (status, b"This is too large" in body) == (413, True)
-    too_much = {"content-length": str(limits.MAX_DESK_BODY_BYTES + 1)}
+    too_much = {"content-length": str(request_limits.MAX_DESK_BODY_BYTES + 1)}
     assert ask("/admin/entries/story/1/desk/pictures/", too_much, [b""])[0] == 200
     status, body = ask("/admin/x/", {**too_much, "hx-request": "true"}, [])
     assert (status, body[:17]) == (413, b"This is too large")
-    assert ask("/", {"content-length": str(limits.MAX_BODY_BYTES + 1)}, [])[0] == 413
+    assert (
+        ask("/", {"content-length": str(request_limits.MAX_BODY_BYTES + 1)}, [])[0]
+        == 413
+    )
 
 
 def test_a_body_that_hides_its_size_is_counted():

@@ -33,7 +33,7 @@ from entries.models import (
     SearchText,
     Story,
 )
-from entries.pages import history
+from entries.pages import differences
 from entries.verbs import EntryConflict, EntryText, Refused
 from tests import actions
 from tests.builders import (
@@ -343,7 +343,7 @@ def told_everywhere(story: Story, entry: Entry) -> str:
     for model in tables:
         rows += model.objects.values_list()
     page = Client().get(story.get_absolute_url()).content.decode()
-    return repr(rows) + page + repr(history.entry_changes(entry))
+    return repr(rows) + page + repr(differences.entry_changes(entry))
 
 
 def test_an_erased_text_stands_nowhere(chief, story):
@@ -616,9 +616,9 @@ def every_other(words: int, other: str) -> str:
     return " ".join(f"word{number} {other}{number}" for number in range(words))
 
 
-def pieces_of(old: str, new: str) -> list[history.Segment]:
+def pieces_of(old: str, new: str) -> list[differences.Segment]:
     """Return the difference, which must hold both texts whole."""
-    pieces = history.diff_words(old, new)
+    pieces = differences.diff_words(old, new)
     assert "".join(one.text for one in pieces if one.kind != "added") == old
     assert "".join(one.text for one in pieces if one.kind != "taken") == new
     kinds = [one.kind for one in pieces]
@@ -686,7 +686,7 @@ def test_a_long_history_is_shown_in_pages_and_compared_only_there(
     entry = make_update(story, "Text 0.")
     for number in range(1, 31):
         entry = change(entry, f"Text {number}.", f"Line {number}.")
-    real, asked = history.diff_words, []
+    real, asked = differences.diff_words, []
     monkeypatch.setattr(
         history, "diff_words", lambda old, new: asked.append(new) or real(old, new)
     )
@@ -702,5 +702,5 @@ def test_a_long_history_is_shown_in_pages_and_compared_only_there(
     assert "Older changes" not in older
     asked.clear()
     read = html_of(Client().get(public(entry)))
-    assert len(asked) == history.MAX_COMPARED
+    assert len(asked) == differences.MAX_COMPARED
     assert all(f"Line {number}." in read for number in range(1, 31))

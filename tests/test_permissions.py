@@ -30,7 +30,7 @@ from entries.images import worker
 from entries.images.ingest import ImageError
 from entries.models import Draft, Entry, Image, Site, Story
 from entries.verbs import EntryText
-from liveblog import limits
+from liveblog import request_limits
 from liveblog.pools import pool_of
 from tests.builders import (
     make_original,
@@ -394,7 +394,7 @@ def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
         request = RequestFactory().post(path)
         in_pool = pool_of("POST", request.path).name == "images"
         assert in_pool == (len(taken) > before), name
-        assert bool(limits.IMAGE_UPLOADS.fullmatch(request.path)) == in_pool
+        assert bool(request_limits.IMAGE_UPLOADS.fullmatch(request.path)) == in_pool
         uploads |= {name} if in_pool else set()
         assert pool_of("GET", request.path).name != "images"
     named = {AN_ENTRY(one) for one in ("upload", "add_picture", "edit_picture")}

@@ -26,7 +26,7 @@ from entries.desk.responses import render_page
 from entries.desk.urls import STORY_URLS
 from entries.models import Audience, Entry, Posting, Site, Story
 from entries.models.desk import draft_keys
-from entries.pages.history import diff_heads
+from entries.pages.differences import diff_heads
 from entries.text import gmt
 from entries.verbs import EntryText, Permissions, Refused
 

@@ -27,7 +27,8 @@ from entries.desk import (
 )
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import ADDITION, log_action
-from entries.desk.forms import EditForm, EntryForm
+from entries.desk.entry_responses import errors_response, preview_response
+from entries.desk.forms import ComposerForm, EditForm
 from entries.desk.preview import render_preview
 from entries.desk.responses import (
     is_htmx,
@@ -37,9 +38,8 @@ from entries.desk.responses import (
     trigger,
 )
 from entries.desk.rows import as_rows, row_postings
-from entries.desk.writing import errors_response, preview_response
 from entries.models import Draft, Entry, Story
-from entries.pages.history import diff_words
+from entries.pages.differences import diff_words
 from entries.text import gmt, time_input
 from entries.verbs import EntryConflict, Permissions, Refused
 
@@ -58,7 +58,7 @@ def desk_page(request: HttpRequest, pk: int) -> HttpResponse:
     permissions = Permissions.of(request.user)
     if request.method == "POST":
         return _sent_form(request, story, permissions).answer()
-    forms = [EntryForm.empty(), EntryForm.empty("original")]
+    forms = [ComposerForm.empty(), ComposerForm.empty("original")]
     box = summary.summary_form(story)
     wanted = request.GET.get("kept", "")
     drafts.offer_drafts(permissions, story, *forms, box, wanted=wanted)
@@ -72,7 +72,7 @@ def add_image_to_new(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return redirect(desk_url(pk))
     sent = _sent_form(request, get_story(pk), Permissions.of(request.user))
-    sent.form = images.append_upload(request, EntryForm, sent.form.name)
+    sent.form = images.append_upload(request, ComposerForm, sent.form.name)
     return sent.again(422 if sent.form.form_error else 200)
 
 
@@ -95,8 +95,8 @@ def _show(
         "pulse": current,
         "ticket": ticket,
         "colleagues": presence.colleagues(permissions, story.pk),
-        "form": EntryForm.empty(),
-        "original_form": EntryForm.empty("original"),
+        "form": ComposerForm.empty(),
+        "original_form": ComposerForm.empty("original"),
         **forms,
     }
     template = "admin/entries/desk/page.html"
@@ -139,7 +139,7 @@ def _sent_form(
     if not permissions.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
-    form = EntryForm(request.POST, name="original" if original else "composer")
+    form = ComposerForm(request.POST, name="original" if original else "composer")
     kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
     action = request.POST.get("action", "publish")
     return _SentForm(request, story, permissions, form, kind, action)
@@ -152,7 +152,7 @@ class _SentForm:
     request: HttpRequest
     story: Story
     permissions: Permissions
-    form: EntryForm
+    form: ComposerForm
     kind: str
     action: str
     posted: Posted | None = None
@@ -223,7 +223,7 @@ class _SentForm:
         found = row_postings(self.story.pk, images="![" in entry.body, others=False)
         context = {
             "rows": as_rows(found.filter(entry=entry), self.permissions),
-            "slots": EntryForm(name=self.form.name).slots,
+            "slots": ComposerForm(name=self.form.name).slots,
             "posted": self.posted,
             "story": self.story,
         }

@@ -10,6 +10,7 @@ from entries import verbs
 from entries.desk import drafts, images, see_lines
 from entries.desk.access import desk_url, desk_view
 from entries.desk.audit_log import EDITED, PUBLISHED, log_action, log_in_closed_stories
+from entries.desk.entry_responses import errors_response, preview_response
 from entries.desk.forms import EditForm
 from entries.desk.preview import render_preview
 from entries.desk.responses import (
@@ -21,9 +22,8 @@ from entries.desk.responses import (
     trigger,
 )
 from entries.desk.rows import Row, get_row, row_response
-from entries.desk.writing import errors_response, preview_response
 from entries.models import Draft, Entry
-from entries.pages.history import diff_words
+from entries.pages.differences import diff_words
 from entries.verbs import (
     NOT_ALLOWED,
     EntryConflict,

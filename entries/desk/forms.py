@@ -91,7 +91,7 @@ class TextForm(forms.Form):
         return self._first("__all__")
 
 
-class EntryForm(TextForm):
+class ComposerForm(TextForm):
     """A new entry: the composer, and the original entry's form.
 
     `key` names the filled form, so that sending it twice makes one entry. A button
@@ -108,7 +108,7 @@ class EntryForm(TextForm):
     asked = ""  # the unlikely time that the writer is to confirm
 
     @classmethod
-    def empty(cls, name: str = "composer") -> "EntryForm":
+    def empty(cls, name: str = "composer") -> "ComposerForm":
         """Return an unsent form with a new key."""
         return cls(initial={"key": uuid4()}, name=name)
 

@@ -27,8 +27,8 @@ from entries.desk.responses import render_page, respond
 from entries.desk.rows import get_row
 from entries.models import Entry, EntryVersion, Story, StoryVersion
 from entries.models.fields import max_length
-from entries.pages import history
-from entries.pages.history import Change
+from entries.pages import differences
+from entries.pages.differences import Change
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
 MAX_LOG_LINES = 300  # of a story
@@ -101,7 +101,7 @@ def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpRespon
         act = _entry_action(request, entry, permissions)
         return respond(request, act, to=url)
     lines = list(audit_log.log_of_entry(entry))
-    changes = history.entry_changes(entry)
+    changes = differences.entry_changes(entry)
     events = [*map(_change_event, changes), *map(_log_event, lines)]
     if not any(line.is_addition() for line in lines):
         events.append(Event(entry.created_at, entry.author, "Wrote it."))
@@ -188,7 +188,7 @@ def history_of_story(request: HttpRequest, pk: int) -> HttpResponse:
         return respond(request, act, to=desk_url(story, "history"))
     lines = audit_log.log_of_story(story).select_related("content_type")
     events = [
-        *map(_change_event, history.head_changes(story)),
+        *map(_change_event, differences.head_changes(story)),
         *(_log_event(line, story) for line in lines[:MAX_LOG_LINES]),
         Event(story.created_at, None, "The story was made."),
     ]

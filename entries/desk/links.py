@@ -35,11 +35,6 @@ from entries.text import gmt, time_input
 from entries.verbs import Permissions, Refused
 
 Kind = Link.Kind
-KINDS = {
-    "site": (Kind.FEATURE,),
-    "story": (Kind.FEATURE, Kind.LATEST, Kind.PREVIOUS, Kind.NEXT, Kind.SEE),
-    "entry": (Kind.SEE, Kind.CROSS_POSTED),
-}
 MAX_IMAGES = 60  # names that the field for a feature's image suggests
 TARGETS = ("target_story", "target_series", "target_url")
 _FOLDER = "admin/entries/links"
@@ -186,7 +181,9 @@ class LinkPlace:
     @property
     def kinds(self) -> list[tuple[str, str]]:
         """Return value and label of the kinds of links that can be added."""
-        return [(kind.value, str(kind.label)) for kind in KINDS[self.kind]]
+        return [
+            (kind.value, str(kind.label)) for kind in Link.KINDS_BY_PLACE[self.kind]
+        ]
 
     @property
     def links(self) -> LinkQuerySet:
@@ -202,7 +199,7 @@ class LinkPlace:
         labels = dict(Kind.choices)
         return [
             (kind, str(labels[kind]), rows)
-            for kind in dict.fromkeys([*KINDS[self.kind], *Kind.values])
+            for kind in dict.fromkeys([*Link.KINDS_BY_PLACE[self.kind], *Kind.values])
             if (rows := [LinkRow(link, now) for link in found if link.kind == kind])
         ]
 
@@ -350,7 +347,7 @@ def _do(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Don
 
 def _add(data: Any, place: LinkPlace, permissions: Permissions) -> Done:
     kind = data.get("kind", "")
-    if kind not in KINDS[place.kind]:
+    if kind not in Link.KINDS_BY_PLACE[place.kind]:
         raise Refused("Choose what kind of link it is.", "kind")
     same = place.links.filter(kind=kind)
     link = Link(

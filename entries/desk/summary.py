@@ -17,7 +17,7 @@ from entries.desk.responses import (
     trigger,
 )
 from entries.models import Draft, Story
-from entries.pages.history import diff_words
+from entries.pages.differences import diff_words
 from entries.text import rendering
 from entries.verbs import Permissions, Refused
 

@@ -46,7 +46,7 @@ def story_html(story: Story) -> str:
             "original": [_html(p, story) for p in postings if p.entry.original],
             "features": [link for link in links if link.kind == Link.Kind.FEATURE],
             "pinned": [link for link in links if link.kind == Link.Kind.LATEST],
-            "related": [link for link in links if link.kind in fragments.RELATED_KINDS],
+            "related": [link for link in links if link.kind in Link.RELATED_KINDS],
         },
     )
     return _TAG.sub(lambda tag: _self_contained(tag[0]), _SOURCE.sub("", html))

@@ -1,7 +1,7 @@
 """Lines that lead from one place to another."""
 
 import hashlib
-from typing import Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
@@ -74,6 +74,23 @@ class Link(models.Model):
         FEATURE = "feature", "Feature"
         PREVIOUS = "previous", "Previous"
         NEXT = "next", "Next"
+
+    # The kinds that each place may have, in the order in which its editor offers them.
+    KINDS_BY_PLACE: ClassVar = {
+        "site": (Kind.FEATURE,),
+        "story": (Kind.FEATURE, Kind.LATEST, Kind.PREVIOUS, Kind.NEXT, Kind.SEE),
+        "entry": (Kind.SEE, Kind.CROSS_POSTED),
+    }
+    # A story's links that readers find under “Related”. Features and LATEST have
+    # sections of their own.
+    RELATED_KINDS: ClassVar = (Kind.PREVIOUS, Kind.NEXT, Kind.SEE)
+    # The kind of the link back, for links between two stories.
+    REVERSE_KINDS: ClassVar[dict[str, str]] = {
+        Kind.SEE: Kind.SEE,
+        Kind.LATEST: Kind.LATEST,
+        Kind.PREVIOUS: Kind.NEXT,
+        Kind.NEXT: Kind.PREVIOUS,
+    }
 
     kind = models.CharField(max_length=12, choices=Kind.choices)
     story = models.ForeignKey(

@@ -25,7 +25,6 @@ _SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
 MAX_LATEST = 6
 # Placeholders for an id and a seq that are not known yet; no text can contain them.
 _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
-RELATED_KINDS = (Link.Kind.PREVIOUS, Link.Kind.NEXT, Link.Kind.SEE)
 
 
 def _render(template: str, context: dict[str, Any]) -> SafeString:
@@ -287,7 +286,7 @@ def rail_html(story: Story, seq: int) -> SafeString:
         or [link for link in links if not link.story_id],
         "pinned": pinned,
         "latest": latest,
-        "related": [link for link in own if link.kind in RELATED_KINDS],
+        "related": [link for link in own if link.kind in Link.RELATED_KINDS],
     }
     return _render("entries/_rail.html", context)
 

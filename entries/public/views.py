@@ -25,7 +25,7 @@ from django.views.decorators.http import require_safe
 
 from entries import delivery
 from entries.models import Link, Posting, Series, Site, Story
-from entries.pages import history, lists, schema_org, story_page, timeline
+from entries.pages import differences, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds
@@ -249,7 +249,7 @@ def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResp
         "in_page": f"{row.get_absolute_url()}{query}#entry-{pk}",
     }
     if name == "entry_history":
-        context["corrections"] = history.public_corrections(entry)
+        context["corrections"] = differences.public_corrections(entry)
     return _respond(
         request, f"entries/{name}.html", context, caching.story_tag(site, row)
     )

@@ -27,9 +27,11 @@ from entries.text.markdown import (
     BodyError as BodyError,  # part of this module's interface
 )
 
-TAGS: Final = frozenset(
-    {"p", "br", "a", "em", "strong", "del", "code", "pre", "blockquote", "h3", "h4"}
-    | {"ul", "ol", "li", "hr", "table", "thead", "tbody", "tr", "th", "td"}
+# The tags that a body may have. `markdown` has the marks that make them.
+INLINE_TAGS: Final = frozenset({"a", "em", "strong", "del", "code"})
+TAGS: Final = INLINE_TAGS | (
+    {"p", "br", "pre", "blockquote", "h3", "h4", "ul", "ol", "li", "hr"}
+    | {"table", "thead", "tbody", "tr", "th", "td"}
 )
 ATTRIBUTES: Final = {"a": {"href", "title"}, "th": {"align"}, "td": {"align"}}
 
@@ -37,9 +39,8 @@ _BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85]")
 _UNPRINTABLE: Final = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]"
 )
-_WITHIN_LINE: Final = frozenset(
-    ["a", "em", "strong", "del", "code", "span", "b", "i", "cite", "small", "time"]
-)
+# Tags that do not end a line of plain text: those above, and those of our templates.
+_WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
 
 _GAPS: Final = re.compile(r"(\A\s*\n|\n\s*(?:\n|\Z))")
 _MARKS: Final = re.compile(r"(?<!\\)(\\*)([`*_\[\]#+.!>|~-])")

@@ -6,7 +6,6 @@ transaction. Other packages import from here, never from the modules inside.
 
 from entries.verbs.bulk import BULK_BATCH_ROWS, NewEntry, bulk_post, prepare_entry
 from entries.verbs.conditions import WAITING_STATES, EntryConflict
-from entries.verbs.drafting import UNKNOWN_IMAGE, EntryText
 from entries.verbs.entries import (
     cross_post,
     due_entries,
@@ -23,6 +22,7 @@ from entries.verbs.entries import (
     unschedule,
     withdraw,
 )
+from entries.verbs.entry_text import UNKNOWN_IMAGE, EntryText
 from entries.verbs.erasing import (
     delete_entry,
     delete_image,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 from entries.pages import fragments
 from entries.verbs.conditions import check_story_open
-from entries.verbs.drafting import EntryText, apply_text, render_text_with
+from entries.verbs.entry_text import EntryText, apply_text, render_text_with
 from entries.verbs.ledger import Refused, open_ledger
 
 BULK_BATCH_ROWS = 500  # rows a statement

@@ -22,7 +22,7 @@ from entries.verbs.conditions import (
     check_version,
     check_waiting,
 )
-from entries.verbs.drafting import (
+from entries.verbs.entry_text import (
     EntryText,
     RenderedBody,
     apply_text,
@@ -247,7 +247,9 @@ def submit(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     with open_ledger(entry=entry) as ledger:
         check_not_erased(entry)
         by.check_change(entry)
-        if entry.state not in (State.DRAFT, State.SUBMITTED):
+        if entry.state == State.SUBMITTED:
+            return entry
+        if entry.state != State.DRAFT:
             raise Refused("Only a draft can be submitted.")
         mark_submitted(entry)
         _save(ledger, entry)
@@ -258,8 +260,9 @@ def mark_submitted(entry: Entry) -> None:
     """Put an entry into the review queue.
 
     Every submission comes through here: drafts, new texts that are posted as submitted,
-    and texts that are submitted again after an editor sent them back. The entry is
-    saved afterwards, under locks, so slow work belongs into `transaction.on_commit`.
+    and texts that are submitted again after an editor sent them back. An import does
+    not: it restores a state. The entry is saved afterwards, under locks, so slow work
+    belongs into `transaction.on_commit`.
     """
     entry.state, entry.sent_back = State.SUBMITTED, ""
 

@@ -1,7 +1,7 @@
 """Verbs for links: add, save, order and remove them; features begin and end."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
@@ -17,13 +17,6 @@ from entries.verbs.permissions import SYSTEM, Permissions
 
 _LinkState = tuple[Any, ...]  # the entry of a link, or None; and what readers see
 _validate_url = URLValidator(schemes=["http", "https"])
-# The kind of the link back, for links between two stories.
-REVERSE_KINDS: Final[dict[str, str]] = {
-    Link.Kind.SEE: Link.Kind.SEE,
-    Link.Kind.LATEST: Link.Kind.LATEST,
-    Link.Kind.PREVIOUS: Link.Kind.NEXT,
-    Link.Kind.NEXT: Link.Kind.PREVIOUS,
-}
 
 
 class LinkConflict(Refused):
@@ -129,9 +122,9 @@ def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
     """
     home = link.entry.story if link.entry else link.story
     other = link.target_story
-    if home is None or other is None or link.kind not in REVERSE_KINDS:
+    if home is None or other is None or link.kind not in Link.REVERSE_KINDS:
         raise Refused("Nothing leads back from there.", "both")
-    back = Link(kind=REVERSE_KINDS[link.kind], story=other, target_story=home)
+    back = Link(kind=Link.REVERSE_KINDS[link.kind], story=other, target_story=home)
     # Lock the stories of both links now, in the order that all verbs use.
     with open_ledger(home.pk, other.pk, entry=link.entry):
         save_link(link, by=by)

@@ -20,12 +20,12 @@ from entries.exchange.document import (
     Remark,
 )
 from entries.exchange.text import headings
-from entries.exchange.text.dates import Dated, Timed, date_updates
 from entries.exchange.text.decoding import TextLine
 from entries.exchange.text.head import Head, extended, joined
 from entries.exchange.text.lines import Mark, MarkedLine, blocks, parse_date, quoted
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.timestamps import Timestamp
+from entries.exchange.text.update_dates import Dated, Timed, date_updates
 from entries.text import gmt
 
 UPDATES_LIMIT: Final = 20_000
