@@ -670,7 +670,7 @@ def test_the_difference_of_long_texts_shows_what_was_changed():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_difference_holds_both_texts(seed: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(history, "MAX_PAIRS", 30)
+    monkeypatch.setattr(differences, "MAX_PAIRS", 30)
     chance = random.Random(seed)
     old, new = (
         " ".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(0, 40)))
@@ -688,7 +688,7 @@ def test_a_long_history_is_shown_in_pages_and_compared_only_there(
         entry = change(entry, f"Text {number}.", f"Line {number}.")
     real, asked = differences.diff_words, []
     monkeypatch.setattr(
-        history, "diff_words", lambda old, new: asked.append(new) or real(old, new)
+        differences, "diff_words", lambda old, new: asked.append(new) or real(old, new)
     )
     page = html_of(client.get(desk_history(entry)))
     assert asked == [f"Text {number}." for number in range(30, 10, -1)]
