@@ -9,9 +9,11 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models import Subquery
 from django.test import Client
+from django.utils import timezone
 
 from entries import verbs
-from entries.models import Entry, Posting, Series, Story
+from entries.demo import loading
+from entries.models import Entry, Image, Posting, Series, Story
 from entries.verbs import EntryText
 from tests.servers import PASSWORD
 
@@ -140,3 +142,13 @@ def signed_in(name: str, *groups: str, chief: bool = False) -> Client:
     client = Client()
     client.force_login(make_user(name, *groups, chief=chief))
     return client
+
+
+class _DemoLoader(loading.Loader):
+    def _image(self, row: dict[str, str]) -> None:
+        Image.objects.create(name=row["name"], alt=row["alt"], caption=row["caption"])
+
+
+def load_demo() -> None:
+    """Load the demo's stories, without making the files of their pictures."""
+    _DemoLoader(loading.read_demo_file("stories.json"), timezone.now()).load()

@@ -32,7 +32,7 @@ from entries.delivery import channels, hub, timings
 from entries.delivery.changes import Changes, Cursor
 from entries.delivery.channels import Channel, Reader
 from entries.management.commands import serve
-from tests import actions, crowd
+from tests import actions, crowd, seeds
 from tests.desk import Editor
 from tests.fault_injection import DIARY, GATE, diary, inject
 from tests.photos import flat_png, photograph
@@ -204,16 +204,17 @@ def test_two_editors_at_two_servers_lose_and_double_nothing(
     servers = newsroom.server(), newsroom.server()
     readers, start = newsroom.helper(), newsroom.call(actions.cursor, SLUG)
     readers.call(crowd.gather, SLUG, [one.port for one in servers], 20, start)
+    turns = seeds.examples(100)
 
     def write(server: Server, name: str) -> None:
         with Editor(server.url, name) as editor:
-            for turn in range(100):
+            for turn in range(turns):
                 editor.publish(story, f"Report {turn} by {name}.")
 
     together(lambda: write(servers[0], "editor"), lambda: write(servers[1], "editor2"))
     expect_complete(newsroom, readers, start)
     [page] = readers.call(crowd.pages)
-    assert len(page) == 200
+    assert len(page) == 2 * turns
 
 
 @on_sqlite

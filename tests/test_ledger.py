@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from entries import verbs
-from entries.demo import loading
 from entries.models import Entry, Posting, Story
 from tests.builders import (
     DAY,
     gmt,
+    load_demo,
     make_original,
     make_story,
     make_update,
@@ -153,8 +153,7 @@ def test_imported_entries_are_published_once(
 
 
 def test_the_entries_of_the_demo_are_published_once(published: list[int]):
-    loading.create_accounts(dict.fromkeys(loading.ACCOUNTS, "lighthouse-keeper"))
-    loading.load_stories()
+    load_demo()
     seen = Entry.objects.filter(postings__first_seq__isnull=False).distinct()
     assert sorted(published) == sorted(seen.values_list("pk", flat=True))
 

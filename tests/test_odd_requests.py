@@ -16,6 +16,7 @@ from django.test import Client
 
 from entries import verbs
 from entries.models import Entry, Story
+from tests import seeds
 from tests.builders import gmt, make_story, make_update
 from tests.test_permissions import ADDRESSES, World, _reversed, ask, people, world
 
@@ -201,7 +202,7 @@ def test_no_odd_request_ends_in_a_server_error(
         if role != "reader":
             asked += posts(world, hidden, random, most)
         if role in ("chief", "contributor"):
-            asked += suggestions()
+            asked += seeds.part(suggestions(), f"{connection.vendor} {role}")
         wrong += [f"{role}: {failure}" for failure in failures(client, asked)]
     assert not wrong, "\n".join(wrong)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice, product
-from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from entries.demo import loading
 from entries.desk import picker
-from entries.models import Image, Story
+from entries.models import Story
 from entries.pages import search
-from tests.builders import make_story, make_update
+from tests.builders import load_demo, make_story, make_update
 
 pytestmark = pytest.mark.django_db
 
@@ -65,16 +62,9 @@ MATTERS = [
 ]  # fmt: skip
 
 
-class Loader(loading.Loader):
-    """Load the demo's stories without making the files of their pictures."""
-
-    def _picture(self, row: dict[str, Any]) -> None:
-        Image.objects.create(name=row["name"], alt=row["alt"], caption=row["caption"])
-
-
 @pytest.fixture
 def stories() -> dict[str, Story]:
-    Loader(loading.read_demo_file("stories.json"), timezone.now()).load()
+    load_demo()
     for place, (headline, news) in islice(product(PLACES, MATTERS), 50):
         story = make_story(headline.format(place))
         make_update(story, f"{news} So it goes in {place}.")

