@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from entries.images import ingest
-from entries.models import Entry, Link, Posting, Story
+from entries.models import Link, Posting, Story
 from entries.pages import fragments
 
 # Regexes are safe here: in HTML we rendered, text has no "<" and attributes no ">".
@@ -29,7 +29,7 @@ def story_html(story: Story) -> str:
     Images are `data:` URLs; links to pages of the site are absolute.
     """
     postings = list(
-        story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
+        story.postings.published()
         .select_related("entry__story__series", "story__series")
         .order_by("-entry__at", "-entry_id")
     )

@@ -58,7 +58,7 @@ def story_text(story: Story) -> StoryText:
 def _document(story: Story, series: tuple[str, ...]) -> Document:
     """Return the document of the published story: as Markdown, if it needs to be."""
     postings = (
-        story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
+        story.postings.published()
         .select_related("entry__story__series")
         .prefetch_related(
             Prefetch("entry__links", Link.objects.visible().with_targets())
@@ -128,7 +128,7 @@ def _omissions(story: Story) -> Iterator[str]:
     """Yield what the format cannot hold."""
     if hidden := story.entries.exclude(state=Entry.State.PUBLISHED).count():
         yield f"{hidden} unpublished"
-    postings = story.postings.filter(removed=False, entry__state="published")
+    postings = story.postings.published()
     if marked := postings.filter(pinned=True).count():
         yield f"{marked} marked as pinned"
     if marked := postings.filter(key_event=True).count():
