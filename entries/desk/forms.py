@@ -180,19 +180,14 @@ class NewStoryForm(forms.Form):
         """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["original"])
 
-    def made(self, story: Story) -> bool:
-        """Return whether a story has what was typed here: the form was sent twice."""
-        data, original = (
-            self.cleaned_data,
-            story.entries.filter(kind="original").first(),
-        )
-        lines = [rendering.one_line(data[name]) for name in ("headline", "standfirst")]
-        same = [*lines, data["series"]] == [
-            story.headline,
-            story.standfirst,
-            story.series,
-        ]
-        return same and data["original"].strip() == (original.body if original else "")
+    def matches(self, story: Story) -> bool:
+        """Return whether a story has the values of this form, so it was sent twice."""
+        data = self.cleaned_data
+        original = story.entries.filter(kind="original").first()
+        typed = [rendering.one_line(data[name]) for name in ("headline", "standfirst")]
+        typed += [data["series"], data["original"].strip()]
+        body = original.body if original else ""
+        return typed == [story.headline, story.standfirst, story.series, body]
 
 
 class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
