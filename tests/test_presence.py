@@ -144,7 +144,7 @@ def test_a_made_up_ticket_puts_nobody_at_a_desk(story):
 
 def test_an_old_ticket_asks_the_session_again(story, monkeypatch):
     mine = Page(story, "editor")
-    monkeypatch.setattr(presence, "VALID", -1)
+    monkeypatch.setattr(presence, "TICKET_SECONDS", -1)
     assert mine.poll("").status_code == 200
     mine.client.logout()
     assert mine.poll("").status_code == 401

@@ -110,7 +110,7 @@ class _EntriesFeed(_Feed):
 
     def items(self, obj: Any) -> list[Entry]:
         """Return the newest public entries, each with a public story as `shown_in`."""
-        # FEED_ENTRIES entries are in at most as many stories, the most recently updated.
+        # That many entries are in at most as many stories, the most recently updated.
         stories = self.stories(obj).filter(newest_at__isnull=False)
         stories = stories.order_by("-newest_at", "-pk")[:FEED_ENTRIES]
         visible = (
