@@ -29,7 +29,7 @@ class EntryText:
     byline: str = ""
 
     def tidy(self) -> "EntryText":
-        """Return the text as it is saved, with uniform line endings and whole minutes."""
+        """Return the text as it is saved: uniform line endings, whole minutes."""
         return EntryText(
             rendering.tidy(self.body),
             rendering.one_line(self.headline),
