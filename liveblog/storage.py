@@ -1,4 +1,4 @@
-"""Storage of static files: named by a hash of their content, compressed, minified."""
+"""Storage of static files, which are hashed, compressed and minified."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from servestatic.storage import CompressedManifestStaticFilesStorage
 
 
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Collected static files. Our own scripts are minified, vendored files are not."""
+    """Storage of collected files. Our scripts are minified, vendored ones are not."""
 
     def _save(self, name: str, content: File[bytes]) -> Any:
         if name.startswith("entries/") and name.endswith(".js"):
@@ -19,7 +19,7 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
             content = ContentFile(minify(content.read()))
         try:
             return super()._save(name, content)
-        except OSError:  # the next run would take half a file for the whole
+        except OSError:  # the next run would treat a partial file as complete
             Path(self.path(name)).unlink(missing_ok=True)
             raise
 
