@@ -51,7 +51,7 @@ class _Django(ASGIHandler):
     chunk_size = 4 * 1024 * 1024  # bytes, so that a page is sent in one chunk
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Load the middleware as a synchronous chain that runs in the request's pool."""
+        """Load the middleware as a synchronous chain, to run in the request's pool."""
         super().load_middleware(is_async=False)
         chain = cast("Callable[..., Any]", self._middleware_chain)  # type: ignore[has-type]
         executors = {pool.name: pool.executor() for pool in POOLS}

@@ -92,7 +92,7 @@ def test_who_leaves_or_falls_silent_fades(story):
     assert "b is here" not in mine.shown
     assert "c is here" in mine.shown
     old = Presence.objects.filter(user__username="c")
-    old.update(seen_at=F("seen_at") - presence.FRESH - timedelta(seconds=1))
+    old.update(seen_at=F("seen_at") - presence.FRESH_FOR - timedelta(seconds=1))
     mine.poll()
     assert "c is here" not in mine.shown
     silent.poll("")
