@@ -1,1 +1,1 @@
-"""The project: settings, root URLs, and the ASGI application of the server."""
+"""The Django project: settings, root URLs and the ASGI application."""

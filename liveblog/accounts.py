@@ -24,21 +24,21 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
-MAIL_PAUSE_SECONDS = 300  # between two mails to one address, from one process
+MAIL_PAUSE_SECONDS = 300  # between mails to one address, per process
 WRONG_CODE = (
     "The code is missing, wrong or used up. Take the next one that the app shows."
 )
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the client's IP address, which failed sign-ins are counted by.
+    """Return the client's IP address, by which failed sign-ins are counted.
 
-    The server has already applied the headers of a trusted proxy. With IPv6 it is the
-    /64 network, since an attacker could use a new address of it for each guess.
+    The server has already applied the headers of a trusted proxy. For IPv6, return the
+    /64 network, since an attacker could use a new address in it for each guess.
     """
     try:
         ip = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:  # a Unix socket, or a proxy sent something else
+    except ValueError:  # a Unix socket, or garbage from a proxy
         return "::"
     if isinstance(ip, IPv4Address):
         return str(ip)
@@ -70,7 +70,7 @@ class SignInForm(AdminAuthenticationForm):
     )
 
     def confirm_login_allowed(self, user: User) -> None:
-        """Refuse users who are not staff, or whose second factor is missing."""
+        """Reject users who are not staff, and a missing or wrong code."""
         super().confirm_login_allowed(user)
         if not user_has_device(user):
             return
@@ -79,10 +79,10 @@ class SignInForm(AdminAuthenticationForm):
 
 
 class ResetForm(PasswordResetForm):
-    """Password reset that links to `SITE_URL` and limits the mails to one address."""
+    """A password reset form that links to SITE_URL and limits the mails per address."""
 
     def save(self, **options: Any) -> None:  # type: ignore[override]
-        """Send the mail, unless one was sent to this address a moment ago."""
+        """Send the mail, unless one was recently sent to this address."""
         key = f"reset:{self.cleaned_data['email'].casefold()}"
         if not cache.add(key, True, MAIL_PAUSE_SECONDS):
             return
@@ -95,7 +95,7 @@ class ResetForm(PasswordResetForm):
 @never_cache
 @require_http_methods(["GET", "POST"])
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Turn the second factor of the signed-in user on or off."""
+    """Turn the user's second factor on or off, after they enter a valid code."""
     user = request.user
     assert isinstance(user, User)  # noqa: S101 - the admin lets nobody else in
     on = user_has_device(user)
@@ -138,33 +138,36 @@ def _qr_code(url: str) -> SafeString:
 
 
 def _grouped_key(device: Any) -> str:
-    """Return the secret key in groups of four, for typing it into an app."""
+    """Return the secret key in groups of four characters, for typing it into an app."""
     key = device.config_url.partition("secret=")[2].partition("&")[0]
     return " ".join(key[i : i + 4] for i in range(0, len(key), 4))
 
 
 def account_urls(*, mail: bool) -> list[URLPattern]:
     """Return the URLs of accounts; password reset only if the site sends `mail`."""
-    own = admin.site.admin_view(second_factor)
-    urls = [path("second-factor/", own, name="second_factor")]
+    view = admin.site.admin_view(second_factor)
+    urls = [path("second-factor/", view, name="second_factor")]
     if mail:
         urls += _password_reset_urls()
     return urls
 
 
 def _password_reset_urls() -> list[URLPattern]:
-    desk = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
+    context = {
+        "site_header": admin.site.site_header,
+        "site_title": admin.site.site_title,
+    }
     ask = views.PasswordResetView.as_view(
         form_class=ResetForm,
         email_template_name="registration/password_reset_email.txt",
         success_url=reverse_lazy("password_reset_done"),
-        extra_context=desk,
+        extra_context=context,
     )
     new = views.PasswordResetConfirmView.as_view(
-        success_url=reverse_lazy("password_reset_complete"), extra_context=desk
+        success_url=reverse_lazy("password_reset_complete"), extra_context=context
     )
-    sent = views.PasswordResetDoneView.as_view(extra_context=desk)
-    done = views.PasswordResetCompleteView.as_view(extra_context=desk)
+    sent = views.PasswordResetDoneView.as_view(extra_context=context)
+    done = views.PasswordResetCompleteView.as_view(extra_context=context)
     return [
         path("password/", ask, name="admin_password_reset"),
         path("password/sent/", sent, name="password_reset_done"),

@@ -1,4 +1,4 @@
-"""The admin site of this project: the newsroom first, and strict query parameters."""
+"""The project's admin site, with the newsroom first and strict query parameters."""
 
 import re
 from functools import wraps
@@ -13,15 +13,15 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError
 from django.http import HttpRequest, QueryDict
 
-# In the order of the first page.
+# In the order of the index page.
 APP_NAMES = {
     "entries": "Newsroom",
     "auth": "Accounts and groups",
     "axes": "Sign-ins that failed",
     "otp_totp": "Second factors",
 }
-MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # others follow
-# Turned off in the settings, so always empty.
+MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # before all others
+# Always empty, since they are turned off in the settings.
 HIDDEN_MODELS = {"AccessFailureLog", "AccessLog"}
 
 SEARCH_PARAMETERS: Final = {"q", "term"}  # their values may be anything
@@ -29,10 +29,10 @@ _HUGE_NUMBER: Final = re.compile(r"\d{19}")  # larger than any column
 
 
 class AutocompleteView(AutocompleteJsonView):
-    """Suggestions for the foreign keys of forms."""
+    """Suggest rows for the foreign keys of forms."""
 
     def process_request(self, request: HttpRequest) -> tuple[Any, ...]:
-        """Refuse reverse relations, which no form has as a field."""
+        """Reject reverse relations, which are not fields of any form."""
         _, admin, field, to_field = super().process_request(request)
         if not hasattr(field, "get_limit_choices_to"):
             raise PermissionDenied
@@ -41,12 +41,12 @@ class AutocompleteView(AutocompleteJsonView):
 
 
 class DeskSite(AdminSite):
-    """The admin without its sidebar, which would repeat the first page."""
+    """The admin site, without the sidebar, which would repeat the index page."""
 
     enable_nav_sidebar = False
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Wrap a view so that odd query parameters get a 400, not a 500."""
+        """Wrap a view so that invalid query parameters cause a 400 instead of a 500."""
         wrapped = super().admin_view(view, cacheable)
 
         @wraps(wrapped)
@@ -62,13 +62,13 @@ class DeskSite(AdminSite):
         return checked
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
-        """Return suggestions for a field of a form."""
+        """Return suggestions for a foreign key."""
         return AutocompleteView.as_view(admin_site=self)(request)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[Any]:
-        """Return the apps and models in the newsroom's order, without empty ones."""
+        """Return the apps and models in our order, without hidden ones."""
         found = super().get_app_list(request, app_label)
         for app in found:
             models = app["models"]
@@ -78,7 +78,7 @@ class DeskSite(AdminSite):
 
 
 def _check_query(query: QueryDict) -> None:
-    """Raise SuspiciousOperation (a 400) for values that no page of ours sends."""
+    """Raise SuspiciousOperation (400) for values that none of our pages sends."""
     for name, values in query.lists():
         joined = "\n".join([name, *values])
         if "\0" in joined or (
@@ -95,7 +95,7 @@ class DeskConfig(AdminConfig):
     default_site = "liveblog.apps.DeskSite"
 
     def ready(self) -> None:
-        """Rename the apps for the first page."""
+        """Set the names of apps on the index page."""
         super().ready()
         for label, name in APP_NAMES.items():
             apps.get_app_config(label).verbose_name = name

@@ -1,7 +1,7 @@
 """The ASGI application of the server.
 
-Streams are served first, then cached pages and static files; what is left goes to
-Django, in the thread pools of `liveblog.pools`.
+It serves streams, cached pages and static files itself, and passes other requests to
+Django in the thread pools of `liveblog.pools`.
 """
 
 import asyncio
@@ -41,17 +41,17 @@ def _immutable(_path: str, url: str) -> bool:
 
 
 class _Django(ASGIHandler):
-    """Django for synchronous middleware and views, with one change of threads.
+    """Django's handler, running all middleware and views in one thread of a pool.
 
-    Django itself starts a thread for each request, and changes threads twice for
-    each middleware. Here a request takes a thread of its pool only while its response
-    is made, not while a slow network sends the request or receives the response.
+    Django itself starts a thread for each request, and switches threads twice for each
+    middleware. Here, a request uses a thread of its pool only while its response is
+    created, not while a slow network sends the request or receives the response.
     """
 
-    chunk_size = 4 * 1024 * 1024  # bytes: a page is sent in one piece
+    chunk_size = 4 * 1024 * 1024  # bytes, so that a page is sent in one chunk
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Load the middleware as a synchronous chain, run in the request's pool."""
+        """Load the middleware as a synchronous chain, to run in the request's pool."""
         super().load_middleware(is_async=False)
         chain = cast("Callable[..., Any]", self._middleware_chain)  # type: ignore[has-type]
         executors = {pool.name: pool.executor() for pool in POOLS}
@@ -71,8 +71,8 @@ class _Django(ASGIHandler):
             try:
                 await asyncio.wait({done}, timeout=pool.queue_seconds)
             finally:
-                # Only a job that still waits for a thread can be cancelled. If the
-                # client has disconnected, it is never started.
+                # Only a job still waiting for a thread can be cancelled. It never
+                # starts, which is also right if the client has disconnected.
                 late = job.cancel()
             return await (asyncio.to_thread(_too_busy, request) if late else done)
 
@@ -84,7 +84,7 @@ class _Django(ASGIHandler):
 
 
 def _too_busy(request: Any) -> Any:
-    """Respond 503 to a request that found no free thread; a form is sent back."""
+    """Respond 503 to a request that got no thread; a form can be sent again."""
     response = errors.error_response(request, 503)
     response["Content-Security-Policy"] = "default-src 'self'"
     response["X-Content-Type-Options"] = "nosniff"
@@ -97,7 +97,7 @@ def _security_headers(headers: Any, _path: str, _url: str) -> None:
 
 
 def _with_static_files(application: Any) -> ServeStaticASGI:
-    """Serve static files: the collected ones, or their sources with DEBUG."""
+    """Serve static files: collected ones or, with DEBUG, their sources."""
     folders = [settings.STATIC_ROOT] if settings.STATIC_ROOT.is_dir() else []
     if settings.DEBUG:
         found = (file for one in finders.get_finders() for file in one.list([]))
@@ -109,7 +109,7 @@ def _with_static_files(application: Any) -> ServeStaticASGI:
         immutable_file_test=_immutable,
         add_headers_function=_security_headers,
     )
-    for folder in reversed(folders):  # the last one added is asked first
+    for folder in reversed(folders):  # the last one added takes precedence
         static.add_files(folder, settings.STATIC_URL)
     return static
 
@@ -118,13 +118,13 @@ _pages = _with_static_files(_Django())
 
 
 def _tick() -> None:
-    """Do scheduled work; every process calls this once a second."""
+    """Run scheduled work; every process calls this once a second."""
     verbs.publish_due()
     verbs.toggle_due_features()
 
 
 class Application:
-    """The ASGI application, with one hub and one page cache for each process."""
+    """The ASGI application, with one hub and one page cache per process."""
 
     hub: delivery.Hub
     page_cache: delivery.PageCache
@@ -152,16 +152,16 @@ class Application:
         self.hub.start(_tick)
         _end_streams_first(self.hub)
         _end_with_parent()
-        # Streams are many small long-lived objects: collect garbage rarely.
+        # Streams are many small, long-lived objects, so collect garbage rarely.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1000)
-        # Threads must not hold up the event loop for the default 5 ms at a time.
+        # Threads must not block the event loop for the default 5 ms at a time.
         sys.setswitchinterval(0.0005)
 
 
 def _end_streams_first(hub: delivery.Hub) -> None:
-    """End all streams on a stop signal: the server waits for open responses."""
+    """End all streams on a stop signal, since the server waits for open responses."""
     loop = asyncio.get_running_loop()
 
     def handle(number: int, frame: Any) -> None:
@@ -174,12 +174,12 @@ def _end_streams_first(hub: delivery.Hub) -> None:
         previous[number] = signal.getsignal(number)
         try:
             signal.signal(number, handle)
-        except ValueError:  # not in the main thread, so the caller handles signals
+        except ValueError:  # not in the main thread, so others handle signals
             return
 
 
 def _end_with_parent() -> None:
-    """Stop this worker, as on SIGTERM, when its parent process has died."""
+    """Stop this worker, as on SIGTERM, when its parent process dies."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def text(name: str, default: str = "") -> str:
-    """Return the variable without surrounding space, or the default."""
+    """Return the variable without surrounding whitespace, or the default."""
     return os.environ.get(name, default).strip()
 
 
@@ -47,7 +47,7 @@ def comma_separated(name: str, default: str = "") -> list[str]:
 
 
 def folder(name: str, default: Path) -> Path:
-    """Return an absolute path; a relative one is resolved in the working folder."""
+    """Return an absolute path; a relative one is resolved in the working directory."""
     return Path(text(name) or default).expanduser().resolve()
 
 
@@ -56,10 +56,10 @@ def base_url(name: str, default: str) -> str:
     value = text(name, default).rstrip("/")
     parts = urlsplit(value)
     try:
-        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # the port is not a number
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise ImproperlyConfigured(
             f"{name} is {value!r}: write the whole address, like https://news.example."
         )
@@ -89,7 +89,7 @@ def contact(name: str) -> str:
 
 
 def stored_line(path: Path) -> str:
-    """Return the line that a file contains, or "" if there is no file."""
+    """Return the contents of a one-line file, or "" if there is no such file."""
     try:
         return path.read_text().strip()
     except (FileNotFoundError, NotADirectoryError):
@@ -101,7 +101,7 @@ def stored_line(path: Path) -> str:
 
 
 def make_private_folder(path: Path) -> None:
-    """Create a folder that only its owner may enter, unless it exists."""
+    """Create a folder that only its owner can access, unless it exists."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Log formats with one line a record: `key=value` for people, or JSON for machines.
+"""Log formats with one line per record: `key=value` for people, JSON for machines.
 
-A line never contains bodies, query strings, cookies or passwords, nor the values of
-rows that a database repeats in its error messages.
+A line never contains bodies, query strings, cookies or passwords, nor values of rows,
+which databases quote in their error messages.
 """
 
 import json
@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from django.db import Error
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-REQUEST_ID_KEY = "liveblog.request_id"  # in META, for Django's logging after a response
+REQUEST_ID_KEY = (
+    "liveblog.request_id"  # in META, for what Django logs after the response
+)
 _RESET = re.compile(r"(/admin/password/[^/\s]+)/[^\s\"]+")  # a secret link
 
 
@@ -36,7 +38,7 @@ def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str,
 
 
 def _request_id_of(record: logging.LogRecord) -> str:
-    """Return the id of a request that Django logs after its response."""
+    """Return the id of the request that Django attaches to a record."""
     request = getattr(record, "request", None)
     return str(getattr(request, "META", {}).get(REQUEST_ID_KEY, ""))
 
@@ -44,18 +46,18 @@ def _request_id_of(record: logging.LogRecord) -> str:
 def _errors(record: logging.LogRecord) -> Iterator[BaseException]:
     """Yield the exceptions of a record, with their causes and contexts."""
     arguments = record.args if isinstance(record.args, tuple) else ()
-    waiting = [*arguments, record.exc_info[1] if record.exc_info else None]
+    queue = [*arguments, record.exc_info[1] if record.exc_info else None]
     seen: set[int] = set()
-    while waiting:
-        error = waiting.pop()
+    while queue:
+        error = queue.pop()
         if isinstance(error, BaseException) and id(error) not in seen:
             seen.add(id(error))
             yield error
-            waiting += [error.__cause__, error.__context__]
+            queue += [error.__cause__, error.__context__]
 
 
 def _clean(text: str, errors: Iterator[BaseException]) -> str:
-    """Return a text without secrets and without the DETAIL of PostgreSQL's errors."""
+    """Remove secrets, and the DETAIL of PostgreSQL's errors, which quotes rows."""
     for error in errors:
         message = str(error)
         if _is_from_database(error) and "\n" in message:
@@ -68,7 +70,7 @@ def _is_from_database(error: BaseException) -> bool:
 
 
 class KeyValueFormatter(logging.Formatter):
-    """`key=value`, quoted if a value contains a space, a quote or a line break."""
+    """`key=value` pairs; values with spaces, quotes or line breaks are quoted."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line."""
@@ -81,7 +83,7 @@ def _quoted(value: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """A JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line."""

@@ -1,4 +1,4 @@
-"""Middleware for every response of Django: request ids and browser permissions."""
+"""Middleware: request ids, and the Permissions-Policy header."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from liveblog.logs import REQUEST_ID_KEY, request_id
 logger = logging.getLogger("liveblog.writes")
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-# Features that our pages do not use, but an injected script might.
+# Features that our pages do not use, but that an injected script might.
 PERMISSIONS = ", ".join(
     f"{name}=()"
     for name in (
@@ -32,27 +32,27 @@ PERMISSIONS = ", ".join(
     )
 )
 
-_GIVEN = re.compile(r"[\w.-]{8,64}", re.ASCII)
+_VALID_ID = re.compile(r"[\w.-]{8,64}", re.ASCII)
 
 
 @sync_only_middleware
 def request_ids(get_response: GetResponse) -> GetResponse:
-    """Give each request an id for the log: the proxy's `X-Request-ID`, or a new one.
+    """Assign an id to each request: the proxy's `X-Request-ID`, or a new one.
 
-    Writes are logged. Errors and the desk's responses carry the id as a header too;
-    public pages do not, since they are cached and the same for everybody.
+    Writes are logged with it. It is also a header of errors and of the desk's
+    responses, but not of public pages, which are cached and the same for every reader.
     """
 
     def respond(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
-        name = given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
+        name = given if _VALID_ID.fullmatch(given) else secrets.token_hex(8)
         request.META[REQUEST_ID_KEY] = name
         token, began = request_id.set(name), time.monotonic()
         try:
             response = get_response(request)
             if request.method not in ("GET", "HEAD"):
-                took = round((time.monotonic() - began) * 1000)
-                outcome = f"answered {response.status_code} in {took} ms"
+                milliseconds = round((time.monotonic() - began) * 1000)
+                outcome = f"answered {response.status_code} in {milliseconds} ms"
                 logger.info("%s %s %s", request.method, request.path, outcome)
         finally:
             request_id.reset(token)

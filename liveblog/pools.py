@@ -1,8 +1,8 @@
-"""The thread pools in which Django answers requests, and the URLs that each serves.
+"""The thread pools in which Django handles requests, and the URLs that each serves.
 
-Requests that can run long or wait long, or that strangers can flood, have threads of
-their own, so that they delay others of their kind and not the newsroom. The table in
-docs/operators.md shows the same pools.
+Requests that can run or wait for long, or that strangers can flood, have threads of
+their own, so that they delay only requests of the same kind and not the newsroom. The
+table in docs/operators.md lists the same pools.
 """
 
 import re
@@ -22,23 +22,23 @@ QUEUE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class Pool:
-    """Threads for requests whose method and whole path match."""
+    """Threads for requests whose method and full path match."""
 
     name: str
     threads: int
     database_seconds: float
     path: str
     methods: Collection[str] = ()  # any method if empty
-    queue_seconds: float = QUEUE_SECONDS  # then the request gets a 503
+    queue_seconds: float = QUEUE_SECONDS  # after which the request gets a 503
 
     def executor(self) -> ThreadPoolExecutor:
-        """Return the pool's threads, which start as they are needed."""
+        """Return an executor whose threads limit the time of database queries."""
         return ThreadPoolExecutor(
             self.threads, self.name, timeouts.set_timeout, (self.database_seconds,)
         )
 
 
-# The first match counts.
+# The first match wins.
 POOLS: Final = (
     Pool("search", 2, _READ, r"/search/"),
     Pool("sign-in", 1, _WRITE, r"/admin/login/"),
@@ -46,8 +46,8 @@ POOLS: Final = (
     Pool("readyz", 1, _READ, r"/readyz"),
     Pool("healthz", 1, _READ, r"/healthz"),
     Pool("metrics", 1, _READ, r"/metrics"),
-    # One image is processed at a time anyway. Many are uploaded at once, so they may
-    # wait long, but no longer than the 60 seconds of a usual proxy.
+    # Only one image is processed at a time. Editors upload many at once, so requests
+    # may wait, but less than the usual 60-second timeout of proxies.
     Pool("images", 1, _WRITE, IMAGE_UPLOADS.pattern, ("POST",), queue_seconds=50.0),
     Pool("history", 1, _WRITE, r"/admin/.+/history/", _SAFE),
     Pool("exports", 1, _READ, r"/stories/[^/]+(?:\.json|/updates/\d+/history/)", _SAFE),
@@ -57,7 +57,7 @@ POOLS: Final = (
 
 
 def pool_of(method: str, path: str) -> Pool:
-    """Return the pool that answers requests with this method and path."""
+    """Return the pool for a request."""
     return next(
         pool
         for pool in POOLS

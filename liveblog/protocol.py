@@ -1,7 +1,7 @@
-"""HTTP/1.1 with limits for the size and the slowness of requests.
+"""HTTP/1.1 with limits for the size and the duration of requests.
 
-uvicorn accepts heads of any size and waits for them for ever, which is unsafe for a
-server without a proxy in front.
+uvicorn accepts heads of any size and waits for them forever, which is unsafe without a
+proxy in front of the server.
 """
 
 import asyncio
@@ -9,14 +9,16 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-HEAD_BYTES: Final = 32 * 1024  # request line and headers together, as in nginx
-HEADERS: Final = 100
-HEAD_SECONDS: Final = 20.0  # from a request's first byte until its head is complete
-BODY_SECONDS: Final = 60.0  # of silence within a body
+MAX_HEAD_BYTES: Final = 32 * 1024  # request line and headers together, as in nginx
+MAX_HEADERS: Final = 100
+HEAD_TIMEOUT_SECONDS: Final = (
+    20.0  # from a request's first byte until its head is complete
+)
+BODY_TIMEOUT_SECONDS: Final = 60.0  # between two chunks of a body
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection that refuses too large heads (431) and too slow requests (408).
+    """A connection that rejects large heads (431) and slow requests (408).
 
     Responses have no limit: no timer runs once a request is complete, so streams stay
     open and readers may be slow.
@@ -33,7 +35,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Start the timer for the first request."""
         super().connection_made(transport)
-        self._wait(HEAD_SECONDS)
+        self._start_timer(HEAD_TIMEOUT_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timer."""
@@ -41,36 +43,38 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse data, and refuse a head that has become too large."""
+        """Parse data, and reject a head that has become too large."""
         if self._in_head:
             if not self._head:
-                self._stop_timer()  # a head is timed from its own first byte
+                self._stop_timer()  # the timer of a head starts at its first byte
             self._head += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_head and self._head > HEAD_BYTES:
+        if self._in_head and self._head > MAX_HEAD_BYTES:
             self._refuse(431)
         elif self._in_head:
             if self._head and self._timer is None:
-                self._wait(HEAD_SECONDS)
+                self._start_timer(HEAD_TIMEOUT_SECONDS)
         elif self._in_body:
-            self._wait(BODY_SECONDS)
+            self._start_timer(BODY_TIMEOUT_SECONDS)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header. Trailers of a chunked body are limited like a head."""
         if self._in_body:
             self._head += len(name) + len(value)
-            if self._head > HEAD_BYTES:
+            if self._head > MAX_HEAD_BYTES:
                 self._too_large = True
                 raise ValueError("the trailers of a request are too large")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start the response; a body may follow. Raises ValueError for a large head."""
+        """Start handling the request. Raises ValueError if its head is too large."""
         # The count may include the start of a body, and is 0 for a pipelined request.
-        uncertain = not 0 < self._head <= HEAD_BYTES
-        if len(self.headers) > HEADERS or (uncertain and self._size() > HEAD_BYTES):
+        uncertain = not 0 < self._head <= MAX_HEAD_BYTES
+        if len(self.headers) > MAX_HEADERS or (
+            uncertain and self._size() > MAX_HEAD_BYTES
+        ):
             self._too_large = True
             raise ValueError("the head of a request is too large")
         self._in_head, self._in_body, self._head = False, True, 0
@@ -95,26 +99,26 @@ class Protocol(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
 
-    def _wait(self, seconds: float) -> None:
+    def _start_timer(self, seconds: float) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(seconds, self._give_up, seconds)
+        self._timer = self.loop.call_later(seconds, self._on_timeout, seconds)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _give_up(self, seconds: float) -> None:
+    def _on_timeout(self, seconds: float) -> None:
         self._timer = None
         if self._in_body and self.flow.read_paused:
-            self._wait(seconds)  # the server is the slow side
+            self._start_timer(seconds)  # the server is the slow side
         elif self._head or self._in_body:
             self._refuse(408)
         else:
-            self.transport.close()  # no request was begun
+            self.transport.close()  # no request has begun
 
     def _refuse(self, status: int) -> None:
-        """Respond and close; abort if the response to another request is unfinished."""
+        """Respond and close, or abort if another response is unfinished."""
         cycle = self.cycle
         if self._in_body:
             unanswered = not cycle.response_started

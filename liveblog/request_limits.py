@@ -1,4 +1,4 @@
-"""Limits for request bodies: what is too large gets a 413 before anything reads it."""
+"""Limits for request bodies, which get a 413 before anything reads them."""
 
 import re
 from typing import Any, Final
@@ -13,13 +13,15 @@ IMAGE_UPLOADS: Final = re.compile(
     r"/admin/entries/(?:image/add|story/\d+/desk/"
     r"(?:pictures|pictures/add|entries/\d+/pictures))/"
 )
-MAX_IMAGE_BODY_BYTES: Final = MAX_UPLOAD_BYTES + 1024 * 1024  # the file and its form
-MAX_DESK_BODY_BYTES: Final = 4 * 1024 * 1024  # Django refuses 2 MB of form fields
-MAX_BODY_BYTES: Final = 64 * 1024  # everywhere else: readers send nothing
+MAX_IMAGE_BODY_BYTES: Final = (
+    MAX_UPLOAD_BYTES + 1024 * 1024
+)  # the file and other fields
+MAX_DESK_BODY_BYTES: Final = 4 * 1024 * 1024  # Django limits form fields to 2 MB
+MAX_BODY_BYTES: Final = 64 * 1024  # for other URLs, since readers send nothing
 
 
 class BodyLimits:
-    """ASGI middleware that refuses large bodies, counting those without a length."""
+    """ASGI middleware that rejects large bodies, counting those without a length."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -47,16 +49,16 @@ def _max_bytes(path: str) -> int:
 
 
 class _CountedRequest:
-    """A chunked request, which is read until it exceeds its limit."""
+    """A chunked request that is disconnected when it exceeds the limit."""
 
     def __init__(self, limit: int, receive: Any, send: Any) -> None:
         self.left = limit
         self._receive, self._send = receive, send
-        self.answered = False
+        self.responded = False
 
     async def run(self, app: Any, scope: Any) -> None:
         await app(scope, self.receive, self.send)
-        if self.left < 0 and not self.answered:
+        if self.left < 0 and not self.responded:
             await _respond_413(scope, self._send)
 
     async def receive(self) -> Any:
@@ -65,7 +67,7 @@ class _CountedRequest:
         return message if self.left >= 0 else {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
-        self.answered = True
+        self.responded = True
         await self._send(message)
 
 

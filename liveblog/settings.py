@@ -1,4 +1,4 @@
-"""Settings. The ones that vary are read from the environment; README lists them."""
+"""Django settings. README lists those that are read from the environment."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from liveblog import environment
 
 _PACKAGE = Path(__file__).resolve().parent
 _IS_CHECKOUT = (_PACKAGE.parent / "manage.py").is_file()
-# Holds templates/ and static/; a wheel carries both inside the package.
+# Contains templates/ and static/, which a wheel has inside the package.
 BASE_DIR = _PACKAGE.parent if _IS_CHECKOUT else _PACKAGE
 DATA_DIR = environment.folder(
     "DATA_DIR", (BASE_DIR if _IS_CHECKOUT else Path.cwd()) / "var"
@@ -22,7 +22,7 @@ DATA_DIR = environment.folder(
 environment.make_private_folder(DATA_DIR)
 IMAGES_DIR = DATA_DIR / "pictures"
 SECRET_KEY_FILE = DATA_DIR / "secret-key"
-SITE_URL_FILE = DATA_DIR / "site-url"  # of the last `demo` or `serve`
+SITE_URL_FILE = DATA_DIR / "site-url"  # written by `demo` and `serve`
 
 DEBUG = environment.flag("DEBUG", default=False)
 SITE_NAME = environment.name("SITE_NAME", "Liveblog")
@@ -35,8 +35,8 @@ _site = urlsplit(SITE_URL)
 _loopback = _site.hostname in ("127.0.0.1", "localhost", "::1")
 _https = _site.scheme == "https"
 
-# Empty until one is created: `demo` creates one, `serve` says how to, and Django
-# refuses whatever needs it.
+# Empty until `demo` creates one. `serve` refuses to start without it, and Django raises
+# an error when it is used.
 SECRET_KEY = environment.text("SECRET_KEY") or environment.stored_line(SECRET_KEY_FILE)
 ALLOWED_HOSTS = environment.comma_separated(
     "ALLOWED_HOSTS", f"{_site.hostname},127.0.0.1,localhost,[::1]"
@@ -112,8 +112,8 @@ def _database() -> dict[str, Any]:
     options: dict[str, Any] = database.setdefault("OPTIONS", {})
     if engine == "sqlite3":
         database["CONN_MAX_AGE"] = None  # each thread keeps its connection
-        # SQLite has no row locks: with IMMEDIATE a verb waits when it begins.
-        # With FULL a committed update survives a power cut.
+        # SQLite has no row locks; with IMMEDIATE, a verb waits when it begins.
+        # With FULL, a committed update survives a power cut.
         options |= {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -136,12 +136,12 @@ def _database() -> dict[str, Any]:
             )
         options["pool"] = {
             "min_size": 1,
-            # One for every thread that uses the database (liveblog.pools and
-            # entries.delivery.hub), so that no kind of request waits for another.
+            # One for each thread that uses the database (liveblog.pools and
+            # entries.delivery.hub), so that pools do not wait for each other.
             "max_size": 20,
             "timeout": 5,  # seconds to wait for a connection
             "connection_class": timeouts.Connection,
-            # Otherwise the back-off grows as long as the outage was.
+            # Otherwise the back-off grows to the length of the outage.
             "reconnect_timeout": 1,
         }
         database["CONN_HEALTH_CHECKS"] = True
@@ -155,7 +155,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
-# How long stale pages are served while the database is unreachable; 0: never.
+# How long stale pages are served while the database is unreachable; 0 for never.
 STALE_IF_ERROR_SECONDS = environment.number("STALE_IF_ERROR_SECONDS", 60, 0, 86_400)
 DIRECT_WRITES = environment.flag("DIRECT_WRITES", default=False)
 
@@ -199,8 +199,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 PASSWORD_RESET_TIMEOUT = 3600
-# A username is locked only for the IP address that guessed, so that nobody outside
-# can lock out the newsroom.
+# A username is locked only for the IP address that guessed, so that outsiders cannot
+# lock out the newsroom.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "liveblog.accounts.client_address"
 AXES_FAILURE_LIMIT = 10

@@ -1,4 +1,4 @@
-"""Storage of static files: named by a hash of their content, compressed, minified."""
+"""Storage of static files, which are hashed, compressed and minified."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOADED: Final = re.compile(r"admin/(?!js/vendor/(?!.*\.min\.)).*\.[0-9a-f]{12}\
 
 
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Collected static files. Our own scripts are minified, vendored files are not."""
+    """Storage of collected files. Our scripts are minified, vendored ones are not."""
 
     def _save(self, name: str, content: File[bytes]) -> Any:
         if name.startswith("entries/") and name.endswith(".js"):
@@ -24,7 +24,7 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
             content = ContentFile(minify(content.read()))
         try:
             return super()._save(name, content)
-        except OSError:  # the next run would take half a file for the whole
+        except OSError:  # the next run would treat a partial file as complete
             Path(self.path(name)).unlink(missing_ok=True)
             raise
 

@@ -1,4 +1,4 @@
-"""Load templates without the white space of their layout, which readers do not need."""
+"""A template loader that removes whitespace which only serves readability."""
 
 import re
 from typing import Final
@@ -12,7 +12,7 @@ _ATTRIBUTES: Final = r"(?:\{%.*?%\}|\{\{.*?\}\}|[^<>])*"
 _TAG: Final = re.compile(rf"<[a-z]{_ATTRIBUTES}>", re.DOTALL)
 # `lang` holds an attribute with its space, or nothing.
 _BREAK: Final = re.compile(r"\s*\n\s*(>?)|\s+(?=\{\{ lang \}\})")
-# White space at the edges of these elements is not shown.
+# Browsers ignore whitespace at the edges of these elements.
 _BLOCK: Final = r"(?:button|div|d[dt]|figcaption|h\d|li|p|script|summary|t[dh])"
 _EDGE: Final = re.compile(
     rf"(<{_BLOCK}\b{_ATTRIBUTES}>)\n+|\n+(?=</{_BLOCK}>)", re.DOTALL
@@ -20,10 +20,10 @@ _EDGE: Final = re.compile(
 
 
 class Loader(filesystem.Loader):
-    """Load templates with unindented lines, and each HTML tag on one line."""
+    """Load templates without indentation, and with each HTML tag on one line."""
 
     def get_contents(self, origin: Origin) -> str:
-        """Return the source of a template."""
+        """Return the source of a template, without extra whitespace."""
         source = _INDENT.sub("", super().get_contents(origin))
         return _EDGE.sub(lambda at: at[1] or "", _TAG.sub(_on_one_line, source))
 

@@ -1,4 +1,4 @@
-"""The root URLs: the newsroom under /admin/, everything else public."""
+"""The root URLs: the newsroom under /admin/; all others are public."""
 
 from django.conf import settings
 from django.contrib import admin

@@ -1,7 +1,7 @@
-"""Run every check, and the suite on both databases.
+"""Run the linters, Django's checks, and the test suite on both databases.
 
-`python -m tests [--all] [pytest arguments]` brings what the suite needs: a Chromium,
-and a PostgreSQL in a temporary folder. With `--all` it tries every random seed.
+`python -m tests [--all] [pytest arguments]` provides what the suite needs: Chromium,
+and PostgreSQL in a temporary folder. `--all` runs every random seed.
 `python -m tests --lint` only runs the linters, and `--format` rewrites the files.
 """
 
@@ -19,42 +19,42 @@ from tests.browser import NAMES
 from tests.servers import environment, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 180  # seconds that an installation may take
+INSTALL_TIMEOUT_SECONDS = 180
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("manage.py", "check"),
     ("manage.py", "makemigrations", "--check", "--dry-run"),
 )
-# A test that reaches no database, and one that brings both, runs in one pass only.
+# Tests that use no database, and those that use both, run in the first pass only.
 SECOND_PASS = (
     *("-m", "not pure and not servers", "--postgres"),
     *("--dist", "worksteal"),
 )
 NOTHING_COLLECTED = 5
-# More than there are processors: servers and browsers are often waited for.
+# More workers than processors, since tests often wait for servers and browsers.
 WORKERS = ("-n", str((os.cpu_count() or 1) + 1))
-# Modules that share servers and a browser stay together.
+# Tests of a module run in one worker, since they share servers and a browser.
 FIRST_PASS = ("--dist", "loadscope", "--no-loadscope-reorder")
 
 
 def say(words: str) -> None:
-    """Tell whoever watches the run, in time with what the steps print themselves."""
+    """Print a line, flushed so that it precedes the output of the next step."""
     sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
 
 
-def usable(path: str) -> bool:
-    """Whether a browser starts at all: its own libraries may be missing."""
+def can_run(path: str) -> bool:
+    """Return whether a browser starts, since its libraries may be missing."""
     if not path or not (found := shutil.which(path)):
         return False
     try:
-        answer = subprocess.run([found, "--version"], capture_output=True, timeout=30)
+        done = subprocess.run([found, "--version"], capture_output=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return answer.returncode == 0
+    return done.returncode == 0
 
 
 def playwright_chromium() -> str:
-    """Return where playwright keeps the browser of its own, installed or not."""
+    """Return the path of playwright's browser, whether or not it is installed."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -62,16 +62,16 @@ def playwright_chromium() -> str:
 
 
 def find_chromium() -> str:
-    """Return a Chromium that starts; empty where there is none."""
+    """Return the path of a Chromium that starts; empty if there is none."""
     for name in (os.environ.get("CHROMIUM", ""), *NAMES):
-        if usable(name):
+        if can_run(name):
             return str(shutil.which(name))
     own = playwright_chromium()
-    return own if usable(own) else ""
+    return own if can_run(own) else ""
 
 
 def install_chromium() -> None:
-    """Try both ways to get a Chromium; whoever calls looks whether one came."""
+    """Try to install Chromium, with playwright or else with apt."""
     say("No Chromium found: installing one.")
     attempt([sys.executable, "-m", "playwright", "install", "chromium"])
     if find_chromium() or not shutil.which("apt-get") or os.geteuid() != 0:
@@ -81,15 +81,17 @@ def install_chromium() -> None:
 
 
 def attempt(command: Sequence[str]) -> None:
-    """Run a command that may fail."""
+    """Run a command, and ignore its failure."""
     try:
-        subprocess.run(command, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            command, timeout=INSTALL_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         say(f"{' '.join(command)}: {error}")
 
 
 def chromium() -> str:
-    """Return a Chromium, installed if need be; end the run where none can be had."""
+    """Return the path of Chromium, installing it if necessary; exit if that fails."""
     if not (path := find_chromium()):
         install_chromium()
         path = find_chromium()
@@ -103,18 +105,18 @@ def chromium() -> str:
 
 
 def step(name: str, command: Sequence[str], env: dict[str, str]) -> bool:
-    """Run one step of the run, and say how it went; True if well."""
+    """Run a command, print its outcome, and return whether it succeeded."""
     say(f"\n== {name}")
     began = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, env=env).returncode
-    well = code in (0, NOTHING_COLLECTED) if "pytest" in command else code == 0
-    word = "done" if well else f"FAILED with exit code {code}"
+    ok = code in (0, NOTHING_COLLECTED) if "pytest" in command else code == 0
+    word = "done" if ok else f"FAILED with exit code {code}"
     say(f"== {name}: {word} in {time.monotonic() - began:.0f} s")
-    return well
+    return ok
 
 
 def run(arguments: list[str], folder: Path) -> list[str]:
-    """Run all steps; return the names of those that failed."""
+    """Run all steps, and return the names of those that failed."""
     pytest = [sys.executable, "-m", "pytest", *WORKERS]
     with postgres(folder / "postgres") as url:
         env = os.environ | environment(folder / "data")
@@ -131,7 +133,7 @@ def run(arguments: list[str], folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """Run everything; exit with 1 if anything failed."""
+    """Run everything, and exit with 1 if any step failed."""
     arguments = sys.argv[1:]
     if arguments in (["--lint"], ["--format"]):
         tools = lint.LINT if arguments == ["--lint"] else lint.FORMAT

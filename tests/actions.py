@@ -1,6 +1,6 @@
-"""Verbs for tests of real servers: they run in a helper process, by slug and id.
+"""Functions for tests of real servers, which run in a helper process.
 
-Each takes and returns what can be pickled.
+They refer to stories by slug and to entries by id, since arguments are pickled.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def story_of(slug: str) -> Story:
     return Story.objects.get(slugs__slug=slug)
 
 
-def misplaced() -> list[str]:
-    """Name postings and stories whose repeated facts differ from the rows."""
+def inconsistent_rows() -> list[str]:
+    """List the postings and stories whose denormalized columns are wrong."""
     wrong = []
     for posting in Posting.objects.select_related("entry", "story"):
         kept = (posting.at, posting.visible)
@@ -58,7 +58,7 @@ def misplaced() -> list[str]:
 
 
 def make_story(headline: str, slug: str, *, live: bool = True, updates: int = 0) -> int:
-    """Make a story of a series, with its original entry and some updates."""
+    """Create a story in a series, with an original entry and some updates."""
     series, _ = Series.objects.get_or_create(
         slug="sorrava-daily", defaults={"name": "Sorrava Daily"}
     )
@@ -74,7 +74,7 @@ def make_story(headline: str, slug: str, *, live: bool = True, updates: int = 0)
 
 
 def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any) -> int:
-    """Post an update, now or at an earlier (negative: later) time."""
+    """Post an update, now or with a time some minutes ago (negative for later)."""
     at = None
     if minutes_ago is not None:
         at = timezone.now() - timedelta(minutes=minutes_ago)
@@ -82,7 +82,7 @@ def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any)
 
 
 def count_pictures() -> int:
-    """Count the pictures that have their files."""
+    """Count the images whose files are not missing."""
     return Image.objects.exclude(stem="").count()
 
 
@@ -91,26 +91,26 @@ def post_many(slug: str, mark: str, number: int) -> list[int]:
 
 
 def post_unannounced(slug: str, body: str) -> int:
-    """Post an update, and let no watcher hear of it."""
+    """Post an update without notifying any watcher."""
     with mock.patch.object(watchers, "CHANNEL", "nobody_listens"):
         return post(slug, body)
 
 
-def die_while_publishing(pk: int) -> None:
-    """Die between the writing and the commit, with every lock held."""
+def crash_while_publishing(pk: int) -> None:
+    """Crash after writing but before the commit, while holding every lock."""
     with transaction.atomic():
         publish(pk)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_while_importing(*command: str) -> None:
-    """Die when all is written and nothing committed; leave a note of how much."""
+def crash_while_importing(*command: str) -> None:
+    """Crash after writing but before the commit; save the number of entries."""
 
-    def die(*_: Any, **__: Any) -> None:
+    def crash(*_: Any, **__: Any) -> None:
         (settings.DATA_DIR / "written").write_text(str(Entry.objects.count()))
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with mock.patch.object(ImportedFile.objects, "create", die):
+    with mock.patch.object(ImportedFile.objects, "create", crash):
         manage(*command)
 
 
@@ -123,7 +123,7 @@ def stories_and_entries() -> tuple[int, int]:
 
 
 def stir(slug: str, mark: str, number: int, pause: float = 0) -> None:
-    """Post, edit, withdraw and restore in turn, so many changes."""
+    """Make a number of changes: post, edit, withdraw and restore in turn."""
     kept: list[int] = []
     for turn in range(number):
         time.sleep(pause)
@@ -138,7 +138,7 @@ def stir(slug: str, mark: str, number: int, pause: float = 0) -> None:
 
 
 def fatten(slug: str) -> None:
-    """Tell open pages of a change that is more than networks hold by themselves."""
+    """Publish a change that is larger than the buffers of the network."""
     story = story_of(slug)
     posting, seq = story.postings.visible().updates()[0], story.seq + 1
     head = f'<article class="entry" id="entry-{posting.entry_id}" data-seq="{seq}">'
@@ -150,12 +150,12 @@ def fatten(slug: str) -> None:
 
 
 def start(slug: str) -> str:
-    """Return the cursor of a page that shows nothing yet."""
+    """Return a cursor from before all changes."""
     return f"{Site.current().epoch}-0"
 
 
 def delete_story(slug: str) -> None:
-    """Take a story out of the database, as nobody can at the desk."""
+    """Delete a public story, which is not possible at the desk."""
     story = story_of(slug)
     Posting.objects.filter(story=story).delete()
     Entry.objects.filter(story=story).delete()
@@ -169,7 +169,7 @@ def edit(pk: int, body: str, correction: str = "") -> None:
 
 
 def erasing_verb(pk: int, verb: str) -> None:
-    """Hide the first correction of an entry, or erase the text before it."""
+    """Call a verb on the first version of an entry."""
     getattr(verbs, verb)(Entry.objects.get(pk=pk).versions.get(number=1))
 
 
@@ -189,7 +189,7 @@ def publish(pk: int) -> None:
 
 
 def drop_original(slug: str) -> int:
-    """Make a draft of a story's original that no reader has seen; return its id."""
+    """Turn a story's original entry into a draft, never visible; return its id."""
     entry = Entry.objects.get(story=story_of(slug), kind=Entry.Kind.ORIGINAL)
     Posting.objects.filter(entry=entry).delete()
     Posting.objects.create(entry=entry, story=entry.story)
@@ -201,22 +201,21 @@ def restore(pk: int) -> None:
     verbs.restore(Entry.objects.get(pk=pk))
 
 
+def _posting(pk: int, slug: str) -> Posting:
+    rows = Posting.objects.select_related("entry")
+    return rows.get(entry_id=pk, story=story_of(slug))
+
+
 def mark(pk: int, slug: str, **marks: bool) -> None:
-    posting = Posting.objects.select_related("entry").get(
-        entry_id=pk, story=story_of(slug)
-    )
-    verbs.set_marks(posting, **marks)
+    verbs.set_marks(_posting(pk, slug), **marks)
 
 
 def cross_post(pk: int, slug: str) -> None:
     verbs.cross_post(Entry.objects.get(pk=pk), story_of(slug))
 
 
-def take_back(pk: int, slug: str) -> None:
-    posting = Posting.objects.select_related("entry").get(
-        entry_id=pk, story=story_of(slug)
-    )
-    verbs.remove_cross_post(posting)
+def remove_cross_post(pk: int, slug: str) -> None:
+    verbs.remove_cross_post(_posting(pk, slug))
 
 
 def move(pk: int, slug: str) -> None:
@@ -228,7 +227,7 @@ def edit_story(known_as: str, **fields: Any) -> None:
 
 
 def turn(slug: str, verb: str) -> None:
-    """Close, reopen, withdraw_story, restore_story or go_live."""
+    """Call a verb that changes a story's state, such as `close_story`."""
     getattr(verbs, verb)(story_of(slug))
 
 
@@ -253,68 +252,68 @@ def site_seq() -> int:
 
 
 def new_epoch(name: str) -> None:
-    """Do what a restore from a backup does."""
+    """Change the site's epoch, as a restore from a backup does."""
     Site.objects.update(epoch=name)
 
 
 def visible(slug: str) -> dict[int, int]:
-    """Return the numbers of the entries that readers see, by id."""
+    """Map the id of each visible entry to its seq."""
     rows = story_of(slug).postings.visible()
     return dict(rows.values_list("entry_id", "seq"))
 
 
 def since(slug: str, seq: int) -> list[int]:
-    """Return the ids of what changed after a number, in that order."""
+    """Return the ids of the entries that changed after a seq, in that order."""
     story = story_of(slug)
     changed = story.postings.changed_between(seq, story.seq)
     return list(changed.values_list("entry_id", flat=True))
 
 
 def nothing_is_due() -> bool:
-    """Whether the scheduler has done what time brought."""
+    """Whether the scheduler has handled everything that is due."""
     return not (verbs.due_entries().exists() or Link.objects.due().exists())
 
 
-def fall_due(pk: int) -> None:
-    """Let the time of a scheduled entry be now."""
+def make_due(pk: int) -> None:
+    """Set the time of a scheduled entry to now."""
     Entry.objects.filter(pk=pk).update(at=gmt.this_minute())
 
 
 def fill(slug: str, number: int) -> None:
-    """Add many updates, all before those that are there."""
+    """Add many updates with times before the existing ones."""
     story = story_of(slug)
     start = timezone.now() - timedelta(minutes=number + 60)
-    with transaction.atomic():  # many commits would take long
+    with transaction.atomic():  # one commit, since many would be slow
         for turn in range(number):
             at = start + timedelta(minutes=turn)
             verbs.post(story, EntryText(f"Minute {turn} at sea.", at=at))
 
 
-def entry_saying(slug: str, body: str) -> int:
+def entry_with_body(slug: str, body: str) -> int:
     return int(story_of(slug).entries.get(body=body).pk)
 
 
-def forget() -> None:
-    """Let the next pages be made of rows alone."""
+def clear_caches() -> None:
+    """Clear the caches of rendered HTML."""
     fragment_cache.cache.clear()
     story_page._frame.cache_clear()
 
 
-def page_of_rows(path: str, host: str) -> str:
-    """Return a page that is made of rows alone."""
-    forget()
+def uncached_page(path: str, host: str) -> str:
+    """Return a page that is rendered without any cache."""
+    clear_caches()
     return Client(headers={"Host": host}).get(path).content.decode()
 
 
 def flood(slug: str, number: int, words: int = 150) -> None:
-    """Post many updates of random words, which compress as prose does."""
-    story, chance = story_of(slug), Random(number)
+    """Post many updates of random words, which compress like prose."""
+    story, random = story_of(slug), Random(number)
     lexicon = [
-        "".join(chance.choices("aeiounrstldmbkvg", k=n % 8 + 2)) for n in range(2000)
+        "".join(random.choices("aeiounrstldmbkvg", k=n % 8 + 2)) for n in range(2000)
     ]
     start = timezone.now() - timedelta(minutes=number)
-    with transaction.atomic():  # many commits would take long
+    with transaction.atomic():  # one commit, since many would be slow
         for turn in range(number):
-            body = " ".join(chance.choices(lexicon, k=words))
+            body = " ".join(random.choices(lexicon, k=words))
             at = start + timedelta(minutes=turn)
             verbs.post(story, EntryText(f"Report {turn} of many. {body}.", at=at))

@@ -13,7 +13,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.servers import PASSWORD, wait_for
+from tests.servers import PASSWORD, TIMEOUT_SECONDS, wait_for
 
 FLAGS = [
     "--no-sandbox",
@@ -25,16 +25,16 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# What Chromium draws around a page: its list of suggestions is a page of its own,
-# made anew for each window before anybody types, and costs more than opening one.
-AROUND = (
+# Chromium's own user interface: the suggestions of the address bar are a page, which is
+# created for each window and costs more than opening the window itself.
+BROWSER_UI_FEATURES = (
     "PreloadTopChromeWebUI",
     "WebUIOmniboxAimPopup",
     "WebUIOmniboxFullPopup",
     "WebUIOmniboxPopup",
 )
-# What playwright turns off itself; Chromium heeds the last list alone.
-PLAYWRIGHTS = (
+# Features that playwright disables: Chromium only uses the last such list.
+PLAYWRIGHT_FEATURES = (
     "AimEnabled",
     "AvoidCorsURLLoaderRestartOnRedirect",
     "AvoidUnnecessaryBeforeUnloadCheckSync",
@@ -49,12 +49,13 @@ PLAYWRIGHTS = (
     "PreconnectToSearch",
     "ThirdPartyStoragePartitioning",
 )
-FLAGS.append(f"--disable-features={','.join(AROUND + PLAYWRIGHTS)}")
-# Without it a page is never kept for the Back button, as it is for real readers.
-KEPT_OFF = ["--disable-back-forward-cache"]
+FLAGS.append(
+    f"--disable-features={','.join(BROWSER_UI_FEATURES + PLAYWRIGHT_FEATURES)}"
+)
+# playwright's flag that disables the back/forward cache, which real readers have.
+IGNORED_FLAGS = ["--disable-back-forward-cache"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 20.0  # seconds; a wait that ends in a failure
-expect.set_options(timeout=PATIENCE * 1000)
+expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
 
 PARTS = (
     "#story-head",
@@ -65,9 +66,9 @@ PARTS = (
     "#rail",
     "#last-update",
 )
-# What may differ between a page that was kept up to date and one loaded now: traces
-# of htmx, the tint of what has just arrived, the reader's own clock, white space.
-_NORMALISE = """(parts) => {
+# Ignore what may differ between a page that was updated and a fresh one: traces of
+# htmx, the highlighting of new updates, times in the reader's time zone, whitespace.
+_NORMALIZE = """(parts) => {
   const passing = /^(htmx-.*|fresh|arrived|arriving|tinted|new)$/;
   const ignored = (name) => name.startsWith("hx-") || name.startsWith("data-htmx")
     || name === "style" || name === "data-fresh";
@@ -112,18 +113,21 @@ _HIDE = """(hidden) => {
 
 
 def installed() -> str | None:
-    """Return the path of the Chromium named in CHROMIUM, else of an installed one."""
+    """Return the path of the browser in CHROMIUM, or else of an installed one."""
     named = [os.environ.get("CHROMIUM", ""), *NAMES]
     return next((found for name in named if (found := shutil.which(name))), None)
 
 
 @contextmanager
 def launch(**options: Any) -> Iterator[Browser]:
-    """Run a Chromium: the one named in CHROMIUM, an installed one, playwright's."""
+    """Run the browser in CHROMIUM, or else an installed one, or else playwright's."""
     path = installed()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path, args=FLAGS, ignore_default_args=KEPT_OFF, **options
+            executable_path=path,
+            args=FLAGS,
+            ignore_default_args=IGNORED_FLAGS,
+            **options,
         )
         try:
             yield browser
@@ -132,11 +136,11 @@ def launch(**options: Any) -> Iterator[Browser]:
 
 
 class Reader:
-    """One window with a profile of its own.
+    """A browser window with its own profile.
 
-    `problems` are what no page may ever do: break its own security policy, or
-    throw. `messages` is all that stands in its console, `diary` what went over the
-    network and when.
+    `problems` are violations of the content security policy and uncaught exceptions,
+    which fail a test. `messages` are those in the console, `requests` those on the
+    network, with times.
     """
 
     def __init__(self, chromium: Browser, **options: Any) -> None:
@@ -144,76 +148,76 @@ class Reader:
         self.context = chromium.new_context(**options)
         self.problems: list[str] = []
         self.messages: list[str] = []
-        self.diary: list[str] = []
+        self.requests: list[str] = []
         self._opened = time.monotonic()
         self.page = self.new_page()
 
     def new_page(self) -> Page:
         """Open another tab in the same window."""
         page = self.context.new_page()
-        page.set_default_timeout(PATIENCE * 1000)
-        page.on("console", self._note)
+        page.set_default_timeout(TIMEOUT_SECONDS * 1000)
+        page.on("console", self._on_console)
         for kind in ("request", "response", "requestfinished", "requestfailed"):
-            page.on(kind, functools.partial(self._enter, kind))
+            page.on(kind, functools.partial(self._log_request, kind))
         page.on("pageerror", lambda error: self.problems.append(f"threw {error}"))
         return page
 
-    def _note(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         self.messages.append(f"{message.type}: {message.text}")
         if "Content Security Policy" in message.text:
             self.problems.append(message.text)
 
-    def _enter(self, kind: str, what: Any) -> None:
+    def _log_request(self, kind: str, what: Any) -> None:
         status = what.status if kind == "response" else ""
         path = what.url.split("/", 3)[-1]
         seconds = time.monotonic() - self._opened
-        self.diary.append(f"{seconds:7.2f} {kind} {status} /{path}")
+        self.requests.append(f"{seconds:7.2f} {kind} {status} /{path}")
 
-    def story(self) -> str:
-        """Return what happened in the window, for whoever looks into a failure."""
-        return "\n".join([self.page.url, *self.diary[-40:], *self.messages[-10:]])
+    def log(self) -> str:
+        """Return what happened in the window, for debugging."""
+        return "\n".join([self.page.url, *self.requests[-40:], *self.messages[-10:]])
 
     def close(self) -> None:
         """Close the window."""
         self.context.close()
 
-    def open(self, address: str) -> Page:
-        """Go to an address, and wait until the page has loaded."""
-        self.page.goto(address)
+    def open(self, url: str) -> Page:
+        """Go to a URL, and wait until the page has loaded."""
+        self.page.goto(url)
         return self.page
 
     def offline(self, offline: bool = True) -> None:
-        """Take the network away from the window, or give it back."""
+        """Turn the network of the window off or on."""
         self.context.set_offline(offline)
 
     def hide(self, hidden: bool = True) -> None:
-        """Put the tab into the background, as far as its page can tell."""
+        """Make the page believe that its tab is in the background."""
         self.page.evaluate(_HIDE, hidden)
 
-    def sees(self, words: str, seconds: float = PATIENCE) -> None:
-        """Wait until the words stand visibly on the page."""
-        place = self.page.get_by_text(words).filter(visible=True).first
-        expect(place).to_be_visible(timeout=seconds * 1000)
+    def sees(self, words: str, seconds: float = TIMEOUT_SECONDS) -> None:
+        """Wait until the page shows a text."""
+        found = self.page.get_by_text(words).filter(visible=True).first
+        expect(found).to_be_visible(timeout=seconds * 1000)
 
-    def misses(self, words: str, seconds: float = PATIENCE) -> None:
-        """Wait until the words do not stand on the page (any more)."""
+    def misses(self, words: str, seconds: float = TIMEOUT_SECONDS) -> None:
+        """Wait until the page does not contain a text."""
         expect(self.page.get_by_text(words)).to_have_count(0, timeout=seconds * 1000)
 
     def entries(self) -> list[int]:
-        """Return the ids of the updates on the page, from the top down."""
+        """Return the ids of the updates on the page, from top to bottom."""
         ids = self.page.eval_on_selector_all(
             "#updates > article:not([hidden])", "(list) => list.map((e) => e.id)"
         )
         return [int(name.removeprefix("entry-")) for name in ids]
 
     def reveal(self) -> None:
-        """Show the updates that wait behind the button, if any do."""
+        """Show the updates behind the button for new updates, if there are any."""
         button = self.page.locator("button.arrivals")
         if button.is_visible():
             button.click()
 
     def sign_in(self, site: str, name: str) -> None:
-        """Sign in to the desk under an account's name."""
+        """Sign in to the desk."""
         page = self.open(f"{site}/admin/login/?next=/admin/")
         page.fill("[name=username]", name)
         page.fill("[name=password]", PASSWORD)
@@ -221,14 +225,14 @@ class Reader:
         page.wait_for_url(f"{site}/admin/")
 
     def desk(self, site: str, story_id: int) -> None:
-        """Open a story's desk; the window is signed in already."""
+        """Open a story's desk, after signing in."""
         self.open(f"{site}/admin/entries/story/{story_id}/change/")
         expect(self.page.locator("#composer")).to_be_visible()
 
     def compose(self, body: str, *, button: str = "Publish", **fields: Any) -> None:
         """Fill the composer and press one of its buttons.
 
-        `fields`: `at` and `headline` as words, `key_event` and `pinned` as truth.
+        `fields` are `at` and `headline` as text, `key_event` and `pinned` as booleans.
         """
         composer = self.page.locator("#composer")
         composer.locator("[name=body]").fill(body)
@@ -241,34 +245,34 @@ class Reader:
         composer.get_by_role("button", name=button, exact=True).click()
 
     def publish(self, body: str, **fields: Any) -> None:
-        """Publish through the composer, and wait until it has cleared its box."""
+        """Publish through the composer, and wait until its text is cleared."""
         self.compose(body, **fields)
         expect(self.page.locator("#composer [name=body]")).to_have_value("")
 
 
-def normalised_dom(page: Page, parts: tuple[str, ...] = PARTS) -> str:
-    """Return what readers see of a story's page as text, a line a node.
+def normalized_dom(page: Page, parts: tuple[str, ...] = PARTS) -> str:
+    """Return what readers see of a story's page as text, one line per node.
 
-    Hidden arrivals must have been revealed: `hidden` is part of the text.
+    Reveal new updates first, since the `hidden` attribute is part of the text.
     """
-    return str(page.evaluate(_NORMALISE, list(parts)))
+    return str(page.evaluate(_NORMALIZE, list(parts)))
 
 
 def fresh_dom(
-    chromium: Browser, address: str, parts: tuple[str, ...] = PARTS, **options: Any
+    chromium: Browser, url: str, parts: tuple[str, ...] = PARTS, **options: Any
 ) -> str:
-    """Return the same of an address that is loaded now, in a new window."""
+    """Return the normalized DOM of a URL, loaded in a new window."""
     context = chromium.new_context(**options)
     try:
         page = context.new_page()
-        page.goto(address)
-        return normalised_dom(page, parts)
+        page.goto(url)
+        return normalized_dom(page, parts)
     finally:
         context.close()
 
 
 def difference(shown: str, fresh: str) -> str:
-    """Return a readable difference of two pages; empty where there is none."""
+    """Return a readable diff of two pages; empty if they are equal."""
     lines = difflib.unified_diff(
         shown.splitlines(),
         fresh.splitlines(),
@@ -281,30 +285,34 @@ def difference(shown: str, fresh: str) -> str:
 
 
 def expect_like_fresh(
-    reader: Reader, *, site: str = "", seconds: float = PATIENCE, reveal: bool = True
+    reader: Reader,
+    *,
+    site: str = "",
+    seconds: float = TIMEOUT_SECONDS,
+    reveal: bool = True,
 ) -> None:
-    """Fail unless an open page comes to show what its address shows loaded fresh.
+    """Wait until an open page equals a fresh load of its URL; fail on timeout.
 
-    `site` is where to load it from, if not from where the page came.
+    `site` is the server to load the URL from, by default the page's own.
     """
-    address = reader.page.url.partition("#")[0]
+    url = reader.page.url.partition("#")[0]
     if site:
-        address = site + "/" + address.split("/", 3)[3]
+        url = site + "/" + url.split("/", 3)[3]
     found = ["never compared"]
 
-    def shows(fresh: str) -> bool:
+    def equals(fresh: str) -> bool:
         if reveal:
             reader.reveal()
-        found[0] = difference(normalised_dom(reader.page), fresh)
+        found[0] = difference(normalized_dom(reader.page), fresh)
         return not found[0]
 
     def same() -> bool:
-        if shows(fresh := fresh_dom(reader.chromium, address)):
+        if equals(fresh := fresh_dom(reader.chromium, url)):
             return True
-        # A window costs far more than a look, and the page needs its machine to
-        # catch up: when it shows that, or soon, it is held against a new one.
+        # Opening a window is expensive and slows down the page, so wait for it to catch
+        # up with this fresh load before comparing it with another.
         with suppress(AssertionError):
-            wait_for(lambda: shows(fresh), "what was fresh just now", 1)
+            wait_for(lambda: equals(fresh), "what was fresh just now", 1)
         return False
 
     try:

@@ -1,4 +1,4 @@
-"""Stories, entries and people for tests, made through the verbs alone."""
+"""Create stories, entries and users for tests, through the verbs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _numbers = count(1)
 
 
 def gmt(hhmm: str, day: date = DAY) -> datetime:
-    """Return a time of a day: `gmt("1804")`."""
+    """Return a time on a day: `gmt("1804")`."""
     return datetime(
         day.year, day.month, day.day, int(hhmm[:2]), int(hhmm[2:]), tzinfo=UTC
     )
@@ -32,7 +32,7 @@ def gmt(hhmm: str, day: date = DAY) -> datetime:
 def text(
     body: str = "", *, at: str | datetime | None = "1200", headline: str = ""
 ) -> EntryText:
-    """Return a text with its time; a time of `None` means now."""
+    """Return a text with a time; None means the time of publication."""
     if isinstance(at, str):
         at = gmt(at)
     words = body or f"The ferry has made crossing number {next(_numbers)}."
@@ -40,7 +40,7 @@ def text(
 
 
 def make_series(name: str = "Sorrava Daily") -> Series:
-    """Return the series of that name, made at the first call."""
+    """Return the series with a name, creating it if necessary."""
     slug = name.lower().replace(" ", "-")
     return Series.objects.get_or_create(name=name, defaults={"slug": slug})[0]
 
@@ -48,7 +48,7 @@ def make_series(name: str = "Sorrava Daily") -> Series:
 def make_story(
     headline: str = "", *, live: bool = True, series: str = "", **fields: Any
 ) -> Story:
-    """Return a new story, live unless told; `series` names one."""
+    """Create a story, live by default; `series` is the name of its series."""
     fields.setdefault("first_day", DAY)
     story = verbs.create_story(
         headline or f"Fog over the harbour, day {next(_numbers)}",
@@ -66,22 +66,22 @@ def make_update(
     headline: str = "",
     **options: Any,
 ) -> Entry:
-    """Return a new update, published unless `state` says otherwise."""
+    """Create an update, published by default."""
     return verbs.post(story, text(body, at=at, headline=headline), **options)
 
 
 def make_original(story: Story, body: str = "How the fog came.") -> Entry:
-    """Return the story's original entry, published."""
+    """Create the story's original entry."""
     return verbs.post(story, text(body, at=None), kind=Entry.Kind.ORIGINAL)
 
 
 def bulk_updates(
     story: Story, number: int, start: datetime | None = None, *, a_minute: int = 1
 ) -> None:
-    """Add published updates, so many a minute, in few statements.
+    """Add published updates, `a_minute` of them per minute, in a few statements.
 
-    The rows are what the verbs would have written; the verbs themselves are tested
-    elsewhere, and would take minutes to fill many pages.
+    The rows are those that the verbs would write, which would take minutes for many
+    pages.
     """
     start = start or gmt("0000")
     story.refresh_from_db(fields=["seq", "desk_seq"])
@@ -89,25 +89,25 @@ def bulk_updates(
         Entry(
             story=story,
             state=Entry.State.PUBLISHED,
-            at=start + timedelta(minutes=place // a_minute),
-            body=f"Crossing {place}.",
-            html=f"<p>Crossing {place}.</p>",
+            at=start + timedelta(minutes=index // a_minute),
+            body=f"Crossing {index}.",
+            html=f"<p>Crossing {index}.</p>",
             published_at=start,
         )
-        for place in range(number)
+        for index in range(number)
     )
     Posting.objects.bulk_create(
         Posting(
             entry=entry,
             story=story,
-            seq=story.seq + place,
-            first_seq=story.seq + place,
+            seq=story.seq + index,
+            first_seq=story.seq + index,
             at=entry.at,
             visible=story.public,
             desk_seq=story.desk_seq + 1,
             html=f'<article id="entry-{entry.pk}"></article>',
         )
-        for place, entry in enumerate(entries, 1)
+        for index, entry in enumerate(entries, 1)
     )
     story.seq += number
     newest = Posting.objects.visible().newest_time_in("pk")
@@ -115,7 +115,7 @@ def bulk_updates(
 
 
 def make_user(name: str, *groups: str, chief: bool = False) -> User:
-    """Return an account of the desk, in groups that are there or made empty."""
+    """Create a staff account in groups, which are created if necessary."""
     user = User(username=name, is_staff=True, is_superuser=chief)
     user.set_password(PASSWORD)
     user.save()
@@ -124,7 +124,7 @@ def make_user(name: str, *groups: str, chief: bool = False) -> User:
 
 
 def make_accounts() -> None:
-    """Make the accounts of the demo: chief, two editors, a moderator."""
+    """Create the accounts of the demo: a chief, two editors and a moderator."""
     make_user("chief", chief=True)
     make_user("editor", "Editors")
     make_user("editor2", "Editors")
@@ -132,13 +132,13 @@ def make_accounts() -> None:
 
 
 def seqs(story: Story) -> list[int]:
-    """Return the numbers that a story's postings hold, in their order."""
+    """Return the seqs of a story's postings, sorted."""
     numbers = story.postings.exclude(seq=None).values_list("seq", flat=True)
     return sorted(number for number in numbers if number is not None)
 
 
 def signed_in(name: str, *groups: str, chief: bool = False) -> Client:
-    """Return a browser in which a new account of that name is signed in."""
+    """Return a test client that is signed in to a new account."""
     client = Client()
     client.force_login(make_user(name, *groups, chief=chief))
     return client

@@ -1,4 +1,4 @@
-"""Settings, databases, browser and servers that the tests share."""
+"""The settings and fixtures that tests share: databases, browsers and servers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from entries.models import Story
     from tests.browser import Reader
 
-# `pytest --hypothesis-profile=more` tries what nobody thought of many times.
+# `pytest --hypothesis-profile=more` runs many more examples.
 hypothesis.settings.register_profile("more", max_examples=2000, deadline=None)
 
-_ours = pytest.StashKey[ExitStack]()
+_stack_key = pytest.StashKey[ExitStack]()
 DATABASE = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 _numbers = count(1)
 SERVERS = {"newsroom", "newsrooms", "chromium", "reader"}
@@ -46,18 +46,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pure: touches no database; runs once")
     config.addinivalue_line("markers", "servers: brings both databases; runs once")
-    stack = config.stash.setdefault(_ours, ExitStack())
+    stack = config.stash.setdefault(_stack_key, ExitStack())
     if "PYTEST_XDIST_WORKER" not in os.environ:
         _prepare_environment(stack, own=config.getoption("--postgres"))
-    _read_settings_again()
+    _reload_settings()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[_ours].close()
+    config.stash[_stack_key].close()
 
 
 def _prepare_environment(stack: ExitStack, *, own: bool) -> None:
-    """Set what the settings read; the workers of pytest-xdist inherit it."""
+    """Set the environment variables of the tests, which xdist workers inherit."""
     folder = Path(stack.enter_context(_temporary_folder()))
     url = os.environ.get("DATABASE_URL", "")
     if own:
@@ -65,11 +65,11 @@ def _prepare_environment(stack: ExitStack, *, own: bool) -> None:
             postgres(folder / "postgres")
         )
     if not url.startswith("postgres"):
-        url = ""  # a file named there is somebody's own
+        url = ""  # never use somebody's own SQLite file
     data = folder / "data"
     data.mkdir()
     os.environ |= environment(data, url)
-    # No test speaks TLS, and httpx would read all certificates at each request.
+    # No test uses TLS, and httpx would read all certificates for each client.
     os.environ.pop("SSL_CERT_FILE", "")
     os.environ["SSL_CERT_DIR"] = str(data)
 
@@ -78,10 +78,10 @@ def _temporary_folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="liveblog-tests-", ignore_cleanup_errors=True)
 
 
-def _read_settings_again() -> None:
-    """Bring Django's settings in line with the environment.
+def _reload_settings() -> None:
+    """Reload Django's settings from the environment.
 
-    pytest-django reads them before any code of ours runs.
+    pytest-django reads them before this module runs.
     """
     module = importlib.reload(importlib.import_module("liveblog.settings"))
     database = module.DATABASES["default"]
@@ -89,10 +89,10 @@ def _read_settings_again() -> None:
     # A pool would hold connections open while a test database is dropped.
     options.pop("pool", None)
     if "init_command" in options:
-        # A file, not memory: threads take turns there as they do in earnest.
+        # A file instead of memory, so that threads lock it as in production.
         database["TEST"] = {"NAME": str(module.DATA_DIR / "test.sqlite3")}
         options["init_command"] = (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"  # thrown away anyway
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"  # it is temporary
         )
     module.STORAGES["staticfiles"] = {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -107,22 +107,22 @@ def _read_settings_again() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs to run once only; see SECOND_PASS in `tests/__main__.py`.
+    """Mark the tests that run in one pass only (SECOND_PASS in `tests/__main__.py`).
 
-    Modules that bring servers take longest and come first, so that no worker is
-    left alone with one of them at the end.
+    Modules with servers are the slowest and run first, so that no worker is still busy
+    with one at the end.
     """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & SERVERS:
             item.add_marker("servers")
-        elif not (fixtures & DATABASE or _asks_for_database(item)):
-            item.add_marker("pure")  # pytest-django lets no such test reach one
+        elif not (fixtures & DATABASE or _uses_database(item)):
+            item.add_marker("pure")  # pytest-django blocks its access to databases
     slow = {item.path for item in items if item.get_closest_marker("servers")}
     items.sort(key=lambda item: item.path not in slow)
 
 
-def _asks_for_database(item: pytest.Item) -> bool:
+def _uses_database(item: pytest.Item) -> bool:
     from django.test import SimpleTestCase
 
     cls = getattr(item, "cls", None)
@@ -131,8 +131,8 @@ def _asks_for_database(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _own_pictures(tmp_path: Path) -> Iterator[None]:
-    """Let no test see the picture files of another."""
+def _isolated_images(tmp_path: Path) -> Iterator[None]:
+    """Give each test its own folder of images."""
     from django.test import override_settings
 
     with override_settings(IMAGES_DIR=tmp_path / "pictures"):
@@ -140,17 +140,16 @@ def _own_pictures(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _own_pages() -> None:
-    """Let no test see what was rendered for another: rolled back, ids come again."""
-    from entries.pages import fragment_cache, story_page
+def _empty_caches() -> None:
+    """Clear the caches of rendered HTML, since ids are reused after a rollback."""
+    from tests import actions
 
-    fragment_cache.cache.clear()
-    story_page._frame.cache_clear()
+    actions.clear_caches()
 
 
 @pytest.fixture
 def story(db: None) -> Story:
-    """Give a live story without any entry."""
+    """Create a live story without entries."""
     from tests.builders import make_story
 
     return make_story("Fog over the harbour")
@@ -158,13 +157,13 @@ def story(db: None) -> Story:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[Callable[[], str]]:
-    """Give the address of a PostgreSQL of ours, started when it is first asked for."""
+    """Return a function that returns PostgreSQL's URL, and starts it if necessary."""
     with ExitStack() as stack:
 
         def url() -> str:
             if not os.environ.get("TEST_POSTGRES_URL"):
-                # Not under pytest's own folder: other runs take away the right to
-                # enter it, which a server with a user of its own needs.
+                # Not in pytest's folder: other runs remove permissions from it that a
+                # server with a user of its own needs.
                 folder = Path(stack.enter_context(_temporary_folder()))
                 os.environ["TEST_POSTGRES_URL"] = stack.enter_context(
                     postgres(folder / "postgres")
@@ -179,7 +178,7 @@ def postgres_url() -> Iterator[Callable[[], str]]:
 def newsrooms(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: Callable[[], str]
 ) -> Newsrooms:
-    """Open newsrooms: `with newsrooms.open("sqlite") as newsroom`."""
+    """Return a factory: `with newsrooms.open("sqlite") as newsroom`."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     return Newsrooms(
@@ -191,14 +190,14 @@ def newsrooms(
 def newsroom(
     request: pytest.FixtureRequest, newsrooms: Newsrooms
 ) -> Iterator[Newsroom]:
-    """Give a newsroom of the test's own, once on each database."""
+    """Open a newsroom for one test, once with each database."""
     with newsrooms.open(request.param) as newsroom:
         yield newsroom
 
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[Postgres]:
-    """Give a PostgreSQL that a test may take down."""
+    """Start a PostgreSQL server that tests may stop."""
     with (
         _temporary_folder() as at,
         closing(Postgres(Path(at) / "postgres")) as server,
@@ -208,7 +207,7 @@ def database() -> Iterator[Postgres]:
 
 @pytest.fixture
 def apart(newsrooms: Newsrooms, database: Postgres) -> Iterator[Newsroom]:
-    """Give a newsroom on that PostgreSQL, with the story `ice-on-the-sound`."""
+    """Open a newsroom on the server of `database`, with one story."""
     from tests import actions
 
     with newsrooms.open("postgres", database) as newsroom:
@@ -222,7 +221,7 @@ def apart(newsrooms: Newsrooms, database: Postgres) -> Iterator[Newsroom]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def room(request: pytest.FixtureRequest, newsrooms: Newsrooms) -> Iterator[Newsroom]:
-    """Give a module's tests one newsroom with two servers, once on each database."""
+    """Open a newsroom with two servers for a module, once with each database."""
     with newsrooms.open(request.param) as newsroom:
         newsroom.server()
         newsroom.server()
@@ -231,7 +230,7 @@ def room(request: pytest.FixtureRequest, newsrooms: Newsrooms) -> Iterator[Newsr
 
 @pytest.fixture
 def slug(room: Newsroom) -> str:
-    """Give a live story of four entries of the test's own, in the module's room."""
+    """Create a live story with four entries in `room`, and return its slug."""
     from tests import actions
 
     slug = f"ice-on-the-sound-{next(_numbers):03}"
@@ -241,10 +240,10 @@ def slug(room: Newsroom) -> str:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Give one browser to a module's tests.
+    """Start a browser for a module.
 
-    Not to the whole session: while playwright runs, its event loop stands in the
-    thread, and neither the ORM nor another loop could be used by other modules.
+    It is not started for the session, because while playwright runs, its event loop
+    occupies the thread, and other modules could use neither the ORM nor another loop.
     """
     from tests import browser
 
@@ -254,9 +253,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def reader(chromium: Browser) -> Iterator[Callable[..., Reader]]:
-    """Give readers: each call opens a window of its own, with no shared cache.
+    """Return a function that opens a new browser window without a shared cache.
 
-    Fails the test where a page broke its own security policy or threw an error.
+    The test fails if a page violates the content security policy or throws an error.
     """
     from tests import browser
 
@@ -269,6 +268,6 @@ def reader(chromium: Browser) -> Iterator[Callable[..., Reader]]:
     yield open_window
     problems = [problem for reader in readers for problem in reader.problems]
     for window in readers:
-        sys.stdout.write(f"\n{window.story()}\n")  # shown where the test failed
+        sys.stdout.write(f"\n{window.log()}\n")  # shown if the test failed
         window.close()
     assert not problems, "\n".join(problems)

@@ -1,8 +1,8 @@
-"""Thousands of readers in one process, cheap and distrustful.
+"""Simulate thousands of readers in one process.
 
-Runs in a `Helper`: call the functions at the end of this file there. Each reader
-keeps what an open page would show, and complains of whatever comes twice or out of
-order. Nothing of the product is used: HTTP is parsed by a library, events here.
+Call the functions at the end of this file in a `Helper`. Each reader tracks what an
+open page would show, and complains about changes that arrive twice or out of order. No
+code of the application is used: a library parses HTTP, and this module the events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DELETE = re.compile(r'hx-target="#entry-(\d+)" hx-swap="delete"')
 
 
 class Message(NamedTuple):
-    """One event of a stream, and what it does to a page."""
+    """An event of a stream, and the entries it inserts into or deletes from a page."""
 
     id: str
     name: str
@@ -34,9 +34,9 @@ class Message(NamedTuple):
     drops: tuple[int, ...]
 
 
-@lru_cache(8192)  # everybody gets the same bytes
+@lru_cache(8192)  # all readers get the same bytes
 def parse(block: bytes) -> Message:
-    """Read one event, which ended with an empty line."""
+    """Parse an event, without the empty line at its end."""
     fields: dict[str, str] = {}
     for line in block.decode().split("\n"):
         name, _, value = line.partition(":")
@@ -49,7 +49,7 @@ def parse(block: bytes) -> Message:
 
 
 class Reader(asyncio.Protocol):
-    """A page that is open, over as many connections as it takes."""
+    """An open page, which connects as often as necessary."""
 
     def __init__(self, crowd: Crowd) -> None:
         self.crowd = crowd
@@ -57,22 +57,22 @@ class Reader(asyncio.Protocol):
         self.shown: dict[int, int] = {}
         self.transport: Any = None
         self.ready = self.complete = False
-        self.behind = False  # too far for the stream: asks for the changes first
+        self.behind = False  # too far for the stream, so it requests changes first
 
-    async def come(self, pause: float = 0) -> None:
-        """Connect after a pause, wherever the crowd is led."""
+    async def connect(self, pause: float = 0) -> None:
+        """Connect to one of the crowd's ports, after a pause."""
         await asyncio.sleep(pause)
-        port = self.crowd.chance.choice(self.crowd.ports)
+        port = self.crowd.random.choice(self.crowd.ports)
         self.ready = self.complete = False
         self._rest = b""
-        self._heads: dict[bytes, bytes] = {}
+        self._headers: dict[bytes, bytes] = {}
         self._parser = httptools.HttpResponseParser(self)
         try:
             loop = asyncio.get_running_loop()
             await loop.create_connection(lambda: self, HOST, port)
         except OSError:
             self.crowd.happened["no connection"] += 1
-            self.crowd.return_later(self)
+            self.crowd.reconnect_later(self)
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -85,43 +85,43 @@ class Reader(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._heads[name.lower()] = value
+        self._headers[name.lower()] = value
 
     def on_body(self, body: bytes) -> None:
         if (status := self._parser.get_status_code()) != 200:
             self.crowd.happened[f"status {status}"] += 1
             return
-        if b"live-left" in self._heads:
+        if b"live-left" in self._headers:
             self._rest += body
             return
         *blocks, self._rest = (self._rest + body).split(b"\n\n")
         for block in blocks:
-            self.take(parse(block))
+            self.apply(parse(block))
 
     def on_message_complete(self) -> None:
         self.complete = True
-        if b"live-left" in self._heads:
-            self.take_piece()
+        if b"live-left" in self._headers:
+            self.apply_batch()
         if self.transport:
             self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
         self.crowd.happened["ended" if self.complete else "cut"] += 1
-        if self.complete and (self.behind or b"live-left" in self._heads):
-            self.crowd.begin(self.come(self.crowd.chance.uniform(0, 0.1)))
+        if self.complete and (self.behind or b"live-left" in self._headers):
+            self.crowd.start(self.connect(self.crowd.random.uniform(0, 0.1)))
         else:
-            self.crowd.return_later(self)
+            self.crowd.reconnect_later(self)
 
-    def take_piece(self) -> None:
-        """Do to the page what an answer of `changes` says."""
+    def apply_batch(self) -> None:
+        """Apply a response of the change feed to the page."""
         if self._rest:
-            lines = [b"id: " + self._heads[b"live-cursor"], *self._rest.split(b"\n")]
-            self.take(parse(b"\ndata: ".join(lines)))
-        self.behind = self._heads[b"live-left"] != b"0"
+            lines = [b"id: " + self._headers[b"live-cursor"], *self._rest.split(b"\n")]
+            self.apply(parse(b"\ndata: ".join(lines)))
+        self.behind = self._headers[b"live-left"] != b"0"
 
-    def take(self, message: Message) -> None:
-        """Do to the page what a message says, and check that it may."""
+    def apply(self, message: Message) -> None:
+        """Apply an event to the page, and check that it is in order."""
         if message.name == "ready":
             self.ready = True
         elif message.name == "behind":
@@ -140,20 +140,20 @@ class Reader(asyncio.Protocol):
 
 
 def number(cursor: str) -> int:
-    """Return the number of a cursor; 0 of none."""
+    """Return the number in a cursor; 0 if it is empty."""
     return int(cursor.rpartition("-")[2] or 0)
 
 
 class Crowd:
-    """All readers of one story, on an event loop in a thread of its own."""
+    """All readers of a story, on an event loop in a separate thread."""
 
     def __init__(self, slug: str, ports: list[int], cursor: str) -> None:
         self.slug, self.ports, self.cursor = slug, ports, cursor
         self.readers: list[Reader] = []
         self.happened: Counter[str] = Counter()
         self.complaints: list[str] = []
-        self.faithful = False  # whether readers return by themselves
-        self.chance = Random(1)
+        self.reconnecting = False  # whether readers reconnect by themselves
+        self.random = Random(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self.loop = uvloop.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
@@ -162,33 +162,33 @@ class Crowd:
         if len(self.complaints) < 20:
             self.complaints.append(words)
 
-    def begin(self, job: Coroutine[Any, Any, None]) -> None:
+    def start(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def return_later(self, reader: Reader) -> None:
-        if self.faithful:
-            self.begin(reader.come(self.chance.uniform(0.05, 0.5)))
+    def reconnect_later(self, reader: Reader) -> None:
+        if self.reconnecting:
+            self.start(reader.connect(self.random.uniform(0.05, 0.5)))
 
-    async def call(self, within: float) -> None:
-        """Let all who are not connected connect, spread over some seconds."""
+    async def connect_all(self, within: float) -> None:
+        """Connect the readers who are not connected, spread over some seconds."""
         for reader in self.readers:
             if reader.transport is None:
-                self.begin(reader.come(self.chance.uniform(0, within)))
+                self.start(reader.connect(self.random.uniform(0, within)))
 
     async def scatter(self, seconds: float, each: float) -> None:
-        """Cut readers off at random, everyone about every `each` seconds."""
-        self.faithful = True
+        """Disconnect random readers, each about every `each` seconds."""
+        self.reconnecting = True
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            reader = self.chance.choice(self.readers)
+            reader = self.random.choice(self.readers)
             if reader.transport:
                 reader.transport.abort()
             await asyncio.sleep(each / len(self.readers))
 
     def run(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine on the crowd's loop and return when it is done."""
+        """Run a coroutine on the crowd's loop, and wait for it."""
         asyncio.run_coroutine_threadsafe(job, self.loop).result()
 
 
@@ -196,50 +196,50 @@ _crowds: list[Crowd] = []
 
 
 def gather(slug: str, ports: list[int], size: int, cursor: str = "") -> None:
-    """Open a story on many pages, each at a cursor; return when all are connected."""
+    """Open many pages of a story at a cursor, and wait until all are connected."""
     crowd = Crowd(slug, ports, cursor)
     _crowds[:] = [crowd]
     crowd.readers = [Reader(crowd) for _ in range(size)]
-    crowd.run(crowd.call(size / 5000))
+    crowd.run(crowd.connect_all(size / 5000))
     _wait(lambda: all(one.ready for one in crowd.readers), "connected", 20)
 
 
-def call_back(within: float) -> None:
-    """Let all who lost their connection come back within some seconds."""
-    _crowds[0].run(_crowds[0].call(within))
+def reconnect_all(within: float) -> None:
+    """Reconnect all disconnected readers within some seconds."""
+    _crowds[0].run(_crowds[0].connect_all(within))
 
 
 def scatter(seconds: float, each: float) -> None:
-    """Cut readers off at random in the background; they come back by themselves."""
+    """Disconnect random readers in the background; they reconnect by themselves."""
     crowd = _crowds[0]
     asyncio.run_coroutine_threadsafe(crowd.scatter(seconds, each), crowd.loop)
 
 
 def caught_up(cursor: str, seconds: float = 20) -> float:
-    """Return how long it takes until every reader has arrived at a cursor."""
+    """Wait until every reader has reached a cursor; return how long it took."""
     readers = _crowds[0].readers
     return _wait(lambda: all(one.cursor == cursor for one in readers), cursor, seconds)
 
 
 def gone(seconds: float = 20) -> float:
-    """Return how long it takes until no reader is connected any more."""
+    """Wait until no reader is connected any more; return how long it took."""
     readers = _crowds[0].readers
     return _wait(lambda: not any(one.transport for one in readers), "gone", seconds)
 
 
 def pages() -> list[dict[int, int]]:
-    """Return the different pages that readers see: numbers by entry."""
+    """Return the distinct pages that readers see, as seqs by entry."""
     found = {frozenset(reader.shown.items()) for reader in _crowds[0].readers}
     return [dict(page) for page in found]
 
 
 def complaints() -> list[str]:
-    """Return what came twice or out of order."""
+    """Return the changes that arrived twice or out of order."""
     return _crowds[0].complaints
 
 
 def happened() -> Counter[str]:
-    """Return what happened to connections, and the named events that came."""
+    """Count what happened to connections, and the named events received."""
     return _crowds[0].happened
 
 

@@ -1,4 +1,4 @@
-"""An editor at the desk who needs no browser: forms over HTTP."""
+"""An editor who uses the desk over HTTP, without a browser."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.servers import PASSWORD
 
 
 class Editor:
-    """Somebody who has signed in at one server."""
+    """An editor who is signed in on a server."""
 
     def __init__(self, site: str, name: str = "editor") -> None:
         self.client = httpx.Client(base_url=site, follow_redirects=True, timeout=30)
         self.token = self._token("/admin/login/")
         form = {"username": name, "password": PASSWORD, "next": "/healthz"}
         assert self._send("/admin/login/", form).text == "ok\n"
-        self.token = ""  # signing in makes another
+        self.token = ""  # signing in replaces it
 
     def __enter__(self) -> Self:
         return self
@@ -28,34 +28,34 @@ class Editor:
         self.client.close()
 
     def publish(self, story_id: int, words: str) -> None:
-        """Send the composer with a text in it; return when the desk has answered."""
+        """Publish a text with the composer's form."""
         desk = f"/admin/entries/story/{story_id}/change/"
         self.token = self.token or self._token(desk)
         form = {"key": str(uuid4()), "body": words, "action": "publish"}
-        answer = self._send(desk, form, **{"HX-Request": "true"})
-        assert answer.status_code == 200, answer.text
+        response = self._send(desk, form, **{"HX-Request": "true"})
+        assert response.status_code == 200, response.text
 
     def upload(self, story_id: int, picture: bytes, name: str = "quay.jpg") -> str:
-        """Upload a file as the composer's script does; return the picture's card."""
+        """Upload a file like the composer's script; return the card of the image."""
         path = f"/admin/entries/story/{story_id}/desk/pictures/"
         self.token = self.token or self._token(path.replace("desk/pictures", "change"))
-        answer = self.client.post(
+        response = self.client.post(
             path,
             data={"csrfmiddlewaretoken": self.token},
             files={"file": (name, picture)},
             headers={"HX-Request": "true"},
             timeout=120,
         )
-        assert answer.status_code == 200, answer.text
-        return answer.text
+        assert response.status_code == 200, response.text
+        return response.text
 
     def act(self, story_id: int, entry_id: int, verb: str) -> None:
-        """Press a button of an entry's row; return when the desk has answered."""
+        """Press a button of an entry's row."""
         desk = f"/admin/entries/story/{story_id}/"
         self.token = self.token or self._token(f"{desk}change/")
         path = f"{desk}desk/entries/{entry_id}/do/"
-        answer = self._send(path, {"do": verb}, **{"HX-Request": "true"})
-        assert answer.status_code == 200, answer.text
+        response = self._send(path, {"do": verb}, **{"HX-Request": "true"})
+        assert response.status_code == 200, response.text
 
     def _token(self, path: str) -> str:
         html = self.client.get(path).text

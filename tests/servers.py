@@ -1,7 +1,7 @@
-"""The real product, run as processes: servers, commands, streams, broken networks.
+"""Run the application as real processes: servers, commands, streams, broken networks.
 
-Nothing here imports Django: whoever tests against processes shares no state with
-them but the database.
+This module does not import Django, so that tests share nothing with the processes but
+the database.
 """
 
 import fcntl
@@ -34,10 +34,10 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 PASSWORD = "a-long-pass-phrase"
-MTU = 1400  # bytes of a packet on a slow line
-PATIENCE = 20.0  # seconds; a wait that ends in a failure
+MTU = 1400  # bytes of a packet on a slow connection
+TIMEOUT_SECONDS = 20.0  # after which a wait fails the test
 T = TypeVar("T")
-# Where helpers come from: a process that has imported this, but no settings yet.
+# Helpers are forked from a process that has imported these, but no settings yet.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
@@ -58,25 +58,27 @@ FORKS.set_forkserver_preload(
 )
 
 
-def wait_for(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
-    """Return the first true answer of a condition; fail where none comes in time."""
+def wait_for(
+    condition: Callable[[], T], what: str, seconds: float = TIMEOUT_SECONDS
+) -> T:
+    """Poll a condition until it is true, and return its value; fail on timeout."""
     until = time.monotonic() + seconds
-    while not (answer := condition()):
+    while not (value := condition()):
         if time.monotonic() > until:
             raise AssertionError(f"waited {seconds:g} s in vain: {what}")
         time.sleep(0.01)
-    return answer
+    return value
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return an unused port."""
     with closing(socket.socket()) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def environment(data: Path, url: str = "") -> dict[str, str]:
-    """Return every variable that the product reads, for a place of its own."""
+    """Return the environment variables for a separate instance of the application."""
     return {
         "DJANGO_SETTINGS_MODULE": "liveblog.settings",
         "DATA_DIR": str(data),
@@ -92,9 +94,9 @@ def environment(data: Path, url: str = "") -> dict[str, str]:
 
 
 class Postgres:
-    """A PostgreSQL of our own in a folder, which can be taken down and come back.
+    """A PostgreSQL server in a folder, which can be stopped and started.
 
-    It does not wait for the disk: it is thrown away with the tests.
+    It does not wait for the disk, since it is deleted after the tests.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -112,20 +114,20 @@ class Postgres:
 
     @property
     def log(self) -> str:
-        """Return what the server has printed."""
+        """Return the server's log."""
         return Path(self._server.log).read_text(errors="replace")
 
     def stop(self) -> None:
-        """Break every connection and take no more."""
+        """Stop the server, which closes all connections."""
         self._server.stop()
 
     def start(self) -> None:
-        """Be there again, at the same address."""
+        """Start the server again, at the same URL."""
         self._server.ensure_postgres_running()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let every process of it stand still, as on a machine that hangs."""
+        """Pause all processes of the server, like on a machine that hangs."""
         main = int((self._folder / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
         group = [main, *map(int, children)]
@@ -138,36 +140,36 @@ class Postgres:
                 os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
-        """Take it down and delete its folder."""
+        """Stop the server and delete its folder."""
         self._server.cleanup()
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL of our own in a folder; give the address of its database."""
+    """Run a PostgreSQL server in a folder, and yield the URL of its database."""
     with closing(Postgres(folder)) as server:
         yield server.url
 
 
 def sql(url: str, statement: str) -> None:
-    """Run one statement outside any transaction."""
+    """Run one statement outside of a transaction."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)  # type: ignore[call-overload]
 
 
 def database_url(url: str, name: str) -> str:
-    """Return the address of another database on the same server."""
+    """Return the URL of another database on the same server."""
     server, _, options = url.partition("?")
     return f"{server.rpartition('/')[0]}/{name}?{options}".rstrip("?")
 
 
 class Wire:
-    """A TCP line to a server that can break the ways networks break.
+    """A TCP proxy in front of a server, which can fail the way networks fail.
 
-    `cut` drops what is connected and whoever comes; after `stall` connections
-    stand and nothing passes; `heal` lets new connections through, and the stalled
-    ones too if `resume`. `to` sends new connections to another server. `slow` limits
-    what all connections receive together, and drops them again and again.
+    `cut` resets all connections, including new ones. `stall` keeps them open but passes
+    no data. `heal` accepts new connections and, with `resume`, continues stalled ones.
+    `to` directs new connections to another server. `slow` limits the bandwidth of all
+    connections together, and can reset them repeatedly.
     """
 
     def __init__(self, target: int) -> None:
@@ -177,11 +179,11 @@ class Wire:
         self._gate.set()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._rate = 0  # bytes a second; 0 is no limit
-        self._most = 0  # bytes of a connection; 0 is no limit
-        self._free_at = 0.0  # when the line has carried what was put on it
+        self._rate = 0  # bytes per second; 0 for no limit
+        self._cut_after = 0  # bytes of a connection; 0 for no limit
+        self._free_at = 0.0  # when all packets sent so far have arrived
         self._closed = threading.Event()
-        self.received = 0  # bytes that came from the server
+        self.received = 0  # bytes from the server
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://{HOST}:{self.port}"
@@ -189,26 +191,26 @@ class Wire:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def to(self, target: int) -> None:
-        """Lead new connections to another port."""
+        """Direct new connections to another port."""
         self.target = target
 
     def cut(self) -> None:
-        """Reset every connection, and each new one at once."""
+        """Reset every connection, and every new one immediately."""
         self._mode = "cut"
         self.drop()
 
     def stall(self) -> None:
-        """Leave connections standing and pass nothing on, either way."""
+        """Keep connections open, but pass no data in either direction."""
         self._mode = "stalled"
         self._gate.clear()
 
     def slow(self, rate: int, cut_every: float = 0, cut_after: int = 0) -> None:
-        """Carry so many bytes a second, without a limit if 0.
+        """Limit the bytes per second, unless `rate` is 0.
 
-        Resets what is connected every few seconds, or each connection after so many
-        bytes.
+        Also reset all connections every `cut_every` seconds, or each connection after
+        `cut_after` bytes.
         """
-        self._rate, self._most = rate, cut_after
+        self._rate, self._cut_after = rate, cut_after
         if cut_every:
             threading.Thread(
                 target=self._cut_often, args=[cut_every], daemon=True
@@ -220,7 +222,7 @@ class Wire:
             self.drop()
 
     def heal(self, *, resume: bool = False) -> None:
-        """Let new connections through; `resume` frees the stalled ones too."""
+        """Pass data on new connections and, with `resume`, on stalled ones too."""
         old, self._gate = self._gate, threading.Event()
         self._gate.set()
         self._mode = "open"
@@ -228,14 +230,14 @@ class Wire:
             old.set()
 
     def drop(self) -> None:
-        """Reset every connection that stands now."""
+        """Reset every open connection."""
         with self._lock:
-            victims, self._open = self._open, set()
-        for victim in victims:
-            _reset(victim)
+            connections, self._open = self._open, set()
+        for connection in connections:
+            _reset(connection)
 
     def close(self) -> None:
-        """Take the line down for good."""
+        """Shut the proxy down."""
         self._closed.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -268,10 +270,10 @@ class Wire:
         far.settimeout(None)
         with self._lock:
             self._open.add(far)
-        # The server notices that the line takes no more, as on a real one.
+        # A small buffer, so that the server notices back-pressure as on a real network.
         far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-        carry = [far, near, gate, self._carrier()]
-        back = threading.Thread(target=_pump, args=carry, daemon=True)
+        arguments = [far, near, gate, self._sender()]
+        back = threading.Thread(target=_pump, args=arguments, daemon=True)
         back.start()
         _pump(near, far, gate)
         back.join()
@@ -280,27 +282,27 @@ class Wire:
         near.close()
         far.close()
 
-    def _carrier(self) -> Callable[[socket.socket, bytes], None]:
-        """Return what sends what came from the server, at the pace of the line."""
-        carried = 0
+    def _sender(self) -> Callable[[socket.socket, bytes], None]:
+        """Return a function that sends data to a client at the proxy's rate."""
+        sent = 0
 
-        def carry(sink: socket.socket, data: bytes) -> None:
-            nonlocal carried
+        def send(sink: socket.socket, data: bytes) -> None:
+            nonlocal sent
             for start in range(0, len(data), MTU):
                 part = data[start : start + MTU]
                 if self._rate:
                     time.sleep(self._delay(len(part)))
-                carried += len(part)
-                if self._most and carried > self._most:
+                sent += len(part)
+                if self._cut_after and sent > self._cut_after:
                     _reset(sink)
                     raise ConnectionResetError
                 sink.sendall(part)
                 self.received += len(part)
 
-        return carry
+        return send
 
     def _delay(self, size: int) -> float:
-        """Return the seconds until the line has carried a packet behind the others."""
+        """Return the seconds until a packet has arrived, after those before it."""
         now = time.monotonic()
         with self._lock:
             self._free_at = max(self._free_at, now) + size / self._rate
@@ -308,12 +310,12 @@ class Wire:
 
 
 def _reset(connection: socket.socket) -> None:
-    """Close a connection with a RST, as a dead network does."""
+    """Close a connection with a RST, as a broken network does."""
     linger = (1).to_bytes(4, sys.byteorder) + (0).to_bytes(4, sys.byteorder)
     with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     with suppress(OSError):
-        connection.shutdown(socket.SHUT_RD)  # wakes the thread that reads
+        connection.shutdown(socket.SHUT_RD)  # wakes the reading thread
     connection.close()
 
 
@@ -332,7 +334,7 @@ def _pump(
 
 
 class Event(NamedTuple):
-    """One message of a stream; `name` is empty for an unnamed one."""
+    """An event of a stream; `name` is empty for events that carry HTML."""
 
     id: str
     name: str
@@ -340,10 +342,10 @@ class Event(NamedTuple):
 
 
 class Stream:
-    """A reader that is not a browser: records what a stream sends, in a thread.
+    """A client that records the events of a stream, in a thread.
 
-    It reads bytes and splits lines itself, as the standard says, so that it shares
-    no mistakes with the browser's side or the server's.
+    It parses bytes by itself, as the HTML standard says, so that it shares no bugs with
+    browsers or the server.
     """
 
     def __init__(self, url: str, after: str | None, last_id: str | None) -> None:
@@ -352,8 +354,8 @@ class Stream:
         self.status = 0
         self.headers: httpx.Headers = httpx.Headers()
         self.ended = threading.Event()
-        self.complete = False  # whether the server ended it, and not the network
-        self._answered = threading.Event()
+        self.complete = False  # whether the server ended it, not the network
+        self._responded = threading.Event()
         self._params = {"after": after} if after is not None else {}
         self._headers = {"Accept": "text/event-stream"}
         if last_id is not None:
@@ -361,7 +363,7 @@ class Stream:
         self._client = httpx.Client(timeout=httpx.Timeout(10, read=None))
         self._response: httpx.Response | None = None
         threading.Thread(target=self._read, args=[url], daemon=True).start()
-        wait_for(self._answered.is_set, f"an answer from {url}")
+        wait_for(self._responded.is_set, f"an answer from {url}")
 
     def __enter__(self) -> Self:
         return self
@@ -371,32 +373,32 @@ class Stream:
 
     @property
     def cursor(self) -> str:
-        """Return the id of the last message that had one."""
+        """Return the id of the last event that has one."""
         return next((event.id for event in reversed(self.events) if event.id), "")
 
     def named(self, name: str = "") -> list[Event]:
-        """Return the messages of one name; without it, those that carry HTML."""
+        """Return the events with a name or, without one, those that carry HTML."""
         return [event for event in list(self.events) if event.name == name]
 
     def html(self) -> str:
-        """Return all HTML that came, in its order."""
+        """Return all HTML received, in order."""
         return "\n".join(event.data for event in self.named())
 
-    def wait(self, words: str, seconds: float = PATIENCE) -> Event:
-        """Return the first message with the words in it, when it has come."""
+    def wait(self, words: str, seconds: float = TIMEOUT_SECONDS) -> Event:
+        """Wait for an event that contains some words, and return it."""
         return wait_for(
             lambda: next((e for e in list(self.events) if words in e.data), None),
             f"a message with {words!r} in the stream",
             seconds,
         )
 
-    def wait_named(self, name: str, seconds: float = PATIENCE) -> Event:
-        """Return the first message of that name, when it has come."""
+    def wait_named(self, name: str, seconds: float = TIMEOUT_SECONDS) -> Event:
+        """Wait for an event with a name, and return it."""
         wait_for(lambda: self.named(name), f"a message named {name!r}", seconds)
         return self.named(name)[0]
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         if self._response is not None:
             network = self._response.extensions["network_stream"]
             with suppress(OSError, AttributeError):
@@ -411,13 +413,13 @@ class Stream:
             )
             self._response = response = self._client.send(request, stream=True)
             self.status, self.headers = response.status_code, response.headers
-            self._answered.set()
+            self._responded.set()
             self._parse(response.iter_raw())
             self.complete = True
         except httpx.HTTPError:
             pass
         finally:
-            self._answered.set()
+            self._responded.set()
             self.ended.set()
 
     def _parse(self, chunks: Iterable[bytes]) -> None:
@@ -446,9 +448,9 @@ class Stream:
 
 
 class Server:
-    """One process of the product, on a port that it keeps through restarts.
+    """A server process, on a port that it keeps through restarts.
 
-    `more` are options for `serve`; `root` is where its source is.
+    `more` are options for `serve`; `root` is the folder of its source.
     """
 
     def __init__(
@@ -461,7 +463,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Start the process, and wait until it answers."""
+        """Start the process, and wait until it responds."""
         options = ["--host", HOST, "--port", str(self.port), *self._more]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -473,10 +475,10 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_for(self._answers, f"the server\n{self.log}", 90)
+        wait_for(self._responds, f"the server\n{self.log}", 90)
         return self
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         if self.pid is None:
             raise AssertionError(f"the server has ended:\n{self.log}")
         try:
@@ -486,33 +488,33 @@ class Server:
 
     @property
     def log(self) -> str:
-        """Return what the process has printed."""
+        """Return the output of the process."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     @property
     def pid(self) -> int | None:
-        """Return the process's id; None while it does not run."""
+        """Return the process id; None while it is not running."""
         process = self._process
         return process.pid if process and process.poll() is None else None
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill the process, like a crash."""
         self._signal(signal.SIGKILL)
 
-    def stop(self, seconds: float = PATIENCE) -> int:
-        """Ask it to end, wait, and return its exit code."""
+    def stop(self, seconds: float = TIMEOUT_SECONDS) -> int:
+        """Terminate the process, wait for it, and return its exit code."""
         self._signal(signal.SIGTERM, seconds)
         return self._process.returncode if self._process else 0
 
     def restart(self) -> Self:
-        """Stop and start it, as a deployment does."""
+        """Stop and start the process, like a deployment."""
         self.stop()
         return self.start()
 
-    def _signal(self, number: int, seconds: float = PATIENCE) -> None:
+    def _signal(self, number: int, seconds: float = TIMEOUT_SECONDS) -> None:
         if self._process is None or self.pid is None:
             return
-        # The group, so that worker processes of a crashed parent do not outlive it.
+        # The group, so that worker processes do not outlive a killed parent.
         if number == signal.SIGKILL:
             os.killpg(self._process.pid, number)
         else:
@@ -521,41 +523,41 @@ class Server:
 
 
 class Helper:
-    """A process beside the servers that calls Python functions in their database.
+    """A separate process that calls Python functions with the servers' database.
 
-    It is forked from one that has imported what takes long, which saves two thirds
-    of the start.
+    It is forked from a process that has imported slow modules already, which saves two
+    thirds of its startup time.
     """
 
     def __init__(self, env: dict[str, str]) -> None:
-        self._line, far = FORKS.Pipe()
-        self._process = FORKS.Process(target=_answer_calls, args=(env, far))
+        self._pipe, far = FORKS.Pipe()
+        self._process = FORKS.Process(target=_run_helper, args=(env, far))
         self._process.start()
         far.close()
 
     def call(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Call a function that stands at the top of a module; return what it returns.
+        """Call a top-level function of a module, and return its result.
 
-        Arguments and the answer are pickled. Raises HelperError for what it raises,
-        and EOFError where the process dies of it.
+        Arguments and result are pickled. Raises HelperError for an exception of the
+        function, and EOFError if the process dies.
         """
-        self._line.send((function, args, options))
+        self._pipe.send((function, args, options))
         try:
-            well, answer = self._line.recv()
+            ok, result = self._pipe.recv()
         except ConnectionError as error:
             raise EOFError from error
-        if not well:
-            raise answer
-        return answer  # type: ignore[no-any-return]
+        if not ok:
+            raise result
+        return result  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End the process; more than once does no harm."""
-        self._line.close()
-        self._process.join(PATIENCE)
+        """End the process. Repeating this is harmless."""
+        self._pipe.close()
+        self._process.join(TIMEOUT_SECONDS)
 
 
 class Newsroom:
-    """The product with a database of its own, and everything that runs on it."""
+    """An instance of the application with its own database and processes."""
 
     def __init__(self, kind: str, data: Path, url: str = "") -> None:
         self.kind = kind
@@ -587,7 +589,7 @@ class Newsroom:
         return server.start()
 
     def wire(self, server: Server) -> Wire:
-        """Lay a line to a server that can break."""
+        """Start a proxy in front of a server, which can simulate network failures."""
         wire = Wire(server.port)
         self._stack.callback(wire.close)
         return wire
@@ -600,7 +602,7 @@ class Newsroom:
         after: str | None = None,
         last_id: str | None = None,
     ) -> Stream:
-        """Open a stream of a story, through a server, a wire, or a port."""
+        """Open a story's stream on a server, through a wire, or on a port."""
         port = server if isinstance(server, int) else server.port
         url = f"http://{HOST}:{port}/stories/{slug}/stream"
         stream = Stream(url, after, last_id)
@@ -610,7 +612,7 @@ class Newsroom:
     def manage(
         self, *arguments: str, code: int = 0, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a management command to its end, which must have that exit code."""
+        """Run a management command, and check its exit code."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -624,13 +626,13 @@ class Newsroom:
         return done
 
     def call(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
-        """Call a function, as `Helper.call` does, in a process that is kept."""
+        """Call a function with `Helper.call`, in a process that is reused."""
         if self._helper is None:
             self._helper = self.helper()
         return self._helper.call(function, *args, **options)
 
     def helper(self) -> Helper:
-        """Start another process that calls functions, beside the first."""
+        """Start another helper process."""
         helper = Helper(self.env)
         self._stack.callback(helper.close)
         return helper
@@ -646,11 +648,11 @@ def share_static(data: Path) -> None:
 
 
 class Newsrooms:
-    """Opens newsrooms quickly: each database is a copy of one that was prepared.
+    """Open newsrooms quickly, each with a copy of a prepared database.
 
-    A prepared one is migrated, has its static files, and the accounts `chief`,
-    `editor`, `editor2` and `moderator` with the password `PASSWORD`. Processes with
-    the same folder `shared` prepare them once.
+    The prepared one is migrated, has static files, and the accounts `chief`, `editor`,
+    `editor2` and `moderator` with the password `PASSWORD`. Processes with the same
+    folder `shared` share it.
     """
 
     def __init__(
@@ -664,7 +666,7 @@ class Newsrooms:
 
     @contextmanager
     def open(self, kind: str, server: Postgres | None = None) -> Iterator[Newsroom]:
-        """Open a newsroom on `sqlite` or `postgres`, there on a server of its own."""
+        """Open a newsroom on `sqlite` or `postgres`, by default a shared server."""
         url = "" if kind == "sqlite" else server.url if server else self._url()
         template = self._template(kind, url)
         self._opened += 1
@@ -680,9 +682,9 @@ class Newsrooms:
             sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def _template(self, kind: str, url: str) -> Path:
-        """Return a prepared folder; its name is also that of its database."""
-        place = zlib.crc32(f"{self._shared}{url}".encode())
-        data = self._shared / f"prepared-{kind}-{place:x}"
+        """Return a prepared data folder, whose name is also that of the database."""
+        key = zlib.crc32(f"{self._shared}{url}".encode())
+        data = self._shared / f"prepared-{kind}-{key:x}"
         self._shared.mkdir(parents=True, exist_ok=True)
         with _locked(self._shared / "lock"):
             if not data.exists():
@@ -707,18 +709,18 @@ class Newsrooms:
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
     with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # closing the file gives it back
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed
         yield
 
 
 def _make_accounts() -> None:
-    from tests import builders
+    from tests import builders  # imports Django
 
     builders.make_accounts()
 
 
-def _answer_calls(env: dict[str, str], calls: Connection) -> None:
-    """Answer the calls of a `Helper`, until it hangs up."""
+def _run_helper(env: dict[str, str], calls: Connection) -> None:
+    """Run the calls of a `Helper`, until it disconnects."""
     os.environ.clear()
     os.environ.update(env)
     import django
@@ -729,18 +731,18 @@ def _answer_calls(env: dict[str, str], calls: Connection) -> None:
             function, args, options = calls.recv()
         except (EOFError, ConnectionError):
             return
-        answer: tuple[bool, Any]
+        result: tuple[bool, Any]
         try:
-            answer = (True, function(*args, **options))
-            pickle.loads(pickle.dumps(answer))
+            result = (True, function(*args, **options))
+            pickle.loads(pickle.dumps(result))
         except Exception as error:
             trace = "".join(traceback.format_exception(error))
-            answer = (False, HelperError(type(error).__name__, trace))
-        calls.send(answer)
+            result = (False, HelperError(type(error).__name__, trace))
+        calls.send(result)
 
 
 class HelperError(Exception):
-    """What a function raised in the helper: its class's name, and the traceback."""
+    """An exception raised in a helper, with the name of its class and a traceback."""
 
     def __init__(self, name: str, trace: str) -> None:
         super().__init__(name, trace)

@@ -275,7 +275,7 @@ def test_a_scheduled_update_is_published_at_its_time_by_one_of_two_processes(
         there.wait_named("at")
         pk = room.call(actions.post, slug, "The tug has left.", minutes_ago=-2)
         assert pk not in room.call(actions.visible, slug)
-        room.call(actions.fall_due, pk)
+        room.call(actions.make_due, pk)
         for stream in (here, there):
             stream.wait("The tug has left.")
         wait_for(lambda: here.cursor == there.cursor, "the same number in both")

@@ -449,15 +449,15 @@ def test_what_falls_due_is_published_when_a_process_dies_doing_it(
         stream.wait_named("at")
         pk = newsroom.call(actions.post, SLUG, "The tug has left.", minutes_ago=-2)
         with pytest.raises(EOFError):
-            newsroom.helper().call(actions.die_while_publishing, pk)
+            newsroom.helper().call(actions.crash_while_publishing, pk)
         assert pk not in newsroom.call(actions.visible, SLUG)
         first.kill()
-        newsroom.call(actions.fall_due, pk)
+        newsroom.call(actions.make_due, pk)
         stream.wait("The tug has left.", 4)
         other = newsroom.call(actions.post, SLUG, "And is back.", minutes_ago=-2)
         first.start()
         second.kill()
-        newsroom.call(actions.fall_due, other)
+        newsroom.call(actions.make_due, other)
         with newsroom.sse(first, SLUG, last_id=stream.cursor) as back:
             back.wait("And is back.", 4)
             assert "The tug has left." not in back.html()
@@ -477,7 +477,7 @@ def test_a_storm_of_returning_readers_spares_the_database(
     sql(database.url, f"ALTER DATABASE {name} SET log_statement = 'all'")
     server.start()
     before = questions(database)
-    readers.call(crowd.call_back, 2)
+    readers.call(crowd.reconnect_all, 2)
     took = readers.call(crowd.caught_up, last, 30)
     assert 0 < questions(database) - before < 100
     assert took < 5

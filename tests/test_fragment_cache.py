@@ -13,7 +13,7 @@ from entries import verbs
 from entries.models import Entry, Image, Link, Posting, Series, Site, Story
 from entries.pages import fragment_cache
 from entries.pages.fragment_cache import FragmentCache
-from tests.actions import forget
+from tests.actions import clear_caches
 from tests.builders import gmt, make_original, make_story, make_update, text
 from tests.test_pages import get, make_picture
 
@@ -24,7 +24,7 @@ ADDRESSES = ("/stories/fog/", "/stories/fog/?order=oldest")
 @pytest.fixture
 def story() -> Story:
     """Return a story that shows something of every kind of row."""
-    forget()
+    clear_caches()
     lead = make_picture("quay", alt="A crane", caption="The quay")
     story = make_story("Fog", slug="fog", series="Harbour Daily", lead_image=lead)
     before = make_story("The day before", slug="before", series="Harbour Daily")
@@ -142,7 +142,7 @@ def test_every_change_shows_at_once_on_pages_made_of_what_was_kept(
         if name == "slug":
             before = {path.replace("fog", "mist"): before[path] for path in before}
         kept = {address: get(client, address) for address in before}
-        forget()
+        clear_caches()
         for address, page in kept.items():
             assert page == get(client, address), name
             assert _without_numbers(page) != _without_numbers(before[address]), name
@@ -166,7 +166,7 @@ def texts() -> str:
 
 
 def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -> None:
-    forget()
+    clear_caches()
     address = story.get_absolute_url()
     get(client, address)
     gone = make_update(story, "Zwyngaard said so.", at="1400")
@@ -229,7 +229,7 @@ def test_a_page_of_what_was_kept_takes_few_queries_however_many_updates(
     story = make_story("Fog", slug="fog")
     for turn in range(number):
         make_update(story, f"Report {turn}.", at="0700", key_event=turn == 0)
-    forget()
+    clear_caches()
     with django_assert_max_num_queries(8):
         get(client, "/stories/fog/")
     make_update(story, "The newest.", at="0800")

@@ -18,7 +18,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(
     file.write_text("\n\n".join([*updates, "ORIGINAL ENTRY: The ferry sails again."]))
     command = ["import_story", str(file), "--publish", "--date", "2026-03-14"]
     with pytest.raises(EOFError):
-        newsroom.helper().call(actions.die_while_importing, *command)
+        newsroom.helper().call(actions.crash_while_importing, *command)
     assert (newsroom.data / "written").read_text() == "31"
     assert newsroom.call(actions.stories_and_entries) == (0, 0)
     newsroom.call(actions.manage, *command)

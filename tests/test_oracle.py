@@ -109,7 +109,7 @@ class Coverage:
                 given = httpx.get(f"{server.url}{path}")  # noqa: B023
                 host = given.request.headers["Host"]
                 return given.text == self.newsroom.call(
-                    actions.page_of_rows, path, host
+                    actions.uncached_page, path, host
                 )
 
             wait_for(same, f"{path} to be made of its rows", 20)
@@ -132,7 +132,7 @@ def test_open_pages_equal_fresh_ones_whatever_happened(
             coverage.break_something()
         if turn % CHECK == 0:
             coverage.compare()
-    assert newsroom.call(actions.misplaced) == []
+    assert newsroom.call(actions.inconsistent_rows) == []
 
 
 def test_what_editors_post_at_the_desk_reaches_pages_through_faults(

@@ -229,7 +229,7 @@ def test_a_page_from_memory_says_that_it_is_reconnecting(
         state = page.locator("#live .state .word")
         expect(state).to_have_text("Reconnecting…", timeout=3000)
         # And goes on saying so, when it has tried the other way as well.
-        polled = lambda: any("/changes" in line for line in window.diary)  # noqa: E731
+        polled = lambda: any("/changes" in line for line in window.requests)  # noqa: E731
         while not polled():
             page.wait_for_timeout(100)
         expect(state).to_have_text("Reconnecting…")

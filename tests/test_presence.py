@@ -92,7 +92,7 @@ def test_who_leaves_or_falls_silent_fades(story):
     assert "b is here" not in mine.shown
     assert "c is here" in mine.shown
     old = Presence.objects.filter(user__username="c")
-    old.update(seen_at=F("seen_at") - presence.FRESH - timedelta(seconds=1))
+    old.update(seen_at=F("seen_at") - presence.FRESH_FOR - timedelta(seconds=1))
     mine.poll()
     assert "c is here" not in mine.shown
     silent.poll("")
@@ -144,7 +144,7 @@ def test_a_made_up_ticket_puts_nobody_at_a_desk(story):
 
 def test_an_old_ticket_asks_the_session_again(story, monkeypatch):
     mine = Page(story, "editor")
-    monkeypatch.setattr(presence, "VALID", -1)
+    monkeypatch.setattr(presence, "TICKET_SECONDS", -1)
     assert mine.poll("").status_code == 200
     mine.client.logout()
     assert mine.poll("").status_code == 401

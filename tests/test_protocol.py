@@ -43,8 +43,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
     """Give connections to a server that has little patience."""
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", SECONDS)
-    monkeypatch.setattr(protocol, "BODY_SECONDS", SECONDS)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_SECONDS", SECONDS)
+    monkeypatch.setattr(protocol, "BODY_TIMEOUT_SECONDS", SECONDS)
     config = uvicorn.Config(
         app, http=protocol.Protocol, lifespan="off", log_level="error", ws="none"
     )

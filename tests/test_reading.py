@@ -48,10 +48,10 @@ def test_older_updates_come_in_place_and_stay_true(
     keys = [str(el.get_attribute("data-key")) for el in entries.all()]
     assert keys == sorted(keys, key=_place, reverse=True)
     # What happens to an entry that came later reaches it.
-    oldest = room.call(actions.entry_saying, SLUG, "Minute 3 at sea.")
+    oldest = room.call(actions.entry_with_body, SLUG, "Minute 3 at sea.")
     room.call(actions.edit, oldest, "Minute three, corrected.")
     window.sees("Minute three, corrected.", 3)
-    gone = room.call(actions.entry_saying, SLUG, "Minute 5 at sea.")
+    gone = room.call(actions.entry_with_body, SLUG, "Minute 5 at sea.")
     room.call(actions.withdraw, gone)
     expect(page.locator(f"#entry-{gone}")).to_have_count(0)
     expect(entries).to_have_count(119)
@@ -62,7 +62,7 @@ def test_a_link_to_the_third_of_four_hundred_updates_lands_on_it(
 ) -> None:
     room.call(actions.make_story, "The Longest Watch", "longest", updates=1)
     room.call(actions.fill, "longest", 399)
-    pk = room.call(actions.entry_saying, "longest", "Minute 2 at sea.")
+    pk = room.call(actions.entry_with_body, "longest", "Minute 2 at sea.")
     window = reader(viewport={"width": 390, "height": 800})
     page = window.open(f"{room.servers[0].url}/stories/longest/updates/{pk}/")
     page.get_by_role("link", name="See it in the live page").click()
@@ -183,7 +183,7 @@ def test_older_updates_that_come_late_miss_nothing(
         page.locator("#older").click()
     way = _caught(page, pages)
     made_before = way.fetch()
-    old = room.call(actions.entry_saying, SLUG, "Minute 8 at sea.")
+    old = room.call(actions.entry_with_body, SLUG, "Minute 8 at sea.")
     room.call(actions.edit, old, "Minute eight, corrected.")
     room.call(actions.post, SLUG, "News while the page is on its way.")
     expect(page.locator(".arrivals")).to_have_text("1 new update")
@@ -222,7 +222,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     reader: Readers, room: Newsroom, width: int, scheme: str, more: str
 ) -> None:
     site = room.servers[0].url
-    pk = room.call(actions.entry_saying, SLUG, "Minute 9 at sea.")
+    pk = room.call(actions.entry_with_body, SLUG, "Minute 9 at sea.")
     window = reader(viewport={"width": width, "height": 800}, color_scheme=scheme)
     levels = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
     for path in (f"/stories/{SLUG}/updates/{pk}/", more):

@@ -22,7 +22,7 @@ from psycopg_pool import ConnectionPool
 
 from entries.management.commands import demo, serve
 from liveblog import settings
-from tests.servers import HOST, PATIENCE, ROOT, environment, free_port
+from tests.servers import HOST, ROOT, TIMEOUT_SECONDS, environment, free_port
 
 SHOW = (
     "import json; from django.conf import settings; "
@@ -245,4 +245,4 @@ def test_the_pool_gives_a_lost_database_up_soon_so_that_who_asks_tries_at_once(
     gave_up = threading.Event()
     options["pool"]["reconnect_failed"] = lambda _: gave_up.set()
     with ConnectionPool(lost, **options["pool"], open=True):
-        assert gave_up.wait(PATIENCE)
+        assert gave_up.wait(TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""Django's admin: lists to search and filter, which lead to the desk for the work."""
+"""Django's admin: lists to search and filter, whose rows link to the desk."""
 
 from django.conf import settings
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""Entries in the admin: a list to search, which leads to each entry's desk."""
+"""Entries in the admin: a searchable list whose rows link to the desk."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from entries.pages import search
 from entries.text import gmt
 from entries.verbs import Permissions
 
-_MAX_STORIES = 20  # the latest whose headline matches; all their entries are found
+_MAX_STORIES = 20  # latest stories with a matching headline, whose entries are found
 
 
 class AuthorFilter(admin.RelatedFieldListFilter):
@@ -30,7 +30,7 @@ class AuthorFilter(admin.RelatedFieldListFilter):
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: Any
     ) -> list[tuple[str, Any]]:
-        """List users who wrote an entry, each found by one look-up in an index."""
+        """List the users who wrote an entry, with one index lookup each."""
         wrote = Entry.objects.filter(author=OuterRef("pk"))
         writers = User.objects.filter(Exists(wrote)).order_by("username")
         return [(str(user.pk), str(user)) for user in writers]
@@ -38,7 +38,7 @@ class AuthorFilter(admin.RelatedFieldListFilter):
 
 @admin.register(Entry)
 class EntryAdmin(BaseAdmin):
-    """The list of entries, each of which leads to its row at the desk."""
+    """The list of entries, each linked to its row at the desk."""
 
     list_display = ["first_line", "state", "time", "author", "story_title"]
     list_filter = ["state", "kind", ("author", AuthorFilter)]
@@ -50,11 +50,11 @@ class EntryAdmin(BaseAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Entry], search_term: str
     ) -> tuple[QuerySet[Entry], bool]:
-        """Search published texts in the full-text index, others word by word."""
+        """Search published texts in the full-text index, and others with LIKE."""
         words = search_term.split()[:8]
         if not words:
             return queryset, False
-        # Only texts that were visible to readers are in the index.
+        # The index has only texts that were visible to readers.
         unpublished = Q(state__in=set(Entry.State) - {Entry.State.PUBLISHED})
         drafts = Story.objects.filter(state=Story.State.DRAFT).values_list("pk")
         in_drafts = Q(story__in=[pk for (pk,) in drafts], state=Entry.State.PUBLISHED)
@@ -66,7 +66,7 @@ class EntryAdmin(BaseAdmin):
         titles = Story.objects.filter(titled).order_by("-changed_at")[:_MAX_STORIES]
         stories = Q(story__in=list(titles.values_list("pk", flat=True)))
         ids = set(search.search_entries(search_term))
-        # Without parameter or order, so that SQLite uses its small partial index.
+        # Without a parameter or an order, so that SQLite uses its small partial index.
         bylines = Entry.objects.extra(where=["NOT (entries_entry.byline = '')"])
         found = bylines.filter(signed).order_by().values_list("pk", flat=True)
         ids.update(found[: search.MAX_RANKED])
@@ -91,27 +91,27 @@ class EntryAdmin(BaseAdmin):
         return format_html('<a href="{}">{}</a>', url, entry.story.headline)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: entries are written at a desk."""
+        """Return False, since entries are written at the desk of a story."""
         return False
 
     def deletable(self, obj: Entry) -> bool:
-        """Keep entries that readers ever saw."""
+        """Return False for entries that were ever visible."""
         return not obj.postings.exclude(seq=None).exists()
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Entry | None = None
     ) -> bool:
-        """Allow to delete entries along with their story only, never from the list."""
+        """Allow deleting entries only with their story, never from the list."""
         return obj is not None and super().has_delete_permission(request, obj)
 
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
-        """Delete it through the verb, which checks again whether readers saw it."""
+        """Delete an entry through its verb, which refuses if readers have seen it."""
         verbs.delete_entry(obj, by=Permissions.of(request.user))
 
     def log_deletions(  # type: ignore[override]
         self, request: HttpRequest, queryset: QuerySet[Entry]
     ) -> None:
-        """Log which entry was deleted, without its text, which the log would keep."""
+        """Log deletions without the text of the entry, which would stay in the log."""
         assert isinstance(request.user, User)  # noqa: S101 - nobody else may delete
         for entry in queryset:
             log_action(request.user, entry, "", DELETION)
@@ -125,12 +125,12 @@ class EntryAdmin(BaseAdmin):
         self, request: HttpRequest, object_id: str, *args: object, **kwargs: object
     ) -> HttpResponseBase:
         """Redirect to the entry's row at its story's desk."""
-        return _to_its_desk(request, object_id)
+        return _redirect_to_desk(request, object_id)
 
 
 @desk_view("view_entry")
-def _to_its_desk(request: HttpRequest, object_id: str) -> HttpResponse:
+def _redirect_to_desk(request: HttpRequest, object_id: str) -> HttpResponse:
     entry = get_object_or_404(Entry, pk=int_or_zero(object_id))
-    first = entry.original or entry.state in ("draft", "submitted", "scheduled")
-    page = "" if first else f"?from={entry.pk}"
+    on_front_page = entry.original or entry.state in ("draft", "submitted", "scheduled")
+    page = "" if on_front_page else f"?from={entry.pk}"
     return redirect(f"{desk_url(entry.story_id)}{page}#row-{entry.pk}")

@@ -23,7 +23,7 @@ from entries.verbs import Permissions, Refused
 
 
 class UploadForm(forms.Form):
-    """An image file, and the name of the missing image that it is, if any."""
+    """An image file, and the name of a missing image if it is the file of one."""
 
     file = forms.FileField(
         label="Picture",
@@ -50,7 +50,7 @@ class ImageAdmin(BaseAdmin):
     fields = ["preview", "embed", "alt", "decorative", "caption", "credit"]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Count the entries that show each image, for one page in one query."""
+        """Count the entries that show each image of a page, in one query."""
         changelist = super().get_changelist_instance(request)
         shown = Entry.images.through.objects.filter(image__in=changelist.result_list)
         counts = shown.values_list("image").annotate(Count("pk"))
@@ -67,7 +67,7 @@ class ImageAdmin(BaseAdmin):
             '<img class="library-thumb" src="{}" alt="{}" width="{}" height="{}" '
             'loading="lazy">',
             image.thumb,
-            image.name,  # it is a link, which needs a text
+            image.name,  # the text of the link around it
             image.width,
             image.height,
         )
@@ -88,7 +88,7 @@ class ImageAdmin(BaseAdmin):
 
     @admin.display(description="in a text")
     def embed(self, image: Image) -> str:
-        """Return the Markdown that shows it in a text."""
+        """Return the Markdown that embeds the image in a text."""
         return format_html("<code>![](image:{})</code>", image.name)
 
     @admin.display(description="entries")
@@ -101,7 +101,10 @@ class ImageAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Store an uploaded file, and lead to its alt text. No transaction is open."""
+        """Store an uploaded file and redirect to the form for its alt text.
+
+        Unlike Django's own view, this opens no transaction, since ingesting is slow.
+        """
         if not self.has_add_permission(request):
             raise PermissionDenied
         initial = {"name": request.GET.get("name", "")}
@@ -124,15 +127,15 @@ class ImageAdmin(BaseAdmin):
     def save_model(
         self, request: HttpRequest, obj: Image, form: Any, change: bool
     ) -> None:
-        """Save it through the verb, which renders again what shows it."""
+        """Save an image through its verb, which rerenders whatever shows it."""
         permissions = Permissions.of(request.user)
         verbs.save_image(obj, form.changed_data, by=permissions)
 
     def delete_model(self, request: HttpRequest, obj: Image) -> None:
-        """Delete it through the verb: the row first, then its files."""
+        """Delete an image through its verb, with its files."""
         verbs.delete_image(obj, by=Permissions.of(request.user))
 
     def deletable(self, obj: Image) -> bool:
-        """Keep images that an entry, a story or a feature shows."""
+        """Return False for images that an entry, a story or a feature shows."""
         uses = (obj.entries, obj.led_stories, obj.featured)
         return not any(rows.exists() for rows in uses)

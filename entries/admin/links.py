@@ -1,4 +1,4 @@
-"""The list of all links in the admin, for moderators; its form is the desk's."""
+"""All links in the admin, for moderators, with the form that the desk uses."""
 
 import json
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from entries.verbs import Permissions
 
 
 class AdminLinkForm(LinkForm):
-    """The desk's form, and what it knows from its page: the link's place and target."""
+    """The desk's form, with fields for where the link is and what it leads to."""
 
     class Meta(LinkForm.Meta):
         fields = [
@@ -44,7 +44,7 @@ class AdminLinkForm(LinkForm):
         self.initial["seen"] = self.instance.fingerprint
 
     def clean(self) -> dict[str, Any]:
-        """Require one place and one target, and the link that its editor has read."""
+        """Require one place and one target at most; report a colleague's change."""
         data = super().clean() or self.cleaned_data
         current = Link.objects.filter(pk=self.instance.pk).first()
         if current and data.get("seen") not in ("", current.fingerprint):
@@ -70,14 +70,14 @@ class UnresolvedFilter(admin.SimpleListFilter):
         return [("unresolved", "Unresolved"), ("known", "Known")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        loose = Q(pk__in=Link.objects.unresolved())
-        kinds = {"unresolved": loose, "known": ~loose}
+        unresolved = Q(pk__in=Link.objects.unresolved())
+        kinds = {"unresolved": unresolved, "known": ~unresolved}
         return queryset.filter(kinds.get(self.value() or "", Q()))
 
 
 @admin.register(Link)
 class LinkAdmin(BaseAdmin):
-    """The list of all links, which are changed through the verbs."""
+    """The list of all links, which are saved through the verbs."""
 
     form = AdminLinkForm
     list_display = ["text", "kind", "leaves_from", "leads_to", "order"]
@@ -104,18 +104,18 @@ class LinkAdmin(BaseAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Link | None = None
     ) -> list[str]:
-        """Keep an existing link in its place: elsewhere it would be another link."""
+        """Make the place read-only: elsewhere it would be a different link."""
         return ["story", "entry"] if obj else []
 
     def save_model(
         self, request: HttpRequest, obj: Link, form: Any, change: bool
     ) -> None:
-        """Save it through the verb, which tells readers."""
+        """Save a link through its verb, which updates the pages of readers."""
         placed = "order" in form.changed_data
         form.save_link(Permissions.of(request.user), placed=placed)
 
     def log_addition(self, request: HttpRequest, obj: Link, message: Any) -> LogEntry:
-        """Log a new link without its text, which the log would keep."""
+        """Log a new link without its text, which would stay in the log."""
         user = Permissions.of(request.user).user
         return log_action(user, obj, json.dumps(message), ADDITION)
 
@@ -131,9 +131,9 @@ class LinkAdmin(BaseAdmin):
             log_action(Permissions.of(request.user).user, link, "", DELETION)
 
     def delete_model(self, request: HttpRequest, obj: Link) -> None:
-        """Remove it through the verb, which tells readers."""
+        """Remove a link through its verb, which updates the pages of readers."""
         verbs.remove_link(obj, by=Permissions.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Link]) -> None:
-        """Remove several, together."""
+        """Remove the selected links in one transaction."""
         verbs.remove_links(queryset, by=Permissions.of(request.user))

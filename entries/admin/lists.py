@@ -1,4 +1,4 @@
-"""What the admin's lists have in common: names, filters, deletion and refusals."""
+"""The base of all ModelAdmins, and their filters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,20 +17,20 @@ from entries.verbs import Refused
 
 
 class RowSelect(AutocompleteSelect):
-    """Django's autocomplete field, which here ignores values that are not ids."""
+    """Django's autocomplete widget, but ignoring values that are not ids."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
-        """Return the chosen row as an option, if the value can be one's id."""
+        """Return the chosen row as an option, if its value is an id."""
         return super().optgroups(
             name, [one for one in value if int_or_zero(str(one))], attr
         )
 
 
 class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A list whose rows are changed through verbs, which may refuse."""
+    """A ModelAdmin that saves through verbs, and handles their refusals."""
 
     list_per_page = 50
-    show_full_result_count = False  # counts a large table a second time
+    show_full_result_count = False  # it would count a large table a second time
     empty_value_display = ""
 
     class Media:
@@ -47,23 +47,23 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changeform_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
-        """Show or save a row, unless its verb refuses by now."""
-        return _answer_refusal(request, super().changeform_view, *args, **more)
+        """Show or save a row; respond 409 if the verb refuses."""
+        return _handle_refusal(request, super().changeform_view, *args, **more)
 
     def delete_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
-        """Delete a row, unless its verb refuses by now."""
-        return _answer_refusal(request, super().delete_view, *args, **more)
+        """Delete a row; respond 409 if the verb refuses."""
+        return _handle_refusal(request, super().delete_view, *args, **more)
 
     def changelist_view(
         self, request: HttpRequest, *args: Any, **more: Any
     ) -> HttpResponse:
-        """List rows, or run an action on those selected."""
-        return _answer_refusal(request, super().changelist_view, *args, **more)
+        """List rows or run an action; respond 409 if a verb refuses."""
+        return _handle_refusal(request, super().changelist_view, *args, **more)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Title the list with what it lists, and count its rows once at most."""
+        """Use the model's name as the title, and count the rows only once."""
         changelist = super().get_changelist_instance(request)
         changelist.title = str(capfirst(self.opts.verbose_name_plural))
         if not (changelist.query or changelist.has_active_filters):
@@ -71,13 +71,13 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return changelist
 
     def deletable(self, obj: Any) -> bool:
-        """Return whether a row may be deleted by those with the permission."""
+        """Return whether a row may be deleted at all."""
         return True
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Any | None = None
     ) -> bool:
-        """Return whether the person may delete rows, or this one."""
+        """Return whether the user may delete rows, or a given one."""
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or self.deletable(obj))
 
@@ -87,7 +87,7 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.delete_model(request, row)
 
 
-def _answer_refusal(
+def _handle_refusal(
     request: HttpRequest, view: Callable[..., Any], *args: Any, **more: Any
 ) -> HttpResponse:
     try:
@@ -103,11 +103,13 @@ class LiveDateFilter(admin.DateFieldListFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.title = "start"
-        self.links = self.links[:-2]  # the filter by state has those never live
+        self.links = self.links[
+            :-2
+        ]  # the state filter has stories that were never live
 
 
 class SeriesFilter(admin.RelatedFieldListFilter):
-    """Filter stories by series, with a label for those in none."""
+    """Filter stories by series, with a label for stories without one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -15,7 +15,7 @@ from entries.verbs import Permissions
 
 @admin.register(Series)
 class SeriesAdmin(BaseAdmin):
-    """The list and form of series. Their slugs never change: readers bookmark them."""
+    """The list and form of series. Slugs never change, since readers bookmark them."""
 
     list_display = ["name", "description", "story_count"]
     search_fields = ["name"]
@@ -45,18 +45,18 @@ class SeriesAdmin(BaseAdmin):
     def save_model(
         self, request: HttpRequest, obj: Series, form: Any, change: bool
     ) -> None:
-        """Save it through the verb, which updates the pages that show it."""
+        """Save a series through its verb, which updates the pages that show it."""
         verbs.save_series(obj, by=Permissions.of(request.user))
 
     def delete_model(self, request: HttpRequest, obj: Series) -> None:
-        """Delete it through the verb, which evicts its page from the caches."""
+        """Delete a series through its verb, which invalidates cached pages."""
         verbs.delete_series(obj, by=Permissions.of(request.user))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Series]) -> None:
-        """Delete all of the selected series, or none."""
+        """Delete the selected series in one transaction."""
         with transaction.atomic():
             super().delete_queryset(request, queryset)
 
     def deletable(self, obj: Series) -> bool:
-        """Keep series that have stories or that links lead to."""
+        """Return False for series that have stories or incoming links."""
         return not (obj.stories.exists() or obj.linked_from.exists())

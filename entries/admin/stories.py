@@ -1,6 +1,6 @@
-"""Stories in the admin: the list, the form for a new one, and that for its head.
+"""Stories in the admin: the list, and the forms for new stories and for their heads.
 
-The desk's URLs are put before the admin's own, so `change/` is the desk.
+The desk's URLs precede the admin's own, so that `change/` is the desk.
 """
 
 from typing import Any
@@ -34,9 +34,9 @@ from entries.verbs import EntryText, Permissions, Refused
 def _updates(
     permissions: Permissions, found: list[Story]
 ) -> dict[int, tuple[int, Any]]:
-    """Return the number of updates and the latest one's time for some stories.
+    """Map each story's id to the number of its updates and the time of the latest.
 
-    In stories that readers do not see, contributors see only their own updates.
+    In stories that are not public, contributors see only their own updates.
     """
     public = [story.pk for story in found if story.public]
     own = Q() if permissions.can_view_unpublished else Q(entry__author=permissions.user)
@@ -60,7 +60,7 @@ def _updates(
 
 @admin.register(Story)
 class StoryAdmin(BaseAdmin):
-    """The list of stories, each of which leads to its desk."""
+    """The list of stories, each linked to its desk."""
 
     form = StoryForm
     list_display = [
@@ -80,12 +80,12 @@ class StoryAdmin(BaseAdmin):
     autocomplete_fields = ["lead_image", "continues_in"]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse filters by text, with which contributors could guess hidden texts."""
+        """Disallow filters by text, so that contributors cannot probe hidden texts."""
         listed = lookup.partition("__")[0] in ("state", "series", "live_at")
         return listed and super().lookup_allowed(lookup, value, request)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Add numbers of readers and updates to a page's stories, in a few queries."""
+        """Add the numbers of readers and updates to the stories, in a few queries."""
         changelist = super().get_changelist_instance(request)
         found = list(changelist.result_list)
         readers, updates = Audience.now(), _updates(Permissions.of(request.user), found)
@@ -97,9 +97,9 @@ class StoryAdmin(BaseAdmin):
 
     @admin.display(description="readers now")
     def readers_now(self, story: Story) -> int | str:
-        """Return how many pages of it are open, for live stories."""
-        running = story.state == Story.State.LIVE
-        return getattr(story, "readers", 0) if running else "–"
+        """Return the number of open pages of a live story."""
+        is_live = story.state == Story.State.LIVE
+        return getattr(story, "readers", 0) if is_live else "–"
 
     @admin.display(description="state", ordering="state")
     def state_word(self, story: Story) -> str:
@@ -129,7 +129,7 @@ class StoryAdmin(BaseAdmin):
         return format_html('<a href="{}">Open public page</a>', url)
 
     def deletable(self, obj: Story) -> bool:
-        """Keep stories that were ever public."""
+        """Return False for stories that were ever visible."""
         return not verbs.was_ever_visible(obj)
 
     def delete_view(
@@ -138,20 +138,20 @@ class StoryAdmin(BaseAdmin):
         object_id: str,
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Warn of the links elsewhere that lead to the story."""
+        """Warn about links in other places that lead to the story."""
         story = self.get_object(request, object_id)
-        lines = list(story.incoming_links) if story else []
-        return super().delete_view(request, object_id, {"incoming_links": lines})
+        links = list(story.incoming_links) if story else []
+        return super().delete_view(request, object_id, {"incoming_links": links})
 
     def delete_model(self, request: HttpRequest, obj: Story) -> None:
-        """Delete it through the verb, and log the links that went with it."""
-        lines = list(obj.incoming_links.filter(title=""))
+        """Delete a story through its verb, and log the links deleted with it."""
+        links = list(obj.incoming_links.filter(title=""))
         permissions = Permissions.of(request.user)
         verbs.delete_story(obj, by=permissions)
-        for line in lines:
-            home = line.entry or line.story or Site.current()
-            words = "Removed a line that led to a draft story, which was deleted."
-            log_action(permissions.user, home, words)
+        for link in links:
+            home = link.entry or link.story or Site.current()
+            message = "Removed a line that led to a draft story, which was deleted."
+            log_action(permissions.user, home, message)
 
     def change_view(
         self,
@@ -160,17 +160,13 @@ class StoryAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Raise Http404: stories are changed at the desk, through the verbs."""
+        """Raise Http404, since stories are changed at the desk."""
         raise Http404
 
     def get_urls(self) -> list[URLPattern]:
         """Add the desk's URLs before the admin's own."""
         details = path("<row:pk>/details/", self.details, name="entries_story_details")
-        return [
-            details,
-            *STORY_URLS,
-            *super().get_urls(),
-        ]
+        return [details, *STORY_URLS, *super().get_urls()]
 
     def add_view(
         self,
@@ -185,31 +181,31 @@ class StoryAdmin(BaseAdmin):
         form.fields["headline"].widget.attrs["autofocus"] = True
         if request.method == "POST" and form.is_valid():
             try:
-                story = self._make(request, form)
+                story = self._create_once(request, form)
             except Refused as refused:
                 field = {"body": "original"}.get(refused.field, refused.field)
                 form.add_error(field if field in form.fields else None, str(refused))
-                key = None  # this key made nothing, or another story
+                key = None  # it created no story, or another one
             else:
                 return redirect(desk_url(story))
         context = {"form": form, "key": key or uuid4()}
         template = "admin/entries/story/new.html"
         return render_page(request, template, context, title="New story")
 
-    def _make(self, request: HttpRequest, form: NewStoryForm) -> Story:
-        """Create the story, or return the one that this form has created before."""
+    def _create_once(self, request: HttpRequest, form: NewStoryForm) -> Story:
+        """Create the story, or return it if the same form was sent before."""
         permissions = Permissions.of(request.user)
         keys = draft_keys(request.POST.get("key", ""), permissions.user.pk)
-        story = self._made(permissions, keys)
+        story = self._created_with(permissions, keys)
         for key in keys:
             if story is None:
                 try:
-                    story = self._write(request, permissions, form, key)
-                except IntegrityError:  # sent before, or the key of somebody else
-                    story = self._made(permissions, keys)
+                    story = self._create(request, permissions, form, key)
+                except IntegrityError:  # sent before, or somebody else's key
+                    story = self._created_with(permissions, keys)
         if story is None:
             raise Refused("Its series is no more: choose another.", "series")
-        if not form.made(story):
+        if not form.matches(story):
             raise Refused(
                 f"This form has made the story “{story.headline}” before: change that"
                 " one, or press again to make another."
@@ -219,14 +215,16 @@ class StoryAdmin(BaseAdmin):
         messages.success(request, f"The story is {story.state}.")
         return story
 
-    def _made(self, permissions: Permissions, keys: list[UUID | None]) -> Story | None:
-        """Return the story that a person created with one of these form keys."""
+    def _created_with(
+        self, permissions: Permissions, keys: list[UUID | None]
+    ) -> Story | None:
+        """Return the story that a user created with one of these form keys."""
         found = Story.objects.filter(key__in={*keys} - {None})
         return next(
             (story for story in found if created_by(permissions.user, story)), None
         )
 
-    def _write(
+    def _create(
         self,
         request: HttpRequest,
         permissions: Permissions,
@@ -263,27 +261,27 @@ class StoryAdmin(BaseAdmin):
         story = get_story(pk)
         form_class = self.get_form(request, story, change=True)
         form = form_class(request.POST or None, instance=story)
-        clash, typed = False, int_or_zero(request.POST.get("version", ""))
+        conflict, typed = False, int_or_zero(request.POST.get("version", ""))
         key = draft_keys(request.POST.get("key"), None)[0] or uuid4()
         if request.method == "POST" and form.is_valid():
             try:
                 self._save_head(request, pk, form)
             except Refused as refused:
                 form.add_error(refused.field or None, str(refused))
-                clash = isinstance(refused, verbs.StoryConflict)
+                conflict = isinstance(refused, verbs.StoryConflict)
             else:
                 return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
-        # The form has changed its instance; the page's head shows what is saved.
+        # The form has changed its instance, but the page's head shows what is saved.
         saved = get_story(pk)
         context = {
             "story": saved,
             "key": key,
-            # After a conflict was shown, the current version: Save then replaces it.
-            "version": saved.version if clash else typed or saved.version,
+            # After a conflict the current version, so that saving again replaces it.
+            "version": saved.version if conflict else typed or saved.version,
             "permissions": Permissions.of(request.user),
             "form": form,
-            "clash": diff_heads(saved, story) if clash else [],
+            "clash": diff_heads(saved, story) if conflict else [],
             "adminform": AdminForm(form, fieldsets, {}, model_admin=self),
             "media": self.media + form.media,
         }

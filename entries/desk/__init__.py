@@ -1,1 +1,1 @@
-"""The pages of the newsroom: one module for each view, under /admin/."""
+"""The newsroom's pages under /admin/, with one module for each part of the desk."""

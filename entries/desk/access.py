@@ -1,4 +1,4 @@
-"""Who may use a desk view: the `desk_view` decorator, and how it turns others away."""
+"""Access to desk views: the `desk_view` decorator, and helpers for their arguments."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,16 +19,16 @@ from entries.public import errors
 from entries.verbs import NOT_ALLOWED
 
 SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again."
-_LOOKED_UP = ("q", "picture", "key", "target")
+_LOOKUP_FIELDS = ("q", "picture", "key", "target")
 
 View = Callable[..., HttpResponseBase]
 
 
 def desk_view(*permissions: str) -> Callable[[View], View]:
-    """Let a view answer staff who have all of these permissions.
+    """Restrict a view to staff with all of these permissions.
 
-    For everybody else htmx gets a 401 or 403 with a sentence, so that nothing is
-    swapped into the page; browsers get the sign-in page or Django's 403.
+    For others, htmx gets a 401 or 403 with one sentence, so that nothing is swapped
+    into the page; browsers get the sign-in page or Django's 403 page.
     """
 
     def decorate(view: View) -> View:
@@ -60,12 +60,12 @@ def _check_permissions(user: User, permissions: tuple[str, ...]) -> None:
 
 
 def _check_input(request: HttpRequest) -> None:
-    """Answer 400 to null characters in values that are looked up in the database.
+    """Respond 400 to null characters in values that are used in database queries.
 
-    PostgreSQL accepts none in a query. Texts may hold them: the verbs remove them.
+    PostgreSQL rejects them. Texts may contain them, since the verbs remove them.
     """
     looked_up = [*chain(*(values for _, values in request.GET.lists()))]
-    looked_up += [request.POST.get(name, "") for name in _LOOKED_UP]
+    looked_up += [request.POST.get(name, "") for name in _LOOKUP_FIELDS]
     if any("\0" in value for value in looked_up):
         raise SuspiciousOperation("A null character was sent")
 
@@ -77,7 +77,7 @@ def _signed_out(request: HttpRequest) -> HttpResponseBase:
 
 
 def int_or_zero(text: str) -> int:
-    """Return the id or version that a form sent; 0 if it is not a number."""
+    """Parse an id or a version from a form; return 0 if it is not a valid number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
@@ -87,11 +87,11 @@ def get_story(pk: int) -> Story:
 
 
 def desk_url(story: Story | int, name: str = "change", *args: int) -> str:
-    """Return the URL of a story's desk, or of another of its views by name."""
+    """Return the URL of a story's desk, or of one of its other views by name."""
     pk = story if isinstance(story, int) else story.pk
     return reverse(f"admin:entries_story_{name}", args=[pk, *args])
 
 
 def display_name(user: User | None) -> str:
-    """Return a colleague's full name, else their username; nothing for nobody."""
+    """Return a user's full name or else their username; empty for None."""
     return (user.get_full_name() or user.get_username()) if user else ""

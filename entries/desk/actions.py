@@ -1,6 +1,6 @@
 """The buttons of a row: mark, publish, submit, withdraw, restore.
 
-Each button says what the row is to become, so that pressing it twice does no harm.
+Each button names the state to reach, so pressing it twice is harmless.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,11 @@ from entries.verbs import EntryText, Refused, locked_entry
 
 
 class Action(NamedTuple):
-    """What a button does, who may press it, and what the audit log says.
+    """What a button does, who may press it, and how it is logged.
 
-    Without a `log`, it is logged as a cross-post that was removed. `closed` is what the
-    logs of closed stories that show the entry say of it, if anything.
+    `log` is the message for the audit log; without one, the action is logged as the
+    removal of a cross-post. `closed` is the participle to log in closed stories that
+    the entry is cross-posted to, if any.
     """
 
     run: Callable[[Row], object]
@@ -39,7 +40,7 @@ class Action(NamedTuple):
 
 
 def _publish(row: Row) -> object:
-    """Publish at the entry's own time; if it is scheduled for later, now."""
+    """Publish at the entry's own time, or now if it is scheduled for later."""
     entry, version = row.entry, row.entry.version
     with locked_entry(entry):
         if entry.state == Entry.State.SCHEDULED and not row.late:
@@ -106,7 +107,7 @@ ACTIONS = {
 @desk_view("view_story")
 @require_POST
 def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
-    """Do what a button of a row says, and answer with the row as it is then."""
+    """Run the action of a row's button, and respond with the updated row."""
     row = get_row(request, pk, entry_pk)
     do = request.POST.get("do", "")
     action = ACTIONS.get(do)
@@ -140,7 +141,7 @@ def _check_version(row: Row, version: str) -> None:
 def _log(row: Row, action: Action) -> None:
     user, posting = row.permissions.user, row.posting
     if not action.log:
-        log_cross_post(user, row.entry, posting.story, back=True)
+        log_cross_post(user, row.entry, posting.story, removed=True)
         return
     where = "" if posting.home else f" In {posting.story.slug}."
     log_action(user, row.entry, action.log + where)

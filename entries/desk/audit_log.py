@@ -1,6 +1,6 @@
 """The audit log: who did what at the desk, as Django's LogEntry rows.
 
-Messages never repeat a text. They stay when a text is erased, and must not keep it.
+Messages never quote a text, because they remain when the text is erased.
 """
 
 from collections.abc import Iterable
@@ -41,10 +41,10 @@ Loggable = Entry | Story | Image | Link | Site
 
 
 def log_action(user: User, row: Loggable, message: str, flag: int = CHANGE) -> LogEntry:
-    """Log what somebody did to a row.
+    """Log what a user did to a row.
 
-    It has been done by then, so a full disk loses the line instead of raising an error
-    that would say nothing was saved.
+    The change has been saved by then, so on a full disk the log line is lost, instead
+    of an error suggesting that nothing was saved.
     """
     line = LogEntry(
         user_id=user.pk,
@@ -60,27 +60,26 @@ def log_action(user: User, row: Loggable, message: str, flag: int = CHANGE) -> L
 
 
 def log_once(user: User, row: Loggable, message: str) -> None:
-    """Log what is saved again and again while somebody types, at most once a while."""
+    """Log an action that repeats while a user types, once in ten minutes at most."""
     recent = LogEntry.objects.filter(_about(row), user=user, change_message=message)
     if not recent.filter(action_time__gt=timezone.now() - _ONCE_WITHIN).exists():
         log_action(user, row, message)
 
 
-def log_cross_post(user: User, entry: Entry, story: Story, *, back: bool) -> None:
-    """Log a cross-post, or (`back`) its removal, for both the entry and the story."""
-    done = "Took the cross-post back from" if back else "Cross-posted to"
+def log_cross_post(user: User, entry: Entry, story: Story, *, removed: bool) -> None:
+    """Log a cross-post or its removal, for both the entry and the story."""
+    done = "Took the cross-post back from" if removed else "Cross-posted to"
     log_action(user, entry, f"{done} {story.slug}.")
-    done = "Took back" if back else "Cross-posted here:"
+    done = "Took back" if removed else "Cross-posted here:"
     log_action(user, story, f"{done} {entry.label} of {entry.story.slug}.")
 
 
 def log_in_closed_stories(
     user: User, entry: Entry, cross_posts: Iterable[Posting], done: str
 ) -> None:
-    """Log a change of an entry for the closed stories it is cross-posted to.
+    """Log a change of an entry in the closed stories it is cross-posted to.
 
-    Their readers see the change as all others do, but their editors no longer watch
-    the desk: they find it in the story's history.
+    Their editors no longer watch the desk, but find the change in the story's history.
     """
     for posting in cross_posts:
         if posting.story.state == Story.State.CLOSED:
@@ -89,7 +88,7 @@ def log_in_closed_stories(
 
 
 def target_label(link: Link) -> str:
-    """Name a link's target without repeating a title that somebody wrote."""
+    """Name the target of a link without quoting a title."""
     if link.target_story:
         return link.target_story.slug
     if link.target_series:
@@ -118,7 +117,7 @@ def _lines(about: Q) -> QuerySet[LogEntry]:
 
 
 def log_of_entry(entry: Entry) -> QuerySet[LogEntry]:
-    """Return the log of an entry, newest first, without edits: those are versions."""
+    """Return the log of an entry, newest first, without edits, which are versions."""
     return _lines(_about(entry)).exclude(change_message=EDITED)
 
 
@@ -130,12 +129,12 @@ def log_of_story(story: Story) -> QuerySet[LogEntry]:
 
 
 def created_by(user: User, story: Story) -> bool:
-    """Return whether a person created a story."""
+    """Return whether a user created a story."""
     lines = LogEntry.objects.filter(_about(story), user=user, action_flag=ADDITION)
     return lines.exists()
 
 
 def rename_in_log(row: Entry | Story, name: str) -> None:
-    """Give a row this name in the log, since its own words were erased."""
+    """Rename a row in the log after its text was erased."""
     LogEntry.objects.filter(_about(row)).update(object_repr=name)
     wiping.wipe_erased_text()

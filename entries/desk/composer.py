@@ -1,7 +1,7 @@
 """The desk of a story: its page, and the composer in which updates are written.
 
-The page holds two forms for new entries: the composer, and one for the original entry.
-A filled form has a key, so that one that is sent twice makes one entry.
+The page has two forms for new entries: the composer, and one for the original entry.
+Each form has a key, so that sending it twice creates one entry.
 """
 
 from dataclasses import dataclass
@@ -53,11 +53,11 @@ STATES = {
 
 @desk_view("view_story")
 def desk_page(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the desk of a story, or answer what its composer sends."""
+    """Show the desk of a story, or handle a form for a new entry."""
     story = get_story(pk)
     permissions = Permissions.of(request.user)
     if request.method == "POST":
-        return _sent_form(request, story, permissions).answer()
+        return _submitted_form(request, story, permissions).handle()
     forms = [ComposerForm.empty(), ComposerForm.empty("original")]
     box = summary.summary_form(story)
     wanted = request.GET.get("kept", "")
@@ -68,12 +68,12 @@ def desk_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 @desk_view("view_story", "add_image")
 def add_image_to_new(request: HttpRequest, pk: int) -> HttpResponse:
-    """Add an image to the text of a new entry, for browsers without scripts."""
+    """Add an image to the text of a new entry, for browsers without JavaScript."""
     if request.method != "POST":
         return redirect(desk_url(pk))
-    sent = _sent_form(request, get_story(pk), Permissions.of(request.user))
-    sent.form = images.append_upload(request, ComposerForm, sent.form.name)
-    return sent.again(422 if sent.form.form_error else 200)
+    submitted = _submitted_form(request, get_story(pk), Permissions.of(request.user))
+    submitted.form = images.append_upload(request, ComposerForm, submitted.form.name)
+    return submitted.redisplay(422 if submitted.form.form_error else 200)
 
 
 def _show(
@@ -83,9 +83,11 @@ def _show(
     forms: dict[str, Any],
     status: int = 200,
 ) -> HttpResponse:
-    """Render the desk's page with these forms in it."""
-    ticket = None if is_htmx(request) else presence.arrive(permissions, story.pk)
-    # Read before the rows, so that the next poll brings what changes in between.
+    """Render the desk's page with these forms."""
+    ticket = (
+        None if is_htmx(request) else presence.record_arrival(permissions, story.pk)
+    )
+    # Read before the rows, so that the next poll returns changes made in between.
     current = pulse.current_pulse(story.pk)
     before, start = (int_or_zero(request.GET.get(k, "")) for k in ("before", "from"))
     context = {
@@ -105,7 +107,7 @@ def _show(
 
 @dataclass(frozen=True)
 class Posted:
-    """An entry that a form has made, for the template that confirms it."""
+    """An entry created by a form, for the template that confirms it."""
 
     form: str
     entry: Entry
@@ -113,13 +115,13 @@ class Posted:
 
     @property
     def undoable(self) -> bool:
-        """Whether to offer to withdraw it: readers see it now, or will."""
+        """Whether to offer Undo: for updates that are published or scheduled."""
         out = self.entry.state in (State.PUBLISHED, State.SCHEDULED)
         return out and not self.entry.original
 
     @property
     def message(self) -> str:
-        """Return what has become of the text."""
+        """Return the message that confirms what was done."""
         now = timezone.now()
         entry = self.entry
         if entry.state == State.SCHEDULED and entry.at:
@@ -133,21 +135,21 @@ class Posted:
         return f"Published {entry.published_at or now:%H%M:%S}"
 
 
-def _sent_form(
+def _submitted_form(
     request: HttpRequest, story: Story, permissions: Permissions
-) -> "_SentForm":
+) -> "_SubmittedForm":
     if not permissions.can_write:
         raise PermissionDenied
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     form = ComposerForm(request.POST, name="original" if original else "composer")
     kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
     action = request.POST.get("action", "publish")
-    return _SentForm(request, story, permissions, form, kind, action)
+    return _SubmittedForm(request, story, permissions, form, kind, action)
 
 
 @dataclass
-class _SentForm:
-    """A form for a new entry that was sent, with everything it can be answered by."""
+class _SubmittedForm:
+    """A submitted form for a new entry, and the responses to it."""
 
     request: HttpRequest
     story: Story
@@ -157,10 +159,10 @@ class _SentForm:
     action: str
     posted: Posted | None = None
 
-    def answer(self) -> HttpResponse:
+    def handle(self) -> HttpResponse:
         """Publish, submit, save as a draft or preview the text."""
         if not self.form.is_valid():
-            return self.again()
+            return self.redisplay()
         if self.action == "preview":
             return self._preview()
         publishes = self.action == "publish"
@@ -168,18 +170,18 @@ class _SentForm:
             publishes and not self.permissions.can_publish
         ):
             raise PermissionDenied
-        if not (images.save_image_forms(self.request) and self._time_is_meant()):
-            return self.again()
+        if not (images.save_image_forms(self.request) and self._time_confirmed()):
+            return self.redisplay()
         return respond(
             self.request,
             self._post,
             to=desk_url(self.story),
-            partial=lambda message: self._confirm(),
+            partial=lambda message: self._posted_response(),
             refused=self._refuse,
         )
 
-    def _time_is_meant(self) -> bool:
-        """Ask once to confirm an unlikely time; return False if it was asked now."""
+    def _time_confirmed(self) -> bool:
+        """Return whether the time is plausible, or was confirmed; else ask about it."""
         if self.action == "draft":
             return True
         at = self.form.cleaned_data["at"]
@@ -211,13 +213,13 @@ class _SentForm:
         see_lines.update_links(entry)
         if data["separate"]:
             Draft.objects.of_user(user, key=data["key"]).delete()
-        if entry.created_at >= begun:  # otherwise the form had been sent before
+        if entry.created_at >= begun:  # else the form was sent before
             log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
         self.posted = Posted(self.form.name, entry, self.story)
         return self.posted.message
 
-    def _confirm(self) -> HttpResponse:
-        """Answer htmx with the new row, and let the script empty the form."""
+    def _posted_response(self) -> HttpResponse:
+        """Return the new row for htmx, and let the script clear the form."""
         assert self.posted  # noqa: S101 - confirmed only after posting
         entry = self.posted.entry
         found = row_postings(self.story.pk, images="![" in entry.body, others=False)
@@ -236,10 +238,10 @@ class _SentForm:
         if isinstance(refused, EntryConflict):
             return self._conflict(refused.entry)
         images.add_refusal(self.form, refused)
-        return self.again()
+        return self.redisplay()
 
-    def again(self, status: int = 422, **extra: Any) -> HttpResponse:
-        """Return the form with what was typed and what is wrong with it."""
+    def redisplay(self, status: int = 422, **extra: Any) -> HttpResponse:
+        """Return the form with its values and errors."""
         if is_htmx(self.request) and not extra:
             cards = self._cards()
             return errors_response(self.request, self.story, self.form, cards, status)
@@ -251,14 +253,14 @@ class _SentForm:
         return _show(self.request, self.story, self.permissions, forms, status)
 
     def _cards(self) -> list[images.ImageForm]:
-        """Return the cards of the images in the text."""
+        """Return the image cards for the text."""
         if not self.permissions.can_upload:
             return []
         body = self.form.data.get("body", "")
         return images.bound_cards(self.request, body, needed=self.action == "publish")
 
     def _conflict(self, entry: Entry) -> HttpResponse:
-        """Show the entry that this form made before beside the text it holds now."""
+        """Show the entry that this form created earlier beside its current text."""
         form, permissions = self.form, self.permissions
         if not permissions.can_see(entry, entry.story):
             raise PermissionDenied

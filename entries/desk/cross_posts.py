@@ -1,4 +1,4 @@
-"""Cross-posting: placing an update in other live stories, and removing it there."""
+"""Cross-posting: post an update in other live stories, and remove it from them."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from entries.verbs import Refused
 
 _PANEL = "admin/entries/desk/_cross.html"
 _PAGE = "admin/entries/desk/cross_page.html"
-# The template of a row on the page that opened the panel: the desk, or the moderators'.
+# The template of a row, by the page that opened the panel: the desk or the moderators'.
 _ROWS = {
     "": "admin/entries/desk/_row.html",
     "moderate": "admin/entries/moderate/_row.html",
@@ -25,7 +25,7 @@ _ROWS = {
 
 @desk_view("change_posting")
 def cross_post_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
-    """Offer live stories to cross-post an update to; post or remove it there."""
+    """Offer live stories to cross-post an update to; add or remove a cross-post."""
     row = get_row(request, pk, entry_pk)
     if not row.cross_postable:
         raise Http404
@@ -61,7 +61,7 @@ def _opener(request: HttpRequest) -> str:
 
 
 def _post_or_remove(request: HttpRequest, row: Row) -> str:
-    """Post the update in the story `to`, or remove it from the story `back`."""
+    """Cross-post the update to the story `to`, or remove it from the story `back`."""
     back, user = int_or_zero(request.POST.get("back", "")), row.permissions.user
     if back:
         found = Posting.objects.filter(entry=row.entry, story=back, removed=False)
@@ -70,12 +70,12 @@ def _post_or_remove(request: HttpRequest, row: Row) -> str:
             raise Refused("It does not stand in that story.")
         posting.entry = row.entry
         verbs.remove_cross_post(posting, by=row.permissions)
-        log_cross_post(user, row.entry, posting.story, back=True)
+        log_cross_post(user, row.entry, posting.story, removed=True)
         return f"Taken back from {posting.story.title}."
     story = picker.chosen_story(request.POST.get("to", ""))
     verbs.cross_post(row.entry, story, by=row.permissions)
     if story.pk not in [other.story_id for other in row.elsewhere]:
-        log_cross_post(user, row.entry, story, back=False)
+        log_cross_post(user, row.entry, story, removed=False)
     return f"Stands in {story.title} too."
 
 

@@ -1,4 +1,4 @@
-"""Drafts of forms: texts being typed, saved on the server for whoever types them."""
+"""Drafts of forms: texts saved on the server while their writer types them."""
 
 import json
 from contextlib import nullcontext
@@ -21,14 +21,14 @@ from entries.models.desk import entries_made_from
 from entries.models.fields import max_length
 from entries.verbs import Permissions
 
-MAX_OFFERED = 10  # of a form's newest drafts
+MAX_OFFERED = 10  # newest drafts of a form
 MAX_DRAFT_LENGTH = 200_000  # a draft may exceed the limit of the text itself
 _TEXT_FIELDS = ("at", "headline", "body", "byline", "how", "correction")
 _CHECKBOXES = ("key_event", "pinned")
 
 
 class DraftForm(forms.Form):
-    """The fields of any form of the desk, without the checks for sending it."""
+    """The fields of any form of the desk, without its validation."""
 
     form = forms.RegexField(r"^(composer|original|summary|edit-\d{1,18})$")
     key = forms.CharField(max_length=max_length(Draft, "key"))
@@ -44,7 +44,7 @@ class DraftForm(forms.Form):
             )
 
     def values(self) -> dict[str, Any]:
-        """Return the fields that have a value, to fill the form with again."""
+        """Return the fields that have a value, for restoring the form."""
         given = {
             name: self.cleaned_data[name] for name in (*_TEXT_FIELDS, *_CHECKBOXES)
         }
@@ -54,7 +54,7 @@ class DraftForm(forms.Form):
 @desk_view("view_story")
 @require_POST
 def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
-    """Save what is being typed; delete the draft when the form was emptied."""
+    """Save the draft of a form; delete it if the form was emptied."""
     permissions = Permissions.of(request.user)
     form = DraftForm(request.POST)
     if not form.is_valid():
@@ -66,7 +66,7 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
         Draft.objects.filter(**own).delete()
         return HttpResponse(status=204)
     edits = data["form"].startswith("edit-")
-    # Under the entry's lock, so that no draft of a text outlives its erasure.
+    # Under the entry's lock, so that no draft survives the erasure of its text.
     with transaction.atomic() if edits else nullcontext():
         entry = _entry_of(permissions, pk, data["form"])
         draft = Draft(**own, entry=entry, values=form.values(), typed=data["typed"])
@@ -80,9 +80,9 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | None:
-    """Lock and return the entry that a form edits, None for other forms.
+    """Lock and return the entry that a form edits; None for other forms.
 
-    Raises PermissionDenied or Http404 if the person may not use the form.
+    Raises PermissionDenied or Http404 if the user may not use the form.
     """
     if not name.startswith("edit-"):
         get_object_or_404(Story.objects.only("pk"), pk=story_id)
@@ -103,30 +103,30 @@ def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | Non
 def offer_drafts(
     permissions: Permissions, story: Story, *targets: TextForm, wanted: str = ""
 ) -> None:
-    """Offer a person's unsent drafts in the forms that they belong to.
+    """Offer the user's unsent drafts in the forms they belong to.
 
-    `wanted` is the key of a draft to fill its form with, for browsers without scripts.
+    `wanted` is the key of a draft to restore, for browsers without JavaScript.
     """
-    here = Q(story=story) | Q(entry__isnull=False)  # an entry may have moved
+    here = Q(story=story) | Q(entry__isnull=False)  # an entry may have been moved
     names = [form.name for form in targets]
-    kept = Draft.objects.filter(here, user=permissions.user, form__in=names)
-    unsent = _unsent(permissions.user, list(kept))
+    saved = Draft.objects.filter(here, user=permissions.user, form__in=names)
+    unsent = _unsent(permissions.user, list(saved))
     for form in targets:
         own = [draft for draft in unsent if draft.form == form.name][:MAX_OFFERED]
         if found := next((draft for draft in own if draft.key == wanted), None):
-            form.put_back(found.key, found.values)
+            form.restore_draft(found.key, found.values)
             own.remove(found)
         form.offers = own
         form.kept = json.dumps([_draft_data(draft) for draft in own]) if own else ""
 
 
 def _unsent(user: User, drafts: list[Draft]) -> list[Draft]:
-    """Leave out drafts that were sent: a late request may have saved one after that."""
+    """Leave out drafts whose form was sent, which a late request may have saved."""
     sent = entries_made_from(user, {draft.key for draft in drafts})
-    return [draft for draft in drafts if not _arrived(draft, sent.get(draft.key))]
+    return [draft for draft in drafts if not _was_sent(draft, sent.get(draft.key))]
 
 
-def _arrived(draft: Draft, entry: Entry | None) -> bool:
+def _was_sent(draft: Draft, entry: Entry | None) -> bool:
     if entry is None:
         return False
     same = draft.values.get("body", "").strip() == entry.body.strip()

@@ -1,4 +1,4 @@
-"""The edit form of an entry: shown in its row, guarded by the version that was read."""
+"""The edit form of an entry, guarded by the version that its editor read."""
 
 from typing import Any
 
@@ -39,10 +39,10 @@ _STILL_HERE = "Your text is still here."
 
 @desk_view("view_story")
 def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
-    """Show an entry's form in its row, or save or preview it."""
+    """Show an entry's form in its row, save it, or preview it."""
     row = get_row(request, pk, entry_pk)
     if not row.editable:
-        return _turn_away(request, row)
+        return _refuse_edit(request, row)
     if request.method != "POST":
         form = EditForm.of(row.entry)
         wanted = request.GET.get("kept", "")
@@ -51,11 +51,11 @@ def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     form = EditForm(request.POST, name=f"edit-{entry_pk}")
     action = request.POST.get("action")
     if not form.is_valid():
-        return _again(request, row, form)
+        return _redisplay(request, row, form)
     if action == "preview":
         return _preview(request, row, form)
     if not images.save_image_forms(request):
-        return _again(request, row, form)
+        return _redisplay(request, row, form)
     if action == "publish" and not row.permissions.can_publish:
         raise PermissionDenied
     return respond(
@@ -71,7 +71,7 @@ def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
 
 @desk_view("view_story", "add_image")
 def add_image_to_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
-    """Add an image to an entry's text, for browsers without scripts; save no text."""
+    """Add an image to the unsaved text, for browsers without JavaScript."""
     row = get_row(request, pk, entry_pk)
     if not row.editable:
         raise PermissionDenied
@@ -81,8 +81,8 @@ def add_image_to_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResp
     return _show(request, row, form, 422 if form.form_error else 200)
 
 
-def _turn_away(request: HttpRequest, row: Row) -> HttpResponse:
-    """Refuse an edit, but give the text back to a writer whose entry an editor took."""
+def _refuse_edit(request: HttpRequest, row: Row) -> HttpResponse:
+    """Refuse an edit, but return the text to a writer whose entry was published."""
     message = row.permissions.refusal_message(row.entry)
     if request.method != "POST" or not row.posting.home or message == NOT_ALLOWED:
         raise PermissionDenied
@@ -95,7 +95,7 @@ def _turn_away(request: HttpRequest, row: Row) -> HttpResponse:
 
 
 def _save(row: Row, form: EditForm, *, publish: bool) -> str:
-    """Save the text unless it is saved already, and publish it if asked."""
+    """Save the text if it has changed, and publish the entry if asked to."""
     entry, data, permissions = row.entry, form.cleaned_data, row.permissions
     before = entry.body
     images.check_images(permissions, data["body"])
@@ -115,7 +115,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
                 done = "corrected" if data["correction"] else "edited"
                 log_in_closed_stories(permissions.user, entry, row.elsewhere, done)
             except EntryConflict as conflict:
-                # The same text sent twice: its first copy arrived after all.
+                # The same text was sent twice, and the first request succeeded.
                 if not _same_text(conflict.entry, text):
                     raise
         if publish and not entry.published:
@@ -142,13 +142,13 @@ def _refuse(
         form.refuse("", f"{refused} {_STILL_HERE}")
     else:
         images.add_refusal(form, refused)
-    return _again(request, row, form)
+    return _redisplay(request, row, form)
 
 
 def _show(
     request: HttpRequest, row: Row, form: EditForm, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    """Render the form in its row for htmx, or on a page of its own."""
+    """Render the form for its row (htmx), or on a separate page."""
     context = {
         "form": form,
         "edit_entry": row.entry,
@@ -164,7 +164,7 @@ def _show(
 
 
 def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[images.ImageForm]:
-    """Return the cards of the images in the form's text."""
+    """Return the image cards for the form's text."""
     if not row.permissions.can_upload:
         return []
     publishes = row.entry.published or request.POST.get("action") == "publish"
@@ -172,8 +172,8 @@ def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[images.ImageF
     return images.bound_cards(request, body, needed=publishes and form.is_bound)
 
 
-def _again(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
-    """Return the form with what was typed and what is wrong with it."""
+def _redisplay(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
+    """Return the form with its values and errors."""
     if not is_htmx(request):
         return _show(request, row, form, 422)
     cards = _cards(request, row, form)
@@ -195,9 +195,9 @@ def _preview(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
 def _conflict(
     request: HttpRequest, row: Row, form: EditForm, theirs: Entry
 ) -> HttpResponse:
-    """Show a colleague's text beside what was typed.
+    """Show a colleague's text beside the user's.
 
-    The form now has their version: pressing Save again replaces their text.
+    The form gets the colleague's version, so that saving again replaces their text.
     """
     data = request.POST.copy()
     data["version"] = str(theirs.version)

@@ -1,4 +1,4 @@
-"""What the composer and the edit form answer: errors, image cards, a preview."""
+"""Responses of the composer and the edit form: errors, image cards, a preview."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def errors_response(
     cards: Sequence[ImageForm],
     status: int = 422,
 ) -> HttpResponse:
-    """Answer each error beside its field; what is typed stays in the page."""
+    """Return the errors and image cards for htmx, leaving the text in the page."""
     html = render_to_string(_SLOTS, {"slots": form.slots})
     if cards:
         template = "admin/entries/desk/_pictures.html"
@@ -36,7 +36,7 @@ def errors_response(
 def preview_response(
     request: HttpRequest, form: TextForm, preview: Preview
 ) -> HttpResponse:
-    """Answer the preview, and empty the places of earlier errors."""
+    """Return the preview for htmx, and clear earlier errors."""
     html = render_to_string(_SLOTS, {"slots": form.slots})
     target, template = f"#{form.name}-preview", "admin/entries/desk/_preview.html"
     html += render_partial(request, target, template, {"preview": preview})

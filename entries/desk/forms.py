@@ -1,4 +1,4 @@
-"""The desk's forms: they check what was typed and turn it into arguments of verbs."""
+"""The desk's forms: they validate input and turn it into arguments of verbs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ class TypedTimeField(forms.CharField):
         super().__init__(required=False, max_length=MAX_TIME_LENGTH, **kwargs)
 
     def clean(self, value: Any) -> datetime | None:
-        """Return the minute that was meant, in GMT."""
+        """Parse the time, in GMT and whole minutes."""
         try:
             return time_input.parse_time(super().clean(value), timezone.now())
         except time_input.TimeError as error:
@@ -35,13 +35,13 @@ class TextForm(forms.Form):
 
     at = TypedTimeField(label="Time (GMT)")
     headline = forms.CharField(required=False, max_length=max_length(Entry, "headline"))
-    # The verbs refuse a body that is missing or too long, whoever calls them.
+    # The verbs refuse a body that is missing or too long.
     body = forms.CharField(label="Text", required=False, strip=False)
 
     limit = limits.MAX_BODY_LENGTH
-    kept = ""  # unsent drafts of its writer, as JSON for the script
-    offers: Sequence[Draft] = ()  # the same, for browsers without scripts
-    guard = "key"  # the field whose value tells one filled form from another
+    kept = ""  # the writer's unsent drafts, as JSON for the script
+    offers: Sequence[Draft] = ()  # the same, for browsers without JavaScript
+    guard = "key"  # the field that identifies one filled form
     restored = False
 
     def __init__(self, *args: Any, name: str = "composer", **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class TextForm(forms.Form):
         return rendering.tidy(self.cleaned_data["body"])
 
     def text(self, byline: str = "") -> EntryText:
-        """Return the text as verbs take it."""
+        """Return the text as an argument for verbs."""
         data = self.cleaned_data
         return EntryText(
             data["body"],
@@ -63,49 +63,49 @@ class TextForm(forms.Form):
             byline=data.get("byline", byline),
         )
 
-    def put_back(self, key: str, values: dict[str, Any]) -> None:
-        """Fill the form with a saved draft of it, under the key it had."""
+    def restore_draft(self, key: str, values: dict[str, Any]) -> None:
+        """Fill the form with a saved draft, under the key of the draft."""
         self.initial = {**self.initial, **values, self.guard: key}
         self.restored = True
 
     def refuse(self, field: str, message: str) -> None:
-        """Show why a verb refused, beside the field or above the form."""
+        """Add a verb's refusal as an error of a field, or of the whole form."""
         self.add_error(field if field in self.fields else None, message)
 
     @property
     def slots(self) -> list[tuple[str, str]]:
-        """Return the HTML id and message (or "") of every place for an error."""
+        """Return the HTML id and the message (or "") of every error element."""
         named = [
-            (f"{self[field].id_for_label}-error", self._first(field))
+            (f"{self[field].id_for_label}-error", self._first_error(field))
             for field in self.fields
         ]
-        return [*named, (f"{self.name}-form-error", self._first("__all__"))]
+        return [*named, (f"{self.name}-form-error", self._first_error("__all__"))]
 
-    def _first(self, field: str) -> str:
+    def _first_error(self, field: str) -> str:
         errors = self.errors.get(field)
         return str(errors[0]) if errors else ""
 
     @property
     def form_error(self) -> str:
-        """Return the error that is about no single field."""
-        return self._first("__all__")
+        """Return the first error of the form as a whole."""
+        return self._first_error("__all__")
 
 
 class ComposerForm(TextForm):
     """A new entry: the composer, and the original entry's form.
 
-    `key` names the filled form, so that sending it twice makes one entry. A button
-    beside a conflict sends `separate`, a new key, to make another entry after all.
+    `key` identifies the filled form, so that sending it twice creates one entry. After
+    a conflict, a button sends `separate`, a new key, to create another entry.
     """
 
     key_event = forms.BooleanField(required=False)
     pinned = forms.BooleanField(label="Pin to the top", required=False)
     key = forms.UUIDField(required=False)
-    # The unlikely time that the writer has confirmed.
+    # An unlikely time that the writer has confirmed.
     sure = forms.CharField(required=False, max_length=MAX_TIME_LENGTH)
     separate = forms.UUIDField(required=False)
 
-    asked = ""  # the unlikely time that the writer is to confirm
+    asked = ""  # an unlikely time that the writer has to confirm
 
     @classmethod
     def empty(cls, name: str = "composer") -> "ComposerForm":
@@ -114,7 +114,7 @@ class ComposerForm(TextForm):
 
 
 class EditForm(TextForm):
-    """An existing entry; `version` is the one that the editor began from."""
+    """An existing entry; `version` is the one that the editor has read."""
 
     QUIET, CORRECTION = "quiet", "correction"
     guard = "version"
@@ -146,7 +146,7 @@ class EditForm(TextForm):
         return cls(initial=initial, name=f"edit-{entry.pk}")
 
     def clean(self) -> dict[str, Any]:
-        """Require the correction note of a correction; drop that of a silent edit."""
+        """Require a note for a correction, and discard that of a silent edit."""
         data = super().clean() or self.cleaned_data
         corrects = data.get("how") == self.CORRECTION
         if corrects and not data.get("correction") and "correction" in data:
@@ -157,7 +157,7 @@ class EditForm(TextForm):
 
 
 class NewStoryForm(forms.Form):
-    """A new story on one screen."""
+    """A new story with its original entry."""
 
     headline = forms.CharField(max_length=max_length(Story, "headline"))
     series = forms.ModelChoiceField(
@@ -180,23 +180,18 @@ class NewStoryForm(forms.Form):
         """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["original"])
 
-    def made(self, story: Story) -> bool:
-        """Return whether a story has what was typed here: the form was sent twice."""
-        data, original = (
-            self.cleaned_data,
-            story.entries.filter(kind="original").first(),
-        )
-        lines = [rendering.one_line(data[name]) for name in ("headline", "standfirst")]
-        same = [*lines, data["series"]] == [
-            story.headline,
-            story.standfirst,
-            story.series,
-        ]
-        return same and data["original"].strip() == (original.body if original else "")
+    def matches(self, story: Story) -> bool:
+        """Return whether a story has the values of this form, so it was sent twice."""
+        data = self.cleaned_data
+        original = story.entries.filter(kind="original").first()
+        typed = [rendering.one_line(data[name]) for name in ("headline", "standfirst")]
+        typed += [data["series"], data["original"].strip()]
+        body = original.body if original else ""
+        return typed == [story.headline, story.standfirst, story.series, body]
 
 
 class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The head of a story. It is checked here, and saved by a verb."""
+    """The head of a story, validated here and saved by a verb."""
 
     class Meta:
         model = Story
@@ -220,8 +215,8 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Versioned fields are guarded by the version. Of the others, only what was
-        # changed on the page is saved: an old page must not undo a colleague's change.
+        # Versioned fields are guarded by the version. The others are saved only if
+        # changed on the page, so that an old page does not undo a colleague's change.
         for name in set(self.fields) - set(StoryVersion.FIELDS):
             self.fields[name].show_hidden_initial = True
 

@@ -41,9 +41,9 @@ _HEAD_CONFLICT = (
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a history: when, who and what, with the change of a text if any.
+    """One event of a history: when, who, what, and the change of a text, if any.
 
-    In a story's history, `about` and `url` are the entry that it happened to.
+    In a story's history, `about` and `url` are the label and the URL of the entry.
     """
 
     at: datetime
@@ -114,7 +114,7 @@ def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpRespon
 def _entry_action(
     request: HttpRequest, entry: Entry, permissions: Permissions
 ) -> Callable[[], str]:
-    """Return the action of a button, which logs and returns what was done."""
+    """Return the button's action, which logs what it does and returns a message."""
 
     def act() -> str:
         do = request.POST.get("do", "")
@@ -154,7 +154,7 @@ def _change_version(
 def _restore(
     request: HttpRequest, version: EntryVersion, permissions: Permissions
 ) -> str:
-    """Restore an earlier text by a new edit, which is guarded like any other."""
+    """Restore an earlier text with a new edit, guarded by the version like any edit."""
     entry = version.entry
     correction = request.POST.get("correction", "")
     with locked_entry(entry):
@@ -198,7 +198,7 @@ def history_of_story(request: HttpRequest, pk: int) -> HttpResponse:
 def _head_action(
     request: HttpRequest, story: Story, version: StoryVersion
 ) -> Callable[[], str]:
-    """Return the action of a button, which logs and returns what was done."""
+    """Return the button's action, which logs what it does and returns a message."""
     permissions = Permissions.of(request.user)
 
     def act() -> str:

@@ -1,6 +1,6 @@
 """Images at the desk: uploads, and the alt text, caption and credit of each.
 
-The composer shows a card with a form for every image in the text.
+The composer shows a card, with a form, for every image in the text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,8 @@ MAX_CARDS = 20  # of one text
 class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
     """The alt text, caption and credit of an image, saved as they are typed.
 
-    `needed` asks for alt text before publishing; `settled` is whether it was saved.
+    `needed` is whether alt text is required to publish, `settled` whether the form has
+    been saved.
     """
 
     class Meta:
@@ -49,31 +50,31 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
             field.show_hidden_initial = True
 
     def add_initial_prefix(self, field_name: str) -> str:
-        """Name the hidden field with the initial value unlike the field itself."""
+        """Name the hidden field with the initial value, unlike the field itself."""
         return f"{self.add_prefix(field_name)}-shown"
 
     def clean(self) -> dict[str, Any]:
-        """Require alt text of an image that readers see; ignore unchanged fields."""
+        """Require alt text for a published image, and ignore unchanged fields."""
         data = super().clean() or self.cleaned_data
         for name in set(self.fields) - set(self.changed_data):
-            data[name] = self.initial[name]  # not to undo a colleague's change
+            data[name] = self.initial[name]  # so as not to undo a colleague's change
         described = data.get("alt", "").strip() or data.get("decorative")
-        if not described and "alt" in data and self._shown:
+        if not described and "alt" in data and self._published:
             self.add_error("alt", verbs.ALT_TEXT_MISSING)
         return data
 
     @property
-    def _shown(self) -> bool:
+    def _published(self) -> bool:
         image: Image = self.instance
-        published = image.entries.filter(state=Entry.State.PUBLISHED)
-        return bool(image.pk) and not image.missing and published.exists()
+        entries = image.entries.filter(state=Entry.State.PUBLISHED)
+        return bool(image.pk) and not image.missing and entries.exists()
 
     @property
     def initial_values(self) -> list[tuple[str, Any]]:
-        """Return the hidden fields with which the next request is compared."""
-        return [(field.html_initial_name, self._began(field) or "") for field in self]
+        """Return the hidden fields that the next request is compared with."""
+        return [(field.html_initial_name, self._initial(field) or "") for field in self]
 
-    def _began(self, field: forms.BoundField) -> Any:
+    def _initial(self, field: forms.BoundField) -> Any:
         if self.settled:
             return field.value()
         return self.data.get(field.html_initial_name, self.initial[field.name])
@@ -101,8 +102,8 @@ def store_upload(
 ) -> Image:
     """Store an uploaded file and return its image.
 
-    `name` is that of an image whose file is missing; without one, a new image is named
-    after the file. Raises ImageError or Refused with the message to show.
+    `name` is the name of an image whose file is missing; without it, a new image is
+    named after the file. Raises ImageError or Refused.
     """
     ingested = verbs.ingest_upload(cast(BinaryIO, file))
     known = Image.objects.filter(stem=ingested.stem).first()
@@ -119,7 +120,7 @@ def _add(
     ingested: ingest.IngestedImage,
     given: str,
 ) -> Image:
-    """Add an image; if a colleague took its name just now, try the next free name."""
+    """Add an image; try the next free name if a colleague has just taken this one."""
     while True:
         name = given or _free_name(file.name or "")
         try:
@@ -140,7 +141,7 @@ def _free_name(file_name: str) -> str:
 
 
 def images_in(body: str) -> list[Image]:
-    """Return the images in a text, in their order."""
+    """Return the images in a text, in order of appearance."""
     try:
         names = rendering.image_names(body)[:MAX_CARDS]
     except rendering.BodyError:
@@ -150,10 +151,10 @@ def images_in(body: str) -> list[Image]:
 
 
 def visible_images(permissions: Permissions) -> QuerySet[Image]:
-    """Return the images a person may see: public ones, and those of their own texts."""
+    """Return the images a user may see: public ones, and those in their own texts."""
     if permissions.can_view_unpublished:
         return Image.objects.all()
-    read = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
+    shown = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
     led = Story.objects.public().filter(lead_image=OuterRef("pk"))
     features = Link.objects.visible().filter(
         Q(story=None, entry=None) | Q(story__state__in=Story.PUBLIC),
@@ -161,18 +162,18 @@ def visible_images(permissions: Permissions) -> QuerySet[Image]:
     )
     own = Entry.objects.filter(author=permissions.user, images=OuterRef("pk"))
     return Image.objects.filter(
-        Exists(read) | Exists(led) | Exists(features) | Exists(own)
+        Exists(shown) | Exists(led) | Exists(features) | Exists(own)
     )
 
 
 def check_images(permissions: Permissions, body: str) -> None:
-    """Raise Refused if a text would show its writer images that they may not see."""
+    """Raise Refused if a text contains images that its writer may not see."""
     if permissions.can_view_unpublished:
         return
     try:
         names = set(rendering.image_names(body))
     except rendering.BodyError:
-        return  # the verb refuses it
+        return  # the verb will refuse it
     allowed = visible_images(permissions).filter(name__in=names)
     if unknown := names - set(allowed.values_list("name", flat=True)):
         raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
@@ -186,9 +187,9 @@ def image_cards(found: Iterable[Image]) -> list[ImageForm]:
 def bound_cards(
     request: HttpRequest, body: str, *, needed: bool = False
 ) -> list[ImageForm]:
-    """Return the cards of a text's images, filled with what was typed into them.
+    """Return the cards of a text's images, bound to the values that were sent.
 
-    `needed` marks those without alt text.
+    `needed` marks the ones without alt text.
     """
     sent = set(request.POST.getlist("picture"))
     return [
@@ -201,19 +202,19 @@ def bound_cards(
 
 
 def add_refusal(form: TextForm, refused: Refused) -> None:
-    """Add a verb's refusal to the form, beside its field.
+    """Add a verb's refusal to the form, as an error of its field.
 
-    A refusal of the text may be about alt text. The cards show that, so the message
-    goes above the form then.
+    If it may be about missing alt text, which the cards show, it is added to the form
+    as a whole.
     """
     body = form.data.get("body", "")
-    mute = any(image.stem and not image.described for image in images_in(body))
-    field = "" if refused.field == "body" and mute else refused.field
+    undescribed = any(image.stem and not image.described for image in images_in(body))
+    field = "" if refused.field == "body" and undescribed else refused.field
     form.refuse(field, str(refused))
 
 
 def save_image_forms(request: HttpRequest) -> bool:
-    """Save the cards that were sent with a text; return whether all were valid."""
+    """Save the image cards sent with a text; return whether all were valid."""
     if not request.user.has_perm("entries.change_image"):
         return True
     named = request.POST.getlist("picture")[:MAX_CARDS]
@@ -264,14 +265,13 @@ def _file(request: HttpRequest) -> "UploadedFile[Any]":
 @desk_view("add_image", "view_story")
 @require_POST
 def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
-    """Store an uploaded file; answer with its card, which names it for the text."""
+    """Store an uploaded file, and respond with its card."""
     file = request.FILES.get("file")
     if file is None:
         return text_response("Choose a picture first.", 400)
+    permissions = Permissions.of(request.user)
     try:
-        image = store_upload(
-            Permissions.of(request.user), file, request.POST.get("name", "")
-        )
+        image = store_upload(permissions, file, request.POST.get("name", ""))
     except (ingest.ImageError, Refused) as error:
         return text_response(str(error), 422)
     context = {"pictures": image_cards([image]), "story": Story(pk=pk)}
@@ -281,7 +281,7 @@ def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
 @desk_view("add_image", "view_story")
 @require_safe
 def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the cards of the images in a draft that was put back into its form."""
+    """Show the cards of the images in a restored draft."""
     names: Sequence[str] = request.GET.getlist("name")[:MAX_CARDS]
     found = Image.objects.filter(name__in=names)
     context = {"pictures": image_cards(found), "story": Story(pk=pk)}
@@ -291,13 +291,13 @@ def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
 @desk_view("change_image")
 @require_POST
 def save_image_fields(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
-    """Save the fields of one card while they are typed."""
+    """Save the fields of one card as they are typed."""
     image = get_object_or_404(Image, pk=image_pk)
     form = image_form(image, request.POST)
     if form.is_valid():
         _save(request, form)
     form.settled = form.is_valid()
-    kept = render_to_string(_INITIAL_VALUES, {"card": form})
+    initial = render_to_string(_INITIAL_VALUES, {"card": form})
     name = f"picture-{image_pk}"
-    slots = [(f"{name}-alt-error", form.alt_error), (f"{name}-shown", kept)]
+    slots = [(f"{name}-alt-error", form.alt_error), (f"{name}-shown", initial)]
     return render(request, "admin/entries/desk/_slots.html", {"slots": slots})

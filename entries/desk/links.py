@@ -1,7 +1,7 @@
 """The editor of links: of a story, of one entry, or of the site's front page.
 
-Every list of links is changed here: links are added, edited, ordered and removed.
-`LinkForm` checks and saves a link, here and in the admin's list of all links.
+Links are added, edited, ordered and removed here. `LinkForm` validates and saves links,
+also for the admin's list of all links.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ _LISTS = f"{_FOLDER}/_links.html"
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What is typed about a link; `seen` is the fingerprint that its editor read."""
+    """The fields of a link; `seen` is the fingerprint that the editor has read."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -51,7 +51,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["title", "label", "image", "starts_at", "ends_at"]
 
     def _post_clean(self) -> None:
-        """Check the link as its verb does, so that errors are beside their fields."""
+        """Run the verb's checks, so that their messages are errors of fields."""
         super()._post_clean()  # type: ignore[misc]
         if self.errors:
             return
@@ -62,7 +62,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(field, str(refused))
 
     def save_link(self, permissions: Permissions, *, placed: bool = False) -> Link:
-        """Save the link through its verb, which refuses to overwrite a colleague's."""
+        """Save the link through its verb, unless a colleague has changed it."""
         return verbs.save_link(
             self.instance,
             fingerprint=self.cleaned_data["seen"] or None,
@@ -72,9 +72,9 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class TypedLinkForm(LinkForm):
-    """The form beside a link and below a list: an image by its name, times as typed.
+    """The form of the links' editor: images are entered by name, times as typed.
 
-    Only a feature has more than a title.
+    Only features have more fields than a title.
     """
 
     image = forms.ModelChoiceField(
@@ -95,30 +95,30 @@ class TypedLinkForm(LinkForm):
                 del self.fields[name]
 
     def add_prefix(self, field_name: str) -> str:
-        """Return the name of a field in the page."""
+        """Return the name of a field in the HTML."""
         return self._NAMES.get(field_name, field_name)
 
     def clean_title(self) -> str:
-        """Keep the title that a new link has from the picker, unless one is typed."""
+        """Use the title from the picker for a new link, unless one was typed."""
         typed: str = self.cleaned_data["title"]
         return typed if typed or self.instance.pk else self.instance.title
 
     def check(self) -> None:
-        """Raise Refused with the first error, if there is one."""
+        """Raise Refused with the first error of the form, if any."""
         for field, errors in self.errors.items():
             raise Refused(str(errors[0]), field)
 
 
 @dataclass(frozen=True)
 class LinkRow:
-    """A link as the editor lists it."""
+    """A link as listed in the editor."""
 
     link: Link
     now: datetime
 
     @property
     def leads_to(self) -> str:
-        """Name the target, where the link's text does not; empty if unresolved."""
+        """Return the target's name or URL, unless the link shows it; else the state."""
         link = self.link
         if link.target_story:
             state = link.target_story.get_state_display().lower()
@@ -127,7 +127,7 @@ class LinkRow:
 
     @property
     def when(self) -> str:
-        """Say when it is active; empty if it always is."""
+        """Return when the link is active; empty if it always is."""
         start, end = self.link.starts_at, self.link.ends_at
         if end and end <= self.now:
             return f"Ended {time_input.describe_moment(end, self.now)}"
@@ -141,7 +141,7 @@ class LinkRow:
 
     @property
     def typed(self) -> dict[str, str]:
-        """Return its start and end as one would type them."""
+        """Return start and end in the notation of TypedTimeField."""
         times = {"starts": self.link.starts_at, "ends": self.link.ends_at}
         return {
             name: time_input.format_typed(at) if at else ""
@@ -151,14 +151,14 @@ class LinkRow:
 
 @dataclass(frozen=True)
 class LinkPlace:
-    """Where links are shown: a story, one entry in it, or (neither) the site."""
+    """The place of links: a story, one entry in it, or (neither) the front page."""
 
     story: Story | None = None
     entry: Entry | None = None
 
     @property
     def row(self) -> Entry | Story | Site:
-        """Return the row whose log records changes of the links."""
+        """Return the row in whose log changes of the links are recorded."""
         return self.entry or self.story or Site.current()
 
     @property
@@ -167,13 +167,13 @@ class LinkPlace:
 
     @property
     def key(self) -> str:
-        """Return an id for HTML, unique on a page with several lists."""
+        """Return an HTML id that is unique on a page with several lists."""
         row = self.entry or self.story
         return f"{self.kind}-{row.pk}" if row else self.kind
 
     @property
     def url(self) -> str:
-        """Return the URL of the links' editor."""
+        """Return the URL of the editor of these links."""
         if self.entry and self.story:
             return desk_url(self.story, "entry_links", self.entry.pk)
         return desk_url(self.story, "links") if self.story else reverse("feature")
@@ -194,7 +194,7 @@ class LinkPlace:
 
     @property
     def groups(self) -> list[tuple[str, str, list[LinkRow]]]:
-        """Return kind, label and rows of every kind of which there are links."""
+        """Return the kind, label and rows of each kind that has links."""
         now, found = timezone.now(), list(self.links)
         labels = dict(Kind.choices)
         return [
@@ -205,7 +205,7 @@ class LinkPlace:
 
     @property
     def about(self) -> str:
-        """Return a text to base suggestions on."""
+        """Return the text that suggestions are based on."""
         if self.entry:
             return f"{self.entry.headline} {self.entry.body}"
         if self.story:
@@ -214,7 +214,7 @@ class LinkPlace:
 
     @property
     def excluded(self) -> list[int]:
-        """Return the ids of the stories that no link from here should lead to."""
+        """Return the ids of the stories not to suggest as targets."""
         home = {self.story.pk} if self.story else set()
         return [*home, *({self.entry.story_id} if self.entry else set())]
 
@@ -227,7 +227,7 @@ def story_links(request: HttpRequest, pk: int) -> HttpResponse:
 
 @desk_view("view_link")
 def entry_links(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
-    """Show and change the links of an entry, which readers see in its text."""
+    """Show and change the links of an entry, which are shown in its text."""
     row = get_row(request, pk, entry_pk)
     return _edit_links(request, LinkPlace(row.posting.story, row.entry))
 
@@ -246,18 +246,18 @@ def _edit_links(request: HttpRequest, place: LinkPlace) -> HttpResponse:
         raise PermissionDenied
     if "target" not in request.POST and request.POST.get("do") == "find":
         found = place_context(request, place)
-        return _lists(request, found) if is_htmx(request) else _show(request, place)
+        return _replace(request, found) if is_htmx(request) else _show(request, place)
 
     def act() -> str:
-        done = _do(request, place, permissions)
-        log_action(permissions.user, place.row, done.log)
-        return done.message
+        outcome = _run(request, place, permissions)
+        log_action(permissions.user, place.row, outcome.log)
+        return outcome.message
 
     return respond(
         request,
         act,
         to=place.url,
-        partial=lambda message: _lists(
+        partial=lambda message: _replace(
             request, place_context(request, place, message=message, typed={})
         ),
         retry=lambda: _show(request, place, 422),
@@ -265,7 +265,7 @@ def _edit_links(request: HttpRequest, place: LinkPlace) -> HttpResponse:
     )
 
 
-def _lists(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+def _replace(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     target = f"#links-{context['place'].key}"
     return replace_response(request, target, _LISTS, context)
 
@@ -273,9 +273,9 @@ def _lists(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 def _conflict(
     request: HttpRequest, place: LinkPlace, refused: Refused
 ) -> HttpResponse | None:
-    """Tell htmx what a colleague has made of a link; what is typed stays in its form.
+    """Show a colleague's change of a link to htmx, leaving the form as it is.
 
-    The form gets the current fingerprint: pressing Save again replaces their link.
+    The form gets the current fingerprint, so that saving again replaces their version.
     """
     if not (is_htmx(request) and isinstance(refused, verbs.LinkConflict)):
         return None
@@ -291,7 +291,7 @@ def _conflict(
 def place_context(
     request: HttpRequest, place: LinkPlace, **extra: Any
 ) -> dict[str, Any]:
-    """Return the context of `_links.html`: the lists of a place, and its form."""
+    """Return the context of `_links.html`: the links of a place, and the form."""
     typed = extra.setdefault("typed", (request.POST or request.GET).dict())
     query = typed.get("q", "")[: picker.MAX_QUERY_LENGTH]
     return {
@@ -315,22 +315,22 @@ def _show(request: HttpRequest, place: LinkPlace, status: int = 200) -> HttpResp
     )
 
 
-class Done(NamedTuple):
-    """What was done, for the editor and for the audit log."""
+class Outcome(NamedTuple):
+    """What was done, as messages for the editor and for the audit log."""
 
     message: str
     log: str
 
 
-Edit = Callable[[Link, Any, Permissions], Done]
+Edit = Callable[[Link, Any, Permissions], Outcome]
 
 
-def _done(what: str, link: Link) -> Done:
+def _outcome(what: str, link: Link) -> Outcome:
     kind, target = link.get_kind_display(), target_label(link)
-    return Done(f"{what}: {link.text}", f"{what}: link ({kind}) to {target}.")
+    return Outcome(f"{what}: {link.text}", f"{what}: link ({kind}) to {target}.")
 
 
-def _do(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Done:
+def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Outcome:
     data = request.POST
     if "target" in data:
         return _add(data, place, permissions)
@@ -345,7 +345,7 @@ def _do(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Don
     return EDITS[do](link, data, permissions)
 
 
-def _add(data: Any, place: LinkPlace, permissions: Permissions) -> Done:
+def _add(data: Any, place: LinkPlace, permissions: Permissions) -> Outcome:
     kind = data.get("kind", "")
     if kind not in Link.KINDS_BY_PLACE[place.kind]:
         raise Refused("Choose what kind of link it is.", "kind")
@@ -363,29 +363,29 @@ def _add(data: Any, place: LinkPlace, permissions: Permissions) -> Done:
     if not link.unresolved and same.filter(**target).exists():
         raise Refused("It is linked already.")
     if not data.get("both"):
-        return _done("Linked", form.save_link(permissions))
-    return _done("Linked both ways", verbs.add_link_both_ways(link, by=permissions))
+        return _outcome("Linked", form.save_link(permissions))
+    return _outcome("Linked both ways", verbs.add_link_both_ways(link, by=permissions))
 
 
-def _save(link: Link, data: Any, permissions: Permissions) -> Done:
+def _save(link: Link, data: Any, permissions: Permissions) -> Outcome:
     form = TypedLinkForm(data, link)
     form.check()
-    return _done("Saved", form.save_link(permissions))
+    return _outcome("Saved", form.save_link(permissions))
 
 
-def _remove(link: Link, data: Any, permissions: Permissions) -> Done:
+def _remove(link: Link, data: Any, permissions: Permissions) -> Outcome:
     verbs.remove_link(link, by=permissions)
-    return _done("Removed", link)
+    return _outcome("Removed", link)
 
 
 def _move(by: int) -> Edit:
-    def move(link: Link, data: Any, permissions: Permissions) -> Done:
+    def move(link: Link, data: Any, permissions: Permissions) -> Outcome:
         same = Link.objects.filter(story=link.story, entry=link.entry, kind=link.kind)
         links = list(same)
         here = links.index(link)
         links.insert(max(0, here + by), links.pop(here))
         verbs.order_links(links, by=permissions)
-        return _done(f"Moved {'up' if by < 0 else 'down'}", link)
+        return _outcome(f"Moved {'up' if by < 0 else 'down'}", link)
 
     return move
 
@@ -398,8 +398,8 @@ EDITS: dict[str, Edit] = {
 }
 
 
-def _order(place: LinkPlace, given: str, permissions: Permissions) -> Done:
-    """Put links into the given order; those added meanwhile come last."""
+def _order(place: LinkPlace, given: str, permissions: Permissions) -> Outcome:
+    """Put links into the given order, with those added meanwhile at the end."""
     links = {link.pk: link for link in place.links}
     wanted = dict.fromkeys(map(int_or_zero, given.split(",")))
     named = [links[pk] for pk in wanted if pk in links]
@@ -409,4 +409,4 @@ def _order(place: LinkPlace, given: str, permissions: Permissions) -> Done:
         named = [link for link in named if link.kind == kind]
         rest = [link for link in same if link not in named]
         verbs.order_links([*named, *rest], by=permissions)
-    return Done(f"Ordered {gmt.format_hhmm(timezone.now())}", "Ordered its links.")
+    return Outcome(f"Ordered {gmt.format_hhmm(timezone.now())}", "Ordered its links.")

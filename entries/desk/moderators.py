@@ -1,7 +1,7 @@
 """The moderators' page: live stories, their latest updates, and unresolved links.
 
-One place from which to cross-post and link updates, set the features of the front page,
-and say what links lead to whose target was not known yet.
+Moderators cross-post and link updates here, choose the features of the front page, and
+resolve links whose target is not known yet.
 """
 
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ from entries.pages import lists
 from entries.verbs import Permissions, Refused
 
 MAX_RECENT_UPDATES = 30
-MAX_FEATURES = 20  # of stories; those of the front page are all listed
-MAX_GUESSES = 4  # targets offered for an unresolved link before anything is typed
-LINKS_PER_PAGE = 12  # few, since targets are searched for each of them
+MAX_FEATURES = 20  # of stories; all features of the front page are listed
+MAX_GUESSES = 4  # targets suggested for an unresolved link before anything is typed
+LINKS_PER_PAGE = 12  # few, since each one runs a search for targets
 _FOLDER = "admin/entries/moderate"
 
 
 @dataclass(frozen=True)
 class UnresolvedLink:
-    """A link whose target is not known yet, with the targets to choose from."""
+    """A link whose target is not known yet, with suggested targets."""
 
     link: Link
     query: str = ""
@@ -53,7 +53,7 @@ class UnresolvedLink:
 
     @cached_property
     def found(self) -> list[Target]:
-        """Return possible targets for what was typed, or for the link's own text."""
+        """Suggest targets for the query, or for the link's own text without one."""
         excluded = [self.home.pk] if self.home else []
         found = picker.suggest_targets(self.query or self.link.text, "", excluded)
         found = [target for target in found if target.value != "none"]
@@ -63,7 +63,7 @@ class UnresolvedLink:
 @desk_view("change_link")
 @require_safe
 def moderate(request: HttpRequest) -> HttpResponse:
-    """Show the moderators' page, or to htmx the latest updates alone."""
+    """Show the moderators' page, or only the latest updates to htmx."""
     permissions = Permissions.of(request.user)
     if is_htmx(request):
         latest = {"lately": _latest_updates(permissions)}
@@ -102,8 +102,8 @@ def _latest_updates(permissions: Permissions) -> list[Row]:
     newest = visible.first_per_story(live, 2 * MAX_RECENT_UPDATES).order_by(
         "-entry__published_at", "-entry_id"
     )
-    # A cross-posted update is listed for its own story alone. Filtered here, since for
-    # each row PostgreSQL would look through all entries of that story.
+    # List a cross-posted update only for its own story. This is not filtered in SQL,
+    # where PostgreSQL would scan all entries of the story for each row.
     ids = newest.values_list("pk", "story", "entry__story")
     own = [pk for pk, story, home in ids if story == home]
     latest = with_row_data(
@@ -114,22 +114,22 @@ def _latest_updates(permissions: Permissions) -> list[Row]:
 
 @desk_view("change_link")
 def resolve_link(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give an unresolved link its target, or remove it; its text stays."""
+    """Set the target of an unresolved link, keeping its text, or remove it."""
     link = get_object_or_404(Link.objects.with_targets(), pk=pk)
     query = picker.typed_query(request)
     if request.method != "POST" or request.POST.get("do") == "find":
         return _show(request, UnresolvedLink(link, query))
 
-    def settled(message: str) -> HttpResponse:
+    def resolved(message: str) -> HttpResponse:
         context = {"message": message, "pk": pk}
         target, template = f"#loose-{pk}", f"{_FOLDER}/_settled.html"
         return replace_response(request, target, template, context)
 
     return respond(
         request,
-        lambda: _settle(request, link, query),
+        lambda: _resolve(request, link, query),
         to=reverse("moderate"),
-        partial=settled,
+        partial=resolved,
         retry=lambda: _show(request, UnresolvedLink(link, query)),
     )
 
@@ -141,7 +141,7 @@ def _show(request: HttpRequest, unresolved: UnresolvedLink) -> HttpResponse:
     return render_panel(request, panel, page, context, title=title, model=Link)
 
 
-def _settle(request: HttpRequest, link: Link, query: str) -> str:
+def _resolve(request: HttpRequest, link: Link, query: str) -> str:
     permissions = Permissions.of(request.user)
     home = link.entry or link.story or Site.current()
     text, fingerprint = link.text, link.fingerprint

@@ -1,4 +1,4 @@
-"""Moving an update to the story it belongs in."""
+"""Moving an update to another story."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +17,7 @@ _FOLDER = "admin/entries/desk"
 
 @desk_view("view_story", "change_entry")
 def move_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
-    """Offer stories by part of their title; move the update to the one chosen."""
+    """Search for a story by title; move the update to the chosen one."""
     row = get_row(request, pk, entry_pk)
     if not row.movable:
         raise PermissionDenied

@@ -1,6 +1,6 @@
-"""Pickers: the stories and link targets to suggest for part of a title or a URL.
+"""Pickers: suggest stories and link targets for part of a title or a URL.
 
-With nothing typed yet, stories like a given text (`about`) are suggested.
+Before anything is typed, they suggest stories similar to a given text (`about`).
 """
 
 from collections.abc import Collection
@@ -21,12 +21,12 @@ MAX_QUERY_LENGTH = 200
 MAX_ABOUT_LENGTH = 2000
 MAX_TITLE_WORDS = 8
 State = Story.State
-LinkFields = dict[str, object]  # the targets of a link; a title if it has none
+LinkFields = dict[str, object]  # the target of a link, or the title if it has none
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something a link can lead to; `value` names it in a form."""
+    """A possible target of a link; `value` identifies it in a form."""
 
     value: str
     title: str
@@ -34,13 +34,13 @@ class Target:
 
 
 def typed_query(request: HttpRequest) -> str:
-    """Return what was typed into the search field of a picker."""
+    """Return the query that was typed into a picker."""
     data = request.POST or request.GET
     return data.get("q", "").strip()[:MAX_QUERY_LENGTH]
 
 
 def title_matches(text: str) -> Q:
-    """Match stories with every word of a text in headline, series or slug."""
+    """Match stories that have every word of a text in headline, series or slug."""
     found = Q()
     for word in text.split()[:MAX_TITLE_WORDS]:
         found &= (
@@ -52,7 +52,7 @@ def title_matches(text: str) -> Q:
 
 
 def suggest_live(text: str, about: str, excluded: Collection[int]) -> list[Story]:
-    """Suggest live stories; `excluded` are the ids of those that are no choice."""
+    """Suggest live stories, except those with the `excluded` ids."""
     found = _search(text or about, excluded)
     live = Story.objects.live().exclude(pk__in=excluded).filter(title_matches(text))
     return _merge(
@@ -73,7 +73,7 @@ def suggest_open(text: str, excluded: Collection[int], about: str = "") -> list[
 
 
 def chosen_story(pk: str) -> Story:
-    """Return the story that a button of a picker names, or raise Refused."""
+    """Return the story chosen in a picker. Raises Refused if there is none."""
     story = Story.objects.select_related("series").filter(pk=int_or_zero(pk)).first()
     if story is None:
         raise Refused("There is no such story: type part of its title.")
@@ -81,10 +81,10 @@ def chosen_story(pk: str) -> Story:
 
 
 def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Target]:
-    """Suggest what a link can lead to, the likeliest first.
+    """Suggest targets for a link, the likeliest first.
 
-    That is stories and series; if something was typed, also that URL, or that text as
-    the title of a link whose target is not known yet.
+    These are stories, series, and what was typed: as a URL, or as the title of a link
+    whose target is not known yet.
     """
     text = text.strip()
     others = Story.objects.exclude(pk__in=excluded).filter(title_matches(text))
@@ -106,13 +106,13 @@ def _search(text: str, excluded: Collection[int]) -> list[Story]:
     return search.suggest_stories(text, excluded, MAX_SUGGESTIONS) if text else []
 
 
-def _merge(first: Collection[Story], then: Collection[Story]) -> list[Story]:
-    both = {story.pk: story for story in (*first, *then)}
+def _merge(first: Collection[Story], second: Collection[Story]) -> list[Story]:
+    both = {story.pk: story for story in (*first, *second)}
     return list(both.values())[:MAX_SUGGESTIONS]
 
 
 def outside_url(text: str) -> str:
-    """Return the URL that a text is; empty if it is not one."""
+    """Return a text as a URL; empty if it is not one."""
     text = text.strip()
     if " " in text or "." not in text:
         return ""
@@ -122,9 +122,9 @@ def outside_url(text: str) -> str:
 
 
 def target_fields(value: str, text: str) -> LinkFields:
-    """Return the fields of a link to the `Target` with this value.
+    """Return the fields of a link to the `Target` with a value.
 
-    `text` is what was typed. Raises Refused if the target is gone or none was chosen.
+    `text` is what was typed. Raises Refused if no target was chosen, or if it is gone.
     """
     kind, _, number = value.partition(":")
     pk = int_or_zero(number)

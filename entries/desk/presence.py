@@ -1,8 +1,8 @@
 """Presence: who is at a story's desk now, and what they are writing there.
 
 Every open page gets a signed ticket, and sends it with its polls as a heartbeat. The
-ticket replaces the session, so a poll costs no session query. Pages that stop sending
-heartbeats are no longer counted after a few seconds.
+ticket replaces the session, which saves the query for it. Pages that stop sending
+heartbeats count as closed after a few seconds.
 """
 
 import secrets
@@ -19,17 +19,17 @@ from entries.desk.access import display_name, int_or_zero
 from entries.models import Entry, Posting, Presence
 from entries.verbs import Permissions
 
-FRESH = timedelta(seconds=15)
-SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
-PRUNED = timedelta(hours=1)
-VALID = 600  # seconds, after which the session is checked again
+FRESH_FOR = timedelta(seconds=15)
+MAX_CLOCK_SKEW = timedelta(minutes=1)  # between the clocks of two machines
+PRUNE_AFTER = timedelta(hours=1)
+TICKET_SECONDS = 600  # until the session is checked again
 GONE, EDITING = "gone", "edit-"
 _SALT = "entries.desk.presence"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """What lets one open page report the presence of its editor."""
+    """The signed token with which an open page reports its user's presence."""
 
     user: int
     story: int
@@ -40,90 +40,90 @@ class Ticket:
 
     @classmethod
     def read(cls, text: str, max_age: int | None = None) -> "Ticket | None":
-        """Parse a ticket; None if it is expired or not signed here."""
+        """Parse a ticket; return None if it has expired or its signature is invalid."""
         try:
             return cls(*signing.loads(text, salt=_SALT, max_age=max_age))
         except signing.BadSignature:
             return None
 
 
-def arrive(permissions: Permissions, story_id: int) -> Ticket:
-    """Record that somebody has opened a desk, and return the page's ticket."""
+def record_arrival(permissions: Permissions, story_id: int) -> Ticket:
+    """Record that a user has opened a desk, and return the ticket of the page."""
     now = timezone.now()
     ticket = Ticket(permissions.user.pk, story_id, secrets.token_hex(8))
     with errors.optional_write():
-        Presence.objects.filter(story=story_id, seen_at__lt=now - PRUNED).delete()
-        _enter(ticket, "")
+        Presence.objects.filter(story=story_id, seen_at__lt=now - PRUNE_AFTER).delete()
+        _insert(ticket, "")
     return ticket
 
 
-def _enter(ticket: Ticket, doing: str) -> None:
+def _insert(ticket: Ticket, doing: str) -> None:
     Presence.objects.create(
         tab=ticket.tab,
         user_id=ticket.user,
         story_id=ticket.story,
         writing=doing != "",
-        mark=_mark(ticket, doing),
+        mark=_checksum(ticket, doing),
         seen_at=timezone.now(),
     )
 
 
-def _mark(ticket: Ticket, doing: str) -> int:
+def _checksum(ticket: Ticket, doing: str) -> int:
     return crc32(f"{ticket.tab} {doing}".encode())
 
 
-def beat(text: str, story_id: int, doing: str) -> bool:
-    """Record a page's heartbeat in one query; return False if its ticket is not valid.
+def record_heartbeat(text: str, story_id: int, doing: str) -> bool:
+    """Record a page's heartbeat in one query; return False if its ticket is invalid.
 
     `doing` is empty, `new`, `edit-<entry>` or `gone`.
     """
-    ticket = Ticket.read(text, VALID)
+    ticket = Ticket.read(text, TICKET_SECONDS)
     if ticket is None or ticket.story != story_id:
         return False
     with errors.optional_write():
-        _note(ticket, doing)
+        _update(ticket, doing)
     return True
 
 
-def _note(ticket: Ticket, doing: str) -> None:
+def _update(ticket: Ticket, doing: str) -> None:
     page = Presence.objects.filter(tab=ticket.tab)
     if doing == GONE:
         page.delete()
         return
     entry_id = int_or_zero(doing.removeprefix(EDITING))
-    there = page.update(
+    updated = page.update(
         seen_at=timezone.now(),
         writing=doing != "",
-        mark=_mark(ticket, doing),
+        mark=_checksum(ticket, doing),
         entry=Subquery(Entry.objects.filter(pk=entry_id).values("pk")[:1]),
     )
-    if not there:
-        _enter(ticket, doing)
+    if not updated:
+        _insert(ticket, doing)
 
 
 def renew_ticket(permissions: Permissions, story_id: int, text: str) -> Ticket | None:
-    """Return a new ticket for a page whose old one has expired."""
+    """Return a new ticket for a page, based on its expired one."""
     old = Ticket.read(text)
     mine = old and old.story == story_id and old.user == permissions.user.pk
     return Ticket(old.user, story_id, old.tab) if old and mine else None
 
 
-def _fresh() -> Q:
-    # A time far in the future is from before the clock was set back.
+def _is_fresh() -> Q:
+    # A time far in the future dates from before the clock was set back.
     now = timezone.now()
-    return Q(seen_at__gt=now - FRESH, seen_at__lt=now + SKEW)
+    return Q(seen_at__gt=now - FRESH_FOR, seen_at__lt=now + MAX_CLOCK_SKEW)
 
 
 def digest() -> Subquery:
-    """Return a subquery for stories: a number that changes with anybody's presence."""
-    fresh = Presence.objects.filter(_fresh(), story=OuterRef("pk"))
+    """Return a subquery for stories: a number that changes whenever presence does."""
+    fresh = Presence.objects.filter(_is_fresh(), story=OuterRef("pk"))
     total = fresh.order_by().values("story").annotate(total=Sum("mark"))
     return Subquery(total.values("total"))
 
 
 @dataclass(frozen=True)
 class Colleague:
-    """A colleague at the desk; `entry` is what they edit, if one may know."""
+    """A colleague at the desk; `entry` is what they edit, if the user may see it."""
 
     name: str
     writing: bool
@@ -131,18 +131,18 @@ class Colleague:
 
     @property
     def label(self) -> str:
-        """Return their name and what they are doing."""
+        """Return the name and the activity of the colleague."""
         if self.entry:
             return f"{self.name} is editing {self.entry.label}"
         return f"{self.name} is {'writing' if self.writing else 'here'}"
 
 
 def colleagues(permissions: Permissions, story_id: int) -> list[Colleague]:
-    """Return the colleagues at a desk, those who write first.
+    """Return the colleagues at a desk, with those who are writing first.
 
-    Somebody with several pages is listed once for each thing they write.
+    A colleague with several pages is listed once for each entry they are writing.
     """
-    fresh = Presence.objects.filter(_fresh(), story=story_id)
+    fresh = Presence.objects.filter(_is_fresh(), story=story_id)
     here = Posting.objects.filter(entry=OuterRef("entry"), story=story_id)
     fresh = fresh.annotate(here=Exists(here.filter(removed=False)))
     fresh = fresh.exclude(user=permissions.user)

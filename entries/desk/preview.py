@@ -1,4 +1,4 @@
-"""The preview of a text, rendered by the code that renders the published page."""
+"""The preview of a text, rendered by the same code as the published page."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from entries.verbs import Permissions
 
 @dataclass(frozen=True)
 class Preview:
-    """An HTML document with one entry, for an iframe, and notes for the editor."""
+    """An HTML document with one entry, for an iframe, and warnings for the editor."""
 
     document: str
     notes: list[str]
@@ -25,12 +25,13 @@ class Preview:
 def render_preview(
     permissions: Permissions, story: Story, entry: Entry, form: TextForm, **marks: bool
 ) -> Preview:
-    """Render the text of a valid form as an entry of a story, and save nothing.
+    """Render the text of a valid form as an entry of a story, without saving it.
 
     Only images that the writer may see are shown. `marks` are `pinned`, `key_event`.
     """
     entry = copy(entry)
-    # An unsaved entry needs an id to look up its links and corrections: none.
+    # An unsaved entry needs an id for looking up links and corrections, of which it
+    # has none.
     entry.pk = entry.pk or 0
     entry.story = story
     text = form.text(entry.byline)
@@ -57,9 +58,9 @@ def _notes(names: list[str], found: list[Image]) -> list[str]:
     known = {image.name: image for image in found}
     unknown = [name for name in names if name not in known]
     missing = [image.name for image in found if image.missing]
-    mute = [image.name for image in found if image.stem and not image.described]
+    undescribed = [image.name for image in found if image.stem and not image.described]
     return [
         *(f"There is no picture named “{name}”." for name in unknown),
         *(f"The file of the picture “{name}” is missing." for name in missing),
-        *(f"The picture “{name}” has no alt text yet." for name in mute),
+        *(f"The picture “{name}” has no alt text yet." for name in undescribed),
     ]

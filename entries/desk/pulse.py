@@ -1,7 +1,7 @@
-"""Polling: how an open desk learns every two seconds what has changed.
+"""Polling: an open desk asks every two seconds what has changed.
 
-A `Pulse` is the state of a desk in a few numbers. A page sends back the pulse it has;
-as long as that is the current one, the answer costs a single query and is empty.
+A `Pulse` summarizes the state of a desk. A page sends the pulse it has; while that is
+current, the response is empty and costs a single query.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from entries.verbs import Permissions
 
 @dataclass(frozen=True)
 class Pulse:
-    """The state of a desk's timeline in a few numbers.
+    """A summary of the state of a desk.
 
-    `desk` counts the desk's changes within the site's history `epoch`, `seq` counts
-    those readers see. `seal` is a signature that changes with anything on the desk:
-    whoever sends the current one was let in before and has seen the current timeline.
+    `desk` counts the changes of the desk within the site's `epoch`, `seq` those that
+    readers see. `seal` is a signature that changes with anything on the desk: a page
+    that sends the current one was authorized earlier and is up to date.
     """
 
     epoch: str
@@ -39,7 +39,7 @@ class Pulse:
 
     @classmethod
     def parse(cls, text: str) -> "Pulse | None":
-        """Parse what a page sends back; None if it is not a pulse."""
+        """Parse a pulse that a page sent; return None if it is malformed."""
         cursor, _, rest = text.partition(".")
         epoch, _, desk = cursor.rpartition("-")
         seq, _, rest = rest.partition(".")
@@ -50,46 +50,45 @@ class Pulse:
         return cls(epoch, int(desk or 0), int(seq or 0), state, seal)
 
     def same(self, other: "Pulse | None") -> bool:
-        """Return whether nothing has changed since the other pulse."""
+        """Return whether nothing has changed since another pulse."""
         return other is not None and constant_time_compare(self.seal, other.seal)
 
     def known(self, current: "Pulse") -> int:
-        """Return the number after which a page with this pulse lacks changes.
+        """Return the desk number up to which a page with this pulse has all changes.
 
-        -1, which is before all of them, if the pulse is of another epoch.
+        It is -1, so that the page gets all of them, if the pulse has another epoch.
         """
         same = self.epoch == current.epoch and self.desk <= current.desk
         return self.desk if same else -1
 
 
 def current_pulse(story_id: int) -> Pulse | None:
-    """Return the current pulse of a desk in one query; None if there is no story."""
+    """Return a desk's current pulse, in one query; None if there is no such story."""
     epoch = Subquery(Site.objects.filter(pk=1).values("epoch"))
-    facts = (
+    values = (
         Story.objects.filter(pk=story_id)
         .annotate(epoch=epoch, present=presence.digest())
         .values_list("epoch", "desk_seq", "seq", "state", "pk", "present")
         .first()
     )
-    if facts is None:
+    if values is None:
         return None
-    seal = salted_hmac("entries.desk.pulse", repr(facts)).hexdigest()[:24]
-    return Pulse(facts[0] or "", *facts[1:4], seal)
+    seal = salted_hmac("entries.desk.pulse", repr(values)).hexdigest()[:24]
+    return Pulse(values[0] or "", *values[1:4], seal)
 
 
 @require_safe
 def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Answer what has changed since a pulse; 204 if nothing has.
+    """Return what has changed since a pulse; 204 if nothing has.
 
-    A page that sends the current pulse gets the 204 without a look at its session.
-    Every few seconds a page also says, at the cost of one more query, what its editor
-    is doing.
+    A page that sends the current pulse gets the 204 without a query for its session.
+    Every few seconds a page also sends a heartbeat, which costs one more query.
     """
-    asked = request.GET
-    known = "beat" not in asked or presence.beat(
-        asked.get("me", ""), pk, asked.get("doing", "")
+    params = request.GET
+    known = "beat" not in params or presence.record_heartbeat(
+        params.get("me", ""), pk, params.get("doing", "")
     )
-    given = Pulse.parse(asked.get("have", ""))
+    given = Pulse.parse(params.get("have", ""))
     current = current_pulse(pk)
     if known and current is not None and current.same(given):
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
@@ -106,8 +105,8 @@ def _changes(
         return text_response("Load this page again.", 400)
     below = int_or_zero(request.GET.get("below", ""))
     changed = timeline.desk_changes(story, permissions, given.known(current), below)
-    # A page that fetches its changes in several requests keeps its old pulse until the
-    # last one, and then has the state of its first request.
+    # A page that needs several requests to fetch all changes keeps its old pulse until
+    # the last one, and then gets the pulse of the first request.
     first = Pulse.parse(request.GET.get("then", "")) or current
     context = {
         "story": story,

@@ -1,4 +1,4 @@
-"""The review queue: what contributors have submitted, in all stories."""
+"""The review queue: texts that contributors have submitted, in all stories."""
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -18,13 +18,13 @@ State = Entry.State
 
 
 def submitted_entries() -> QuerySet[Entry]:
-    """Return the entries that wait for review, the longest waiting first."""
+    """Return the entries waiting for review, oldest first."""
     return Entry.objects.filter(state=State.SUBMITTED).order_by("changed_at", "pk")
 
 
 @desk_view("view_story")
 def review_queue(request: HttpRequest) -> HttpResponse:
-    """List submitted texts for editors, a contributor's own for contributors."""
+    """List all submitted texts to editors, and their own texts to contributors."""
     permissions = Permissions.of(request.user)
     if not permissions.can_write:
         raise PermissionDenied
@@ -63,8 +63,8 @@ def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
             done = "Published" if entry.published else "Scheduled"
             message = f"{done} in {entry.story.title}."
         elif do == "send_back":
-            line = data.get("line", "")
-            verbs.send_back(entry, line, version=version or None, by=permissions)
+            note = data.get("line", "")
+            verbs.send_back(entry, note, version=version or None, by=permissions)
             done, message = "Sent back", "Sent back to its writer."
         else:
             raise Refused("There is no such button.")

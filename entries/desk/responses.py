@@ -1,8 +1,8 @@
-"""How a desk view answers: a page, a fragment for htmx, a redirect, or a refusal.
+"""Responses of desk views: pages, partials for htmx, redirects and refusals.
 
 A view fetches its rows, checks permissions, and returns `respond()` for a form that was
-sent, or `render_panel()` for one to fill in. Every control is a link or a form first,
-so each view answers browsers without scripts too.
+sent or `render_panel()` for an empty one. Every control is a link or a form first, so
+each view supports browsers without JavaScript too.
 """
 
 import json
@@ -23,13 +23,13 @@ from entries.verbs import Refused
 
 
 class HasUrl(Protocol):
-    """An object that `redirect()` can lead to."""
+    """An object that can be passed to `redirect()`."""
 
     def get_absolute_url(self) -> str: ...
 
 
 def is_htmx(request: HttpRequest) -> bool:
-    """Return whether htmx sent the request: it wants fragments instead of a page."""
+    """Return whether htmx sent the request, and expects a partial instead of a page."""
     return bool(request.htmx)  # type: ignore[attr-defined]
 
 
@@ -42,15 +42,15 @@ def respond(
     retry: Callable[[], HttpResponse] | None = None,
     refused: Callable[[Refused], HttpResponse | None] | None = None,
 ) -> HttpResponse:
-    """Run an action and answer with its outcome, or with the reason it was refused.
+    """Run an action and respond with its outcome, or with the reason it was refused.
 
     `act` calls the verbs, writes the audit log and returns a message for the editor
-    (empty for none). htmx then gets `partial(message)`; a browser without scripts is
-    redirected to `to`, which shows the message.
+    (empty for none). htmx then gets `partial(message)`; a browser without JavaScript
+    is redirected to `to`, which shows the message.
 
-    A refusal reaches htmx as plain text with status 409, which the page shows beside
-    the button; other browsers get the message on `retry()`, by default on `to`. A view
-    with a better answer, such as errors beside fields, returns it from `refused`.
+    For a refusal, htmx gets its message as plain text with status 409, which the page
+    shows beside the button; other browsers get it on `retry()`, by default on `to`. To
+    respond differently, such as with errors beside fields, return that from `refused`.
     """
     htmx = partial is not None and is_htmx(request)
     try:
@@ -70,7 +70,7 @@ def respond(
 
 
 def text_response(message: str, status: int) -> HttpResponse:
-    """Return one sentence as plain text; the page shows it beside the button."""
+    """Return a message as plain text, which the page shows beside the button."""
     response = HttpResponse(message, status=status, content_type="text/plain")
     response[errors.DESK_ANSWER] = "yes"
     return response
@@ -85,7 +85,7 @@ def render_page(
     model: type[Model] = Story,
     status: int = 200,
 ) -> HttpResponse:
-    """Render a whole page of the desk, with what the admin's templates need."""
+    """Render a page of the desk, with the context that the admin's templates need."""
     page = {**admin.site.each_context(request), "title": title, "opts": model._meta}
     return render(request, template, page | context, status=status)
 
@@ -93,7 +93,7 @@ def render_page(
 def render_panel(
     request: HttpRequest, panel: str, page: str, context: dict[str, Any], **more: Any
 ) -> HttpResponse:
-    """Render the template `panel` alone for htmx, and `page` around it for others.
+    """Render the template `panel` for htmx, and `page`, which includes it, for others.
 
     `more` are the arguments of `render_page`; both use its `status`.
     """
@@ -109,7 +109,7 @@ def render_partial(
     context: dict[str, Any],
     swap: str = "innerHTML",
 ) -> SafeString:
-    """Render a template as an `<hx-partial>`, which htmx swaps into `target`."""
+    """Render a template as an `<hx-partial>` that htmx swaps into `target`."""
     html = render_to_string(template, context, request)
     return format_html(
         '<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>',
@@ -122,12 +122,12 @@ def render_partial(
 def replace_response(
     request: HttpRequest, target: str, template: str, context: dict[str, Any]
 ) -> HttpResponse:
-    """Answer htmx with a template that replaces the element `target`."""
+    """Return a rendered template with which htmx replaces the element `target`."""
     html = render_partial(request, target, template, context, "outerHTML")
     return HttpResponse(html)
 
 
 def trigger(response: HttpResponse, event: str, **detail: object) -> HttpResponse:
-    """Let htmx fire an event in the page, for the desk's scripts."""
+    """Make htmx trigger an event in the page, for the desk's scripts."""
     response["HX-Trigger"] = json.dumps({event: detail})
     return response

@@ -1,7 +1,7 @@
 """Rows: the postings of a story as the desk lists them, each with its buttons.
 
-`Row` decides what one person sees of a posting and what they may do with it;
-`row_postings()` fetches postings with everything that rows show.
+`Row` decides what a user sees of a posting and may do with it; `row_postings()` fetches
+postings with everything that their rows show.
 """
 
 from collections.abc import Iterable
@@ -25,10 +25,10 @@ EXCERPT_WORDS = 24
 
 
 class Button(NamedTuple):
-    """A button of a row: the action it asks for, its label, and its name in ids.
+    """A button of a row: its action, its label, and its name in HTML ids.
 
-    The name stays when the label changes, so that focus stays on the button. `pressed`
-    is None for a button that is no toggle.
+    The name does not change with the label, so that the button keeps the focus.
+    `pressed` is None for a button that is not a toggle.
     """
 
     do: str
@@ -39,7 +39,7 @@ class Button(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One posting as the desk lists it for one person."""
+    """A posting as the desk lists it for one user."""
 
     posting: Posting
     permissions: Permissions
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def viewable(self) -> bool:
-        """Whether the person may see the entry."""
+        """Whether the user may see the entry."""
         return self.permissions.can_see(self.entry, self.posting.story)
 
     @property
@@ -68,7 +68,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Return the key that lists sort by: the time (else when written), then id."""
+        """Return the sort key: time (or else when written), then id."""
         at = self.posting.at.astimezone(UTC)
         return f"{at:%Y%m%d%H%M%S}-{self.entry.pk}"
 
@@ -82,14 +82,14 @@ class Row:
 
     @property
     def status(self) -> tuple[object, ...]:
-        """Return what buttons change, so that a press without effect is noticed."""
+        """Return what buttons change, to detect a press that had no effect."""
         posting = self.posting
         marks = (posting.pinned, posting.key_event, posting.removed)
         return (self.entry.state, self.entry.at, *marks)
 
     @property
     def stamp(self) -> str:
-        """Return the time, with the date on days other than the story's first."""
+        """Return the time, with the date unless it is the story's first day."""
         if self.entry.original:
             return "ORIGINAL ENTRY"
         if self.entry.at is None:
@@ -98,12 +98,12 @@ class Row:
 
     @property
     def dated(self) -> str:
-        """Return the time with its date, for lists across stories."""
+        """Return the time with the date, for lists of several stories."""
         return gmt.format_dated(self.entry.at) if self.entry.at else self.stamp
 
     @property
     def label(self) -> str:
-        """Return the label of the state; empty if it is simply published."""
+        """Return the label of the state; empty if it is published as usual."""
         entry = self.entry
         if entry.erased_at:
             return "Erased"
@@ -118,7 +118,7 @@ class Row:
 
     @property
     def late(self) -> bool:
-        """Whether it is due but not published, since its story is not live."""
+        """Whether it is overdue, because its story is not live."""
         entry = self.entry
         due = entry.at is not None and entry.at + timedelta(minutes=1) < self.now
         return due and entry.state == State.SCHEDULED
@@ -139,57 +139,57 @@ class Row:
 
     @property
     def editable(self) -> bool:
-        """Whether the person may change the text here: only in its own story."""
+        """Whether the user may edit the text here, which is its own story."""
         return self.posting.home and self.permissions.can_change(self.entry)
 
     @property
     def sent_back(self) -> str:
-        """Return why an editor sent it back, until it is submitted again."""
+        """Return the note with which an editor sent it back; empty once resubmitted."""
         return self.entry.sent_back if self.entry.state == State.DRAFT else ""
 
     @property
     def movable(self) -> bool:
-        """Whether the person may move it to another story."""
+        """Whether the user may move it to another story."""
         entry = self.entry
         stays = entry.original or entry.erased_at is not None
         return self.posting.home and self.permissions.can_edit and not stays
 
     @property
     def number(self) -> str:
-        """Return the entry's id as text, which templates can join to an HTML id."""
+        """Return the entry's id as a string, from which templates build HTML ids."""
         return str(self.entry.pk)
 
     @property
     def has_history(self) -> bool:
-        """Whether the person may see the entry's history."""
+        """Whether the user may see the entry's history."""
         mine = self.entry.author_id == self.permissions.user.pk
         return self.posting.home and (self.permissions.can_view_unpublished or mine)
 
     @property
     def public(self) -> bool:
-        """Whether readers find it at a URL of its own."""
+        """Whether it has a public URL of its own."""
         return self.posting.visible and not self.entry.original
 
     @property
     def elsewhere(self) -> list[Posting]:
-        """Return the cross-posts: its postings in stories other than its own."""
+        """Return its cross-posts: postings in stories other than its own."""
         found = getattr(self.entry, "current_postings", ())
         return [p for p in found if p.story_id != self.entry.story_id]
 
     @property
     def also_in(self) -> list[Story]:
-        """Return the stories it is cross-posted to, for the row in its own story."""
+        """Return the stories it is cross-posted to, if this is its own story."""
         return [p.story for p in self.elsewhere] if self.posting.home else []
 
     @property
     def cross_postable(self) -> bool:
-        """Whether the person may cross-post it to other stories."""
+        """Whether the user may cross-post it to other stories."""
         visible = self.public and self.entry.story.public
         return self.permissions.can_cross_post and visible
 
     @property
     def buttons(self) -> list[Button]:
-        """Return the buttons to offer for its state and the person's permissions."""
+        """Return the buttons for its state and the user's permissions."""
         if self.posting.home:
             return [*self._marks, *self._state_buttons]
         remove = Button("take_back", "Take back", "back")
@@ -236,8 +236,8 @@ def row_postings(
 ) -> PostingQuerySet:
     """Return a story's postings with the data of their rows, newest first.
 
-    A caller that knows better saves queries: `images` is whether any of the entries
-    may have one, `others` whether any may be in another story too.
+    To save queries, pass `images=False` if no entry has images, and `others=False` if
+    none is in another story.
     """
     found = Posting.objects.filter(story=story_id)
     return with_row_data(found, images=images, others=others)
@@ -246,7 +246,7 @@ def row_postings(
 def with_row_data(
     found: PostingQuerySet, *, images: bool = True, others: bool = True
 ) -> PostingQuerySet:
-    """Fetch the data that rows show along with these postings, newest first."""
+    """Fetch the data that rows show along with the postings, newest first."""
     files = Image.objects.filter(stem="")
     missing = Prefetch("entry__images", files, to_attr="missing_images")
     rows = Posting.objects.filter(removed=False).select_related("story__series")
@@ -264,13 +264,13 @@ def with_row_data(
 
 
 def as_rows(postings: Iterable[Posting], permissions: Permissions) -> list[Row]:
-    """Return postings as rows for one person."""
+    """Return postings as rows for a user."""
     now = timezone.now()
     return [Row(posting, permissions, now) for posting in postings]
 
 
 def get_row(request: HttpRequest, pk: int, entry_pk: int) -> Row:
-    """Return an entry's row in a story; Http404 if the person may not see it."""
+    """Return an entry's row in a story. Raises Http404 if the user may not see it."""
     permissions = Permissions.of(request.user)
     found = row_postings(pk).filter(entry=entry_pk, removed=False)
     rows = as_rows(found, permissions)
@@ -280,7 +280,7 @@ def get_row(request: HttpRequest, pk: int, entry_pk: int) -> Row:
 
 
 def row_response(request: HttpRequest, row: Row) -> HttpResponse:
-    """Answer htmx with the row as it is now, or remove it if it left the story."""
+    """Return the updated row for htmx, or remove it if it has left the story."""
     postings = row_postings(row.posting.story_id).filter(entry=row.entry.pk)
     fresh = as_rows(postings, row.permissions)
     context = {

@@ -1,4 +1,4 @@
-"""“See …” lines: suggested while a text is written, linked when it is saved."""
+"""“See” lines: suggested while a text is written, linked when it is saved."""
 
 from contextlib import suppress
 
@@ -23,7 +23,7 @@ MAX_SEE_LINES = 10  # of one text
 @desk_view("view_story", "add_entry")
 @require_safe
 def find_to_insert(request: HttpRequest, pk: int) -> HttpResponse:
-    """Suggest stories for a “See” line, or images to show again, by what was typed."""
+    """Search for stories for a “See” line, or for images to reuse."""
     permissions = Permissions.of(request.user)
     q = picker.typed_query(request)
     context: dict[str, object] = {"q": q}
@@ -38,11 +38,11 @@ def find_to_insert(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _find_images(story_id: int, q: str) -> list[Image]:
-    """Return images that match every word typed, the story's own first."""
+    """Return the images that match every word of a query, the story's own first."""
     found = Image.objects.exclude(stem="")
     for word in q.split()[: picker.MAX_TITLE_WORDS]:
-        said = Q(alt__icontains=word) | Q(caption__icontains=word)
-        found = found.filter(Q(name__icontains=word) | said)
+        described = Q(alt__icontains=word) | Q(caption__icontains=word)
+        found = found.filter(Q(name__icontains=word) | described)
     own = Entry.objects.filter(postings__story=story_id, images__isnull=False)
     here = list(found.filter(pk__in=own.values("images")).order_by("-pk")[:MAX_FOUND])
     there = found.exclude(pk__in=[image.pk for image in here]).order_by("-pk")
@@ -50,9 +50,9 @@ def _find_images(story_id: int, q: str) -> list[Image]:
 
 
 def proposed_links(entry: Entry, body: str, known: set[str]) -> list[Link]:
-    """Return unsaved links for the “See” lines that name a public story exactly.
+    """Return unsaved links for “See” lines with the exact title of a public story.
 
-    `known` are the titles of lines that have a link already.
+    `known` are the titles of lines that already have a link.
     """
     titles = [t for t in fragments.see_titles(body) if t not in known][:MAX_SEE_LINES]
     if not titles:
@@ -72,14 +72,14 @@ def proposed_links(entry: Entry, body: str, known: set[str]) -> list[Link]:
 
 
 def update_links(entry: Entry, before: str = "") -> None:
-    """Add the links of new “See” lines, and remove those of lines that are gone."""
+    """Add links for new “See” lines, and remove the links of deleted lines."""
     titles, old = fragments.see_titles(entry.body), fragments.see_titles(before)
     if not (titles or old):
         return
     links = entry.links.filter(kind=Link.Kind.SEE).with_targets()
     known = {link.text: link for link in links}
-    lost = [known[title] for title in set(old) - set(titles) if title in known]
-    for link in lost:
+    removed = [known[title] for title in set(old) - set(titles) if title in known]
+    for link in removed:
         with suppress(Refused):  # a colleague has changed the text again
             verbs.remove_link(link, line=True)
     for link in proposed_links(entry, entry.body, set(known)):

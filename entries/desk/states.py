@@ -31,13 +31,13 @@ STATE_VERBS: Final[dict[str, tuple[StateVerb, str]]] = {
 
 @desk_view("change_story")
 def change_state(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change a story's state, or offer stories in which its coverage can continue."""
+    """Change a story's state, or offer stories that coverage can continue in."""
     story = get_story(pk)
     if request.method != "POST" or request.POST.get("do") == "find":
         return _offer_continuations(request, story)
     permissions = Permissions.of(request.user)
 
-    def head(**outcome: str) -> HttpResponse:
+    def state_response(**outcome: str) -> HttpResponse:
         context = {"story": story, "permissions": permissions, **outcome}
         target, template = "#story-state", f"{_FOLDER}/_state.html"
         return replace_response(request, target, template, context)
@@ -46,21 +46,23 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
         request,
         lambda: _change(story, permissions, request),
         to=desk_url(story),
-        partial=lambda message: head(message=message),
-        refused=lambda error: head(refused=str(error)) if is_htmx(request) else None,
+        partial=lambda message: state_response(message=message),
+        refused=lambda error: (
+            state_response(refused=str(error)) if is_htmx(request) else None
+        ),
     )
 
 
 def _offer_continuations(request: HttpRequest, story: Story) -> HttpResponse:
-    """Offer the stories to choose from when closing this one."""
+    """Offer stories to continue in, when closing a story."""
     data = request.POST or request.GET
     query = picker.typed_query(request)
     chosen = int_or_zero(data.get("continues_in", str(story.continues_in_id or "")))
     about = f"{story.headline} {story.standfirst} {story.summary}"
     found = picker.suggest_open(query, [story.pk], about)
     if chosen and chosen not in [other.pk for other in found]:
-        kept = Story.objects.select_related("series").filter(pk=chosen)
-        found = [*kept.exclude(pk=story.pk), *found]
+        previous = Story.objects.select_related("series").filter(pk=chosen)
+        found = [*previous.exclude(pk=story.pk), *found]
     context: dict[str, Any] = {
         "story": story,
         "permissions": Permissions.of(request.user),
@@ -89,7 +91,7 @@ def _change(story: Story, permissions: Permissions, request: HttpRequest) -> str
 
 
 def _close(story: Story, permissions: Permissions, continues_in: str | None) -> None:
-    """Close a story; `continues_in` is a story's id, empty for none, None if unset."""
+    """Close a story; `continues_in` is an id, empty for none, None to keep it."""
     target, pk = None, int_or_zero(continues_in or "")
     if pk:
         target = Story.objects.filter(pk=pk).exclude(pk=story.pk).first()

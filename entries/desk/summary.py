@@ -25,21 +25,21 @@ _NAME = "summary"
 
 
 class SummaryForm(forms.Form):
-    """The summary, and the version of the story's head that its editor began from."""
+    """The summary, and the version of the story's head that the editor has read."""
 
     body = forms.CharField(required=False, strip=False)
     version = forms.IntegerField(min_value=1)
 
     @property
     def typed(self) -> str:
-        """Return the text; pages of earlier releases send it as `summary`."""
+        """Return the text, which pages of earlier releases send as `summary`."""
         return rendering.tidy(self.data.get("body", self.data.get("summary", "")))
 
 
 @desk_view("change_story")
 @require_POST
 def save_summary(request: HttpRequest, pk: int) -> HttpResponse:
-    """Save the summary; show both texts if a colleague has changed it meanwhile."""
+    """Save the summary; show both versions if a colleague has changed it meanwhile."""
     story, permissions = get_story(pk), Permissions.of(request.user)
     form = SummaryForm(request.POST)
 
@@ -86,7 +86,7 @@ def _save(story: Story, permissions: Permissions, form: SummaryForm) -> str:
 
 
 def summary_form(story: Story) -> TextForm:
-    """Return the box's form, to offer drafts of it that were never saved."""
+    """Return the form of the summary, for offering unsent drafts."""
     form = TextForm(initial={"version": story.version}, name=_NAME)
     form.guard = "version"
     return form

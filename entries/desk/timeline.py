@@ -1,4 +1,4 @@
-"""The desk's timeline, one page at a time, and what has changed on it since a poll."""
+"""The desk's timeline, one page at a time, and its changes since the last poll."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ State = Entry.State
 class Window:
     """One page of the desk's timeline.
 
-    `older` is the entry that the next page is asked for with; None on the last page.
-    Only the front page has waiting entries and the original entry.
+    `older` is the id to request the next page with, None on the last page. Only the
+    front page has waiting entries and the original entry.
     """
 
     rows: list[Row]
@@ -33,7 +33,7 @@ class Window:
 def timeline_window(
     story: Story, permissions: Permissions, before: int = 0, start: int = 0
 ) -> Window:
-    """Return the front page, the page below entry `before`, or that from `start`."""
+    """Return the front page, the page after entry `before`, or that from `start`."""
     postings = _viewable(row_postings(story.pk).filter(removed=False), permissions)
     front = not (before or start)
     page = postings.filter(entry__kind=Entry.Kind.UPDATE).exclude(
@@ -44,7 +44,7 @@ def timeline_window(
     rows = as_rows(page[: PAGE_SIZE + 1], permissions)
     own = Entry.objects.filter(story=story).order_by().values("pk")
     original = own.filter(kind=Entry.Kind.ORIGINAL)
-    # A union, since the database would read every entry of the story for an OR.
+    # A union, since for an OR the database would read every entry of the story.
     waiting = original.union(own.filter(state__in=WAITING_STATES), all=True)
     special = postings.filter(entry__in=waiting)
     special = special.order_by("entry__kind", "-at", "-entry_id")
@@ -59,7 +59,7 @@ def timeline_window(
 
 
 def _viewable(rows: PostingQuerySet, permissions: Permissions) -> PostingQuerySet:
-    """Keep what a person may see: `Permissions.can_see` as a query."""
+    """Keep what the user may see: `Permissions.can_see` as a query."""
     if permissions.can_view_unpublished:
         return rows
     return rows.filter(Q(visible=True) | Q(entry__author=permissions.user))
@@ -73,9 +73,9 @@ def _from(
     *,
     inclusive: bool,
 ) -> PostingQuerySet:
-    """Keep the postings from an entry downwards.
+    """Keep the postings from an entry on, or below it.
 
-    All of them, if the entry is unknown or its time would tell of a hidden text.
+    Keep all if there is no such entry, or if its time would reveal a hidden text.
     """
     found = Posting.objects.filter(story=story, entry=entry_id)
     posting = found.select_related("entry").first()
@@ -90,9 +90,9 @@ def _from(
 
 @dataclass(frozen=True)
 class DeskChanges:
-    """What an open desk lacks: rows to insert or replace, and entries to remove.
+    """Changes for an open desk: rows to insert or replace, and entries to remove.
 
-    `below` is the entry below which to ask for more; None if this is all.
+    `below` is the id to request more changes with, None if there are no more.
     """
 
     rows: list[Row]
@@ -103,10 +103,10 @@ class DeskChanges:
 def desk_changes(
     story: Story, permissions: Permissions, since: int, below: int = 0
 ) -> DeskChanges:
-    """Return what changed after a number of the desk's counter, MAX_CHANGES at a time.
+    """Return up to MAX_CHANGES changes after a number of the desk's counter.
 
-    The newest entries come first; `below` asks for those below an entry. Ordered by
-    id, which never changes, so that no entry is missed between two requests.
+    The newest entries come first; with `below`, only those with a lower id. Ids never
+    change, so no entry is missed between two requests.
     """
     found = row_postings(story.pk).filter(desk_seq__gt=since).order_by("-entry_id")
     if below:

@@ -1,7 +1,6 @@
-"""The URLs of a story's desk, which StoryAdmin puts before its own.
+"""The URLs of a story's desk, which StoryAdmin adds before its own.
 
-`desk_url(story, name)` returns one of them. The moderators' pages are in the project's
-`urls.py`.
+`desk_url(story, name)` reverses them. The moderators' pages are in `liveblog/urls.py`.
 """
 
 from django.urls import path

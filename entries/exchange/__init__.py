@@ -2,11 +2,11 @@
 
 Every import goes through the same stages:
 
-1. `files` reads a file and finds out whether it is JSON or text.
-2. `json` validates JSON against the models of `story_data`; `text/` reads a newsroom's
-   text (its `__init__` lists the stages in order). Both return a `Document`.
+1. `files` reads a file and detects whether it is JSON or text.
+2. `json` validates JSON against the models of `story_data`; `text/` parses plain text
+   (its `__init__` lists the stages in order). Both return a `Document`.
 3. `report` describes the document for `import_story --dry-run` and `--json`.
-4. `loading` makes rows of the document through the verbs, with `images` for the files.
+4. `loading` creates the rows through the verbs, and `images` ingests the image files.
 
 Exports: `text.writer` writes text and `html` one page; `story_data` declares the JSON.
 """

@@ -22,14 +22,14 @@ _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class ExchangeError(ValueError):
-    """A file that cannot be imported; its text is the message to show."""
+    """A file cannot be imported; the message is shown to the person importing it."""
 
 
 @dataclass(frozen=True, order=True)
 class Remark:
-    """A warning about a file, with its line there; 0 for JSON, where lines say little.
+    """A warning about a line of a file, or about the whole of a JSON file (line 0).
 
-    Everything that is warned about stays in the story as text.
+    Whatever it is about is imported as plain text.
     """
 
     line: int
@@ -40,7 +40,7 @@ class Remark:
 
 
 class Kind(StrEnum):
-    """What a paragraph is."""
+    """The kinds of paragraphs."""
 
     TEXT = "text"
     HEADING = "heading"
@@ -53,8 +53,8 @@ class Kind(StrEnum):
 class Item:
     """A paragraph as typed.
 
-    `names` holds the title of a "See" line, or the sources of a cross-post line.
-    `gap` counts the blank lines before it.
+    `names` are the title in a "See" line, or the sources in a cross-post line.
+    `gap` is the number of blank lines before it.
     """
 
     kind: Kind
@@ -66,10 +66,9 @@ class Item:
 
 @dataclass(frozen=True)
 class Body:
-    """A text of the story.
+    """The text of an entry or of the summary.
 
-    `source` is its Markdown where the file contains Markdown; the items are then only
-    what was found in it.
+    If the file contains Markdown, `source` is the text and `items` its paragraphs.
     """
 
     items: tuple[Item, ...] = ()
@@ -83,7 +82,7 @@ class Body:
 
 @dataclass(frozen=True)
 class DocumentEntry(Body):
-    """The original entry or an update; what follows `at` comes from JSON alone."""
+    """The original entry or an update; fields after `at` are set from JSON only."""
 
     headline: str = ""
     byline: str = ""
@@ -108,11 +107,11 @@ NO_ENTRY: Final = DocumentEntry()
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a file contains, its updates in the order of the file.
+    """The contents of a file, with its updates in the order of the file.
 
-    `photo` is the caption of the lead image. `warnings` say what was not understood,
-    `notes` what was decided. `live_at` is when coverage began. The fields below it come
-    from JSON alone.
+    `photo` is the caption of the lead image. `warnings` list what was not understood,
+    `notes` what was assumed. `live_at` is when coverage began. Fields after it are set
+    from JSON only.
     """
 
     headline: str = ""
@@ -133,7 +132,7 @@ class Document:
     digest: str = field(default="", compare=False)
     live_at: datetime | None = field(default=None, compare=False)
 
-    links_by_title: bool = True  # in JSON they name the slugs of their targets
+    links_by_title: bool = True  # in JSON, links refer to their targets by slug
     slug: str = ""
     old_slugs: list[str] = field(default_factory=list)
     series_slug: str = ""
@@ -147,16 +146,16 @@ class Document:
 
     @property
     def oldest_first(self) -> list[DocumentEntry]:
-        """Return the updates by time; of equal minutes, in the order they came.
+        """Return the updates by time, and within a minute in the order of the file.
 
-        Drafts without a time are last.
+        Drafts without a time come last.
         """
         updates = self.updates[::-1] if self.newest_first else self.updates
         return sorted(updates, key=lambda update: update.at or _FAR)
 
     @property
     def bodies(self) -> list[Body]:
-        """Return every text, from the top of the file."""
+        """Return the summary, the updates and the original entry."""
         return [self.summary, *self.updates, self.original]
 
     @property
@@ -166,7 +165,7 @@ class Document:
 
     @property
     def features(self) -> tuple[LinkData, ...]:
-        """Return the features; one with a label alone has no title."""
+        """Return the features, whose title is empty if the file has only a label."""
         return self._of(Link.Kind.FEATURE)
 
     def _of(self, kind: str) -> tuple[LinkData, ...]:
@@ -175,13 +174,13 @@ class Document:
 
     @property
     def image_lines(self) -> dict[str, int]:
-        """Return the images as typed, each with the line that first names it."""
+        """Map each image, as typed, to the line where it first appears."""
         items = [item for body in self.bodies for item in body.of(Kind.IMAGE)]
         lines = {item.text: item.line for item in reversed(items)}
         return {image.name: 0 for image in self.images} | dict(reversed(lines.items()))
 
     def with_bodies(self, change: Callable[[Body], Body], *, markdown: bool) -> Self:
-        """Return the document with every text changed."""
+        """Return a copy of the document with `change` applied to every text."""
 
         def changed(entry: DocumentEntry) -> DocumentEntry:
             body = change(entry)
@@ -197,13 +196,13 @@ class Document:
 
 
 def texts(items: Iterable[Item]) -> list[str]:
-    """Return the plain paragraphs among items."""
+    """Return the text of the items that are plain paragraphs."""
     return [item.text for item in items if item.kind == Kind.TEXT]
 
 
 def append_link(
     links: list[LinkData], kind: Link.Kind, title: str, label: str = ""
 ) -> None:
-    """Add a link behind the others of its kind."""
+    """Append a link, ordered after the others of its kind."""
     order = sum(link.kind == kind for link in links)
     links.append(LinkData(kind=kind, title=title, label=label, order=order))

@@ -1,4 +1,4 @@
-"""A file → a document: which form it has, and whether it was imported before."""
+"""Read a file, text or JSON, as a document, and find out if it was imported before."""
 
 import hashlib
 from dataclasses import replace
@@ -17,7 +17,7 @@ from entries.text import rendering
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of a file. Raises ExchangeError with the message to show."""
+    """Return the bytes of a file. Raises ExchangeError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(FILE_LIMIT + 1)
@@ -27,7 +27,7 @@ def read_file(path: Path) -> bytes:
 
 
 def imported_before(content: bytes) -> Story | None:
-    """Return the story that the same file became, if it still exists."""
+    """Return the story that was imported from the same bytes, if it still exists."""
     row = ImportedFile.objects.filter(digest=_digest(content)).last()
     return row.story if row else None
 
@@ -39,9 +39,9 @@ def _digest(content: bytes) -> str:
 def read_document(
     content: bytes, name: str, options: ImportOptions, first_day: date | None = None
 ) -> Document:
-    """Read the document in a file's bytes; `name` is the file's, of any characters.
+    """Parse a file's content. Raises ExchangeError if it does not contain a story.
 
-    Raises ExchangeError for what is no story.
+    `name` is the name of the file, from which a text without a headline gets one.
     """
     name = rendering.tidy(name)
     check_length("headline", options.headline)
@@ -71,8 +71,8 @@ def _text_document(
         return replace(document, notes=(*document.notes, note))
     if options.headline or document.headline:
         return document
-    words = " ".join(Path(name).stem.replace("-", " ").replace("_", " ").split())
-    headline = (words[:1].upper() + words[1:])[
+    title = " ".join(Path(name).stem.replace("-", " ").replace("_", " ").split())
+    headline = (title[:1].upper() + title[1:])[
         : max_length(Story, "headline")
     ] or "Story"
     note = f"The file has no headline; it is called “{headline}” (see --headline)."

@@ -1,4 +1,4 @@
-"""A story as one HTML file without scripts, which needs no network."""
+"""Export a story as one self-contained HTML file, without scripts."""
 
 import base64
 import re
@@ -11,10 +11,10 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from entries.images import ingest
-from entries.models import Entry, Link, Posting, Story
+from entries.models import Link, Posting, Story
 from entries.pages import fragments
 
-# All of it is HTML that we rendered: texts have no "<", and attributes no ">".
+# Regexes are safe here: in HTML we rendered, text has no "<" and attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
 _TAG: Final = re.compile(r"<(?:a|img)\b[^>]*>")
 _RESPONSIVE: Final = re.compile(r'\s(?:srcset|sizes|loading|fetchpriority)="[^"]*"')
@@ -29,7 +29,7 @@ def story_html(story: Story) -> str:
     Images are `data:` URLs; links to pages of the site are absolute.
     """
     postings = list(
-        story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
+        story.postings.published()
         .select_related("entry__story__series", "story__series")
         .order_by("-entry__at", "-entry_id")
     )
@@ -53,13 +53,13 @@ def story_html(story: Story) -> str:
 
 
 def _html(posting: Posting, story: Story) -> str:
-    """Return the fragment of an entry, rendered if its story is still a draft."""
+    """Return the fragment of an entry; those of a draft story have not been saved."""
     posting.story = story
     return posting.html or fragments.entry_html(posting)
 
 
 def _style() -> str:
-    """Return the style sheet of the public pages; it imports no other file."""
+    """Return the style sheet of the public pages, which imports no other file."""
     found = finders.find("entries/site.css")
     return Path(found).read_text(encoding="utf-8") if isinstance(found, str) else ""
 

@@ -1,4 +1,4 @@
-"""The images that a file names: their files, and the rows they become."""
+"""Match the images that a document names with files, and create their rows."""
 
 import re
 import unicodedata
@@ -19,47 +19,47 @@ from entries.pages.story_data import FullImageData
 from entries.text import urls
 from entries.verbs import StaleRead
 
-# Called with how many of how many are done, and what they are.
+# Called with the number done, the total, and what is being counted.
 Progress = Callable[[int, int, str], None]
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".tif", ".tiff"}
 )
-_LEADS: Final = ("photo", "lead")
+_LEAD_NAMES: Final = ("photo", "lead")
 _NAME: Final = re.compile(r"[\w-]{1,120}")
 
 
-def _folded(text: str) -> str:
+def _normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
 class ImageFolder:
-    """The folder of images that goes with a file; None for no folder."""
+    """The folder of images that belongs to a file; empty if `path` is None."""
 
     def __init__(self, path: Path | None) -> None:
         self.paths: dict[str, list[Path]] = {}
         for file in sorted(path.iterdir()) if path else []:
             if file.suffix.lower() in SUFFIXES and file.is_file():
                 for name in {file.name, file.stem}:
-                    self.paths.setdefault(_folded(name), []).append(file)
+                    self.paths.setdefault(_normalize(name), []).append(file)
 
     @property
     def names(self) -> frozenset[str]:
-        """Return the casefolded names of its files, with and without extensions."""
+        """Return the casefolded file names, with and without their extensions."""
         return frozenset(self.paths)
 
     def find(self, typed: str) -> Path | None:
-        """Return the file of a name in any case, with or without its extension."""
-        for name in (_folded(typed.strip()), _folded(image_name(typed))):
+        """Return the file with a name, in any case, with or without its extension."""
+        for name in (_normalize(typed.strip()), _normalize(image_name(typed))):
             if found := self.paths.get(name):
                 return found[0]
         return None
 
     def lead(self, slug: str) -> Path | None:
-        """Return the file of the lead image, if exactly one has its name."""
+        """Return the file named photo, lead or like the slug, if there is just one."""
         found = {
             path
-            for name in (*_LEADS, slug)
-            for path in self.paths.get(_folded(name), [])
+            for name in (*_LEAD_NAMES, slug)
+            for path in self.paths.get(_normalize(name), [])
         }
         return found.pop() if len(found) == 1 else None
 
@@ -67,8 +67,7 @@ class ImageFolder:
 class Gallery:
     """The images of one import.
 
-    Files are ingested and rows prepared before the transaction, and saved inside it.
-    `remove_unused` deletes the ingested files that no row came to need.
+    Files are ingested and rows prepared before the transaction; rows are saved in it.
     """
 
     def __init__(self, folder: ImageFolder) -> None:
@@ -77,7 +76,7 @@ class Gallery:
         self.start_over()
 
     def start_over(self) -> None:
-        """Discard the rows that were prepared, and keep the ingested files."""
+        """Discard the prepared rows, for another attempt with the same files."""
         self.rows: dict[str, Image] = {}  # by the name as typed
         self.by_name: dict[str, Image] = {}  # by the name of the row
         self.changed: set[str] = set()  # names of the rows to be saved
@@ -85,7 +84,7 @@ class Gallery:
         self._found: dict[str, tuple[object, ...]] = {}  # state in the database
 
     def ingest_all(self, document: Document, progress: Progress) -> list[Remark]:
-        """Ingest the files of a document's images; return what was wrong with some."""
+        """Ingest the files of a document's images; return a remark for each failure."""
         lines = document.image_lines
         files = {name: path for name in lines if (path := self.folder.find(name))}
         remarks = []
@@ -96,7 +95,7 @@ class Gallery:
         return remarks
 
     def ingest(self, path: Path | None) -> str:
-        """Ingest a file; return why that is not possible, or nothing."""
+        """Ingest a file; return the reason if it is not a usable image, else ""."""
         if path is None or path in self.ingested:
             return ""
         try:
@@ -110,10 +109,10 @@ class Gallery:
         return ""
 
     def row(self, typed: str, name: str = "", path: Path | None = None) -> Image:
-        """Return the row of an image, new or filled, as it is going to be saved.
+        """Return the row of an image as it will be saved, without a file if missing.
 
-        What was typed gives name and file, unless `name` (and perhaps `path`) do. A
-        name that another image has gets a number. A missing image has no file.
+        Name and file are derived from what was typed, unless `name` (and `path`) are
+        given. A number is appended to a name that belongs to a different image.
         """
         if typed in self.rows:
             return self.rows[typed]
@@ -130,7 +129,7 @@ class Gallery:
         return row
 
     def describe(self, row: Image, data: FullImageData) -> None:
-        """Give a row the texts of a file, unless it has texts here already."""
+        """Copy alt text, caption and credit to a row, unless it already has any."""
         has_texts = row.alt or row.caption or row.credit or row.decorative
         if row.pk is None or not has_texts:
             row.alt, row.decorative = data.alt, data.decorative
@@ -138,9 +137,9 @@ class Gallery:
             self.changed.add(row.name)
 
     def named(self, name: str) -> Image | None:
-        """Return the image that a text names, a missing one where there is none.
+        """Return the image with a name, or a new one whose file is missing.
 
-        None for what cannot be the name of an image.
+        Return None if the name is not valid for an image.
         """
         if name not in self.by_name:
             if not _NAME.fullmatch(name):
@@ -151,7 +150,7 @@ class Gallery:
         return self.by_name[name]
 
     def free_name(self, name: str) -> str:
-        """Return a name that no image has, with a number where necessary."""
+        """Return the name, with a number appended if an image already has it."""
         return urls.free_name(
             name, lambda n: n in self.by_name or self._look_up(n).pk is not None
         )
@@ -165,7 +164,7 @@ class Gallery:
         return self._looked_up[name]
 
     def save(self) -> None:
-        """Write the rows. Raises StaleRead where one has changed since it was read."""
+        """Save the rows. Raises StaleRead if one has changed since it was read."""
         now = {row.name: _state(row) for row in Image.objects.locked(self.by_name)}
         if now != {n: state for n, state in self._found.items() if n in self.by_name}:
             raise StaleRead
@@ -176,10 +175,10 @@ class Gallery:
         Image.objects.bulk_create([row for row in changed if row.pk is None])
 
     def remove_unused(self) -> None:
-        """Remove the ingested files that no image of the site has."""
-        for done in self.ingested.values():
-            if not Image.objects.filter(stem=done.stem).exists():
-                ingest.remove_variants(settings.IMAGES_DIR, done.stem, done.widths)
+        """Remove the ingested files that belong to no image row."""
+        for image in self.ingested.values():
+            if not Image.objects.filter(stem=image.stem).exists():
+                ingest.remove_variants(settings.IMAGES_DIR, image.stem, image.widths)
 
 
 def _state(image: Image) -> tuple[object, ...]:
@@ -188,7 +187,7 @@ def _state(image: Image) -> tuple[object, ...]:
 
 @contextmanager
 def removed_on_failure(gallery: Gallery) -> Iterator[None]:
-    """Remove the ingested files again if the import fails."""
+    """Remove the ingested files if the import fails."""
     try:
         yield
     except BaseException:

@@ -1,6 +1,6 @@
-"""JSON that `export_story` or `/stories/<slug>.json` wrote → a document.
+"""Read the JSON that `export_story` and `/stories/<slug>.json` write.
 
-The fields themselves are declared in `entries/story_data.py`.
+Its fields are declared in `entries/pages/story_data.py`.
 """
 
 import json
@@ -26,7 +26,7 @@ from entries.pages.story_data import (
 )
 from entries.text import rendering
 
-_WANTED: Final = {  # by pydantic's type of error
+_MESSAGES: Final = {  # by pydantic's error type
     "string_type": "must be text",
     "string_pattern_mismatch": "must not be blank",
     "string_too_long": "is too long: shorten it to {max_length:,} characters",
@@ -43,9 +43,9 @@ _WANTED: Final = {  # by pydantic's type of error
 
 
 def read_json(content: bytes) -> Document | None:
-    """Return the document in exported JSON; None for what is not a JSON object.
+    """Parse exported JSON; return None if the content is not a JSON object.
 
-    Raises ExchangeError for other JSON, and for values that are not valid.
+    Raises ExchangeError for other JSON objects, and for invalid values.
     """
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     if len(content) > FILE_LIMIT or not start.startswith(b"{"):
@@ -72,9 +72,9 @@ def read_json(content: bytes) -> Document | None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object of a file, its texts tidied; null and "" count as left out.
+    """Build an object with tidied strings; null and "" count as left out.
 
-    Raises ValueError for a key given twice, rather than lose one of the values.
+    Raises ValueError for a repeated key, of which `json` would keep only the last.
     """
     values: dict[str, Any] = {}
     for name, value in pairs:
@@ -93,15 +93,15 @@ def _tidied(value: Any) -> Any:
 
 
 def _message(error: ValidationError) -> str:
-    """Return the first problem as a sentence: `entries[2].at must be a time like …`."""
+    """Return the first error as a sentence: `entries[2].at must be a time like …`."""
     problem = error.errors(include_url=False, include_input=False)[0]
-    steps = (f"[{x}]" if isinstance(x, int) else f".{x}" for x in problem["loc"])
-    path = "".join(steps).lstrip(".") or "The story"
+    parts = (f"[{x}]" if isinstance(x, int) else f".{x}" for x in problem["loc"])
+    path = "".join(parts).lstrip(".") or "The story"
     context = problem.get("ctx", {})
     if "expected" in context:
         context["expected"] = context["expected"].replace("'", "")
-    wanted = _WANTED.get(problem["type"], problem["msg"]).format_map(context)
-    return f"{path} {wanted}."
+    message = _MESSAGES.get(problem["type"], problem["msg"]).format_map(context)
+    return f"{path} {message}."
 
 
 def _document(data: FullStoryData) -> Document:
@@ -111,7 +111,7 @@ def _document(data: FullStoryData) -> Document:
     entries = [(each.kind, _entry(each)) for each in data.entries]
     originals = [entry for kind, entry in entries if kind == Entry.Kind.ORIGINAL]
     updates = [entry for kind, entry in entries if kind == Entry.Kind.UPDATE]
-    values = _shared(head, Document) | {"series": series.name if series else ""}
+    values = _common_fields(head, Document) | {"series": series.name if series else ""}
     return Document(
         **values,
         series_slug=series.slug if series else "",
@@ -127,12 +127,14 @@ def _document(data: FullStoryData) -> Document:
 
 
 def _entry(data: FullEntryData) -> DocumentEntry:
-    values = _shared(data, DocumentEntry) | {"version": max(1, data.version)}
+    values = _common_fields(data, DocumentEntry) | {"version": max(1, data.version)}
     items = markdown.items(data.body)
     return DocumentEntry(items=items, source=data.body, **values)
 
 
-def _shared(data: BaseModel, target: type[Document | DocumentEntry]) -> dict[str, Any]:
-    """Return the fields that a document has by the same names."""
+def _common_fields(
+    data: BaseModel, target: type[Document | DocumentEntry]
+) -> dict[str, Any]:
+    """Return the fields that `target` has under the same names."""
     names = {each.name for each in fields(target)}
     return {name: value for name, value in data if name in names and name != "summary"}

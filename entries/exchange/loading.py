@@ -1,4 +1,4 @@
-"""A document → rows, through the verbs; all of it or nothing."""
+"""Create a story from a document, through the verbs, in one transaction."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -43,12 +43,17 @@ from entries.verbs import (
     retry_on_stale_read,
 )
 
-_LIMITS: Final = {"headline": 200, "series": 100, "standfirst": 500, "language": 20}
+_LIMITS: Final = {
+    "headline": max_length(Story, "headline"),
+    "series": max_length(Series, "name"),
+    "standfirst": max_length(Story, "standfirst"),
+    "language": max_length(Story, "language"),
+}
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """The options of an import."""
+    """The options of an import; non-empty texts override those in the file."""
 
     headline: str = ""
     slug: str = ""
@@ -59,17 +64,16 @@ class ImportOptions:
 
 @dataclass
 class Loaded:
-    """The story that a file became, and what to say about it."""
+    """The story created by an import, and the warnings about it."""
 
     story: Story
     remarks: list[Remark] = field(default_factory=list)
 
 
 def load(document: Document, options: ImportOptions, progress: Progress) -> Loaded:
-    """Make a story of a document; a draft unless `options.publish`.
+    """Create a story from a document; a draft unless `options.publish` is set.
 
-    Raises ExchangeError or Refused with the message to show, and then nothing was
-    written.
+    Raises ExchangeError or Refused, after which nothing has been written.
     """
     if options.series:
         document = replace(
@@ -81,20 +85,21 @@ def load(document: Document, options: ImportOptions, progress: Progress) -> Load
     lead = options.folder.lead(options.slug or slugify(document.headline)[:100])
     with removed_on_failure(gallery):
         remarks = gallery.ingest_all(document, progress)
-        of_text = document.photo and not document.lead_image
-        if of_text and (problem := gallery.ingest(lead)):
+        from_text = document.photo and not document.lead_image
+        if from_text and (problem := gallery.ingest(lead)):
             remarks.append(Remark(1, f"the lead picture: {problem}"))
         loading = _write(document, options, gallery, lead, progress)
     return Loaded(loading.story, sorted({*remarks, *loading.remarks}))
 
 
 @retry_on_stale_read
-def _write(document: Document, options: ImportOptions, *more: Any) -> "_Loading":
-    """Prepare a story, and write it in one short transaction.
+def _write(document: Document, options: ImportOptions, *more: Any) -> "_Import":
+    """Prepare a story, then write it in one short transaction.
 
-    The stories that it links to are locked meanwhile.
+    The stories that it links to are locked for that time, so that the rendered links
+    show their current titles and URLs.
     """
-    loading = _Loading(document, options, *more)
+    loading = _Import(document, options, *more)
     used = {story.pk: story for story in loading.targets.used}
     with open_ledger(*used) as ledger:
         now = {pk: _linked_as(story) for pk, story in ledger.stories.items()}
@@ -105,12 +110,12 @@ def _write(document: Document, options: ImportOptions, *more: Any) -> "_Loading"
 
 
 def _linked_as(story: Story) -> tuple[str, str, str]:
-    """Return what a link to a story shows of it."""
+    """Return the fields of a story on which links to it depend."""
     return (story.title, story.slug, story.state)
 
 
 def check_document(document: Document) -> None:
-    """Raise ExchangeError for a text that is longer than its column or limit."""
+    """Raise ExchangeError if any text is too long."""
     for name in _LIMITS:
         check_length(name, getattr(document, name))
     if remark := next(too_long(document), None):
@@ -118,7 +123,7 @@ def check_document(document: Document) -> None:
 
 
 def check_length(name: str, value: str) -> None:
-    """Raise ExchangeError for a value of the head that is longer than its column."""
+    """Raise ExchangeError if a value of the head is longer than its column."""
     if len(value) > (limit := _LIMITS[name]):
         raise ExchangeError(
             f"The {name} has more than {limit} characters: give a shorter one."
@@ -126,7 +131,7 @@ def check_length(name: str, value: str) -> None:
 
 
 def too_long(document: Document) -> Iterator[Remark]:
-    """Yield a remark for each text that is longer than an entry can be."""
+    """Yield a remark for each text that exceeds the limits of an entry."""
     for body in document.bodies:
         length = len(markdown.source(body))
         if length > limits.MAX_BODY_LENGTH:
@@ -136,12 +141,14 @@ def too_long(document: Document) -> Iterator[Remark]:
             )
             yield Remark(body.line, message)
     for entry in (*document.updates, document.original):
-        if len(entry.headline) > 200 or len(entry.byline) > 100:
+        if len(entry.headline) > _LIMITS["headline"] or len(entry.byline) > max_length(
+            Entry, "byline"
+        ):
             yield Remark(entry.line, "the headline or the byline of this is too long")
 
 
-class _Loading:
-    """One import: prepared by reading alone, then written."""
+class _Import:
+    """One import: creating it only reads from the database, `write` saves the story."""
 
     def __init__(
         self,
@@ -155,14 +162,14 @@ class _Loading:
         self.remarks: list[Remark] = []
         self.targets = _Targets(document)
         self.prepared: list[tuple[NewEntry, DocumentEntry]] = []
-        self.foreign: list[tuple[Entry, DocumentEntry]] = []
+        self.cross_posts: list[tuple[Entry, DocumentEntry]] = []
         self.users = _users(document)
         gallery.start_over()
         self.images = {name: gallery.row(name) for name in document.image_lines}
         for data in document.images:
             gallery.describe(self.images[data.name], data)
         self.names = {name: row.name for name, row in self.images.items()}
-        self.story = self.planned()
+        self.story = self.plan_story()
         self.lead = self.lead_image(lead)
         total = len(document.updates) + 1
         if document.original.items:
@@ -172,8 +179,8 @@ class _Loading:
             self.prepare(update, Entry.Kind.UPDATE)
         progress(total, total, "entries")
 
-    def planned(self) -> Story:
-        """Return the story as it is going to be while its entries are written."""
+    def plan_story(self) -> Story:
+        """Return an unsaved story with the values that entries are rendered with."""
         document, options = self.document, self.options
         headline = document.headline
         slug = options.slug or _free_slug(document.slug) or verbs.free_slug(headline)
@@ -187,7 +194,7 @@ class _Loading:
         return story
 
     def lead_image(self, path: Path | None) -> Image | None:
-        """Return the row of the lead image; of a text, with its caption."""
+        """Return the row of the lead image; a text file has only its caption."""
         if name := self.document.lead_image:
             return self.images.get(name)
         caption = self.document.photo
@@ -202,12 +209,12 @@ class _Loading:
     # --- Entries
 
     def prepare(self, source: DocumentEntry, kind: str) -> None:
-        """Prepare an entry, or a cross-post where its home story has the entry."""
+        """Prepare an entry, or a cross-post if its home story still has the entry."""
         body = markdown.source(source, self.names)
         elsewhere = source.cross_posted_from
         home = self.targets.by_slug(elsewhere.story) if elsewhere else None
         if home and home.public and (found := _same_entry(home, source)):
-            self.foreign.append((found, source))
+            self.cross_posts.append((found, source))
             return
         links = _line_links(source) if self.document.links_by_title else source.links
         rows = [row for data in links if (row := self.link(data))]
@@ -262,7 +269,7 @@ class _Loading:
         )
 
     def link(self, data: LinkData, **home: Story) -> Link | None:
-        """Return the row of a link; None for one without target and title."""
+        """Return the row of a link, or None if it has neither target nor title."""
         series, target = self.targets.series(data), self.targets.story(data)
         if data.story and data.story == self.document.slug:
             target = self.story
@@ -295,7 +302,7 @@ class _Loading:
     # --- Rows
 
     def write(self) -> None:
-        """Write the story with all that is in it."""
+        """Save the story with its entries, links and images."""
         document, planned = self.document, self.story
         self.gallery.save()
         slugs = StorySlug.objects.filter(slug=planned.slug)
@@ -309,7 +316,7 @@ class _Loading:
             if link.target_story is planned:
                 link.target_story = self.story
         verbs.bulk_post(self.story, new)
-        for entry, source in self.foreign:
+        for entry, source in self.cross_posts:
             posting = verbs.cross_post(entry, self.story)
             verbs.set_marks(posting, pinned=source.pinned, key_event=source.key_event)
         for data in document.links:
@@ -355,7 +362,7 @@ class _Loading:
         return series
 
     def publish(self) -> None:
-        """Cross-post updates, and take the story to the state it was exported in."""
+        """Cross-post updates, and put the story into the state it was exported in."""
         document, story = self.document, self.story
         for new, source in self.prepared:
             for posted in source.posted_in:
@@ -366,7 +373,7 @@ class _Loading:
             verbs.withdraw_story(story)
 
     def cross_post(self, entry: Entry, source: DocumentEntry, posted: PostedIn) -> None:
-        """Cross-post an update to a story that had it, unless it still has it."""
+        """Cross-post an update to a story that had it, unless the story still does."""
         story = self.targets.by_slug(posted.story)
         if story is None or story.postings.filter(
             entry__at=entry.at, entry__body=entry.body, removed=False
@@ -381,7 +388,7 @@ class _Loading:
         verbs.set_marks(posting, pinned=posted.pinned, key_event=posted.key_event)
 
     def restore_times(self) -> None:
-        """Write when everything happened; to the verbs it happened now."""
+        """Restore the timestamps of the file; the verbs have set the current time."""
         names = ("created_at", "changed_at")
         entries = []
         for new, source in self.prepared:
@@ -436,10 +443,10 @@ def _same_entry(home: Story, source: DocumentEntry) -> Entry | None:
 
 
 class _Targets:
-    """The targets of a document's links: by title in a text, by slug in JSON.
+    """The targets of a document's links: by title in text, by slug in JSON.
 
-    A text finds public stories by title or headline, and series by name, if exactly
-    one has it. `used` are the stories that were found for links.
+    In text, a link finds a public story by title or headline, and a series by name,
+    unless several have it. `used` collects the stories that links lead to.
     """
 
     def __init__(self, document: Document) -> None:
@@ -470,12 +477,12 @@ class _Targets:
 
     @staticmethod
     def by_slug(slug: str | None) -> Story | None:
-        """Return the story that has, or had, a slug."""
+        """Return the story with a current or former slug."""
         return Story.objects.by_slug(slug) if slug else None
 
 
 def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
-    """Return rows by their casefolded name; names that several have are left out."""
+    """Map casefolded names to rows, leaving out names that several rows share."""
     found: dict[str, Any] = {}
     for row in rows:
         name = getattr(row, field_name).casefold()
@@ -484,9 +491,9 @@ def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
 
 
 def find_series(name: str) -> Series:
-    """Return the series of a name in any case; made if there is none.
+    """Return the series with a name, in any case, creating it if there is none.
 
-    Raises ExchangeError for an empty name.
+    Raises ExchangeError if the name is empty or too long.
     """
     if not (name := rendering.one_line(name)):
         raise ExchangeError("The series has no name: write one, or leave it out.")
@@ -500,7 +507,7 @@ def find_series(name: str) -> Series:
 
 
 def _free_slug(slug: str) -> str:
-    """Return a slug that no story has or had; empty for one that cannot be used."""
+    """Return the slug, with a number appended if in use; empty if it is invalid."""
     if slugify(slug) != slug or not slug:
         return ""
     return urls.free_name(slug, lambda s: StorySlug.objects.filter(slug=s).exists())

@@ -1,4 +1,4 @@
-"""Paragraphs of a document ↔ the Markdown that an entry keeps."""
+"""Convert between the paragraphs of a document and the Markdown of an entry."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -16,14 +16,14 @@ _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n\s*")
 
 
 def source(body: Body, names: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return the Markdown that shows a body's items exactly as they were typed.
+    """Return a body as Markdown that renders its items exactly as they were typed.
 
-    A body that has its own Markdown keeps it. `names` are the names of image rows by
-    what the file calls them.
+    A body that is Markdown already is unchanged, but for its images. `names` maps
+    names of images in the file to those of their rows.
     """
     if body.source or not body.items:
         return _NAMED.sub(lambda m: f"{m[1]}{names.get(m[2], m[2])}{m[3]}", body.source)
-    # Escaped as a whole: what is markup depends on the paragraphs around.
+    # Escaped as a whole, since what is markup depends on the paragraphs around it.
     typed = "\n\n".join(item.text for item in body.items)
     escaped = rendering.escape_markdown(typed).split("\n\n")
     blocks = []
@@ -37,26 +37,26 @@ def source(body: Body, names: Mapping[str, str] = MappingProxyType({})) -> str:
 
 
 def _heading(text: str) -> str:
-    # Number signs at its end would be taken for the closing half of the mark.
+    # A trailing number sign would be read as the closing sequence of the heading.
     return f"## {text[:-1]}\\#" if text.endswith("#") else f"## {text}"
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:
-    """Return Markdown with its images called by other names."""
+    """Return Markdown with its images renamed."""
     return source(Body(source=text), names)
 
 
 def items(text: str, series: Collection[str] = ()) -> tuple[Item, ...]:
-    """Return the paragraphs of a Markdown text; other markup stays in their text.
+    """Split Markdown into paragraphs; inline markup stays in their text.
 
-    `series` are names of series, which cross-post lines may contain.
+    `series` are the names of series to recognize in cross-post lines.
     """
     paragraphs = _PARAGRAPHS.split(rendering.tidy(text).strip())
     return tuple(_item(paragraph, series) for paragraph in paragraphs if paragraph)
 
 
 def _item(paragraph: str, series: Collection[str]) -> Item:
-    # One with a text of its own stays Markdown, so that the text is kept.
+    # An image with alt text in the Markdown stays text, so that nothing is lost.
     if paragraph.startswith("![]") and (match := IMAGE.fullmatch(paragraph)):
         return Item(Kind.IMAGE, match[1])
     text = rendering.unescape_markdown(paragraph)
@@ -66,5 +66,5 @@ def _item(paragraph: str, series: Collection[str]) -> Item:
 
 
 def body(text: str, series: Collection[str] = ()) -> Body:
-    """Return a body that keeps its Markdown."""
+    """Return a body with Markdown as its source."""
     return Body(items(text, series), text)

@@ -1,4 +1,4 @@
-"""What was understood of a file, as data for scripts (`import_story --json`)."""
+"""Describe a document as data for scripts, for `import_story --json`."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,9 +7,9 @@ from entries.exchange.document import Body, Document, Item, Kind, texts
 
 
 def report(document: Document) -> dict[str, Any]:
-    """Return photo, latest, feature, updates, original, sections and warnings.
+    """Return the photo, links, updates, original entry, sections and warnings.
 
-    Updates are in the order of the file; `text` is a first paragraph as typed.
+    Updates are in the order of the file; `text` is the first paragraph as typed.
     """
     feature = document.features[0] if document.features else None
     original, sections = _sections(document.original)
@@ -38,7 +38,7 @@ def report(document: Document) -> dict[str, Any]:
 
 
 def _sections(body: Body) -> tuple[Sequence[Item], list[list[Item]]]:
-    """Divide a body into what is above its first heading and its headed sections."""
+    """Split a body at its headings, into its opening and its sections."""
     opening: list[Item] = []
     sections: list[list[Item]] = []
     for item in body.items:

@@ -1,1 +1,1 @@
-"""Pages and feeds for everybody."""
+"""Public pages, feeds and sitemaps, and the endpoints for monitoring."""

@@ -21,7 +21,7 @@ from entries.models import Site, Story
 EXACT_CACHE_CONTROL = "public, max-age=0, s-maxage=1, must-revalidate"
 PAGE_CACHE_CONTROL = EXACT_CACHE_CONTROL
 if _STALE := settings.STALE_IF_ERROR_SECONDS:
-    # A cache in front may show a page a while longer when the site does not answer.
+    # A proxy may serve a stale page for a while when the site does not respond.
     PAGE_CACHE_CONTROL = f"public, max-age=0, s-maxage=1, stale-if-error={_STALE}"
 IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
 _SAME_SECOND = timedelta(seconds=2)
@@ -31,7 +31,7 @@ _SAME_SECOND = timedelta(seconds=2)
 def _release() -> str:
     """Return a hash that changes with the version and the static files.
 
-    A development server restarts when code changes: there each process has its own.
+    With DEBUG every process has its own, since the server restarts when code changes.
     """
     if settings.DEBUG:
         return token_hex(4)
@@ -59,7 +59,7 @@ def respond_or_304(
     quoted, modified = etag(tag), None
     if changed_at and datetime.now(UTC) - changed_at > _SAME_SECOND:
         modified = int(changed_at.timestamp())
-    # If-Modified-Since must be equal, not just later: after a clock was put back,
+    # If-Modified-Since must be equal, not just later: after the clock was set back,
     # newer content has an earlier date.
     given = request.headers.get("If-Modified-Since")
     known = (

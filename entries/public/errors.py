@@ -1,4 +1,4 @@
-"""Error pages, and the handlers of errors. An editor's text is never lost.
+"""Error pages and error handlers. A form that failed can be sent again from the page.
 
 The pages render without a database, a session or collected static files, since one of
 those may be what failed.
@@ -23,7 +23,9 @@ from django.template.loader import render_to_string
 
 from entries.database.errors import Problem, disk_problem, is_conflict
 
-DESK_ANSWER: Final = "Desk-Answer"  # marks responses of the desk, not of a proxy
+DESK_ANSWER: Final = (
+    "Desk-Answer"  # a header that tells the desk's responses from a proxy's
+)
 MESSAGES: Final[dict[int, Problem]] = {
     400: Problem(
         "This request cannot be understood",
@@ -67,8 +69,8 @@ CONFLICT: Final = Problem(
     "page; load the page anew in another tab, and compare.",
 )
 _TOO_LARGE: Final = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
-# Bugs of ours, not outages: trying again would not help.
-_OUR_FAULT: Final = (DataError, IntegrityError, ProgrammingError)
+# Bugs, not outages: trying again would not help.
+_BUGS: Final = (DataError, IntegrityError, ProgrammingError)
 
 
 def _stylesheet() -> str:
@@ -100,14 +102,14 @@ def unavailable() -> bytes:
 
 
 def from_desk(headers: HttpHeaders, path: str) -> bool:
-    """Return whether the desk's script sent a request; it shows one sentence."""
+    """Return whether htmx sent a request from the desk, which shows one sentence."""
     return path.startswith("/admin/") and "HX-Request" in headers
 
 
 def error_response(
     request: HttpRequest, status: int, problem: Problem | None = None
 ) -> HttpResponse:
-    """Respond with an error page, or one sentence for the desk's script."""
+    """Respond with an error page, or with one sentence for htmx at the desk."""
     problem = problem or MESSAGES[status]
     if from_desk(request.headers, request.path):
         sentence = problem.at_desk
@@ -123,7 +125,7 @@ def error_response(
 
 
 def _form_fields(request: HttpRequest) -> dict[str, Any]:
-    """Return the fields of a desk form, for the error page to send again."""
+    """Return the fields of a desk form, so that the error page can send them again."""
     if request.method != "POST" or not request.path.startswith("/admin/entries/"):
         return {}
     try:
@@ -151,7 +153,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Handle a form whose CSRF token is missing or expired."""
+    """Handle a form whose CSRF token is missing or expired (CSRF_FAILURE_VIEW)."""
     if not request.path.startswith("/admin/"):
         response = error_response(request, 405)
         response["Allow"] = "GET, HEAD"
@@ -178,6 +180,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return error_response(request, 503, problem)
     if request.method == "POST" and is_conflict(error):
         return error_response(request, 409, CONFLICT)
-    if isinstance(error, DatabaseError) and not isinstance(error, _OUR_FAULT):
+    if isinstance(error, DatabaseError) and not isinstance(error, _BUGS):
         return error_response(request, 503)
     return error_response(request, 500)

@@ -19,7 +19,7 @@ from entries.public import caching
 from entries.text.urls import absolute_url
 
 FEED_ENTRIES = 50
-# Patterns for HTML that we rendered: its text has no "<", its attributes no ">".
+# Regexes are safe here: in HTML we rendered, text has no "<" and attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
 _RESPONSIVE: Final = re.compile(
     r'\s(?:srcset|sizes|loading|decoding|fetchpriority)="[^"]*"'
@@ -66,7 +66,7 @@ class _EntriesFeed(_Feed):
     """A feed of entries; each subclass names their stories."""
 
     feed_type = _Atom
-    title_of_story = True  # whether titles of entries begin with that of their story
+    title_of_story = True  # whether the title of an entry begins with its story's
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Respond with the feed, or 304."""
@@ -83,15 +83,15 @@ class _EntriesFeed(_Feed):
         )
 
     def tag(self, obj: Any) -> str:
-        """Return what changes with every change of the feed, for its ETag."""
+        """Return a tag that changes with every change of the feed, for its ETag."""
         return caching.site_tag()
 
     def stories(self, obj: Any) -> QuerySet[Story]:
-        """Return the public stories whose entries the feed holds."""
+        """Return the public stories whose entries are in the feed."""
         return Story.objects.public()
 
     def path(self, obj: Any) -> str:
-        """Return the path of the HTML page of the same entries."""
+        """Return the path of the HTML page with the same entries."""
         return "/"
 
     def link(self, obj: Any) -> str:
@@ -110,7 +110,7 @@ class _EntriesFeed(_Feed):
 
     def items(self, obj: Any) -> list[Entry]:
         """Return the newest public entries, each with a public story as `shown_in`."""
-        # The newest entries are in as many stories at most, and in the newest ones.
+        # That many entries are in at most as many stories, the most recently updated.
         stories = self.stories(obj).filter(newest_at__isnull=False)
         stories = stories.order_by("-newest_at", "-pk")[:FEED_ENTRIES]
         visible = (
@@ -121,18 +121,18 @@ class _EntriesFeed(_Feed):
         found = Entry.objects.select_related("story__series").defer("body")
         rows = found.in_bulk(newest)
         entries = [rows[pk] for pk in newest if pk in rows]
-        # Checked again, since one may have been withdrawn meanwhile.
+        # Checked again, since one may have been withdrawn in between.
         return self._with_stories([one for one in entries if one.published], visible)
 
     def _with_stories(
         self, entries: list[Any], visible: QuerySet[Posting]
     ) -> list[Entry]:
-        """Set `shown_in`: the home story if it is public, else a cross-posted one.
+        """Set `shown_in`: the home story if public, else one it is cross-posted to.
 
-        Entries that are in no public story any more are left out.
+        Leaves out entries that are no longer in any public story.
         """
-        homeless = [row for row in entries if not row.story.public]
-        elsewhere = visible.filter(entry__in=homeless).order_by("-story_id")
+        without_home = [row for row in entries if not row.story.public]
+        elsewhere = visible.filter(entry__in=without_home).order_by("-story_id")
         shown = {
             row.entry_id: row.story
             for row in elsewhere.select_related("story__series").defer("html")

@@ -12,26 +12,26 @@ from entries.operations import data_folder
 
 _FOLDER = "SELECT folder FROM entries_site WHERE id = 1"
 READYZ_TIMEOUT_SECONDS = 2.0
-# A locked SQLite file holds its thread longer than a probe waits.
+# A locked SQLite file blocks its thread for longer than a probe waits.
 _executor = ThreadPoolExecutor(1, "readyz")
 
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Respond that the process is alive."""
+    """Respond with 200 while the process is alive."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics of delivery, for Prometheus."""
+    """Return the metrics of delivery in the format of Prometheus."""
     body, content_type = delivery.render_metrics()
     return HttpResponse(body, content_type=content_type)
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Respond whether the database answers and DATA_DIR belongs to it."""
+    """Respond with 503 if the database is down or DATA_DIR belongs to another one."""
     try:
         folder = _read_folder_token()
     except Exception:
@@ -57,7 +57,7 @@ def _read_folder_token() -> str:
 
 
 def _read_file() -> tuple[str] | None:
-    """Read a row: SQLite would evaluate a constant without touching the file."""
+    """Read a row, since SQLite evaluates `SELECT 1` without touching the file."""
     with connection.cursor() as cursor:
         found: tuple[str] | None = cursor.execute(_FOLDER).fetchone()
         return found

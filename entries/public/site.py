@@ -16,7 +16,7 @@ ICON_CACHE = "public, max-age=604800"  # a week only, since the URL has no hash
 
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    """Return robots.txt: the sitemap, and the URLs that are no pages."""
+    """Return robots.txt: the sitemap, and the URLs not to crawl."""
     lines = (
         "User-agent: *",
         "Disallow: /admin/",
@@ -43,7 +43,7 @@ def imprint_page(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def icon(request: HttpRequest, name: str, kind: str) -> HttpResponse:
-    """Send an icon at the fixed URL where browsers look without reading any HTML."""
+    """Send an icon from a fixed URL, which browsers request without any HTML."""
     response = HttpResponse(_icon(name), content_type=kind)
     response["Cache-Control"] = ICON_CACHE
     return response

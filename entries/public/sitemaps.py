@@ -21,7 +21,7 @@ from entries.public import caching
 from entries.text import rendering
 from entries.text.urls import absolute_url
 
-# The newest ones of each: a sitemap may list 50,000 URLs, a news sitemap 1,000.
+# Only the newest: a sitemap may have 50,000 URLs, a news sitemap 1,000.
 _MAX_UPDATES: Final = 10_000
 _MAX_STORIES: Final = 30_000
 _MAX_NEWS: Final = 1000
@@ -41,7 +41,7 @@ _Pages = Iterator[tuple[str, datetime | None]]  # paths, and when they changed
 
 
 def _list_pages() -> _Pages:
-    """Yield the front page and those of the series that have a public story."""
+    """Yield the front page, and the page of each series with a public story."""
     yield "/", Story.objects.public().aggregate(at=Max("changed_at"))["at"]
     series = Series.objects.filter(stories__state__in=Story.PUBLIC)
     for row in series.annotate(at=Max("stories__changed_at")).order_by("name"):
@@ -58,7 +58,7 @@ def _story_pages() -> _Pages:
 def _update_pages() -> _Pages:
     """Yield the newest updates, each in its own story."""
     path = reverse("story", args=[_SLUG])
-    # An index of postings has the order; a join would not use it.
+    # No join, so that the database reads the newest from an index of postings.
     newest = Posting.objects.visible().newest().values_list("entry", "story")
     postings = list(newest[:_MAX_UPDATES])
     updates = Entry.objects.filter(kind=Entry.Kind.UPDATE)
@@ -74,7 +74,7 @@ def _update_pages() -> _Pages:
 
 
 def _render_sitemap() -> HttpResponse:
-    # By hand: Django's view writes days only, and takes a second for so many URLs.
+    # Django's view writes dates without times, and takes a second for so many URLs.
     lines = (
         f"<url><loc>{escape(absolute_url(path))}</loc>"
         + (f"<lastmod>{at.isoformat(timespec='seconds')}</lastmod>" if at else "")

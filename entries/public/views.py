@@ -1,7 +1,7 @@
-"""Public pages. They set no cookie and know no user.
+"""Public pages, the same for every reader: they use no cookies and no user.
 
-Every view does the same in this order: fetch, check, act, render. The site is fetched
-before the story, so that the epoch in an ETag is never newer than what the page shows.
+Views fetch, check, act and render, in this order. They fetch the site before the story,
+so that the epoch in an ETag is never newer than what the page shows.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from entries.text.urls import absolute_url
 
 
 class Moved(Exception):
-    """The story has another slug now."""
+    """The slug is a former one of the story."""
 
     def __init__(self, story: Story) -> None:
         super().__init__(story.slug)
@@ -48,7 +48,7 @@ def _story_by_slug(slug: str, *, withdrawn: bool = False) -> Story:
     """Return a public story by a present or former slug.
 
     Raises Http404 for a draft, and Gone for a withdrawn story unless `withdrawn` is
-    set. This is the one place that decides who may see a story.
+    set. No other code decides which stories are public.
     """
     story = Story.objects.select_related("series", "lead_image").by_slug(slug)
     if story is None or story.state == Story.State.DRAFT:
@@ -80,7 +80,7 @@ def public_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
             old, new = f"/stories/{kwargs['slug']}", f"/stories/{moved.story.slug}"
             url = request.get_full_path().replace(old, new, 1)
             response = HttpResponsePermanentRedirect(url)
-        # Both can be undone: the story is restored, or gets its former slug again.
+        # Neither is permanent: a story can be restored, or get its former slug back.
         response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
         return response
 
@@ -97,7 +97,7 @@ def _respond(
 
 
 def _id(request: HttpRequest, name: str) -> int:
-    """Return the number in a query parameter, 0 without one. Raises Http404."""
+    """Return a query parameter as a number, 0 if missing. Raises Http404 if invalid."""
     value = request.GET.get(name, "")
     if not value:
         return 0
@@ -108,9 +108,9 @@ def _id(request: HttpRequest, name: str) -> int:
 
 @public_page
 def front(request: HttpRequest) -> HttpResponse:
-    """Show the live stories, and the ones that ended last.
+    """Show the live stories, and the most recently closed ones.
 
-    With `?from=<story id>` show a page of all live stories, for when there are many.
+    `?from=<story id>` shows a page of all live stories instead, when there are many.
     """
     tag = caching.site_tag()  # read first, so it never claims more than the page has
     start = _id(request, "from")
@@ -130,7 +130,7 @@ def front(request: HttpRequest) -> HttpResponse:
 
 @public_page
 def series(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the stories of a series: the live ones, then the others by day.
+    """Show the stories of a series: live ones first, then the others by day.
 
     `?before=<story id>` continues with the stories older than that one.
     """
@@ -176,9 +176,9 @@ def search(request: HttpRequest) -> HttpResponse:
 
 @public_page
 def story(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the live page of a story, an older page, or the updates oldest first.
+    """Show a story: its live page, a page of older updates, or the oldest first.
 
-    `?at=<entry id>` redirects to the page that shows this update now.
+    `?at=<entry id>` redirects to the page that currently shows an update.
     """
     site, row = _site_and_story(slug)
     if at := _id(request, "at"):
@@ -217,12 +217,12 @@ def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @public_page
 def entry_history(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Show the corrections of an update, each with its difference."""
+    """Show the corrections of an update, each with a diff."""
     return _entry_page(request, slug, pk, "entry_history")
 
 
 def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResponse:
-    """Show a page about one update; `name` is that of its URL and template."""
+    """Show a page about one update; `name` is the name of its URL and template."""
     site, row = _site_and_story(slug)
     if pk > BigIntegerField.MAX_BIGINT:  # SQLite raises an error for it
         raise Http404
@@ -233,7 +233,7 @@ def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResp
     )
     entry = posting.entry
     if not posting.published:
-        # Moved to another story? A cross-post that was removed is gone.
+        # Redirect if it was moved to another story. A removed cross-post is gone.
         if entry.published and not posting.home and entry.story.public:
             return HttpResponseRedirect(reverse(name, args=[entry.story.slug, pk]))
         raise Gone
@@ -288,7 +288,7 @@ def story_feed(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def change_feed(request: HttpRequest, slug: str) -> HttpResponse:
-    """Return what changed after a cursor, a batch at a time, as HTML for htmx.
+    """Return a batch of the changes after a cursor, as HTML for htmx.
 
     `after` is the cursor of the page, `rail` the site seq of its rail; `single=1`
     limits a batch to one change. The header `Live-Cursor` is the cursor to send next:
@@ -309,7 +309,7 @@ def change_feed(request: HttpRequest, slug: str) -> HttpResponse:
         changes.html, status=410 if gone else 200
     )
     response["ETag"] = tag
-    # No cache may claim that nothing has changed while the site does not respond.
+    # Never stale: a cache must not claim that nothing has changed during an outage.
     response["Cache-Control"] = caching.EXACT_CACHE_CONTROL
     response["Live-Cursor"] = str(changes.cursor)
     response["Live-Latest"] = f"{changes.cursor.epoch}-{changes.latest}"
@@ -320,7 +320,7 @@ def change_feed(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def send_image(request: HttpRequest, path: str) -> HttpResponse:
-    """Send an image file. Its name is a hash of its content, so it never changes."""
+    """Send an image file, which never changes: its name is a hash of its content."""
     file = settings.IMAGES_DIR / path
     try:
         content = file.read_bytes()

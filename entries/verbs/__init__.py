@@ -1,6 +1,6 @@
-"""The verbs: the only functions that change stories and announce it to readers.
+"""The verbs: the only functions that change stories and notify open pages.
 
-Each checks permissions and state, changes rows and gives out sequence numbers in one
+Each checks permissions and state, changes rows and assigns sequence numbers in one
 transaction. Other packages import from here, never from the modules inside.
 """
 

@@ -1,7 +1,7 @@
-"""The verb that writes many entries at once, for stories that come from files.
+"""The verb that writes many entries at once, for imports.
 
-Texts are checked and rendered before any lock is taken, one after another; under the
-lock all their rows are written in a few statements.
+Texts are checked and rendered one by one before any lock is taken. Under the lock, all
+rows are written in a few statements.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,14 +13,14 @@ from entries.verbs.conditions import check_story_open
 from entries.verbs.entry_text import EntryText, apply_text, render_text_with
 from entries.verbs.ledger import Refused, open_ledger
 
-BULK_BATCH_ROWS = 500  # rows a statement
+BULK_BATCH_ROWS = 500  # per statement
 
 
 @dataclass(frozen=True)
 class NewEntry:
-    """An entry that has no row yet, with what belongs to it.
+    """An entry that has not been saved yet, with its posting, links and versions.
 
-    `undescribed` names the images without alt text that made it a draft.
+    `undescribed` are the names of images without alt text, which made it a draft.
     """
 
     posting: Posting
@@ -31,7 +31,6 @@ class NewEntry:
 
     @property
     def entry(self) -> Entry:
-        """Return the entry itself."""
         return self.posting.entry
 
 
@@ -42,20 +41,20 @@ def prepare_entry(
     links: Sequence[Link] = (),
     versions: Sequence[EntryVersion] = (),
 ) -> NewEntry:
-    """Check and render a text for a posting whose entry has its kind and state.
+    """Check and render the text of a new posting, whose entry has its kind and state.
 
-    Its story and images need not be saved yet, but must be as they will be saved. An
-    entry that would be published with an image without alt text becomes a draft.
-    Raises Refused with the message to show.
+    Story and images need not be saved yet, but must have their final values. An entry
+    that would be published with an image without alt text becomes a draft. Raises
+    Refused for an invalid text.
     """
     entry, text = posting.entry, text.tidy()
     visible_links = [link for link in links if link.visible]
 
-    def rows(names: Sequence[str]) -> tuple[list[Image], list[Link]]:
+    def find_rows(names: Sequence[str]) -> tuple[list[Image], list[Link]]:
         found = [image for name in names if (image := find_image(name))]
         return found, visible_links
 
-    rendered = render_text_with(text, rows)
+    rendered = render_text_with(text, find_rows)
     apply_text(entry, text, rendered)
     undescribed: list[str] = []
     if entry.published:
@@ -74,7 +73,7 @@ def prepare_entry(
 
 
 def bulk_post(story: Story, new: Sequence[NewEntry]) -> None:
-    """Write new entries into a story, numbered in their order.
+    """Save new entries of a story, numbered in their order.
 
     The story must have the slug, first day and state that they were prepared for.
     """

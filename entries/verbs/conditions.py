@@ -1,4 +1,4 @@
-"""The states in which a verb may act on a story or an entry, checked under locks."""
+"""Preconditions of verbs, to be checked once the rows are locked."""
 
 from entries.models import Entry, Posting, Story
 from entries.verbs.ledger import Refused
@@ -8,7 +8,7 @@ WAITING_STATES = (State.DRAFT, State.SUBMITTED, State.SCHEDULED)
 
 
 class EntryConflict(Refused):
-    """Another text is in the way: a newer one, or an earlier one of the same form."""
+    """The text conflicts with a newer one, or with an earlier one of the same form."""
 
     def __init__(self, sentence: str, entry: Entry) -> None:
         super().__init__(sentence)
@@ -22,7 +22,7 @@ def check_waiting(entry: Entry) -> None:
 
 
 def check_version(entry: Entry, version: int | None) -> None:
-    """Raise EntryConflict if an entry has another version than the one read."""
+    """Raise EntryConflict if an entry has changed since a version; None skips this."""
     if version not in (None, entry.version):
         raise EntryConflict("Its writer has changed this text: read it again.", entry)
 
@@ -40,7 +40,7 @@ def check_not_removed(posting: Posting) -> None:
 
 
 def check_story_open(story: Story) -> None:
-    """Raise Refused if a story is closed or withdrawn, so takes no more updates."""
+    """Raise Refused if a story is closed or withdrawn."""
     if story.state == Story.State.CLOSED:
         raise Refused("This story is closed. Reopen it to publish in it.")
     if story.state == Story.State.WITHDRAWN:

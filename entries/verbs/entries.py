@@ -51,9 +51,9 @@ def post(
 ) -> Entry:
     """Add an entry to a story and return it.
 
-    A published text whose time lies in the future is scheduled for it. `key` identifies
-    one form of its author: submitted again with the same text, the form returns the
-    entry that it made before. The keys of others' forms are ignored.
+    A published text with a time in the future is scheduled for it. `key` identifies a
+    form of the author: sent again with the same text, it returns the entry it created.
+    Keys of other users' forms are ignored.
 
     Raises Refused for an invalid text or state, EntryConflict if the author has used
     the key for another text.
@@ -68,19 +68,14 @@ def post(
             with open_ledger(story.pk) as ledger:
                 by.check_post(state)
                 entry.story = posting.story = ledger.story(story.pk)
-                _insert(
-                    ledger,
-                    posting,
-                    text,
-                    rerender_if_changed(rendered, text, entry),
-                    state,
-                )
-                _forget_draft(author, key)
+                rendered = rerender_if_changed(rendered, text, entry)
+                _insert(ledger, posting, text, rendered, state)
+                _delete_draft(author, key)
             break
         except (IntegrityError, Refused):
             if earlier := entries_made_from(author, [key]).get(key):
                 _check_same(earlier, story, text)
-                _forget_draft(author, key)
+                _delete_draft(author, key)
                 return earlier
             if not Entry.objects.filter(key=own, key__isnull=False).exists():
                 raise
@@ -118,7 +113,7 @@ def _insert(
         ledger.head_changed(story)
 
 
-def _forget_draft(author: User | None, key: UUID | None) -> None:
+def _delete_draft(author: User | None, key: UUID | None) -> None:
     if key and author:
         Draft.objects.of_user(author, key=key).delete()
 
@@ -128,7 +123,7 @@ def _has_original(story: Story) -> bool:
 
 
 def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
-    """Raise EntryConflict unless a form was sent again unchanged."""
+    """Raise EntryConflict unless the form was sent again unchanged."""
     if not earlier.postings.filter(story=story).exists():
         raise EntryConflict("This form was sent before, in another story.", earlier)
     if (earlier.body, earlier.headline) != (text.body, text.headline):
@@ -138,9 +133,9 @@ def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
 def publish(
     entry: Entry, *, version: int | None = None, by: Permissions = SYSTEM
 ) -> Entry:
-    """Publish a draft, submitted or scheduled entry: at its own time, else now.
+    """Publish a draft, submitted or scheduled entry: at its own time, or else now.
 
-    `version` is the one the editor read, None to publish whatever version is there.
+    `version` is the one the editor has read; None publishes the current one.
     """
     with open_ledger(entry=entry) as ledger:
         by.check_publish()
@@ -165,12 +160,12 @@ def edit(
 ) -> Entry:
     """Change the text or the time of an entry, in every story it is posted in.
 
-    `version` is the one the editor began from. The text before is kept as a version,
-    with `correction`, the note that readers see; it is dropped if no reader saw that
-    text. `changed_at` dates the edit, for entries that an import brings.
+    `version` is the one the editor has read. The previous text is saved as a version,
+    with `correction`, a note for readers, which is discarded if the text was never
+    visible. `changed_at` is the time of the edit, for imports.
 
-    Raises EntryConflict if another edit came in between, Forbidden if its author may
-    no longer change it, Refused for an invalid text or time.
+    Raises EntryConflict if somebody else has edited the entry, Forbidden if the user
+    may not change it (any more), Refused for an invalid text or time.
     """
     text = text.tidy()
     rendered = render_text(text, entry)
@@ -184,17 +179,17 @@ def edit(
         rendered = rerender_if_changed(rendered, text, entry)
         if entry.published_at:  # not for drafts; a withdrawn entry may be restored
             check_alt_texts(rendered.images)
-            # The clock may have been set back: the present time stays valid.
+            # Its current time remains valid, even if the clock was set back.
             if text.at and text.at != entry.at and text.at > timezone.now():
                 raise Refused(
                     "A published update cannot move into the future: withdraw it, "
                     "or choose a time that has passed.",
                     "at",
                 )
-        line = correction.strip()
-        if line and not (changed_at or entry.postings.visible().exists()):
-            line = ""
-        _keep_version(entry, author, line, changed_at)
+        note = correction.strip()
+        if note and not (changed_at or entry.postings.visible().exists()):
+            note = ""
+        _save_version(entry, author, note, changed_at)
         apply_text(entry, text, rendered)
         entry.save()
         entry.images.set(rendered.images)
@@ -202,8 +197,8 @@ def edit(
     return entry
 
 
-def _keep_version(
-    entry: Entry, author: User | None, line: str, changed_at: datetime | None
+def _save_version(
+    entry: Entry, author: User | None, note: str, changed_at: datetime | None
 ) -> None:
     EntryVersion.objects.create(
         entry=entry,
@@ -211,7 +206,7 @@ def _keep_version(
         at=entry.at,
         headline=entry.headline,
         body=entry.body,
-        correction=line,
+        correction=note,
         changed_by=author,
         changed_at=changed_at or timezone.now(),
     )
@@ -219,7 +214,7 @@ def _keep_version(
 
 
 def withdraw(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Withdraw an entry from every page, or set aside one that was not published."""
+    """Withdraw an entry from every page; also set aside an unpublished one."""
     with open_ledger(entry=entry) as ledger:
         check_not_erased(entry)
         by.check_change(entry)
@@ -229,7 +224,7 @@ def withdraw(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
 
 
 def restore(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Restore a withdrawn entry: published if it ever was, else a draft."""
+    """Restore a withdrawn entry: as published if it ever was, or else as a draft."""
     with open_ledger(entry=entry) as ledger:
         check_not_erased(entry)
         by.check_change(entry)
@@ -268,27 +263,27 @@ def mark_submitted(entry: Entry) -> None:
 
 
 def send_back(
-    entry: Entry, line: str, *, version: int | None = None, by: Permissions = SYSTEM
+    entry: Entry, note: str, *, version: int | None = None, by: Permissions = SYSTEM
 ) -> Entry:
     """Send a submitted text back to its author as a draft, with a note of one line.
 
-    `version` is the one the editor read, None to send back whatever version is there.
+    `version` is the one the editor has read; None sends back the current one.
     """
-    line = " ".join(line.split())[: max_length(Entry, "sent_back")]
-    if not line:
+    note = " ".join(note.split())[: max_length(Entry, "sent_back")]
+    if not note:
         raise Refused("Tell the writer in a line what is missing.", "line")
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
         if entry.state != State.SUBMITTED:
             raise Refused("This text does not wait for an editor any more.")
         check_version(entry, version)
-        entry.sent_back = line
+        entry.sent_back = note
         _set_state(ledger, entry, State.DRAFT)
     return entry
 
 
 def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
-    """Make a scheduled or submitted entry a draft again; it keeps its time."""
+    """Turn a scheduled or submitted entry back into a draft, keeping its time."""
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
         check_waiting(entry)
@@ -313,7 +308,7 @@ def set_marks(
     key_event: bool | None = None,
     by: Permissions = SYSTEM,
 ) -> Posting:
-    """Pin an entry in one story or make it a key event; None leaves a mark as it is."""
+    """Set the marks of an entry in one story; None leaves a mark unchanged."""
     entry = posting.entry
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
@@ -333,7 +328,7 @@ def set_marks(
 
 
 def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posting:
-    """Post a published update in a second story too. Repeating it is harmless."""
+    """Post a published update in another story too. Repeating this is harmless."""
     with open_ledger(story.pk, entry=entry) as ledger:
         by.check_has("change_posting")
         if entry.original or not entry.published:
@@ -347,12 +342,12 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
         if posting.removed:
             posting.removed = False
             posting.save()
-        _post_crossed(ledger, entry, posting)
+        _save_cross_post(ledger, entry, posting)
     return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
 
 
 def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
-    """Remove a cross-post from the story it was posted in, and from no other."""
+    """Remove a cross-post from one story."""
     entry = posting.entry
     with open_ledger(entry=entry) as ledger:
         by.check_has("change_posting")
@@ -362,21 +357,21 @@ def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
         if not posting.removed:
             posting.removed = True
             posting.save()
-            _post_crossed(ledger, entry, posting)
+            _save_cross_post(ledger, entry, posting)
 
 
-def _post_crossed(ledger: Ledger, entry: Entry, posting: Posting) -> None:
+def _save_cross_post(ledger: Ledger, entry: Entry, posting: Posting) -> None:
     """Save a cross-post and, if its story is public, the entry's other postings."""
     if ledger.story(posting.story_id).public:
         ledger.save_postings_of(entry)
     else:
         posting.entry = entry
         ledger.save_posting(posting)
-        ledger.row_changed(entry)  # its row at home names the other stories
+        ledger.row_changed(entry)  # the row in its own story lists the other stories
 
 
 def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
-    """Move an update to another story; readers of both see it at once.
+    """Move an update to another story; open pages of both are updated.
 
     Raises Refused if somebody else has moved it meanwhile.
     """
@@ -405,29 +400,29 @@ def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
 
 
 def publish_due() -> int:
-    """Publish scheduled entries whose time has come; return how many.
+    """Publish scheduled entries that are due; return how many.
 
-    Any number of processes may run it: each entry is checked again under its lock. The
-    database's clock decides. Entries of draft or closed stories wait.
+    Several processes may run this at once, since each entry is checked again under its
+    lock. The database's clock decides. Entries of draft or closed stories wait.
     """
     done = 0
     for entry in due_entries().order_by("at", "pk"):
         try:
             done += _publish_due(entry)
-        except Exception:  # must not hold back the others
+        except Exception:  # one failure must not block the others
             logger.exception("Entry %s was due and could not be published.", entry.pk)
     return done
 
 
 def due_entries() -> QuerySet[Entry]:
-    """Return the scheduled entries of live stories whose time has come."""
+    """Return the scheduled entries of live stories that are due."""
     return Entry.objects.filter(
         state=State.SCHEDULED, at__lte=Now(), story__state=Story.State.LIVE
     )
 
 
 def _publish_due(entry: Entry) -> bool:
-    """Publish an entry if it is still due, now that it is locked."""
+    """Lock an entry, and publish it if it is still due."""
     with open_ledger(entry=entry) as ledger:
         due = due_entries().filter(pk=entry.pk).exists()
         if due:

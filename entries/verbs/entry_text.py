@@ -12,15 +12,15 @@ from entries.verbs.ledger import Refused
 UNKNOWN_IMAGE = (
     "There is no picture named “{}”: upload it, or correct its name in the text."
 )
-# Returns the images of these names, and the links of the text.
-_Rows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
+# Returns the images with these names, and the links of the entry.
+_FindRows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
 
 
 @dataclass(frozen=True)
 class EntryText:
     """What an editor writes: the text of an entry, and its time in GMT.
 
-    A time of None means the time at which it is published.
+    If `at` is None, the entry gets the time at which it is published.
     """
 
     body: str
@@ -40,7 +40,7 @@ class EntryText:
 
 @dataclass(frozen=True)
 class RenderedBody:
-    """A body as HTML, its images, and the rows that the HTML was made from."""
+    """A body as HTML, its images, and the values that the HTML depends on."""
 
     html: str
     images: Sequence[Image]
@@ -48,34 +48,34 @@ class RenderedBody:
 
 
 def _inputs(images: Sequence[Image], links: Sequence[Link]) -> object:
-    """Return what the HTML depends on besides the text, to compare."""
+    """Return what the HTML depends on besides the text, for comparison."""
     return (
         [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in images],
         [(link.kind, link.text, link.url) for link in links],
     )
 
 
-def _rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
+def _find_rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
     images = list(Image.objects.filter(name__in=names)) if names else []
     return images, list(entry.links.visible().with_targets()) if entry.pk else []
 
 
 def render_text(text: EntryText, entry: Entry) -> RenderedBody:
-    """Check and render an entry's text. Raises Refused for an invalid one."""
-    return render_text_with(text, lambda names: _rows(names, entry))
+    """Check and render the text of an entry. Raises Refused if it is invalid."""
+    return render_text_with(text, lambda names: _find_rows(names, entry))
 
 
-def render_text_with(text: EntryText, rows: _Rows) -> RenderedBody:
-    """Check and render a text with images and links that may not be saved yet.
+def render_text_with(text: EntryText, find_rows: _FindRows) -> RenderedBody:
+    """Check and render a text with images and links that need not be saved yet.
 
-    Raises Refused for an invalid text.
+    Raises Refused if the text is invalid.
     """
     if not text.body.strip():
         raise Refused("Write the text of the entry first.", "body")
     try:
         body = rendering.ParsedBody(text.body)
         names = body.image_names
-        images, links = rows(names)
+        images, links = find_rows(names)
         if unknown := set(names) - {image.name for image in images}:
             raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
         html = fragments.body_html(body, images, links)
@@ -87,11 +87,11 @@ def render_text_with(text: EntryText, rows: _Rows) -> RenderedBody:
 def rerender_if_changed(
     rendered: RenderedBody, text: EntryText, entry: Entry
 ) -> RenderedBody:
-    """Lock the images; render again if one, or a link, changed before the lock."""
+    """Lock the images, and rerender if an image or a link changed before that."""
     names = [image.name for image in rendered.images]
     if names:
         list(Image.objects.locked(names))
-    rows = _rows(names, entry)
+    rows = _find_rows(names, entry)
     return rendered if _inputs(*rows) == rendered.inputs else render_text(text, entry)
 
 
@@ -105,7 +105,7 @@ def apply_text(entry: Entry, text: EntryText, rendered: RenderedBody) -> None:
 
 
 def check_alt_texts(images: Iterable[Image]) -> None:
-    """Raise Refused if an image has neither alt text nor the mark as decorative."""
+    """Raise Refused if an image has no alt text and is not marked as decorative."""
     for image in images:
         if image.stem and not image.described:
             raise Refused(

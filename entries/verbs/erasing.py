@@ -19,14 +19,14 @@ from entries.verbs.permissions import SYSTEM, Permissions
 def hide_correction(
     version: EntryVersion, *, hidden: bool = True, by: Permissions = SYSTEM
 ) -> EntryVersion:
-    """Hide a correction and its difference from readers, or show it again.
+    """Hide a correction and its diff from readers, or show it again.
 
-    The correction before it is then shown without its difference, which would reveal
-    the same words. The text itself does not change.
+    The previous correction is then shown without its diff, which would reveal the same
+    words. The text itself does not change.
     """
     with open_ledger(entry=version.entry) as ledger:
         by.check_edit()
-        _read_again(version)
+        _refresh(version)
         if version.correction and version.hidden != hidden:
             version.hidden = hidden
             version.save(update_fields=["hidden"])
@@ -34,8 +34,8 @@ def hide_correction(
     return version
 
 
-def _read_again(version: EntryVersion | StoryVersion) -> None:
-    """Read a version again under the lock. Raises Refused if it has been deleted."""
+def _refresh(version: EntryVersion | StoryVersion) -> None:
+    """Refresh a version under the lock. Raises Refused if it has been deleted."""
     own = [field.name for field in version._meta.fields if not field.is_relation]
     try:
         version.refresh_from_db(fields=own)
@@ -47,8 +47,8 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Erase a text for good, in every story it is posted in, and withdraw its entry.
 
     Its versions, corrections, drafts and links are deleted, and so are images that
-    nothing else shows, with their files. The empty row stays, so that open pages remove
-    the entry and its URL responds with 410. This cannot be undone.
+    nothing else shows, with their files. The empty row remains, so that open pages
+    remove the entry and its URL responds with 410. This cannot be undone.
     """
     with open_ledger(entry=entry) as ledger:
         by.check_has("erase_entry")
@@ -72,15 +72,15 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
 
 
 def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVersion:
-    """Erase one earlier version of an entry for good; its empty row stays.
+    """Erase one earlier version of an entry for good; its empty row remains.
 
     The correction that replaced it is hidden from readers. The one that introduced it
-    is shown without its difference.
+    is shown without its diff.
     """
     entry = version.entry
     with open_ledger(entry=entry) as ledger:
         by.check_has("erase_entry")
-        _read_again(version)
+        _refresh(version)
         wiping.wipe_erased_text()
         images = orphaned_images(entry, [version.body], keep_entry=True)
         version.headline = version.body = version.correction = ""
@@ -96,10 +96,10 @@ def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVe
 def erase_story_version(
     version: StoryVersion, *, by: Permissions = SYSTEM
 ) -> StoryVersion:
-    """Erase one earlier version of a story's head for good; its empty row stays."""
+    """Erase one earlier version of a story's head for good; its empty row remains."""
     with open_ledger(version.story_id):
         by.check_has("erase_entry")
-        _read_again(version)
+        _refresh(version)
         wiping.wipe_erased_text()
         version.headline = version.standfirst = version.summary = ""
         version.erased = True
@@ -110,10 +110,10 @@ def erase_story_version(
 def orphaned_images(
     entry: Entry, bodies: Iterable[str] | None = None, *, keep_entry: bool = False
 ) -> list[Image]:
-    """Return the images that nothing would show once an entry's texts are erased.
+    """Return the images that would be unused once texts of an entry are erased.
 
-    `bodies` are the texts to erase, by default every version. `keep_entry` counts the
-    images of the entry's present text as shown.
+    `bodies` are the texts to erase, by default every version. With `keep_entry`, images
+    in the entry's current text count as used.
     """
     if bodies is None:
         bodies = [entry.body, *entry.versions.values_list("body", flat=True)]
@@ -136,24 +136,24 @@ def _unused(image: Image) -> bool:
 
 
 def _delete_unused(images: Iterable[Image]) -> None:
-    """Delete images, under their locks, unless something has begun to show them."""
+    """Lock images, and delete those that are still unused."""
     for image in Image.objects.locked(image.name for image in images):
         if _unused(image):
             _delete_with_files(image)
 
 
 def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
-    """Delete an image and its files. Raises Refused if something shows it."""
+    """Delete an image and its files. Raises Refused if it is used."""
     with transaction.atomic():
         by.check_has("delete_image")
-        for held in Image.objects.locked([image.name]):
-            if not _unused(held):
+        for locked in Image.objects.locked([image.name]):
+            if not _unused(locked):
                 raise Refused("An entry, a story or a feature shows this picture.")
-            _delete_with_files(held)
+            _delete_with_files(locked)
 
 
 def delete_entry(entry: Entry, *, by: Permissions = SYSTEM) -> None:
-    """Delete an entry that was never visible. Raises Refused for any other."""
+    """Delete an entry that was never visible. Raises Refused for others."""
     with open_ledger(entry=entry):
         by.check_has("delete_entry")
         if entry.postings.exclude(seq=None).exists():

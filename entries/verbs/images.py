@@ -1,4 +1,4 @@
-"""The verbs that change images, and render again whatever shows them."""
+"""Verbs for images: add and save, and rerender whatever shows them."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -19,9 +19,9 @@ ALT_TEXT_MISSING: Final = "Readers see this picture: say what it shows."
 
 
 def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
-    """Make the variants of an uploaded image, under file names nobody can guess.
+    """Write the variants of an uploaded image, under file names that cannot be guessed.
 
-    Raises ingest.ImageError with the message to show. Slow: call it outside of
+    Raises ingest.ImageError for an invalid image. This is slow, so call it outside of
     transactions.
     """
     key = salted_hmac("entries.pictures", "file names").digest()
@@ -32,9 +32,9 @@ def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
 def add_image(
     name: str, ingested: ingest.IngestedImage, *, by: Permissions = SYSTEM, **texts: Any
 ) -> Image:
-    """Save the row of an uploaded image, or complete the row of a missing one.
+    """Add the row of an uploaded image, or complete the row of a missing one.
 
-    Raises Refused if the name is invalid or another image has it.
+    Raises Refused if the name is invalid or belongs to another image.
     """
     try:
         Image._meta.get_field("name").clean(name, None)
@@ -45,7 +45,7 @@ def add_image(
 
     def fill() -> None:
         by.check_has("add_image")
-        if image.pk and not _read_again(image):
+        if image.pk and not _refresh(image):
             raise StaleRead
         fill_image(image, ingested, **texts)
 
@@ -58,7 +58,7 @@ def add_image(
 
 
 def fill_image(image: Image, ingested: ingest.IngestedImage, **texts: Any) -> Image:
-    """Assign an upload and its texts to an image's row, without saving it."""
+    """Assign an ingested file and texts to an image, without saving it."""
     if not image.missing and image.stem != ingested.stem:
         raise Refused(f"There is another picture named “{image.name}”.", "name")
     image.stem = ingested.stem
@@ -75,18 +75,17 @@ def fill_image(image: Image, ingested: ingest.IngestedImage, **texts: Any) -> Im
 def save_image(
     image: Image, fields: Collection[str] | None = None, *, by: Permissions = SYSTEM
 ) -> Image:
-    """Save an image's row, and render every entry and head that shows it again.
+    """Save an image, and rerender every entry and head that shows it.
 
-    `fields` are those that were changed, None for the whole row: what somebody else has
-    changed in the others meanwhile is kept. Raises Refused if a published image would
-    be left without alt text.
+    `fields` are the fields to save, None for all: those that somebody else has changed
+    are kept. Raises Refused if a published image would be left without alt text.
     """
 
     def check() -> None:
         by.check_has("change_image")
         if fields is None:
             return
-        if not _read_again(image, fields):
+        if not _refresh(image, fields):
             raise Refused("This picture has been deleted.")
         published = image.entries.filter(state=Entry.State.PUBLISHED)
         if image.stem and not image.described and published.exists():
@@ -95,8 +94,8 @@ def save_image(
     return _save(image, fields, check)
 
 
-def _read_again(image: Image, fields: Collection[str] = ()) -> bool:
-    """Read all but some fields again under the lock; return False if it is deleted."""
+def _refresh(image: Image, fields: Collection[str] = ()) -> bool:
+    """Refresh all but some fields under the lock; return False if it was deleted."""
     own = [f.name for f in Image._meta.fields if f.name not in (*fields, "id")]
     with suppress(Image.DoesNotExist):
         image.refresh_from_db(fields=own)
@@ -107,7 +106,7 @@ def _read_again(image: Image, fields: Collection[str] = ()) -> bool:
 def _save(
     image: Image, fields: Collection[str] | None, act: Callable[[], Any]
 ) -> Image:
-    """Save an image once `act` has checked or completed its row under the locks."""
+    """Take the locks, call `act` to check or complete the image, and save it."""
     entries, led = _shown_in(image)
     with open_ledger(*led, entries=entries) as ledger:
         featured = image.featured.values_list("pk", flat=True) if image.pk else ()
@@ -133,8 +132,8 @@ def _shown_in(image: Image) -> tuple[set[int], set[int]]:
 
 
 def _lock_image(image: Image, entries: set[int], led: set[int]) -> None:
-    """Lock an image, after everything that shows it. Raises StaleRead if that grew."""
+    """Lock an image. Raises StaleRead if something else shows it by now."""
     list(Image.objects.locked([image.name]))
-    now_in, now_led = _shown_in(image)
-    if now_in - entries or now_led - led:
+    now_entries, now_led = _shown_in(image)
+    if now_entries - entries or now_led - led:
         raise StaleRead

@@ -1,9 +1,9 @@
-"""Locks and sequence numbers: the only place that gives out `seq`.
+"""Locks and sequence numbers. No other module assigns a `seq`.
 
-A verb opens a ledger with `open_ledger(...)`, which locks the entry first, then the
-stories by ascending primary key, then (where needed) the site's row. Numbers are given
-out under the story's lock, so their order is the order of the commits, and a reader who
-asks "what changed after n?" misses nothing.
+A verb calls `open_ledger()`, which locks the entry first, then the stories by ascending
+primary key, then (if needed) the site's row. Numbers are assigned under the story's
+lock, so their order is the order of the commits, and a page that asks what changed
+after n misses nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,13 +24,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _NEWEST = Subquery(Posting.objects.visible().newest_time_in("pk"))
-_SEEN = Posting.objects.filter(entry=OuterRef("entry"), first_seq__isnull=False)
+_SEEN_BEFORE = Posting.objects.filter(entry=OuterRef("entry"), first_seq__isnull=False)
 
 
 class Refused(ValueError):
-    """A verb will not act; the message tells the person why.
+    """A verb will not act; the message tells the user why.
 
-    `field` names the form field it is about, empty for the whole form.
+    `field` is the form field that the message is about, empty for the whole form.
     """
 
     def __init__(self, message: str, field: str = "") -> None:
@@ -39,14 +39,14 @@ class Refused(ValueError):
 
 
 class StaleRead(Exception):
-    """Rows read before the locks were taken turned out to have changed."""
+    """Rows that were read before the locks were taken have changed since."""
 
 
 def retry_on_stale_read(verb: Callable[P, T]) -> Callable[P, T]:
-    """Run a verb again, in a new transaction, whenever it raises StaleRead.
+    """Retry a verb, in a new transaction, whenever it raises StaleRead.
 
-    Which rows to lock has to be read before the locks can be taken in their order. A
-    verb that then finds more of them gives all locks back and starts over.
+    Locks are taken in a fixed order, so a verb has to read which rows to lock before it
+    locks the first. If there are more by then, it releases all locks and starts over.
     """
 
     @wraps(verb)
@@ -59,7 +59,7 @@ def retry_on_stale_read(verb: Callable[P, T]) -> Callable[P, T]:
 
 
 class Ledger:
-    """The stories that a verb has locked, and what it has changed in them."""
+    """The stories that a verb has locked, and the changes it has made to them."""
 
     def __init__(self, story_ids: Iterable[int], entries: Iterable[int] = ()) -> None:
         locked = (
@@ -89,12 +89,12 @@ class Ledger:
         return story.public or story.pk in self._were_public
 
     def first_publication(self, entry: Entry) -> None:
-        """Note that readers see an entry for the first time.
+        """Record that an entry becomes visible for the first time.
 
-        Every entry comes through here exactly once, however it became visible: posted,
+        Every entry goes through here exactly once, however it became visible: posted,
         published, due, in a story that goes live, in bulk or by an import. Cross-posts,
-        moves and restored entries do not. The story is locked meanwhile, so slow work
-        belongs into `transaction.on_commit`.
+        moves and restored entries do not. The story is locked, so slow work belongs in
+        `transaction.on_commit`.
         """
         self._seen_entries.add(entry.pk)
 
@@ -104,14 +104,14 @@ class Ledger:
         return story.seq
 
     def _next_desk_seq(self, story: Story) -> int:
-        """Return the story's desk number: one for all changes of a transaction."""
+        """Return the story's desk number, the same for all changes of a transaction."""
         if story.pk not in self._desk_changed:
             self._desk_changed.add(story.pk)
             story.desk_seq += 1
         return story.desk_seq
 
     def _number(self, posting: Posting) -> None:
-        """Give a posting the next seq of its story."""
+        """Assign the next seq of its story to a posting."""
         posting.seq = self._next_seq(posting.story)
         self._search_entries[posting.entry_id] = posting.entry
         if posting.first_seq is None:
@@ -120,10 +120,10 @@ class Ledger:
                 self.first_publication(posting.entry)
 
     def _prepare(self, posting: Posting) -> bool:
-        """Number and render a posting; return whether readers get to know of it.
+        """Number and render a posting; return whether readers are notified of it.
 
-        A posting that was never visible stays without a number. One that readers
-        already know to be gone keeps the number of that change.
+        A posting that was never visible remains without a number. One whose removal
+        readers have been notified of keeps the number of that change.
         """
         posting.story = self.stories[posting.story_id]
         if posting.home:
@@ -138,7 +138,7 @@ class Ledger:
         return True
 
     def save_posting(self, posting: Posting) -> bool:
-        """Save one posting; return whether readers get to know of the change."""
+        """Save one posting; return whether readers are notified of the change."""
         changed = self._prepare(posting)
         posting.save()
         return changed
@@ -153,8 +153,8 @@ class Ledger:
         return changed
 
     def save_postings(self, postings: QuerySet[Posting]) -> None:
-        """Save many postings whose entries have not changed, in few statements."""
-        rows = postings.annotate(seen_before=Exists(_SEEN))
+        """Save many postings whose entries have not changed, in a few statements."""
+        rows = postings.annotate(seen_before=Exists(_SEEN_BEFORE))
         found = list(fragments.prefetch_for_rendering(rows))
         for posting in found:
             if getattr(posting, "seen_before"):  # noqa: B009 - an annotation
@@ -164,9 +164,9 @@ class Ledger:
         Posting.objects.bulk_update(found, fields, batch_size=200)
 
     def save_new_postings(self, postings: Sequence[Posting]) -> None:
-        """Insert the postings of new entries at once, numbered in their order.
+        """Insert the postings of new entries in bulk, numbered in their order.
 
-        `fragments.provisional_html` rendered them before the lock was taken.
+        They must have been rendered by `fragments.provisional_html`.
         """
         for posting in postings:
             posting.denormalize()
@@ -187,11 +187,11 @@ class Ledger:
         return postings
 
     def save_postings_of(self, entry: Entry) -> None:
-        """Save every posting of a changed entry, and the lists of key events."""
+        """Save every posting of a changed entry, and update lists of key events."""
         self._save_all(self._postings_of(entry))
 
     def rerender_entry(self, entry: Entry) -> bool:
-        """Render an entry again from its rows; return whether readers see a change."""
+        """Rerender an entry; return whether readers are notified of a change."""
         html = fragments.render_entry_body(entry)
         if html != entry.html:
             entry.html = html
@@ -199,11 +199,11 @@ class Ledger:
             self.row_changed(entry)
         self._search_entries[entry.pk] = entry
         postings = self._postings_of(entry)
-        # One after another: a posting's HTML names the stories of those before it.
+        # One by one: the HTML of a posting names the stories of the postings before it.
         return self._save_all(one for one in postings if self._is_stale(one))
 
     def _is_stale(self, posting: Posting) -> bool:
-        """Return whether a posting differs from what its entry and story say."""
+        """Return whether a posting is out of date with its entry and story."""
         before = (posting.at, posting.visible)
         posting.denormalize()
         if before != (posting.at, posting.visible):
@@ -212,18 +212,18 @@ class Ledger:
         return known and posting.html != fragments.entry_html(posting)
 
     def row_changed(self, entry: Entry) -> None:
-        """Note, for the desks of all its stories, that an entry's row changed."""
+        """Record a change of an entry's row for the desks of all its stories."""
         for pk in entry.postings.values_list("story", flat=True):
             number = self._next_desk_seq(self.stories[pk])
             entry.postings.filter(story=pk).update(desk_seq=number)
 
     def hide_postings(self, story: Story) -> None:
-        """Make all postings of a story that is no longer public invisible."""
+        """Make all postings invisible in a story that is no longer public."""
         number = self._next_desk_seq(story)
         story.postings.filter(visible=True).update(visible=False, desk_seq=number)
 
     def rerender_summary(self, story: Story) -> bool:
-        """Render a story's summary again; return whether readers see a change."""
+        """Rerender a story's summary; return whether its HTML changed."""
         self._search_stories[story.pk] = story
         html = rendering.render(story.summary)
         if html == story.summary_html:
@@ -234,22 +234,22 @@ class Ledger:
         return True
 
     def head_changed(self, story: Story) -> None:
-        """Note that a story's head or its list of key events changed."""
+        """Record that a story's head or its list of key events changed."""
         story.head_seq = self._next_seq(story)
         self._search_stories[story.pk] = story
 
     def site_changed(self) -> None:
-        """Note that the rail, which every page shows, changed."""
+        """Record that the rail, which every page shows, changed."""
         self._site_changed = True
 
     def close(self) -> None:
-        """Save the counters, update the search index and wake the delivery."""
+        """Save the counters, update the search index, and nudge delivery."""
         now = timezone.now()
         for pk in sorted(self._changed | self._desk_changed):
             story = self.stories[pk]
             fields: dict[str, Any] = {"desk_seq": story.desk_seq}
             if pk in self._changed:
-                # The change of a story that readers do not see stays unnoticed.
+                # A withdrawn story keeps its time, since readers do not see the change.
                 if story.state != Story.State.WITHDRAWN or self.known_to_readers(story):
                     story.changed_at = now
                 fields |= {
@@ -288,9 +288,9 @@ def open_ledger(
 ) -> Iterator[Ledger]:
     """Lock an entry and stories in one transaction, and save the changes at its end.
 
-    The entry is refreshed in place; its stories are locked too. `entries` are the ids
-    of more entries to lock, for a verb that renders many again. Raises Refused if the
-    entry has been deleted meanwhile.
+    The entry is refreshed in place, and its stories are locked too. `entries` are the
+    ids of further entries to lock, for a verb that rerenders many. Raises Refused if
+    the entry has been deleted meanwhile.
     """
     with transaction.atomic():
         ids = set(stories)
@@ -308,12 +308,12 @@ def open_ledger(
 
 
 def rerender_entry(entry: Entry) -> bool:
-    """Render an entry again from its rows; return whether readers see a change."""
+    """Rerender an entry; return whether readers are notified of a change."""
     with open_ledger(entry=entry) as ledger:
         return ledger.rerender_entry(entry)
 
 
 def rerender_summary(story: Story) -> bool:
-    """Render a story's summary again; return whether readers see a change."""
+    """Rerender a story's summary; return whether its HTML changed."""
     with open_ledger(story.pk) as ledger:
         return ledger.rerender_summary(ledger.story(story.pk))

@@ -1,6 +1,6 @@
 """Verbs for links: add, save, order and remove them; features begin and end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,7 +15,7 @@ from entries.verbs.conditions import check_not_erased
 from entries.verbs.ledger import Ledger, Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
-_LinkState = tuple[Any, ...]  # the entry of a link, or None; and what readers see
+_LinkState = tuple[Any, ...]  # the id of a link's entry or None, and what readers see
 _validate_url = URLValidator(schemes=["http", "https"])
 
 
@@ -35,14 +35,14 @@ def add_link(
 ) -> Link:
     """Add a link to a story, to an entry, or (neither) to the site itself.
 
-    `fields`: one of `target_story`, `target_series`, `target_url`, or none yet;
-    `title`, `label`, `order`; of a feature also `image`, `starts_at`, `ends_at`.
+    `fields` are at most one of `target_story`, `target_series`, `target_url`; `title`,
+    `label`, `order`; and for a feature also `image`, `starts_at`, `ends_at`.
     """
     return save_link(Link(kind=kind, story=story, entry=entry, **fields))
 
 
 def check_link(link: Link) -> None:
-    """Raise Refused for a link without title or target, or with invalid values."""
+    """Raise Refused for a link without title and target, or with invalid values."""
     if link.unresolved and not rendering.one_line(link.title):
         raise Refused("Give the link a title or a target.", "title")
     if (link.starts_at or link.ends_at) and link.kind != Link.Kind.FEATURE:
@@ -69,12 +69,14 @@ def save_link(
     line: bool = False,
     by: Permissions = SYSTEM,
 ) -> Link:
-    """Save a new or changed link, and render again whatever shows it.
+    """Save a new or changed link, and rerender whatever shows it.
 
-    `fingerprint` is the one that its moderator read, None to skip the check.
-    Its order is saved only with `placed`. With `line` the link is refused unless its
-    entry's text still has its "See" line. Raises Refused for an invalid or deleted link
-    and for an erased entry, LinkConflict if somebody else has changed it meanwhile.
+    `fingerprint` is the one that the editor has read, None to skip the check. A changed
+    order is only saved with `placed`. With `line`, the link is refused unless the text
+    of its entry still has its "See" line.
+
+    Raises Refused for an invalid or deleted link and for an erased entry, LinkConflict
+    if somebody else has changed the link meanwhile.
     """
     check_link(link)
 
@@ -85,7 +87,7 @@ def save_link(
         if line and not _text_has_line(link):
             raise Refused("The text has no such line any more.")
         if link.pk:
-            order = _compare(link, fingerprint).order
+            order = _check_fingerprint(link, fingerprint).order
             link.order = link.order if placed else order
         link.active = True
         link.save()
@@ -101,24 +103,22 @@ def _text_has_line(link: Link) -> bool:
     return bool(link.entry and link.text in fragments.see_titles(link.entry.body))
 
 
-def _compare(link: Link, fingerprint: str | None) -> Link:
-    """Lock a saved link and return its row. Raises LinkConflict if it has changed."""
-    now = Link.objects.select_for_update().filter(pk=link.pk).first()
-    if now is None:
+def _check_fingerprint(link: Link, fingerprint: str | None) -> Link:
+    """Lock and return the saved link. Raises LinkConflict if it has changed."""
+    saved = Link.objects.select_for_update().filter(pk=link.pk).first()
+    if saved is None:
         raise Refused("Somebody else has removed this link.")
-    if fingerprint is not None and now.fingerprint not in (
-        fingerprint,
-        link.fingerprint,
-    ):
-        raise LinkConflict(now)
-    return now
+    known = (fingerprint, link.fingerprint)
+    if fingerprint is not None and saved.fingerprint not in known:
+        raise LinkConflict(saved)
+    return saved
 
 
 def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
-    """Add a link and, unless it exists, the link back.
+    """Add a link and, unless it exists, a link back.
 
-    The link back is of the same kind, or next for previous. It leads to the story that
-    the link is in, or to the story of its entry.
+    The link back has the same kind (but next for previous, and vice versa). It leads to
+    the story that the link is in, or to the story of its entry.
     """
     home = link.entry.story if link.entry else link.story
     other = link.target_story
@@ -136,13 +136,13 @@ def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
 
 
 def next_order(links: LinkQuerySet) -> int:
-    """Return the order that puts a new link after these."""
+    """Return the order for a new link after these."""
     last = links.aggregate(last=Max("order"))["last"]
     return 0 if last is None else last + 1
 
 
 def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
-    """Save the order of links that are shown together."""
+    """Save the order of links of one kind in one place."""
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
     with open_ledger(*_stories_around(links), entry=entry) as ledger:
@@ -158,7 +158,7 @@ def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
 def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> None:
     """Remove a link; its "See" line becomes plain text.
 
-    With `line` the removal is refused while its entry's text still has that line.
+    With `line`, this is refused if the text of its entry still has that line.
     """
 
     def act() -> None:
@@ -172,9 +172,7 @@ def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> 
 
 def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
     """Remove several links in one transaction."""
-    links = sorted(
-        links, key=lambda link: link.pk
-    )  # the order in which all verbs lock them
+    links = sorted(links, key=lambda link: link.pk)  # the order of all locks
     ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
     with open_ledger(*_stories_around(links), entries=entries) as ledger:
@@ -186,10 +184,11 @@ def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
         _record_changes(ledger, found, before)
 
 
-def _apply(link: Link, act: Any) -> None:
-    was = list(Link.objects.filter(pk=link.pk))
-    with open_ledger(*_stories_around([link, *was]), entry=link.entry) as ledger:
-        before = visible_link_states([one.pk for one in was], lock=True)
+def _apply(link: Link, act: Callable[[], None]) -> None:
+    """Take the locks for a link, call `act`, and rerender whatever shows the link."""
+    saved = list(Link.objects.filter(pk=link.pk))
+    with open_ledger(*_stories_around([link, *saved]), entry=link.entry) as ledger:
+        before = visible_link_states([one.pk for one in saved], lock=True)
         act()
         now = visible_link_states([link.pk] if link.pk else [])
         _record_changes(ledger, [link.entry] if link.entry else [], before ^ now)
@@ -198,7 +197,7 @@ def _apply(link: Link, act: Any) -> None:
 def _stories_around(links: Iterable[Link]) -> set[int]:
     """Return the ids of the stories to lock with links: their own and their targets.
 
-    This keeps a target from being renamed, or from going live, meanwhile.
+    A locked target cannot be renamed or go live in the meantime.
     """
     ends = (pk for link in links for pk in (link.story_id, link.target_story_id))
     return {pk for pk in ends if pk}
@@ -207,7 +206,7 @@ def _stories_around(links: Iterable[Link]) -> set[int]:
 def visible_link_states(ids: Sequence[int], *, lock: bool = False) -> set[_LinkState]:
     """Return what readers see of links, each with the id of its entry.
 
-    `lock` locks their rows first, in the order that all verbs use.
+    With `lock`, lock the rows first, in the order that all verbs use.
     """
     if lock:
         list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
@@ -229,21 +228,21 @@ def visible_link_states(ids: Sequence[int], *, lock: bool = False) -> set[_LinkS
 def _record_changes(
     ledger: Ledger, entries: Iterable[Entry], changed: set[_LinkState]
 ) -> None:
-    """Render the entries of changed links again; other changes show in the rail."""
+    """Rerender the entries of changed links; other changes concern the whole site."""
     rendered = {entry.pk for entry in entries if ledger.rerender_entry(entry)}
     if any(entry_id not in rendered for entry_id, *_ in changed):
-        ledger.site_changed()  # the rail, or data that shows more than the lines
+        ledger.site_changed()  # the rail, or data that entries do not show
 
 
 def _toggle_due(links: LinkQuerySet) -> int:
-    """Begin or end those of the links whose time has come; return how many."""
+    """Begin or end the links that are due; return how many."""
     return links.due().update(active=~F("active"))
 
 
 def toggle_due_features() -> int:
-    """Begin and end features whose time has come; return how many.
+    """Begin and end the features that are due; return how many.
 
-    Any number of processes may run it: the second finds no rows left to change.
+    Several processes may run this at once: the second finds no rows left to change.
     """
     due = list(Link.objects.due())
     if not due:

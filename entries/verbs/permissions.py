@@ -1,8 +1,8 @@
-"""Permissions: who may do what.
+"""Permissions: what a user may do.
 
 Views read `can_…` to decide which controls to show. Verbs call `check_…` once their
-rows are locked, against the permissions and rows as they are at that moment: a person
-may have lost a permission since the page was rendered.
+rows are locked. These checks reload the permissions, which the user may have lost since
+the page was rendered.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ State = Entry.State
 
 
 class Forbidden(Refused):
-    """The account does not hold, or no longer holds, the permission for a verb."""
+    """The account does not have (or no longer has) the permission for a verb."""
 
 
 def _require(allowed: bool, message: str = NOT_ALLOWED) -> None:
@@ -30,7 +30,7 @@ def _require(allowed: bool, message: str = NOT_ALLOWED) -> None:
 
 @dataclass(frozen=True)
 class Permissions:
-    """What one person may do, from the permissions of their account and its groups.
+    """The permissions of a user, their own and those of their groups.
 
     `codenames` are those of this application. A superuser may do everything.
     """
@@ -51,7 +51,7 @@ class Permissions:
         return cls(user, codenames, superuser)
 
     def has(self, codename: str) -> bool:
-        """Return whether they hold a permission, given by its code name."""
+        """Return whether they have a permission."""
         return self.superuser or codename in self.codenames
 
     @property
@@ -101,11 +101,11 @@ class Permissions:
 
     @property
     def can_erase(self) -> bool:
-        """Whether they may erase texts for good. No group grants this."""
+        """Whether they may erase texts for good, which no group grants."""
         return self.has("erase_entry")
 
     def owns(self, entry: Entry) -> bool:
-        """Return whether it is a contributor's own text that no editor has taken up."""
+        """Return whether it is their own text, not yet scheduled or published."""
         own = self.can_write and entry.author_id == self.user.pk
         return own and not entry.published_at and entry.state != State.SCHEDULED
 
@@ -123,10 +123,7 @@ class Permissions:
         return visible or author or self.can_view_unpublished
 
     def reload(self) -> "Permissions":
-        """Return their permissions as the database has them now.
-
-        A deactivated account has none.
-        """
+        """Return their current permissions: none, if the account was deactivated."""
         user = User.objects.filter(pk=self.user.pk, is_active=True, is_staff=True)
         held = Permission.objects.filter(
             Q(Exists(user.filter(is_superuser=True)))
@@ -138,7 +135,7 @@ class Permissions:
         return Permissions(self.user, frozenset(codenames))
 
     def check_has(self, *codenames: str) -> None:
-        """Raise Forbidden unless they now hold one of these permissions."""
+        """Raise Forbidden unless they have one of these permissions now."""
         _require(any(map(self.reload().has, codenames)))
 
     def check_post(self, state: str) -> None:
@@ -163,7 +160,7 @@ class Permissions:
     def refusal_message(self, entry: Entry) -> str:
         """Return why they may not change an entry.
 
-        A contributor reads what an editor has done with the text meanwhile.
+        A contributor is told what an editor has done with their text.
         """
         if not (self.can_write and entry.author_id == self.user.pk):
             return NOT_ALLOWED

@@ -1,4 +1,4 @@
-"""References to a story: locked with it, and rendered again when it changes."""
+"""References to a story, which are locked with it and rerendered when it changes."""
 
 from collections.abc import Callable, Collection
 
@@ -16,10 +16,10 @@ def change_with_references(
     *,
     whole: bool = False,
 ) -> Story:
-    """Change a story under its lock and those of everything that refers to it.
+    """Lock a story and everything that refers to it, and call `act` to change it.
 
     `act` gets the ledger once the story is refreshed in place. `successor` is a story
-    whose head will refer to it. With `whole` every entry of the story is locked too.
+    whose head will refer to it. With `whole`, every entry of the story is locked too.
     """
     stories = {story.pk, *referring_stories([story.pk])}
     if successor:
@@ -33,7 +33,7 @@ def change_with_references(
 
 
 def referring_entries(stories: Collection[int]) -> set[int]:
-    """Return the ids of the entries whose HTML, in any story, names one of these."""
+    """Return the ids of the entries whose HTML names one of the stories."""
     elsewhere = Posting.objects.filter(entry=OuterRef("entry"))
     shared = Exists(elsewhere.exclude(story=OuterRef("story")))
     crossed = Posting.objects.filter(shared, story__in=stories)
@@ -45,20 +45,20 @@ def referring_entries(stories: Collection[int]) -> set[int]:
 
 
 def entries_in(story: Story) -> set[int]:
-    """Return the ids of a story's own entries and of all ever posted in it."""
+    """Return the ids of all entries that are, or ever were, posted in a story."""
     rows = Entry.objects.filter(Q(story=story) | Q(postings__story=story))
     return set(rows.values_list("pk", flat=True))
 
 
 def referring_stories(stories: Collection[int]) -> set[int]:
-    """Return the ids of the stories before and after these, whose heads name them."""
+    """Return the ids of the stories that continue, or are continued by, the stories."""
     before = Q(continues_in__in=stories)
     pairs = Story.objects.filter(before | Q(continues__in=stories))
     return set(pairs.values_list("pk", flat=True)) if stories else set()
 
 
 def change_successor_heads(ledger: Ledger, stories: set[int | None]) -> None:
-    """Note that the heads changed of stories that coverage continues in, or did."""
+    """Record changed heads of the stories that coverage continues in, or did before."""
     for pk in sorted(pk for pk in stories if pk):
         if pk not in ledger.stories:
             raise StaleRead
@@ -68,7 +68,7 @@ def change_successor_heads(ledger: Ledger, stories: set[int | None]) -> None:
 def update_references(
     ledger: Ledger, stories: Collection[Story], entries: Collection[int] = ()
 ) -> None:
-    """Render everything again that refers to the stories, and further entries.
+    """Rerender everything that refers to the stories, and further entries.
 
     Heads and the rail change only for stories that readers know of.
     """

@@ -1,9 +1,6 @@
 """Verbs for series: save and delete."""
 
-from entries.models import (
-    Entry,
-    Series,
-)
+from entries.models import Entry, Series
 from entries.verbs.ledger import Refused, open_ledger, retry_on_stale_read
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
@@ -15,7 +12,7 @@ from entries.verbs.references import (
 
 @retry_on_stale_read
 def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
-    """Save a series, and render everything that refers to it again."""
+    """Save a series, and rerender everything that refers to it."""
     own = set(series.stories.values_list("pk", flat=True)) if series.pk else set()
     named = _entries_referring_to(series) | referring_entries(own)
     with open_ledger(*own, *referring_stories(own), entries=named) as ledger:
@@ -34,11 +31,11 @@ def delete_series(series: Series, *, by: Permissions = SYSTEM) -> None:
     """Delete a series. Raises Refused if it has stories or a link leads to it."""
     with open_ledger() as ledger:
         by.check_has("delete_series")
-        held = Series.objects.select_for_update().filter(pk=series.pk).first()
-        if held and (held.stories.exists() or held.linked_from.exists()):
+        locked = Series.objects.select_for_update().filter(pk=series.pk).first()
+        if locked and (locked.stories.exists() or locked.linked_from.exists()):
             raise Refused("A story is in it, or a line leads to it.")
-        if held:
-            held.delete()
+        if locked:
+            locked.delete()
             ledger.site_changed()
 
 

@@ -10,14 +10,7 @@ from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from entries.models import (
-    Entry,
-    Image,
-    Posting,
-    Story,
-    StorySlug,
-    StoryVersion,
-)
+from entries.models import Entry, Image, Posting, Story, StorySlug, StoryVersion
 from entries.models.fields import max_length
 from entries.text import rendering, urls
 from entries.verbs.ledger import Ledger, Refused, StaleRead, open_ledger
@@ -57,7 +50,7 @@ def create_story(
     by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
-    """Create a draft story; its slug is made from the headline if none is given.
+    """Create a draft story; without a slug, one is derived from the headline.
 
     Raises Refused if the headline is empty or another story has, or had, the slug, and
     IntegrityError if the form identified by `key` has created a story before.
@@ -74,7 +67,7 @@ def create_story(
 
 
 def free_slug(headline: str) -> str:
-    """Return a slug for a headline, numbered if a story has, or had, the plain one."""
+    """Return a slug for a headline, with a number if a story has, or had, it."""
     base = slugify(headline)[:100].strip("-") or "story"
     alike = StorySlug.objects.filter(slug__startswith=base)
     taken = set(alike.values_list("slug", flat=True))
@@ -113,11 +106,11 @@ def edit_story(
     by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
-    """Change the head of a story, and render every reference to it again.
+    """Change the head of a story, and rerender every reference to it.
 
-    Old slugs redirect to the new one. The text before is kept as a version. `version`
-    is the one the editor began from, None to skip the check; `restored` is an earlier
-    one whose text to bring back.
+    Old slugs redirect to the new one. The previous text is saved as a version.
+    `version` is the one the editor has read, None to skip the check; `restored` is an
+    earlier version to restore.
 
     Raises Refused for an invalid value, StoryConflict if the text has changed since
     `version`.
@@ -125,7 +118,7 @@ def edit_story(
 
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
-        before = _values(story)
+        before = _head_values(story)
         if restored:
             fields.update(_earlier_text(restored))
         if version is not None and story.version != version:
@@ -135,14 +128,14 @@ def edit_story(
             story.slug = slug
             _check_slug(story)
             _save_slug(story, before["slug"])
-        after = _values(story)
+        after = _head_values(story)
         changed = {name for name in after if after[name] != before[name]}
         if not changed:
             return
-        if story.lead_image:  # so that its caption cannot change meanwhile
+        if story.lead_image:  # its caption must not change meanwhile
             list(Image.objects.locked([story.lead_image.name]))
         if changed & set(StoryVersion.FIELDS):
-            _keep_version(story, before, author)
+            _save_version(story, before, author)
         story.save()
         _record_edit(ledger, story, changed, before["continues_in"])
 
@@ -150,7 +143,7 @@ def edit_story(
 
 
 def _save_slug(story: Story, before: str) -> None:
-    """Save a story's new slug; delete the old one if no reader knew of it."""
+    """Save a story's new slug; delete the old one if it was never public."""
     StorySlug.objects.get_or_create(slug=story.slug, story=story)
     if story.live_at is None:
         StorySlug.objects.filter(slug=before, story=story).delete()
@@ -159,20 +152,20 @@ def _save_slug(story: Story, before: str) -> None:
 def _record_edit(
     ledger: Ledger, story: Story, changed: set[str], successor: Story | None
 ) -> None:
-    """Record what a changed head means for readers and for references to it.
+    """Record a changed head, and rerender the references to it.
 
     `successor` is the story that coverage continued in before.
     """
     if changed - {"continues_in"}:
         ledger.head_changed(story)
-    if "continues_in" in changed:  # for readers only if one of both is public
+    if "continues_in" in changed:  # readers see it only if one of both is public
         ends = [one for one in (successor, story.continues_in) if one]
         if any(one.public for one in ends):
             ledger.head_changed(story)
         if story.state == State.CLOSED:
             change_successor_heads(ledger, {one.pk for one in ends})
     if changed & {"first_day", "slug"}:
-        _post_own(ledger, story)
+        _save_own_postings(ledger, story)
     if changed & {"headline", "language", "lead_image", "series", "slug"}:
         update_references(ledger, [story])
 
@@ -187,7 +180,7 @@ def _earlier_text(version: StoryVersion) -> dict[str, str]:
 
 
 def _check_story_version(now: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Raise StoryConflict unless the edit leaves the other person's text as it is."""
+    """Raise StoryConflict if an edit would overwrite somebody else's text."""
     if any(
         name in fields and fields[name] != now[name] for name in StoryVersion.FIELDS
     ):
@@ -197,7 +190,7 @@ def _check_story_version(now: dict[str, Any], fields: dict[str, Any]) -> None:
         )
 
 
-def _keep_version(story: Story, before: dict[str, Any], author: User | None) -> None:
+def _save_version(story: Story, before: dict[str, Any], author: User | None) -> None:
     fields = {name: before[name] for name in StoryVersion.FIELDS}
     StoryVersion.objects.create(
         story=story, number=story.version, changed_by=author, **fields
@@ -205,7 +198,7 @@ def _keep_version(story: Story, before: dict[str, Any], author: User | None) -> 
     story.version += 1
 
 
-def _values(story: Story) -> dict[str, Any]:
+def _head_values(story: Story) -> dict[str, Any]:
     return {name: getattr(story, name) for name in (*EDITABLE, "slug")}
 
 
@@ -214,7 +207,7 @@ def go_live(
 ) -> Story:
     """Make a draft story public, with everything published in it.
 
-    `at` is when its coverage began, for stories that an import brings.
+    `at` is when coverage began, for imports.
     """
 
     def act(ledger: Ledger) -> None:
@@ -255,8 +248,8 @@ def close_story(
 ) -> Story:
     """Close a live story; `continues_in` is the story that coverage continues in.
 
-    Without it the story chosen before is kept, unless `alone`. `at` is when the story
-    was closed, for stories that an import brings.
+    Without it, the story chosen before is kept, unless `alone`. `at` is when the story
+    was closed, for imports.
     """
 
     def successor(story: Story) -> Story | None:
@@ -271,17 +264,17 @@ def reopen_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
 
 
 def withdraw_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
-    """Withdraw a story; every URL of it responds with 410 Gone."""
+    """Withdraw a story, so that each of its URLs responds with 410 Gone."""
     return _set_state(story, by, Story.PUBLIC, State.WITHDRAWN)
 
 
 def restore_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
-    """Restore a withdrawn story to the state it had: live or closed."""
+    """Restore a withdrawn story to its previous state: live or closed."""
     return _set_state(story, by, (State.WITHDRAWN,), "")
 
 
 def was_ever_visible(story: Story) -> bool:
-    """Return whether readers ever saw a story, or any entry that is in it now."""
+    """Return whether a story, or any of its entries, was ever visible."""
     numbered = Posting.objects.filter(entry__story=story).exclude(seq=None)
     return story.live_at is not None or numbered.exists()
 
@@ -289,9 +282,9 @@ def was_ever_visible(story: Story) -> bool:
 def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
     """Delete a story that was never visible.
 
-    Links to it become unresolved if they have a title, else they are deleted: they
-    would show the headline, which nobody has read. Raises Refused for a story that was
-    public, which can be withdrawn instead.
+    Links to it become unresolved if they have a title. Others are deleted, since they
+    would show a headline that was never public. Raises Refused for a story that was
+    visible, which can be withdrawn instead.
     """
 
     def act(ledger: Ledger) -> None:
@@ -317,7 +310,7 @@ def _set_state(
     successor: Callable[[Story], Story | None] = lambda story: story.continues_in,
     at: datetime | None = None,
 ) -> Story:
-    """Set a story's state; an empty one means the state before its withdrawal."""
+    """Set a story's state; an empty `state` is the one before its withdrawal."""
 
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
@@ -328,7 +321,7 @@ def _set_state(
         if story.state == State.CLOSED:
             story.closed_at = story.closed_at or at or timezone.now()
             story.continues_in = successor(story)
-            if story.continues_in:  # refused if it has been deleted meanwhile
+            if story.continues_in:  # refuse if it has been deleted meanwhile
                 ledger.story(story.continues_in.pk)
         elif story.state == State.LIVE:
             story.closed_at = None
@@ -336,19 +329,19 @@ def _set_state(
         ledger.head_changed(story)
         change_successor_heads(ledger, successors | {story.continues_in_id})
         if story.public == before:
-            ledger.site_changed()  # references elsewhere stay as they are
+            ledger.site_changed()  # references in other stories do not change
         else:
-            _show_or_hide(ledger, story)
+            _update_visibility(ledger, story)
             update_references(ledger, [story])
 
     return change_with_references(story, act, successor(story))
 
 
-def _show_or_hide(ledger: Ledger, story: Story) -> None:
-    """Make the postings of a story visible or invisible, as the story is.
+def _update_visibility(ledger: Ledger, story: Story) -> None:
+    """Make the postings of a story visible or invisible, like the story.
 
-    Those that come back take new numbers: some never had one, and a page rendered
-    while the story was being withdrawn lacks them, so their old numbers would not do.
+    Postings that become visible get new numbers: some never had one, and a page that
+    was rendered while the story was being withdrawn lacks them.
     """
     if story.public:
         ledger.save_postings(_published(story))
@@ -356,6 +349,6 @@ def _show_or_hide(ledger: Ledger, story: Story) -> None:
         ledger.hide_postings(story)
 
 
-def _post_own(ledger: Ledger, story: Story) -> None:
+def _save_own_postings(ledger: Ledger, story: Story) -> None:
     own = story.postings.exclude(seq=None).select_related("entry__story__series")
     ledger.save_postings(own.order_by("entry__at", "entry_id"))

@@ -1,14 +1,14 @@
-"""The text form of a story: the page of a newsroom as plain text, read and written.
+"""The text format: a running story as plain text, read and written.
 
 Reading goes through these stages, each in the module of its name:
 
 1. `decoding`: bytes to lines of text.
-2. `lines`: what each line is. `timestamps` reads `UPDATE 6.15 pm GMT, 20 December:`.
+2. `lines`: lines to blocks. `timestamps` parses `UPDATE 6.15 pm GMT, 20 December:`.
 3. `paragraphs`: blocks of lines to paragraphs, with `references` for "See" lines,
-   cross-post lines and names of images.
+   cross-post lines and image names.
 4. `head`: the headline, photo, LATEST and FEATURE above the entries.
-5. `dates`: the date of each update. `headings`: which short lines are headings.
+5. `dates`: the date of each update. `headings`: the short lines that are headings.
 6. `reader` runs the stages and returns a `Document`.
 
-`writer` writes a story in this form, and checks that it reads back the same.
+`writer` writes a story in this format, and checks that it reads back the same.
 """

@@ -1,4 +1,4 @@
-"""Bytes of a file → its lines, whatever the encoding and line ends."""
+"""Decode a file into lines, whatever its encoding and line endings."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from entries.exchange.document import ExchangeError, Remark
 from entries.text import rendering
 
 FILE_LIMIT: Final = 32 * 1024 * 1024  # bytes
-# What Python strips, and the characters of zero width.
+# What str.strip() removes, and zero-width characters.
 _BLANK: Final = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
     "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
@@ -32,22 +32,22 @@ _CONTROLS: Final = bytes({*range(32)} - {9, 10, 11, 12, 13})
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line of the file, numbered as text editors number them."""
+    """A line of the file, with its number counted from 1."""
 
     number: int
     raw: str
 
     @property
     def text(self) -> str:
-        """Return it without the space around it."""
+        """Return the line without surrounding whitespace."""
         return self.raw.strip(_BLANK)
 
 
 def decode(data: bytes) -> tuple[list[TextLine], list[Remark]]:
-    """Return the lines of a file, and what was assumed or taken out.
+    """Return the lines of a file, and warnings about what was assumed or removed.
 
-    Reads UTF-8, UTF-16 and, line by line, Windows-1252. Raises ExchangeError for a
-    file that is not text, or is too large.
+    Lines that are not UTF-8 (or UTF-16) are decoded as Windows-1252. Raises
+    ExchangeError if the file is empty, too large or not text.
     """
     if len(data) > FILE_LIMIT:
         limit = FILE_LIMIT >> 20
@@ -87,7 +87,7 @@ def _utf8(data: bytes) -> bool:
 
 
 def _utf16(data: bytes) -> str:
-    """Return the encoding of a file in UTF-16, with or without its mark; else ""."""
+    """Return the encoding if a file is in UTF-16, with or without a BOM; else ""."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     length = len(data) // 2
@@ -130,10 +130,7 @@ def _decode_western(line: bytes) -> str:
 
 
 def _clean(number: int, line_of_file: str, warnings: list[Remark]) -> list[str]:
-    """Return the lines inside a line: some programs break them with other characters.
-
-    Control characters are taken out.
-    """
+    """Remove control characters, and split at the line breaks of word processors."""
     clean = rendering.tidy(line_of_file)
     if removed := len(line_of_file) - len(clean):
         what = "control character was" if removed == 1 else "control characters were"

@@ -1,4 +1,4 @@
-"""The head of a text: photo, LATEST, FEATURE, and what else is above the entries."""
+"""Parse the head of a text: photo, LATEST, FEATURE and all else above the entries."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,18 +15,19 @@ from entries.exchange.text.headings import (
 from entries.exchange.text.lines import Block, Mark, MarkedLine, flat, quoted
 from entries.exchange.text.paragraphs import Hints, paragraphs
 from entries.exchange.text.timestamps import timestamp
-from entries.models import Link
+from entries.models import Image, Link, Story
+from entries.models.fields import max_length
 from entries.pages.story_data import LinkData
 
-CAPTION_LIMIT: Final = 1000  # characters, as the rows hold them
-FEATURE_LIMIT: Final = 300
-STANDFIRST_LIMIT: Final = 500
+CAPTION_LIMIT: Final = max_length(Image, "caption")
+FEATURE_LIMIT: Final = max_length(Link, "title")
+STANDFIRST_LIMIT: Final = max_length(Story, "standfirst")
 _BULLET: Final = re.compile(r"(?:[•·‣*–—-]|\d{1,2}[.)])\s+(?=\S)")
 
 
 @dataclass
 class Head:
-    """The head of a text while it is read; `intro` is text without a mark above it."""
+    """The head of a text while it is parsed; `intro` is text without a mark."""
 
     hints: Hints
     remarks: list[Remark]
@@ -36,43 +37,43 @@ class Head:
     links: list[LinkData] = field(default_factory=list)
     summary: Body = NO_TEXT
     intro: list[Item] = field(default_factory=list)
-    marked: bool = False  # whether any mark of the form was found
-    feature: Block | None = None  # a FEATURE line that waits for its title
+    marked: bool = False  # whether any mark of the format was found
+    feature: Block | None = None  # a FEATURE line whose title has not come yet
     zone: Mark | None = None  # the mark above the next text
 
     def add_mark(self, block: Block, marked: MarkedLine) -> None:
-        """Take a mark of the head."""
+        """Add a line with a mark."""
         self.close()
         self.marked, self.zone = True, marked.mark
         if marked.mark == Mark.FEATURE:
             self.feature = block
         elif marked.mark == Mark.HEADLINE:
-            if self.headline:  # a first line that only looked like one
+            if self.headline:  # the first line only looked like the headline
                 self.intro.insert(0, Item(Kind.TEXT, self.headline, line=1))
             self.headline = marked.rest
         elif marked.mark not in (Mark.PHOTO, Mark.LATEST, Mark.JUMP, Mark.SUMMARY):
             self.values[marked.mark] = marked.rest
 
     def add_text(self, block: Block, *, first: bool) -> None:
-        """Take text; `first` says that nothing is above it in the file."""
+        """Add a block of text; `first` is whether it begins the file."""
         if self.zone == Mark.SUMMARY:
-            self.summary = extended(
+            self.summary = append_block(
                 self.summary, block, self.hints, self.remarks, self.markdown
             )
-        elif not self._take(block):
+        elif not self._use(block):
             self.zone = None
             if first and not self.headline:
-                block = self._take_headline(block)
+                block = self._use_headline(block)
             if block.lines:
                 self.intro += paragraphs(block, self.hints, self.remarks)
 
     @property
     def markdown(self) -> bool:
-        """Whether the texts of the file are Markdown."""
+        """Whether the file is in Markdown."""
         return Mark.MARKUP in self.values
 
-    def _take(self, block: Block) -> bool:
-        """Take a block as what the mark above it announces, if it can be that."""
+    def _use(self, block: Block) -> bool:
+        """Use a block as what the mark above it introduces, if possible."""
         text = flat(block.text)
         if self.zone == Mark.PHOTO and block.gap == 0:
             self.zone = None
@@ -80,10 +81,10 @@ class Head:
                 self.photo = text
             return len(text) <= CAPTION_LIMIT
         if self.zone == Mark.LATEST:
-            return self._take_titles(block)
-        return self.zone == Mark.FEATURE and self._take_feature(text)
+            return self._use_titles(block)
+        return self.zone == Mark.FEATURE and self._use_feature(text)
 
-    def _take_titles(self, block: Block) -> bool:
+    def _use_titles(self, block: Block) -> bool:
         titles = [_BULLET.sub("", flat(line.text), count=1) for line in block.lines]
         if any(len(one) > TITLE_LIMIT or ends_like_sentence(one) for one in titles):
             return False
@@ -91,7 +92,7 @@ class Head:
             append_link(self.links, Link.Kind.LATEST, title)
         return True
 
-    def _take_feature(self, title: str) -> bool:
+    def _use_feature(self, title: str) -> bool:
         if self.feature is None or len(title) > FEATURE_LIMIT:
             return False
         if any(link.kind == Link.Kind.FEATURE for link in self.links):
@@ -101,8 +102,8 @@ class Head:
         self.feature, self.zone = None, None
         return True
 
-    def _take_headline(self, block: Block) -> Block:
-        """Take the first line of a file as its headline, if it looks like one.
+    def _use_headline(self, block: Block) -> Block:
+        """Use the first line of a file as its headline, if it looks like one.
 
         Return the rest of the block.
         """
@@ -110,14 +111,14 @@ class Head:
         alone = len(block.lines) == 1
         if not may_be_heading(line) or not (alone or title_case(line)):
             return block
-        if timestamp(line):  # of an update that has no text
+        if timestamp(line):  # of an update without text
             return block
         self.headline = line
         rest = block.lines[1:]
         return Block(rest[0].number if rest else block.line, 0, None, rest)
 
     def close(self) -> None:
-        """End the head, or its zone; warn about a FEATURE without a title."""
+        """End the zone of the last mark, and warn if a FEATURE line has no title."""
         if self.feature is None:
             return
         label = _label(self.feature)
@@ -139,17 +140,17 @@ def _label(block: Block) -> str:
     return block.mark.label if isinstance(block.mark, MarkedLine) else ""
 
 
-def extended(
+def append_block(
     body: Body, block: Block, hints: Hints, remarks: list[Remark], is_markdown: bool
 ) -> Body:
-    """Return a body with a block of text added to it."""
+    """Return a body with a block of text appended."""
     if not is_markdown:
         return Body((*body.items, *paragraphs(block, hints, remarks)), "", body.line)
     added = markdown.body(block.source, hints.names)
-    return joined(body, added)
+    return join_bodies(body, added)
 
 
-def joined(first: Body, second: Body) -> Body:
-    """Return two bodies as one."""
+def join_bodies(first: Body, second: Body) -> Body:
+    """Concatenate two bodies."""
     source = "\n\n".join(filter(None, (first.source, second.source)))
     return Body(first.items + second.items, source, first.line)

@@ -1,7 +1,7 @@
-"""Titles and headings: what looks like one, and which short lines are headings.
+"""Recognize titles, and the short lines of a text that are headings.
 
-The form has no mark for headings. They have two blank lines above them, or, in a file
-that lost such gaps, they only look like headings.
+The format has no mark for headings. They have two blank lines above them or, in a file
+that lost its wide gaps, can only be told by their looks.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final
 
 from entries.exchange.document import Item, Kind
 
-TITLE_LIMIT: Final = 200  # characters of a line that may be a title
+TITLE_LIMIT: Final = 200  # characters of a title
 HEADING_LIMIT: Final = 120
 _ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]\.){2,}|\b(?:Jr|Sr|Inc|Co|Ltd|No|St)\.")
 _SENTENCE_END: Final = re.compile(r"[.;:,…،؛。]['\"”’»)\]]*$")
@@ -29,14 +29,14 @@ _SMALL: Final = re.compile(
 
 
 def ends_like_sentence(text: str) -> bool:
-    """Whether the last characters end a sentence or a clause."""
+    """Whether a text ends with the punctuation of a sentence or a clause."""
     if not _SENTENCE_END.search(text):
         return False
     return not any(found.end() == len(text) for found in _ABBREVIATION.finditer(text))
 
 
 def title_case(text: str, share: float = 0.75) -> bool:
-    """Whether the first word and most others begin with a capital.
+    """Whether the first word, and a share of all words, begin with a capital.
 
     Articles, conjunctions and prepositions do not count.
     """
@@ -52,7 +52,7 @@ def _capital(word: str) -> bool:
 
 
 def may_be_heading(line: str) -> bool:
-    """Whether a line is short enough for a heading, and does not end as a sentence."""
+    """Whether a line is short, starts with a capital and does not end a sentence."""
     return (
         len(line) <= HEADING_LIMIT
         and any(map(str.isalpha, line))
@@ -69,8 +69,8 @@ def may_be_heading(line: str) -> bool:
 class Spacing:
     """How a file spaces its paragraphs.
 
-    `usual` is the number of blank lines between two of them; `wide_entries` says that
-    the gaps between entries are wider.
+    `usual` is the usual number of blank lines between paragraphs, `wide_entries`
+    whether there are more between entries.
     """
 
     usual: int
@@ -82,49 +82,51 @@ class Spacing:
 
 
 def spacing(bodies: Iterable[Sequence[Item]], entry_gaps: Iterable[int]) -> Spacing:
-    """Return the spacing of a file, given its paragraphs and the gaps above entries."""
+    """Measure the spacing of a file from its paragraphs and the gaps above entries."""
     gaps = Counter(
         later.gap for items in bodies for _, later in pairwise(items) if later.gap
     )
-    most = max(gaps.values(), default=0)
-    usual = min((gap for gap, count in gaps.items() if count == most), default=1)
+    highest = max(gaps.values(), default=0)
+    usual = min((gap for gap, count in gaps.items() if count == highest), default=1)
     return Spacing(usual, any(gap > usual for gap in entry_gaps))
 
 
-def in_original(items: Sequence[Item], space: Spacing) -> tuple[list[Item], list[Item]]:
-    """Return an original entry's items with headings, and the headings in doubt."""
+def mark_in_original(
+    items: Sequence[Item], space: Spacing
+) -> tuple[list[Item], list[Item]]:
+    """Mark an original entry's headings; return its items and doubtful headings."""
     found = [
-        place
-        for place, item in enumerate(items[:-1])
-        if _set_apart(item, items[place + 1], space)
+        index
+        for index, item in enumerate(items[:-1])
+        if _set_apart(item, items[index + 1], space)
     ]
     doubtful: list[Item] = []
     if not found:
         items = [line for item in items for line in _split_at_headings(item)]
         found = [
-            place
-            for place, item in enumerate(items[:-1])
-            if place and _looks_like_heading(item, items[place + 1], space)
+            index
+            for index, item in enumerate(items[:-1])
+            if index and _looks_like_heading(item, items[index + 1], space)
         ]
-        doubtful = [items[place] for place in found] if space.wide_entries else []
+        doubtful = [items[index] for index in found] if space.wide_entries else []
     return _with_headings(items, found), doubtful
 
 
-def in_update(items: Sequence[Item], space: Spacing) -> list[Item]:
-    """Return an update's items; a heading there has both the gap and the looks."""
+def mark_in_update(items: Sequence[Item], space: Spacing) -> list[Item]:
+    """Mark the headings of an update, which need both a wide gap and title case."""
     found = [
-        place
-        for place, item in enumerate(items[:-1])
-        if _set_apart(item, items[place + 1], space) and title_case(item.text)
+        index
+        for index, item in enumerate(items[:-1])
+        if _set_apart(item, items[index + 1], space) and title_case(item.text)
     ]
     return _with_headings(items, found)
 
 
-def _with_headings(items: Sequence[Item], places: Iterable[int]) -> list[Item]:
-    headings = set(places)
+def _with_headings(items: Sequence[Item], indexes: Iterable[int]) -> list[Item]:
+    headings = set(indexes)
     return [
-        replace(item, kind=Kind.HEADING) if place in headings else item
-        for place, item in enumerate(items)
+        replace(item, kind=Kind.HEADING) if index in headings else item
+        for index, item in enumerate(items)
     ]
 
 
@@ -150,12 +152,12 @@ def _looks_like_heading(item: Item, following: Item, space: Spacing) -> bool:
 
 
 def _split_at_headings(item: Item) -> list[Item]:
-    """Divide a block in which a heading has no blank line above or below it."""
+    """Split off headings that have no blank line between them and the text."""
     lines = item.text.split("\n")
     if item.kind != Kind.TEXT or len(lines) == 1:
         return [item]
-    places = {place for place in range(len(lines) - 1) if _heading_at(lines, place)}
-    starts = sorted({0, *places, *(place + 1 for place in places)})
+    indexes = {index for index in range(len(lines) - 1) if _heading_at(lines, index)}
+    starts = sorted({0, *indexes, *(index + 1 for index in indexes)})
     return [
         replace(
             item,
@@ -167,10 +169,10 @@ def _split_at_headings(item: Item) -> list[Item]:
     ]
 
 
-def _heading_at(lines: Sequence[str], place: int) -> bool:
-    line = lines[place]
+def _heading_at(lines: Sequence[str], index: int) -> bool:
+    line = lines[index]
     if not may_be_heading(line) or not title_case(line) or line.count(" ") < 2:
         return False
-    if place and not ends_like_sentence(lines[place - 1][-20:]):
+    if index and not ends_like_sentence(lines[index - 1][-20:]):
         return False
-    return not lines[place + 1][0].islower()
+    return not lines[index + 1][0].islower()

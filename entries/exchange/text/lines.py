@@ -1,7 +1,7 @@
-"""What each line is: a timestamp, another mark of the form, or text.
+"""Divide lines into blocks, and recognize the marks of the format.
 
-Lines become blocks: one for each mark, and one for each run of text without a blank
-line in it.
+Each mark (a timestamp, or a line such as `LATEST`) is a block of its own, and so is
+each run of text lines without a blank line between them.
 """
 
 import re
@@ -20,13 +20,15 @@ from entries.exchange.text.timestamps import (
     Timestamp,
     timestamp,
 )
+from entries.models import Link
+from entries.models.fields import max_length
 
 QUOTE_LIMIT: Final = 120  # characters of a line in a warning
-LABEL_LIMIT: Final = 60  # characters of `TUESDAY FEATURE`, as links hold them
+LABEL_LIMIT: Final = max_length(Link, "label")  # of `TUESDAY FEATURE`
 
 
 class Mark(StrEnum):
-    """A line above the entries, at the beginning of one, or right below it."""
+    """The lines with a meaning of their own, apart from timestamps."""
 
     PHOTO = "photo"
     LATEST = "latest"
@@ -45,7 +47,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class MarkedLine:
-    """A recognised line: its mark, the mark as typed, and the text behind it."""
+    """A line with a mark: the mark, its text as typed, and the text after it."""
 
     mark: Mark
     label: str
@@ -88,7 +90,7 @@ _IN_ENTRY: Final = (
 
 
 def mark_anywhere(line: str) -> MarkedLine | None:
-    """Return the mark of a line that counts anywhere: jump, original entry."""
+    """Recognize a mark that may be anywhere: a jump link or the original entry."""
     if _JUMP.fullmatch(line):
         return MarkedLine(Mark.JUMP, line, "")
     if match := _ORIGINAL.fullmatch(line):
@@ -97,13 +99,13 @@ def mark_anywhere(line: str) -> MarkedLine | None:
 
 
 def mark_in_head(line: str) -> MarkedLine | None:
-    """Return the mark of a line that counts above the entries only."""
+    """Recognize a mark that may only be above the entries."""
     marked = _first(_HEAD, line)
     return marked if marked and len(marked.label) <= LABEL_LIMIT else None
 
 
 def mark_in_entry(line: str) -> MarkedLine | None:
-    """Return the mark of a line that counts right below a timestamp only."""
+    """Recognize a mark that may only be right below a timestamp."""
     return _first(_IN_ENTRY, line)
 
 
@@ -117,7 +119,7 @@ def _first(
 
 
 def parse_date(text: str) -> date | None:
-    """Read the value of `DATE:`; None for no date, and for one of another age."""
+    """Parse the value of `DATE:`; return None unless it is a date in `YEARS`."""
     try:
         found = date.fromisoformat(text)
     except ValueError:
@@ -128,7 +130,7 @@ def parse_date(text: str) -> date | None:
 # --- Blocks
 
 _ONCE: Final = frozenset(Mark) - {Mark.FEATURE, Mark.JUMP, Mark.BYLINE}
-_WITH_TEXT: Final = (  # marks behind which text may follow on the same line
+_WITH_TEXT: Final = (  # marks after which text may follow on the same line
     Mark.ORIGINAL,
     Mark.SUMMARY,
     Mark.PHOTO,
@@ -139,7 +141,7 @@ _WITH_TEXT: Final = (  # marks behind which text may follow on the same line
 
 @dataclass
 class Block:
-    """A mark or, where `mark` is None, text; `gap` counts the blank lines above."""
+    """A mark or, if `mark` is None, text; `gap` is the number of blank lines above."""
 
     line: int
     gap: int
@@ -148,17 +150,17 @@ class Block:
 
     @property
     def text(self) -> str:
-        """Return its text as typed, its lines without the space around them."""
+        """Return the text with whitespace around each line removed."""
         return "\n".join(line.text for line in self.lines)
 
     @property
     def source(self) -> str:
-        """Return its text as Markdown, with the space that begins its lines."""
+        """Return the text as Markdown, with the indentation of its lines."""
         return "\n".join(line.raw.rstrip() for line in self.lines).strip("\n")
 
     @property
     def begins_entry(self) -> bool:
-        """Whether an entry begins here."""
+        """Whether this is the first block of an entry."""
         mark = self.mark
         return isinstance(mark, Timestamp) or (
             mark is not None and mark.mark == Mark.ORIGINAL
@@ -166,49 +168,49 @@ class Block:
 
 
 def quoted(text: str) -> str:
-    """Return the beginning of a line for a warning."""
+    """Quote a line for a warning, shortened if it is long."""
     short = text if len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
     return f"“{short}”"
 
 
 def flat(text: str) -> str:
-    """Return a text in one line with single spaces."""
+    """Return a text on one line, with single spaces."""
     return " ".join(text.split())
 
 
 def blocks(lines: Iterable[TextLine], remarks: list[Remark]) -> list[Block]:
-    """Divide a file into blocks; add a remark for each line that is in doubt."""
-    return _without_empty(_Divider(remarks).run(lines), remarks)
+    """Divide a file into blocks; add a remark for each doubtful line."""
+    return _without_empty(_BlockParser(remarks).run(lines), remarks)
 
 
 def _without_empty(found: list[Block], remarks: list[Remark]) -> list[Block]:
-    """Make text of each timestamp that no text follows: no update is empty."""
+    """Turn timestamps that no text follows into text, since updates are never empty."""
     text_follows = False
     for block in reversed(found):
-        stamped = isinstance(block.mark, Timestamp)
-        if stamped and not text_follows:
+        timestamped = isinstance(block.mark, Timestamp)
+        if timestamped and not text_follows:
             block.mark = None
             message = f"no text follows {quoted(block.text)}; the line stays text"
             remarks.append(Remark(block.line, message))
-        if stamped or block.begins_entry:
+        if timestamped or block.begins_entry:
             text_follows = False
         elif block.mark is None:
             text_follows = True
     return found
 
 
-class _Divider:
-    """Goes through the lines of a file, one after the other."""
+class _BlockParser:
+    """Divide a file into blocks, line by line."""
 
     def __init__(self, remarks: list[Remark]) -> None:
         self.remarks = remarks
         self.found: list[Block] = []
-        self.open: Block | None = None  # text that the next line may continue
+        self.open: Block | None = None  # the text block that the next line continues
         self.gap = 0
         self.used: set[Mark] = set()
-        self.in_entries = False  # below the head of the page
+        self.in_entries = False  # below the head
         self.markdown = False
-        self.below_stamp = False
+        self.below_timestamp = False
 
     def run(self, lines: Iterable[TextLine]) -> list[Block]:
         for line in lines:
@@ -218,7 +220,7 @@ class _Divider:
                 self.line(line)
             else:
                 self.gap += 1
-                self.open, self.below_stamp = None, False
+                self.open, self.below_timestamp = None, False
         return self.found
 
     def line(self, line: TextLine) -> None:
@@ -235,13 +237,13 @@ class _Divider:
         self.found.append(Block(line.number, self.gap, mark, [line]))
         self.open, self.gap = None, 0
         if isinstance(mark, Timestamp):
-            self.in_entries = self.below_stamp = True
+            self.in_entries = self.below_timestamp = True
             return
         self.used.add(mark.mark)
         self.in_entries |= mark.mark in (Mark.ORIGINAL, Mark.SUMMARY)
         self.markdown |= mark.mark == Mark.MARKUP
-        self.below_stamp = mark.mark == Mark.ORIGINAL or (
-            self.below_stamp and self.in_entries
+        self.below_timestamp = mark.mark == Mark.ORIGINAL or (
+            self.below_timestamp and self.in_entries
         )
 
     def add_text(self, line: TextLine) -> None:
@@ -249,11 +251,11 @@ class _Divider:
             self.open = Block(line.number, self.gap)
             self.found.append(self.open)
         self.open.lines.append(line)
-        self.gap, self.below_stamp = 0, False
+        self.gap, self.below_timestamp = 0, False
 
     def recognise(self, line: TextLine) -> Timestamp | MarkedLine | None:
         text = flat(line.text)
-        if self.below_stamp and (marked := mark_in_entry(text)):
+        if self.below_timestamp and (marked := mark_in_entry(text)):
             return marked
         marked = mark_anywhere(line.text) or mark_anywhere(text)
         marked = marked or self.head_mark(line, text)
@@ -286,9 +288,9 @@ class _Divider:
         self.remarks.append(Remark(line.number, message))
 
     def markdown_line(self, line: TextLine) -> None:
-        """Take a line of Markdown: only what begins an entry is a mark.
+        """Add a line of Markdown, where only a line that begins an entry is a mark.
 
-        A backslash before it makes it text.
+        A backslash escapes such a line.
         """
         bare = line.raw.lstrip("\\")
         if begins_entry(bare):
@@ -297,17 +299,17 @@ class _Divider:
                 self.line(line)
                 return
             line = TextLine(line.number, line.raw[1:])
-        elif self.below_stamp and (marked := mark_in_entry(flat(line.text))):
+        elif self.below_timestamp and (marked := mark_in_entry(flat(line.text))):
             self.add_mark(line, marked)
             return
         if self.open is None and not line.text:
-            self.below_stamp = False
+            self.below_timestamp = False
             return
         self.add_text(line)
 
 
 def begins_entry(line: str) -> bool:
-    """Whether a line of Markdown would begin another entry of the file."""
+    """Whether a line of a Markdown file begins an entry."""
     if isinstance(timestamp(line), Timestamp):
         return True
     marked = mark_anywhere(line)

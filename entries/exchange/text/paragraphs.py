@@ -1,4 +1,4 @@
-"""A block of text → its paragraphs, and the lines between them that refer to things."""
+"""Divide a block of text into paragraphs, references and images."""
 
 import re
 from collections.abc import Collection
@@ -17,10 +17,10 @@ _FILE: Final = re.compile(r"\S\.(?:jpe?g|png|webp|gif|avif)$", re.I)
 
 @dataclass(frozen=True)
 class Hints:
-    """What helps to understand a file.
+    """Known names, which help to parse a file.
 
     `files` are the casefolded names in the folder of images, with and without their
-    extension; `names` those of series, which may contain an "and".
+    extension. `names` are those of series, which may contain an "and".
     """
 
     files: Collection[str] = ()
@@ -29,14 +29,14 @@ class Hints:
 
 def paragraphs(block: Block, hints: Hints, remarks: list[Remark]) -> list[Item]:
     """Return the items of a block of text; add a remark for each doubtful line."""
-    divider = _Divider(block, hints, remarks)
-    for place in range(len(block.lines)):
-        divider.line(place)
-    divider.close()
-    return divider.found
+    parser = _ParagraphParser(block, hints, remarks)
+    for index in range(len(block.lines)):
+        parser.line(index)
+    parser.close()
+    return parser.found
 
 
-class _Divider:
+class _ParagraphParser:
     def __init__(self, block: Block, hints: Hints, remarks: list[Remark]) -> None:
         self.lines = block.lines
         self.gap = block.gap
@@ -46,9 +46,9 @@ class _Divider:
         self.alone = len(block.lines) == 1
         self.only_images = all(names_image(x.text, hints.files) for x in block.lines)
 
-    def line(self, place: int) -> None:
-        line = self.lines[place]
-        item = self.image(line.text) or self.reference(place)
+    def line(self, index: int) -> None:
+        line = self.lines[index]
+        item = self.image(line.text) or self.reference(index)
         if item is None:
             self.open.append(line)
             return
@@ -72,9 +72,9 @@ class _Divider:
         self.gap = 0
 
     def image(self, text: str) -> Item | None:
-        """Return the item of an image's name.
+        """Return an image item if a line is the name of an image.
 
-        Between other lines it has to be unmistakable.
+        Between lines of text, the name has to be unmistakable.
         """
         if not names_image(text, self.hints.files):
             return None
@@ -83,22 +83,22 @@ class _Divider:
             return Item(Kind.IMAGE, text)
         return None
 
-    def reference(self, place: int) -> Item | None:
-        line = self.lines[place]
+    def reference(self, index: int) -> Item | None:
+        line = self.lines[index]
         text = flat(line.text)
         if self.alone:
             _, certain = see(text) or ("", True)
             if not certain:
                 doubt = f"perhaps a “See” line, but not clearly: {quoted(text)}"
                 self.remark(line, doubt)
-        elif not (text.startswith(("(", "[")) or self.between_sentences(place)):
+        elif not (text.startswith(("(", "[")) or self.between_sentences(index)):
             return None
         return reference(text, self.hints.names)
 
-    def between_sentences(self, place: int) -> bool:
-        """Whether the lines above and below do not run on into this one."""
+    def between_sentences(self, index: int) -> bool:
+        """Whether no sentence runs on from the line above or into the line below."""
         above = self.open[-1].text[-20:] if self.open else "."
-        after = self.lines[place + 1].text if place + 1 < len(self.lines) else "A"
+        after = self.lines[index + 1].text if index + 1 < len(self.lines) else "A"
         runs_on = after[0].islower() and self.image(after) is None
         return ends_like_sentence(above) and not runs_on
 

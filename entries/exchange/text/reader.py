@@ -1,6 +1,6 @@
-"""The text form of a story → a document. Nothing is dropped, nothing invented.
+"""Parse the text format into a document. No text is dropped or invented.
 
-What is not understood stays in the text, and is warned about.
+Whatever is not understood stays in the text, with a warning.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from entries.exchange.document import (
 )
 from entries.exchange.text import headings
 from entries.exchange.text.decoding import TextLine
-from entries.exchange.text.head import Head, extended, joined
+from entries.exchange.text.head import Head, append_block, join_bodies
 from entries.exchange.text.lines import Mark, MarkedLine, blocks, parse_date, quoted
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.timestamps import Timestamp
@@ -34,7 +34,7 @@ NO_HINTS: Final = Hints()
 
 @dataclass
 class _Entry:
-    """An entry while it is read; `stamp` is None for the original entry."""
+    """An entry while it is parsed; `stamp` is None for the original entry."""
 
     line: int
     gap: int
@@ -68,10 +68,10 @@ def read_text(
     hints: Hints = NO_HINTS,
     remarks: Iterable[Remark] = (),
 ) -> Document:
-    """Return the document in the lines of a file.
+    """Parse the lines of a file.
 
-    `first_day` is the story's first day; without it, and without `DATE:` in the
-    file, the updates are dated as late as possible with none of them after `now`.
+    `first_day` is the story's first day. Without it, and without `DATE:` in the file,
+    updates are dated as late as possible without any being after `now`.
     """
     reader = _Reader(hints, list(remarks), now)
     reader.run(lines)
@@ -86,7 +86,7 @@ class _Reader:
         self.notes: list[str] = []
 
     def run(self, lines: Iterable[TextLine]) -> None:
-        for place, block in enumerate(blocks(lines, self.remarks)):
+        for index, block in enumerate(blocks(lines, self.remarks)):
             mark = block.mark
             if block.begins_entry:
                 stamp = mark if isinstance(mark, Timestamp) else None
@@ -97,11 +97,11 @@ class _Reader:
                 self.head.add_mark(block, mark)
             elif self.entries:
                 entry = self.entries[-1]
-                entry.body = extended(
+                entry.body = append_block(
                     entry.body, block, self.hints, self.remarks, self.head.markdown
                 )
             else:
-                self.head.add_text(block, first=place == 0)
+                self.head.add_text(block, first=index == 0)
         self.head.close()
         if len(self.updates) > UPDATES_LIMIT:
             raise ExchangeError(f"The file has more than {UPDATES_LIMIT:,} updates.")
@@ -117,14 +117,12 @@ class _Reader:
     def remark(self, line: int, message: str) -> None:
         self.remarks.append(Remark(line, message))
 
-    # --- The whole
-
     def document(self, first_day: date | None) -> Document:
         head, values = self.head, self.head.values
         first_day = first_day or parse_date(values.get(Mark.DATE, ""))
         dated = self.dated(first_day)
         if not head.markdown:
-            self.find_parts(dated)
+            self.find_unmarked(dated)
         standfirst, summary = self.place_intro(dated)
         original = self.original
         began = min(dated.times, default=None)
@@ -152,13 +150,13 @@ class _Reader:
         )
 
     def dated(self, first_day: date | None) -> Dated:
-        """Date the updates, and warn about what contradicts their dates."""
+        """Date the updates, and warn about contradictions."""
         updates = self.updates
         stamps = [Timed(e.stamp.at, e.stamp.day) for e in updates if e.stamp]
         above = bool(self.entries) and self.entries[0].stamp is None
         dated = date_updates(stamps, first_day, self.now, original_first=above)
-        for place, fault in dated.faults.items():
-            self.remark(updates[place].line, fault)
+        for index, fault in dated.faults.items():
+            self.remark(updates[index].line, fault)
         for entry, at in zip(updates, dated.times, strict=True):
             if at > self.now:
                 self.remark(entry.line, f"{gmt.format_stamp(at, None)} is yet to come")
@@ -174,8 +172,8 @@ class _Reader:
             self.notes.append(_date_note(dated, self.now))
         return dated
 
-    def find_parts(self, dated: Dated) -> None:
-        """Find what only the gaps show: headings, and an unmarked original entry."""
+    def find_unmarked(self, dated: Dated) -> None:
+        """Find headings, and an original entry without a mark, by the gaps above."""
         space = headings.spacing(
             [entry.items for entry in self.entries] or [self.head.intro],
             [entry.gap for entry in self.entries],
@@ -183,7 +181,7 @@ class _Reader:
         self.find_original(dated, space)
         for entry in self.entries:
             if entry.stamp:
-                entry.set_items(headings.in_update(entry.items, space))
+                entry.set_items(headings.mark_in_update(entry.items, space))
             else:
                 entry.set_items(self.with_headings(entry.items, space))
         if not self.original:
@@ -192,46 +190,46 @@ class _Reader:
     def with_headings(
         self, items: Sequence[Item], space: headings.Spacing
     ) -> list[Item]:
-        found, doubtful = headings.in_original(items, space)
+        found, doubtful = headings.mark_in_original(items, space)
         for item in doubtful:
             self.remark(item.line, f"{quoted(item.text)} is read as a heading")
         return found
 
     def find_original(self, dated: Dated, space: headings.Spacing) -> None:
-        """Take text that is set apart below the last update as the original entry.
+        """Treat text set apart below the last update as the original entry.
 
-        Only where the newest update is first and no original entry is marked.
+        Only if the newest update comes first and no original entry is marked.
         """
         if self.original or not self.entries or not dated.newest_first:
             return
         last = self.entries[-1]
         apart = (n for n, item in enumerate(last.items) if n and space.wide(item))
-        if not space.wide_entries or (place := next(apart, None)) is None:
+        if not space.wide_entries or (index := next(apart, None)) is None:
             return
-        line = last.items[place].line
-        self.entries.append(_Entry(line, 0, None, Body(last.items[place:])))
-        last.set_items(last.items[:place])
+        line = last.items[index].line
+        self.entries.append(_Entry(line, 0, None, Body(last.items[index:])))
+        last.set_items(last.items[:index])
         self.remark(line, "no ORIGINAL ENTRY; the text from here on is taken for it")
 
     def place_intro(self, dated: Dated) -> tuple[str, Body]:
-        """Return standfirst and summary; the text without a mark goes to one of them.
+        """Return the standfirst and the summary, one of which includes the intro.
 
-        Where neither can be meant it becomes the original entry.
+        If it can be neither, the intro becomes the original entry.
         """
         head, intro = self.head, self.intro
         standfirst, summary = head.values.get(Mark.STANDFIRST, ""), head.summary
         if not intro.items:
             return standfirst, summary
-        formed = head.marked or bool(self.entries)
+        has_marks = head.marked or bool(self.entries)
         above = dated.newest_first and len(dated.times) > 1
         if head.standfirst and not standfirst and (self.original or above):
             standfirst, where = head.standfirst, "as the standfirst"
         elif self.original or summary.items:
-            summary, where = joined(intro, summary), "in the summary box"
+            summary, where = join_bodies(intro, summary), "in the summary box"
         else:
             self.entries.append(_Entry(head.intro[0].line, 0, None, intro))
             where = "as the original entry"
-        if not formed:
+        if not has_marks:
             first = head.intro[0].line
             self.remark(first, f"no part of the form was found: kept {where}")
             return standfirst, summary
@@ -242,7 +240,7 @@ class _Reader:
 
     @property
     def intro(self) -> Body:
-        """Return the text of the head that has no mark above it."""
+        """Return the text of the head that no mark introduces."""
         if not self.head.markdown:
             return Body(tuple(self.head.intro))
         source = "\n\n".join(item.text for item in self.head.intro)

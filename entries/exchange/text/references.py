@@ -1,4 +1,4 @@
-"""Lines that refer to something: "See" lines, cross-post lines, names of images."""
+"""Recognize "See" lines, cross-post lines and names of images."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -27,9 +27,9 @@ _TOKEN: Final = re.compile(r"[^\W_][\w-]{2,119}")
 
 
 def reference(text: str, series: Iterable[str] = ()) -> Item | None:
-    """Return the item of a "See" or a cross-post line, None for other text.
+    """Return an item for a "See" line or a cross-post line, None for other text.
 
-    `series` are names of series, which may contain a comma or an "and".
+    `series` are the names of series, which may contain a comma or an "and".
     """
     if "\n" in text:
         return None
@@ -46,8 +46,8 @@ def see(line: str) -> tuple[str, bool] | None:
 
     A title begins with a capital (or a digit, or a letter of a script without
     capitals) and does not end like a sentence. "See you at the match." and "See
-    below" are prose. The flag says whether that is certain: a title with a full stop
-    behind it, and a line without one that begins with a small letter, are not.
+    below" are prose. Return `("", False)` if it is not certain: for a title followed
+    by a full stop, and for a line that begins in lower case but is no sentence.
     """
     match = _SEE.fullmatch(line)
     if match is None or len(line) > TITLE_LIMIT:
@@ -63,25 +63,25 @@ def see(line: str) -> tuple[str, bool] | None:
 
 
 def cross_posts(line: str, series: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the names in `(Cross-posted from A, B and C)`; none for other lines."""
+    """Return the names in `(Cross-posted from A, B and C)`; empty for other lines."""
     if len(line) > TITLE_LIMIT:
         return ()
     match = next(filter(None, (form.fullmatch(line) for form in _CROSS_POSTED)), None)
     if match is None:
         return ()
-    whole = sorted((n for n in series if _BETWEEN_NAMES.search(n)), key=len)[::-1]
+    compound = sorted((n for n in series if _BETWEEN_NAMES.search(n)), key=len)[::-1]
     names = match[1]
-    for number, name in enumerate(whole):
+    for number, name in enumerate(compound):
         names = names.replace(name, f"\0{number}\0")
     split = [
-        re.sub(r"\0(\d+)\0", lambda m: whole[int(m[1])], name).strip()
+        re.sub(r"\0(\d+)\0", lambda m: compound[int(m[1])], name).strip()
         for name in _BETWEEN_NAMES.split(names)
     ]
     return tuple(dict.fromkeys(filter(None, split)))
 
 
 def cross_post_line(names: Sequence[str]) -> str:
-    """Return a cross-post line as the pages of the site write it."""
+    """Return a cross-post line as public pages show it."""
     *most, last = names
     joined = f"{', '.join(most)} and {last}" if most else last
     return f"(Cross-posted from {joined})"
@@ -90,9 +90,9 @@ def cross_post_line(names: Sequence[str]) -> str:
 def names_image(line: str, files: Collection[str] = ()) -> bool:
     """Whether a line is the name of an image.
 
-    It is one word that looks like the name of a file: an extension; or a digit or an
-    underscore inside; or hyphens in a word without capitals. `files` are the
-    casefolded names in the folder of images, which may look like anything.
+    That is a single word that looks like a file name: with an extension, a digit or an
+    underscore, or with hyphens and no capitals. `files` are the casefolded names in the
+    folder of images, which may look like anything.
     """
     if line.casefold() in files:
         return True
@@ -102,14 +102,14 @@ def names_image(line: str, files: Collection[str] = ()) -> bool:
     if stem != line or "_" in stem:
         return True
     has_digit = any(map(str.isdigit, stem))
-    small = stem == stem.lower()
+    lower = stem == stem.lower()
     if "-" in stem:
-        return has_digit or small
+        return has_digit or lower
     # photo1 and DSC01234, but not 3pm or MH17
-    return stem[0].isalpha() and bool(re.search(r"\d" if small else r"\d{3}", stem))
+    return stem[0].isalpha() and bool(re.search(r"\d" if lower else r"\d{3}", stem))
 
 
 def image_name(typed: str) -> str:
-    """Return the name of an image's row: no extension, and only letters we allow."""
+    """Return a valid image name: no extension, and hyphens for invalid characters."""
     name = re.sub(r"[^\w-]+", "-", _IMAGE_FILE.sub("", typed.strip()))
     return name.strip("-")[: max_length(Image, "name")] or "picture"

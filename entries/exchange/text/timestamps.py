@@ -1,6 +1,6 @@
-"""The timestamp that begins an update: `UPDATE 1800 GMT, 20 December:` and variants.
+"""Parse the timestamps of updates: `UPDATE 1800 GMT, 20 December:` and variants.
 
-Another spelling of a time is added to `_TIME`, of a day to `_DATE`.
+To accept another notation of times, change `_TIME`; of days, `_DATE`.
 """
 
 import calendar
@@ -21,7 +21,7 @@ WEEKDAY: Final = (
     r"|sat(?:urday)?|sun(?:day)?)\b\.?"
 )
 YEARS: Final = range(1900, 2200)
-_S: Final = r"\s{0,9}"  # bounded: a line of spaces costs no time
+_S: Final = r"\s{0,9}"  # bounded, to avoid slow backtracking on a line of spaces
 _NUMBER: Final = r"[0-9]{1,2}(?:st|nd|rd|th)?"
 _YEAR: Final = rf"(?:,?{_S}[0-9]{{4}})?"
 _SLASHED: Final = "|".join(
@@ -68,7 +68,7 @@ _SUSPECT: Final = re.compile(
 
 @dataclass(frozen=True)
 class Day:
-    """The day in a timestamp; 0 for what is left out. Weekdays count from Monday, 1."""
+    """The day in a timestamp; 0 for missing parts. Monday is weekday 1."""
 
     day: int = 0
     month: int = 0
@@ -76,22 +76,22 @@ class Day:
     weekday: int = 0
 
     def on(self, year: int) -> date | None:
-        """Return the date in a year, None where there is none (29 February)."""
+        """Return the date in a year, or None if there is none (29 February)."""
         try:
             return date(self.year or year, self.month, self.day)
         except ValueError:
             return None
 
     def fits(self, on: date) -> bool:
-        """Whether the weekday, if one is given, is that of a date."""
+        """Whether a date falls on the weekday, if one is given."""
         return not self.weekday or on.isoweekday() == self.weekday
 
 
 @dataclass(frozen=True)
 class Timestamp:
-    """The time of an update, its day if one is given, and the text behind both.
+    """The time of an update, its day if one is given, and the rest of the line.
 
-    `doubt` is a warning about the line.
+    `doubt` is a warning about the line, if any.
     """
 
     at: time
@@ -102,16 +102,16 @@ class Timestamp:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A line that looks like a timestamp and cannot be one, with the reason."""
+    """The reason why a line that looks like a timestamp is not read as one."""
 
     reason: str
 
 
 def timestamp(line: str, *, starts: bool = True) -> Timestamp | Doubt | None:
-    """Read the timestamp at the beginning of a line; None for ordinary text.
+    """Parse the timestamp at the beginning of a line; return None for ordinary text.
 
-    `starts` says that the line begins a paragraph: inside one, only a timestamp in
-    capitals or with a colon counts.
+    `starts` is whether the line begins a paragraph. Inside a paragraph, only timestamps
+    in capitals or with a colon are recognized.
     """
     if ahead := _AHEAD.match(line):
         found = timestamp(line[ahead.end() :], starts=starts)
@@ -137,7 +137,7 @@ def _read(line: str, match: re.Match[str], starts: bool) -> Timestamp | Doubt | 
     if match["day"] and day is None:
         return Doubt(f"“{match['day']}” is no date")
     if day is None:
-        day, rest, doubt = _day_behind(rest)
+        day, rest, doubt = _day_after(rest)
     end = _END.match(rest)
     ended = bool(end and end[0].strip()) or not rest.strip()
     if match["word"] != "UPDATE" and not ended:
@@ -161,8 +161,8 @@ def _time(match: re.Match[str]) -> time | None:
     return time(hour, minute) if hour < 24 and minute < 60 else None
 
 
-def _day_behind(rest: str) -> tuple[Day | None, str, str]:
-    """Return the day behind a time, the text behind that, and a doubt."""
+def _day_after(rest: str) -> tuple[Day | None, str, str]:
+    """Parse the day after a time; return it, the rest of the line, and a warning."""
     if match := _IN_BRACKETS.match(rest):
         day = parse_day(match[1])
         if day:
@@ -177,8 +177,8 @@ def _day_behind(rest: str) -> tuple[Day | None, str, str]:
 
 
 def parse_day(text: str) -> Day | None:
-    """Read `Tuesday`, `20 December`, `Dec. 20, 2016`, `2016-12-20`, …"""
-    words = text.strip().casefold()  # as the patterns do: “ſun” matches “sun”
+    """Parse `Tuesday`, `20 December`, `Dec. 20, 2016`, `2016-12-20`, …"""
+    words = text.strip().casefold()  # like the patterns, in which “ſun” matches “sun”
     weekday = 0
     if match := re.match(rf"({WEEKDAY}),?\s*", words):
         weekday = _WEEKDAYS[match[1][:3]] + 1
@@ -187,13 +187,17 @@ def parse_day(text: str) -> Day | None:
             return Day(weekday=weekday)
     if not re.fullmatch(_DATE, words):
         return None
-    day = _named(words) if re.search("[a-z]{3}", words) else _numbered(words)
+    day = (
+        _date_in_words(words)
+        if re.search("[a-z]{3}", words)
+        else _date_in_figures(words)
+    )
     if day is None or day.on(2024) is None or (day.year and day.year not in YEARS):
         return None
     return Day(day.day, day.month, day.year, weekday)
 
 
-def _named(words: str) -> Day | None:
+def _date_in_words(words: str) -> Day | None:
     month = next(
         _MONTHS[w[:3]] for w in re.findall("[a-z]+", words) if w[:3] in _MONTHS
     )
@@ -201,8 +205,8 @@ def _named(words: str) -> Day | None:
     return Day(numbers[0], month, numbers[1] if len(numbers) > 1 else 0)
 
 
-def _numbered(words: str) -> Day | None:
-    """Read a date in figures, if day and month cannot be confused."""
+def _date_in_figures(words: str) -> Day | None:
+    """Parse a numeric date; return None if day and month cannot be told apart."""
     first, second, third = (int(number) for number in re.findall("[0-9]+", words))
     if first > 31:
         return Day(third, second, first)

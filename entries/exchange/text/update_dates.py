@@ -1,7 +1,7 @@
-"""The dates of a file's updates, and whether the newest or the oldest is first.
+"""Date a file's updates, and detect whether the newest or the oldest comes first.
 
-A timestamp gives a time, and sometimes a day. Everything else follows from the order:
-from the oldest update on, a time that is earlier than the one before is the next day's.
+A timestamp has a time, and sometimes a day. The other days follow from the order: going
+from the oldest update on, a time earlier than the one before belongs to the next day.
 """
 
 from collections.abc import Sequence
@@ -12,37 +12,37 @@ from typing import Final
 from entries.exchange.text.timestamps import Day
 from entries.text import gmt
 
-# A time that is earlier by no more than this is a slip of the newsroom, not a new day.
+# A time earlier by no more than this is a newsroom's slip, not a new day.
 SLIP: Final = timedelta(minutes=30)
-LONGER: Final = 4  # times the span of the other order makes an order unlikely
+LONGER: Final = 4  # an order with this many times the span of the other is unlikely
 ONE_DAY: Final = timedelta(days=1)
 YEARS_BACK: Final = 8
-WEEKDAY_CYCLE: Final = 28  # years, in which a date falls on every weekday
+WEEKDAY_CYCLE: Final = 28  # years, within which a date falls on every weekday
 
 
 @dataclass(frozen=True)
 class Timed:
-    """The time and the day in a timestamp."""
+    """The time in a timestamp, and its day if there is one."""
 
     at: time
     day: Day | None = None
 
     @property
     def clock(self) -> timedelta:
-        """Return its time since midnight."""
+        """Return the time since midnight."""
         return timedelta(hours=self.at.hour, minutes=self.at.minute)
 
 
 @dataclass(frozen=True)
 class Dated:
-    """The dates of updates in the order of the file; `faults` are by place in it."""
+    """One reading of a file: a time for each update, and `faults` by update index."""
 
     times: list[datetime]
     newest_first: bool
     faults: dict[int, str]
-    midnights: int = 0  # that follow from times alone
-    slips: int = 0  # faults of a few minutes
-    strict: bool = False  # updates without a date are of the first day
+    midnights: int = 0  # day changes inferred from times alone
+    slips: int = 0  # faults that are slips
+    strict: bool = False  # updates without a date belong to the first day
     certain: bool = True
 
     @property
@@ -52,7 +52,7 @@ class Dated:
 
     @property
     def wrong_dates(self) -> int:
-        """Return how many dates contradict this reading."""
+        """Return the number of dates in the file that contradict this reading."""
         return len(self.faults) - self.slips
 
 
@@ -63,15 +63,15 @@ def date_updates(
     *,
     original_first: bool = False,
 ) -> Dated:
-    """Return when each update happened.
+    """Return the likeliest reading of the updates' timestamps.
 
-    `first_day` is the story's; None for the latest with which no update is after
-    `now`. `original_first` says that the original entry is above the updates.
+    If the story's `first_day` is None, assume the latest day with which no update is
+    after `now`. `original_first` is whether the original entry is above the updates.
     """
     if not stamps:
         return Dated([], True, {})
-    newest = _best(stamps, first_day, now, newest_first=True)
-    oldest = _best(stamps, first_day, now, newest_first=False)
+    newest = _best_reading(stamps, first_day, now, newest_first=True)
+    oldest = _best_reading(stamps, first_day, now, newest_first=False)
     if newest.wrong_dates != oldest.wrong_dates:
         return min(newest, oldest, key=lambda reading: reading.wrong_dates)
     score = _score(newest, oldest, original_first)
@@ -81,10 +81,10 @@ def date_updates(
 
 
 def _score(newest: Dated, oldest: Dated, original_first: bool) -> float:
-    """Return how much more likely it is that the newest update is first.
+    """Return how much likelier it is that the newest update comes first.
 
-    The form has it so, with the original entry at the end. Of two orders, the likely
-    one has fewer midnights, fewer slips, dates as our own pages give them, and a
+    That is the usual order, with the original entry at the end. The likelier reading
+    has fewer midnights, fewer slips, dates where our own pages have them, and a
     shorter span.
     """
     score = -1.0 if original_first else 1.0
@@ -100,51 +100,53 @@ def _score(newest: Dated, oldest: Dated, original_first: bool) -> float:
     return score
 
 
-def _best(
+def _best_reading(
     stamps: Sequence[Timed],
     first_day: date | None,
     now: datetime,
     *,
     newest_first: bool,
 ) -> Dated:
-    rising = stamps[::-1] if newest_first else stamps
+    chronological = stamps[::-1] if newest_first else stamps
     if first_day is None:
-        reading = _latest(rising, now)
+        reading = _latest_reading(chronological, now)
     else:
-        # Our own pages give the date on every day but the first.
-        reading = _walk(rising, first_day, strict=True)
+        # Our own pages show the date on every day but the first.
+        reading = _walk(chronological, first_day, strict=True)
         if reading.faults or not any(stamp.day for stamp in stamps):
-            reading = _walk(rising, _beginning(rising, first_day))
+            reading = _walk(chronological, _start_day(chronological, first_day))
     if not newest_first:
         return reading
     last = len(stamps) - 1
-    faults = {last - place: fault for place, fault in reading.faults.items()}
+    faults = {last - index: fault for index, fault in reading.faults.items()}
     return replace(reading, times=reading.times[::-1], newest_first=True, faults=faults)
 
 
-def _first_given(rising: Sequence[Timed]) -> tuple[Day | None, timedelta]:
-    """Return the first day that is given, and how long before it the updates begin."""
-    place = next((n for n, stamp in enumerate(rising) if stamp.day), None)
-    before = rising if place is None else rising[: place + 1]
+def _first_given(chronological: Sequence[Timed]) -> tuple[Day | None, timedelta]:
+    """Return the first day in a timestamp, and how long before it the updates begin."""
+    index = next((n for n, stamp in enumerate(chronological) if stamp.day), None)
+    before = chronological if index is None else chronological[: index + 1]
     bare = _walk([Timed(stamp.at) for stamp in before], date.min + ONE_DAY)
     back = bare.times[-1].date() - bare.times[0].date()
-    return None if place is None else rising[place].day, back
+    return None if index is None else chronological[index].day, back
 
 
-def _beginning(rising: Sequence[Timed], first_day: date) -> date:
-    """Return the day of the oldest update: earlier than the first if a date says so."""
-    given, back = _first_given(rising)
+def _start_day(chronological: Sequence[Timed], first_day: date) -> date:
+    """Return the day of the oldest update: the first day, or earlier if dated so."""
+    given, back = _first_given(chronological)
     if given is None:
         return first_day
     return min(first_day, _resolve(given, first_day, first_day, first=True) - back)
 
 
-def _latest(rising: Sequence[Timed], now: datetime) -> Dated:
-    """Date the updates as late as possible with none of them in the future."""
-    given, back = _first_given(rising)
-    years = {stamp.day.year for stamp in rising if stamp.day and stamp.day.year}
-    readings = [_walk(rising, day - back) for day in _candidates(given, now, years)]
-    # Given years count for more. Candidates are sorted, the latest first.
+def _latest_reading(chronological: Sequence[Timed], now: datetime) -> Dated:
+    """Date the updates as late as possible without any being in the future."""
+    given, back = _first_given(chronological)
+    years = {stamp.day.year for stamp in chronological if stamp.day and stamp.day.year}
+    readings = [
+        _walk(chronological, day - back) for day in _candidates(given, now, years)
+    ]
+    # Years in the file count for more. Ties go to the first candidate, the latest.
     return min(
         readings,
         key=lambda reading: (
@@ -156,7 +158,7 @@ def _latest(rising: Sequence[Timed], now: datetime) -> Dated:
 
 
 def _candidates(given: Day | None, now: datetime, years: set[int]) -> list[date]:
-    """Return the days a timestamp may mean, latest first; `years` are in the file."""
+    """Return the dates that a day may mean, latest first; `years` are in the file."""
     today = now.astimezone(UTC).date()
     if given is None or not given.month:
         days = [today - back * ONE_DAY for back in range(9)]
@@ -170,47 +172,49 @@ def _candidates(given: Day | None, now: datetime, years: set[int]) -> list[date]
     return sorted(found, reverse=True)
 
 
-def _walk(rising: Sequence[Timed], first_day: date, *, strict: bool = False) -> Dated:
-    """Date updates from the oldest on, beginning with a day."""
+def _walk(
+    chronological: Sequence[Timed], first_day: date, *, strict: bool = False
+) -> Dated:
+    """Date the updates from the oldest on, starting on a day."""
     times: list[datetime] = []
     faults: dict[int, str] = {}
     midnights = slips = 0
     day, last = first_day, timedelta()
-    for place, stamp in enumerate(rising):
+    for index, stamp in enumerate(chronological):
         back = last - stamp.clock
-        onward = day + ONE_DAY if back > SLIP else day
+        expected = day + ONE_DAY if back > SLIP else day
         if stamp.day:
-            on = _resolve(stamp.day, onward, day, first=place == 0)
+            on = _resolve(stamp.day, expected, day, first=index == 0)
         else:
-            on = first_day if strict else max(onward, first_day)
+            on = first_day if strict else max(expected, first_day)
             midnights += on > day
         times.append(datetime.combine(on, stamp.at, UTC))
-        if fault := _fault(stamp, on, day, last, place):
-            faults[place] = fault
+        if fault := _fault(stamp, on, day, last, index):
+            faults[index] = fault
             slips += on == day and not stamp.day
-        if on > day or (on == day and stamp.clock > last) or place == 0:
+        if on > day or (on == day and stamp.clock > last) or index == 0:
             day, last = on, stamp.clock
     return Dated(times, False, faults, midnights, slips, strict)
 
 
-def _resolve(given: Day, onward: date, day: date, *, first: bool) -> date:
-    """Return the date that a day means, nearest to where the story is."""
+def _resolve(given: Day, expected: date, day: date, *, first: bool) -> date:
+    """Return the date that a day means: the one nearest to the expected date."""
     if given.month:
-        years = range(onward.year - 4, onward.year + 5)
+        years = range(expected.year - 4, expected.year + 5)
         days = [on for year in years if (on := given.on(year))]
         fitting = [on for on in days if given.fits(on)]
-        return min(fitting or days, key=lambda on: abs(on - onward))
-    if given.fits(day) and not given.fits(onward):
+        return min(fitting or days, key=lambda on: abs(on - expected))
+    if given.fits(day) and not given.fits(expected):
         return day
-    ahead = (given.weekday - onward.isoweekday()) % 7
-    # The oldest may be from the evening before the story's first day.
-    return onward + (ahead - 7 if first and ahead > 3 else ahead) * ONE_DAY
+    ahead = (given.weekday - expected.isoweekday()) % 7
+    # The oldest update may be from the evening before the story's first day.
+    return expected + (ahead - 7 if first and ahead > 3 else ahead) * ONE_DAY
 
 
-def _fault(stamp: Timed, on: date, day: date, last: timedelta, place: int) -> str:
+def _fault(stamp: Timed, on: date, day: date, last: timedelta, index: int) -> str:
     if stamp.day and not stamp.day.fits(on):
         return f"{gmt.format_day(on)} is a {on:%A}"
-    if on < day and place:
+    if on < day and index:
         return f"{gmt.format_day(on)} is out of order here"
     if on == day and stamp.clock < last:
         return "its time is out of order here"

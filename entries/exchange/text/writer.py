@@ -1,4 +1,4 @@
-"""A story → a document → the text form, which reads back as the same document."""
+"""Write a story in the text format, so that it reads back as the same document."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,39 +26,39 @@ from entries.models import Entry, Link, Posting, Series, Story
 from entries.pages.story_data import LinkData
 from entries.text import gmt, rendering
 
-_FAR: Final = datetime(2199, 12, 31, tzinfo=UTC)  # no update is later
+_FAR: Final = datetime(2199, 12, 31, tzinfo=UTC)  # after any update
 _WIDE: Final = "\n\n\n"  # two blank lines, between the entries of a page
 
 
 @dataclass(frozen=True)
 class StoryText:
-    """A story in the text form, and what the form has no place for."""
+    """A story in the text format, and notes on what the format cannot hold."""
 
     text: str
     notes: list[str]
 
 
 def story_text(story: Story) -> StoryText:
-    """Return the published story as a text that imports to the same story.
+    """Return the published story as a text that imports as the same story.
 
-    Where it has markup that the form has no signs for (bold, lists, links), its texts
-    are written as Markdown, and the head says so.
+    If it has markup that plain text cannot express (bold, lists, links), its texts are
+    written as Markdown, and the head says so.
     """
     series = tuple(Series.objects.values_list("name", flat=True))
     text, faithful = write_faithfully(_document(story, series), Hints(names=series))
-    notes = list(_left_out(story))
+    notes = list(_omissions(story))
     if not faithful:
         notes.append("a part of the text, which reads back otherwise")
     return StoryText(text, notes)
 
 
-# --- Rows → a document
+# --- From rows to a document
 
 
 def _document(story: Story, series: tuple[str, ...]) -> Document:
-    """Return the published story as a document."""
+    """Return the document of the published story: as Markdown, if it needs to be."""
     postings = (
-        story.postings.filter(removed=False, entry__state=Entry.State.PUBLISHED)
+        story.postings.published()
         .select_related("entry__story__series")
         .prefetch_related(
             Prefetch("entry__links", Link.objects.visible().with_targets())
@@ -96,7 +96,7 @@ def _document(story: Story, series: tuple[str, ...]) -> Document:
 
 
 def _entry(posting: Posting, series: tuple[str, ...]) -> DocumentEntry:
-    """Return an entry with the lines that its page shows below the text."""
+    """Return an entry with its "See" and cross-post lines as part of the text."""
     entry = posting.entry
     items = markdown.items(entry.body, series)
     named = {(item.kind, name) for item in items for name in item.names}
@@ -124,11 +124,11 @@ def _entry(posting: Posting, series: tuple[str, ...]) -> DocumentEntry:
     )
 
 
-def _left_out(story: Story) -> Iterator[str]:
-    """Yield what the form has no place for."""
+def _omissions(story: Story) -> Iterator[str]:
+    """Yield what the format cannot hold."""
     if hidden := story.entries.exclude(state=Entry.State.PUBLISHED).count():
         yield f"{hidden} unpublished"
-    postings = story.postings.filter(removed=False, entry__state="published")
+    postings = story.postings.published()
     if marked := postings.filter(pinned=True).count():
         yield f"{marked} marked as pinned"
     if marked := postings.filter(key_event=True).count():
@@ -140,13 +140,13 @@ def _left_out(story: Story) -> Iterator[str]:
         yield "links to related stories"
 
 
-# --- A document → text
+# --- From a document to text
 
 
 def write_faithfully(document: Document, hints: Hints = NO_HINTS) -> tuple[str, bool]:
-    """Return a text that reads back as the same document, and whether it does.
+    """Return a document as text, and whether it reads back as the same document.
 
-    Where prose looks like a mark of the form, or a heading like prose, its texts are
+    If prose looks like a mark of the format, or a heading like prose, the texts are
     written as Markdown.
     """
     candidates = [document]
@@ -162,31 +162,31 @@ def write_faithfully(document: Document, hints: Hints = NO_HINTS) -> tuple[str, 
 
 
 def in_markdown(document: Document) -> Document:
-    """Return a document with its texts as Markdown."""
+    """Return a document with its texts converted to Markdown."""
     return document.with_bodies(
         lambda body: markdown.body(markdown.source(Body(body.items))), markdown=True
     )
 
 
 def write_text(document: Document) -> str:
-    """Return the text: a head of `NAME: value` lines, then the page in its form.
+    """Return the text: a head of `NAME: value` lines, then the page.
 
-    The newest update is first; each has its date except on the story's first day.
+    The newest update comes first. Updates have a date except on the story's first day.
     """
     is_markdown = document.markdown
-    blocks = ["\n".join(_values(document)), *_furniture(document)]
+    blocks = ["\n".join(_head_lines(document)), *_page_head(document)]
     if document.summary != Body():
-        blocks.append(_written("SUMMARY:", document.summary, is_markdown))
+        blocks.append(_write_entry("SUMMARY:", document.summary, is_markdown))
     for update in reversed(document.oldest_first):
         if update.at:
             stamp = f"UPDATE {gmt.format_stamp(update.at, document.first_day)}:"
-            blocks.append(_written(stamp, update, is_markdown))
+            blocks.append(_write_entry(stamp, update, is_markdown))
     if document.original != NO_ENTRY:
-        blocks.append(_written("ORIGINAL ENTRY:", document.original, is_markdown))
+        blocks.append(_write_entry("ORIGINAL ENTRY:", document.original, is_markdown))
     return _WIDE.join(filter(None, blocks)) + "\n"
 
 
-def _values(document: Document) -> Iterator[str]:
+def _head_lines(document: Document) -> Iterator[str]:
     values = {
         "HEADLINE": document.headline,
         "SERIES": document.series,
@@ -198,7 +198,7 @@ def _values(document: Document) -> Iterator[str]:
     return (f"{name}: {value}" for name, value in values.items() if value)
 
 
-def _furniture(document: Document) -> Iterator[str]:
+def _page_head(document: Document) -> Iterator[str]:
     if document.photo:
         yield f"PHOTO: {document.photo}"
     if document.latest:
@@ -209,29 +209,29 @@ def _furniture(document: Document) -> Iterator[str]:
         yield "Jump to Original"
 
 
-def _written(mark: str, body: Body, is_markdown: bool) -> str:
+def _write_entry(mark: str, body: Body, is_markdown: bool) -> str:
     values = {}
     if isinstance(body, DocumentEntry):
         values = {"HEADLINE": body.headline, "BYLINE": body.byline}
     lines = [f"{name}: {value}" for name, value in values.items() if value]
-    text = _protected(body.source) if is_markdown else _paragraphs(body.items)
+    text = _escape_marks(body.source) if is_markdown else _write_items(body.items)
     if not (lines or is_markdown) and body.items and body.items[0].kind == Kind.TEXT:
         return f"{mark} {text}"
     return "\n".join([mark, *lines, "", text])
 
 
-def _paragraphs(items: Iterable[Item]) -> str:
+def _write_items(items: Iterable[Item]) -> str:
     paragraphs = []
     for item in items:
         text = item.text
         if item.kind == Kind.IMAGE and not names_image(text):
-            text = f"{text}.jpg"  # so that it is recognised
+            text = f"{text}.jpg"  # so that it is recognized
         paragraphs.append(f"\n{text}" if item.kind == Kind.HEADING else text)
     return "\n\n".join(paragraphs)
 
 
-def _protected(source: str) -> str:
-    """Return Markdown in which no line would begin another entry of the file."""
+def _escape_marks(source: str) -> str:
+    """Escape the lines of Markdown that would begin another entry of the file."""
     return "\n".join(
         f"\\{line}" if begins_entry(line.lstrip("\\")) else line
         for line in source.split("\n")

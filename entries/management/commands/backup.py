@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("target", type=Path, metavar="TARGET", help="a new file")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the file."""
+        """Write the backup, and print what it contains."""
         target: Path = options["target"].absolute()
         try:
             manifest = backups.create_backup(target)

@@ -21,7 +21,7 @@ from entries.operations import data_folder
 
 
 class Command(ServingCommand):
-    """Migrate, fill an empty site with samples, and serve it."""
+    """Migrate the database, fill an empty site with sample stories, and serve it."""
 
     help = (
         "Migrate, create sample stories and the accounts chief, editor, editor2 and "
@@ -42,7 +42,7 @@ class Command(ServingCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prepare the site and serve it until a signal."""
+        """Prepare the site, and serve it until stopped by a signal."""
         listener = bind_socket(options["host"], options["port"])
         set_local_site_url(options["port"])
         keep_secret_key()

@@ -1,4 +1,4 @@
-"""`export_story`: write a story to a file."""
+"""The command `export_story`: write a story to a file."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from entries.pages.story_data import image_file, story_data, story_images
 
 
 class Command(BaseCommand):
-    """Export a story."""
+    """Export a story as JSON, text or HTML."""
 
     help = (
         "Write a story to standard output, or to a file. json: all of it, drafts and "
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, metavar="FILE")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the story."""
+        """Write the story to standard output or a file."""
         story = _story(options["slug"])
         content = self.content(story, options["format"])
         output: Path | None = options["output"]

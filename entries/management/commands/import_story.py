@@ -1,4 +1,4 @@
-"""`import_story`: make a story of a file."""
+"""The command `import_story`: create a story from a file."""
 
 import json
 from argparse import ArgumentTypeError
@@ -31,7 +31,7 @@ MAX_NAMES = 10  # in a list
 
 
 class Command(BaseCommand):
-    """Import a story."""
+    """Import a story from text or JSON."""
 
     help = (
         "Import a story: a text in the form of a running story (PHOTO, LATEST, "
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         add("--series", default="", metavar="NAME", help="made if there is none")
         add(
             "--date",
-            type=_day,
+            type=_parse_date,
             metavar="YYYY-MM-DD",
             help=(
                 "the story's first day, that of its earliest updates; without it the "
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         )
         add(
             "--images",
-            type=_folder,
+            type=_parse_folder,
             metavar="DIR",
             help=(
                 "where the named pictures are (any case, with or without extension); "
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         add("--json", action="store_true", help="say it as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Read the file, and import it."""
+        """Import the file; report expected failures in one sentence."""
         try:
             self.run(options)
         except (ExchangeError, Refused) as error:
@@ -100,9 +100,9 @@ class Command(BaseCommand):
             raise
 
     def run(self, options: dict[str, Any]) -> None:
-        """Do what the options ask for. Raises ExchangeError and Refused."""
+        """Import the file, or report on it. Raises ExchangeError and Refused."""
         content = exchange.read_file(options["file"])
-        choices = ImportOptions(
+        import_options = ImportOptions(
             headline=rendering.one_line(options["headline"]),
             slug=options["slug"],
             series=rendering.one_line(options["series"]),
@@ -111,14 +111,18 @@ class Command(BaseCommand):
         )
         name = options["file"].name
         if not options["dry_run"] and not options["again"]:
-            _refuse_second(content)
-        document = exchange.read_document(content, name, choices, options["date"])
+            _check_not_imported(content)
+        document = exchange.read_document(
+            content, name, import_options, options["date"]
+        )
         for note in document.notes if not options["json"] else ():
-            self.stderr.write(note)  # to a script, its data says the same
+            self.stderr.write(note)  # in JSON, the data says the same
         if options["dry_run"]:
-            self.report(document, choices, options["json"])
+            self.report(document, import_options, options["json"])
             return
-        loaded = exchange.load(document, choices, self.progress(options["verbosity"]))
+        loaded = exchange.load(
+            document, import_options, self.progress(options["verbosity"])
+        )
         warnings = [*document.warnings, *loaded.remarks]
         if options["json"]:
             story = {"slug": loaded.story.slug, "story": loaded.story.pk}
@@ -130,26 +134,28 @@ class Command(BaseCommand):
             self.print_loaded(loaded)
 
     def progress(self, verbosity: int) -> exchange.Progress:
-        """Return a function that prints how far a long import is."""
+        """Return a function that prints the progress of a long import."""
 
-        def say(done: int, total: int, what: str) -> None:
+        def report(done: int, total: int, what: str) -> None:
             every = PROGRESS_EVERY[what]
             if verbosity and total > every and (done % every == 0 or done == total):
                 self.stderr.write(f"  {done:,} of {total:,} {what}")
 
-        return say
+        return report
 
     def print_json(self, data: dict[str, Any]) -> None:
-        """Print data for scripts."""
+        """Print data as JSON."""
         self.stdout.write(json.dumps(data, ensure_ascii=False, indent=2))
 
     def print_warnings(self, warnings: Iterable[object]) -> None:
-        """Print warnings apart from the result."""
-        for warning in sorted(set(map(str, warnings)), key=_line):
+        """Print warnings to standard error, by line."""
+        for warning in sorted(set(map(str, warnings)), key=_line_number):
             self.stderr.write(self.style.WARNING(warning))
 
-    def report(self, document: Document, choices: ImportOptions, as_json: bool) -> None:
-        """Print what was understood."""
+    def report(
+        self, document: Document, import_options: ImportOptions, as_json: bool
+    ) -> None:
+        """Print what was understood of the file."""
         problems = exchange.too_long(document)
         if as_json:
             data = exchange.report(document)
@@ -157,11 +163,11 @@ class Command(BaseCommand):
             self.print_json(data)
             return
         self.print_warnings([*document.warnings, *problems])
-        for line in _summary(document, choices):
+        for line in _summary(document, import_options):
             self.stdout.write(line)
 
     def print_loaded(self, loaded: Loaded) -> None:
-        """Print what became of the file."""
+        """Print the outcome, missing images, and the URLs of the story."""
         story = loaded.story
         entries = story.entries.count()
         self.stdout.write(
@@ -185,7 +191,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{settings.SITE_URL}{path}")
 
 
-def _refuse_second(content: bytes) -> None:
+def _check_not_imported(content: bytes) -> None:
     if story := exchange.imported_before(content):
         raise CommandError(
             f"This file was imported before, as “{story.headline}”: "
@@ -194,10 +200,10 @@ def _refuse_second(content: bytes) -> None:
         )
 
 
-def _summary(document: Document, choices: ImportOptions) -> Iterable[str]:
-    """Yield lines that show an editor what was understood."""
-    yield f"Headline: {choices.headline or document.headline}"
-    if series := choices.series or document.series:
+def _summary(document: Document, import_options: ImportOptions) -> Iterable[str]:
+    """Yield lines that summarize a document for an editor."""
+    yield f"Headline: {import_options.headline or document.headline}"
+    if series := import_options.series or document.series:
         yield f"Series: {series}"
     if document.photo:
         yield f"Photo: {document.photo}"
@@ -208,10 +214,10 @@ def _summary(document: Document, choices: ImportOptions) -> Iterable[str]:
     updates = [update for update in document.updates if update.at]
     for update in updates:
         first = next(iter(exchange.texts(update.items)), "")
-        yield f"{update.at:%Y-%m-%d %H%M} GMT: {_short(first)}"
+        yield f"{update.at:%Y-%m-%d %H%M} GMT: {_shorten(first)}"
     original = next(iter(exchange.texts(document.original.items)), "")
     if document.original.items:
-        yield f"Original entry: {_short(original)}"
+        yield f"Original entry: {_shorten(original)}"
     for item in document.original.items:
         if item.kind == exchange.Kind.HEADING:
             yield f"  Section: {item.text}"
@@ -219,17 +225,17 @@ def _summary(document: Document, choices: ImportOptions) -> Iterable[str]:
     yield f"{len(updates)} updates, {count} warning{'' if count == 1 else 's'}."
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 70 else f"{line[:69]}…"
 
 
-def _line(warning: str) -> tuple[int, str]:
+def _line_number(warning: str) -> tuple[int, str]:
     number = warning.removeprefix("line ").partition(":")[0]
     return (int(number) if number.isdigit() else 0, warning)
 
 
-def _day(text: str) -> date:
+def _parse_date(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
@@ -239,7 +245,7 @@ def _day(text: str) -> date:
     return day
 
 
-def _folder(text: str) -> Path:
+def _parse_folder(text: str) -> Path:
     path = Path(text)
     if not path.is_dir():
         raise ArgumentTypeError(f"“{text}” is not a folder")

@@ -1,4 +1,4 @@
-"""The command `rerender`: render every text again and update the search index."""
+"""The command `rerender`: rerender every text and update the search index."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from entries.models import Entry, Story
 from entries.text.rendering import BodyError
 from entries.verbs import rerender_entry, rerender_summary
 
-PROGRESS_STEP = 100  # texts between two lines of progress
+PROGRESS_STEP = 100  # texts per line of progress
 
 
 class Command(BaseCommand):
-    """Render every text again; readers are notified only of real changes."""
+    """Rerender every text; open pages are updated only where the HTML changed."""
 
     help = (
         "Draw all entries and summary boxes anew from their kept source. Only those "
@@ -24,9 +24,9 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Walk over the stories, then over the entries, oldest first."""
-        # Keep no read transaction open: SQLite could not write after another's commit.
-        rows = [*_found(Story), *_found(Entry)]
+        """Rerender the stories, then the entries, oldest first."""
+        # No open cursor: in a read transaction, SQLite cannot write after others have.
+        rows = [*_rows_of(Story), *_rows_of(Entry)]
         changed, failed = 0, 0
         for done, (kind, pk) in enumerate(rows, 1):
             try:
@@ -44,6 +44,6 @@ class Command(BaseCommand):
             raise CommandError(f"{failed} could not be drawn: edit them at their desk.")
 
 
-def _found(kind: type[Entry] | type[Story]) -> list[tuple[Any, int]]:
+def _rows_of(kind: type[Entry] | type[Story]) -> list[tuple[Any, int]]:
     keys = kind.objects.order_by("pk").values_list("pk", flat=True)
     return [(kind, pk) for pk in keys]

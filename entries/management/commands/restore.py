@@ -10,7 +10,7 @@ from entries.operations import backups
 
 
 class Command(BaseCommand):
-    """Restore a site and verify it."""
+    """Restore the database and all images, and verify them."""
 
     help = (
         "Restore what backup wrote, into an empty place of the same kind of database, "
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Restore the file."""
+        """Restore the site from the file."""
         try:
             manifest = backups.restore_backup(
                 options["source"], replace=options["replace"]

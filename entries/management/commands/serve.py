@@ -23,29 +23,29 @@ from uvicorn.supervisors.statreload import StatReload
 
 from entries.operations import data_folder
 
-MIN_KEY_LENGTH = 32  # characters, where the site is on a public address
+MIN_KEY_LENGTH = 32  # characters, for sites with a public URL
 RELOAD_FOLDERS = [settings.BASE_DIR / n for n in ("liveblog", "entries", "templates")]
-SILENT_CONNECTION_SECONDS = 60.0  # an idle stream has a heartbeat every 15
+SILENT_CONNECTION_SECONDS = 60.0  # an idle stream gets a heartbeat every 15
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return an argument type for whole numbers from `least` to `most`."""
+    """Return an argparse type for whole numbers from `least` to `most`."""
 
-    def read(value: str) -> int:
+    def parse(value: str) -> int:
         if value.isdecimal() and least <= int(value) <= most:
             return int(value)
         raise argparse.ArgumentTypeError(
             f"{value!r} is no whole number from {least} to {most}"
         )
 
-    return read
+    return parse
 
 
 class ServingCommand(BaseCommand):
-    """Base of the commands that serve the site."""
+    """The base class of the commands that serve the site."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare where to serve."""
+        """Declare the options of both commands."""
         parser.add_argument("--host", default="127.0.0.1", help="address to bind")
         parser.add_argument(
             "--port", type=whole_number(1, 65_535), default=8000, help="port to bind"
@@ -58,7 +58,7 @@ class ServingCommand(BaseCommand):
         )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """Include the database checks."""
+        """Run the database checks too."""
         return {**super().get_check_kwargs(options), "databases": ["default"]}
 
     def check(self, *args: Any, **options: Any) -> None:
@@ -88,7 +88,7 @@ class Command(ServingCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Check the settings, collect the static files, serve until a signal."""
+        """Check the settings, collect static files, and serve until a signal."""
         check_settings()
         check_database()
         data_folder.claim_data_folder()
@@ -102,7 +102,7 @@ class Command(ServingCommand):
 
 
 def set_local_site_url(port: int) -> None:
-    """Use this port in the URLs of feeds and shared links if SITE_URL is not set.
+    """Use this port in absolute URLs, such as those in feeds, if SITE_URL is not set.
 
     The URL is saved in DATA_DIR, so that other commands print the same one.
     """
@@ -128,23 +128,23 @@ def prepare_static(*, reload: bool) -> None:
 
 
 def collect_static() -> None:
-    """Copy the static files to DATA_DIR, unless the newest are there."""
+    """Copy the static files to DATA_DIR, unless those there are up to date."""
     manifest = settings.STATIC_ROOT / "staticfiles.json"
-    made = manifest.stat().st_mtime if manifest.is_file() else 0.0
+    collected_at = manifest.stat().st_mtime if manifest.is_file() else 0.0
     newest = max(
         Path(storage.path(name)).stat().st_mtime
         for source in finders.get_finders()
         for name, storage in source.list([])
     )
-    if newest >= made:
+    if newest >= collected_at:
         call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def check_settings() -> None:
-    """Refuse to start on settings that would break later."""
+    """Raise CommandError if SECRET_KEY is missing, or weak on a public site."""
     try:
         key = settings.SECRET_KEY
-    except ImproperlyConfigured as error:  # so Django says that it is empty
+    except ImproperlyConfigured as error:  # raised by Django if it is empty
         raise CommandError(
             "SECRET_KEY is not set. Set it to 50 random characters, and keep it."
         ) from error
@@ -156,7 +156,7 @@ def check_settings() -> None:
 
 
 def check_database() -> None:
-    """Refuse to start on a database that does not answer or is not migrated."""
+    """Raise CommandError if the database is unreachable or not migrated."""
     try:
         executor = MigrationExecutor(connection)
     except DatabaseError as error:
@@ -166,7 +166,7 @@ def check_database() -> None:
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the port. Raises CommandError if it cannot be had."""
+    """Return a socket bound to the port. Raises CommandError if it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -199,7 +199,7 @@ class Reload(StatReload):
 def run_server(
     listener: socket.socket, workers: int = 1, *, reload: bool = False
 ) -> None:
-    """Run uvicorn until a signal ends it; `reload` restarts it on changes."""
+    """Run uvicorn until a signal stops it; `reload` restarts it on changes."""
     with TemporaryDirectory(prefix="liveblog-metrics-") as folder:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
@@ -225,7 +225,7 @@ def _run(listener: socket.socket, workers: int, *, reload: bool) -> None:
         timeout_graceful_shutdown=3,
     )
     server, sockets = uvicorn.Server(config), [listener]
-    # The server sends itself the signal again when it has ended well.
+    # uvicorn raises the signal again after a graceful shutdown.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     if reload:
         Reload(config, target=server.run, sockets=sockets).run()
@@ -239,12 +239,12 @@ def _run(listener: socket.socket, workers: int, *, reload: bool) -> None:
 
 
 def drop_silent_connections(listener: socket.socket, seconds: float) -> None:
-    """Drop connections whose other side acknowledges nothing for some seconds.
+    """Drop connections whose peer acknowledges no data for some seconds.
 
-    A phone that loses its network does not close its connection; the kernel would keep
+    A phone that loses its network does not close its connection. The kernel would keep
     it, and the data sent to it, for a quarter of an hour.
     """
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # where the kernel is Linux
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # only on Linux
         listener.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000)
         )

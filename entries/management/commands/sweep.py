@@ -1,4 +1,4 @@
-"""The command `sweep`: list or delete image files that no image row names."""
+"""The command `sweep`: list or delete image files that belong to no image row."""
 
 import time
 from argparse import ArgumentParser
@@ -15,7 +15,7 @@ MIN_AGE_SECONDS = 24 * 3600  # a younger file may belong to a running import
 
 
 class Command(BaseCommand):
-    """List the files that a killed upload or import left, or delete them."""
+    """List or delete the files that an interrupted upload or import left behind."""
 
     help = (
         "List the picture files that belong to no picture and are a day old: what an "
@@ -29,14 +29,14 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """List or delete them."""
+        """List the files, and delete them with `--delete`."""
         size, found = 0, orphaned_files(settings.IMAGES_DIR)
         for path in found:
             size += path.stat().st_size
             self.stdout.write(str(path))
             if options["delete"]:
                 path.unlink(missing_ok=True)
-                if path.parent.name.startswith("."):  # where one was being made
+                if path.parent.name.startswith("."):  # an unfinished upload
                     with suppress(OSError):
                         path.parent.rmdir()
         done = "deleted" if options["delete"] else "to delete (--delete)"
@@ -44,12 +44,12 @@ class Command(BaseCommand):
 
 
 def orphaned_files(folder: Path) -> list[Path]:
-    """Return the files of a minimum age that no image row names."""
-    until = time.time() - MIN_AGE_SECONDS
+    """Return the files that belong to no image row and are old enough to delete."""
+    cutoff = time.time() - MIN_AGE_SECONDS
     old = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.stat().st_mtime < until
+        if path.is_file() and path.stat().st_mtime < cutoff
     ]
     # Queried after the files were listed, so that rows added meanwhile count.
     stems = set(Image.objects.values_list("stem", flat=True))
