@@ -54,7 +54,7 @@ def _matches(
     """Yield the runs of words that two texts, which begin at `i` and `k`, share.
 
     Comparing every word with every other takes quadratic time or worse. So long texts
-    are first split at words that occur once in each (a patience diff), and what cannot
+    are first split at words that occur once in each, and what cannot
     be split any further counts as changed.
     """
     head = _common_prefix(before, after)
