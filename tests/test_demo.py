@@ -6,7 +6,7 @@ import pytest
 
 from entries import verbs
 from entries.demo.loading import read_demo_file
-from entries.demo.newsroom import LATER, Newsroom
+from entries.demo.newsroom import FOLLOW_UP_STEPS, Newsroom
 from entries.verbs import Refused
 from tests.builders import make_story
 
@@ -22,12 +22,12 @@ def test_it_waits_for_a_story_that_is_live() -> None:
 def test_it_goes_on_after_a_refusal() -> None:
     story = make_story(slug=min(read_demo_file("busy.json")))
     newsroom = Newsroom(random.Random(1))
-    while not newsroom.later:
+    while not newsroom.follow_ups:
         newsroom.step()
-    verbs.erase(newsroom.later[0][1])  # what it was going to correct
+    verbs.erase(newsroom.follow_ups[0][1])  # what it was going to correct
     refused = 0
 
-    for _ in range(LATER + 1):
+    for _ in range(FOLLOW_UP_STEPS + 1):
         try:
             newsroom.step()
         except Refused:
@@ -35,6 +35,6 @@ def test_it_goes_on_after_a_refusal() -> None:
 
     assert refused == 1
     count = story.entries.count()
-    newsroom.later.clear()
+    newsroom.follow_ups.clear()
     newsroom.step()
     assert story.entries.count() == count + 1

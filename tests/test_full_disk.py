@@ -333,5 +333,5 @@ def test_a_token_without_room_leaves_no_file(
     with pytest.raises(OSError, match="No space"):
         data_folder.write_atomically(tmp_path / "secret-key", "key")
     with pytest.raises(OSError, match="No space"):
-        data_folder._created()
+        data_folder._create_token()
     assert list(tmp_path.iterdir()) == []

@@ -68,7 +68,7 @@ def test_the_parser_alone_lets_no_attack_through(
     assert {attack: found for attack, found in shown.items() if found} == {}
 
 
-@pytest.mark.parametrize("wall", ["_bleached", "_washed"])
+@pytest.mark.parametrize("wall", ["_clean_with_bleach", "_clean_with_nh3"])
 @pytest.mark.parametrize("family", ATTACKS)
 def test_each_cleaner_alone_lets_no_attack_through(family: str, wall: str) -> None:
     clean = getattr(rendering, wall)
@@ -84,7 +84,7 @@ def test_nh3_stops_an_address_that_bleach_takes_for_a_harmless_one(
     monkeypatch.setattr(urls, "is_safe", lambda address: True)
     attack = '<a href="javascript:4`é`2">words</a>'
 
-    assert "javascript:" in rendering._bleached(attack)
+    assert "javascript:" in rendering._clean_with_bleach(attack)
     assert "javascript:" not in rendering._clean(attack)
 
 

@@ -1,1 +1,1 @@
-"""What SQLite and PostgreSQL need beyond the ORM: timeouts, secure deletion."""
+"""Database support beyond the ORM: errors, timeouts, secure deletion."""

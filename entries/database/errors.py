@@ -1,4 +1,4 @@
-"""What errors of the system, SQLite and PostgreSQL mean: a full disk, a conflict."""
+"""Classify errors of the system, SQLite and PostgreSQL: disk problems and conflicts."""
 
 import errno
 import logging
@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class Problem(NamedTuple):
-    """What went wrong, in words."""
+    """A problem with the disk, and its messages for pages, commands and the desk."""
 
     title: str
     for_readers: str
-    at_desk: str  # the text is still in the editor's page
+    at_desk: str  # shown beside the form, which still has the text
 
 
 FULL: Final = Problem(
@@ -33,7 +33,7 @@ READ_ONLY: Final = Problem(
     "Failed: the disk takes nothing just now, and nothing was saved. The text is still "
     "in this page; tell whoever runs the site, then press the button again.",
 )
-# By errno, by SQLSTATE (whatever language the server speaks), and by message.
+# By errno or SQLSTATE, which do not depend on the server's language, or by message.
 _DISK_PROBLEMS: Final = (
     (
         FULL,
@@ -48,7 +48,7 @@ _DISK_PROBLEMS: Final = (
 )
 _FOREIGN_KEY: Final = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
 _UNIQUE: Final = {"23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}
-# Tables whose unique columns people choose: names and slugs.
+# Tables with unique names or slugs, which two people may choose at the same time.
 _NAMED: Final = {
     "auth_group",
     "auth_user",
@@ -60,18 +60,21 @@ _NAMED: Final = {
 
 
 def disk_problem(error: BaseException | None) -> Problem | None:
-    """Return what is wrong with the disk if that caused an error, whoever raised it."""
+    """Return the problem with the disk that caused an error, or None.
+
+    The causes of the error (`__cause__`) are examined too.
+    """
     while error is not None:
-        number = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
-        for problem, numbers, sentences in _DISK_PROBLEMS:
-            if number in numbers or any(one in str(error) for one in sentences):
+        code = getattr(error, "sqlstate", None) or getattr(error, "errno", None)
+        for problem, codes, messages in _DISK_PROBLEMS:
+            if code in codes or any(message in str(error) for message in messages):
                 return problem
         error = error.__cause__
     return None
 
 
 def command_message(error: BaseException) -> str:
-    """Return what a command says about a disk error; "" for any other error."""
+    """Return a command's message about a disk problem, or "" for any other error."""
     problem = disk_problem(error)
     if problem is None:
         return ""
@@ -81,9 +84,9 @@ def command_message(error: BaseException) -> str:
 
 @contextmanager
 def optional_write() -> Iterator[None]:
-    """Skip a write that is only a convenience if the disk does not accept it.
+    """Ignore disk problems in a block whose writes are not essential.
 
-    Inside a transaction nothing can be skipped alone: there the error is raised.
+    Inside a transaction the error is raised, because no write can fail alone there.
     """
     try:
         yield
@@ -95,9 +98,10 @@ def optional_write() -> Iterator[None]:
 
 
 def is_conflict(error: BaseException | None) -> bool:
-    """Return whether somebody else has just taken a name or removed a row.
+    """Return whether an error was caused by somebody else's change at the same time.
 
-    Any other broken constraint is a bug of ours.
+    They have taken the same name or slug, or deleted a row that is referred to. Any
+    other violated constraint is a bug.
     """
     cause = error.__cause__ if isinstance(error, IntegrityError) else None
     kind = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", "")

@@ -5,9 +5,9 @@ An open page follows its story in three steps:
 1. Subscribe. `stream` admits the reader, and the `hub` (one for each process) gives it
    the story's channel (`channels`). From now on the channel is kept current.
 2. Replay. The page names its cursor, `<epoch>-<seq>`, and the stream sends what the
-   page missed: from the channel's log if the cursor is in it, else read from the rows
-   (`changes`). If the page missed too much for a stream, it is told so (`behind`) and
-   reads the change feed, `/changes`, batch by batch.
+   page missed: from the channel's log if the cursor is in it, else from the rows
+   (`changes`). If the page missed too much for a stream, the stream ends with the event
+   `behind`, and the page reads the change feed, `/changes`, batch by batch.
 3. Stream. The reader joins the channel with no gap in between. Each new message is
    rendered once and is the same bytes for every reader. Silent streams get heartbeats.
 
@@ -17,9 +17,9 @@ PRAGMA data_version) and wake the hub. The hub compares the sequence numbers in 
 rows (`seqs`) with those of its channels and reads what changed. A notification carries
 no data and may be lost: the hub also polls every second, and the rows are the truth.
 
-Two more things use what the hub knows. The `page_cache` serves finished responses
-before Django (`cache_keys` says which requests share one). `outage` decides what
-readers get while the database is unreachable: a stale page for a while, then a 503.
+The `page_cache` uses the hub to serve finished responses before Django (`cache_keys`
+decides which requests share a response). `outage` decides what readers get while the
+database is unreachable: a stale page for a while, then a 503.
 
 All timings (heartbeat, poll intervals, timeouts, back-off) are in `timings`.
 """

@@ -1,4 +1,4 @@
-"""The types of ASGI that delivery uses."""
+"""Type aliases for ASGI."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any

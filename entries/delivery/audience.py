@@ -1,4 +1,4 @@
-"""The audience row of this process: how many readers each story has here."""
+"""Report how many readers each story has in this process."""
 
 import secrets
 import time
@@ -11,7 +11,7 @@ from entries.models import Audience
 
 
 class AudienceWriter:
-    """Write this process's reader counts when they change, without a notification."""
+    """Write this process's row of reader counts when it is due, without a nudge."""
 
     def __init__(self) -> None:
         self._process = secrets.token_hex(8)
@@ -28,7 +28,7 @@ class AudienceWriter:
         return counts if refresh or counts != self._written else None
 
     def write(self, counts: dict[str, int]) -> None:
-        """Write the counts; delete the row of a process without readers."""
+        """Write the counts, or delete the row if there are no readers."""
         self._tried_at = time.monotonic()  # a failed write is retried after a while
         now = timezone.now()
         if counts:
@@ -41,7 +41,7 @@ class AudienceWriter:
             )
         else:
             Audience.objects.filter(process=self._process).delete()
-        # A process that crashed could not delete its row.
+        # Rows of processes that crashed.
         expired = now - 10 * Audience.EXPIRES_AFTER
         Audience.objects.filter(reported_at__lt=expired).delete()
         self._written = counts

@@ -1,7 +1,7 @@
 """Cache keys: which requests the page cache serves, and which share a response.
 
-Requests that get the same bytes have one key, whatever else is in their URL, so that
-nobody can fill the cache with copies of one page.
+Requests with the same response have the same key, whatever else is in their URL, so
+that nobody can fill the cache with copies of one page.
 """
 
 import re
@@ -17,11 +17,11 @@ from entries.delivery.changes import Cursor
 RequestHeaders = dict[bytes, bytes]
 PageKey = tuple[bytes, str, str]  # scheme, path, canonical query string
 
-MAX_REQUESTS = 5000  # raw requests whose key is remembered
-_MAX_REMEMBERED_LENGTH = 400
+MAX_REQUESTS = 5000  # raw requests whose key is cached
+_MAX_CACHED_LENGTH = 400  # of a raw request, in characters
 _SLUG = "[-a-zA-Z0-9_]+"
-# The cacheable paths, and the query parameters that matter there. The group `slug` is
-# the story that a response depends on; it is empty if that is the whole site.
+# The cacheable paths, each with the query parameters that its response depends on. The
+# group `slug` is the story that it depends on, or empty for the whole site.
 CACHEABLE_URLS = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/"), ("order", "before", "from")),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})/changes"), ("after", "rail", "single")),
@@ -38,7 +38,7 @@ CACHEABLE_URLS = (
 )
 NUMERIC_PARAMETERS = {"before", "from", "rail"}
 ONLY_VALUES = {"order": "oldest", "single": "1"}  # any other value means the default
-# A cached response must not depend on these.
+# Removed from a request before its response is made, which must not depend on them.
 _PRIVATE_HEADERS = {
     b"cookie",
     b"if-none-match",
@@ -49,26 +49,26 @@ _PRIVATE_HEADERS = {
 
 @dataclass(frozen=True)
 class CacheableRequest:
-    """The key of a request, and the slug of the story that its response depends on."""
+    """A request's cache key, and the slug of the story that its response depends on."""
 
     slug: str
     key: PageKey
 
     def anonymous_scope(self, scope: Scope) -> Scope:
-        """Return the scope of a request without anything that is not in the key."""
+        """Return a copy of a scope without anything that is not part of the key."""
         headers = [pair for pair in scope["headers"] if pair[0] not in _PRIVATE_HEADERS]
         query = self.key[2].encode()
         return {**scope, "method": "GET", "query_string": query, "headers": headers}
 
 
 class CacheKeys:
-    """The cache keys of requests, parsed once for each raw request."""
+    """Find the cache keys of requests, which are parsed once per raw request."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, bytes, bytes, bytes], CacheableRequest | None] = {}
 
     def find(self, scope: Scope, headers: RequestHeaders) -> CacheableRequest | None:
-        """Return a request with its key; None if it must not be cached."""
+        """Return a request with its key, or None if it must not be cached."""
         if scope["method"] not in ("GET", "HEAD") or b"range" in headers:
             return None
         origin = headers.get(b"x-forwarded-proto") or scope["scheme"].encode()
@@ -77,7 +77,7 @@ class CacheKeys:
             return self._found[raw]
         except KeyError:
             found = _canonical(*raw)
-        if sum(map(len, raw)) < _MAX_REMEMBERED_LENGTH:
+        if sum(map(len, raw)) < _MAX_CACHED_LENGTH:
             if len(self._found) >= MAX_REQUESTS:
                 self._found.clear()
             self._found[raw] = found
@@ -87,8 +87,8 @@ class CacheKeys:
 def _canonical(
     path: str, query: bytes, host: bytes, origin: bytes
 ) -> CacheableRequest | None:
-    # The response is the same for every allowed host and port. Other hosts are left
-    # to Django, which refuses them, and so are other values of X-Forwarded-Proto.
+    # The response is the same for every allowed host and port. Django rejects other
+    # hosts, and handles other values of X-Forwarded-Proto.
     name, _ = split_domain_port(host.decode("latin-1"))
     if not validate_host(name, settings.ALLOWED_HOSTS):
         return None
@@ -100,9 +100,9 @@ def _canonical(
         return None
     given = parse_qs(query.decode("latin-1"))
     if "after" in names and Cursor.parse(given.get("after", [""])[0]) is None:
-        return None  # invented cursors cannot fill the cache
+        return None  # so that malformed cursors cannot fill the cache
     if "at" in given:
-        return None  # redirects to the page on which an update is now
+        return None  # a redirect to the page that an update is on now
     values = [
         (name, _canonical_value(name, given[name][0]))
         for name in names
@@ -113,7 +113,7 @@ def _canonical(
 
 
 def _canonical_value(name: str, value: str) -> str:
-    """Return the canonical form of a parameter's value, "" for the default."""
+    """Return the canonical form of a parameter's value, or "" for the default."""
     if name in ONLY_VALUES:
         return value if value == ONLY_VALUES[name] else ""
     digits = name in NUMERIC_PARAMETERS and value.isascii() and value.isdigit()

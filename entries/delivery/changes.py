@@ -1,7 +1,7 @@
 """The change feed: what changed in a story after a cursor, as HTML for htmx.
 
-A long feed is cut into batches. A batch is small (about a third of `BATCH_BYTES` when
-compressed), so that a network which can carry one update makes progress.
+A long feed is split into batches. They are small (about a third of `BATCH_BYTES` when
+compressed), so that even a very slow network makes progress.
 """
 
 import re
@@ -30,21 +30,21 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
-        """Return the cursor that a text holds, or None if it is malformed."""
+        """Parse a cursor; return None if it is malformed."""
         found = _CURSOR.fullmatch(text)
         return cls(found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed in a story after a cursor, or the first batch of it.
+    """A batch of changes to a story after a cursor.
 
-    `html` updates a page to `cursor`; it is empty if nothing changed. `left` changes
-    come after `cursor`; at 0 the page has everything up to `latest`, the story's seq
-    when the rows were read, and the current rail.
+    `html` brings a page up to `cursor`; it is empty if nothing changed. `left` is the
+    number of changes after `cursor`; at 0 the page has the current rail and everything
+    up to `latest`, the story's seq when the rows were read.
     `reset` means that the page's cursor belongs to another epoch: reload the page.
-    `withdrew` means that content was taken away (an entry, or a hidden version), so
-    messages that were sent earlier must not be sent again.
+    `withdrew` means that content was withdrawn (an entry, or a hidden version), so
+    earlier messages must not be sent again.
     """
 
     html: str
@@ -59,7 +59,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class _Batch:
-    """HTML of the first changes after a seq, up to `seq`; `left` come after it."""
+    """The HTML of some changes up to `seq`, and the number `left` after it."""
 
     html: str
     seq: int
@@ -70,7 +70,7 @@ class _Batch:
 def changes_after(
     story_id: int, after: str | Cursor | None, rail: int = 0, *, single: bool = False
 ) -> Changes:
-    """Return what a page at the cursor `after` lacks, or the first batch of it.
+    """Return the changes that a page at the cursor `after` lacks, or a first batch.
 
     The rail is included if `rail`, the site seq of the page's rail, is out of date.
     While some changes are `left`, call again with the returned cursor. With `single`
@@ -83,8 +83,8 @@ def changes_after(
     if found[story_id][1] != story.state:
         # The state changed between the two queries, and the rail changed with it.
         return changes_after(story_id, after, rail, single=single)
-    # The story's seq is read before the changes up to it, so the result never claims
-    # more than it holds: what is committed in between comes with the next call.
+    # The story's seq is read before the changes up to it, so the returned cursor never
+    # skips any: what is committed in between comes with the next call.
     latest = story.seq
     known = Cursor.parse(after) if isinstance(after, str) else after
     if known is None or known.epoch != epoch or known.seq > latest:
@@ -148,8 +148,8 @@ def _first_changes(story: Story, after: int, limit: int) -> list[_Batch]:
 
 
 def _count_left(story: Story, after: int) -> int:
-    # At least one: the next change may just have changed again, and so have moved
-    # behind the story's seq.
+    # At least one: the next posting may have changed again since, so that its seq is
+    # now higher than the story's seq was.
     return max(1, story.postings.changed_between(after, story.seq).count())
 
 
@@ -169,16 +169,16 @@ def _last_update_partial(story: Story) -> str:
 
 
 def public_story(slug: str) -> Story | None:
-    """Return the story with a present or former slug; None if it is a draft.
+    """Return the story with a present or former slug, unless it is a draft.
 
-    A withdrawn story is returned too, since its open pages must learn that.
+    A withdrawn story is returned too, since its open pages must be updated.
     """
     story = Story.objects.by_slug(slug)
     return story if story and story.state != Story.State.DRAFT else None
 
 
 def rail_partial(story_id: int) -> str:
-    """Return the current rail beside a story, as HTML for open pages."""
+    """Return HTML that replaces the rail on a story's open pages."""
     _, seq, _ = seqs.story_seqs([])
     story = Story.objects.select_related("series").get(pk=story_id)
     return _partial("#rail", "outerHTML", fragments.rail_html(story, seq))
@@ -191,9 +191,9 @@ def _upsert(html: str) -> str:
 
 
 def _delete(entry_id: int) -> str:
-    # The content names the entry too, for pages that only count changes.
-    name = f"entry-{entry_id}"
-    return _partial(f"#{name}", "delete", name)
+    # The entry's id is repeated as content, for pages that only count changes.
+    element_id = f"entry-{entry_id}"
+    return _partial(f"#{element_id}", "delete", element_id)
 
 
 def _partial(target: str, swap: str, html: str = "") -> str:

@@ -1,9 +1,9 @@
 """A story's channel: a log of finished messages, and the readers that follow it.
 
-Each message is the same bytes for every reader. The channel starts a reader's `send`
-itself; normally it returns at once. If the reader's network is slow, `send` suspends:
-a task then finishes it and follows the log. A reader that falls behind the log is
-disconnected, and reconnects with its cursor.
+Each message is the same bytes for every reader. The channel calls a reader's `send`
+without a task, since it normally completes at once. If the reader's network is slow,
+`send` suspends: then a task completes it and sends what was logged meanwhile. A reader
+that falls behind the log is disconnected, and reconnects with its cursor.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from entries.delivery.metrics import tally
 
 MAX_LOG_FRAMES = 256
 MAX_LOG_BYTES = 4 * 1024 * 1024
-MAX_CATCH_UP_BYTES = 8 * 1024  # replayed by a stream; for more there is `/changes`
+MAX_CATCH_UP_BYTES = 8 * 1024  # replayed by a stream; beyond that pages use `/changes`
 
 
 def body_message(body: bytes) -> Message:
-    """Return a body as an ASGI message, which readers share."""
+    """Return an ASGI message with this body; readers share it."""
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 
 def html_event(html: str, cursor: Cursor | None = None) -> bytes:
-    """Return an unnamed event, which the page swaps in; its `id` is the cursor."""
+    """Return an unnamed event, whose HTML the page swaps in; its `id` is the cursor."""
     lines = html.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     head = f"id: {cursor}\n" if cursor else ""
     return (head + "".join(f"data: {line}\n" for line in lines) + "\n").encode()
@@ -53,7 +53,7 @@ RESET = body_message(named_event("reset"))  # the cursor is of another epoch
 def _resume(
     coroutine: Coroutine[Any, Any, None], waiting: Any
 ) -> Generator[Any, Any, None]:
-    """Continue a coroutine that was started by hand and waits for a future."""
+    """Continue a coroutine that was started with `send(None)` and awaits `waiting`."""
     yield waiting
     yield from coroutine.__await__()
 
@@ -76,7 +76,7 @@ class Reader:
         waiting: Any,
         then: Callable[["Reader"], None],
     ) -> None:
-        """Finish a `send` that waits for the network in a task, then call `then`."""
+        """Complete a suspended `send` in a task, then call `then`."""
         self.busy = True
         self._finishing = asyncio.create_task(self._finish(coroutine, waiting, then))
 
@@ -96,43 +96,43 @@ class Reader:
         self.busy = False
         then(self)
 
-    async def wait(self, one: Message) -> None:
-        """Send a message and wait for it; end the stream after a timeout."""
+    async def wait(self, message: Message) -> None:
+        """Send a message and wait until it is sent; end the stream after a timeout."""
         self.busy = True
         try:
             async with asyncio.timeout(timings.SEND_TIMEOUT_SECONDS):
-                await self.send(one)
+                await self.send(message)
         except TimeoutError:
             tally.dropped += 1
             self.end()
-            await asyncio.sleep(0)  # the cancellation arrives here
+            await asyncio.sleep(0)  # `end` cancelled this task: raise it here
         self.busy = False
 
     def end(self) -> None:
-        """Let the stream's own task finish the response."""
+        """Cancel the stream's task, which then finishes the response."""
         if not self.ended:
             self.ended = True
             self.task.cancel()
 
 
 def push(
-    readers: Sequence[Reader], one: Message, then: Callable[[Reader], None]
+    readers: Sequence[Reader], message: Message, then: Callable[[Reader], None]
 ) -> None:
-    """Start to send a message to readers that are not busy.
+    """Send a message to readers that are not busy, without waiting.
 
-    `then` is called for each reader whose network was slow, once its message is sent.
+    `then` is called for each reader whose `send` suspended, once it is complete.
     """
     tally.deliveries += len(readers)
     chunk = b""
     for reader in readers:
         try:
             if reader.direct is not None:
-                chunk = chunk or frame_chunk(one["body"])
+                chunk = chunk or frame_chunk(message["body"])
                 if reader.direct.write_chunk(chunk):
                     continue
-            coroutine = reader.send(one)
+            coroutine = reader.send(message)
             waiting = coroutine.send(None)
-        except StopIteration:  # the usual case: the message is sent
+        except StopIteration:  # the usual case: `send` completed at once
             continue
         except Exception:
             reader.end()
@@ -141,7 +141,7 @@ def push(
 
 
 def end_streams(readers: Sequence[Reader]) -> None:
-    """End the streams of some readers."""
+    """End the streams of these readers."""
     for reader in readers:
         reader.end()
 
@@ -157,7 +157,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class CatchUp:
-    """What pages at one cursor lack, as one message for all of them."""
+    """The changes after one cursor, and the message for all pages that lack them."""
 
     changes: Changes
     message: Message
@@ -176,7 +176,8 @@ class Channel:
     served: int = 0  # position up to which every reader was served
     size: int = 0  # bytes in the log
     streams: int = 0  # that use the channel, including those still catching up
-    # In the order in which they came: so they lie in memory, which is the fastest.
+    # A dict keeps the order of arrival, which is the fastest to iterate: close to the
+    # order in memory.
     readers: dict[Reader, None] = field(default_factory=dict)
     last_sent_at: float = field(default_factory=time.monotonic)
     rail: tuple[int, Message] | None = None
@@ -184,15 +185,15 @@ class Channel:
 
     @property
     def end(self) -> int:
-        """Return the position behind the last frame."""
+        """Return the position after the last frame."""
         return self.first + len(self.frames)
 
-    def append(self, new: Frame) -> None:
-        """Add a frame, and evict the oldest ones when the log is full."""
+    def append(self, frame: Frame) -> None:
+        """Add a frame, and evict the oldest ones while the log is too large."""
         self.last_sent_at = time.monotonic()
-        self.frames.append(new)
+        self.frames.append(frame)
         self.catch_ups.clear()
-        self.size += len(new.message["body"])
+        self.size += len(frame.message["body"])
         while len(self.frames) > 1 and (
             len(self.frames) > MAX_LOG_FRAMES or self.size > MAX_LOG_BYTES
         ):
@@ -200,27 +201,28 @@ class Channel:
             self.first += 1
 
     def invalidate_log(self) -> None:
-        """Empty the log. Readers that are behind must reconnect and catch up."""
+        """Clear the log. Readers that are behind must reconnect and catch up."""
         self.first = self.served = self.end
         self.size = 0
         self.frames.clear()
 
     def restart(self, seq: int, state: str, site_seq: int) -> None:
-        """Start anew in another epoch, where nothing cached is valid."""
+        """Reset the channel for a new epoch, in which nothing cached is valid."""
         self.invalidate_log()
         self.rail = None
         self.catch_ups.clear()
         self.seq, self.state, self.site_seq = seq, state, site_seq
 
     def position_after(self, after: int) -> int | None:
-        """Return the position in the log of what follows a seq.
+        """Return the position in the log of the frame that follows a seq, or None.
 
-        None if no frame starts there: the seq is too old, or between two frames, as
-        when the page comes from another process, which cut its frames elsewhere.
+        There is none if the seq is too old, or inside a frame: another process, which
+        the page was connected to before, may have split the changes differently.
         """
         if after == self.seq:
             return self.end
-        index = len(self.frames) - sum(1 for one in self.frames if one.seq > after)
+        newer = sum(1 for frame in self.frames if frame.seq > after)
+        index = len(self.frames) - newer
         if index == len(self.frames) or self.frames[index].after != after:
             return None
         return self.first + index
@@ -228,7 +230,7 @@ class Channel:
     def since(self, position: int) -> list[bytes]:
         """Return the bodies of the frames from a position on."""
         frames = islice(self.frames, position - self.first, None)
-        return [one.message["body"] for one in frames]
+        return [frame.message["body"] for frame in frames]
 
     def serve(self, reader: Reader) -> None:
         """Send a reader the frames that it lacks, until its network is busy."""
@@ -256,7 +258,7 @@ class Channel:
                 self.serve(reader)
         push(usual, self.frames[-1].message, self.serve)
 
-    def broadcast(self, readers: Sequence[Reader], one: Message) -> None:
+    def broadcast(self, readers: Sequence[Reader], message: Message) -> None:
         """Send readers a message that is not logged, skipping those that are busy."""
         free = [reader for reader in readers if not (reader.busy or reader.ended)]
-        push(free, one, self.serve)
+        push(free, message, self.serve)

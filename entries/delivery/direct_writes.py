@@ -2,9 +2,9 @@
 
 For each body message uvicorn's `send` checks the flow control, frames the body as a
 chunk (RFC 9112, 7.1) and writes it. Here a chunk is framed once for many readers. That
-depends on the internals of uvicorn's request cycle, so it is done only if all of them
-are as expected. Otherwise, and while the network is full, `send` is used: both write
-to the same transport, so the order of messages stays the same.
+relies on the internals of uvicorn's request cycle, so it is done only if all of them
+are as expected. Otherwise, and while the write buffer is full, `send` is used: both
+write to the same transport, so the order of messages stays the same.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DirectConnection:
-    """A connection whose chunked response has begun and is not complete."""
+    """A connection whose chunked response has started and is not complete."""
 
     cycle: RequestResponseCycle
     flow: FlowControl
@@ -29,7 +29,7 @@ class DirectConnection:
 
     @classmethod
     def from_send(cls, send: Any) -> "DirectConnection | None":
-        """Return the connection behind a `send`; None if it is not as expected."""
+        """Return the connection behind a `send`, or None if it is not as expected."""
         cycle = getattr(send, "__self__", None)
         try:
             if type(cycle) is RequestResponseCycle and _is_as_expected(cycle):
@@ -65,5 +65,5 @@ def _warn_once() -> None:
 
 
 def frame_chunk(body: bytes) -> bytes:
-    """Return a body, which must not be empty, as a chunk."""
+    """Frame a body, which must not be empty, as a chunk of a chunked response."""
     return b"%x\r\n%b\r\n" % (len(body), body)

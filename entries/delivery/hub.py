@@ -1,7 +1,7 @@
-"""The hub, one for each process: it learns of changes and sends them to readers.
+"""The hub, one per process: it reads changes and sends them to readers.
 
-The hub reads each change once, appends it to the channel of its story, and serves all
-readers of that channel. It also sends heartbeats, and calls scheduled work.
+Each change is read once, appended to the channel of its story, and sent to all readers
+of that channel. The hub also sends heartbeats and runs scheduled work.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ from entries.models import Story
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCH_READERS = 64  # served before the event loop may do something else
-MAX_CATCH_UPS = 32  # cached by a channel, by cursor
+BATCH_READERS = 64  # served before yielding to the event loop
+MAX_CATCH_UPS = 32  # cached by each channel, by seq
 
 
 def _evict_failed(cached: dict[Any, Any], key: Any) -> Callable[[Any], None]:
@@ -58,9 +58,9 @@ def _evict_failed(cached: dict[Any, Any], key: Any) -> Callable[[Any], None]:
 
 
 class Hub:
-    """The channels of the stories that are read, and the tasks that keep them current.
+    """The channels of stories with open streams, and the tasks that update them.
 
-    `epoch` and `site_seq` are those of the site when the rows were read last.
+    `epoch` and `site_seq` are the site's, as of the last poll.
     """
 
     def __init__(self) -> None:
@@ -83,9 +83,10 @@ class Hub:
         )
 
     def start(self, tick: Callable[[], object]) -> None:
-        """Start the hub's tasks; `tick` does scheduled work and is called each second.
+        """Start the hub's tasks.
 
-        `tick` runs in one of the hub's threads.
+        `tick` does scheduled work: it is called every second, in one of the hub's
+        threads.
         """
         jobs = (
             self.watcher.run(),
@@ -106,7 +107,7 @@ class Hub:
             await self.run_query(self._audience.write, {})
 
     async def poll_now(self) -> None:
-        """Read the rows now, and return when all channels are current."""
+        """Poll the rows now, and return when all channels are up to date."""
         polled = self._polled
         self._wake.set()
         await asyncio.shield(polled)
@@ -123,10 +124,10 @@ class Hub:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     async def subscribe(self, slug: str) -> Channel | None:
-        """Return the channel of a story, by a present or former slug.
+        """Return the channel of a story with a present or former slug.
 
-        Return None if there is no such public story. Each subscription that returns a
-        channel must end with `unsubscribe`.
+        Return None if there is no such public story. Otherwise call `unsubscribe` when
+        the channel is no longer used.
         """
         if self.epoch == "":
             await self.poll_now()
@@ -137,14 +138,14 @@ class Hub:
             lookup.add_done_callback(_evict_failed(self._slugs, slug))
         story = await asyncio.shield(lookup)
         if story is None:
-            # Not cached, so that invented slugs cannot fill the memory.
+            # Not cached, so that random slugs cannot fill the memory.
             self._slugs.pop(slug, None)
             return None
         channel = self.channels.get(story.pk)
         if channel is not None:
             channel.streams += 1
             return channel
-        # It starts with the story as it was looked up; polling adds what came since.
+        # It starts with the story as it was looked up; the poll adds later changes.
         channel = Channel(story.pk, story.seq, story.state, self.site_seq, streams=1)
         self.channels[story.pk] = channel
         try:
@@ -155,15 +156,15 @@ class Hub:
         return channel
 
     def unsubscribe(self, channel: Channel) -> None:
-        """End a subscription; a channel without streams is deleted."""
+        """End a subscription, and delete the channel if no stream uses it."""
         channel.streams -= 1
         if not channel.streams and self.channels.get(channel.story_id) is channel:
             del self.channels[channel.story_id]
-            # The next channel must start with the story as it is then.
+            # The next channel must start with the story as it is by then.
             self._slugs.clear()
 
     async def catch_up(self, channel: Channel, after: int) -> CatchUp:
-        """Return what changed after a seq, read once for all readers that need it."""
+        """Return the changes after a seq, read once for all readers that need them."""
         job = channel.catch_ups.get(after)
         if job is None:
             if len(channel.catch_ups) >= MAX_CATCH_UPS:
@@ -188,7 +189,7 @@ class Hub:
         return channel.rail
 
     async def _poll(self) -> None:
-        """Read the rows on each wake-up, and at least once in `POLL_SECONDS`."""
+        """Poll the rows on each wake-up, and at least every `POLL_SECONDS`."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timings.POLL_SECONDS):
@@ -206,7 +207,7 @@ class Hub:
                 polled.set_result(None)
 
     async def _refresh(self) -> None:
-        """Compare the seqs of the rows with those of the channels, and send changes."""
+        """Compare the seqs in the rows with those of the channels, and send changes."""
         story_ids = list(self.channels)
         began = time.monotonic()
         epoch, site_seq, stories = await self.run_query(seqs.story_seqs, story_ids)
@@ -235,12 +236,12 @@ class Hub:
         while left > 0:
             changes = await self._append_batch(channel)
             if changes.reset:
-                return  # restored just now: the next poll resets the channel
+                return  # a backup was just restored: the next poll resets the channel
             if left := changes.left:
                 await self._serve(channel, began)
             if state != changes.state:
-                # The state changed after the seqs were read, and the rail with it:
-                # the next poll sends both.
+                # The state changed after the seqs were read, and the rail with it. The
+                # next poll sends both.
                 state = "live"
         if channel.site_seq < self.site_seq:
             site_seq, rail = await self.rail(channel)
@@ -252,7 +253,7 @@ class Hub:
             await self._end_streams(channel, END)
 
     async def _append_batch(self, channel: Channel) -> Changes:
-        """Add the next batch of changes to a channel's log."""
+        """Append the next batch of changes to a channel's log."""
         catch_up = await self.catch_up(channel, channel.seq)
         changes = catch_up.changes
         if not changes.reset:
@@ -265,7 +266,7 @@ class Hub:
         return changes
 
     async def _serve(self, channel: Channel, began: float) -> None:
-        """Send all readers the frames that were added to the log."""
+        """Send the frames that were added to the log to all readers."""
         if channel.end > channel.served:
             until = channel.end
             await self._in_batches(channel, channel.serve_all)
@@ -291,9 +292,9 @@ class Hub:
     async def _in_batches(
         self, channel: Channel, act: Callable[[Sequence[Reader]], object]
     ) -> None:
-        """Call a function with all readers of a channel, a batch at a time.
+        """Call a function with all readers of a channel, in batches.
 
-        Between two batches the event loop is free for other work.
+        Yield to the event loop after each batch.
         """
         readers = list(channel.readers)
         for start in range(0, len(readers), BATCH_READERS):
@@ -303,22 +304,22 @@ class Hub:
     async def _send_heartbeats(self) -> None:
         """Send a heartbeat to every channel that was silent for `HEARTBEAT_SECONDS`.
 
-        Proxies close silent connections, and pages notice when theirs has died.
+        It keeps proxies from closing idle connections, and lets pages detect dead ones.
         """
-        every = timings.HEARTBEAT_SECONDS
+        interval = timings.HEARTBEAT_SECONDS
         while True:
             now = time.monotonic()
             sent = (channel.last_sent_at for channel in self.channels.values())
             silence = now - min(sent, default=now)
-            await asyncio.sleep(max(every - silence, every / 15))
+            await asyncio.sleep(max(interval - silence, interval / 15))
             for channel in list(self.channels.values()):
-                if time.monotonic() - channel.last_sent_at >= every:
+                if time.monotonic() - channel.last_sent_at >= interval:
                     channel.last_sent_at = time.monotonic()
-                    ping = partial(channel.broadcast, one=PING)
+                    ping = partial(channel.broadcast, message=PING)
                     await self._in_batches(channel, ping)
 
     async def _run_every_second(self, tick: Callable[[], object]) -> None:
-        """Export the metrics, do scheduled work, and write the audience."""
+        """Export the metrics, run scheduled work, and write the reader counts."""
         while True:
             await asyncio.sleep(1)
             stories = {pk: len(one.readers) for pk, one in self.channels.items()}

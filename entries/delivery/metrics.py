@@ -1,8 +1,8 @@
 """The metrics of delivery, for `/metrics` (Prometheus' text format, version 0.0.4).
 
-The hot paths only add to plain numbers; once a second the hub exports the sums. With
-several workers (`serve` sets `PROMETHEUS_MULTIPROC_DIR`) the response of any worker
-holds the sums of all of them.
+Hot paths only increment plain integers, which the hub exports once a second. If there
+are several workers, `serve` sets `PROMETHEUS_MULTIPROC_DIR`, and any of them responds
+with the totals of all.
 """
 
 import os
@@ -25,7 +25,7 @@ _FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 @dataclass
 class Tally:
-    """Counts since the process started."""
+    """Counters of this process since it started."""
 
     deliveries: int = 0
     dropped: int = 0
@@ -69,7 +69,7 @@ FANOUT = Histogram(
 
 
 def export_tally(count: int, stories: dict[int, int], lag: float) -> None:
-    """Export the tally, the readers in all and by story, and the watcher's lag."""
+    """Export the tally, the total of readers, their number by story, and the lag."""
     for name in (field.name for field in fields(Tally)):
         now = getattr(tally, name)
         _COUNTERS[name].inc(now - getattr(_exported, name))

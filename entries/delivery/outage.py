@@ -1,12 +1,12 @@
-"""What readers get while the database is unreachable: a stale page, or a 503."""
+"""Responses while the database is unreachable: a stale page or a 503."""
 
 import re
 from typing import Any
 
 from entries.delivery.asgi import Message, Scope
 
-# Public URLs that need the database. The desk is not among them: it responds itself,
-# since it has an editor's text to give back.
+# Public URLs that need the database. The desk's are not included: its own error pages
+# return the text that the editor has typed.
 _DATABASE_URLS = re.compile(
     r"/(?:stories/.*|series/.*|search/|feed/|(?:news-)?sitemap\.xml)?"
 )
@@ -14,11 +14,11 @@ _UNCACHED = b"public, max-age=0, must-revalidate"
 
 
 class DatabaseUnreachable(Exception):
-    """The database does not answer."""
+    """The database did not answer in time."""
 
 
 class ServiceUnavailable(Exception):
-    """Django responded 503: too many requests, or the database has just gone."""
+    """Django responded 503: too many requests, or the database has just failed."""
 
 
 def needs_database(scope: Scope) -> bool:
@@ -29,14 +29,14 @@ def needs_database(scope: Scope) -> bool:
 
 
 def stale_start(start: Message, seconds: float) -> Message:
-    """Return the start of a stale response: with its age, and not cacheable."""
+    """Add an Age to the start of a response, and make caches revalidate it."""
     headers = [pair for pair in start["headers"] if pair[0] != b"cache-control"]
     headers += [(b"cache-control", _UNCACHED), (b"age", b"%d" % seconds)]
     return {**start, "headers": headers}
 
 
 async def respond_503(scope: Scope, send: Any, page: bytes) -> None:
-    """Respond 503 without Django, with the page that Django would send."""
+    """Respond 503 without Django; `page` is the HTML that Django would send."""
     body = b"" if scope["method"] == "HEAD" else page
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),

@@ -1,9 +1,9 @@
 """The page cache: finished responses of public pages, served before Django.
 
 A response that Django made is stored with the version of its story (the sequence
-numbers in the rows), and served again, as the same bytes for everyone, while that
-version is current. If the current version cannot be known, or the request is not
-cacheable, the request passes on to Django.
+numbers in the rows), and the same bytes are served to everyone while that version is
+current. Requests that are not cacheable, or whose current version is unknown, are
+passed to Django.
 
 While the database is unreachable, a stored page may be served stale for
 `STALE_IF_ERROR_SECONDS`, unless this process knows that it is outdated.
@@ -40,7 +40,7 @@ Headers = list[tuple[bytes, bytes]]
 
 MAX_PAGE_CACHE_BYTES = 64 * 1024 * 1024
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # of one response that is stored
-MAX_STORIES = 1000  # whose versions are known
+MAX_STORIES = 1000  # whose versions are cached
 _MIN_COMPRESSED_BYTES = 500
 _OVERHEAD_BYTES = 2048  # of one response: headers and objects
 _LIVE_HEADERS = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
@@ -50,7 +50,7 @@ _EMPTY: Message = {"type": "http.response.body", "body": b""}
 
 @dataclass(frozen=True)
 class CachedResponse:
-    """A finished response in every content coding, and the version it was made at."""
+    """A finished response in every content coding, and the story version it shows."""
 
     version: Version
     etag: bytes
@@ -62,25 +62,25 @@ class CachedResponse:
     def build(
         cls, version: Version, headers: Headers, bodies: dict[bytes, bytes]
     ) -> "CachedResponse":
-        """Build the messages, once for all requests."""
+        """Build the ASGI messages, once for all requests."""
         headers = [
             pair for pair in headers if pair[0] not in (b"content-length", b"vary")
         ]
         headers.append((b"vary", b"Accept-Encoding"))
         by_coding = {}
         for coding, body in bodies.items():
-            more = [(b"content-length", b"%d" % len(body))]
+            body_headers = [(b"content-length", b"%d" % len(body))]
             if coding:
-                more.append((b"content-encoding", coding))
-            start = _start(200, headers + more)
+                body_headers.append((b"content-encoding", coding))
+            start = _start(200, headers + body_headers)
             by_coding[coding] = start, {"type": "http.response.body", "body": body}
-        few = [pair for pair in headers if pair[0] in _HEADERS_OF_304]
+        headers_of_304 = [pair for pair in headers if pair[0] in _HEADERS_OF_304]
         size = sum(map(len, bodies.values())) + _OVERHEAD_BYTES
         etag = dict(headers)[b"etag"]
-        return cls(version, etag, size, by_coding, _start(304, few))
+        return cls(version, etag, size, by_coding, _start(304, headers_of_304))
 
     def aged(self, seconds: float) -> "CachedResponse":
-        """Return the same response as a stale one, which caches must not store."""
+        """Return a stale copy of the response, with its age in seconds."""
         stale = partial(outage.stale_start, seconds=seconds)
         by_coding = {
             c: (stale(start), body) for c, (start, body) in self.by_coding.items()
@@ -88,9 +88,9 @@ class CachedResponse:
         return replace(self, by_coding=by_coding, not_modified=stale(self.not_modified))
 
     def messages(self, headers: RequestHeaders) -> tuple[Message, Message]:
-        """Return the start and body for a request: the response, or a 304."""
-        known = headers.get(b"if-none-match")
-        if known and _matches(known, self.etag):
+        """Return the start and body for a request: a 304 if its ETag matches."""
+        given = headers.get(b"if-none-match")
+        if given and _matches(given, self.etag):
             tally.not_modified += 1
             return self.not_modified, _EMPTY
         tally.hits += 1
@@ -103,10 +103,10 @@ def _start(status: int, headers: Headers) -> Message:
 
 
 class StoryVersions:
-    """The versions of public stories, read again only after something was committed.
+    """A cache of the versions of public stories, valid until the next commit.
 
-    All known versions were read at one stamp of the watcher, and are current while
-    the stamp is the same.
+    All known versions were read at the same stamp of the watcher, and are current as
+    long as the stamp does not change.
     """
 
     def __init__(self, hub: Hub) -> None:
@@ -118,7 +118,7 @@ class StoryVersions:
         self._reading: dict[str | None, asyncio.Future[Versions]] = {}
 
     def known(self, slug: str) -> Version | None:
-        """Return the version of a public story if it is known to be current."""
+        """Return the version of a public story, if it is known and still current."""
         if not self._is_current(self.hub.watcher.stamp()):
             return None
         found = self._known.get(slug)
@@ -132,7 +132,7 @@ class StoryVersions:
         return same and self._local_changes == watchers.local_changes()
 
     def last_known(self, slug: str) -> tuple[Version, float] | None:
-        """Return the last version of a story, and until when it was known to hold.
+        """Return the last version of a story, and when it was last known to be current.
 
         The time is in monotonic seconds. Return None if this process knows of a later
         change: it has committed something itself, or its hub has read a withdrawal.
@@ -147,15 +147,15 @@ class StoryVersions:
         return version, hub.watcher.answered_at if same else self._read_at
 
     async def current(self, slug: str) -> Version | None:
-        """Return the current version of a public story; None for any other slug.
+        """Return the current version of a public story, or None for any other slug.
 
-        Return None too if the database takes `UNREACHABLE_AFTER_SECONDS`: by then the
-        watcher knows whether it is reachable at all.
+        Return None too if the database does not answer in `UNREACHABLE_AFTER_SECONDS`:
+        by then the watcher knows whether it is reachable.
         """
         while (stamp := self.hub.watcher.stamp()) is not None:
             if found := self.known(slug):
                 return found
-            # After a commit one query for all stories, else one for the new slug.
+            # After a commit, one query for all known stories; else one for a new slug.
             new = slug if self._is_current(stamp) else None
             job = self._reading.get(new)
             if job is None:
@@ -179,7 +179,7 @@ class StoryVersions:
     async def _read(
         self, stamp: tuple[int, int], slug: str, *, alone: bool
     ) -> Versions:
-        """Read the version of a story, and unless `alone` all known ones again."""
+        """Read the version of a story and, unless `alone`, refresh all known ones."""
         slugs = [slug] if alone else [*self._known, slug]
         began, local_changes = time.monotonic(), watchers.local_changes()
         epoch, site_seq, found = await self.hub.run_query(seqs.slug_seqs, slugs)
@@ -199,8 +199,9 @@ class StoryVersions:
 
 
 class PageCache:
-    """ASGI middleware: finished responses by cache key, least recently used first.
+    """ASGI middleware that serves finished responses by cache key.
 
+    Beyond `MAX_PAGE_CACHE_BYTES` the least recently used ones are evicted.
     `unavailable` returns the HTML of a 503.
     """
 
@@ -217,7 +218,7 @@ class PageCache:
         ] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond from the cache, or pass the request on to Django."""
+        """Respond from the cache, or pass the request to Django."""
         request = None
         if scope["type"] == "http":
             headers = dict(scope["headers"])
@@ -227,14 +228,14 @@ class PageCache:
         try:
             response = await self._fresh_response(request, scope)
         except (outage.DatabaseUnreachable, outage.ServiceUnavailable) as error:
-            # Too many requests are no outage: then a stale page must not be served.
+            # Too many requests are not an outage, and do not allow a stale page.
             busy = isinstance(error, outage.ServiceUnavailable)
             response = None
             if not (busy and await self.watcher.is_answering()):
                 response = self._stale_response(request)
             if response is None:
                 return await outage.respond_503(scope, send, self.unavailable())
-            # A 304 would extend the life of what a cache holds.
+            # A 304 would renew a response in the client's cache.
             headers.pop(b"if-none-match", None)
         if response is None:
             return await self._pass_to_django(scope, receive, send)
@@ -259,13 +260,13 @@ class PageCache:
         job = asyncio.ensure_future(self.app(scope, receive, send_unless_refused))
         if await self._done_in_time(job) or begun.is_set():
             return await job
-        # Django's thread ends by itself; its response is thrown away.
+        # Django's thread ends by itself, and its response is discarded.
         refused.set()
         job.add_done_callback(lambda job: job.cancelled() or job.exception())
         return await outage.respond_503(scope, send, self.unavailable())
 
     async def _done_in_time(self, job: "asyncio.Future[Any]") -> bool:
-        """Wait for a job; return False if the database becomes unreachable."""
+        """Wait for a job; return False if the database becomes unreachable first."""
         timeout = timings.UNREACHABLE_AFTER_SECONDS
         while not (await asyncio.wait({job}, timeout=timeout))[0]:
             if not await self.watcher.is_answering():
@@ -275,9 +276,10 @@ class PageCache:
     async def _fresh_response(
         self, request: CacheableRequest, scope: Scope
     ) -> CachedResponse | None:
-        """Return the current response, stored or made now; None to pass on.
+        """Return the current response, from the cache or made now.
 
-        Raises DatabaseUnreachable, and ServiceUnavailable if Django responded 503.
+        Return None to pass the request to Django. Raises DatabaseUnreachable, and
+        ServiceUnavailable if Django responded 503.
         """
         slug = request.slug
         version = self.versions.known(slug) or await self.versions.current(slug)
@@ -292,9 +294,9 @@ class PageCache:
         return response
 
     def _stale_response(self, request: CacheableRequest) -> CachedResponse | None:
-        """Return a stored page to serve during an outage, or None.
+        """Return a stale page to serve during an outage, or None.
 
-        Never for `/changes`: that would tell an open page that it is up to date.
+        `/changes` is never served stale: an open page would believe it is up to date.
         """
         response = self._responses.get(request.key)
         known = self.versions.last_known(request.slug)
@@ -309,7 +311,7 @@ class PageCache:
     async def _make_once(
         self, request: CacheableRequest, scope: Scope, version: Version
     ) -> CachedResponse | None:
-        """Have Django make a response, once for all requests of the same version."""
+        """Let Django make a response, once for all simultaneous requests for it."""
         key = (request.key, version)
         job = self._pending.get(key)
         if job is None:
@@ -325,18 +327,21 @@ class PageCache:
     ) -> None:
         self._pending.pop(key, None)
         if not job.cancelled():
-            job.exception()  # retrieved here, since all who waited may have gone
+            job.exception()  # retrieved, because no request may be waiting any more
 
     async def _make(
         self, request: CacheableRequest, scope: Scope, version: Version
     ) -> CachedResponse | None:
-        """Have Django make a response; store it unless that is forbidden."""
+        """Let Django make a response, and store it if it is cacheable.
+
+        Return None if it is not. Raises ServiceUnavailable if Django responded 503.
+        """
         start: Message = {}
         body = bytearray()
         requests = [{"type": "http.request", "body": b"", "more_body": False}]
 
         async def receive() -> Message:
-            # Never a disconnect: other clients wait for this response too.
+            # Never report a disconnect: other clients may wait for this response too.
             return requests.pop() if requests else await asyncio.Future()
 
         async def send(message: Message) -> None:
@@ -361,7 +366,7 @@ class PageCache:
         return response
 
     def _store(self, key: PageKey, response: CachedResponse) -> None:
-        """Store a response, and evict the least recently used ones if needed."""
+        """Store a response, and evict the least recently used ones to make room."""
         if key in self._responses:
             self.size -= self._responses.pop(key).size
         self._responses[key] = response
@@ -373,7 +378,7 @@ class PageCache:
 
 
 def _compressed(body: bytes) -> dict[bytes, bytes]:
-    """Return a body by content coding: plain, and compressed unless it is short."""
+    """Return a body by content coding: identity, and br and gzip unless it is short."""
     bodies = {b"": body}
     if len(body) > _MIN_COMPRESSED_BYTES:
         bodies[b"br"] = brotli.compress(body, quality=5)
@@ -390,7 +395,10 @@ def _coding(accepted: bytes, available: Collection[bytes]) -> bytes:
 
 
 def _matches(given: bytes, etag: bytes) -> bool:
-    """Compare weakly, as If-None-Match is compared (RFC 9110, 13.1.2)."""
+    """Return whether an If-None-Match includes an ETag, by weak comparison.
+
+    See RFC 9110, 13.1.2.
+    """
     if given == etag:
         return True
     tags = {tag.strip().removeprefix(b"W/") for tag in given.split(b",")}

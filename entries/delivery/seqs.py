@@ -1,8 +1,8 @@
-"""The sequence numbers that say whether anything changed, in one small query.
+"""Read the sequence numbers that show whether anything changed, in one small query.
 
-Every process asks after each commit and once a second, and asks nothing else while
-nothing happens. So this is hand-written SQL, one statement for each question: building
-the same from querysets takes several times as long as the database needs to answer.
+Every process runs these queries after each commit and once a second, and no others
+while nothing changes. So they are handwritten SQL: building them from querysets would
+take several times as long as running them.
 """
 
 from collections.abc import Collection
@@ -37,7 +37,7 @@ def story_seqs(
 def slug_seqs(slugs: Collection[str]) -> tuple[str, int, dict[str, int]]:
     """Return the epoch, the site's seq, and the seq of public stories by slug.
 
-    The empty slug means all public stories: its number changes with any of them.
+    The empty slug stands for all public stories: its seq changes with any of theirs.
     """
     epoch, site_seq, rows = _query(_SLUGS, slugs, *Story.PUBLIC)
     found = dict(rows)
@@ -49,7 +49,7 @@ def slug_seqs(slugs: Collection[str]) -> tuple[str, int, dict[str, int]]:
 def _query(
     statement: str, values: Collection[Any], *first: str
 ) -> tuple[str, int, list[Any]]:
-    """Return the site's epoch and seq, and the remaining columns of each row found."""
+    """Return the site's epoch and seq, and the other columns of each story found."""
     placeholders = ", ".join(["%s"] * len(values)) or "NULL"
     with connection.cursor() as cursor:
         cursor.execute(statement.format(placeholders), [*first, *values])

@@ -1,7 +1,7 @@
 """The stream of a story (Server-Sent Events): an ASGI route that bypasses Django.
 
-A stream first replays what the page missed, then sends `ready`, and from then on every
-change. It ends with `reset`, `behind` or `end` (see `channels`), or with a disconnect.
+A stream replays what the page missed, sends `ready`, and then sends every new change.
+It ends with `reset`, `behind` or `end` (see `channels`), or with a disconnect.
 """
 
 import asyncio
@@ -93,10 +93,10 @@ async def serve_stream(
 async def _subscribe(
     hub: Hub, slug: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Subscribe a reader to the channel of its story for as long as it stays."""
+    """Subscribe a reader to the channel of its story until it disconnects."""
     try:
         async with asyncio.timeout(timings.SUBSCRIBE_TIMEOUT_SECONDS):
-            # With the database down, a page from the cache must not believe it is live.
+            # While the database is down, a stale page must not appear to be live.
             reachable = await hub.watcher.is_answering()
             channel = await hub.subscribe(slug) if reachable else None
     except (TimeoutError, Error):
@@ -151,11 +151,11 @@ async def _stream(
 async def _replay(
     hub: Hub, channel: Channel, reader: Reader, cursor: Cursor | None, rail: str
 ) -> Message | None:
-    """Send what a page missed, then `ready`, and let its reader follow the channel.
+    """Send what a page missed, then add its reader to the channel and send `ready`.
 
-    Return the message that ends the stream instead: `reset` if the cursor is of
-    another epoch, `behind` if the page missed more than a stream may replay, `end` if
-    the story is closed or withdrawn.
+    If that is not possible, return the message that ends the stream: `reset` if the
+    cursor is of another epoch, `behind` if the page missed more than a stream may
+    replay, `end` if the story is closed or withdrawn.
     """
     if cursor is None:
         return channels.RESET
@@ -178,16 +178,16 @@ async def _replay(
         elif channel.state != "live":
             return channels.END
         else:
-            # No await since the channel was compared, so the reader misses nothing.
+            # Nothing was awaited since the comparison, so the reader misses nothing.
             _follow(hub, channel, reader)
             return None
     return channels.RESET
 
 
 async def _missed_events(hub: Hub, channel: Channel, at: int) -> tuple[bytes, int]:
-    """Return the events that follow a seq, and the seq to which they bring a page.
+    """Return the events that follow a seq, and the seq of a page that has them.
 
-    No events, and an impossible seq, if the rows turn out to be of another epoch.
+    If the rows turn out to be of another epoch, return no events and an impossible seq.
     """
     if (position := channel.position_after(at)) is not None:
         return b"".join(channel.since(position)), channel.seq
@@ -198,10 +198,10 @@ async def _missed_events(hub: Hub, channel: Channel, at: int) -> tuple[bytes, in
 
 
 def _follow(hub: Hub, channel: Channel, reader: Reader) -> None:
-    """Add a reader that has everything to the channel, and send it `ready`."""
+    """Add a reader that is up to date to the channel, and send it `ready`."""
     reader.position = channel.end
     channel.readers[reader] = None
-    # Every reader gets its own back-off, so that they do not reconnect all at once.
+    # A random back-off for every reader, so that they do not reconnect all at once.
     pause = random.randint(500, 2500)  # noqa: S311 - milliseconds, spreads the load
     ready = f"retry: {pause}\n".encode() + channels.named_event("ready")
     channels.push([reader], channels.body_message(ready), channel.serve)

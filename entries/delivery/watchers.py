@@ -1,12 +1,12 @@
 """Watchers: they wake the hub when any process commits a change.
 
-PostgreSQL: LISTEN on a connection of its own, one for each process; verbs send NOTIFY.
-SQLite: the file's `PRAGMA data_version`, polled, which changes with every commit of
-another connection.
+On PostgreSQL verbs send NOTIFY, and each process has a dedicated connection that
+LISTENs. On SQLite the watcher polls `PRAGMA data_version`, which changes with every
+commit of another connection.
 
 A watcher also knows whether the database is reachable. Its `stamp()` changes with every
-commit; the page cache serves a response without asking the database while the stamp is
-the same, and there is no stamp while the watcher hears nothing from the database.
+commit: as long as it is the same, the page cache serves responses without a query.
+There is no stamp while the database does not answer.
 """
 
 import asyncio
@@ -44,27 +44,27 @@ def nudge() -> None:
 
 
 def _count_commit() -> None:
-    """Let this process know of its own commit before its listener hears of it."""
+    """Count a commit of this process, before its listener is notified of it."""
     global _commits
     _commits = next(_committed)
 
 
 def note_withdrawal() -> None:
-    """Let this process know that content was taken away, by whatever process."""
+    """Record that content was withdrawn, in this or another process."""
     global _withdrawals
     _withdrawals += 1
 
 
 def local_changes() -> tuple[int, int]:
-    """Return counters that change when this process learns that pages are outdated.
+    """Return counters of this process's commits, and of withdrawals its hub has read.
 
-    They count its own commits, and the withdrawals that its hub has read.
+    If they change, this process knows that cached pages are outdated.
     """
     return _commits, _withdrawals
 
 
 class Watcher:
-    """Call `wake` after every commit that may concern readers."""
+    """Call `wake` after every commit that may matter to readers."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -82,7 +82,7 @@ class Watcher:
         self.last_stamp: tuple[int, int] | None = None
 
     def stamp(self) -> tuple[int, int] | None:
-        """Return what changes with every commit; None while that cannot be known."""
+        """Return a value that changes with every commit; None while it is unknown."""
         now = time.monotonic()
         if self._file is not None:
             if now - self._polling_since > timings.SQLITE_STUCK_SECONDS:
@@ -94,23 +94,23 @@ class Watcher:
         return self.last_stamp
 
     async def is_answering(self) -> bool:
-        """Return whether the database answers; wait at most for two probes.
+        """Return whether the database answers, after at most two probes.
 
         All requests share one probe. A request that joined a failed probe starts
-        another: the database may have come back since the first one began.
+        another: the database may be back since the first one started.
         """
         if self.stamp() is not None:
             self._unreachable = False
             return True
         joined = self._probe is not None
-        answer = await self._probe_result()
-        if answer is False and joined:
-            answer = await self._probe_result()
-        self._unreachable = not answer
-        return bool(answer)
+        result = await self._probe_result()
+        if result is False and joined:
+            result = await self._probe_result()
+        self._unreachable = not result
+        return bool(result)
 
     async def _probe_result(self) -> bool | None:
-        """Return the result of the probe; None after a timeout."""
+        """Return the result of the current or a new probe, or None after a timeout."""
         if self._probe is None:
             self._probe = asyncio.create_task(self._probe_database())
         probe = self._probe
@@ -124,7 +124,7 @@ class Watcher:
         return probe.result() if probe.done() else None
 
     async def _probe_database(self) -> bool:
-        """Run a trivial query on a connection of its own."""
+        """Run a trivial query on a new connection; return whether it succeeds."""
         began = time.monotonic()
         try:
             if connection.vendor == "postgresql":
@@ -134,21 +134,21 @@ class Watcher:
             else:
                 await self._in_thread(_read_file)
         except (OSError, psycopg.Error, sqlite3.Error) as error:
-            return self._has_only_refused(error)
+            return self._refuses_connections_only(error)
         finally:
             self._probe = None
         self.answered_at = began
         return True
 
-    def _has_only_refused(self, error: Exception) -> bool:
-        """Return whether the server refused another connection but answers others."""
+    def _refuses_connections_only(self, error: Exception) -> bool:
+        """Return whether the server refused a new connection but answers others."""
         refused = isinstance(error, psycopg.OperationalError) and "FATAL" in str(error)
         silence = time.monotonic() - self.confirmed_at
         return refused and silence < timings.UNREACHABLE_AFTER_SECONDS
 
     @property
     def lag(self) -> float:
-        """Return the seconds since the watcher last heard the database."""
+        """Return the seconds since the database last answered the watcher."""
         if self._file is not None:
             return 0.0 if self.stamp() else timings.UNREACHABLE_AFTER_SECONDS
         return time.monotonic() - self._listener_checked_at
@@ -168,7 +168,7 @@ class Watcher:
         self._current_stamp = None
 
     async def run(self) -> None:
-        """Watch for ever; after losing the database, back off and start again."""
+        """Watch forever; if the database fails, back off and start again."""
         watch = self._listen if connection.vendor == "postgresql" else self._poll_file
         while True:
             try:
@@ -179,11 +179,11 @@ class Watcher:
                 await asyncio.sleep(timings.RECONNECT_BACKOFF_SECONDS)
 
     async def _listen(self) -> None:
-        """LISTEN on a connection of its own, outside every pool."""
+        """LISTEN on a dedicated connection, outside any pool."""
         async with await _connect() as listener:
             began = time.monotonic()
             await listener.execute(f"LISTEN {CHANNEL}")
-            # Something may have been committed while nobody listened.
+            # Something may have been committed before LISTEN.
             self.notice_commit()
             self._listener_checked_at = self.answered_at = began
             while True:
@@ -191,36 +191,36 @@ class Watcher:
                     timeout=timings.LISTENER_CHECK_SECONDS
                 ):
                     self.notice_commit()
-                # An answer proves that every notification up to its question arrived.
+                # A result proves that all notifications before its query have arrived.
                 began = time.monotonic()
                 async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
                     await listener.execute("SELECT 1")
                 self._listener_checked_at = self.answered_at = began
 
     def notice_commit(self) -> None:
-        """Assume that something was committed: change the stamp, and wake the hub."""
+        """Change the stamp and wake the hub, because something may be committed."""
         self._notices += 1
-        self.last_stamp = None  # an older page is not known to be current any more
+        self.last_stamp = None  # cached pages are no longer known to be current
         self._wake()
 
     async def _poll_file(self) -> None:
-        """Poll the file's version, which takes microseconds.
+        """Poll the file's version in a thread.
 
-        A thread does it: if the index of the write-ahead log is locked, SQLite retries
-        for ten seconds, which must not block the event loop.
+        It takes microseconds, but if the index of the write-ahead log is locked, SQLite
+        retries for ten seconds, which must not block the event loop.
         """
-        seen = -1
-        polled = _open_file()  # not closed here: its thread may still be reading
+        last_version = -1
+        polled = _open_file()  # not closed here: the thread may still be using it
         with closing(_open_file()) as file:
             try:
                 self._file, self._version = file, -1
-                self.notice_commit()  # a reopened file counts its versions anew
+                self.notice_commit()  # the versions of a new connection start over
                 while True:
                     began = time.monotonic()
                     version = await self._in_thread(self._timed_version, polled)
                     self.answered_at = began
-                    if version != seen:
-                        seen, self.last_stamp = version, None
+                    if version != last_version:
+                        last_version, self.last_stamp = version, None
                         self._wake()
                     await asyncio.sleep(timings.SQLITE_POLL_SECONDS)
             finally:
@@ -232,7 +232,7 @@ class Watcher:
         return await loop.run_in_executor(self._threads, function, *args)
 
     def _timed_version(self, file: sqlite3.Connection) -> int:
-        """Read the file's version, and let the event loop see for how long."""
+        """Read the file's version; `_polling_since` shows if that takes too long."""
         self._polling_since = time.monotonic()
         try:
             return _data_version(file)
@@ -249,7 +249,7 @@ class Watcher:
 
 
 async def _connect() -> "psycopg.AsyncConnection[Any]":
-    """Connect to PostgreSQL outside every pool."""
+    """Connect to PostgreSQL, outside any pool."""
     parameters = connection.get_connection_params()
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
@@ -269,6 +269,6 @@ def _data_version(file: sqlite3.Connection) -> int:
 
 
 def _read_file() -> None:
-    """Read something from the SQLite file. Raises sqlite3.Error."""
+    """Check that the SQLite file can be read. Raises sqlite3.Error."""
     with closing(_open_file()) as file:
         file.execute("SELECT 1 FROM sqlite_master").fetchone()

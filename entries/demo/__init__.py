@@ -1,1 +1,1 @@
-"""The demo: an invented newsroom's stories, and a busy day of it."""
+"""The demo: sample stories, and a simulated newsroom that keeps updating them."""

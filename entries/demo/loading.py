@@ -1,4 +1,4 @@
-"""Load the sample stories, through the verbs that editors use."""
+"""Create the demo's accounts, and load its stories through the verbs of the desk."""
 
 import json
 from datetime import datetime, timedelta
@@ -23,12 +23,12 @@ ACCOUNTS = {
 
 
 def read_demo_file(name: str) -> Any:
-    """Return one of the demo's JSON files."""
+    """Parse one of the demo's JSON files."""
     return json.loads((HERE / name).read_text(encoding="utf-8"))
 
 
 def create_accounts(passwords: dict[str, str]) -> None:
-    """Create the demo's accounts with these passwords."""
+    """Create the demo's accounts; `passwords` are by username."""
     for name, group in ACCOUNTS.items():
         user = User.objects.create_user(name, password=passwords[name], is_staff=True)
         if group is None:
@@ -39,22 +39,22 @@ def create_accounts(passwords: dict[str, str]) -> None:
 
 
 def load_stories() -> None:
-    """Load every sample story, the oldest coverage first."""
+    """Load all sample stories, with times relative to now."""
     Loader(read_demo_file("stories.json"), timezone.now()).load()
 
 
 class Loader:
-    """Stories by slug, and the time that their ages count from."""
+    """Create the rows of sample stories, whose times are ages in minutes at `now`."""
 
     def __init__(self, data: dict[str, Any], now: datetime) -> None:
         self.data = data
         self.now = now
-        self.stories: dict[str, Story] = {}
-        self.later: list[tuple[Entry, dict[str, Any]]] = []
+        self.stories: dict[str, Story] = {}  # by slug
+        self.to_connect: list[tuple[Entry, dict[str, Any]]] = []
         self.author = User.objects.filter(username="editor").first()
 
     def load(self) -> None:
-        """Make the rows: what refers to another story comes last."""
+        """Create all rows, with references between stories last."""
         self.series = {
             row["slug"]: Series.objects.create(**row) for row in self.data["series"]
         }
@@ -65,13 +65,13 @@ class Loader:
         )
         for row in rows:
             self._story(row)
-        for entry, row in self.later:
+        for entry, row in self.to_connect:
             self._connect(entry, row)
         for row in rows:
             self._finish(row)
-        # Moderators read what came in last, in the order in which it would have come.
-        came = Entry.objects.exclude(published_at=None).exclude(at=None)
-        came.update(published_at=F("at"))
+        # Moderators' pages list entries by their time of publication.
+        published = Entry.objects.exclude(published_at=None).exclude(at=None)
+        published.update(published_at=F("at"))
 
     def _at(self, minutes_ago: int) -> datetime:
         return self.now - timedelta(minutes=minutes_ago)
@@ -79,8 +79,8 @@ class Loader:
     def _image(self, row: dict[str, str]) -> None:
         with (HERE / "pictures" / row["file"]).open("rb") as file:
             ingested = verbs.ingest_upload(file)
-        words: dict[str, Any] = {n: row[n] for n in ("alt", "caption", "credit")}
-        verbs.add_image(row["name"], ingested, **words)
+        texts: dict[str, Any] = {n: row[n] for n in ("alt", "caption", "credit")}
+        verbs.add_image(row["name"], ingested, **texts)
 
     def _story(self, row: dict[str, Any]) -> None:
         story = verbs.create_story(
@@ -131,7 +131,7 @@ class Loader:
             )
         if withdrawn:
             verbs.withdraw(entry)
-        self.later.append((entry, row))
+        self.to_connect.append((entry, row))
 
     def _connect(self, entry: Entry, row: dict[str, Any]) -> None:
         for see in row["see"]:

@@ -1,4 +1,4 @@
-"""`--busy`: an invented newsroom that posts, edits and corrects by itself."""
+"""A simulated newsroom, for `--busy`: it posts, edits, corrects and withdraws."""
 
 import itertools
 import logging
@@ -15,17 +15,17 @@ from entries.models import Entry, Story
 from entries.verbs import EntryText, Refused
 
 logger = logging.getLogger(__name__)
-PAUSE = (4.0, 12.0)  # seconds between two things that happen
-LATER = 3  # things that happen before a text is touched again
+PAUSE = (4.0, 12.0)  # seconds between two steps: minimum and maximum
+FOLLOW_UP_STEPS = 3  # steps after which an update is edited or withdrawn
 
 
 def start_newsroom() -> None:
-    """Let the newsroom work in a thread that ends with the process."""
-    newsroom = Newsroom(random.Random())  # noqa: S311 - nothing secret
-    threading.Thread(target=_work, args=(newsroom,), daemon=True).start()
+    """Run the newsroom in a daemon thread."""
+    newsroom = Newsroom(random.Random())  # noqa: S311 - not for cryptography
+    threading.Thread(target=_run, args=(newsroom,), daemon=True).start()
 
 
-def _work(newsroom: "Newsroom") -> None:
+def _run(newsroom: "Newsroom") -> None:
     while True:
         time.sleep(newsroom.chance.uniform(*PAUSE))
         try:
@@ -39,25 +39,25 @@ def _work(newsroom: "Newsroom") -> None:
 
 
 class Newsroom:
-    """What it has to tell, by story, and which texts it returns to at which step."""
+    """The newsroom's script for each story, and its planned follow-ups by step."""
 
     def __init__(self, chance: random.Random) -> None:
         rows = read_demo_file("busy.json").items()
         self.chance = chance
         self.scripts = {slug: itertools.cycle(script) for slug, script in rows}
         self.steps = 0
-        self.later: list[tuple[int, Entry, dict[str, Any]]] = []
+        self.follow_ups: list[tuple[int, Entry, dict[str, Any]]] = []
 
     def step(self) -> Entry | None:
-        """Do one thing in a live story: post, or return to a text.
+        """Post an update in a random live story, or follow up on an earlier one.
 
-        Return its entry; None where no story is live. Raises what a verb raises.
+        Return the entry, or None if no story is live. Raises Refused.
         """
         self.steps += 1
-        if self.later and self.later[0][0] <= self.steps:
-            _, entry, row = self.later.pop(0)
-            return _return_to(entry, row)
-        story = _story(list(self.scripts), self.chance)
+        if self.follow_ups and self.follow_ups[0][0] <= self.steps:
+            _, entry, row = self.follow_ups.pop(0)
+            return _follow_up(entry, row)
+        story = _random_story(list(self.scripts), self.chance)
         if story is None:
             return None
         row = next(self.scripts[story.slug])
@@ -69,16 +69,16 @@ class Newsroom:
             key_event=row.get("key_event", False),
         )
         if {"edit", "correction", "withdraw"} & set(row):
-            self.later.append((self.steps + LATER, entry, row))
+            self.follow_ups.append((self.steps + FOLLOW_UP_STEPS, entry, row))
         return entry
 
 
-def _story(slugs: list[str], chance: random.Random) -> Story | None:
-    running = list(Story.objects.live().filter(slug__in=slugs))
-    return chance.choice(running) if running else None
+def _random_story(slugs: list[str], chance: random.Random) -> Story | None:
+    live = list(Story.objects.live().filter(slug__in=slugs))
+    return chance.choice(live) if live else None
 
 
-def _return_to(entry: Entry, row: dict[str, Any]) -> Entry:
+def _follow_up(entry: Entry, row: dict[str, Any]) -> Entry:
     entry.refresh_from_db()
     if row.get("withdraw"):
         return verbs.withdraw(entry)

@@ -1,1 +1,1 @@
-"""Files in, files out: uploaded images become clean variants."""
+"""Turn uploaded images into clean variants. Works on files, without models."""

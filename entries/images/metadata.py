@@ -1,4 +1,4 @@
-"""The words that a picture's file brings along: alt text, caption, credit."""
+"""Read alt text, caption and credit from the metadata of an image file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from xml.etree import ElementTree as ET
 
 from PIL import ExifTags, ImageFile, IptcImagePlugin
 
-# What cameras write: DSC_0123 or another word with a digit, a file's name, their own
+# What cameras write: `DSC_0123` or another word with a digit, a file name, a brand.
 _NO_TEXT: Final = re.compile(
     r"\A([\w().-]*\d[\w().-]*|.+\.(jpe?g|png|webp|gif|avif|heic|tiff?)"
     r"|OLYMPUS DIGITAL CAMERA|SONY DSC)\Z",
     re.ASCII | re.IGNORECASE,
 )
-_JOINERS: Final = "\u200c\u200d\u200e\u200f"  # not printable, but part of spelling
+_JOINERS: Final = "\u200c\u200d\u200e\u200f"  # not printable, but needed for spelling
 _TEXT_LIMITS: Final = (500, 1000, 200)  # characters of alt text, caption, credit
 _XMP_LIMIT: Final = 1024 * 1024  # bytes
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -25,17 +25,17 @@ _XMP_NAMES: Final = (
     "{http://purl.org/dc/elements/1.1/}creator",
     "{http://ns.adobe.com/photoshop/1.0/}Credit",
 )
-_Words = tuple[str, str, str, str]  # alt text, caption, byline, credit
+_Texts = tuple[str, str, str, str]  # alt text, caption, byline, credit
 
 
 def read_texts(image: ImageFile.ImageFile) -> tuple[str, str, str]:
-    """Return alt text, caption and credit, each from the first block that has it."""
-    found: list[_Words] = [("", "", "", "")]
-    for read in (_xmp_words, _iptc_words, _exif_words):
-        with suppress(Exception):  # a broken block says nothing
+    """Return alt text, caption and credit: each from XMP, else IPTC, else EXIF."""
+    found: list[_Texts] = [("", "", "", "")]
+    for read in (_read_xmp, _read_iptc, _read_exif):
+        with suppress(Exception):  # ignore a broken block
             found.append(read(image))
     alt, caption, byline, credit = (
-        next(filter(None, map(_clean, each)), "") for each in zip(*found, strict=True)
+        next(filter(None, map(_clean, texts)), "") for texts in zip(*found, strict=True)
     )
     if byline.casefold() not in credit.casefold():
         credit = f"{byline} / {credit}" if credit else byline
@@ -44,10 +44,10 @@ def read_texts(image: ImageFile.ImageFile) -> tuple[str, str, str]:
     return _NO_TEXT.sub("", alt), _NO_TEXT.sub("", caption), credit
 
 
-def _xmp_words(image: ImageFile.ImageFile) -> _Words:
+def _read_xmp(image: ImageFile.ImageFile) -> _Texts:
     raw: bytes = image.info["xmp"]
     text = raw.decode("utf-8-sig").strip("\0\r\n\t ")
-    # Entities, by which XML grows and reads files, have to be declared in a DOCTYPE
+    # Without a DOCTYPE there are no entities, so neither XXE nor entity expansion.
     if len(raw) > _XMP_LIMIT or "<!DOCTYPE" in text:
         raise ValueError
     root = ET.fromstring(text)  # noqa: S314
@@ -56,36 +56,36 @@ def _xmp_words(image: ImageFile.ImageFile) -> _Words:
 
 
 def _xmp_text(root: ET.Element, name: str) -> str:
-    """Return a property that is an attribute, a text, a list, or in languages."""
+    """Return a property: an attribute, an element, a list, or one with translations."""
     for description in root.iter(f"{_RDF}Description"):
         if value := description.get(name):
             return value
         if (element := description.find(name)) is not None:
             items = [item.text or "" for item in element.iter(f"{_RDF}li")]
             if element.find(f"{_RDF}Alt") is not None:
-                items = items[:1]  # the default language stands first
+                items = items[:1]  # the default language comes first
             return ", ".join(items) or element.text or ""
     return ""
 
 
-def _iptc_words(image: ImageFile.ImageFile) -> _Words:
+def _read_iptc(image: ImageFile.ImageFile) -> _Texts:
     fields = IptcImagePlugin.getiptcinfo(image) or {}
     caption, byline, credit = (fields.get((2, n)) or b"" for n in (120, 80, 110))
     parts = (x if isinstance(x, list) else [x] for x in (caption, byline, credit))
-    texts = [", ".join(map(_decoded, part)) for part in parts]
+    texts = [", ".join(map(_decode, part)) for part in parts]
     return "", texts[0], texts[1], texts[2]
 
 
-def _exif_words(image: ImageFile.ImageFile) -> _Words:
+def _read_exif(image: ImageFile.ImageFile) -> _Texts:
     exif = image.getexif()
     tags = (ExifTags.Base.ImageDescription, ExifTags.Base.Artist)
     values = (exif.get(tag) for tag in tags)
-    # Pillow reads them as Latin-1, and those who wrote them mostly meant UTF-8
+    # Pillow decodes them as Latin-1, but most software writes UTF-8.
     texts = [v.encode("latin-1") if isinstance(v, str) else b"" for v in values]
-    return "", _decoded(texts[0]), _decoded(texts[1]), ""
+    return "", _decode(texts[0]), _decode(texts[1]), ""
 
 
-def _decoded(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -93,6 +93,6 @@ def _decoded(raw: bytes) -> str:
 
 
 def _clean(text: str) -> str:
-    """Return the text on one line, without control and formatting characters."""
+    """Collapse whitespace, and remove control and formatting characters."""
     kept = (c if c.isprintable() or c in _JOINERS else " " * c.isspace() for c in text)
     return " ".join("".join(kept).split())

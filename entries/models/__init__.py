@@ -1,4 +1,4 @@
-"""The rows: series, stories, entries, their postings, links, pictures, the desk."""
+"""The models: series, stories, entries, postings, links, images, and the desk's own."""
 
 from entries.models.audience import Audience
 from entries.models.desk import Draft, Presence

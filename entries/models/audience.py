@@ -1,4 +1,4 @@
-"""How many readers each story has now, as reported by the server processes."""
+"""Reader counts of stories, as reported by each server process."""
 
 from collections import Counter
 from datetime import timedelta
@@ -8,16 +8,16 @@ from django.utils import timezone
 
 
 class Audience(models.Model):
-    """The open streams of one server process, by story.
+    """The number of open streams in one server process, by story.
 
-    A process reports when its counts change, and regularly in between; one whose last
-    report is older than `EXPIRES_AFTER` is not counted.
+    A process reports when its counts change, and regularly in between. Its report
+    expires after `EXPIRES_AFTER`.
     """
 
     EXPIRES_AFTER = timedelta(seconds=150)
 
     process = models.CharField(max_length=16, primary_key=True)
-    counts = models.JSONField()  # id of a story, as text -> open streams
+    counts = models.JSONField()  # story id, as a string -> number of open streams
     reported_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -25,10 +25,10 @@ class Audience(models.Model):
 
     @classmethod
     def now(cls) -> Counter[int]:
-        """Return the readers of each story, in all processes; 0 for any other."""
+        """Return the number of readers of each story, summed over all processes."""
         total: Counter[int] = Counter()
         now = timezone.now()
-        # A time far in the future was reported before the clock was set back.
+        # A report from the future was made before the clock was set back.
         fresh = {
             "reported_at__gt": now - cls.EXPIRES_AFTER,
             "reported_at__lt": now + cls.EXPIRES_AFTER,

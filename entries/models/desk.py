@@ -1,4 +1,4 @@
-"""What the desk remembers of those who work at it: what they type, where they are."""
+"""Drafts of unsent forms, and the presence of editors on desk pages."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -13,10 +13,10 @@ from entries.models.stories import Story
 
 
 def draft_keys(key: UUID | str | None, user_id: int | None) -> list[UUID | None]:
-    """Return the keys under which a person's filled form may have been saved.
+    """Return the keys that an entry made from a user's form may have.
 
-    The second is for a form whose key is somebody else's already. A text that is no
-    key gives None alone.
+    The second one is used if another user's entry has the form's key already. Return
+    only None if `key` is malformed.
     """
     try:
         own = key if isinstance(key, UUID) else UUID(key or "")
@@ -26,7 +26,7 @@ def draft_keys(key: UUID | str | None, user_id: int | None) -> list[UUID | None]
 
 
 def entries_made_from(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
-    """Return the entries that an author's filled forms have made, by their keys."""
+    """Return the entries that were made from an author's forms, by the forms' keys."""
     own = {key: draft_keys(key, author.pk if author else None) for key in keys}
     wanted = set(chain(*own.values())) - {None}
     found = Entry.objects.filter(author=author, key__in=wanted)
@@ -35,29 +35,29 @@ def entries_made_from(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
 
 
 class DraftQuerySet(models.QuerySet["Draft"]):
-    """Drafts by whose they are."""
+    """Queries for drafts by their user."""
 
     def of_user(
         self, user: Any, *, key: object = None, entry: Entry | None = None
     ) -> Self:
-        """Keep a person's drafts of a new text's form, or of an entry's edit."""
-        mine = self.filter(user=user)
-        return mine.filter(entry=entry) if entry else mine.filter(key=str(key))
+        """Return a user's drafts for the form of a new text, or for an entry's edit."""
+        own = self.filter(user=user)
+        return own.filter(entry=entry) if entry else own.filter(key=str(key))
 
-    def of_author_of(self, entry: Entry) -> Self:
-        """Keep what its author's page had kept of an entry before it was sent."""
-        mine = self.filter(user=entry.author_id)
-        keys = mine.values_list("pk", "key") if entry.key and entry.author_id else []
-        made = [pk for pk, k in keys if entry.key in draft_keys(k, entry.author_id)]
-        return mine.filter(pk__in=made)
+    def sent_as(self, entry: Entry) -> Self:
+        """Return the drafts of the author's form that became an entry."""
+        own = self.filter(user=entry.author_id)
+        keys = own.values_list("pk", "key") if entry.key and entry.author_id else []
+        sent = [pk for pk, k in keys if entry.key in draft_keys(k, entry.author_id)]
+        return own.filter(pk__in=sent)
 
 
 class Draft(models.Model):
-    """A text as it stands in a form that was not sent yet, for its writer alone.
+    """The unsent content of a form at the desk, visible to its user only.
 
-    `form` is the form's name at the desk, `key` tells one filled form from another:
-    the key of a new text, the version that an edit began from. No locks, no
-    versions: the latest typing stands.
+    `form` is the name of the form, and `key` identifies one instance of it: the key of
+    a new text, or the version that an edit started from. There are no locks and no
+    versions: the latest save wins.
     """
 
     user = models.ForeignKey(
@@ -68,7 +68,7 @@ class Draft(models.Model):
     form = models.CharField(max_length=30)
     key = models.CharField(max_length=36)
     values = models.JSONField(default=dict)
-    typed = models.BigIntegerField()  # milliseconds, by the clock of its browser
+    typed = models.BigIntegerField()  # milliseconds, by the browser's clock
     saved_at = models.DateTimeField(auto_now=True)
 
     objects = DraftQuerySet.as_manager()
@@ -86,10 +86,10 @@ class Draft(models.Model):
 
 
 class Presence(models.Model):
-    """One open page of a desk, and what its editor is doing there.
+    """One open desk page, and what its editor is doing there.
 
-    `mark` is a number of its own for each page and doing, so that the sum of those
-    that are fresh tells when anything differs.
+    `mark` is a hash of the page and the activity, so that the sum of the marks changes
+    whenever anything does.
     """
 
     tab = models.CharField(max_length=16, primary_key=True)

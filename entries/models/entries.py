@@ -1,4 +1,4 @@
-"""Entries, their earlier texts, and their postings in timelines."""
+"""Entries, their earlier versions, and their postings in timelines."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,7 +17,7 @@ from entries.text import gmt, rendering
 
 
 class Entry(models.Model):
-    """One text: the original entry of a story, or a timed update."""
+    """A text: the original entry of a story, or an update with a time."""
 
     class Kind(models.TextChoices):
         ORIGINAL = "original"
@@ -88,17 +88,17 @@ class Entry(models.Model):
         return f"{self.label}: {self.headline or self.body[:60]}"
 
     def get_absolute_url(self) -> str:
-        """Return the address of its own, in its home story."""
+        """Return the entry's permalink, under its home story."""
         return reverse("entry", args=[self.story.slug, self.pk])
 
     @property
     def original(self) -> bool:
-        """Whether it is the story's original entry."""
+        """Whether this is the original entry of its story."""
         return self.kind == self.Kind.ORIGINAL
 
     @property
     def published(self) -> bool:
-        """Whether readers may see it wherever it is posted."""
+        """Whether it is visible in every public story that it is posted in."""
         return self.state == self.State.PUBLISHED
 
     @property
@@ -114,21 +114,21 @@ class Entry(models.Model):
 
     @property
     def first_words(self) -> str:
-        """Return its headline, else how its text begins, for lists."""
+        """Return a title for lists: the headline, else the first words of the text."""
         return self.headline or rendering.first_words(self.html, 18)
 
     @property
     def placed_at(self) -> datetime:
-        """Return when timelines place it: its time, else when it was made public."""
+        """Return the time to sort by: its own, else that of publication."""
         return self.at or self.published_at or self.created_at or timezone.now()
 
     @property
     def sort_key(self) -> str:
-        """Return what pages sort by: time, then id, as digits."""
+        """Return the key by which open pages sort updates: the time, then the id."""
         return f"{self.at:%Y%m%d%H%M}-{self.pk}" if self.at else f"0-{self.pk}"
 
     def set_published(self) -> None:
-        """Take the state that publishing it at its own time means now."""
+        """Mark it as published, or as scheduled if its time is in the future."""
         now = timezone.now()
         if self.at and self.at > now:
             self.state = self.State.SCHEDULED
@@ -140,10 +140,10 @@ class Entry(models.Model):
 
 
 class EntryVersion(models.Model):
-    """An earlier text of an entry, and the change that replaced it.
+    """An earlier version of an entry, and the change that replaced it.
 
-    `correction` is the note for readers, empty unless the change corrected what they
-    saw. `hidden`: not shown to readers. `erased`: its text is gone for good.
+    `correction` is the note for readers, if the change was a correction. `hidden`
+    versions are not shown to readers; the text of `erased` ones was deleted.
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="versions")
@@ -172,32 +172,32 @@ class EntryVersion(models.Model):
 
 
 class PostingQuerySet(models.QuerySet["Posting"]):
-    """Postings by who may see them, in the order of timelines."""
+    """Queries for postings by their visibility, and in the order of timelines."""
 
     def visible(self) -> Self:
-        """Keep what readers see now: published, not removed, its story public."""
+        """Return what readers see now: published, not removed, in a public story."""
         return self.filter(visible=True)
 
     def published(self) -> Self:
-        """Keep what readers see once the story is public."""
+        """Return what readers see once the story is public: published, not removed."""
         return self.filter(entry__state=Entry.State.PUBLISHED, removed=False)
 
     def updates(self) -> Self:
-        """Keep the timed updates, newest first: by time, then id."""
+        """Return the postings of updates, newest first."""
         return self.filter(entry__kind=Entry.Kind.UPDATE).newest()
 
     def newest(self) -> Self:
-        """Order by time, then id, newest first."""
+        """Order by time and then id, newest first."""
         return self.order_by("-at", "-entry_id")
 
     def first_per_story(
         self, stories: Iterable[Story], number: int
     ) -> "PostingQuerySet":
-        """Keep the first rows of each story, in the order of this queryset.
+        """Return the first `number` rows of each story, in the order of this queryset.
 
-        One index lookup a story, however long it is: a window function, or a
-        correlated subquery, reads every row. At most 500 stories (SQLite's limit of
-        terms in a compound SELECT).
+        This takes one index lookup per story, however long the story is; a window
+        function or a correlated subquery would read every row. There may be at most
+        500 stories: SQLite's limit for terms in a compound SELECT.
         """
         ids = self.values_list("pk", flat=True)
         parts = [
@@ -206,33 +206,37 @@ class PostingQuerySet(models.QuerySet["Posting"]):
         ]
         if not parts:
             return Posting.objects.none()
-        one = "SELECT * FROM ({}) AS story"  # a LIMIT stands in no bare term
-        union = " UNION ALL ".join(one.format(sql) for sql, _ in parts)
+        # SQLite allows a LIMIT only in a subquery, not in a term of the UNION itself.
+        select = "SELECT * FROM ({}) AS story"
+        union = " UNION ALL ".join(select.format(sql) for sql, _ in parts)
         with connection.cursor() as cursor:
             cursor.execute(union, [value for _, values in parts for value in values])
             found = [pk for (pk,) in cursor.fetchall()]
         return Posting.objects.filter(pk__in=found)
 
     def newest_time_in(self, story: str) -> QuerySet[Any, Any]:
-        """Return the time of the first row of an outer query's story, newest first."""
+        """Return a subquery for the newest time in a story of the outer query.
+
+        `story` is the outer query's reference to the story.
+        """
         return self.filter(story=OuterRef(story)).order_by("-at").values("at")[:1]
 
     def changed_between(self, after: int, until: int) -> Self:
-        """Keep what changed after one seq up to another, in that order."""
+        """Return what changed after one seq, up to another one, in order of seq."""
         return self.filter(seq__gt=after, seq__lte=until).order_by("seq")
 
 
 class Posting(models.Model):
     """An entry's place in one story's timeline.
 
-    `seq` is the story's counter at the posting's latest visible change, NULL until it
-    is public for the first time (`first_seq`); after that the row is never deleted.
-    `html` is the fragment, rendered by the verb that gave out `seq`; empty once readers
-    were told of the removal. `desk_seq` is the story's desk counter at the latest
-    change that editors see.
+    `seq` is the value of the story's counter at the posting's latest visible change. It
+    is NULL until the posting is first public (at `first_seq`); from then on the row is
+    never deleted. `html` is the fragment, rendered by the verb that set `seq`; it is ""
+    once the posting is no longer visible. `desk_seq` is the value of the story's desk
+    counter at the latest change that editors see.
 
-    `at` and `visible` repeat what the entry and the story say, so that indexes find
-    the newest of a story or of the site. The ledger updates them (`denormalize`).
+    `at` and `visible` are denormalized from the entry and the story, so that an index
+    finds the newest postings of a story or the site. The ledger updates them.
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="postings")
@@ -280,15 +284,15 @@ class Posting(models.Model):
 
     @property
     def home(self) -> bool:
-        """Whether its story is the entry's home story."""
+        """Whether this is the entry's home story, and not a cross-post."""
         return self.story_id == self.entry.story_id
 
     def denormalize(self) -> None:
-        """Copy its time and visibility from its entry and story, without saving."""
+        """Update `at` and `visible` from the entry and the story, without saving."""
         self.at = self.entry.placed_at
         self.visible = self.published and self.story.public
 
     @property
     def published(self) -> bool:
-        """Whether readers see it once its story is public."""
+        """Whether readers see it once the story is public."""
         return self.entry.published and not self.removed

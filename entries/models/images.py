@@ -1,4 +1,4 @@
-"""Images: their texts and their files."""
+"""Images: their texts, and the URLs of their files."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -11,23 +11,22 @@ from entries.models.fields import LineField
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
-    """Images, and locking them."""
+    """Queries that lock images."""
 
     def locked(self, names: Iterable[str]) -> Self:
-        """Lock the images of these names until the commit, and return them.
+        """Lock the images with these names until the transaction commits.
 
-        They are locked last, after entries and stories, so that a changed caption and
-        a text that is rendered with it wait for each other.
+        Lock them last, after entries and stories. Then a change of a caption and the
+        rendering of a text that uses it wait for each other.
         """
         locked = self.select_for_update(no_key=True).order_by("pk")
         return locked.filter(name__in=set(names))
 
 
 class Image(models.Model):
-    """A picture: its words, and the files that `images.ingest` made.
+    """An image: its texts, and the files that `images.ingest` wrote.
 
-    A row without files is a missing picture: the editor sees its name, the
-    reader nothing.
+    A row without files is a missing image: editors see its name, readers nothing.
     """
 
     name = models.SlugField(max_length=120, unique=True, allow_unicode=True)
@@ -53,35 +52,35 @@ class Image(models.Model):
 
     @property
     def missing(self) -> bool:
-        """Whether the file has not arrived yet."""
+        """Whether its file has not been uploaded yet."""
         return not self.stem
 
     @property
     def described(self) -> bool:
-        """Whether a reader who cannot see it is told enough."""
+        """Whether it is accessible: it has an alt text, or is decorative."""
         return bool(self.alt.strip()) or self.decorative
 
     def variant_url(self, width: int, ext: str) -> str:
-        """Return the public path of one variant."""
+        """Return the path of the URL of one variant."""
         return reverse("picture", args=[ingest.variant_path(self.stem, width, ext)])
 
     def srcset(self, ext: str) -> str:
-        """Return the `srcset` of one format."""
+        """Return the value of `srcset` for one format."""
         return ", ".join(f"{self.variant_url(w, ext)} {w}w" for w in self.widths)
 
     @property
     def sources(self) -> list[tuple[str, str]]:
-        """Return `(media type, srcset)` for the formats before the fallback."""
+        """Return `(media type, srcset)` for each `<source>`, the best format first."""
         return [(f"image/{ext}", self.srcset(ext)) for ext in ingest.FORMATS[:-1]]
 
     @property
     def fallback(self) -> tuple[str, str]:
-        """Return `(src, srcset)` of the format that every browser reads."""
+        """Return `(src, srcset)` for the `<img>`, in the format for every browser."""
         ext = ingest.FORMATS[-1]
         middle = self.widths[len(self.widths) // 2]
         return self.variant_url(middle, ext), self.srcset(ext)
 
     @property
     def thumb(self) -> str:
-        """Return the address of its smallest file."""
+        """Return the URL of its smallest file."""
         return self.variant_url(self.widths[0], ingest.FORMATS[-1])

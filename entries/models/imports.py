@@ -1,4 +1,4 @@
-"""Files that were imported."""
+"""A record of imported files, by which repeated imports are recognized."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from entries.models.stories import Story
 
 
 class ImportedFile(models.Model):
-    """A file that became a story; `digest` is the SHA-256 of its bytes."""
+    """A file that was imported as a story; `digest` is its SHA-256."""
 
     digest = models.CharField(max_length=64, db_index=True)
     name = models.CharField(max_length=255)

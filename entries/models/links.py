@@ -1,4 +1,4 @@
-"""Lines that lead from one place to another."""
+"""Links from the site, a story or an entry to a story, a series or another site."""
 
 import hashlib
 from typing import ClassVar, Self
@@ -15,10 +15,10 @@ from entries.models.stories import Story
 
 
 class LinkQuerySet(models.QuerySet["Link"]):
-    """Links with what their lines need."""
+    """Queries for links by their visibility and target."""
 
     def with_targets(self) -> Self:
-        """Fetch the stories and series they point to."""
+        """Fetch the targets and images of the links in the same query."""
         return self.select_related(
             "target_story__series",
             "target_story__lead_image",
@@ -27,9 +27,9 @@ class LinkQuerySet(models.QuerySet["Link"]):
         )
 
     def visible(self) -> Self:
-        """Keep what readers may see: no link names a story that is not public.
+        """Return the links that readers may see.
 
-        Nor does one show before its start or after its end.
+        They are active, and do not reveal the title of a story that is not public.
         """
         hidden = Q(target_story__isnull=False) & ~Q(
             target_story__state__in=Story.PUBLIC
@@ -37,34 +37,32 @@ class LinkQuerySet(models.QuerySet["Link"]):
         return self.filter(active=True).exclude(hidden, title="")
 
     def due(self) -> Self:
-        """Keep those that ought to show and do not, or do and ought not to.
-
-        It is the database's clock that says.
-        """
-        begun = Q(starts_at=None) | Q(starts_at__lte=Now())
-        lasts = Q(ends_at=None) | Q(ends_at__gt=Now())
+        """Return the links whose `active` is out of date, by the database's clock."""
+        started = Q(starts_at=None) | Q(starts_at__lte=Now())
+        not_ended = Q(ends_at=None) | Q(ends_at__gt=Now())
         outside = Q(starts_at__gt=Now()) | Q(ends_at__lte=Now())
-        timed = Q(starts_at__isnull=False) | Q(ends_at__isnull=False)  # an index has
+        # The condition of the index `links_with_a_time`.
+        timed = Q(starts_at__isnull=False) | Q(ends_at__isnull=False)
         return self.filter(timed).filter(
-            Q(active=False) & begun & lasts | Q(active=True) & outside
+            Q(active=False) & started & not_ended | Q(active=True) & outside
         )
 
     def unresolved(self) -> Self:
-        """Keep those of which nobody has said yet where they lead."""
+        """Return the links that have no target yet."""
         return self.filter(
             target_story__isnull=True, target_series__isnull=True, target_url=""
         )
 
     def site_features(self) -> Self:
-        """Keep the feature links of the site itself."""
+        """Return the default features, which belong to no story or entry."""
         return self.filter(kind=Link.Kind.FEATURE, story=None, entry=None)
 
 
 class Link(models.Model):
-    """A line that leads from a story or an entry (or the site) elsewhere.
+    """A link from a story, an entry or the site itself to one target.
 
-    Without a target it keeps its title, reads as plain text, and is listed for
-    moderators as unresolved.
+    A link without a target is unresolved: readers see its title as plain text, and
+    moderators find it in a list.
     """
 
     class Kind(models.TextChoices):
@@ -120,7 +118,7 @@ class Link(models.Model):
     )
     starts_at = models.DateTimeField("start (GMT)", null=True, blank=True)
     ends_at = models.DateTimeField("end (GMT)", null=True, blank=True)
-    # Stored, since pages are rendered from rows alone, without a clock.
+    # Stored, because pages are rendered from rows alone, without a clock.
     active = models.BooleanField(default=True, editable=False)
 
     objects = LinkQuerySet.as_manager()
@@ -172,7 +170,7 @@ class Link(models.Model):
 
     @property
     def text(self) -> str:
-        """Return the words of the line: its own title, else its target's."""
+        """Return the link text: its own title, else that of its target."""
         if self.title:
             return self.title
         if self.target_story:
@@ -181,7 +179,7 @@ class Link(models.Model):
 
     @property
     def url(self) -> str:
-        """Return where it leads; empty while readers cannot go there."""
+        """Return the URL of its target, or "" if readers cannot visit it."""
         if self.target_story:
             return (
                 self.target_story.get_absolute_url() if self.target_story.public else ""
@@ -192,25 +190,25 @@ class Link(models.Model):
 
     @property
     def target_name(self) -> str:
-        """Return what its target is called; empty while it has none."""
+        """Return the name of its target, or "" if it has none."""
         return str(self.target_story or self.target_series or self.target_url)
 
     @property
     def fingerprint(self) -> str:
-        """Return what names this link as it reads now, and not as it did before."""
-        words = (self.title, self.label, self.image_id, self.starts_at, self.ends_at)
+        """Return a hash of what editors can change, to detect conflicting edits."""
+        content = (self.title, self.label, self.image_id, self.starts_at, self.ends_at)
         target = (self.target_story_id, self.target_series_id, self.target_url)
-        return hashlib.blake2s(repr((words, target)).encode()).hexdigest()[:16]
+        return hashlib.blake2s(repr((content, target)).encode()).hexdigest()[:16]
 
     @property
     def visible(self) -> bool:
-        """Whether readers may see it, as `LinkQuerySet.shown` keeps it."""
+        """Whether readers may see it, as in `LinkQuerySet.visible`."""
         hidden = self.target_story is not None and not self.target_story.public
         return self.active and bool(self.title or not hidden)
 
     @property
     def display_image(self) -> Image | None:
-        """Return the image to show: its own, else the lead image of its target."""
+        """Return its own image, else the lead image of its target; None if missing."""
         if self.image and self.image.stem:
             return self.image
         story = self.target_story
@@ -219,5 +217,5 @@ class Link(models.Model):
 
     @property
     def unresolved(self) -> bool:
-        """Whether a moderator has yet to say where it leads."""
+        """Whether it has no target yet, as in `LinkQuerySet.unresolved`."""
         return not (self.target_story_id or self.target_series_id or self.target_url)

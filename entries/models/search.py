@@ -1,4 +1,4 @@
-"""The words that search looks through."""
+"""The table behind full-text search."""
 
 from typing import Self
 
@@ -10,26 +10,26 @@ from entries.models.stories import Story
 
 
 class SearchTextQuerySet(models.QuerySet["SearchText"]):
-    """Search texts by who may read what they are of."""
+    """Queries for indexed texts by the visibility of their sources."""
 
     def public(self) -> Self:
-        """Keep heads of public stories, and entries that stand in one."""
-        visible = Posting.objects.visible().filter(entry=OuterRef("entry"))
-        # Not EXISTS: beside an OR, PostgreSQL would read all postings to hash them.
-        shown = Subquery(visible.values("visible")[:1])
-        return self.filter(Q(story__state__in=Story.PUBLIC) | Q(shown))
+        """Return the texts of public stories, and of entries visible in any story."""
+        postings = Posting.objects.visible().filter(entry=OuterRef("entry"))
+        # Not EXISTS: with the OR, PostgreSQL would hash all visible postings first.
+        visible = Subquery(postings.values("visible")[:1])
+        return self.filter(Q(story__state__in=Story.PUBLIC) | Q(visible))
 
     def with_sources(self) -> Self:
-        """Fetch what a result names."""
+        """Fetch the stories and entries of the texts in the same query."""
         return self.select_related("story__series", "entry__story__series")
 
 
 class SearchText(models.Model):
-    """The plain words of a story's head, or of one entry; never both.
+    """The plain text of either a story's head or an entry, for full-text search.
 
-    The database itself indexes them: SQLite by triggers that fill `entries_fts`
-    (FTS5), PostgreSQL in the generated column `vector`. Migration 0003 makes both.
-    An alteration of this table by Django would lose the triggers.
+    The database indexes it: on SQLite triggers fill `entries_fts` (FTS5), on PostgreSQL
+    `vector` is a generated column. Migration 0003 creates both. A migration that alters
+    this table on SQLite must create the triggers again.
     """
 
     story = models.OneToOneField(

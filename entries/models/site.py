@@ -7,16 +7,17 @@ from django.urls import reverse
 
 from entries.models.fields import LineField
 
-# Every page asks: to build the question each time costs several times the answer.
+# Raw SQL, because every page runs it: building the query from a queryset takes several
+# times as long as the query itself.
 _CURRENT = "SELECT id, epoch, seq FROM entries_site WHERE id = 1"
 
 
 class Site(models.Model):
-    """The one row about the whole site.
+    """A single row about the whole site.
 
-    `epoch` names this history of the database: it is replaced when a backup is
-    restored. `seq` counts the changes of what every rail shows. `folder` is the token
-    of its DATA_DIR (`entries.folders`), empty until that is known.
+    `epoch` identifies the history of the database, and is replaced when a backup is
+    restored. `seq` counts the changes to what all rails show. `folder` is the token of
+    DATA_DIR (see `entries.operations.data_folder`), empty until it is known.
     """
 
     epoch = models.CharField(max_length=16, editable=False)
@@ -28,15 +29,15 @@ class Site(models.Model):
 
     @classmethod
     def current(cls) -> "Site":
-        """Return the row, made at the first call."""
+        """Return the row, and create it if it does not exist yet."""
         for row in cls.objects.raw(_CURRENT):
             return row
-        fresh = {"epoch": secrets.token_hex(4)}
-        return cls.objects.get_or_create(pk=1, defaults=fresh)[0]
+        defaults = {"epoch": secrets.token_hex(4)}
+        return cls.objects.get_or_create(pk=1, defaults=defaults)[0]
 
 
 class Series(models.Model):
-    """A running column that stories belong to."""
+    """A recurring column that stories may belong to."""
 
     name = LineField(max_length=100, unique=True)
     slug = models.SlugField(max_length=100, unique=True)
@@ -50,5 +51,5 @@ class Series(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        """Return the address of the series page."""
+        """Return the URL of the series page."""
         return reverse("series", args=[self.slug])

@@ -1,4 +1,4 @@
-"""Stories and the slugs they ever had."""
+"""Stories, their present and former slugs, and earlier versions of their heads."""
 
 from typing import Any, Self
 
@@ -13,35 +13,40 @@ from entries.models.site import Series
 
 
 class StoryQuerySet(models.QuerySet["Story"]):
-    """Stories by who may see them."""
+    """Queries for stories by their state and slug."""
 
     def public(self) -> Self:
-        """Keep the stories that readers may see."""
+        """Return the stories that readers may see: live or closed."""
         return self.filter(state__in=Story.PUBLIC)
 
     def live(self) -> Self:
-        """Keep the stories that are running."""
+        """Return the stories that are being covered now."""
         return self.filter(state=Story.State.LIVE)
 
     def by_slug(self, slug: str) -> "Story | None":
-        """Return the story that has, or once had, a slug."""
+        """Return the story with this present or former slug, or None."""
         return self.filter(slugs=slug).first()
 
     def total_seq(self) -> int:
-        """Return a number that every visible change of one of them moves.
+        """Return the sum of all seqs, which grows with every visible change.
 
-        Which stories are public is counted by the site's number.
+        It does not show that a story became public: the site's seq does.
         """
         total: int | None = self.aggregate(total=Sum("seq"))["total"]
         return total or 0
 
     def newest(self) -> Self:
-        """Order by when they went live, newest first."""
+        """Order by when coverage went live, newest first."""
         return self.order_by("-live_at", "-pk")
 
 
 class Story(models.Model):
-    """A running story: its head, and the counter of its visible changes."""
+    """A live blog: its head, its state, and the counter of its visible changes.
+
+    `seq` counts visible changes, and `head_seq` is its value at the latest change of
+    the head. `desk_seq` counts the changes that editors see. `version` is for detecting
+    conflicting edits of the head.
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft"
@@ -78,12 +83,14 @@ class Story(models.Model):
     continues_in = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="continues"
     )
-    key = models.UUIDField(null=True, unique=True, editable=False)  # of its form
+    # Of the form that created it, so that a repeated submission is recognized.
+    key = models.UUIDField(null=True, unique=True, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
     seq = models.BigIntegerField(default=0, editable=False)
     head_seq = models.BigIntegerField(default=0, editable=False)
     desk_seq = models.BigIntegerField(default=0, editable=False)
-    newest_at = models.DateTimeField(null=True, editable=False)  # of what is visible
+    # The time of the newest visible posting.
+    newest_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now_add=True)
 
@@ -110,7 +117,7 @@ class Story(models.Model):
         return self.headline
 
     def get_absolute_url(self) -> str:
-        """Return the address of the live page."""
+        """Return the URL of the live page."""
         return reverse("story", args=[self.slug])
 
     @property
@@ -120,31 +127,31 @@ class Story(models.Model):
 
     @property
     def incoming_links(self) -> models.QuerySet[Any]:
-        """Return the links that lead here, with where each of them stands."""
+        """Return the links that point to this story, with their sources."""
         return self.linked_from.select_related("story", "entry__story")
 
     @property
     def title(self) -> str:
-        """Return how other pages name it: `Series: Headline`."""
+        """Return its title for other pages: `Series: Headline`."""
         if self.series is None or self.headline.startswith(self.series.name):
             return self.headline
         return f"{self.series.name}: {self.headline}"
 
     @property
     def column(self) -> str:
-        """Return what a provenance line calls it: its series, else its headline."""
+        """Return its name for provenance lines: the series, else the headline."""
         return self.series.name if self.series else self.headline
 
     def name_in(self, other: "Story") -> str:
-        """Return what a line in another story calls it.
+        """Return its name for another story's page.
 
-        Where both are of one series, its name would not tell them apart.
+        That is the headline if both are in one series, whose name would be ambiguous.
         """
         return self.headline if self.series_id == other.series_id else self.column
 
 
 class StorySlug(models.Model):
-    """A slug that a story has or had; nobody else ever gets it."""
+    """A present or former slug of a story; it is never given to another story."""
 
     slug = models.SlugField(max_length=120, primary_key=True)
     story = models.ForeignKey(Story, models.CASCADE, related_name="slugs")
@@ -154,7 +161,7 @@ class StorySlug(models.Model):
 
 
 class StoryVersion(models.Model):
-    """The words that the head of a story had until a change."""
+    """An earlier version of a story's head, up to the change at `changed_at`."""
 
     FIELDS = ("headline", "standfirst", "summary")
 

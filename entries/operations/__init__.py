@@ -1,1 +1,1 @@
-"""What the operator runs: backups, deployment checks, the data folder."""
+"""Operations: backups, system checks of the deployment, the data folder."""

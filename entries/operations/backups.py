@@ -1,10 +1,10 @@
 """Back up the whole site to one file, and restore it.
 
-The file is a tar: the database, every image and, last, a manifest with the row counts
-of all tables and the SHA-256 of all files. On SQLite the database is copied with its
-online backup; on PostgreSQL every table is copied out in one snapshot, so that no
-program of the server's version is needed. Images are copied after the rows that name
-them, and never change once written.
+The file is a tar archive of the database, all images and, at the end, a manifest with
+the row counts of all tables and the SHA-256 of all files. SQLite is copied by its
+online backup API. On PostgreSQL all tables are dumped by COPY in one snapshot, which
+needs no pg_dump of the server's version. Images are added after the database: those
+that its rows name exist by then, and never change.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ from entries.operations import data_folder
 
 BACKUP_FORMAT: Final = 1
 DATABASE_FILE: Final = "database.sqlite3"
-# Sessions and audience counts are not worth keeping.
+# Sessions and reader counts are not backed up.
 _TRANSIENT_TABLES: Final = {"django_session", "entries_audience"}
 _STORAGE_ERRORS: Final = (OSError, sqlite3.Error, DatabaseError)
 Migration = tuple[str, str]
@@ -59,7 +59,7 @@ def create_backup(target: Path) -> dict[str, Any]:
     part = target.with_name(f"{target.name}.part")
     try:
         with TemporaryDirectory(prefix="backup-", dir=target.parent) as folder:
-            manifest = _write(part, Path(folder))
+            manifest = _write_archive(part, Path(folder))
         part.rename(target)
     except _STORAGE_ERRORS as error:
         reason = errors.command_message(error) or error
@@ -69,7 +69,7 @@ def create_backup(target: Path) -> dict[str, Any]:
     return manifest
 
 
-def _write(part: Path, folder: Path) -> dict[str, Any]:
+def _write_archive(part: Path, folder: Path) -> dict[str, Any]:
     counts = _dump_database(folder)
     images = settings.IMAGES_DIR
     files: dict[str, str] = {}
@@ -77,16 +77,16 @@ def _write(part: Path, folder: Path) -> dict[str, Any]:
     with tarfile.open(part, "w", dereference=True) as tar:
         for path in sorted(folder.iterdir()):
             _add(tar, path, f"database/{path.name}", files)
-        # Hidden folders hold images that are still being written.
+        # The pattern skips hidden folders, with images that are still being written.
         for path in sorted(images.glob("[0-9a-f][0-9a-f]/*")):
-            with contextlib.suppress(FileNotFoundError):  # erased meanwhile
+            with contextlib.suppress(FileNotFoundError):  # just erased
                 _add(tar, path, f"pictures/{path.relative_to(images)}", files)
         manifest = {
             "form": BACKUP_FORMAT,
             "release": version("liveblog"),
             "engine": connection.vendor,
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
-            "migrations": sorted(_applied()),
+            "migrations": sorted(_applied_migrations()),
             "counts": counts,
             "files": files,
         }
@@ -104,14 +104,14 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, files: dict[str, str]) -> 
         tar.addfile(tar.gettarinfo(arcname=name, fileobj=file), file)
 
 
-def _applied() -> set[Migration]:
+def _applied_migrations() -> set[Migration]:
     return set(MigrationRecorder(connection).applied_migrations())
 
 
 def _dump_database(folder: Path) -> dict[str, int]:
     """Copy a snapshot of the database into a folder; return the row counts."""
     if connection.vendor == "sqlite":
-        with _opened(_file()) as source, _opened(folder / DATABASE_FILE) as copy:
+        with _opened(_sqlite_file()) as source, _opened(folder / DATABASE_FILE) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
             return _sqlite_counts(copy)
@@ -127,7 +127,7 @@ def _dump_database(folder: Path) -> dict[str, int]:
         return _postgres_counts(tables)
 
 
-def _file() -> Path:
+def _sqlite_file() -> Path:
     return Path(str(connection.settings_dict["NAME"]))
 
 
@@ -164,7 +164,7 @@ def _postgres_counts(tables: list[str]) -> dict[str, int]:
 
 
 def _columns(table: str) -> str:
-    """Return the SQL list of a table's columns, without generated ones."""
+    """Return a table's columns as an SQL list, without generated ones."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT column_name FROM information_schema.columns "
@@ -192,14 +192,14 @@ def restore_backup(source: Path, *, replace: bool = False) -> dict[str, Any]:
     ):
         folder = Path(name)
         manifest = _unpack(source, folder)
-        _check(manifest, replace=replace)
+        _check_restorable(manifest, replace=replace)
         with _images_restored(folder / "pictures"):
             if connection.vendor == "sqlite":
                 counts = _restore_sqlite(folder / "database" / DATABASE_FILE)
             else:
                 counts = _restore_postgres(folder / "database", manifest)
-    if wrong := {t for t, n in manifest["counts"].items() if counts.get(t) != n}:
-        raise BackupError(f"After restoring, {min(wrong)} has not as many rows.")
+    if differing := {t for t, n in manifest["counts"].items() if counts.get(t) != n}:
+        raise BackupError(f"After restoring, {min(differing)} has not as many rows.")
     with _disk_errors_reported(source):
         call_command("migrate", verbosity=0)
         data_folder.renew_token()
@@ -209,7 +209,7 @@ def restore_backup(source: Path, *, replace: bool = False) -> dict[str, Any]:
 
 @contextmanager
 def _disk_errors_reported(source: Path) -> Iterator[None]:
-    """Turn disk errors of a restore into a BackupError."""
+    """Convert disk errors during a restore to BackupError."""
     try:
         yield
     except _STORAGE_ERRORS as error:
@@ -220,7 +220,7 @@ def _disk_errors_reported(source: Path) -> Iterator[None]:
 
 
 def _unpack(source: Path, folder: Path) -> dict[str, Any]:
-    """Unpack a backup and verify every file against the manifest."""
+    """Extract a backup and verify every file against the manifest."""
     try:
         with tarfile.open(source) as tar:
             for member in tar:
@@ -238,7 +238,7 @@ def _unpack(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Extract one file of a backup; `extractall` is safe only in newer Pythons."""
+    """Extract one file safely: `extractall` checks paths only in newer Pythons."""
     path = PurePosixPath(member.name)
     file = tar.extractfile(member) if member.isreg() else None
     if file is None or path.is_absolute() or ".." in path.parts:
@@ -249,7 +249,8 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
         shutil.copyfileobj(file, out)
 
 
-def _check(manifest: dict[str, Any], *, replace: bool) -> None:
+def _check_restorable(manifest: dict[str, Any], *, replace: bool) -> None:
+    """Raise BackupError if the backup cannot be restored into this database."""
     if manifest["form"] != BACKUP_FORMAT:
         raise BackupError("The backup was made by a newer release: install that one.")
     if manifest["engine"] not in (connection.vendor, "sqlite"):
@@ -258,28 +259,28 @@ def _check(manifest: dict[str, Any], *, replace: bool) -> None:
             f"{connection.vendor}: restore into the same kind of database. (From "
             "SQLite there is a way to PostgreSQL, none back.)"
         )
-    wanted = {(app, name) for app, name in manifest["migrations"]}
+    migrations = {(app, name) for app, name in manifest["migrations"]}
     executor = MigrationExecutor(connection)
     known = set(executor.loader.graph.nodes) | set(executor.loader.replacements)
-    if unknown := wanted - known:
+    if unknown := migrations - known:
         app, name = min(unknown)
         raise BackupError(
             f"The backup was made by a newer release ({app}.{name}): install that one."
         )
-    applied = _applied()
-    if applied and _holds_data() and not replace:
+    applied = _applied_migrations()
+    if applied and _has_data() and not replace:
         raise BackupError(
             "This site has data already. Restore into an empty place, or give "
             "--replace, and all that is here now is lost."
         )
-    if applied - wanted and connection.vendor != "sqlite":
+    if applied - migrations and connection.vendor != "sqlite":
         raise BackupError(
             "The tables here are of a newer release than the backup: restore into an "
             "empty database; it is brought up to date afterwards."
         )
 
 
-def _holds_data() -> bool:
+def _has_data() -> bool:
     tables = connection.introspection.table_names()
     with connection.cursor() as cursor:
         for table in ("entries_story", "auth_user"):
@@ -292,82 +293,86 @@ def _holds_data() -> bool:
 
 @contextmanager
 def _images_restored(unpacked: Path) -> Iterator[None]:
-    """Move images into place, and delete the new ones if the rest fails."""
-    fresh = []
+    """Move images into place; if the block fails, delete those that are new."""
+    new = []
     try:
         for path in unpacked.glob("*/*"):
             target = settings.IMAGES_DIR / path.relative_to(unpacked)
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
-                fresh.append(target)
+                new.append(target)
             path.replace(target)
         yield
     except BaseException:
-        for target in fresh:
+        for target in new:
             target.unlink(missing_ok=True)
         raise
 
 
 def _restore_sqlite(file: Path) -> dict[str, int]:
-    """Overwrite the database, which may be in use, with a copy."""
+    """Replace the database, even while it is in use; return the row counts."""
     with _opened(file) as copy:
         counts = _sqlite_counts(copy)
         with copy:
-            for table in _TRANSIENT_TABLES & _names(copy):
+            for table in _TRANSIENT_TABLES & _sqlite_tables(copy):
                 copy.execute(f'DELETE FROM "{table}"')  # noqa: S608
-            copy.execute("UPDATE entries_site SET epoch = ?", [_epoch()])
+            copy.execute("UPDATE entries_site SET epoch = ?", [_new_epoch()])
         connection.close()
-        with _opened(_file()) as target:
+        with _opened(_sqlite_file()) as target:
             copy.backup(target)
     return counts
 
 
-def _names(file: sqlite3.Connection) -> set[str]:
+def _sqlite_tables(file: sqlite3.Connection) -> set[str]:
     rows = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     return {name for (name,) in rows}
 
 
-def _epoch() -> str:
+def _new_epoch() -> str:
     return secrets.token_hex(4)
 
 
 def _restore_postgres(folder: Path, manifest: dict[str, Any]) -> dict[str, int]:
-    """Create the tables of the backup's release and fill them in one transaction."""
+    """Migrate to the backup's release, and load all tables in one transaction.
+
+    Return the row counts.
+    """
     executor = MigrationExecutor(connection)
     graph = executor.loader.graph
-    wanted = {(app, name) for app, name in manifest["migrations"]}
+    migrations = {(app, name) for app, name in manifest["migrations"]}
     executor.migrate(
         [
             (app, name)
-            for app, name in sorted(wanted)
+            for app, name in sorted(migrations)
             if not any(
-                child.key in wanted and child.key[0] == app
+                child.key in migrations and child.key[0] == app
                 for child in graph.node_map[app, name].children
             )
         ]
     )
     with transaction.atomic(), connection.cursor() as cursor:
         tables = sorted(manifest["counts"])
-        emptied = {*tables, *_TRANSIENT_TABLES & _all_tables()}
-        every = ", ".join(f'"{table}"' for table in emptied)
-        cursor.execute(f"TRUNCATE {every} CASCADE")
+        existing = set(connection.introspection.table_names())
+        truncated = {*tables, *_TRANSIENT_TABLES & existing}
+        names = ", ".join(f'"{table}"' for table in truncated)
+        cursor.execute(f"TRUNCATE {names} CASCADE")
         for table in tables:
             columns = _columns(table)
             with cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as rows:
                 _copy_rows(rows, folder, table, columns)
-        own = apps.get_models(include_auto_created=True)
-        models: list[type[Model]] = [MigrationRecorder.Migration, *own]
-        there = [m for m in models if m._meta.db_table in tables]
-        for sql in connection.ops.sequence_reset_sql(no_style(), there):
+        installed = apps.get_models(include_auto_created=True)
+        models: list[type[Model]] = [MigrationRecorder.Migration, *installed]
+        restored = [model for model in models if model._meta.db_table in tables]
+        for sql in connection.ops.sequence_reset_sql(no_style(), restored):
             cursor.execute(sql)
-        cursor.execute("UPDATE entries_site SET epoch = %s", [_epoch()])
+        cursor.execute("UPDATE entries_site SET epoch = %s", [_new_epoch()])
         return _postgres_counts(tables)
 
 
 def _copy_rows(rows: Copy, folder: Path, table: str, columns: str) -> None:
-    """Copy a table's rows into PostgreSQL, from its own copy or a SQLite file.
+    """Copy a table's rows into PostgreSQL, from a COPY dump or a SQLite file.
 
-    SQLite stores booleans as 0 and 1 and times as text in UTC; PostgreSQL reads both.
+    SQLite stores booleans as 0 and 1 and times as text in UTC; PostgreSQL accepts both.
     """
     if (folder / DATABASE_FILE).exists():
         query = f'SELECT {columns} FROM "{table}"'  # noqa: S608
@@ -378,7 +383,3 @@ def _copy_rows(rows: Copy, folder: Path, table: str, columns: str) -> None:
     with (folder / f"{table}.copy").open("rb") as file:
         while data := file.read(1 << 20):
             rows.write(data)
-
-
-def _all_tables() -> set[str]:
-    return set(connection.introspection.table_names())

@@ -28,18 +28,18 @@ CONNECT_TIMEOUT_SECONDS = 5
 
 
 def file_system_type(path: Path, mounts: str) -> str:
-    """Return the file system type of a path, from the text of /proc/self/mounts."""
-    found = ("", "")
+    """Return the type of a path's file system; `mounts` is /proc/self/mounts."""
+    found = ("", "")  # the longest mount point that contains the path, and its type
     for line in mounts.splitlines():
         fields = line.split()
         if len(fields) > 2 and path.is_relative_to(fields[1].replace("\\040", " ")):
-            found = max(found, (fields[1], fields[2]), key=lambda one: len(one[0]))
+            found = max(found, (fields[1], fields[2]), key=lambda mount: len(mount[0]))
     return found[1]
 
 
 @register(Tags.files)
 def check_data_directory(**_: Any) -> Sequence[CheckMessage]:
-    """Check that the data folder can be written, and SQLite is on no network share."""
+    """Check that DATA_DIR is writable, and that SQLite is not on a network share."""
     folder = settings.DATA_DIR
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     if not os.access(nearest, os.W_OK | os.X_OK):
@@ -88,10 +88,10 @@ def check_data_folder_token(
     if "default" not in (databases or ()):
         return []
     try:
-        wanted = Site.objects.filter(pk=1).values_list("folder", flat=True).first()
+        token = Site.objects.filter(pk=1).values_list("folder", flat=True).first()
     except DatabaseError:  # down, or not migrated: other checks report it
         return []
-    if not wanted or not data_folder.belongs_elsewhere(wanted):
+    if not token or not data_folder.belongs_elsewhere(token):
         return []
     file = data_folder.token_file()
     found = "another one's" if data_folder.read_token() else "none"
@@ -100,7 +100,7 @@ def check_data_folder_token(
             f"DATA_DIR, {settings.DATA_DIR}, is not the folder of this database: its "
             f"{file.name} is {found}. Pictures would be missing, and /readyz says 503.",
             hint="Mount or name the folder that the other machines use. If all "
-            f"pictures are here after all, write this line into {file}: {wanted}",
+            f"pictures are here after all, write this line into {file}: {token}",
             id="entries.W010",
         )
     ]
@@ -195,7 +195,7 @@ def _pooler_warning(reason: str) -> CheckMessage:
 def check_listen_notify(
     databases: Sequence[str] | None = None, **_: Any
 ) -> Sequence[CheckMessage]:
-    """Check that LISTEN receives what NOTIFY sends (`check --database default`)."""
+    """Check that LISTEN and NOTIFY work, for `manage.py check --database default`."""
     if "default" not in (databases or ()) or connection.vendor != "postgresql":
         return []
     try:
@@ -214,7 +214,7 @@ def check_listen_notify(
 
 
 def _receives_notifications() -> bool:
-    """Return whether a connection keeps its server process and its notifications."""
+    """Return whether a session keeps its server process and receives notifications."""
     parameters = {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         **connection.get_connection_params(),
@@ -225,7 +225,7 @@ def _receives_notifications() -> bool:
     with psycopg.connect(**parameters) as one, psycopg.connect(**parameters) as other:
         one.execute("LISTEN liveblog_check")
         before = _server_process(one)
-        # A pooler would give this transaction the server process that `one` released.
+        # A transaction pooler would give this one the server process that `one` used.
         with other.transaction():
             other.execute("NOTIFY liveblog_check")
             kept = _server_process(one) == before

@@ -1,7 +1,7 @@
-"""The data folder's token, which says which database the folder belongs to.
+"""The data folder's token, which identifies the database that the folder belongs to.
 
-The database and the folder get the same token when a site is first migrated. So a
-second machine whose folder is empty, or belongs to another site, is detected.
+The database and the folder get the same token when a site is first migrated. This
+detects a second machine whose folder is empty or belongs to another site.
 """
 
 import os
@@ -23,27 +23,27 @@ def token_file() -> Path:
 
 
 def read_token() -> str:
-    """Return the folder's token; "" if there is none or it cannot be read."""
+    """Return the folder's token, or "" if there is none or it cannot be read."""
     try:
         return token_file().read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
 
 
-def belongs_elsewhere(wanted: str) -> bool:
-    """Return whether the folder does not belong to a database with this token.
+def belongs_elsewhere(token: str) -> bool:
+    """Return whether the folder belongs to another database than the one with `token`.
 
-    A database that has no token, because it is not migrated yet, matches any folder.
+    A database without a token, because it is not migrated yet, matches any folder.
     """
-    return bool(wanted) and read_token() != wanted
+    return bool(token) and read_token() != token
 
 
 def claim_data_folder(**signal: Any) -> None:
-    """Give the database and the folder their token, if the database has none.
+    """Give the database and the folder a common token, if the database has none.
 
-    A folder's token is kept: its database may be new. If the database has a token,
-    the folder is left alone, since it may be the wrong one; so it is if it lacks the
-    images that the database names.
+    A token that is in the folder already is reused, since the database may be new. The
+    folder is not touched if it may be the wrong one: if the database has a token, or
+    the folder lacks its images.
     """
     models = signal.get("apps", apps).all_models["entries"]
     site = models.get("site")
@@ -52,43 +52,44 @@ def claim_data_folder(**signal: Any) -> None:
     row = Site.objects.filter(pk=Site.current().pk, folder="")
     if not row.exists() or _lacks_images():
         return
-    if found := read_token() or _created():
-        row.update(folder=found)
+    if token := read_token() or _create_token():
+        row.update(folder=token)
 
 
 def _lacks_images() -> bool:
+    """Return whether the files of the newest image are missing."""
     stems = Image.objects.exclude(stem="").order_by("-pk")
     newest = stems.values_list("stem", flat=True).first()
     return bool(newest) and not any(settings.IMAGES_DIR.glob(f"{newest}-*"))
 
 
-def _created() -> str:
-    """Write a new token file and return its token, or that of another process."""
+def _create_token() -> str:
+    """Create the token file, unless another process just has; return its token."""
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-    fresh = secrets.token_hex(16)
+    token = secrets.token_hex(16)
     try:
-        _write(token_file(), f"{fresh}\n", os.O_EXCL)
+        _write(token_file(), f"{token}\n", os.O_EXCL)
     except FileExistsError:
         return read_token()
-    return fresh
+    return token
 
 
 def renew_token() -> None:
-    """Give the database and the folder a new token: a restored site is a new one."""
-    fresh = secrets.token_hex(16)
-    write_atomically(token_file(), f"{fresh}\n")
-    Site.objects.filter(pk=Site.current().pk).update(folder=fresh)
+    """Give the database and the folder a new token, because a backup was restored."""
+    token = secrets.token_hex(16)
+    write_atomically(token_file(), f"{token}\n")
+    Site.objects.filter(pk=Site.current().pk).update(folder=token)
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file through a temporary one, so that no reader finds half of it."""
+    """Write a file by renaming a temporary one, so that nobody reads half of it."""
     part = path.with_name(f".{path.name}.part")
     _write(part, text, os.O_TRUNC, mode)
     part.replace(path)
 
 
 def _write(path: Path, text: str, flag: int, mode: int = 0o644) -> None:
-    """Create and write a file; delete it if that fails."""
+    """Write a file and sync it to the disk; delete it if that fails."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | flag, mode)
     try:
         with os.fdopen(fd, "w", encoding="utf-8", newline="\n") as file:

@@ -1,10 +1,10 @@
-"""The fragment cache: what pages need of the postings of recently requested stories.
+"""The fragment cache: the rendered postings of recently requested stories.
 
 A cached story is brought up to date by reading only the postings that changed after
 the `seq` it was cached at. A posting's HTML is rendered by the verb that gives it its
-`seq`, so a fragment depends on the epoch, that number and the story's URL alone, and
+`seq`, so a fragment depends on the epoch, the `seq` and the story's URL alone, and
 never goes stale. Only visible postings are cached: what leaves a timeline is evicted
-when its story is requested next.
+the next time its story is requested.
 """
 
 import sys
@@ -22,15 +22,15 @@ from entries.pages.timeline import Place
 from entries.text.urls import absolute_url
 
 MAX_FRAGMENT_BYTES: Final = 48 * 1024 * 1024  # in each process
-_POSTING_BYTES: Final = 600  # memory that a posting takes besides its texts
+_POSTING_BYTES: Final = 600  # approximate overhead of a posting besides its texts
 
 
 @dataclass(frozen=True, slots=True)
 class CachedFragment:
-    """What pages show of a posting at the number `seq`.
+    """What pages show of a posting, as of its `seq`.
 
-    `html` is its `<article>` and `data` its BlogPosting, both as sent; `title` names
-    it in lists. `size` is roughly the memory it takes, in bytes.
+    `html` is its `<article>` and `data` its BlogPosting, both encoded; `title` names
+    it in lists. `size` is its approximate memory use in bytes.
     """
 
     seq: int
@@ -45,9 +45,9 @@ CachedFragments = dict[int, CachedFragment]  # by id of the posting
 
 @dataclass(frozen=True)
 class CachedStory:
-    """A story at the number `seq`: its timeline, and the fragments used so far.
+    """A story's timeline as of its `seq`, and the fragments requested so far.
 
-    Replaced instead of changed, so that any number of threads can read it.
+    It is replaced, never mutated, so that threads can read it without a lock.
     """
 
     seq: int
@@ -56,7 +56,7 @@ class CachedStory:
 
     @property
     def size(self) -> int:
-        """Return roughly how many bytes of memory it takes."""
+        """Return the approximate memory use in bytes."""
         fragments = sum(fragment.size for fragment in self.fragments.values())
         return _POSTING_BYTES * len(self.places) + fragments
 
@@ -74,13 +74,13 @@ class FragmentCache:
         self._stories: OrderedDict[StoryKey, tuple[CachedStory, int]] = OrderedDict()
 
     def places(self, epoch: str, story: Story) -> list[Place]:
-        """Return a story's timeline as it is now.
+        """Return a story's current timeline, from the cache if possible.
 
         `epoch` must have been read before `story`.
         """
         key = _key(epoch, story)
         cached = self._get(key)
-        # A higher number than the story's: the database was replaced by an older copy.
+        # A higher seq than the story's: the database was replaced by an older copy.
         if cached is None or cached.seq > story.seq:
             cached = CachedStory(story.seq, timeline.visible_places(story), {})
             self._set(key, cached)
@@ -160,10 +160,10 @@ def _load_fragments(
 
 
 def _updated(cached: CachedStory, story: Story, url: str) -> CachedStory:
-    """Return a cached story with all changes up to the story's present number."""
+    """Return a cached story brought up to date with the rows of `story`."""
     places = {place.posting_id: place for place in cached.places}
     fragments = dict(cached.fragments)
-    # Later changes may be among these rows: a page may show more than its cursor says.
+    # Changes after `story.seq` may be included: a page may be ahead of its cursor.
     for row in _rows(story).filter(seq__gt=cached.seq):
         places.pop(row.pk, None)
         fragments.pop(row.pk, None)

@@ -28,28 +28,28 @@ _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
 
 
 def _render(template: str, context: dict[str, Any]) -> SafeString:
-    """Render a template, which escapes its variables, without surrounding space."""
+    """Render a template, which escapes its variables, and strip whitespace."""
     return SafeString(render_to_string(template, context).strip())
 
 
 def body_html(
     body: rendering.ParsedBody, images: Iterable[Image], links: Iterable[Link]
 ) -> str:
-    """Return the clean HTML of a body, with its figures and linked lines.
+    """Render a body to clean HTML, with its figures and linked lines.
 
-    Raises `rendering.BodyError` where the body cannot be rendered.
+    Raises `rendering.BodyError` if the body cannot be rendered.
     """
     figures = {image.name: figure_html(image) for image in images if image.stem}
     return body.render(figures, _lines(body.source, list(links)))
 
 
 def figure_html(image: Image, *, lead: bool = False) -> SafeString:
-    """Return the `<figure>` of an image that has its files."""
+    """Return the `<figure>` of an image, which must not be missing its files."""
     return _render("entries/_figure.html", {"image": image, "lead": lead})
 
 
 def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
-    """Return HTML for the lines of a body that name a link, by their source."""
+    """Return the HTML of the lines of a body that name a link, by their source."""
     see = {link.text: link for link in links if link.kind == Link.Kind.SEE}
     sources = {link.text: link for link in links if link.kind == Link.Kind.CROSS_POSTED}
     found: dict[str, str] = {}
@@ -63,7 +63,7 @@ def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
 
 
 def see_titles(body: str) -> list[str]:
-    """Return the titles in the `See …` lines of a text, in order."""
+    """Return the titles in the `See …` lines of a Markdown text, in order."""
     lines = (rendering.unescape_markdown(line.strip()) for line in body.splitlines())
     return [match[2] for line in lines if (match := _SEE.fullmatch(line))]
 
@@ -106,7 +106,7 @@ def entry_html(posting: Posting) -> SafeString:
 
 
 def prefetch_for_rendering(postings: QuerySet[Posting]) -> QuerySet[Posting]:
-    """Prefetch what `entry_html` needs of postings that are rendered at once."""
+    """Prefetch what `entry_html` needs, for postings that are rendered in bulk."""
     links = Link.objects.visible().with_targets()
     corrections = _public_corrections(EntryVersion.objects.all())
     postings_of_each = _visible_postings(Posting.objects.all())
@@ -119,7 +119,7 @@ def prefetch_for_rendering(postings: QuerySet[Posting]) -> QuerySet[Posting]:
 
 @contextmanager
 def without_links(entry: Entry) -> Iterator[None]:
-    """Render a new entry without looking for its links: it cannot have any yet."""
+    """Skip the query for an entry's links inside this block: it is new and has none."""
     entry.read_links = []  # type: ignore[attr-defined]
     try:
         yield
@@ -127,10 +127,10 @@ def without_links(entry: Entry) -> Iterator[None]:
         del entry.read_links  # type: ignore[attr-defined]
 
 
-def _read(entry: Entry, name: str, ask: Callable[[], Iterable[T]]) -> list[T]:
-    """Return what `prefetch_for_rendering` fetched for an entry, or query it."""
-    found: list[T] | None = getattr(entry, f"read_{name}", None)
-    return list(ask()) if found is None else found
+def _read(entry: Entry, name: str, query: Callable[[], Iterable[T]]) -> list[T]:
+    """Return what `prefetch_for_rendering` prefetched for an entry, or query it."""
+    prefetched: list[T] | None = getattr(entry, f"read_{name}", None)
+    return list(query()) if prefetched is None else prefetched
 
 
 def provisional_html(
@@ -149,7 +149,7 @@ def provisional_html(
 
 
 def with_final_ids(posting: Posting) -> str:
-    """Return a posting's provisional HTML with its real id and seq."""
+    """Replace the placeholders in a posting's provisional HTML by its id and seq."""
     html = posting.html.replace(str(_PK), str(posting.entry_id))
     return html.replace(str(_SEQ), str(posting.seq))
 
@@ -189,14 +189,14 @@ def _article(
 
 
 def _lang(story: Story, page: Story) -> SafeString:
-    """Return a `lang` attribute where a text's language differs from the page's."""
+    """Return a `lang` attribute if a text's language differs from the page's."""
     if story.language == page.language:
         return SafeString("")
     return format_html(' lang="{}"', story.language)
 
 
 def _also_in(posting: Posting) -> list[tuple[Story, str]]:
-    """Return the other stories that show an entry, each with its name here."""
+    """Return the other stories that show an entry, each with its name in this one."""
     if not posting.home or posting.pk is None:
         return []
     entry = posting.entry
@@ -226,7 +226,7 @@ def head_html(story: Story) -> SafeString:
 
 
 class KeyEvent(NamedTuple):
-    """A key event: its time, its entry and its title in the list."""
+    """A key event as the list of a story shows it."""
 
     at: datetime
     entry_id: int
@@ -239,7 +239,7 @@ class KeyEvent(NamedTuple):
 
 
 def key_events(story: Story) -> list[KeyEvent]:
-    """Return the marked entries of a whole story, newest first."""
+    """Return the key events of a whole story, newest first."""
     events = story.postings.visible().filter(key_event=True).updates()
     return [
         KeyEvent(entry.at, entry.pk, entry.first_words)
@@ -249,13 +249,13 @@ def key_events(story: Story) -> list[KeyEvent]:
 
 
 def key_events_html(story: Story, events: Iterable[KeyEvent]) -> SafeString:
-    """Return `#key-events`, the list with links to them."""
+    """Return `#key-events`, the list of links to a story's key events."""
     context = {"story": story, "events": list(events)}
     return _render("entries/_key_events.html", context)
 
 
 def last_update_html(story: Story, at: datetime | None) -> SafeString:
-    """Return `#last-update`: the time of the newest update, None before the first."""
+    """Return `#last-update`: the time `at` of the newest update, if there is any."""
     context = {"story": story, "at": at}
     return _render("entries/_last_update.html", context)
 
@@ -263,7 +263,7 @@ def last_update_html(story: Story, at: datetime | None) -> SafeString:
 def rail_html(story: Story, seq: int) -> SafeString:
     """Return `#rail`: features, latest and related stories for a story's page.
 
-    `seq` is that of the site, read before the rows that the rail shows.
+    `seq` is the site's, read before the rows that the rail shows.
     """
     links = list(
         Link.objects.visible()
@@ -272,11 +272,11 @@ def rail_html(story: Story, seq: int) -> SafeString:
     )
     own = [link for link in links if link.story_id]
     pinned = [link for link in own if link.kind == Link.Kind.LATEST]
-    taken = [link.target_story_id for link in pinned if link.target_story_id]
+    listed = [link.target_story_id for link in pinned if link.target_story_id]
     latest = (
         Story.objects.public()
         .newest()
-        .exclude(pk__in=[story.pk, *taken])
+        .exclude(pk__in=[story.pk, *listed])
         .select_related("series")[: max(0, MAX_LATEST - len(pinned))]
     )
     context = {
@@ -292,12 +292,12 @@ def rail_html(story: Story, seq: int) -> SafeString:
 
 
 def withdrawn_html(story: Story) -> SafeString:
-    """Return what an open page of a withdrawn story shows instead."""
+    """Return what replaces the content of an open page once its story is withdrawn."""
     return _render("entries/_withdrawn.html", {"story": story})
 
 
 def render_entry_body(entry: Entry) -> str:
-    """Return the HTML of the body of a saved entry, from its rows."""
+    """Render the body of a saved entry, with its images and links from the database."""
     body = rendering.ParsedBody(entry.body)
     images = Image.objects.filter(name__in=body.image_names)
     return body_html(body, images, entry.links.visible().with_targets())

@@ -15,16 +15,16 @@ LIVE_PAGE_SIZE = 60  # live stories on a page
 
 
 class NoSuchStory(LookupError):
-    """No public story has this id, or no closed one of the series."""
+    """A list was asked to begin at a story that it does not contain."""
 
 
 @dataclass(frozen=True)
 class Listing:
     """Live stories, each with its newest update, and closed stories.
 
-    `days` groups the closed ones by their first day. `older` is the id of the last
-    one, after which the next page begins; 0 on the last page. `more` is the id of the
-    live story at which the full list begins or continues; 0 if none are left out.
+    `days` groups the closed stories by their first day. `older` is the id of the last
+    one, after which the next page begins, or 0 on the last page. `more` is the id of
+    the live story at which the full list begins or continues, or 0 if it is complete.
     """
 
     live: list[Story]
@@ -35,17 +35,18 @@ class Listing:
 
 
 def front_listing() -> Listing:
-    """Return the live stories by newest update, and the stories closed last."""
-    ended = _whole(Story.objects.filter(state=Story.State.CLOSED))
+    """Return the live stories, latest news first, and the most recently closed ones."""
+    ended = _with_related(Story.objects.filter(state=Story.State.CLOSED))
     live = live_stories(Story.objects.all())
     closed = list(ended.order_by("-closed_at", "-pk")[:ENDED_PAGE_SIZE])
     return Listing(live, closed, more=_more(live))
 
 
 def live_listing(start: int) -> Listing:
-    """Return live stories by creation, from a story on to those created before it.
+    """Return live stories, newest first, from the story with the id `start` onwards.
 
-    In that order, new updates do not change what is on a page. Raises NoSuchStory.
+    They are ordered by creation, so that new updates do not move them between pages.
+    Raises NoSuchStory.
     """
     if not Story.objects.public().filter(pk=start).exists():
         raise NoSuchStory(start)
@@ -56,7 +57,7 @@ def live_listing(start: int) -> Listing:
 
 
 def _more(live: list[Story]) -> int:
-    """Return where the list of all live stories begins, or 0 if these are all."""
+    """Return where the list of all live stories begins, or 0 if `live` is all."""
     if len(live) < LIVE_PAGE_SIZE:
         return 0
     newest = Story.objects.filter(state=Story.State.LIVE).order_by("-pk")
@@ -64,7 +65,7 @@ def _more(live: list[Story]) -> int:
 
 
 def series_listing(series: Series, before: int = 0) -> Listing:
-    """Return a series' stories; with `before` only those older than that one.
+    """Return a series' stories, or only closed ones older than the story `before`.
 
     Raises NoSuchStory.
     """
@@ -75,7 +76,7 @@ def series_listing(series: Series, before: int = 0) -> Listing:
             raise NoSuchStory(before)
         ended = ended.filter(_older_than(found))
     ended = ended.order_by("-first_day", "-live_at", "-pk")
-    stories = list(_whole(ended)[: ENDED_PAGE_SIZE + 1])
+    stories = list(_with_related(ended)[: ENDED_PAGE_SIZE + 1])
     shown = stories[:ENDED_PAGE_SIZE]
     live = [] if before else live_stories(series.stories.all())
     return Listing(
@@ -88,7 +89,7 @@ def series_listing(series: Series, before: int = 0) -> Listing:
 
 
 def _older_than(story: Story) -> Q:
-    """Match the stories after a closed story in the order of a series page."""
+    """Match the stories that follow a closed story on its series' pages."""
     same_day = Q(first_day=story.first_day)
     same_time = same_day & Q(live_at=story.live_at)
     return (
@@ -98,7 +99,7 @@ def _older_than(story: Story) -> Q:
     )
 
 
-def _whole(stories: StoryQuerySet) -> StoryQuerySet:
+def _with_related(stories: StoryQuerySet) -> StoryQuerySet:
     return stories.select_related("series", "lead_image")
 
 
@@ -108,7 +109,7 @@ def _day(story: Story) -> date:
 
 
 def live_stories(stories: StoryQuerySet) -> list[Story]:
-    """Return the live stories with the latest news, each with its `newest` update."""
+    """Return live stories, latest news first, each with its `newest` update."""
     news = Subquery(Posting.objects.visible().updates().newest_time_in("pk"))
     last = Coalesce(news, "live_at", "created_at")
     return _with_newest(
@@ -117,13 +118,13 @@ def live_stories(stories: StoryQuerySet) -> list[Story]:
 
 
 def _live(stories: StoryQuerySet) -> StoryQuerySet:
-    return _whole(stories.filter(state=Story.State.LIVE))
+    return _with_related(stories.filter(state=Story.State.LIVE))
 
 
-def _with_newest(found: list[Story]) -> list[Story]:
-    rows = Posting.objects.visible().updates().first_per_story(found, 1)
+def _with_newest(stories: list[Story]) -> list[Story]:
+    rows = Posting.objects.visible().updates().first_per_story(stories, 1)
     rows = rows.select_related("entry")
     newest = {row.story_id: row.entry for row in rows}
-    for story in found:
+    for story in stories:
         story.newest = newest.get(story.pk)  # type: ignore[attr-defined]
-    return found
+    return stories

@@ -1,6 +1,6 @@
 """Structured data of pages: schema.org's LiveBlogPosting, and cards for sharing.
 
-It depends on rows alone, never on a request or the clock, and every URL is absolute.
+It depends on rows alone, never on a request or the clock. Every URL is absolute.
 """
 
 import html
@@ -21,18 +21,18 @@ from entries.models import Entry, Image, Story
 from entries.text import rendering
 from entries.text.urls import absolute_url
 
-MAX_DESCRIPTION = 200  # characters of a card's text
+MAX_DESCRIPTION = 200  # characters of a card's description
 JsonObject = dict[str, Any]
-# Only figures that we rendered ourselves: no attribute contains a ">".
+# For figures that we rendered ourselves, where no attribute contains a ">".
 _IMG: Final = re.compile(r"<img\b([^>]*)>")
 _ATTRIBUTE: Final = re.compile(r'\b(srcset|width|height|alt)="([^"]*)"')
-# So that nothing in the data can end its element.
+# Characters by which the data could end its `<script>` element or break in JavaScript.
 _ESCAPES: Final = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True)
 class CardImage:
-    """The largest variant of an image, by its public URL."""
+    """The largest variant of an image, with its public URL and its size in pixels."""
 
     url: str
     width: int
@@ -41,9 +41,10 @@ class CardImage:
 
     @property
     def data(self) -> JsonObject:
-        """Return schema.org's ImageObject.
+        """Return a schema.org ImageObject.
 
-        It has no property for pixels: a size there is a length with a unit.
+        Without width and height: schema.org has no size in pixels, only lengths with
+        a unit.
         """
         return {"@type": "ImageObject", "url": self.url}
 
@@ -63,9 +64,9 @@ class Card:
 
 
 def json_script(data: JsonObject) -> SafeString:
-    """Return data as the text of a `<script type="application/ld+json">`."""
+    """Return data as the escaped text of a `<script type="application/ld+json">`."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    for character, escaped in _ESCAPES.items():  # ten times as fast as `translate`
+    for character, escaped in _ESCAPES.items():  # ten times faster than `translate`
         text = text.replace(character, escaped)
     return mark_safe(text)  # noqa: S308 - escaped above
 
@@ -76,10 +77,10 @@ def json_script(data: JsonObject) -> SafeString:
 def story_script(
     story: Story, updates: Iterable[bytes], first_at: datetime | None
 ) -> list[bytes]:
-    """Return the LiveBlogPosting of a page as chunks of the text of its element.
+    """Return the LiveBlogPosting of a page, as chunks of its `<script>` text.
 
     `updates` come from `update_script`. `first_at` is the time of the story's oldest
-    update: coverage began then, if that is before the story went live here.
+    update: coverage began then, if that is before the story went live on this site.
     """
     head, joined = json_script(_story(story, first_at)).encode(), b",".join(updates)
     if not joined:
@@ -90,7 +91,7 @@ def story_script(
 def _story(story: Story, first_at: datetime | None) -> JsonObject:
     url, lead = absolute_url(story.get_absolute_url()), _lead(story)
     began = min(filter(None, (story.live_at, first_at)), default=None)
-    return _tight(
+    return _without_empty(
         {
             "@context": "https://schema.org",
             "@type": "LiveBlogPosting",
@@ -113,12 +114,12 @@ def _story(story: Story, first_at: datetime | None) -> JsonObject:
 
 
 def update_script(url: str, entry: Entry) -> SafeString:
-    """Return the BlogPosting of an update on its story's page, as text."""
+    """Return the BlogPosting of an update for its story's page, as `<script>` text."""
     return json_script(_update(url, entry))
 
 
 def story_card(story: Story) -> Card:
-    """Return the card of a story."""
+    """Return the sharing card of a story."""
     return Card(
         "article",
         story.title,
@@ -136,7 +137,7 @@ def story_card(story: Story) -> Card:
 
 def update_data(story: Story, entry: Entry, url: str) -> JsonObject:
     """Return the BlogPosting of an update for its permalink page."""
-    return _tight(
+    return _without_empty(
         {
             "@context": "https://schema.org",
             **_update(url, entry),
@@ -152,7 +153,7 @@ def update_data(story: Story, entry: Entry, url: str) -> JsonObject:
 
 
 def update_card(story: Story, entry: Entry, url: str) -> Card:
-    """Return the card of an update: its own text and image, else its story's."""
+    """Return the sharing card of an update, with its own image if it has one."""
     text = rendering.plain_text(entry.html)
     return Card(
         "article",
@@ -172,7 +173,7 @@ def _update(url: str, entry: Entry) -> JsonObject:
     text = rendering.plain_text(entry.html)
     images = [image.data for image in _body_images(entry.html)]
     author = {"@type": "Person", "name": entry.byline} if entry.byline else _publisher()
-    return _tight(
+    return _without_empty(
         {
             "@type": "BlogPosting",
             "@id": url,
@@ -198,13 +199,12 @@ def format_iso_seconds(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat(timespec="seconds") if at else None
 
 
-def _tight(data: JsonObject) -> JsonObject:
-    """Return the data without empty values."""
+def _without_empty(data: JsonObject) -> JsonObject:
     return {name: value for name, value in data.items() if value}
 
 
 def default_card_image() -> CardImage:
-    """Return the image of a card whose page has none."""
+    """Return the site's own image, for the cards of pages that have none."""
     name = str(settings.SITE_NAME)
     return CardImage(absolute_url(static("entries/card.png")), 1200, 630, name)
 
@@ -224,12 +224,12 @@ def card_image(image: Image) -> CardImage | None:
 
 
 def _body_images(markup: str) -> list[CardImage]:
-    """Return the images in rendered HTML, without querying their rows."""
+    """Parse the images out of rendered HTML, which saves querying their rows."""
     found = []
     for img in _IMG.findall(markup):
-        given = {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(img)}
-        url, _, width = given["srcset"].rpartition(", ")[2].rpartition(" ")
-        largest, height = int(width[:-1]), int(given["height"])
-        scaled = round(height * largest / int(given["width"]))
-        found.append(CardImage(absolute_url(url), largest, scaled, given["alt"]))
+        attrs = {name: html.unescape(value) for name, value in _ATTRIBUTE.findall(img)}
+        url, _, width = attrs["srcset"].rpartition(", ")[2].rpartition(" ")
+        largest, height = int(width[:-1]), int(attrs["height"])
+        scaled = round(height * largest / int(attrs["width"]))
+        found.append(CardImage(absolute_url(url), largest, scaled, attrs["alt"]))
     return found

@@ -1,8 +1,7 @@
-"""The JSON form of a story, declared once: exports, imports, `/stories/<slug>.json`.
+"""The JSON schema of a story, for exports, imports and `/stories/<slug>.json`.
 
-The models give the names, order, types and limits of all fields, and are what an
-imported file is validated against. Rows become models without validation, so whatever
-the database holds can be exported.
+The models declare the names, order, types and limits of all fields. Imported files are
+validated against them; rows are not, so whatever the database holds can be exported.
 """
 
 import re
@@ -40,11 +39,11 @@ def _time(value: object) -> datetime:
         at = None
     if at is None:
         raise ValueError("must be a time like 2026-03-14T18:04:00+00:00")
-    if at.utcoffset() is None or not _of_our_age(at.date()):
+    if at.utcoffset() is None or not _is_in_range(at.date()):
         raise ValueError(
             "must be a time between 1900 and 2199, with its offset from GMT"
         )
-    return at.astimezone(UTC)  # PostgreSQL refuses offsets of 16 hours and more
+    return at.astimezone(UTC)  # PostgreSQL rejects offsets of 16 hours and more
 
 
 def _date(value: object) -> date:
@@ -52,13 +51,13 @@ def _date(value: object) -> date:
         day = date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         day = None
-    if day is None or not _of_our_age(day):
+    if day is None or not _is_in_range(day):
         raise ValueError("must be a date like 2026-03-14, between 1900 and 2199")
     return day
 
 
-def _of_our_age(day: date) -> bool:
-    # Without the first day: in GMT it may be in the year before.
+def _is_in_range(day: date) -> bool:
+    # The first day is excluded: converted to GMT it may fall into the year before.
     return day.year in _YEARS and day != date(1900, 1, 1)
 
 
@@ -73,7 +72,7 @@ Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
 def _fits(model: type[Model], field: str, **more: Any) -> Any:
-    """Return the limit of a text that becomes this column of a row."""
+    """Return a field whose maximum length is that of a model's column."""
     return Field(max_length=max_length(model, field), **more)
 
 
@@ -89,13 +88,13 @@ NOT_BLANK: Final = Field(pattern=r"\S")
 
 
 class _Data(BaseModel):
-    """An object of the JSON form; unknown keys are ignored."""
+    """Base class of all JSON objects; unknown keys are ignored."""
 
     model_config = ConfigDict(use_enum_values=True, protected_namespaces=())
 
 
 class SeriesData(_Data):
-    """A series."""
+    """A series, whose slug may be left out in a file to import."""
 
     name: Annotated[str, _fits(Series, "name"), NOT_BLANK]
     slug: SeriesSlug = ""
@@ -103,9 +102,9 @@ class SeriesData(_Data):
 
 
 class LinkData(_Data):
-    """A link; `story`, `series` and `url` are its target, if it has one.
+    """A link, with at most one target: `story`, `series` or `url`.
 
-    `title` is the link's own, `text` what pages show for it.
+    `title` is the link's own; `text` is what pages show, its title or its target's.
     """
 
     kind: Link.Kind
@@ -128,7 +127,7 @@ class LinkData(_Data):
 
 
 class CrossPostedFrom(_Data):
-    """The home of a cross-posted entry; readers get no slug of a hidden story."""
+    """The home story of a cross-post; `story` is null if readers cannot see it."""
 
     story: Slug | None = None
     name: Annotated[str, Field(max_length=300, pattern=r"\S")]
@@ -143,14 +142,14 @@ class PostedIn(_Data):
 
 
 class CorrectionData(_Data):
-    """A correction, as readers see it."""
+    """A correction as readers see it: when it was made, and its note."""
 
     at: Time
     note: str = Field(alias="line")
 
 
 class VersionData(_Data):
-    """An earlier version of an entry, up to the change at `changed_at`."""
+    """An earlier version of an entry, which was replaced at `changed_at`."""
 
     number: Number = 1
     at: Time | None = None
@@ -164,7 +163,7 @@ class VersionData(_Data):
 
 
 class EntryData(_Data):
-    """What both forms have of an entry; `at` is null for an original or a draft."""
+    """Common fields of an entry; `at` is null for an original entry or a draft."""
 
     id: int = 0
     kind: Entry.Kind
@@ -180,14 +179,14 @@ class EntryData(_Data):
 
 
 class PublicEntryData(EntryData):
-    """An entry as readers may have it."""
+    """An entry in the public form: what readers may see."""
 
     url: str
     corrections: list[CorrectionData]
 
 
 class FullEntryData(EntryData):
-    """An entry with all that an import restores."""
+    """An entry in the full form: everything that an import restores."""
 
     author: Username | None = None
     created_at: Time | None = None
@@ -216,7 +215,7 @@ class FullEntryData(EntryData):
 
 
 class HeadData(_Data):
-    """What both forms have of a story itself; `lead_image` is a name."""
+    """Common fields of a story's head; `lead_image` is the name of an image."""
 
     slug: Slug = ""
     headline: Annotated[str, _fits(Story, "headline"), NOT_BLANK]
@@ -233,20 +232,20 @@ class HeadData(_Data):
 
 
 class PublicHeadData(HeadData):
-    """A story's head as readers may have it."""
+    """A story's head in the public form."""
 
     url: str
 
 
 class FullHeadData(HeadData):
-    """A story's head with all that an import restores."""
+    """A story's head in the full form."""
 
     created_at: Time | None = None
     old_slugs: list[str] = []
 
 
 class ImageData(_Data):
-    """What both forms have of an image; width and height in pixels, 0 if missing."""
+    """Common fields of an image; width and height in pixels are 0 if it is missing."""
 
     name: Annotated[ImageName, NOT_BLANK]
     alt: Annotated[str, _fits(Image, "alt")] = ""
@@ -258,19 +257,19 @@ class ImageData(_Data):
 
 
 class PublicImageData(ImageData):
-    """An image as readers may have it."""
+    """An image in the public form, with the URL of its largest JPEG."""
 
     url: str
 
 
 class FullImageData(ImageData):
-    """An image with all that an export says; `missing` if its file never arrived."""
+    """An image in the full form; `missing` means that its file was never uploaded."""
 
     missing: Flag = False
 
 
 class PublicStoryData(_Data):
-    """A story as readers may have it."""
+    """A story in the public form: what readers may see."""
 
     format: str = FORMAT
     version: int = FORMAT_VERSION
@@ -281,7 +280,7 @@ class PublicStoryData(_Data):
 
 
 class FullStoryData(_Data):
-    """A story with all that an import restores."""
+    """A story in the full form: everything that an import restores."""
 
     format: str = FORMAT
     version: int = FORMAT_VERSION
@@ -306,7 +305,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def _from_row(model: type[M], row: Model | None = None, /, **values: Any) -> M:
-    """Fill a model with the values given, and with the row's fields of equal names."""
+    """Build a model, unvalidated, from `values` and else from the row's attributes."""
     for name in model.model_fields:
         if name not in values:
             values[name] = getattr(row, name)
@@ -314,11 +313,11 @@ def _from_row(model: type[M], row: Model | None = None, /, **values: Any) -> M:
 
 
 def story_data(story: Story, *, public: bool = True) -> dict[str, Any]:
-    """Return a story as JSON-ready data, with its oldest entry first.
+    """Return a story as JSON-ready data, the oldest entry first.
 
-    `public` leaves out whatever readers cannot see on its pages: drafts, withdrawn
-    entries, earlier versions, authors, missing images. Raises ValueError for a story
-    that is not public then.
+    The public form leaves out whatever readers cannot see: drafts, withdrawn entries,
+    earlier versions, authors, missing images. Raises ValueError if `public` is true
+    and the story is not.
     """
     if public and not story.public:
         raise ValueError("this story is not public")
@@ -383,7 +382,7 @@ def _head(story: Story, public: bool) -> HeadData:
         series=series,
         lead_image=lead.name if lead and lead.stem else None,
         continues_in=follower.slug if follower and follower.public else None,
-        summary=_without_missing(story.summary, set()),  # it shows no images
+        summary=_without_missing(story.summary, set()),  # summaries show no images
         url=_absolute(story.get_absolute_url()),
     )
 
@@ -421,12 +420,12 @@ def _entry(posting: Posting, public: bool, names: set[str]) -> EntryData:
 
 
 def _without_missing(body: str, names: set[str]) -> str:
-    """Return a body without the lines of images that readers do not see."""
+    """Remove the image lines of a body whose images are not among `names`."""
     return _IMAGE_LINE.sub(lambda m: m[0] if m[1] in names else "", body).strip("\n")
 
 
 def _home(story: Story, public: bool) -> CrossPostedFrom | None:
-    """Return the home of a cross-post; of a hidden story only its series, if any."""
+    """Return the home story of a cross-post; if readers cannot see it, its series."""
     if story.public or not public:
         return _from_row(CrossPostedFrom, story=story.slug, name=story.column)
     if story.series:
@@ -514,5 +513,5 @@ def image_file(image: Image) -> str:
 
 
 def story_images(story: Story) -> list[Image]:
-    """Return the images that the full form of a story refers to."""
+    """Return the images that the full form of a story includes."""
     return _images(story, _postings(story, public=False), public=False)

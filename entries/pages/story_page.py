@@ -14,8 +14,7 @@ from entries.models import Site, Story
 from entries.pages import fragment_cache, fragments, schema_org, timeline
 from entries.pages.fragment_cache import CachedFragment
 
-# The slots of the frame; no text can contain their marks.
-_NAMES: Final = (
+_SLOTS: Final = (
     "modified",
     "data",
     "cursor",
@@ -25,18 +24,20 @@ _NAMES: Final = (
     "updates",
     "original",
 )
+# Placeholders of the slots in the frame; the random token keeps texts from faking one.
 _TOKEN: Final = secrets.token_hex(16)
-_MARKS: Final = {name: SafeString(f"{_TOKEN}{name};") for name in _NAMES}
-_MARK: Final = re.compile(f"{_TOKEN}([a-z_]+);")
+_PLACEHOLDERS: Final = {name: SafeString(f"{_TOKEN}{name};") for name in _SLOTS}
+_PLACEHOLDER: Final = re.compile(f"{_TOKEN}([a-z_]+);")
 
 
 def render_story_page(
     site: Site, story: Story, *, order: str = "newest", before: int = 0, start: int = 0
 ) -> bytes:
-    """Return a story's live page: the front, an older one, or oldest first.
+    """Render one page of a story's timeline (see `timeline.timeline_page`).
 
-    `site` and `story` must have been read before anything else: their numbers are the
-    cursor of the page, which may show more than these. Raises timeline.NoSuchEntry.
+    `site` and `story` must have been read before anything else: the page's cursor is
+    made from them, and a page may be ahead of its cursor but never behind it. Raises
+    timeline.NoSuchEntry.
     """
     places = fragment_cache.cache.places(site.epoch, story)
     page = timeline.timeline_page(
@@ -44,14 +45,14 @@ def render_story_page(
     )
     frame = _frame(site.epoch, story.head_seq, site.seq, story, page.empty)
     contents = _slot_contents(site, story, page)
-    found: list[bytes] = []
-    for number, text in enumerate(frame):
-        found += contents[text] if number % 2 else [text.encode()]
-    return b"".join(found)
+    chunks: list[bytes] = []
+    for index, text in enumerate(frame):
+        chunks += contents[text] if index % 2 else [text.encode()]
+    return b"".join(chunks)
 
 
 def live_url(site: Site, story: Story, entry_id: int) -> str:
-    """Return the URL at which a story's live pages show an update now."""
+    """Return the URL of the live page on which an update is now."""
     places = fragment_cache.cache.places(site.epoch, story)
     return timeline.page_url(story, places, entry_id)
 
@@ -59,7 +60,7 @@ def live_url(site: Site, story: Story, entry_id: int) -> str:
 def _slot_contents(
     site: Site, story: Story, page: timeline.Page
 ) -> dict[str, list[bytes]]:
-    """Return what goes into each slot of the frame."""
+    """Return the content of each slot of the frame, in chunks."""
     original = [page.original] if page.original else []
     wanted = [*page.updates, *page.pinned, *page.key_events, *original]
     cached = fragment_cache.cache.fragments(site.epoch, story, wanted)
@@ -93,9 +94,10 @@ def _slot_contents(
 def _frame(
     epoch: str, head_seq: int, site_seq: int, story: Story, page: timeline.Page
 ) -> list[str]:
-    """Return what no update changes: texts, alternating with the names of slots.
+    """Render the page around its updates: text alternating with the names of slots.
 
-    The head and the rail depend on numbers of their own; `page` has no updates.
+    Cached until the head or the rail changes, which have a seq of their own; `page`
+    must be `Page.empty`, so that new updates do not change the key.
     """
     card = schema_org.story_card(story)
     context = {
@@ -104,7 +106,7 @@ def _frame(
         "rail_seq": site_seq,
         "head": fragments.head_html(story),
         "rail": fragments.rail_html(story, site_seq),
-        **_MARKS,
-        "card": replace(card, modified=_MARKS["modified"]),
+        **_PLACEHOLDERS,
+        "card": replace(card, modified=_PLACEHOLDERS["modified"]),
     }
-    return _MARK.split(render_to_string("entries/story.html", context))
+    return _PLACEHOLDER.split(render_to_string("entries/story.html", context))

@@ -1,8 +1,8 @@
 """Pagination of a story's timeline: which updates are on which page.
 
-Page breaks are counted from the oldest update in fifties, so the front page has the
-newest 50 to 99, and an older page keeps its content while news arrives. Pages are
-addressed by an entry's id, which still works after that entry was withdrawn or moved.
+There is a page break after every 50 updates, counted from the oldest. So the front page
+has the newest 50 to 99, and older pages do not change while news arrives. A page's URL
+has the id of an entry, and keeps working after that entry is withdrawn or moved.
 """
 
 from bisect import bisect_left
@@ -19,10 +19,10 @@ UPDATES_PAGE_SIZE = 50
 class Place(NamedTuple):
     """A posting's position in a timeline, and the seq of its latest change.
 
-    An original entry has no time.
+    `at` is a datetime, or None for an original entry.
     """
 
-    at: Any  # of an update: a datetime
+    at: Any
     entry_id: int
     posting_id: int
     seq: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
     key_event: bool
 
 
-Spot = tuple[datetime, int]  # the time of an update, and its entry's id
+Position = tuple[datetime, int]  # the time of an update, and its entry's id
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -44,13 +44,13 @@ class Pager:
 
     @property
     def text(self) -> str:
-        """Return the label of the link."""
+        """Return the label of the link, as readers see it."""
         return "Older updates" if self.kind == "older" else "Newer updates"
 
 
 @dataclass(frozen=True)
 class Page:
-    """The places of one page in reading order, and its neighbours.
+    """The places of one page in reading order, and links to its neighbours.
 
     `key_events` are those of the whole story, newest first. `newer_key` is the sort
     key that every update of the page is below, or empty if new updates belong on it.
@@ -97,12 +97,12 @@ class Page:
 
 
 class NoSuchEntry(LookupError):
-    """No entry with this id was ever public in the story."""
+    """No update with this id was ever public in the story."""
 
 
 @dataclass(frozen=True)
 class _Window:
-    """A range of ranks, counted from the oldest update, without `high` itself."""
+    """A range of a timeline, `[low:high]`, counted from the oldest update."""
 
     low: int
     high: int
@@ -120,8 +120,8 @@ def timeline_page(
 ) -> Page:
     """Return the page below the entry `before`, or from the entry `start` upwards.
 
-    Without either: the front, or (oldest first) the first page. `places` is the whole
-    timeline, queried if not given. Raises NoSuchEntry.
+    By default that is the front page or, with the order `oldest`, the first page.
+    `places` is the whole timeline, and is queried if not given. Raises NoSuchEntry.
     """
     places = visible_places(story) if places is None else places
     timeline = [p for p in places if p.kind == Entry.Kind.UPDATE]
@@ -156,14 +156,14 @@ def timeline_page(
 
 
 def page_url(story: Story, places: list[Place], entry_id: int) -> str:
-    """Return the URL of the live page that has an update; it changes with news.
+    """Return the URL of the live page that an update is on, which changes with news.
 
-    `places` is the whole timeline. An update that was withdrawn or moved has the URL
-    of its former position. Raises NoSuchEntry.
+    `places` is the whole timeline. For an update that was withdrawn or moved, return
+    the URL of the page that it would be on. Raises NoSuchEntry.
     """
     timeline = [p for p in places if p.kind == Entry.Kind.UPDATE]
-    rank = bisect_left(timeline, _spot(story, timeline, entry_id))
-    end = (rank // UPDATES_PAGE_SIZE + 1) * UPDATES_PAGE_SIZE
+    index = bisect_left(timeline, _position(story, timeline, entry_id))
+    end = (index // UPDATES_PAGE_SIZE + 1) * UPDATES_PAGE_SIZE
     pinned = any(place.pinned for place in timeline if place.entry_id == entry_id)
     on_front = end > _last_break(len(timeline)) or pinned
     query = "" if on_front else f"before={timeline[end].entry_id}"
@@ -173,8 +173,8 @@ def page_url(story: Story, places: list[Place], entry_id: int) -> str:
 def visible_places(story: Story) -> list[Place]:
     """Return the places of all visible postings of a story, oldest update first.
 
-    One query for the whole timeline, usually some hundred rows, gives every page
-    break; counting and seeking each of them took four.
+    The whole timeline, usually some hundred rows, takes one query; counting rows and
+    seeking each page break would take four.
     """
     rows = story.postings.visible().values_list(
         "entry__at", "entry_id", "pk", "seq", "entry__kind", "pinned", "key_event"
@@ -185,12 +185,12 @@ def visible_places(story: Story) -> list[Place]:
 def place_of(row: Posting) -> Place:
     """Return the place of a visible posting."""
     entry = row.entry
-    marks = (entry.kind, row.pinned, row.key_event)
-    return Place(entry.at, entry.pk, row.pk, row.seq or 0, *marks)
+    flags = (row.pinned, row.key_event)
+    return Place(entry.at, entry.pk, row.pk, row.seq or 0, entry.kind, *flags)
 
 
 def in_order(places: Iterable[Place]) -> list[Place]:
-    """Return places in the order of a timeline: by time, the original entry first."""
+    """Sort places by time, with the original entry first."""
     return sorted(places, key=lambda place: (place.at or _NEVER, place.entry_id))
 
 
@@ -198,16 +198,16 @@ def _last_break(count: int) -> int:
     return max(0, count // UPDATES_PAGE_SIZE - 1) * UPDATES_PAGE_SIZE
 
 
-def _key(timeline: list[Place], rank: int) -> str:
-    """Return the sort key of the update at a rank; empty beyond the newest."""
-    if rank >= len(timeline):
+def _key(timeline: list[Place], index: int) -> str:
+    """Return the sort key of the update at an index; empty beyond the newest."""
+    if index >= len(timeline):
         return ""
-    place = timeline[rank]
+    place = timeline[index]
     return Entry(pk=place.entry_id, at=place.at).sort_key
 
 
-def _spot(story: Story, timeline: list[Place], entry_id: int) -> Spot:
-    """Return the position of an entry, or its last one if it was withdrawn or moved."""
+def _position(story: Story, timeline: list[Place], entry_id: int) -> Position:
+    """Return the position of an update, also after it was withdrawn or moved."""
     for place in timeline:
         if place.entry_id == entry_id:
             return place[:2]
@@ -221,17 +221,17 @@ def _spot(story: Story, timeline: list[Place], entry_id: int) -> Spot:
 
 
 def _below(story: Story, timeline: list[Place], entry_id: int) -> _Window:
-    spot = _spot(story, timeline, entry_id)
-    high = bisect_left(timeline, spot)
-    key = Entry(pk=entry_id, at=spot[0]).sort_key
+    position = _position(story, timeline, entry_id)
+    high = bisect_left(timeline, position)
+    key = Entry(pk=entry_id, at=position[0]).sort_key
     return _Window(max(0, high - 1) // UPDATES_PAGE_SIZE * UPDATES_PAGE_SIZE, high, key)
 
 
 def _starting_at(story: Story, timeline: list[Place], entry_id: int) -> _Window:
     low = 0
     if entry_id:
-        low = bisect_left(timeline, _spot(story, timeline, entry_id))
-    if low == len(timeline):  # the newest was withdrawn: begin at the break below it
+        low = bisect_left(timeline, _position(story, timeline, entry_id))
+    if low == len(timeline):  # the newest was withdrawn: start at the last page break
         low = _last_break(low)
     high = (low // UPDATES_PAGE_SIZE + 1) * UPDATES_PAGE_SIZE
     if high > _last_break(len(timeline)):

@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.simple_tag
 def gmt(at: datetime, first_day: date | None = None) -> SafeString:
-    """Render `<time>`: `1804 GMT`, with the date on days other than the first."""
+    """Render `<time>`: `1804 GMT`, with the date unless it is the story's first day."""
     return format_html(
         '<time datetime="{}">{}</time>', format_iso(at), format_stamp(at, first_day)
     )
@@ -21,13 +21,13 @@ def gmt(at: datetime, first_day: date | None = None) -> SafeString:
 
 @register.simple_tag
 def gmt_dated(at: datetime, today: date | None = None) -> SafeString:
-    """Render `<time>` with the date, for lists across stories."""
-    words = format_dated(at, today)
-    return format_html('<time datetime="{}">{}</time>', format_iso(at), words)
+    """Render `<time>` with the date: `1804 GMT, 20 December`."""
+    text = format_dated(at, today)
+    return format_html('<time datetime="{}">{}</time>', format_iso(at), text)
 
 
 @register.simple_tag
 def gmt_day(on: date) -> SafeString:
-    """Render `<time>` of a day: `21 December 2016`."""
+    """Render `<time>` for a date: `21 December 2016`."""
     on = on.astimezone(UTC).date() if isinstance(on, datetime) else on
     return format_html('<time datetime="{}">{}</time>', on.isoformat(), format_day(on))

@@ -1,4 +1,4 @@
-"""Lines that lead elsewhere, and the site's own name."""
+"""Template tags for links, languages and the site's own data."""
 
 from django import template
 from django.conf import settings
@@ -20,30 +20,30 @@ def direction(language: str) -> str:
 
 @register.simple_tag
 def anchor(link: Link) -> SafeString:
-    """Draw `<a>` of a link, or plain words while it leads nowhere."""
+    """Render `<a>` for a link, or plain text if it has no public target."""
     return fragments.link_html(link)
 
 
 @register.simple_tag
 def see_line(link: Link) -> SafeString:
-    """Draw the line `See …`."""
+    """Render the line `See …`."""
     return fragments.see_line_html(link)
 
 
 @register.simple_tag
 def site_name() -> str:
-    """Draw the name of the site."""
+    """Return the setting `SITE_NAME`."""
     return str(settings.SITE_NAME)
 
 
 @register.simple_tag
 def imprint() -> str:
-    """Draw the address of the imprint, or nothing where there is none."""
+    """Return the URL of the imprint, or "" if there is none."""
     return reverse("imprint") if settings.IMPRINT_FILE else ""
 
 
 @register.simple_tag
 def contact() -> str:
-    """Draw the address to write to, or nothing where none is set."""
+    """Return the URL for contacting the newsroom, or "" if `CONTACT` is not set."""
     target: str = settings.CONTACT
     return f"mailto:{target}" if "@" in target and ":" not in target else target

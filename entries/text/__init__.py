@@ -1,1 +1,1 @@
-"""Strings in, strings out: Markdown, URLs, GMT times."""
+"""Pure functions on text: Markdown, URLs, GMT times. No models, no requests."""

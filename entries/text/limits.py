@@ -1,6 +1,6 @@
-"""Limits of texts that no column has: bodies and summaries are unbounded text columns.
+"""Limits of bodies and summaries, whose columns are unbounded.
 
-Limits of columns are those of the models' fields (`entries.models.fields.max_length`).
+All other limits are those of the columns (`entries.models.fields.max_length`).
 """
 
 from typing import Final

@@ -1,11 +1,10 @@
-r"""The Markdown that editors write: what is read as markup, and what stays text.
+r"""The Markdown dialect of editors, built from Python-Markdown with our own processors.
 
-Python-Markdown with processors of ours. Only what was very likely meant as markup is
-read as such; all else, raw HTML and entities included, comes out as it was typed:
-`#Mirest`, `2016. It was…`, `5*3*2`, `C:\new`, `[The crew] may…`, `<b>`, `&amp;`.
-Left out for that reason: indented code, underlined headings, reference definitions,
-footnotes, and raw HTML. Every mark that is read takes at least one character away, so
-text that comes out complete was read as text alone.
+Only what was very likely meant as markup is parsed as such. Everything else, including
+raw HTML and entities, is output as it was typed: `#Mirest`, `2016. It was…`, `5*3*2`,
+`C:\new`, `[The crew] may…`, `<b>`, `&amp;`. That is why there is no indented code, no
+underlined headings, reference definitions or footnotes, and no raw HTML. All markup
+removes at least one character, so a text that is output in full had no markup.
 """
 
 import re
@@ -31,8 +30,8 @@ from markdown.util import ETX, STX, AtomicString, Registry
 
 from entries.text import urls
 
-MAX_NESTING: Final = 8  # lists and quotes inside each other, opened on one line
-MAX_INDENT: Final = 16  # spaces: four lists deep
+MAX_NESTING: Final = 8  # nested lists and quotes opened by one line
+MAX_INDENT: Final = 16  # spaces: four nested lists
 MAX_PIPES: Final = 60  # in one row of a table
 
 LINK: Final = re.compile(
@@ -54,13 +53,12 @@ _GAP: Final = re.compile(r"\n\s*\n")
 _OPENED: Final = re.compile(r"(?: *(?:>|[-+*](?= )|[0-9]{1,2}\.(?= )))*")
 _ORDINAL: Final = re.compile(f"{STX}([0-9]+){ETX}")
 
-# Control characters are taken out of a body before it comes here, so they can stand
-# for things of ours: the number of a fenced block follows, a line break inside one.
-_CODE: Final = "\x04"
-_CODE_BREAK: Final = "\x05"
+# Placeholders; bodies contain no control characters, which `rendering.tidy` removes.
+_CODE: Final = "\x04"  # followed by the number of a fenced code block
+_CODE_BREAK: Final = "\x05"  # a line break inside such a block
 
-# Scripts that are written without spaces or add endings without them: there emphasis
-# may begin and end inside what Python calls a word.
+# Scripts written without spaces between words, or with suffixes attached: in them,
+# emphasis may begin and end inside what Python calls a word.
 _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
@@ -78,19 +76,19 @@ _SPANS: Final = {
 
 
 class BodyError(ValueError):
-    """A body that cannot be shown; its text tells the editor what to do."""
+    """A body that cannot be rendered; the message tells the editor what to do."""
 
 
-# Inside blocks
+# ---- inline markup ----------------------------------------------------------------
 
 
-def _edges(mark: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return patterns of the opening and the closing mark of a span.
+def _edges(marker: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return the patterns of a span's opening and closing marker.
 
-    Only at the edges of words, so that 5*3*2, snake_case_word, f**k and the ayin in
-    Wa`er stay what they are.
+    They match only at the edges of words, so that 5*3*2, snake_case_word, f**k and the
+    ayin in Wa`er remain plain text.
     """
-    run, char = re.escape(mark), re.escape(mark[0])
+    run, char = re.escape(marker), re.escape(marker[0])
     after = "" if char == "`" else r")\],.;:!?"
     opening = (
         rf"(?<![^\s*_~(\[{{\"'“”‘’«»„‹›¿¡–—\-{_UNSPACED}])(?<!{char})"
@@ -100,35 +98,36 @@ def _edges(mark: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(opening), re.compile(closing)
 
 
-EDGES: Final = {mark: _edges(mark) for mark in _CODE_SPANS | _SPANS}
+EDGES: Final = {marker: _edges(marker) for marker in _CODE_SPANS | _SPANS}
 
 
 class _Inline(InlineProcessor):  # type: ignore[misc]
     def resolve(self, text: str) -> str:
-        """Return text without the parser's placeholders."""
+        """Replace the parser's placeholders in a text by what they stand for."""
         return _ORDINAL.sub(lambda code: chr(int(code[1])), self.unescape(text))
 
-    def anchor(self, typed: str, words: str = "") -> ET.Element | None:
-        url = self.resolve(typed)
+    def anchor(self, source: str, label: str = "") -> ET.Element | None:
+        """Return an `<a>`, or None if the URL is not safe to link."""
+        url = self.resolve(source)
         if not urls.is_safe(url):
             return None
         link = ET.Element("a", href=url)
-        link.text = words if words.strip() else AtomicString(url)
+        link.text = label if label.strip() else AtomicString(url)
         return link
 
 
 class _Escape(_Inline):
-    """A backslash counts only before a mark; of a run of them, each pair is one."""
+    """Backslash escapes, only before markup characters; a pair is one backslash."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
         pairs, odd = divmod(len(m[1]), 2)
         text = "\\" * pairs + (m[2] if odd else "")
-        kept = "".join(f"{STX}{ord(char)}{ETX}" for char in text)
-        return kept, m.start(), m.end() if odd else m.end(1)
+        escaped = "".join(f"{STX}{ord(char)}{ETX}" for char in text)
+        return escaped, m.start(), m.end() if odd else m.end(1)
 
 
 class _Link(_Inline):
-    """`[text](url)`; an image from elsewhere is only linked, never fetched."""
+    """`[text](url)`, and `![text](url)`: images of other sites become links too."""
 
     ANCESTOR_EXCLUDES = ("a",)
 
@@ -145,25 +144,26 @@ class _BareLink(_Inline):
     ANCESTOR_EXCLUDES = ("a",)
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
-        typed = urls.without_punctuation(m[0])
-        link = self.anchor(typed)
+        url = urls.without_punctuation(m[0])
+        link = self.anchor(url)
         if link is None:
             return None, None, None
-        return link, m.start(), m.start() + len(typed)
+        return link, m.start(), m.start() + len(url)
 
 
 class _Span(_Inline):
-    """Text between two equal marks."""
+    """Text between two equal markers, such as `**`."""
 
-    def __init__(self, mark: str, tags: str, md: Markdown) -> None:
-        opening, self.closing = EDGES[mark]
+    def __init__(self, marker: str, tags: str, md: Markdown) -> None:
+        opening, self.closing = EDGES[marker]
         super().__init__(opening.pattern, md)
         self.tags = tags.split()
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
         close = self.closing.search(data, m.end())
         if close is None:
-            # No later opening has a close either; looking for each is quadratic.
+            # No later opening marker can be closed either, so skip the rest of the
+            # text: searching for each of them would take quadratic time.
             return None, m.start(), len(data)
         outer = inner = ET.Element(self.tags[0])
         for tag in self.tags[1:]:
@@ -174,11 +174,11 @@ class _Span(_Inline):
         return outer, m.start(), close.end()
 
 
-# Blocks
+# ---- blocks -----------------------------------------------------------------------
 
 
 class _Fence(BlockProcessor):  # type: ignore[misc]
-    """Put back a fenced block, which no other processor may look into."""
+    """Replace the placeholder of a fenced code block, which hid it from the others."""
 
     def test(self, parent: ET.Element, block: str) -> bool:
         return block.startswith(_CODE)
@@ -195,34 +195,36 @@ class _Table(TableProcessor):  # type: ignore[misc]
         rows = block.split("\n")
         if max(row.count("|") for row in rows) > MAX_PIPES:
             return False
-        return super().test(parent, block) and not any(map(self._loses, rows[2:]))
+        return super().test(parent, block) and not any(map(self._overflows, rows[2:]))
 
-    def _loses(self, row: str) -> bool:
-        """Say whether a row has text beyond the last column, which would vanish."""
+    def _overflows(self, row: str) -> bool:
+        """Return whether a row has text beyond the last column, which would be lost."""
         cells = self._split_row(row.strip(" "))[len(self.separator) :]
         return any(cell.strip() for cell in cells)
 
 
 def is_table(block: str) -> bool:
-    """Say whether the second line rules off a head of columns."""
+    """Return whether the second line of a block is the delimiter row of a table."""
     rows = block.split("\n", 2)
     return len(rows) > 1 and "|" in rows[1] and bool(_TABLE_RULE.fullmatch(rows[1]))
 
 
 class _Heading(BlockProcessor):  # type: ignore[misc]
-    """Headings begin below those of the page: h3 and h4."""
+    """Headings, as `<h3>` and `<h4>`: the page uses the levels above."""
 
     def test(self, parent: ET.Element, block: str) -> bool:
         return _HEADING.search(block) is not None
 
     def run(self, parent: ET.Element, blocks: list[str]) -> None:
         block = blocks.pop(0)
-        before, marks, words, after = _HEADING.split(block, 1)
+        before, marker, text, after = _HEADING.split(block, 1)
         if before.strip("\n"):
             self.parser.parseBlocks(parent, [before.strip("\n")])
-        unmarked = words.rstrip("#")
-        heading = ET.SubElement(parent, "h3" if len(marks) < 3 else "h4")
-        heading.text = unmarked.strip() if unmarked.endswith(" ") else words
+        without_closing = text.rstrip("#")
+        heading = ET.SubElement(parent, "h3" if len(marker) < 3 else "h4")
+        heading.text = (
+            without_closing.strip() if without_closing.endswith(" ") else text
+        )
         if after.strip("\n"):
             blocks.insert(0, after.strip("\n"))
 
@@ -237,9 +239,10 @@ class _Rule(BlockProcessor):  # type: ignore[misc]
 
 
 class _Numbered(SaneOListProcessor):  # type: ignore[misc]
-    """A list is two items at least, numbered 1, 2, 3…: numbers come out as typed.
+    """Ordered lists, which need two items or more, numbered 1, 2, 3…
 
-    So `2016. It was…`, `1. Mai` and `12. The last` stay sentences.
+    So `2016. It was…`, `1. Mai` and `12. The last` remain sentences, and no list is
+    renumbered.
     """
 
     def __init__(self, parser: BlockParser) -> None:
@@ -249,17 +252,17 @@ class _Numbered(SaneOListProcessor):  # type: ignore[misc]
     def test(self, parent: ET.Element, block: str) -> bool:
         if not _NUMBER.match(block):
             return False
-        found = [_NUMBER.match(line) for line in block.split("\n")]
-        numbers = [int(m[2]) for m in found if m]
+        matches = [_NUMBER.match(line) for line in block.split("\n")]
+        numbers = [int(m[2]) for m in matches if m]
         first = 1 if numbers[0] == 1 else self._next(parent)
         return numbers == list(range(first, first + len(numbers)))
 
     def run(self, parent: ET.Element, blocks: list[str]) -> bool | None:
-        begins = blocks[0].lstrip().startswith("1.")
+        is_first = blocks[0].lstrip().startswith("1.")
         later = next((b for b in blocks[1:] if not b.startswith("    ")), "")
-        if begins and not re.search(r"(?:^|\n) {0,3}2\. ", f"{blocks[0]}\n{later}"):
+        if is_first and not re.search(r"(?:^|\n) {0,3}2\. ", f"{blocks[0]}\n{later}"):
             return False
-        self.SIBLING_TAGS = [] if begins else ["ol"]
+        self.SIBLING_TAGS = [] if is_first else ["ol"]
         super().run(parent, blocks)
         return None
 
@@ -278,23 +281,23 @@ class _Quote(BlockQuoteProcessor):  # type: ignore[misc]
     RE = _QUOTE
 
 
-# The whole
+# ---- the parser -------------------------------------------------------------------
 
 
 class Parser(Markdown):  # type: ignore[misc]
-    """Read one body: `blocks`, then (perhaps after changes to these) `html`.
+    """Parser of one body: call `blocks`, modify the tree if needed, then call `html`.
 
-    Made anew for each body: it keeps state, and broken state after an error.
+    Create one for each body: it has state, which an error leaves inconsistent.
     """
 
     codes: list[str]
 
     def build_parser(self) -> Markdown:
-        """Take the processors of this dialect and no others."""
+        """Register the processors of this dialect, instead of Markdown's defaults."""
         self.preprocessors, self.postprocessors = Registry(), Registry()
         self.inlinePatterns, self.treeprocessors = Registry(), Registry()
         self.parser = BlockParser(self)
-        # The first that matches a block takes it.
+        # By priority: a block goes to the first processor that matches it.
         kinds: list[Callable[[BlockParser], BlockProcessor]] = [
             EmptyBlockProcessor,
             ListIndentProcessor,
@@ -307,34 +310,34 @@ class Parser(Markdown):  # type: ignore[misc]
             _Quote,
             ParagraphProcessor,
         ]
-        for place, kind in enumerate(kinds):
-            self.parser.blockprocessors.register(kind(self.parser), str(place), -place)
-        # Each sees what those before it left: no emphasis inside URLs, no
-        # URLs inside code.
+        for index, kind in enumerate(kinds):
+            self.parser.blockprocessors.register(kind(self.parser), str(index), -index)
+        # Each pattern sees only what the ones before it left: so there is no emphasis
+        # inside URLs, and there are no URLs inside code.
         inlines = [
-            *(_Span(mark, tags, self) for mark, tags in _CODE_SPANS.items()),
+            *(_Span(marker, tags, self) for marker, tags in _CODE_SPANS.items()),
             _Escape(ESCAPED.pattern, self),
             _Link(LINK.pattern, self),
             _BareLink(urls.BARE_URL.pattern, self),
-            *(_Span(mark, tags, self) for mark, tags in _SPANS.items()),
+            *(_Span(marker, tags, self) for marker, tags in _SPANS.items()),
         ]
-        for place, inline in enumerate(inlines):
-            self.inlinePatterns.register(inline, str(place), -place)
+        for index, inline in enumerate(inlines):
+            self.inlinePatterns.register(inline, str(index), -index)
         self.treeprocessors.register(InlineTreeprocessor(self), "inline", 2)
         self.treeprocessors.register(UnescapeTreeprocessor(self), "unescape", 1)
         return self
 
     def blocks(self, source: str) -> ET.Element:
-        """Return the tree of blocks, the text in them as it was typed.
+        """Parse a body into a tree of blocks, whose text is not parsed yet.
 
-        Raises BodyError where lists and quotes are nested too deeply.
+        Raises BodyError if lists and quotes are nested too deeply.
         """
-        prose, self.codes = _lift_code(source)
-        root: ET.Element = self.parser.parseDocument([_prepared(prose)]).getroot()
+        prose, self.codes = _extract_code(source)
+        root: ET.Element = self.parser.parseDocument([_normalized(prose)]).getroot()
         return root
 
     def html(self, root: ET.Element) -> str:
-        """Return HTML of a tree of blocks, in which all text is escaped."""
+        """Parse the text in a tree of blocks, and return HTML with all text escaped."""
         for processor in self.treeprocessors:
             processor.run(root)
         rendered = (ET.tostring(block, "unicode", method="html") for block in root)
@@ -343,49 +346,54 @@ class Parser(Markdown):  # type: ignore[misc]
         )
 
 
-def _lift_code(source: str) -> tuple[str, list[str]]:
-    """Return the source with marks in place of fenced blocks, and these."""
+def _extract_code(source: str) -> tuple[str, list[str]]:
+    """Replace fenced code blocks by placeholders; return the rest and the blocks."""
     lines = source.split("\n")
-    kept: list[str] = []
+    prose: list[str] = []
     codes: list[str] = []
-    unclosed = len(source)  # the shortest fence without an end; none needs two looks
-    place = 0
-    while place < len(lines):
-        m = _FENCE.fullmatch(lines[place])
+    # The shortest fence found to be unclosed. Later ones of its length or more cannot
+    # be closed either; searching for the end of each would take quadratic time.
+    unclosed = len(source)
+    index = 0
+    while index < len(lines):
+        m = _FENCE.fullmatch(lines[index])
         if m and len(m[1]) < unclosed:
-            if end := _end_of_code(lines, place + 1, m[1]):
-                kept += ["", f"{_CODE}{len(codes)}", ""]
-                codes.append(_CODE_BREAK.join(lines[place + 1 : end]))
-                place = end + 1
+            if end := _end_of_code(lines, index + 1, m[1]):
+                prose += ["", f"{_CODE}{len(codes)}", ""]
+                codes.append(_CODE_BREAK.join(lines[index + 1 : end]))
+                index = end + 1
                 continue
             unclosed = len(m[1])
-        kept.append(lines[place])
-        place += 1
-    return "\n".join(kept), codes
+        prose.append(lines[index])
+        index += 1
+    return "\n".join(prose), codes
 
 
 def _end_of_code(lines: list[str], start: int, fence: str) -> int | None:
-    for place in range(start, len(lines)):
-        line = lines[place].strip(" ")
+    for index in range(start, len(lines)):
+        line = lines[index].strip(" ")
         if line.startswith(fence) and not line.strip("`"):
-            return place
+            return index
     return None
 
 
-def _prepared(prose: str) -> str:
-    """Return prose as the block parser wants it: no tabs, no blanks in empty lines."""
+def _normalized(prose: str) -> str:
+    """Normalize whitespace for the block parser, and isolate image lines.
+
+    Raises BodyError if lists and quotes are nested too deeply.
+    """
     lines: list[str] = []
-    for typed in _GAP.sub("\n\n", prose).split("\n"):
-        line = typed.expandtabs(4).rstrip(" ")
+    for source in _GAP.sub("\n\n", prose).split("\n"):
+        line = source.expandtabs(4).rstrip(" ")
         inner = line.lstrip(" ")
-        # No list goes deeper, and text is often pasted with far more before it.
+        # Pasted text often has far more indentation than any list needs.
         line = line[: min(len(line) - len(inner), MAX_INDENT)] + inner
         if _depth(line) > MAX_NESTING:
             raise BodyError(
                 f"The line “{inner[:40]}” opens more than {MAX_NESTING} lists or "
                 "quotes inside each other. Take some of the marks before it away."
             )
-        # A picture is a block of its own wherever its line stands.
+        # An image is a block of its own, even on a line inside a paragraph.
         lines += ["", line, ""] if IMAGE.fullmatch(line) else [line]
     return "\n".join(lines).strip("\n")
 

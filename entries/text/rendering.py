@@ -1,8 +1,8 @@
-"""Turn an editor's Markdown into the clean HTML that is stored and shown everywhere.
+"""Render an editor's Markdown to the clean HTML that is stored and shown everywhere.
 
-Strings in, strings out. Behind the parser, which escapes all text, stand two cleaners
-that share nothing but the allow-lists: bleach, and then nh3. Figures and lines of ours
-come in last, at marks that no author can know.
+The parser escapes all text, and its output passes through two sanitizers that share
+nothing but the allow-lists: bleach, then nh3. Trusted HTML, such as figures, is added
+last, at placeholders with a random token that no author can guess.
 """
 
 import html
@@ -52,22 +52,22 @@ _LINE_MARKS: Final = re.compile(
 
 
 def tidy(body: str) -> str:
-    r"""Return the body with \n as its only line break and without control characters.
+    r"""Normalize line breaks to \n and remove control characters.
 
-    This is the text to keep: what it lacks, PostgreSQL or an XML feed would refuse.
+    The result is what is stored: PostgreSQL and XML feeds reject some of the rest.
     """
     return _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
 
 
-def one_line(words: str) -> str:
-    """Return the text as a single-line field keeps it."""
-    return " ".join(tidy(words).split())
+def one_line(text: str) -> str:
+    """Tidy a text and collapse its whitespace, for single-line fields."""
+    return " ".join(tidy(text).split())
 
 
 class ParsedBody:
-    """A Markdown body, parsed once: for the images it names and for its HTML.
+    """A Markdown body, parsed once for both its image names and its HTML.
 
-    Raises BodyError where the body is too long or cannot be parsed.
+    Raises BodyError if the body is too long or cannot be parsed.
     """
 
     def __init__(self, source: str) -> None:
@@ -79,7 +79,7 @@ class ParsedBody:
                 "updates."
             )
         self._parser = markdown.Parser()
-        with _refusing():
+        with _body_errors():
             self._root = self._parser.blocks(self.source)
             names = (block for block in _blocks(self._root) if isinstance(block, str))
             self.image_names = list(dict.fromkeys(names))
@@ -89,20 +89,20 @@ class ParsedBody:
         figures: Mapping[str, str] = MappingProxyType({}),
         lines: Mapping[str, str] = MappingProxyType({}),
     ) -> SafeString:
-        """Return the body's clean HTML. To be called once: it changes the tree.
+        """Return the body's clean HTML. Call it only once: it modifies the tree.
 
-        figures: name of an image -> trusted HTML, which replaces the line
-        `![](image:name)`; a name that is missing renders nothing. Several such lines
-        in succession are grouped inside `<div class="figures">`.
-        lines: text of a one-line paragraph of the source -> trusted HTML, which
-        replaces that paragraph.
+        `figures` maps image names to trusted HTML that replaces the lines
+        `![](image:name)`; lines of other names are dropped. Several such lines in a
+        row are grouped in `<div class="figures">`. `lines` maps the source of one-line
+        paragraphs to trusted HTML that replaces them.
         """
         token = secrets.token_hex(16)
-        with _refusing():
-            slots = _arrange(self._root, figures, lines, token)
+        with _body_errors():
+            trusted = _insert_placeholders(self._root, figures, lines, token)
             cleaned = _clean(self._parser.html(self._root))
-        slot = re.compile(f"<p>{token}([0-9]+)</p>")
-        return mark_safe(slot.sub(lambda m: slots[int(m[1])], cleaned))  # noqa: S308
+        placeholder = re.compile(f"<p>{token}([0-9]+)</p>")
+        html = placeholder.sub(lambda m: trusted[int(m[1])], cleaned)
+        return mark_safe(html)  # noqa: S308 - cleaned above
 
 
 def render(
@@ -110,18 +110,18 @@ def render(
     figures: Mapping[str, str] = MappingProxyType({}),
     lines: Mapping[str, str] = MappingProxyType({}),
 ) -> SafeString:
-    """Return the clean HTML of a Markdown body (see `ParsedBody.render`)."""
+    """Render a Markdown body to clean HTML (see `ParsedBody.render`)."""
     return ParsedBody(body).render(figures, lines)
 
 
 def image_names(body: str) -> list[str]:
-    """Return the names of the images that a body shows, in order, once each."""
+    """Return the names of the images in a body, in order and without duplicates."""
     return ParsedBody(body).image_names
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """Turn whatever the parser raises (RecursionError, say) into a BodyError."""
+def _body_errors() -> Iterator[None]:
+    """Convert any exception of the parser, such as RecursionError, to a BodyError."""
     try:
         yield
     except BodyError:
@@ -134,7 +134,7 @@ def _refusing() -> Iterator[None]:
 
 
 def _blocks(root: ET.Element) -> Iterator[ET.Element | str]:
-    """Yield top-level blocks, and the names of images on lines of their own."""
+    """Yield the top-level blocks, with image lines replaced by the images' names."""
     for block in root:
         m = markdown.IMAGE.fullmatch(block.text or "") if block.tag == "p" else None
         yield m[1] if m else block
@@ -146,33 +146,33 @@ def _paragraph(text: str) -> ET.Element:
     return paragraph
 
 
-def _arrange(
+def _insert_placeholders(
     root: ET.Element, figures: Mapping[str, str], lines: Mapping[str, str], token: str
 ) -> list[str]:
-    """Put marks where trusted HTML will stand, and return that HTML in their order."""
-    wanted = {_line(text): trusted for text, trusted in lines.items()}
+    """Replace blocks by placeholders, and return the trusted HTML for each of them."""
+    html_by_line = {_line(text): html for text, html in lines.items()}
     blocks: list[ET.Element] = []
-    slots: list[str] = []
+    trusted: list[str] = []
 
-    def put(trusted: str) -> None:
-        blocks.append(_paragraph(AtomicString(f"{token}{len(slots)}")))
-        slots.append(trusted)
+    def insert(html: str) -> None:
+        blocks.append(_paragraph(AtomicString(f"{token}{len(trusted)}")))
+        trusted.append(html)
 
     for _, group in groupby(_blocks(root), type):
         names = []
         for block in group:
             if isinstance(block, str):
                 names.append(block)
-            elif (line := _line(block.text or "")) in wanted and _is_line(block):
-                put(wanted[line])
+            elif (line := _line(block.text or "")) in html_by_line and _is_line(block):
+                insert(html_by_line[line])
             else:
                 _label_platform(block)
                 blocks.append(block)
         if found := [figures[name] for name in names if name in figures]:
             html = "".join(found)
-            put(f'<div class="figures">{html}</div>' if len(found) > 1 else html)
+            insert(f'<div class="figures">{html}</div>' if len(found) > 1 else html)
     root[:] = blocks
-    return slots
+    return trusted
 
 
 def _line(text: str) -> str:
@@ -184,7 +184,7 @@ def _is_line(block: ET.Element) -> bool:
 
 
 def _label_platform(block: ET.Element) -> None:
-    """Show a post or a video whose URL is a paragraph of its own by its platform."""
+    """Link a post or video by its platform's name if a paragraph is only its URL."""
     url = (block.text or "").strip()
     if _is_line(block) and (label := urls.platform_label(url)):
         block.text = None
@@ -192,7 +192,7 @@ def _label_platform(block: ET.Element) -> None:
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
-    """Return whether an attribute is allowed; both cleaners use this."""
+    """Return whether an attribute is allowed, for both sanitizers."""
     if name not in ATTRIBUTES.get(tag, ()):
         return False
     if name == "href":
@@ -211,29 +211,29 @@ _NH3: Final = nh3.Cleaner(
 )
 
 
-def _bleached(markup: str) -> str:
-    # A cleaner of its own for each call: bleach's is not safe between threads.
+def _clean_with_bleach(markup: str) -> str:
+    # A new cleaner for each call, because bleach's are not thread-safe.
     cleaner = bleach.sanitizer.Cleaner(TAGS, _allowed, urls.SCHEMES)
     cleaned: str = cleaner.clean(markup)
     return cleaned
 
 
-def _washed(markup: str) -> str:
+def _clean_with_nh3(markup: str) -> str:
     return _NH3.clean(markup).replace("&nbsp;", "\xa0")
 
 
 def _clean(markup: str) -> str:
-    # Both resolve entities, so a line break or worse could come in that way.
-    return tidy(_washed(_bleached(markup)))
+    # Both sanitizers resolve entities, which may produce control characters.
+    return tidy(_clean_with_nh3(_clean_with_bleach(markup)))
 
 
-class _Reader(HTMLParser):
-    """Collect the visible text of HTML, the numbers of lists included."""
+class _TextExtractor(HTMLParser):
+    """Collect the visible text of HTML, including the numbers of ordered lists."""
 
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
-        self.counts: list[int | None] = []  # of the open lists; None has bullets
+        self.counts: list[int | None] = []  # items of each open list; None if unordered
         self.number = ""
         self.in_pre = False
 
@@ -267,28 +267,28 @@ class _Reader(HTMLParser):
 
 @lru_cache(maxsize=2000)
 def plain_text(markup: str) -> str:
-    """Return the visible text of rendered HTML, one line for each block or break.
+    """Return the visible text of rendered HTML, with a line for each block or `<br>`.
 
-    Remembered: whenever a page is made, most of its updates are as they were.
+    Cached, because most updates of a page have not changed since it was last rendered.
     """
-    reader = _Reader()
-    reader.feed(markup)
-    reader.close()
-    lines = "".join(reader.parts).split("\n")
+    extractor = _TextExtractor()
+    extractor.feed(markup)
+    extractor.close()
+    lines = "".join(extractor.parts).split("\n")
     return "\n".join(filter(None, (re.sub("[ \t]+", " ", s).strip() for s in lines)))
 
 
-def first_words(html: str, words: int) -> str:
-    """Return how a text begins, in so many words, for lists: `… on the quay…`."""
-    found = plain_text(html).split()
-    begun = " ".join(found[:words])
-    return begun if len(found) <= words else f"{begun.rstrip('.,;:–—')}…"
+def first_words(html: str, count: int) -> str:
+    """Return the first words of rendered HTML, with an ellipsis if there are more."""
+    words = plain_text(html).split()
+    start = " ".join(words[:count])
+    return start if len(words) <= count else f"{start.rstrip('.,;:–—')}…"
 
 
 def escape_markdown(text: str) -> str:
-    """Return source that `render` shows as exactly this text.
+    """Return Markdown that renders as exactly this text.
 
-    Only what would be read as markup gets a backslash; addresses still become links.
+    Only characters that would count as markup are escaped. URLs still become links.
     """
     text = tidy(text)
     listed = re.search(r"^ {0,3}2\.[ \t]", text, re.M) is not None
@@ -296,44 +296,45 @@ def escape_markdown(text: str) -> str:
 
 
 def _escape_block(block: str, listed: bool) -> str:
-    places = {m.end() for m in _LINE_MARKS.finditer(block)}
+    """Escape the markup of one block; `listed` if the text has an item `2.`."""
+    positions = {m.end() for m in _LINE_MARKS.finditer(block)}
     if m := re.match(r" {0,3}(?=[-+*][ \t])", block):
-        places.add(m.end())
+        positions.add(m.end())
     if listed and (m := re.match(r" {0,3}1(?=\.[ \t])", block)):
-        places.add(m.end())
+        positions.add(m.end())
     if markdown.RULE.fullmatch(block.expandtabs(4)):
-        places.add(len(block) - len(block.lstrip(" ")))
+        positions.add(len(block) - len(block.lstrip(" ")))
     rows = [row.expandtabs(4).rstrip(" ") for row in block.split("\n")]
     if markdown.is_table("\n".join(rows)):
-        places.add(block.find("|", block.find("\n")))
-    # A backslash before one of these may turn the next into the end of a span.
-    chars = _inline_marks(block) | {block[place] for place in places} & set("`~*_")
-    places.update(place for place, char in enumerate(block) if char in chars)
+        positions.add(block.find("|", block.find("\n")))
+    # Escaping only one of these characters may make the next one close a span.
+    chars = _span_markers(block) | {block[at] for at in positions} & set("`~*_")
+    positions.update(at for at, char in enumerate(block) if char in chars)
     return _MARKS.sub(
-        lambda m: m[1] * 2 + ("\\" if m.start(2) in places else "") + m[2], block
+        lambda m: m[1] * 2 + ("\\" if m.start(2) in positions else "") + m[2], block
     )
 
 
-def _inline_marks(block: str) -> set[str]:
-    """Return the first characters of the marks that would be read inside a block."""
-    seen = urls.BARE_URL.sub(_masked, block)
+def _span_markers(block: str) -> set[str]:
+    """Return the first characters of the markers that open a span in a block."""
+    without_urls = urls.BARE_URL.sub(_masked, block)
     chars = set()
-    for mark, (opening, closing) in markdown.EDGES.items():
-        text = block if mark[0] == "`" else seen
+    for marker, (opening, closing) in markdown.EDGES.items():
+        text = block if marker[0] == "`" else without_urls
         if (m := opening.search(text)) and closing.search(text, m.end()):
-            chars.add(mark[0])
+            chars.add(marker[0])
     if any(urls.is_safe(m[2]) for m in markdown.LINK.finditer(block)):
         chars.add("[")
     return chars
 
 
 def _masked(url: re.Match[str]) -> str:
-    """Return a URL as the parser sees it when it looks for emphasis."""
+    """Mask a URL, inside which the parser does not look for emphasis."""
     bare = urls.without_punctuation(url[0])
     rest = url[0][len(bare) :]
     return ("\x02" * len(bare) if urls.is_safe(bare) else bare) + rest
 
 
 def unescape_markdown(source: str) -> str:
-    """Return the text that `escape_markdown` made the source of."""
+    """Remove backslash escapes: the reverse of `escape_markdown`."""
     return markdown.ESCAPED.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], source)

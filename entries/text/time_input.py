@@ -1,7 +1,6 @@
-"""Read the time that an editor types, and say in words what was understood.
+"""Parse the times that editors type, and describe how they were understood.
 
-Strings and times in, times and strings out; whoever asks brings the clock. All of
-it is GMT.
+All times are GMT. Callers pass the current time.
 """
 
 import calendar
@@ -37,16 +36,16 @@ _ZONE: Final = re.compile(r"(?<=\d)z\b|\b(?:gmt|utc)\b")
 
 
 class TimeError(ValueError):
-    """A time that cannot be understood; its text tells the editor what to write."""
+    """A time that cannot be parsed; the message tells the editor what to type."""
 
 
 def parse_time(text: str, now: datetime) -> datetime | None:
-    """Return the whole minute that a text means, None for an empty one: "now".
+    """Parse a time to the minute; an empty text gives None, which means "now".
 
-    A time alone is of today; a day without a year is the nearest one. Raises
-    TimeError with the sentence to show.
+    A time without a date is today's, and a date without a year is the one nearest to
+    today. Raises TimeError.
     """
-    plain = _plain(text)
+    plain = _normalized(text)
     if not plain:
         return None
     match = next(filter(None, (form.fullmatch(plain) for form in _FORMS)), None)
@@ -62,14 +61,14 @@ def parse_time(text: str, now: datetime) -> datetime | None:
     return datetime.combine(_date(parts, today), _time(parts), UTC)
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     text = _ZONE.sub(" ", text.lower().replace(",", " "))
     text = re.sub(r"(?<=\d)t(?=\d)", " ", text)
     return " ".join(text.split())
 
 
 def _may_be_a_year(plain: str, parts: dict[str, str], today: date) -> bool:
-    """Tell `20 Dec 2026`, where the editor may have forgotten the time."""
+    """Return whether the time may be a year, as in `20 Dec 2026` without a time."""
     last = plain[-4:]
     return (
         "month" in parts
@@ -94,14 +93,14 @@ def _date(parts: dict[str, str], today: date) -> date:
         return today + timedelta(days=_WORDS[parts["word"]])
     if "isoyear" in parts:
         year, month = int(parts["isoyear"]), int(parts["isomonth"])
-        return _existing([year], month, int(parts["isoday"]), today)
+        return _nearest([year], month, int(parts["isoday"]), today)
     if "month" not in parts:
         return today
-    years = [int(parts["year"])] if "year" in parts else _around(today.year)
-    return _existing(years, _month(parts["month"]), int(parts["day"]), today)
+    years = [int(parts["year"])] if "year" in parts else _years_around(today.year)
+    return _nearest(years, _month(parts["month"]), int(parts["day"]), today)
 
 
-def _around(year: int) -> list[int]:
+def _years_around(year: int) -> list[int]:
     return [year, year - 1, year + 1]
 
 
@@ -112,8 +111,8 @@ def _month(name: str) -> int:
     raise TimeError(f"“{name}” is no month. {EXAMPLES}.")
 
 
-def _existing(years: list[int], month: int, day: int, today: date) -> date:
-    """Return the nearest day of that name to today, in one of the years."""
+def _nearest(years: list[int], month: int, day: int, today: date) -> date:
+    """Return the day and month in that one of the years which is nearest to today."""
     days = list(_days(years, month, day))
     if years[0] < MIN_YEAR:
         raise TimeError(f"{years[0]} is too long ago. {EXAMPLES}.")
@@ -132,13 +131,13 @@ def _days(years: list[int], month: int, day: int) -> Iterator[date]:
 
 
 def format_typed(at: datetime) -> str:
-    """Return a time as the field shows it, in a form that `parse` reads."""
+    """Format a time for the input field, as `parse_time` accepts it."""
     at = at.astimezone(UTC)
     return f"{at:%H%M} {at.day} {calendar.month_abbr[at.month]} {at.year}"
 
 
 def describe_time(at: datetime | None, now: datetime) -> str:
-    """Return the line under the field: what was understood, and what it means."""
+    """Return the hint under the input field: what a time was taken to mean."""
     if at is None:
         return "Now: the minute in which it is published."
     if at > now:
@@ -149,7 +148,7 @@ def describe_time(at: datetime | None, now: datetime) -> str:
 
 
 def describe_moment(at: datetime, now: datetime) -> str:
-    """Return `1015 GMT today` or `1015 GMT, 20 December`."""
+    """Format a time relative to now: `1015 GMT today` or `1015 GMT, 20 December`."""
     on, today = at.astimezone(UTC).date(), now.astimezone(UTC).date()
     name = next((w for w, d in _WORDS.items() if d == (on - today).days), "")
     day = f" {name}" if name else f", {gmt.format_day(on, today)}"

@@ -1,4 +1,4 @@
-"""Web addresses in a text: which are safe, where they end, what to call them; slugs."""
+"""URLs in texts, the site's own URLs, and unused slugs."""
 
 import re
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from django.urls.converters import IntConverter
 
 SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
-# Stricter than any browser's reading: a URL has to begin with a scheme of ours to
-# the letter, so that nothing a browser strips or decodes can stand before it.
+# Stricter than any browser: a URL must begin with an allowed scheme, so that nothing
+# that a browser strips or decodes can hide another scheme in front of it.
 _SAFE: Final = re.compile(
     r'(?:https?://[^\s\x00-\x20/?#\\<>"]|mailto:)[^\s\x00-\x20\x7f\\<>"]+', re.I
 )
-# Typographic marks and full stops of other scripts belong to the sentence, as do the
-# invisible ones that are pasted along with right-to-left text.
+# Typographic quotation marks and the punctuation of other scripts end a URL, and so do
+# the invisible characters that are pasted along with right-to-left text.
 BARE_URL: Final = re.compile(
     r"(?<![A-Za-z0-9@/._-])(?i:https?://)"
     r"""[^\s<>"\\^`{|}\[\]“”„‘’«»‹›—…،؛؟۔\u3000-\u303f！（），：；？［］"""
@@ -40,7 +40,7 @@ _KINDS: Final = {
 
 
 class RowId(IntConverter):
-    """The id of a row in a URL: no more digits than a column holds."""
+    """A path converter for ids, which rejects numbers too large for a column."""
 
     regex = "[0-9]{1,18}"
 
@@ -49,12 +49,12 @@ register_converter(RowId, "row")
 
 
 def is_safe(url: str) -> bool:
-    """Say whether a reader may be led there."""
+    """Return whether a URL may be linked: http, https or mailto, and well-formed."""
     return _SAFE.fullmatch(url) is not None
 
 
 def without_punctuation(url: str) -> str:
-    """Return a bare URL without what belongs to the sentence around it."""
+    """Strip the punctuation after a bare URL, which belongs to its sentence."""
     while url:
         unpaired = url[-1] == ")" and url.count(")") > url.count("(")
         if not unpaired and url[-1] not in ".,;:!?'*_~":
@@ -64,7 +64,7 @@ def without_punctuation(url: str) -> str:
 
 
 def platform_label(url: str) -> str | None:
-    """Return words such as “Post on x.com” for a post or a video, else None."""
+    """Return a label such as “Post on x.com” if a URL is of a post or video."""
     if is_safe(url):
         for kind, pattern in _KINDS.items():
             if m := pattern.match(url):
@@ -73,12 +73,12 @@ def platform_label(url: str) -> str | None:
 
 
 def absolute_url(path: str) -> str:
-    """Return the public URL of a path of this site."""
+    """Return the absolute URL of a path on this site."""
     return f"{settings.SITE_URL}{path}"
 
 
 def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
-    """Return a slug or name, with a number appended if it is taken: `fog`, `fog-2`."""
+    """Return a slug or name that is not taken, with a number if needed: `fog-2`."""
     base, free = name[:110].strip("-"), name
     for number in count(2):
         if not is_taken(free):

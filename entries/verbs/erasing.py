@@ -56,7 +56,7 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         images = orphaned_images(entry)
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
-        Draft.objects.of_author_of(entry).delete()
+        Draft.objects.sent_as(entry).delete()
         if entry.erased_at:
             return entry
         entry.links.all().delete()
