@@ -2,7 +2,9 @@ r"""The Markdown that editors write: what is read as markup, and what stays text
 
 Python-Markdown with processors of ours. Only what was very likely meant as markup is
 read as such; all else, raw HTML and entities included, comes out as it was typed:
-`#Mirest`, `2016. It was…`, `5*3*2`, `C:\new`, `[The crew] may…`, `<b>`, `&amp;`.
+`#Mirest`, `2016. It was…`, `* Not her real name.`, `> 50% of votes`, `5*3*2`, `C:\new`,
+`[The crew] may…`, `<b>`, `&amp;`. A list has two items at least, and a quotation more
+than figures. Addresses are never decoded: `?a&copy=1` and `?a&amp;b` stay as typed.
 Left out for that reason: indented code, underlined headings, reference definitions,
 footnotes, and raw HTML. Every mark that is read takes at least one character away, so
 text that comes out complete was read as text alone.
@@ -41,14 +43,22 @@ LINK: Final = re.compile(
 )
 IMAGE_START: Final = r"!\[[^\[\]]*\]\(image:"
 IMAGE: Final = re.compile(rf" *{IMAGE_START}([\w.-]+)\) *")
+SHRUG: Final = r"¯\_(ツ)_/¯"
 ESCAPED: Final = re.compile(r"(?<!\\)(\\+)([`*_\[\]#+.!>|~-])")
 
 _HEADING: Final = re.compile(r"^ {0,3}(#{1,6}) +(\S.*)$", re.M)
 RULE: Final = re.compile(r" {0,3}([-*_])(?: *\1){2,} *")
 _TABLE_RULE: Final = re.compile(r" {0,3}\|? *:?-+:? *(?:\| *:?-+:? *)*\|?")
-_BULLET: Final = re.compile(rf"(?!{RULE.pattern}(?:\n|$)) {{0,3}}[-+*] +(.*)")
+_BULLET: Final = re.compile(rf"(?!{RULE.pattern}(?:\n|$)) {{0,3}}(?P<mark>[-+*]) +(.*)")
+_INNER_BULLET: Final = re.compile(r" {4,}[-+*] +\S")
 _NUMBER: Final = re.compile(r"^ {0,3}(([1-9][0-9]?)\.) +(.*)")
 _QUOTE: Final = re.compile(r"(^|\n) {0,3}>(?![0-9=]) ?(.*)")
+# What follows a “>” that compares, points or smiles: `> 50%`, `>= 3`, `> $5m`, `>:(`.
+COMPARED: Final = (
+    r"[> ]*(?![1-9][0-9]?\. )(?:$|[<=:;_]|\.[<_]"
+    r"|[.,]*(?:[-+−–±~≈] ?)?(?:[A-Za-z]{0,3}[$€£¥₹₽₺₪₩₴₦¢#№] ?)?[.,]?\d)"
+)
+_COMPARED: Final = re.compile(COMPARED)
 _FENCE: Final = re.compile(r" {0,3}(`{3,})[^`]*")
 _GAP: Final = re.compile(r"\n\s*\n")
 _OPENED: Final = re.compile(r"(?: *(?:>|[-+*](?= )|[0-9]{1,2}\.(?= )))*")
@@ -127,6 +137,13 @@ class _Escape(_Inline):
         return kept, m.start(), m.end() if odd else m.end(1)
 
 
+class _Shrug(_Inline):
+    """A backslash that everybody means."""
+
+    def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
+        return "".join(f"{STX}{ord(char)}{ETX}" for char in m[0]), m.start(), m.end()
+
+
 class _Link(_Inline):
     """`[text](url)`; an image from elsewhere is only linked, never fetched."""
 
@@ -145,11 +162,17 @@ class _BareLink(_Inline):
     ANCESTOR_EXCLUDES = ("a",)
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
-        typed = urls.without_punctuation(m[0])
+        typed = bare_url(m)
         link = self.anchor(typed)
         if link is None:
             return None, None, None
         return link, m.start(), m.start() + len(typed)
+
+
+def bare_url(m: re.Match[str]) -> str:
+    """Return the URL that a match of `urls.BARE_URL` holds, whole within `<…>`."""
+    around = m.string[max(0, m.start() - 1) : m.start()], m.string[m.end() :][:1]
+    return m[0] if around == ("<", ">") else urls.without_punctuation(m[0])
 
 
 class _Span(_Inline):
@@ -269,16 +292,64 @@ class _Numbered(SaneOListProcessor):  # type: ignore[misc]
 
 
 class _Bulleted(SaneUListProcessor):  # type: ignore[misc]
+    """A list is two items at least, with one mark; inside a list, one will do.
+
+    So `* Not her real name.`, `- 5 degrees` and `+ 3` stay sentences.
+    """
+
     def __init__(self, parser: BlockParser) -> None:
         super().__init__(parser)
         self.RE = _BULLET
+        self.marks: dict[ET.Element, str] = {}  # of the lists made so far
+
+    def test(self, parent: ET.Element, block: str) -> bool:
+        return _BULLET.match(block) is not None
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> bool | None:
+        mark = _mark(blocks[0])
+        sibling = self.lastChild(parent)
+        follows = sibling is not None and self.marks.get(sibling) == mark
+        if not (follows or parent.tag in {"li", "ul", "ol"} or _has_two(mark, blocks)):
+            return False
+        self.SIBLING_TAGS = ["ul"] if follows else []
+        super().run(parent, blocks)
+        if (made := self.lastChild(parent)) is not None and made.tag == "ul":
+            self.marks[made] = mark
+        return None
+
+
+def _mark(line: str) -> str:
+    """Return the bullet that a line begins with, or an empty text."""
+    m = _BULLET.match(line)
+    return m["mark"] if m else ""
+
+
+def _has_two(mark: str, blocks: list[str]) -> bool:
+    """Say whether another item follows that of the first line, perhaps inside it."""
+    lines = blocks[0].split("\n")[1:]
+    if any(_mark(line) == mark or _INNER_BULLET.match(line) for line in lines):
+        return True
+    later = next((b for b in blocks[1:] if not b.startswith("    ")), "")
+    return _mark(later) == mark
 
 
 class _Quote(BlockQuoteProcessor):  # type: ignore[misc]
+    """A quotation needs a line of words: `> 50% of votes` alone compares."""
+
     RE = _QUOTE
+
+    def test(self, parent: ET.Element, block: str) -> bool:
+        quoted = (unescape(m[2]) for m in _QUOTE.finditer(block))
+        words = any(not _COMPARED.match(line) for line in quoted)
+        return words and super().test(parent, block)
 
 
 # The whole
+
+
+def unescape(source: str) -> str:
+    """Return a source without the backslashes that make marks plain."""
+    return ESCAPED.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], source)
 
 
 class Parser(Markdown):  # type: ignore[misc]
@@ -313,6 +384,7 @@ class Parser(Markdown):  # type: ignore[misc]
         # URLs inside code.
         inlines = [
             *(_Span(mark, tags, self) for mark, tags in _CODE_SPANS.items()),
+            _Shrug(re.escape(SHRUG), self),
             _Escape(ESCAPED.pattern, self),
             _Link(LINK.pattern, self),
             _BareLink(urls.BARE_URL.pattern, self),

@@ -35,9 +35,17 @@ TAGS: Final = INLINE_TAGS | (
 )
 ATTRIBUTES: Final = {"a": {"href", "title"}, "th": {"align"}, "td": {"align"}}
 
-_BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85]")
+_BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _UNPRINTABLE: Final = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]"
+    "\\A\ufeff+|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
+    "\ufff9-\ufffc\ud800-\udfff\ufffe\uffff]"
+)
+# Marks of direction that hold until they are closed, and what closes them.
+_BIDI: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_PDF, _PDI = "\u202c", "\u2069"
+_INVISIBLE: Final = re.compile(
+    r"[\s\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]*"
 )
 # Tags that do not end a line of plain text: those above, and those of our templates.
 _WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
@@ -45,7 +53,7 @@ _WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
 _GAPS: Final = re.compile(r"(\A\s*\n|\n\s*(?:\n|\Z))")
 _MARKS: Final = re.compile(r"(?<!\\)(\\*)([`*_\[\]#+.!>|~-])")
 _LINE_MARKS: Final = re.compile(
-    r"^ {0,3}(?=#{1,6}[ \t]+\S|>(?![0-9=])|`{3})"
+    rf"^ {{0,3}}(?=#{{1,6}}[ \t]+\S|>(?!{markdown.COMPARED})|`{{3}})"
     rf"|^[ \t]*(?={markdown.IMAGE_START})",
     re.M,
 )
@@ -55,13 +63,37 @@ def tidy(body: str) -> str:
     r"""Return the body with \n as its only line break and without control characters.
 
     This is the text to keep: what it lacks, PostgreSQL or an XML feed would refuse.
+    No line of it changes the direction of what is shown after it.
     """
-    return _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
+    tidied = _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
+    if not _BIDI.search(tidied):
+        return tidied
+    return "\n".join(map(_closed, tidied.split("\n")))
+
+
+def _closed(line: str) -> str:
+    """Return a line in which every change of direction ends."""
+    closers: list[str] = []
+    for mark in _BIDI.findall(line):
+        if mark not in (_PDF, _PDI):
+            closers.append(_PDI if mark >= "\u2066" else _PDF)
+        elif mark == _PDI and _PDI in closers:
+            while closers.pop() != _PDI:
+                pass
+        elif mark == _PDF and closers[-1:] == [_PDF]:
+            closers.pop()
+    return line + "".join(reversed(closers))
 
 
 def one_line(words: str) -> str:
-    """Return the text as a single-line field keeps it."""
-    return " ".join(tidy(words).split())
+    """Return the text as a single-line field keeps it; empty if nothing is visible."""
+    line = " ".join(tidy(words).replace("\ufeff", "").split())
+    return "" if is_blank(line) else line
+
+
+def is_blank(text: str) -> bool:
+    """Say whether a reader would see nothing."""
+    return _INVISIBLE.fullmatch(text) is not None
 
 
 class ParsedBody:
@@ -192,11 +224,11 @@ def _label_platform(block: ET.Element) -> None:
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
-    """Return whether an attribute is allowed; both cleaners use this."""
+    """Return whether an attribute is allowed; `value` is as a browser reads it."""
     if name not in ATTRIBUTES.get(tag, ()):
         return False
     if name == "href":
-        return urls.is_safe(html.unescape(value))
+        return urls.is_safe(value)
     return name != "align" or value in {"left", "center", "right"}
 
 
@@ -212,8 +244,14 @@ _NH3: Final = nh3.Cleaner(
 
 
 def _bleached(markup: str) -> str:
-    # A cleaner of its own for each call: bleach's is not safe between threads.
-    cleaner = bleach.sanitizer.Cleaner(TAGS, _allowed, urls.SCHEMES)
+    # A cleaner of its own for each call: bleach's is not safe between threads. It
+    # gives values with their entities, which nh3 has decoded: decoding those again
+    # would read `&gt` in `?id=1&gtin=5`.
+    cleaner = bleach.sanitizer.Cleaner(
+        TAGS,
+        lambda tag, name, value: _allowed(tag, name, html.unescape(value)),
+        urls.SCHEMES,
+    )
     cleaned: str = cleaner.clean(markup)
     return cleaned
 
@@ -282,7 +320,7 @@ def first_words(html: str, words: int) -> str:
     """Return how a text begins, in so many words, for lists: `… on the quay…`."""
     found = plain_text(html).split()
     begun = " ".join(found[:words])
-    return begun if len(found) <= words else f"{begun.rstrip('.,;:–—')}…"
+    return begun if len(found) <= words else f"{_closed(begun.rstrip('.,;:–—'))}…"
 
 
 def escape_markdown(text: str) -> str:
@@ -291,15 +329,17 @@ def escape_markdown(text: str) -> str:
     Only what would be read as markup gets a backslash; addresses still become links.
     """
     text = tidy(text)
-    listed = re.search(r"^ {0,3}2\.[ \t]", text, re.M) is not None
-    return "".join(_escape_block(block, listed) for block in _GAPS.split(text))
+    # Marks of items, where there may be a second one.
+    items = [r"1(?=\.[ \t])"] if re.search(r"^ {0,3}2\.[ \t]", text, re.M) else []
+    if len(re.findall(r"^[ \t]*[-+*][ \t]", text, re.M)) > 1:
+        items.append(r"(?=[-+*][ \t])")
+    first = re.compile(rf" {{0,3}}(?:{'|'.join(items)})") if items else None
+    return "".join(_escape_block(block, first) for block in _GAPS.split(text))
 
 
-def _escape_block(block: str, listed: bool) -> str:
+def _escape_block(block: str, first: re.Pattern[str] | None) -> str:
     places = {m.end() for m in _LINE_MARKS.finditer(block)}
-    if m := re.match(r" {0,3}(?=[-+*][ \t])", block):
-        places.add(m.end())
-    if listed and (m := re.match(r" {0,3}1(?=\.[ \t])", block)):
+    if first and (m := first.match(block)):
         places.add(m.end())
     if markdown.RULE.fullmatch(block.expandtabs(4)):
         places.add(len(block) - len(block.lstrip(" ")))
@@ -329,11 +369,11 @@ def _inline_marks(block: str) -> set[str]:
 
 def _masked(url: re.Match[str]) -> str:
     """Return a URL as the parser sees it when it looks for emphasis."""
-    bare = urls.without_punctuation(url[0])
+    bare = markdown.bare_url(url)
     rest = url[0][len(bare) :]
     return ("\x02" * len(bare) if urls.is_safe(bare) else bare) + rest
 
 
 def unescape_markdown(source: str) -> str:
     """Return the text that `escape_markdown` made the source of."""
-    return markdown.ESCAPED.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], source)
+    return markdown.unescape(source)
