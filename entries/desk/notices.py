@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from entries.desk.access import desk_view, get_story
@@ -38,27 +39,46 @@ class Repeat(NamedTuple):
 def time_hint(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what a typed time means, while it is typed."""
     template, now = "admin/entries/desk/_echo.html", timezone.now()
+    typed = request.GET.get("at", "")
     try:
-        at = time_input.parse_time(request.GET.get("at", ""), now)
+        at = time_input.parse_time(typed, now)
+        coming = time_input.coming_time(typed, now)
     except time_input.TimeError as error:
         return render(request, template, {"error": error})
-    early = _is_before_story(get_story(pk), at)
-    context = {"message": time_input.describe_time(at, now), "early": early}
+    context = {
+        "message": time_input.describe_time(at, now),
+        "early": _is_before_story(get_story(pk), at),
+        "coming": coming and time_input.format_typed(coming),
+        "coming_label": coming and coming_label(coming, now),
+    }
     return render(request, template, context)
 
 
-def time_question(story: Story, at: datetime | None, now: datetime) -> str:
+def coming_label(coming: datetime, now: datetime) -> str:
+    """Return the label of the button that offers the coming time."""
+    return f"{time_input.describe_from_now(coming, now)}?"
+
+
+def time_question(
+    story: Story, at: datetime | None, now: datetime, *, publishes: bool = True
+) -> str:
     """Return a question about a time that is unlikely to be meant; usually empty."""
     if at is None or at > now:
         return ""
     if _is_before_story(story, at):
-        odd = "is before this story began"
+        odd = gettext("%(moment)s is before this story began.")
     elif now - at >= time_input.LONG_AGO:
-        odd = "is long past"
+        odd = gettext("%(moment)s was %(ago)s.")
     else:
         return ""
-    moment = time_input.describe_moment(at, now)
-    return f"{moment} {odd}. If you mean it, press the button again."
+    again = (
+        gettext("Press Publish again to confirm.")
+        if publishes
+        else gettext("Press Submit again to confirm.")
+    )
+    moment = time_input.describe_moment(at, now).removesuffix(f" {gettext('today')}")
+    told = odd % {"moment": moment, "ago": time_input.from_now(at, now)}
+    return f"{told} {again}"
 
 
 def _is_before_story(story: Story, at: datetime | None) -> bool:
