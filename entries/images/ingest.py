@@ -22,23 +22,34 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
+import pi_heif
 from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
-from entries.images import metadata
+from entries.images import jpeg, metadata
 
 logger = logging.getLogger(__name__)
 
 WIDTHS: Final = (480, 960, 1600)
 FORMATS: Final = ("avif", "webp", "jpg")
 MAX_UPLOAD_BYTES: Final = 25 * 1024 * 1024  # bytes
-MAX_PIXELS: Final = 40_000_000
-# Their decoders hold a picture three or four times at once: 16 bytes a pixel.
-MAX_PIXELS_BY_FORMAT: Final = {"WEBP": 25_000_000, "AVIF": 25_000_000}
+# Cameras of “100 megapixels” have up to 101.9 million. A JPEG's decoder makes them
+# smaller while it reads, so only a progressive one needs memory for all of them.
+MAX_PIXELS: Final = 102_000_000
+# Phones and cameras of “50 megapixels” have up to 50.3 million. The decoders of WebP
+# and AVIF hold a picture three or four times at once: 16 bytes a pixel.
+MAX_PIXELS_BY_FORMAT: Final = {
+    "PNG": 52_000_000,
+    "GIF": 52_000_000,
+    "HEIF": 52_000_000,
+    "WEBP": 25_000_000,
+    "AVIF": 25_000_000,
+}
+MAX_COEFFICIENT_BYTES: Final = 400_000_000  # of a JPEG that is decoded whole
 
-_DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+_DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
 _ENCODERS: Final[dict[str, dict[str, Any]]] = {
     "avif": {"format": "AVIF", "quality": 55, "speed": 8},
     "webp": {"format": "WEBP", "quality": 78, "method": 4},
@@ -63,9 +74,19 @@ _TURNS: Final = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_DAMAGED: Final = (
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a message for the catalogues; `verbs.ingest_upload` translates it.
+
+    Django's own function needs settings, which a picture's process does not load.
+    """
+    return message
+
+
+_DAMAGED: Final = gettext_noop(
     "The picture is damaged or incomplete. "
-    "Open it in a picture editor, save it anew as JPEG or PNG, and upload that."
+    "Open it in a picture editor, save it as JPEG or PNG, and upload that."
 )
 _NOT_SAVED: Final = (
     "The picture was not saved because the disk {}. "
@@ -76,23 +97,43 @@ _DISK: Final = {
     errno.EDQUOT: "is full",
     errno.EROFS: "takes nothing just now",
 }
-_TOO_LARGE: Final = "The picture has {}. Make it smaller and upload that."
-_TOO_LARGE_OF_ITS_KIND: Final = (
-    "The picture has more than {} million pixels, which is too many for "
+_TOO_MANY_BYTES: Final = gettext_noop(
+    "The picture has more than {megabytes} MB. Make it smaller and upload that."
+)
+_TOO_MANY_PIXELS: Final = gettext_noop(
+    "The picture has more than {millions} million pixels. "
+    "Make it smaller and upload that."
+)
+_TOO_MANY_OF_ITS_KIND: Final = gettext_noop(
+    "The picture has more than {millions} million pixels, which is too many for "
     "this format. Make it smaller, or save it as JPEG, and upload that."
 )
-_UNIDENTIFIED: Final = (
-    "This file is no picture that can be taken, or it is damaged. Upload a JPEG, PNG, "
-    "WebP, GIF or AVIF picture; export a HEIC photo, an SVG or a PDF as JPEG first."
+_TOO_LARGE_PROGRESSIVE: Final = gettext_noop(
+    "This progressive JPEG has {millions} million pixels, which is too many to open "
+    "at once. Save it as a baseline JPEG (without “progressive”), or make it smaller, "
+    "and upload that."
+)
+_UNIDENTIFIED: Final = gettext_noop(
+    "This file is not a picture that can be used, or it is damaged. Upload a JPEG, "
+    "PNG, WebP, GIF, AVIF or HEIC picture; export an SVG or a PDF as JPEG first."
 )
 # For the whole process, since catch_warnings is not safe between threads. What else
 # Pillow finds odd goes unsaid: one hostile EXIF block would fill the log with it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 class ImageError(ValueError):
-    """A picture that cannot be taken; str() tells the editor what to do."""
+    """A picture that cannot be taken; str() tells the editor what to do.
+
+    `message` is the text with `values` not yet filled in, for a translation.
+    """
+
+    def __init__(self, message: str, **values: int) -> None:
+        super().__init__(message.format(**values) if values else message)
+        self.message, self.values = message, values
 
 
 @dataclass(frozen=True)
@@ -124,8 +165,10 @@ def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
 def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
     with _refusing(), closing(_open(data)) as image:
         orientation = _orientation(image)
-        sizes = _sizes(*(image.size[::-1] if orientation > 4 else image.size))
-        pixels = _develop(image, orientation, sizes[-1])
+        source = _Heif(data) if image.format == "HEIF" else image
+        sizes = _sizes(*(source.size[::-1] if orientation > 4 else source.size))
+        pixels = _develop(source, orientation, sizes[-1])
+        del source
         texts = metadata.read_texts(image)
     digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
     stem = f"{digest[:2]}/{digest}"
@@ -177,27 +220,72 @@ def read_upload(source: BinaryIO) -> bytes:
     if not data:
         raise ImageError("The file is empty. Choose the picture again.")
     if len(data) > MAX_UPLOAD_BYTES:
-        raise ImageError(_TOO_LARGE.format(f"more than {MAX_UPLOAD_BYTES >> 20} MB"))
+        raise ImageError(_TOO_MANY_BYTES, megabytes=MAX_UPLOAD_BYTES >> 20)
     return data
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Return the picture with its header read and its pixels not yet decoded."""
-    too_many = f"more than {MAX_PIXELS // 10**6} million pixels"
     try:
         image = Image.open(BytesIO(data), formats=_DECODERS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_TOO_LARGE.format(too_many)) from error
+        raise ImageError(_TOO_MANY_PIXELS, millions=MAX_PIXELS // 10**6) from error
     except UnidentifiedImageError as error:
         raise ImageError(_UNIDENTIFIED) from error
-    if (pixels := image.width * image.height) > MAX_PIXELS:
-        raise ImageError(_TOO_LARGE.format(too_many))
-    if pixels > (most := MAX_PIXELS_BY_FORMAT.get(image.format or "", MAX_PIXELS)):
-        raise ImageError(_TOO_LARGE_OF_ITS_KIND.format(most // 10**6))
+    _check_pixels(image.width * image.height, image.format or "")
     if min(image.size) < 1 or len(_SCAN.findall(data)) > _SCAN_LIMIT:
         raise ImageError(_DAMAGED)
+    if image.format == "JPEG":
+        _check_jpeg(image, data)
     image.verify()  # the checksums of a PNG, which decoding passes over
     return Image.open(BytesIO(data), formats=_DECODERS)
+
+
+def _check_pixels(pixels: int, kind: str) -> None:
+    limit = MAX_PIXELS_BY_FORMAT.get(kind, MAX_PIXELS)
+    if pixels > limit:
+        message = _TOO_MANY_PIXELS if kind == "JPEG" else _TOO_MANY_OF_ITS_KIND
+        raise ImageError(message, millions=limit // 10**6)
+
+
+def _check_jpeg(image: Any, data: bytes) -> None:
+    """Refuse a JPEG whose decoder would keep more of it at once than may be."""
+    if "progressive" in image.info or jpeg.is_whole(data, image.layers):
+        pixels = image.width * image.height
+        sampling = [(across, down) for _, across, down, _ in image.layer]
+        if jpeg.coefficient_bytes(pixels, sampling) > MAX_COEFFICIENT_BYTES:
+            raise ImageError(_TOO_LARGE_PROGRESSIVE, millions=pixels // 10**6)
+
+
+class _Source(Protocol):
+    """A picture to take strips from: Pillow's own, or a HEIF."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def info(self) -> dict[Any, Any]: ...
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image: ...
+
+
+class _Heif:
+    """A decoded HEIF, upright already, of which Pillow never holds a whole copy."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
+        self._data = self._file.data  # memory of the file's, valid as long as it lives
+        self._mode, self._stride = self._file.mode, self._file.stride
+        self.size: tuple[int, int] = self._file.size  # known once it is decoded
+        self.info: dict[Any, Any] = self._file.info
+        _check_pixels(self.size[0] * self.size[1], "HEIF")
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+        """Return some rows, in their whole width."""
+        _, top, _, bottom = box
+        rows = self._data[top * self._stride : bottom * self._stride]
+        size = (self.size[0], bottom - top)
+        return Image.frombytes(self._mode, size, rows, "raw", self._mode, self._stride)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -215,13 +303,12 @@ def _sizes(width: int, height: int) -> list[tuple[int, int]]:
     return [(w, min(max(1, round(height * w / width)), _MAX_HEIGHT)) for w in widths]
 
 
-def _develop(
-    image: Image.Image, orientation: int, size: tuple[int, int]
-) -> Image.Image:
+def _develop(image: _Source, orientation: int, size: tuple[int, int]) -> Image.Image:
     """Decode to upright sRGB pixels of `size`, mode RGB or RGBA, and nothing else."""
     stored = size[::-1] if orientation > 4 else size
-    image.draft(None, stored)
-    image.load()
+    if isinstance(image, Image.Image):
+        image.draft(None, stored)
+        image.load()
     pixels = _in_srgb(_shrunk(image, stored))
     if orientation in _TURNS:
         pixels = pixels.transpose(_TURNS[orientation])
@@ -229,24 +316,25 @@ def _develop(
     return pixels
 
 
-def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _shrunk(image: _Source, size: tuple[int, int]) -> Image.Image:
     """Resize to L, RGB, CMYK or RGBA, with no second copy of all the pixels.
 
     Strip after strip is made smaller by whole numbers, as `reducing_gap=2.0` would.
     """
+    width, height = image.size
     across, down = (max(1, image.size[i] // (2 * size[i])) for i in (0, 1))
     rows = down * max(1, _STRIP // down)
     smaller: Image.Image | None = None
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        strip = _eight_bits(image.crop((0, top, image.width, bottom)))
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = _eight_bits(image.crop((0, top, width, bottom)))
         strip = strip.reduce((across, down))
         if smaller is None:
-            whole = (strip.width, math.ceil(image.height / down))
+            whole = (strip.width, math.ceil(height / down))
             smaller = Image.new(strip.mode, whole)
         smaller.paste(strip, (0, top // down))
     assert smaller is not None  # noqa: S101 - every picture has a row
-    box = (0, 0, image.width / across, image.height / down)
+    box = (0, 0, width / across, height / down)
     pixels = smaller.resize(size, Resampling.LANCZOS, box)
     pixels = pixels.convert("RGBA") if pixels.mode == "RGBa" else pixels
     pixels.info.update(image.info)

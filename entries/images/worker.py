@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS: Final = 120.0  # where the machine has no time for it
 CPU_SECONDS: Final = 40  # of all its threads; the largest pictures take 5
+MAX_MEMORY_BYTES: Final = 768 * 1024 * 1024  # the largest pictures take 600 MB
 _NICENESS: Final = 5  # a third of what others get where all want a core
 _FIRST_KILLED: Final = "500"  # oom_score_adj: rather than the server
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -69,7 +70,8 @@ def _answer(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
     done.check_returncode()
     answer: dict[str, Any] = json.loads(done.stdout)
     if refusal := answer.get("refused"):
-        raise ImageError(refusal)
+        message, values = refusal
+        raise ImageError(message, **values)
     if failure := answer.get("failed"):
         raise OSError(*failure)
     return IngestedImage(**answer | {"widths": tuple(answer["widths"])})
@@ -87,20 +89,23 @@ def main() -> None:
     try:
         answer = asdict(ingest.ingest_image(source, Path(sys.argv[1]), key))
     except ImageError as error:
-        answer = {"refused": str(error)}
+        answer = {"refused": [error.message, error.values]}
     except OSError as error:
         answer = {"failed": [error.errno, error.strerror, error.filename]}
     json.dump(answer, sys.stdout)
 
 
 def _limit_itself() -> None:
-    """Let others go first, take so long at most, and be ended first for memory."""
+    """Let others go first, bound time and memory, and be ended first for memory."""
     with suppress(OSError, AttributeError):  # not allowed, or not this system's
         os.nice(_NICENESS)
     with suppress(ImportError):  # Unix alone has it
         import resource
 
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+        with suppress(OSError, ValueError, AttributeError):  # Linux alone has it
+            limits = (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES)
+            resource.prlimit(0, resource.RLIMIT_DATA, limits)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_KILLED)
 
