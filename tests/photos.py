@@ -20,6 +20,8 @@ KEY = b"a key for the tests"
 SECRET = b"51.5007N-SECRET"
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 SOURCES = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+# Made with an encoder that the project does without, since its licence is the GPL.
+HEIC = Path(__file__).parent / "heic"
 XMP_HEAD = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'

@@ -15,6 +15,7 @@ from entries.images.ingest import FORMATS, ingest_image, remove_variants, varian
 from tests.photos import (
     BLUE,
     GREEN,
+    HEIC,
     KEY,
     RED,
     SOURCES,
@@ -145,7 +146,7 @@ def test_the_source_is_read_from_where_it_stands(tmp_path: Path) -> None:
 # Pixels
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied_and_not_left_to_the_reader(
     tmp_path: Path, kind: str, orientation: int
@@ -153,7 +154,10 @@ def test_orientation_is_applied_and_not_left_to_the_reader(
     corners = Image.new("RGB", (64, 32), WHITE)  # red, green / blue, white
     for colour, at in ((RED, (0, 0)), (GREEN, (32, 0)), (BLUE, (0, 16))):
         corners.paste(colour, (*at, at[0] + 32, at[1] + 16))
-    data = encode(corners, kind, exif=exif(Orientation=orientation))
+    if kind == "HEIF":
+        data = (HEIC / f"orientation-{orientation}.heic").read_bytes()
+    else:
+        data = encode(corners, kind, exif=exif(Orientation=orientation))
     expected = {
         1: (RED, GREEN, BLUE, WHITE),
         2: (GREEN, RED, WHITE, BLUE),
@@ -307,6 +311,29 @@ def test_an_opaque_alpha_channel_is_dropped(tmp_path: Path) -> None:
     for picture in published(tmp_path, encode(opaque, icc_profile=swapped_profile())):
         assert picture.mode == "RGB"
         assert near(picture, (4, 4), GREEN)
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1"])
+def test_a_heic_is_taken_whatever_its_brand(tmp_path: Path, brand: bytes) -> None:
+    data = (HEIC / "ten-bits.heic").read_bytes()
+    done = take(tmp_path, data[:8] + brand + data[12:])
+    for ext in FORMATS:
+        assert near(load(tmp_path, done, ext), (32, 16), RED)
+
+
+def test_a_heic_has_its_colours_converted_and_its_texts_read(tmp_path: Path) -> None:
+    done = take(tmp_path, (HEIC / "described.heic").read_bytes())
+    assert (done.caption, done.credit) == ("Smoke over a market", "Reuters")
+    for ext in FORMATS:
+        assert near(load(tmp_path, done, ext), (10, 20), GREEN)
+        assert near(load(tmp_path, done, ext), (70, 20), BLUE)
+
+
+def test_a_heic_keeps_its_transparency(tmp_path: Path) -> None:
+    done = take(tmp_path, (HEIC / "clear.heic").read_bytes())
+    alpha = load(tmp_path, done, "webp").getchannel("A")
+    assert (alpha.getpixel((10, 20)), alpha.getpixel((70, 20))) == (0, 255)
+    assert near(load(tmp_path, done, "jpg"), (10, 20), WHITE)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])

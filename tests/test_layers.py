@@ -31,6 +31,7 @@ KEPT_TO = {
     "bleach": {"text/rendering"},
     "nh3": {"text/rendering"},
     "PIL": {"images/ingest", "images/metadata"},
+    "pi_heif": {"images/ingest"},
 }
 
 

@@ -163,6 +163,10 @@ PROSE = [
     "---\nFog between\n---",
     ">50 dead, >=3 missing\n>5 more",
     "-5 degrees\n+3 in the sun\n-no list, *no list, 1.no list, 1.5 and 2.5",
+    "* Not her real name.",
+    "- 5 degrees overnight",
+    "+ 3",
+    "> 50% of votes\n> $5m",
     "a | b | c\nd | e | f",
     "| a | b |\n| c | d |",
     "{: .fog #fog } [TOC] ::: fog ::: :fog: ==fog== ^fog^ ++fog++ $fog$ {{ fog }}",
@@ -187,7 +191,7 @@ def test_prose_comes_out_as_typed(prose: str) -> None:
 
 def test_a_rule_needs_a_line_and_space_of_its_own() -> None:
     assert render("Fog\n---\n\n----\n\n- - -x") == (
-        "<p>Fog<br>---</p>\n<hr>\n<ul><li><ul><li>-x</li></ul></li></ul>"
+        "<p>Fog<br>---</p>\n<hr>\n<p>- - -x</p>"
     )
 
 

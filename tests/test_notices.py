@@ -100,7 +100,7 @@ def test_addresses_are_compared_without_what_makes_no_difference():
         (None, ""),
         ("2026-03-14 17:30", ""),
         ("2026-03-15 09:00", ""),
-        ("2026-03-14 05:00", "long past"),
+        ("2026-03-14 05:00", "was 13 hours ago. Press Publish again to confirm."),
         ("2026-03-13 23:50", "before this story began"),
     ],
 )
@@ -128,5 +128,65 @@ def test_without_htmx_the_question_comes_with_its_answer(client, story):
     way = reverse("admin:entries_story_change", args=[story.pk])
     data = {"key": str(uuid4()), "action": "publish", "body": "Text."}
     html = client.post(way, data | {"at": "0615 14 March 2026"}).content.decode()
-    assert "press the button again" in html
+    assert "Press Publish again to confirm." in html
     assert 'id="composer-sure" value="2026-03-14T06:15:00+00:00"' in html
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Let it be 2355 on the day that the story began."""
+    now = datetime(2026, 3, 14, 23, 55, 20, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    return now
+
+
+def test_a_bare_time_long_past_offers_the_coming_one_in_the_hint(client, story, clock):
+    way = reverse("admin:entries_story_time", args=[story.pk])
+    html = client.get(way, {"at": "0005"}, headers=HTMX).content.decode()
+    assert "Dated 0005 today, 23 hours ago." in html
+    assert 'data-time="0005 15 Mar 2026">0005 tomorrow, in 10 min?</button>' in html
+    html = client.get(way, {"at": "2310"}, headers=HTMX).content.decode()
+    assert "<button" not in html
+
+
+@pytest.mark.parametrize("headers", [HTMX, {}])
+def test_the_question_offers_the_coming_time_as_one_press(
+    client, story, clock, headers
+):
+    verbs.edit_story(story, first_day=clock.date())
+    way = reverse("admin:entries_story_change", args=[story.pk])
+    data = {"key": str(uuid4()), "body": "The fog bell rings.", "at": "0005"}
+    answer = client.post(way, data | {"action": "publish"}, headers=headers)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert "0005 GMT was 23 hours ago. Press Publish again to confirm." in html
+    coming = "2026-03-15T00:05:00+00:00"
+    button = f'name="coming" value="{coming}">0005 tomorrow, in 10 min?</button>'
+    assert button in html
+    assert not story.entries.exists()
+    client.post(way, data | {"coming": coming}, headers=headers)
+    entry = story.entries.get()
+    assert entry.state == "scheduled"
+    assert entry.at.isoformat() == coming
+
+
+def test_a_contributor_is_asked_to_submit_again(story, clock):
+    verbs.edit_story(story, first_day=clock.date())
+    way = reverse("admin:entries_story_change", args=[story.pk])
+    data = {"key": str(uuid4()), "body": "The fog bell rings.", "at": "0005"}
+    client = signed_in("writer", "Contributors")
+    html = client.post(way, data | {"action": "submit"}, headers=HTMX).content.decode()
+    assert "Press Submit again to confirm." in html
+    client.post(way, data | {"coming": "2026-03-15T00:05:00+00:00"}, headers=HTMX)
+    assert story.entries.get().state == "submitted"
+
+
+def test_a_draft_of_now_gets_the_time_at_which_it_is_published(client, story):
+    compose(client, story, at="now", action="draft")
+    assert story.entries.get().at is None
+
+
+def test_an_offered_time_that_is_none_is_refused(client, story):
+    answer = compose(client, story, at="0005", coming="tomorrow")
+    assert answer.status_code == 422
+    assert not story.entries.exists()

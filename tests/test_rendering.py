@@ -84,7 +84,7 @@ def test_nh3_stops_an_address_that_bleach_takes_for_a_harmless_one(
     monkeypatch.setattr(urls, "is_safe", lambda address: True)
     attack = '<a href="javascript:4`é`2">words</a>'
 
-    assert "javascript:" in rendering._clean_with_bleach(attack)
+    assert "javascript:" in rendering._bleached(attack)
     assert "javascript:" not in rendering._clean(attack)
 
 

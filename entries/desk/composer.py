@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.html import format_html
 
 from entries import verbs
 from entries.desk import (
@@ -49,6 +50,8 @@ STATES = {
     "submit": State.SUBMITTED,
     "draft": State.DRAFT,
 }
+# A question about a time, and a button that sends the text with the coming one.
+_COMING = '{} <button class="choice" name="coming" value="{}">{}</button>'
 
 
 @desk_view("view_story")
@@ -143,7 +146,8 @@ def _submitted_form(
     original = request.POST.get("kind") == Entry.Kind.ORIGINAL
     form = ComposerForm(request.POST, name="original" if original else "composer")
     kind = Entry.Kind.ORIGINAL if original else Entry.Kind.UPDATE
-    action = request.POST.get("action", "publish")
+    default = "publish" if permissions.can_publish else "submit"
+    action = request.POST.get("action", default)
     return _SubmittedForm(request, story, permissions, form, kind, action)
 
 
@@ -184,11 +188,16 @@ class _SubmittedForm:
         """Return whether the time is plausible, or was confirmed; else ask about it."""
         if self.action == "draft":
             return True
-        at = self.form.cleaned_data["at"]
-        question = notices.time_question(self.story, at, timezone.now())
+        at, now = self.form.cleaned_data["at"], timezone.now()
+        publishes = self.action == "publish"
+        question = notices.time_question(self.story, at, now, publishes=publishes)
         if not question or self.form.cleaned_data["sure"] == at.isoformat():
             return True
         self.form.asked = at.isoformat()
+        coming = time_input.coming_time(self.form.data.get("at", ""), now)
+        if coming:
+            label = notices.coming_label(coming, now)
+            question = format_html(_COMING, question, coming.isoformat(), label)
         self.form.refuse("at", question)
         return False
 

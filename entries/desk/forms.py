@@ -104,8 +104,24 @@ class ComposerForm(TextForm):
     # An unlikely time that the writer has confirmed.
     sure = forms.CharField(required=False, max_length=MAX_TIME_LENGTH)
     separate = forms.UUIDField(required=False)
+    # The coming time that a button beside the question offered instead.
+    coming = forms.DateTimeField(required=False)
 
     asked = ""  # an unlikely time that the writer has to confirm
+
+    def clean_at(self) -> datetime | None:
+        """Leave `now` to the moment of publishing, which a draft does not know yet."""
+        if time_input.means_now(self.data.get("at", "")):
+            return None
+        at: datetime | None = self.cleaned_data["at"]
+        return at
+
+    def clean(self) -> dict[str, Any]:
+        """Take the time that was offered in place of the typed one, if chosen."""
+        data = super().clean() or self.cleaned_data
+        if data.get("coming"):
+            data["at"] = data["coming"]
+        return data
 
     @classmethod
     def empty(cls, name: str = "composer") -> "ComposerForm":

@@ -1,6 +1,6 @@
 """Hints beside the composer: what a typed time means, what colleagues just published.
 
-They never block anything, but an unlikely time has to be confirmed once.
+They never forbid anything. An unlikely time is only asked about, once.
 """
 
 import re
@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from entries.desk.access import desk_view, get_story
@@ -20,14 +21,14 @@ from entries.text import time_input
 from entries.verbs import Permissions
 
 MAX_NOTICES = 3
-MAX_SEARCHED = 400  # newest entries of a story, when searching for a repeated URL
+MAX_SEARCHED = 400  # of a story's newest entries, when looking for a repeated URL
 MAX_REPEATS_READ = 20
 _JUST_NOW = timedelta(minutes=2)
 _URL = re.compile(r"https?://[^\s<>\"'\[\]()]+", re.IGNORECASE)
 
 
 class Repeat(NamedTuple):
-    """A URL in a text, and the row of an entry that links to it already."""
+    """A URL of a text, and the row of an entry that links to it already."""
 
     url: str
     row: Row
@@ -36,29 +37,48 @@ class Repeat(NamedTuple):
 @desk_view("view_story")
 @require_safe
 def time_hint(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show how a time is understood, while it is typed."""
+    """Say what a typed time means, while it is typed."""
     template, now = "admin/entries/desk/_echo.html", timezone.now()
+    typed = request.GET.get("at", "")
     try:
-        at = time_input.parse_time(request.GET.get("at", ""), now)
+        at = time_input.parse_time(typed, now)
+        coming = time_input.coming_time(typed, now)
     except time_input.TimeError as error:
         return render(request, template, {"error": error})
-    early = _is_before_story(get_story(pk), at)
-    context = {"message": time_input.describe_time(at, now), "early": early}
+    context = {
+        "message": time_input.describe_time(at, now),
+        "early": _is_before_story(get_story(pk), at),
+        "coming": coming and time_input.format_typed(coming),
+        "coming_label": coming and coming_label(coming, now),
+    }
     return render(request, template, context)
 
 
-def time_question(story: Story, at: datetime | None, now: datetime) -> str:
-    """Return a question about an unlikely time; empty for other times."""
+def coming_label(coming: datetime, now: datetime) -> str:
+    """Return the label of the button that offers the coming time."""
+    return f"{time_input.describe_from_now(coming, now)}?"
+
+
+def time_question(
+    story: Story, at: datetime | None, now: datetime, *, publishes: bool = True
+) -> str:
+    """Return a question about a time that is unlikely to be meant; usually empty."""
     if at is None or at > now:
         return ""
     if _is_before_story(story, at):
-        reason = "is before this story began"
+        odd = gettext("%(moment)s is before this story began.")
     elif now - at >= time_input.LONG_AGO:
-        reason = "is long past"
+        odd = gettext("%(moment)s was %(ago)s.")
     else:
         return ""
-    moment = time_input.describe_moment(at, now)
-    return f"{moment} {reason}. If you mean it, press the button again."
+    again = (
+        gettext("Press Publish again to confirm.")
+        if publishes
+        else gettext("Press Submit again to confirm.")
+    )
+    moment = time_input.describe_moment(at, now).removesuffix(f" {gettext('today')}")
+    told = odd % {"moment": moment, "ago": time_input.from_now(at, now)}
+    return f"{told} {again}"
 
 
 def _is_before_story(story: Story, at: datetime | None) -> bool:
@@ -68,7 +88,7 @@ def _is_before_story(story: Story, at: datetime | None) -> bool:
 @desk_view("view_story", "add_entry")
 @require_POST
 def show_notices(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show updates that colleagues just published, and links that are in the story."""
+    """Show what colleagues just published, and which links the story has already."""
     permissions = Permissions.of(request.user)
     context = {
         "recent": _recent(pk, permissions),
@@ -78,28 +98,31 @@ def show_notices(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _recent(story_id: int, permissions: Permissions) -> list[Row]:
-    found = row_postings(story_id, images=False).published()
-    found = found.filter(entry__published_at__gt=timezone.now() - _JUST_NOW)
+    found = row_postings(story_id, images=False).filter(
+        removed=False,
+        entry__state=Entry.State.PUBLISHED,
+        entry__published_at__gt=timezone.now() - _JUST_NOW,
+    )
     found = found.exclude(entry__author=permissions.user)
     newest = found.order_by("-entry__published_at")[:MAX_NOTICES]
     return [row for row in as_rows(newest, permissions) if row.viewable]
 
 
 def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]:
-    urls = list(dict.fromkeys(outside_urls(body)))[:MAX_NOTICES]
-    if not urls:
+    wanted = list(dict.fromkeys(outside_urls(body)))[:MAX_NOTICES]
+    if not wanted:
         return []
-    containing = Q()
-    for url in urls:
-        containing |= Q(entry__body__icontains=url)
+    holding = Q()
+    for url in wanted:
+        holding |= Q(entry__body__icontains=url)
     newest = Posting.objects.filter(story=story_id).newest().values("pk")
     found = row_postings(story_id, images=False)
-    found = found.filter(containing, pk__in=newest[:MAX_SEARCHED], removed=False)
+    found = found.filter(holding, pk__in=newest[:MAX_SEARCHED], removed=False)
     found = found.exclude(entry__state=Entry.State.WITHDRAWN)[:MAX_REPEATS_READ]
     rows = [row for row in as_rows(found, permissions) if row.viewable]
     repeats = (
         Repeat(url, row)
-        for url in urls
+        for url in wanted
         for row in rows
         if url in outside_urls(row.entry.body)
     )
@@ -107,12 +130,12 @@ def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]
 
 
 def outside_urls(body: str) -> list[str]:
-    """Return the URLs in a text, normalized for comparison."""
-    return [_normalize(found) for found in _URL.findall(body)]
+    """Return the URLs in a text, each in the form in which URLs are compared."""
+    return [_normalized(found) for found in _URL.findall(body)]
 
 
-def _normalize(url: str) -> str:
-    """Remove scheme, `www.`, fragment and punctuation, to compare URLs of a page."""
+def _normalized(url: str) -> str:
+    """Cut what does not make it another page: scheme, `www.`, fragment, punctuation."""
     rest = url.partition("://")[2].partition("#")[0].rstrip(".,;:!?*_~|/")
     host, slash, path = rest.partition("/")
     return host.lower().removeprefix("www.") + slash + path

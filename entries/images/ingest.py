@@ -1,7 +1,8 @@
-"""Verify, orient, strip and resize the images that editors upload.
+"""Verify, orient, strip and resize the pictures that editors upload.
 
-An upload is never published as it is: its pixels are decoded and encoded again, so that
-nothing else in the file (locations, profiles, trailing bytes) reaches readers.
+Files in, files out. An upload is never published as it came: its pixels are decoded
+and encoded anew, so that nothing else it carried (places, profiles, trailing bytes)
+reaches a reader.
 """
 
 from __future__ import annotations
@@ -21,39 +22,50 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
+import pi_heif
 from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
-from entries.images import metadata
+from entries.images import jpeg, metadata
 
 logger = logging.getLogger(__name__)
 
 WIDTHS: Final = (480, 960, 1600)
 FORMATS: Final = ("avif", "webp", "jpg")
-MAX_UPLOAD_BYTES: Final = 25 * 1024 * 1024
-MAX_PIXELS: Final = 40_000_000
-# The decoders of these formats keep several copies: about 16 bytes per pixel.
-MAX_PIXELS_BY_FORMAT: Final = {"WEBP": 25_000_000, "AVIF": 25_000_000}
+MAX_UPLOAD_BYTES: Final = 25 * 1024 * 1024  # bytes
+# Cameras of “100 megapixels” have up to 101.9 million. A JPEG's decoder makes them
+# smaller while it reads, so only a progressive one needs memory for all of them.
+MAX_PIXELS: Final = 102_000_000
+# Phones and cameras of “50 megapixels” have up to 50.3 million. The decoders of WebP
+# and AVIF hold a picture three or four times at once: 16 bytes a pixel.
+MAX_PIXELS_BY_FORMAT: Final = {
+    "PNG": 52_000_000,
+    "GIF": 52_000_000,
+    "HEIF": 52_000_000,
+    "WEBP": 25_000_000,
+    "AVIF": 25_000_000,
+}
+MAX_COEFFICIENT_BYTES: Final = 400_000_000  # of a JPEG that is decoded whole
 
-_DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+_DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
 _ENCODERS: Final[dict[str, dict[str, Any]]] = {
     "avif": {"format": "AVIF", "quality": 55, "speed": 8},
     "webp": {"format": "WEBP", "quality": 78, "method": 4},
     "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
 }
-_MAX_HEIGHT: Final = 16_383  # pixels: the limit of WebP
-_MAX_VARIANT_PIXELS: Final = 6_000_000  # AVIF's encoder needs 45 bytes for each
-_STRIP: Final = 256  # rows that are resized at once
-# One image at a time per server process, including the processes that it starts, so
-# that the largest image allowed also limits the memory used.
+_MAX_HEIGHT: Final = 16_383  # pixels: WebP holds no more
+_MAX_VARIANT_PIXELS: Final = (
+    6_000_000  # pixels of a variant: AVIF's encoder needs 45 bytes for each
+)
+_STRIP: Final = 256  # rows that are brought to eight bits at once
+# One picture at a time in a server's process and the processes that it starts,
+# whoever brings it, so that memory is bounded by the largest that is taken.
 ingest_lock: Final = threading.Lock()
-# The scans of a progressive JPEG. It usually has about ten; each one costs the decoder
-# a pass over the whole image.
 _SCAN: Final = re.compile(rb"\xff\xda\0[\x06-\x0c][\1-\4]")
-_MAX_SCANS: Final = 100
-_TRANSPOSITIONS: Final = {  # by EXIF orientation
+_SCAN_LIMIT: Final = 100  # a progressive JPEG has ten; each costs a pass over it all
+_TURNS: Final = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -62,41 +74,71 @@ _TRANSPOSITIONS: Final = {  # by EXIF orientation
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_DAMAGED: Final = (
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a message for the catalogues; `verbs.ingest_upload` translates it.
+
+    Django's own function needs settings, which a picture's process does not load.
+    """
+    return message
+
+
+_DAMAGED: Final = gettext_noop(
     "The picture is damaged or incomplete. "
-    "Open it in a picture editor, save it anew as JPEG or PNG, and upload that."
+    "Open it in a picture editor, save it as JPEG or PNG, and upload that."
 )
 _NOT_SAVED: Final = (
     "The picture was not saved because the disk {}. "
     "Tell whoever runs the site, then upload it again."
 )
-_DISK_PROBLEMS: Final = {
+_DISK: Final = {
     errno.ENOSPC: "is full",
     errno.EDQUOT: "is full",
     errno.EROFS: "takes nothing just now",
 }
-_TOO_LARGE: Final = "The picture has {}. Make it smaller and upload that."
-_TOO_LARGE_FOR_FORMAT: Final = (
-    "The picture has more than {} million pixels, which is too many for "
+_TOO_MANY_BYTES: Final = gettext_noop(
+    "The picture has more than {megabytes} MB. Make it smaller and upload that."
+)
+_TOO_MANY_PIXELS: Final = gettext_noop(
+    "The picture has more than {millions} million pixels. "
+    "Make it smaller and upload that."
+)
+_TOO_MANY_OF_ITS_KIND: Final = gettext_noop(
+    "The picture has more than {millions} million pixels, which is too many for "
     "this format. Make it smaller, or save it as JPEG, and upload that."
 )
-_UNIDENTIFIED: Final = (
-    "This file is no picture that can be taken, or it is damaged. Upload a JPEG, PNG, "
-    "WebP, GIF or AVIF picture; export a HEIC photo, an SVG or a PDF as JPEG first."
+_TOO_LARGE_PROGRESSIVE: Final = gettext_noop(
+    "This progressive JPEG has {millions} million pixels, which is too many to open "
+    "at once. Save it as a baseline JPEG (without “progressive”), or make it smaller, "
+    "and upload that."
 )
-# For the whole process, because catch_warnings is not thread-safe. Pillow's other
-# warnings are ignored: a single hostile EXIF block could fill the log with them.
+_UNIDENTIFIED: Final = gettext_noop(
+    "This file is not a picture that can be used, or it is damaged. Upload a JPEG, "
+    "PNG, WebP, GIF, AVIF or HEIC picture; export an SVG or a PDF as JPEG first."
+)
+# For the whole process, since catch_warnings is not safe between threads. What else
+# Pillow finds odd goes unsaid: one hostile EXIF block would fill the log with it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 class ImageError(ValueError):
-    """An image that cannot be published; the message tells the editor what to do."""
+    """A picture that cannot be taken; str() tells the editor what to do.
+
+    `message` is the text with `values` not yet filled in, for a translation.
+    """
+
+    def __init__(self, message: str, **values: int) -> None:
+        super().__init__(message.format(**values) if values else message)
+        self.message, self.values = message, values
 
 
 @dataclass(frozen=True)
 class IngestedImage:
-    """A published image: sizes in pixels, and the texts embedded in the file, or ""."""
+    """A published picture: sizes in pixels, texts "" where the file had none."""
 
     stem: str
     width: int
@@ -108,30 +150,32 @@ class IngestedImage:
 
 
 def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
-    """Write the variants of the image in `source` to `folder`.
+    """Publish the picture in `source` as its variants under `folder`.
 
-    There is one for each width and format; widths that cannot be encoded are skipped.
-    Animations are reduced to their first frame. The stem is an HMAC of the file, so an
-    image that was published before is recognized and not written again. Raises
-    ImageError if the file is not a valid image or the disk is full, and OSError if
-    `folder` cannot be written for another reason.
+    Every width is written in every format; one that cannot be is left out, and the
+    picture does without it. Of an animation the first frame is taken. The same bytes
+    with the same key give the same stem, and files that are all there already are
+    left alone. Raise ImageError for what is no sound picture and for a full disk,
+    OSError when `folder` cannot be written otherwise.
     """
     with ingest_lock:
         return _ingest(read_upload(source), folder, key)
 
 
 def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
-    with _image_errors(), closing(_open(data)) as image:
+    with _refusing(), closing(_open(data)) as image:
         orientation = _orientation(image)
-        sizes = _sizes(*(image.size[::-1] if orientation > 4 else image.size))
-        pixels = _decode(image, orientation, sizes[-1])
+        source = _Heif(data) if image.format == "HEIF" else image
+        sizes = _sizes(*(source.size[::-1] if orientation > 4 else source.size))
+        pixels = _develop(source, orientation, sizes[-1])
+        del source
         texts = metadata.read_texts(image)
     digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
     stem = f"{digest[:2]}/{digest}"
     paths = [folder / variant_path(stem, w, ext) for w, _ in sizes for ext in FORMATS]
     if all(path.is_file() for path in paths):
         for path in paths:
-            path.touch()  # keeps `sweep` from deleting files that have no row yet
+            path.touch()  # `sweep` spares what is young until its row is there
     else:
         sizes = _publish(pixels, sizes, folder, stem)
     widths = tuple(width for width, _ in sizes)
@@ -139,7 +183,7 @@ def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
 
 
 def unsupported_formats() -> list[str]:
-    """Return the formats that the installed Pillow cannot both read and write."""
+    """Return the formats that this Pillow cannot read and write."""
     Image.init()
     names = {options["format"] for options in _ENCODERS.values()} | {"PNG"}
     return sorted(
@@ -148,20 +192,20 @@ def unsupported_formats() -> list[str]:
 
 
 def variant_path(stem: str, width: int, ext: str) -> str:
-    """Return the path of a variant, relative to the image folder."""
+    """Return the path of one variant, relative to the folder of pictures."""
     return f"{stem}-{width}.{ext}"
 
 
 def remove_variants(folder: Path, stem: str, widths: Iterable[int]) -> None:
-    """Delete the variants of an image, ignoring missing ones."""
+    """Delete the variants of a picture; missing ones are no error."""
     for width in widths:
         for ext in FORMATS:
             (folder / variant_path(stem, width, ext)).unlink(missing_ok=True)
 
 
 @contextmanager
-def _image_errors() -> Iterator[None]:
-    """Convert any exception of Pillow, for example on a hostile file, to ImageError."""
+def _refusing() -> Iterator[None]:
+    """Turn whatever a hostile file makes Pillow raise into an ImageError."""
     try:
         yield
     except ImageError:
@@ -171,92 +215,139 @@ def _image_errors() -> Iterator[None]:
 
 
 def read_upload(source: BinaryIO) -> bytes:
-    """Read an upload. Raises ImageError if it is empty or too large."""
+    """Return the bytes of a file; raise ImageError if it is empty or too large."""
     data = source.read(MAX_UPLOAD_BYTES + 1)
     if not data:
         raise ImageError("The file is empty. Choose the picture again.")
     if len(data) > MAX_UPLOAD_BYTES:
-        raise ImageError(_TOO_LARGE.format(f"more than {MAX_UPLOAD_BYTES >> 20} MB"))
+        raise ImageError(_TOO_MANY_BYTES, megabytes=MAX_UPLOAD_BYTES >> 20)
     return data
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
-    """Open an image and check its header; its pixels are not decoded yet."""
-    too_many = f"more than {MAX_PIXELS // 10**6} million pixels"
+    """Return the picture with its header read and its pixels not yet decoded."""
     try:
         image = Image.open(BytesIO(data), formats=_DECODERS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_TOO_LARGE.format(too_many)) from error
+        raise ImageError(_TOO_MANY_PIXELS, millions=MAX_PIXELS // 10**6) from error
     except UnidentifiedImageError as error:
         raise ImageError(_UNIDENTIFIED) from error
-    if (pixels := image.width * image.height) > MAX_PIXELS:
-        raise ImageError(_TOO_LARGE.format(too_many))
-    if pixels > (limit := MAX_PIXELS_BY_FORMAT.get(image.format or "", MAX_PIXELS)):
-        raise ImageError(_TOO_LARGE_FOR_FORMAT.format(limit // 10**6))
-    if min(image.size) < 1 or len(_SCAN.findall(data)) > _MAX_SCANS:
+    _check_pixels(image.width * image.height, image.format or "")
+    if min(image.size) < 1 or len(_SCAN.findall(data)) > _SCAN_LIMIT:
         raise ImageError(_DAMAGED)
-    image.verify()  # checks the checksums of a PNG, which decoding does not
+    if image.format == "JPEG":
+        _check_jpeg(image, data)
+    image.verify()  # the checksums of a PNG, which decoding passes over
     return Image.open(BytesIO(data), formats=_DECODERS)
 
 
+def _check_pixels(pixels: int, kind: str) -> None:
+    limit = MAX_PIXELS_BY_FORMAT.get(kind, MAX_PIXELS)
+    if pixels > limit:
+        message = _TOO_MANY_PIXELS if kind == "JPEG" else _TOO_MANY_OF_ITS_KIND
+        raise ImageError(message, millions=limit // 10**6)
+
+
+def _check_jpeg(image: Any, data: bytes) -> None:
+    """Refuse a JPEG whose decoder would keep more of it at once than may be."""
+    if "progressive" in image.info or jpeg.is_whole(data, image.layers):
+        pixels = image.width * image.height
+        sampling = [(across, down) for _, across, down, _ in image.layer]
+        if jpeg.coefficient_bytes(pixels, sampling) > MAX_COEFFICIENT_BYTES:
+            raise ImageError(_TOO_LARGE_PROGRESSIVE, millions=pixels // 10**6)
+
+
+class _Source(Protocol):
+    """A picture to take strips from: Pillow's own, or a HEIF."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def info(self) -> dict[Any, Any]: ...
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image: ...
+
+
+class _Heif:
+    """A decoded HEIF, upright already, of which Pillow never holds a whole copy."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
+        self._data = self._file.data  # memory of the file's, valid as long as it lives
+        self._mode, self._stride = self._file.mode, self._file.stride
+        self.size: tuple[int, int] = self._file.size  # known once it is decoded
+        self.info: dict[Any, Any] = self._file.info
+        _check_pixels(self.size[0] * self.size[1], "HEIF")
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+        """Return some rows, in their whole width."""
+        _, top, _, bottom = box
+        rows = self._data[top * self._stride : bottom * self._stride]
+        size = (self.size[0], bottom - top)
+        return Image.frombytes(self._mode, size, rows, "raw", self._mode, self._stride)
+
+
 def _orientation(image: Image.Image) -> int:
-    with suppress(Exception):  # ignore a broken EXIF block
+    with suppress(Exception):  # a broken EXIF block says nothing
         value = image.getexif().get(ExifTags.Base.Orientation)
-        return value if value in _TRANSPOSITIONS else 1
+        return value if value in _TURNS else 1
     return 1
 
 
 def _sizes(width: int, height: int) -> list[tuple[int, int]]:
-    """Return the width and height of every variant, ascending and never upscaled."""
+    """Return width and height of every variant, ascending, never upscaled."""
     largest = min(width, WIDTHS[-1], max(1, width * _MAX_HEIGHT // height))
     largest = min(largest, max(1, math.isqrt(_MAX_VARIANT_PIXELS * width // height)))
-    widths = [*(w for w in WIDTHS if w < largest), largest]
+    widths = [*(each for each in WIDTHS if each < largest), largest]
     return [(w, min(max(1, round(height * w / width)), _MAX_HEIGHT)) for w in widths]
 
 
-def _decode(image: Image.Image, orientation: int, size: tuple[int, int]) -> Image.Image:
-    """Decode to upright sRGB pixels of `size`, as RGB or RGBA without metadata."""
+def _develop(image: _Source, orientation: int, size: tuple[int, int]) -> Image.Image:
+    """Decode to upright sRGB pixels of `size`, mode RGB or RGBA, and nothing else."""
     stored = size[::-1] if orientation > 4 else size
-    image.draft(None, stored)
-    image.load()
-    pixels = _to_srgb(_resize_in_strips(image, stored))
-    if orientation in _TRANSPOSITIONS:
-        pixels = pixels.transpose(_TRANSPOSITIONS[orientation])
+    if isinstance(image, Image.Image):
+        image.draft(None, stored)
+        image.load()
+    pixels = _in_srgb(_shrunk(image, stored))
+    if orientation in _TURNS:
+        pixels = pixels.transpose(_TURNS[orientation])
     pixels.info.clear()
     return pixels
 
 
-def _resize_in_strips(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resize to L, RGB, CMYK or RGBA, without a second copy of the whole image.
+def _shrunk(image: _Source, size: tuple[int, int]) -> Image.Image:
+    """Resize to L, RGB, CMYK or RGBA, with no second copy of all the pixels.
 
-    Each strip is first reduced by integer factors, as with `reducing_gap=2.0`.
+    Strip after strip is made smaller by whole numbers, as `reducing_gap=2.0` would.
     """
+    width, height = image.size
     across, down = (max(1, image.size[i] // (2 * size[i])) for i in (0, 1))
     rows = down * max(1, _STRIP // down)
-    reduced: Image.Image | None = None
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        strip = _to_eight_bits(image.crop((0, top, image.width, bottom)))
+    smaller: Image.Image | None = None
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = _eight_bits(image.crop((0, top, width, bottom)))
         strip = strip.reduce((across, down))
-        if reduced is None:
-            reduced_size = (strip.width, math.ceil(image.height / down))
-            reduced = Image.new(strip.mode, reduced_size)
-        reduced.paste(strip, (0, top // down))
-    assert reduced is not None  # noqa: S101 - every image has a row
-    box = (0, 0, image.width / across, image.height / down)
-    pixels = reduced.resize(size, Resampling.LANCZOS, box)
+        if smaller is None:
+            whole = (strip.width, math.ceil(height / down))
+            smaller = Image.new(strip.mode, whole)
+        smaller.paste(strip, (0, top // down))
+    assert smaller is not None  # noqa: S101 - every picture has a row
+    box = (0, 0, width / across, height / down)
+    pixels = smaller.resize(size, Resampling.LANCZOS, box)
     pixels = pixels.convert("RGBA") if pixels.mode == "RGBa" else pixels
     pixels.info.update(image.info)
     return pixels
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Convert to L, RGB, CMYK or RGBa, which can be resized with interpolation.
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return the picture as L, RGB, CMYK or RGBa, which resize smoothly.
 
-    RGBa has its colours premultiplied by alpha, so the colours of transparent pixels,
-    which somebody may have erased, are lost for good.
+    RGBa has its colours multiplied by alpha, so that what an eraser made transparent
+    is gone for good.
     """
-    if image.mode.startswith("I"):  # 16 bits, which convert() would clip
+    if image.mode.startswith("I"):  # sixteen bits, which convert() would clip
         image.info.pop("transparency", None)
         return image.point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
@@ -264,11 +355,11 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
-def _to_srgb(pixels: Image.Image) -> Image.Image:
+def _in_srgb(pixels: Image.Image) -> Image.Image:
     mode = "RGB"
     if pixels.mode == "RGBA" and pixels.getchannel("A").getextrema() != (255, 255):
         mode = "RGBA"
-    with suppress(Exception):  # ignore a broken profile
+    with suppress(Exception):  # a broken profile says nothing
         source = ImageCms.ImageCmsProfile(BytesIO(pixels.info["icc_profile"]))
         target = ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(pixels, source, target, outputMode=mode)
@@ -279,28 +370,27 @@ def _to_srgb(pixels: Image.Image) -> Image.Image:
 def _publish(
     pixels: Image.Image, sizes: list[tuple[int, int]], folder: Path, stem: str
 ) -> list[tuple[int, int]]:
-    """Write all variants, each resized from the next larger one; return their sizes.
+    """Write every variant, each made from the next larger one; return their sizes.
 
-    Raises ImageError if no size can be encoded in every format or the disk is full. No
-    files are left behind after an error.
+    Raise ImageError where no size can be had in all formats; then nothing is left.
     """
-    written: list[tuple[int, int]] = []
+    made: list[tuple[int, int]] = []
     try:
         (folder / stem).parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
             for size in reversed(sizes):
                 pixels = pixels.resize(size, Resampling.LANCZOS, reducing_gap=2.0)
                 try:
-                    encoded = {ext: _encode(pixels, ext) for ext in FORMATS}
+                    encoded = {ext: _encoded(pixels, ext) for ext in FORMATS}
                 except ImageError:
                     logger.warning("A picture does without the size %s x %s.", *size)
                     continue
                 for ext, data in encoded.items():
-                    _write(
+                    _store(
                         Path(scratch, Path(variant_path(stem, size[0], ext)).name), data
                     )
-                written.insert(0, size)
-            if not written:
+                made.insert(0, size)
+            if not made:
                 raise ImageError(_DAMAGED)
             try:
                 for path in Path(scratch).iterdir():
@@ -309,26 +399,26 @@ def _publish(
                 remove_variants(folder, stem, (width for width, _ in sizes))
                 raise
     except OSError as error:
-        if reason := _DISK_PROBLEMS.get(error.errno or 0):
-            raise ImageError(_NOT_SAVED.format(reason)) from error
+        if words := _DISK.get(error.errno or 0):
+            raise ImageError(_NOT_SAVED.format(words)) from error
         raise
-    return written
+    return made
 
 
-def _encode(pixels: Image.Image, ext: str) -> bytes:
+def _encoded(pixels: Image.Image, ext: str) -> bytes:
     if ext == "jpg" and pixels.mode == "RGBA":
-        background = Image.new("RGB", pixels.size, "white")
-        background.paste(pixels, mask=pixels.getchannel("A"))
-        pixels = background
+        paper = Image.new("RGB", pixels.size, "white")
+        paper.paste(pixels, mask=pixels.getchannel("A"))
+        pixels = paper
     encoded = BytesIO()
-    with _image_errors():
+    with _refusing():
         pixels.save(encoded, **_ENCODERS[ext])
     return encoded.getvalue()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _store(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
-        # After a power cut there must be no empty file under its final name.
+        # A power cut must not leave an empty file under a name that counts as done
         os.fsync(file.fileno())

@@ -11,7 +11,7 @@ from PIL import ExifTags, ImageFile, IptcImagePlugin
 
 # What cameras write: `DSC_0123` or another word with a digit, a file name, a brand.
 _NO_TEXT: Final = re.compile(
-    r"\A([\w().-]*\d[\w().-]*|.+\.(jpe?g|png|webp|gif|avif|heic|tiff?)"
+    r"\A([\w().-]*\d[\w().-]*|.+\.(jpe?g|png|webp|gif|avif|hei[cf]|hif|tiff?)"
     r"|OLYMPUS DIGITAL CAMERA|SONY DSC)\Z",
     re.ASCII | re.IGNORECASE,
 )

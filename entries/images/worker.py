@@ -1,8 +1,9 @@
-"""Ingest each image in a separate, short-lived process.
+"""Ingest pictures in a process of their own.
 
-Decoding and encoding take seconds, all cores and hundreds of megabytes, and partly hold
-the GIL. A process of low priority keeps that away from the server's threads, returns
-its memory when it ends, and contains the crash of a decoder.
+Decoding and encoding take seconds, every core and hundreds of megabytes, partly under
+Python's global lock. A process that lives for one picture, at a low priority, keeps all
+of that from the server's threads; its memory is free again when it ends, and a decoder
+that crashes takes nobody along.
 """
 
 from __future__ import annotations
@@ -22,33 +23,34 @@ from entries.images.ingest import ImageError, IngestedImage
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS: Final = 120.0  # wall-clock time, on a busy machine
-CPU_SECONDS: Final = 40  # of all its threads; the largest images take 5
-_NICENESS: Final = 5  # about a third of the CPU share of a normal process
-_OOM_SCORE_ADJ: Final = "500"  # out of memory, it is killed before the server
+TIMEOUT_SECONDS: Final = 120.0  # where the machine has no time for it
+CPU_SECONDS: Final = 40  # of all its threads; the largest pictures take 5
+MAX_MEMORY_BYTES: Final = 768 * 1024 * 1024  # the largest pictures take 600 MB
+_NICENESS: Final = 5  # a third of what others get where all want a core
+_FIRST_KILLED: Final = "500"  # oom_score_adj: rather than the server
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_TOO_EXPENSIVE: Final = (
+_TOO_MUCH: Final = (
     "The picture could not be processed. "
     "Make it smaller, or save it anew as JPEG, and upload that."
 )
 
 
 def ingest_in_process(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
-    """Run `ingest_image` in another process.
+    """Publish the picture in `source` as `ingest_image` does, in another process.
 
-    Raises what that raises, and ImageError if the process times out or crashes.
+    Raise what that raises; ImageError also where the process takes too long or dies.
     """
     with ingest.ingest_lock:
-        return _result(_run(key, ingest.read_upload(source), folder))
+        return _answer(_run(key, ingest.read_upload(source), folder))
 
 
 def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", __name__, str(folder.absolute())]
-    stdin = b"%s\n%s" % (key.hex().encode(), data)
+    sent = b"%s\n%s" % (key.hex().encode(), data)
     try:
-        return subprocess.run(  # noqa: S603 - no untrusted input in the command
+        return subprocess.run(  # noqa: S603 - nothing in it comes from outside
             command,
-            input=stdin,
+            input=sent,
             capture_output=True,
             cwd=_ROOT,
             timeout=TIMEOUT_SECONDS,
@@ -56,53 +58,56 @@ def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[b
         )
     except subprocess.TimeoutExpired as error:
         logger.warning("A picture took more than %s s.", TIMEOUT_SECONDS)
-        raise ImageError(_TOO_EXPENSIVE) from error
+        raise ImageError(_TOO_MUCH) from error
 
 
-def _result(process: subprocess.CompletedProcess[bytes]) -> IngestedImage:
-    for line in process.stderr.decode(errors="replace").splitlines():
+def _answer(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
+    for line in done.stderr.decode(errors="replace").splitlines():
         logger.warning("%s", line)
-    if process.returncode < 0:
-        number = -process.returncode
-        logger.warning("The process of a picture died of signal %s.", number)
-        raise ImageError(_TOO_EXPENSIVE)
-    process.check_returncode()
-    result: dict[str, Any] = json.loads(process.stdout)
-    if message := result.get("refused"):
-        raise ImageError(message)
-    if arguments := result.get("failed"):
-        raise OSError(*arguments)
-    return IngestedImage(**result | {"widths": tuple(result["widths"])})
+    if done.returncode < 0:
+        logger.warning("The process of a picture died of signal %s.", -done.returncode)
+        raise ImageError(_TOO_MUCH)
+    done.check_returncode()
+    answer: dict[str, Any] = json.loads(done.stdout)
+    if refusal := answer.get("refused"):
+        message, values = refusal
+        raise ImageError(message, **values)
+    if failure := answer.get("failed"):
+        raise OSError(*failure)
+    return IngestedImage(**answer | {"widths": tuple(answer["widths"])})
 
 
 def main() -> None:
-    """Ingest the image on standard input: a line with the key in hex, then the file.
+    """Ingest standard input: the key in hexadecimal on a line, then the file.
 
-    Write the fields of the IngestedImage to standard output as JSON, or the error.
+    Write the fields of what was published as JSON, or why it could not be.
     """
-    _limit_resources()
+    _limit_itself()
     source = sys.stdin.buffer
     key = bytes.fromhex(source.readline().decode())
-    result: dict[str, Any]
+    answer: dict[str, Any]
     try:
-        result = asdict(ingest.ingest_image(source, Path(sys.argv[1]), key))
+        answer = asdict(ingest.ingest_image(source, Path(sys.argv[1]), key))
     except ImageError as error:
-        result = {"refused": str(error)}
+        answer = {"refused": [error.message, error.values]}
     except OSError as error:
-        result = {"failed": [error.errno, error.strerror, error.filename]}
-    json.dump(result, sys.stdout)
+        answer = {"failed": [error.errno, error.strerror, error.filename]}
+    json.dump(answer, sys.stdout)
 
 
-def _limit_resources() -> None:
-    """Lower this process's priority, limit its CPU time, and raise its OOM score."""
-    with suppress(OSError, AttributeError):  # not permitted, or not supported
+def _limit_itself() -> None:
+    """Let others go first, bound time and memory, and be ended first for memory."""
+    with suppress(OSError, AttributeError):  # not allowed, or not this system's
         os.nice(_NICENESS)
-    with suppress(ImportError):  # not on Windows
+    with suppress(ImportError):  # Unix alone has it
         import resource
 
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+        with suppress(OSError, ValueError, AttributeError):  # Linux alone has it
+            limits = (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES)
+            resource.prlimit(0, resource.RLIMIT_DATA, limits)
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE_ADJ)
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_KILLED)
 
 
 if __name__ == "__main__":

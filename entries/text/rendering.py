@@ -1,8 +1,8 @@
-"""Render an editor's Markdown to the clean HTML that is stored and shown everywhere.
+"""Turn an editor's Markdown into the clean HTML that is stored and shown everywhere.
 
-The parser escapes all text, and its output passes through two sanitizers that share
-nothing but the allow-lists: bleach, then nh3. Trusted HTML, such as figures, is added
-last, at placeholders with a random token that no author can guess.
+Strings in, strings out. Behind the parser, which escapes all text, stand two cleaners
+that share nothing but the allow-lists: bleach, and then nh3. Figures and lines of ours
+come in last, at marks that no author can know.
 """
 
 import html
@@ -35,9 +35,17 @@ TAGS: Final = INLINE_TAGS | (
 )
 ATTRIBUTES: Final = {"a": {"href", "title"}, "th": {"align"}, "td": {"align"}}
 
-_BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85]")
+_BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _UNPRINTABLE: Final = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]"
+    "\\A\ufeff+|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
+    "\ufff9-\ufffc\ud800-\udfff\ufffe\uffff]"
+)
+# Marks of direction that hold until they are closed, and what closes them.
+_BIDI: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_PDF, _PDI = "\u202c", "\u2069"
+_INVISIBLE: Final = re.compile(
+    r"[\s\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]*"
 )
 # Tags that do not end a line of plain text: those above, and those of our templates.
 _WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
@@ -45,29 +53,53 @@ _WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
 _GAPS: Final = re.compile(r"(\A\s*\n|\n\s*(?:\n|\Z))")
 _MARKS: Final = re.compile(r"(?<!\\)(\\*)([`*_\[\]#+.!>|~-])")
 _LINE_MARKS: Final = re.compile(
-    r"^ {0,3}(?=#{1,6}[ \t]+\S|>(?![0-9=])|`{3})"
+    rf"^ {{0,3}}(?=#{{1,6}}[ \t]+\S|>(?!{markdown.COMPARED})|`{{3}})"
     rf"|^[ \t]*(?={markdown.IMAGE_START})",
     re.M,
 )
 
 
 def tidy(body: str) -> str:
-    r"""Normalize line breaks to \n and remove control characters.
+    r"""Return the body with \n as its only line break and without control characters.
 
-    The result is what is stored: PostgreSQL and XML feeds reject some of the rest.
+    This is the text to keep: what it lacks, PostgreSQL or an XML feed would refuse.
+    No line of it changes the direction of what is shown after it.
     """
-    return _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
+    tidied = _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
+    if not _BIDI.search(tidied):
+        return tidied
+    return "\n".join(map(_closed, tidied.split("\n")))
 
 
-def one_line(text: str) -> str:
-    """Tidy a text and collapse its whitespace, for single-line fields."""
-    return " ".join(tidy(text).split())
+def _closed(line: str) -> str:
+    """Return a line in which every change of direction ends."""
+    closers: list[str] = []
+    for mark in _BIDI.findall(line):
+        if mark not in (_PDF, _PDI):
+            closers.append(_PDI if mark >= "\u2066" else _PDF)
+        elif mark == _PDI and _PDI in closers:
+            while closers.pop() != _PDI:
+                pass
+        elif mark == _PDF and closers[-1:] == [_PDF]:
+            closers.pop()
+    return line + "".join(reversed(closers))
+
+
+def one_line(words: str) -> str:
+    """Return the text as a single-line field keeps it; empty if nothing is visible."""
+    line = " ".join(tidy(words).replace("\ufeff", "").split())
+    return "" if is_blank(line) else line
+
+
+def is_blank(text: str) -> bool:
+    """Say whether a reader would see nothing."""
+    return _INVISIBLE.fullmatch(text) is not None
 
 
 class ParsedBody:
-    """A Markdown body, parsed once for both its image names and its HTML.
+    """A Markdown body, parsed once: for the images it names and for its HTML.
 
-    Raises BodyError if the body is too long or cannot be parsed.
+    Raises BodyError where the body is too long or cannot be parsed.
     """
 
     def __init__(self, source: str) -> None:
@@ -79,7 +111,7 @@ class ParsedBody:
                 "updates."
             )
         self._parser = markdown.Parser()
-        with _body_errors():
+        with _refusing():
             self._root = self._parser.blocks(self.source)
             names = (block for block in _blocks(self._root) if isinstance(block, str))
             self.image_names = list(dict.fromkeys(names))
@@ -89,20 +121,20 @@ class ParsedBody:
         figures: Mapping[str, str] = MappingProxyType({}),
         lines: Mapping[str, str] = MappingProxyType({}),
     ) -> SafeString:
-        """Return the body's clean HTML. Call it only once: it modifies the tree.
+        """Return the body's clean HTML. To be called once: it changes the tree.
 
-        `figures` maps image names to trusted HTML that replaces the lines
-        `![](image:name)`; lines of other names are dropped. Several such lines in a
-        row are grouped in `<div class="figures">`. `lines` maps the source of one-line
-        paragraphs to trusted HTML that replaces them.
+        figures: name of an image -> trusted HTML, which replaces the line
+        `![](image:name)`; a name that is missing renders nothing. Several such lines
+        in succession are grouped inside `<div class="figures">`.
+        lines: text of a one-line paragraph of the source -> trusted HTML, which
+        replaces that paragraph.
         """
         token = secrets.token_hex(16)
-        with _body_errors():
-            trusted = _insert_placeholders(self._root, figures, lines, token)
+        with _refusing():
+            slots = _arrange(self._root, figures, lines, token)
             cleaned = _clean(self._parser.html(self._root))
-        placeholder = re.compile(f"<p>{token}([0-9]+)</p>")
-        html = placeholder.sub(lambda m: trusted[int(m[1])], cleaned)
-        return mark_safe(html)  # noqa: S308 - cleaned above
+        slot = re.compile(f"<p>{token}([0-9]+)</p>")
+        return mark_safe(slot.sub(lambda m: slots[int(m[1])], cleaned))  # noqa: S308
 
 
 def render(
@@ -110,18 +142,18 @@ def render(
     figures: Mapping[str, str] = MappingProxyType({}),
     lines: Mapping[str, str] = MappingProxyType({}),
 ) -> SafeString:
-    """Render a Markdown body to clean HTML (see `ParsedBody.render`)."""
+    """Return the clean HTML of a Markdown body (see `ParsedBody.render`)."""
     return ParsedBody(body).render(figures, lines)
 
 
 def image_names(body: str) -> list[str]:
-    """Return the names of the images in a body, in order and without duplicates."""
+    """Return the names of the images that a body shows, in order, once each."""
     return ParsedBody(body).image_names
 
 
 @contextmanager
-def _body_errors() -> Iterator[None]:
-    """Convert any exception of the parser, such as RecursionError, to a BodyError."""
+def _refusing() -> Iterator[None]:
+    """Turn whatever the parser raises (RecursionError, say) into a BodyError."""
     try:
         yield
     except BodyError:
@@ -134,7 +166,7 @@ def _body_errors() -> Iterator[None]:
 
 
 def _blocks(root: ET.Element) -> Iterator[ET.Element | str]:
-    """Yield the top-level blocks, with image lines replaced by the images' names."""
+    """Yield top-level blocks, and the names of images on lines of their own."""
     for block in root:
         m = markdown.IMAGE.fullmatch(block.text or "") if block.tag == "p" else None
         yield m[1] if m else block
@@ -146,33 +178,33 @@ def _paragraph(text: str) -> ET.Element:
     return paragraph
 
 
-def _insert_placeholders(
+def _arrange(
     root: ET.Element, figures: Mapping[str, str], lines: Mapping[str, str], token: str
 ) -> list[str]:
-    """Replace blocks by placeholders, and return the trusted HTML for each of them."""
-    html_by_line = {_line(text): html for text, html in lines.items()}
+    """Put marks where trusted HTML will stand, and return that HTML in their order."""
+    wanted = {_line(text): trusted for text, trusted in lines.items()}
     blocks: list[ET.Element] = []
-    trusted: list[str] = []
+    slots: list[str] = []
 
-    def insert(html: str) -> None:
-        blocks.append(_paragraph(AtomicString(f"{token}{len(trusted)}")))
-        trusted.append(html)
+    def put(trusted: str) -> None:
+        blocks.append(_paragraph(AtomicString(f"{token}{len(slots)}")))
+        slots.append(trusted)
 
     for _, group in groupby(_blocks(root), type):
         names = []
         for block in group:
             if isinstance(block, str):
                 names.append(block)
-            elif (line := _line(block.text or "")) in html_by_line and _is_line(block):
-                insert(html_by_line[line])
+            elif (line := _line(block.text or "")) in wanted and _is_line(block):
+                put(wanted[line])
             else:
                 _label_platform(block)
                 blocks.append(block)
         if found := [figures[name] for name in names if name in figures]:
             html = "".join(found)
-            insert(f'<div class="figures">{html}</div>' if len(found) > 1 else html)
+            put(f'<div class="figures">{html}</div>' if len(found) > 1 else html)
     root[:] = blocks
-    return trusted
+    return slots
 
 
 def _line(text: str) -> str:
@@ -184,7 +216,7 @@ def _is_line(block: ET.Element) -> bool:
 
 
 def _label_platform(block: ET.Element) -> None:
-    """Link a post or video by its platform's name if a paragraph is only its URL."""
+    """Show a post or a video whose URL is a paragraph of its own by its platform."""
     url = (block.text or "").strip()
     if _is_line(block) and (label := urls.platform_label(url)):
         block.text = None
@@ -192,11 +224,11 @@ def _label_platform(block: ET.Element) -> None:
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
-    """Return whether an attribute is allowed, for both sanitizers."""
+    """Return whether an attribute is allowed; `value` is as a browser reads it."""
     if name not in ATTRIBUTES.get(tag, ()):
         return False
     if name == "href":
-        return urls.is_safe(html.unescape(value))
+        return urls.is_safe(value)
     return name != "align" or value in {"left", "center", "right"}
 
 
@@ -211,29 +243,35 @@ _NH3: Final = nh3.Cleaner(
 )
 
 
-def _clean_with_bleach(markup: str) -> str:
-    # A new cleaner for each call, because bleach's are not thread-safe.
-    cleaner = bleach.sanitizer.Cleaner(TAGS, _allowed, urls.SCHEMES)
+def _bleached(markup: str) -> str:
+    # A cleaner of its own for each call: bleach's is not safe between threads. It
+    # gives values with their entities, which nh3 has decoded: decoding those again
+    # would read `&gt` in `?id=1&gtin=5`.
+    cleaner = bleach.sanitizer.Cleaner(
+        TAGS,
+        lambda tag, name, value: _allowed(tag, name, html.unescape(value)),
+        urls.SCHEMES,
+    )
     cleaned: str = cleaner.clean(markup)
     return cleaned
 
 
-def _clean_with_nh3(markup: str) -> str:
+def _washed(markup: str) -> str:
     return _NH3.clean(markup).replace("&nbsp;", "\xa0")
 
 
 def _clean(markup: str) -> str:
-    # Both sanitizers resolve entities, which may produce control characters.
-    return tidy(_clean_with_nh3(_clean_with_bleach(markup)))
+    # Both resolve entities, so a line break or worse could come in that way.
+    return tidy(_washed(_bleached(markup)))
 
 
-class _TextExtractor(HTMLParser):
-    """Collect the visible text of HTML, including the numbers of ordered lists."""
+class _Reader(HTMLParser):
+    """Collect the visible text of HTML, the numbers of lists included."""
 
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
-        self.counts: list[int | None] = []  # items of each open list; None if unordered
+        self.counts: list[int | None] = []  # of the open lists; None has bullets
         self.number = ""
         self.in_pre = False
 
@@ -267,74 +305,75 @@ class _TextExtractor(HTMLParser):
 
 @lru_cache(maxsize=2000)
 def plain_text(markup: str) -> str:
-    """Return the visible text of rendered HTML, with a line for each block or `<br>`.
+    """Return the visible text of rendered HTML, one line for each block or break.
 
-    Cached, because most updates of a page have not changed since it was last rendered.
+    Remembered: whenever a page is made, most of its updates are as they were.
     """
-    extractor = _TextExtractor()
-    extractor.feed(markup)
-    extractor.close()
-    lines = "".join(extractor.parts).split("\n")
+    reader = _Reader()
+    reader.feed(markup)
+    reader.close()
+    lines = "".join(reader.parts).split("\n")
     return "\n".join(filter(None, (re.sub("[ \t]+", " ", s).strip() for s in lines)))
 
 
-def first_words(html: str, count: int) -> str:
-    """Return the first words of rendered HTML, with an ellipsis if there are more."""
-    words = plain_text(html).split()
-    start = " ".join(words[:count])
-    return start if len(words) <= count else f"{start.rstrip('.,;:–—')}…"
+def first_words(html: str, words: int) -> str:
+    """Return how a text begins, in so many words, for lists: `… on the quay…`."""
+    found = plain_text(html).split()
+    begun = " ".join(found[:words])
+    return begun if len(found) <= words else f"{_closed(begun.rstrip('.,;:–—'))}…"
 
 
 def escape_markdown(text: str) -> str:
-    """Return Markdown that renders as exactly this text.
+    """Return source that `render` shows as exactly this text.
 
-    Only characters that would count as markup are escaped. URLs still become links.
+    Only what would be read as markup gets a backslash; addresses still become links.
     """
     text = tidy(text)
-    listed = re.search(r"^ {0,3}2\.[ \t]", text, re.M) is not None
-    return "".join(_escape_block(block, listed) for block in _GAPS.split(text))
+    # Marks of items, where there may be a second one.
+    items = [r"1(?=\.[ \t])"] if re.search(r"^ {0,3}2\.[ \t]", text, re.M) else []
+    if len(re.findall(r"^[ \t]*[-+*][ \t]", text, re.M)) > 1:
+        items.append(r"(?=[-+*][ \t])")
+    first = re.compile(rf" {{0,3}}(?:{'|'.join(items)})") if items else None
+    return "".join(_escape_block(block, first) for block in _GAPS.split(text))
 
 
-def _escape_block(block: str, listed: bool) -> str:
-    """Escape the markup of one block; `listed` if the text has an item `2.`."""
-    positions = {m.end() for m in _LINE_MARKS.finditer(block)}
-    if m := re.match(r" {0,3}(?=[-+*][ \t])", block):
-        positions.add(m.end())
-    if listed and (m := re.match(r" {0,3}1(?=\.[ \t])", block)):
-        positions.add(m.end())
+def _escape_block(block: str, first: re.Pattern[str] | None) -> str:
+    places = {m.end() for m in _LINE_MARKS.finditer(block)}
+    if first and (m := first.match(block)):
+        places.add(m.end())
     if markdown.RULE.fullmatch(block.expandtabs(4)):
-        positions.add(len(block) - len(block.lstrip(" ")))
+        places.add(len(block) - len(block.lstrip(" ")))
     rows = [row.expandtabs(4).rstrip(" ") for row in block.split("\n")]
     if markdown.is_table("\n".join(rows)):
-        positions.add(block.find("|", block.find("\n")))
-    # Escaping only one of these characters may make the next one close a span.
-    chars = _span_markers(block) | {block[at] for at in positions} & set("`~*_")
-    positions.update(at for at, char in enumerate(block) if char in chars)
+        places.add(block.find("|", block.find("\n")))
+    # A backslash before one of these may turn the next into the end of a span.
+    chars = _inline_marks(block) | {block[place] for place in places} & set("`~*_")
+    places.update(place for place, char in enumerate(block) if char in chars)
     return _MARKS.sub(
-        lambda m: m[1] * 2 + ("\\" if m.start(2) in positions else "") + m[2], block
+        lambda m: m[1] * 2 + ("\\" if m.start(2) in places else "") + m[2], block
     )
 
 
-def _span_markers(block: str) -> set[str]:
-    """Return the first characters of the markers that open a span in a block."""
-    without_urls = urls.BARE_URL.sub(_masked, block)
+def _inline_marks(block: str) -> set[str]:
+    """Return the first characters of the marks that would be read inside a block."""
+    seen = urls.BARE_URL.sub(_masked, block)
     chars = set()
-    for marker, (opening, closing) in markdown.EDGES.items():
-        text = block if marker[0] == "`" else without_urls
+    for mark, (opening, closing) in markdown.EDGES.items():
+        text = block if mark[0] == "`" else seen
         if (m := opening.search(text)) and closing.search(text, m.end()):
-            chars.add(marker[0])
+            chars.add(mark[0])
     if any(urls.is_safe(m[2]) for m in markdown.LINK.finditer(block)):
         chars.add("[")
     return chars
 
 
 def _masked(url: re.Match[str]) -> str:
-    """Mask a URL, inside which the parser does not look for emphasis."""
-    bare = urls.without_punctuation(url[0])
+    """Return a URL as the parser sees it when it looks for emphasis."""
+    bare = markdown.bare_url(url)
     rest = url[0][len(bare) :]
     return ("\x02" * len(bare) if urls.is_safe(bare) else bare) + rest
 
 
 def unescape_markdown(source: str) -> str:
-    """Remove backslash escapes: the reverse of `escape_markdown`."""
-    return markdown.ESCAPED.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], source)
+    """Return the text that `escape_markdown` made the source of."""
+    return markdown.unescape(source)

@@ -1,90 +1,187 @@
-"""Parse the times that editors type, and describe how they were understood.
+"""Read the time that an editor types, and say what was understood.
 
-All times are GMT. Callers pass the current time.
+Strings and times in, times and strings out; whoever asks brings the clock. All of
+it is GMT.
 """
 
 import calendar
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, NamedTuple
+
+from django.utils.translation import gettext, ngettext
 
 from entries.text import gmt
 
-EXAMPLES: Final = "Write it as 1015, 10:15, 1015 20 Dec or yesterday 2310"
 LONG_AGO: Final = timedelta(hours=12)
 MIN_YEAR: Final = 1900
+MAX_SPAN: Final = timedelta(days=366)  # of a time given from now: +10, in 2 hours
 
 _MONTHS: Final = tuple(month.lower() for month in calendar.month_name[1:])
+_WEEKDAYS: Final = tuple(day.lower() for day in calendar.day_name)
 _WORDS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
-_TIME: Final = r"(?P<hour>\d\d|\d(?=:)):?(?P<minute>\d\d)"
+_NAMED: Final = {"noon": time(12), "midday": time(12), "midnight": time()}
+_TIMES: Final = (
+    r"(?P<hour>\d\d?)[:.](?P<minute>\d\d)",
+    r"(?P<hour>\d\d)(?P<minute>\d\d)(?: ?h| ?hrs)?",
+    r"(?P<hour>\d\d?)(?:[:.]?(?P<minute>\d\d))? ?(?P<half>[ap])\.? ?m\.?",
+    rf"(?P<named>{'|'.join(_NAMED)})",
+)
 _MONTH: Final = r"(?P<month>[a-z]{3,9})\.?"
 _DAY: Final = r"(?P<day>\d\d?)(?:st|nd|rd|th)?"
+_WEEKDAY: Final = r"(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6})\.?"
 _DATES: Final = (
-    rf"{_DAY} {_MONTH}(?: (?P<year>\d{{4}}))?",
-    rf"{_MONTH} {_DAY}(?: (?P<year>\d{{4}}))?",
+    rf"(?:{_WEEKDAY} )?{_DAY} {_MONTH}(?: (?P<year>\d{{4}}))?",
+    rf"(?:{_WEEKDAY} )?{_MONTH} {_DAY}(?: (?P<year>\d{{4}}))?",
     r"(?P<isoyear>\d{4})-(?P<isomonth>\d\d)-(?P<isoday>\d\d)",
     rf"(?P<word>{'|'.join(_WORDS)})",
+    _WEEKDAY,
 )
 _FORMS: Final = [
     re.compile(form, re.ASCII)
-    for date_form in _DATES
-    for form in (f"{_TIME} {date_form}", f"{date_form} {_TIME}")
+    for time_form in _TIMES
+    for form in (
+        time_form,
+        *(f"{time_form} {date_form}" for date_form in _DATES),
+        *(f"{date_form} {time_form}" for date_form in _DATES),
+    )
 ]
-_FORMS.append(re.compile(_TIME, re.ASCII))
-_ZONE: Final = re.compile(r"(?<=\d)z\b|\b(?:gmt|utc)\b")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+_AMOUNT: Final = (
+    r"(?P<{0}>[1-9]\d{{0,3}}|an?|half an) ?"
+    r"(?P<{0}unit>m|mins?|minutes?|h|hrs?|hours?|d|days?)"
+)
+_SPAN: Final = rf"{_AMOUNT.format('first')}(?: ?(?:and )?{_AMOUNT.format('second')})?"
+_FROM_NOW: Final = [
+    re.compile(form, re.ASCII)
+    for form in (
+        rf"(?:in |(?P<sign>[+−-]) ?)(?:{_SPAN}|(?P<minutes>[1-9]\d{{0,2}}))",
+        rf"{_SPAN} (?P<sign>ago)",
+    )
+]
+_ZONE: Final = re.compile(r"(?<=\d)z\b|\b(?:gmt|utc)\b(?! ?[+−-])")
 
 
 class TimeError(ValueError):
-    """A time that cannot be parsed; the message tells the editor what to type."""
+    """A time that cannot be understood; its text tells the editor what to write."""
+
+
+class _Parsed(NamedTuple):
+    at: datetime
+    has_day: bool
 
 
 def parse_time(text: str, now: datetime) -> datetime | None:
-    """Parse a time to the minute; an empty text gives None, which means "now".
+    """Return the whole minute that a text means, None for an empty one.
 
-    A time without a date is today's, and a date without a year is the one nearest to
-    today. Raises TimeError.
+    A time alone is of today, midnight the nearest one, a weekday today or the next of
+    that name; a day without a year is the nearest one. Raises TimeError with the
+    sentence to show.
     """
-    plain = _normalized(text)
+    parsed = _parse(text, now)
+    return parsed.at if parsed else None
+
+
+def coming_time(text: str, now: datetime) -> datetime | None:
+    """Return tomorrow's time where a time alone was typed and today's is long past."""
+    parsed = _parse(text, now)
+    if not parsed or parsed.has_day or now - parsed.at < LONG_AGO:
+        return None
+    return parsed.at + timedelta(days=1)
+
+
+def means_now(text: str) -> bool:
+    """Say whether a text is empty or says `now`."""
+    return _plain(text) in ("", "now")
+
+
+def _parse(text: str, now: datetime) -> _Parsed | None:
+    plain = _plain(text)
     if not plain:
         return None
+    if plain == "now":
+        return _Parsed(gmt.whole_minute(now), has_day=True)
+    if (span := _from_now(plain, text)) is not None:
+        return _Parsed(gmt.whole_minute(now) + span, has_day=True)
     match = next(filter(None, (form.fullmatch(plain) for form in _FORMS)), None)
     if match is None:
-        raise TimeError(f"“{text.strip()}” is no time. {EXAMPLES}.")
+        raise _unreadable(text)
     parts = {name: part for name, part in match.groupdict().items() if part}
     today = now.astimezone(UTC).date()
     if _may_be_a_year(plain, parts, today):
         raise TimeError(
-            f"Is {plain[-4:]} the year? Write the time as {plain[-4:-2]}:{plain[-2:]}, "
-            "or add one."
+            gettext("Is %(year)s the year? Write the time as %(time)s, or add one.")
+            % {"year": plain[-4:], "time": f"{plain[-4:-2]}:{plain[-2:]}"}
         )
-    return datetime.combine(_date(parts, today), _time(parts), UTC)
+    clock, day = _time(parts), _date(parts, today)
+    if plain == "midnight" and now.astimezone(UTC).hour >= 12:
+        day += timedelta(days=1)
+    has_day = plain == "midnight" or not parts.keys() <= _CLOCK_PARTS
+    return _Parsed(datetime.combine(day, clock, UTC), has_day)
 
 
-def _normalized(text: str) -> str:
-    text = _ZONE.sub(" ", text.lower().replace(",", " "))
-    text = re.sub(r"(?<=\d)t(?=\d)", " ", text)
+_CLOCK_PARTS: Final = {"hour", "minute", "half", "named"}
+
+
+def _plain(text: str) -> str:
+    text = text.lower().replace(",", " ").replace("\u2009", " ").replace("\u202f", " ")
+    text = re.sub(r"\b(?:at|on)\b", " ", text)
+    text = re.sub(r"(?<=\d)t(?=\d)", " ", _ZONE.sub(" ", text))
     return " ".join(text.split())
 
 
+def _unreadable(text: str) -> TimeError:
+    return TimeError(
+        gettext(
+            "Can't read “%(text)s” as a time. Try 1015, 10:15, +10 or yesterday 2310."
+        )
+        % {"text": text.strip()}
+    )
+
+
+def _from_now(plain: str, text: str) -> timedelta | None:
+    """Return the span of `+10`, `in 2 hours`, `10 min ago`; None for other texts."""
+    found = (form.fullmatch(plain) for form in _FROM_NOW)
+    match = next(filter(None, found), None)
+    if match is None:
+        return None
+    parts = match.groupdict()
+    span = timedelta(minutes=int(parts.get("minutes") or 0))
+    for name in ("first", "second"):
+        if amount := parts[name]:
+            unit = _UNITS[parts[f"{name}unit"][0]]
+            number = 0.5 if amount == "half an" else 1 if amount[0] == "a" else amount
+            span += timedelta(**{unit: float(number)})
+    if span > MAX_SPAN:
+        raise _unreadable(text)
+    return -span if parts["sign"] in ("-", "−", "ago") else span
+
+
 def _may_be_a_year(plain: str, parts: dict[str, str], today: date) -> bool:
-    """Return whether the time may be a year, as in `20 Dec 2026` without a time."""
+    """Tell `20 Dec 2026`, where the editor may have forgotten the time."""
     last = plain[-4:]
     return (
         "month" in parts
         and "year" not in parts
-        and last == parts["hour"] + parts["minute"]
+        and last == parts.get("hour", "") + parts.get("minute", "")
         and abs(int(last) - today.year) <= 1
     )
 
 
 def _time(parts: dict[str, str]) -> time:
-    hour, minute = int(parts["hour"]), int(parts["minute"])
-    if hour > 23 or minute > 59:
-        raise TimeError(
-            f"There is no {parts['hour']}:{parts['minute']}: hours go to 23 and "
-            "minutes to 59."
-        )
+    if "named" in parts:
+        return _NAMED[parts["named"]]
+    hour, minute, half = (
+        int(parts["hour"]),
+        int(parts.get("minute", 0)),
+        parts.get("half"),
+    )
+    if hour > (12 if half else 23) or minute > 59 or (half == "p" and not hour):
+        typed = f"{parts['hour']}:{minute:02}" + (f" {half}m" if half else "")
+        raise TimeError(gettext("%(time)s isn't a valid time.") % {"time": typed})
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
     return time(hour, minute)
 
 
@@ -93,14 +190,33 @@ def _date(parts: dict[str, str], today: date) -> date:
         return today + timedelta(days=_WORDS[parts["word"]])
     if "isoyear" in parts:
         year, month = int(parts["isoyear"]), int(parts["isomonth"])
-        return _nearest([year], month, int(parts["isoday"]), today)
+        return _existing([year], month, int(parts["isoday"]), today)
+    weekday = _weekday(parts["weekday"]) if "weekday" in parts else None
     if "month" not in parts:
-        return today
-    years = [int(parts["year"])] if "year" in parts else _years_around(today.year)
-    return _nearest(years, _month(parts["month"]), int(parts["day"]), today)
+        return today if weekday is None else _next(weekday, today)
+    years = [int(parts["year"])] if "year" in parts else _around(today.year)
+    month, day = _month(parts["month"]), int(parts["day"])
+    found = _existing(years, month, day, today, weekday)
+    if weekday not in (None, found.weekday()):
+        raise TimeError(
+            gettext("%(day)s is a %(weekday)s. Correct the day or the date.")
+            % {"day": gmt.format_day(found), "weekday": f"{found:%A}"}
+        )
+    return found
 
 
-def _years_around(year: int) -> list[int]:
+def _weekday(name: str) -> int:
+    for number, day in enumerate(_WEEKDAYS):
+        if day.startswith(name):
+            return number
+    raise _unreadable(name)
+
+
+def _next(weekday: int, today: date) -> date:
+    return today + timedelta(days=(weekday - today.weekday()) % 7)
+
+
+def _around(year: int) -> list[int]:
     return [year, year - 1, year + 1]
 
 
@@ -108,18 +224,25 @@ def _month(name: str) -> int:
     for number, month in enumerate(_MONTHS, 1):
         if month.startswith(name):
             return number
-    raise TimeError(f"“{name}” is no month. {EXAMPLES}.")
+    raise TimeError(
+        gettext("“%(name)s” isn't a month. Try 1015 20 Dec.") % {"name": name}
+    )
 
 
-def _nearest(years: list[int], month: int, day: int, today: date) -> date:
-    """Return the day and month in that one of the years which is nearest to today."""
+def _existing(
+    years: list[int], month: int, day: int, today: date, weekday: int | None = None
+) -> date:
+    """Return the nearest day of that name to today, this year's if on `weekday`."""
     days = list(_days(years, month, day))
     if years[0] < MIN_YEAR:
-        raise TimeError(f"{years[0]} is too long ago. {EXAMPLES}.")
+        raise TimeError(
+            gettext("%(year)s is too long ago. Try 1015 20 Dec.") % {"year": years[0]}
+        )
     if not days:
         name = _MONTHS[month - 1].title() if 1 <= month <= 12 else f"month {month}"
-        raise TimeError(f"There is no {day} {name}.")
-    return min(days, key=lambda found: abs(found - today))
+        raise TimeError(gettext("There is no %(day)s.") % {"day": f"{day} {name}"})
+    wanted = [d for d in days if d.weekday() == weekday and d.year == today.year]
+    return min(wanted or days, key=lambda found: abs(found - today))
 
 
 def _days(years: list[int], month: int, day: int) -> Iterator[date]:
@@ -131,31 +254,64 @@ def _days(years: list[int], month: int, day: int) -> Iterator[date]:
 
 
 def format_typed(at: datetime) -> str:
-    """Format a time for the input field, as `parse_time` accepts it."""
+    """Return a time as the field shows it, in a form that `parse_time` reads."""
     at = at.astimezone(UTC)
-    return f"{at:%H%M} {at.day} {calendar.month_abbr[at.month]} {at.year}"
+    return f"{at:%H%M} {at.day} {calendar.month_abbr[at.month]} {at.year:04}"
 
 
 def describe_time(at: datetime | None, now: datetime) -> str:
-    """Return the hint under the input field: what a time was taken to mean."""
+    """Return the line under the field: what was understood, and when that is."""
     if at is None:
-        return "Now: the minute in which it is published."
-    if at > now:
-        return f"Scheduled for {describe_moment(at, now)}."
-    late = now - at
-    ago = f", {_length(late)} ago" if late >= LONG_AGO else ""
-    return f"Dated {describe_moment(at, now)}{ago}."
+        return gettext("Stamped with the time you publish.")
+    what = (
+        gettext("Scheduled for %(moment)s.")
+        if at > now
+        else gettext("Dated %(moment)s.")
+    )
+    return what % {"moment": describe_from_now(at, now)}
+
+
+def describe_from_now(at: datetime, now: datetime) -> str:
+    """Return `2010 today, in 10 min` or `Friday 4 December, 0900 GMT, in 5 days`."""
+    on, today = at.astimezone(UTC).date(), now.astimezone(UTC).date()
+    if name := _day_name(on, today):
+        moment = f"{gmt.format_hhmm(at)} {name}"
+    else:
+        moment = f"{on:%A} {gmt.format_day(on, today)}, {gmt.format_hhmm(at)} GMT"
+    return f"{moment}, {from_now(at, now)}"
 
 
 def describe_moment(at: datetime, now: datetime) -> str:
-    """Format a time relative to now: `1015 GMT today` or `1015 GMT, 20 December`."""
+    """Return `1015 GMT today` or `1015 GMT, 20 December`."""
     on, today = at.astimezone(UTC).date(), now.astimezone(UTC).date()
-    name = next((w for w, d in _WORDS.items() if d == (on - today).days), "")
+    name = _day_name(on, today)
     day = f" {name}" if name else f", {gmt.format_day(on, today)}"
     return f"{gmt.format_hhmm(at)} GMT{day}"
 
 
-def _length(span: timedelta) -> str:
-    if span.days >= 2:
-        return f"{span.days} days"
-    return f"{span // timedelta(hours=1)} hours"
+def _day_name(on: date, today: date) -> str:
+    names = {-1: gettext("yesterday"), 0: gettext("today"), 1: gettext("tomorrow")}
+    return names.get((on - today).days, "")
+
+
+def from_now(at: datetime, now: datetime) -> str:
+    """Return how far away a time is: `in 10 min`, `5 days ago`, `now`."""
+    span = gmt.whole_minute(at) - gmt.whole_minute(now)
+    if not span:
+        return gettext("now")
+    days = abs((at.astimezone(UTC).date() - now.astimezone(UTC).date()).days)
+    length = _length(abs(span), days)
+    if span > timedelta():
+        return gettext("in %(length)s") % {"length": length}
+    return gettext("%(length)s ago") % {"length": length}
+
+
+def _length(span: timedelta, days: int) -> str:
+    if days >= 2:
+        return ngettext("%(n)d day", "%(n)d days", days) % {"n": days}
+    hours, minutes = divmod(span // timedelta(minutes=1), 60)
+    in_hours = ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
+    in_minutes = gettext("%(n)d min") % {"n": minutes}
+    if not hours:
+        return in_minutes
+    return f"{in_hours} {in_minutes}" if hours < 2 and minutes else in_hours

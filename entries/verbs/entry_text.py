@@ -70,7 +70,7 @@ def render_text_with(text: EntryText, find_rows: _FindRows) -> RenderedBody:
 
     Raises Refused if the text is invalid.
     """
-    if not text.body.strip():
+    if rendering.is_blank(text.body):
         raise Refused("Write the text of the entry first.", "body")
     try:
         body = rendering.ParsedBody(text.body)

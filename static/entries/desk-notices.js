@@ -3,6 +3,15 @@
 // the story has already. It is said beside the buttons and stops nobody.
 (() => {
   if (!window.Desk) return;
+  // The time that a hint offers is typed into its field; the hint follows.
+  document.addEventListener("click", ({ target }) => {
+    const choice = target.closest?.("button[data-time]");
+    const field = choice?.form?.elements.at;
+    if (!field) return;
+    field.focus();
+    field.select();
+    document.execCommand("insertText", false, choice.dataset.time);
+  });
   const { byId, bodyOf, empty, token } = window.Desk;
   const form = byId("composer");
   const slot = byId("composer-notices");

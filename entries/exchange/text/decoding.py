@@ -132,7 +132,7 @@ def _decode_western(line: bytes) -> str:
 def _clean(number: int, line_of_file: str, warnings: list[Remark]) -> list[str]:
     """Remove control characters, and split at the line breaks of word processors."""
     clean = rendering.tidy(line_of_file)
-    if removed := len(line_of_file) - len(clean):
+    if (removed := len(line_of_file) - len(clean)) > 0:
         what = "control character was" if removed == 1 else "control characters were"
         warnings.append(Remark(number, f"{removed} {what} taken out"))
     return _INNER_BREAK.split(clean)
