@@ -68,7 +68,7 @@ def test_the_parser_alone_lets_no_attack_through(
     assert {attack: found for attack, found in shown.items() if found} == {}
 
 
-@pytest.mark.parametrize("wall", ["_clean_with_bleach", "_clean_with_nh3"])
+@pytest.mark.parametrize("wall", ["_bleached", "_washed"])
 @pytest.mark.parametrize("family", ATTACKS)
 def test_each_cleaner_alone_lets_no_attack_through(family: str, wall: str) -> None:
     clean = getattr(rendering, wall)
