@@ -34,7 +34,7 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     empty_value_display = ""
 
     class Media:
-        css = {"all": ["entries/desk.css", "entries/lists.css"]}
+        css = {"all": ["entries/lists.css"]}
 
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any

@@ -4,6 +4,7 @@
 postings with everything that their rows show.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,29 +13,40 @@ from typing import NamedTuple
 from django.db.models import Exists, OuterRef, Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
 
 from entries.desk.access import desk_url, display_name
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
-from entries.text import gmt, rendering, time_input
+from entries.text import gmt, rendering, time_input, urls
 from entries.verbs import WAITING_STATES, Permissions
 
 State = Entry.State
 EXCERPT_WORDS = 24
+_SMALLEST = re.compile(r'<img\b[^>]*\bsrcset="([^\s"]+)')
 
 
 class Button(NamedTuple):
     """A button of a row: its action, its label, and its name in HTML ids.
 
     The name does not change with the label, so that the button keeps the focus.
-    `pressed` is None for a button that is not a toggle.
+    `pressed` is None for a button that is not a toggle. Those not
+    `at_hand` are in the row's menu.
     """
 
     do: str
     label: str
     name: str
     pressed: bool | None = None
+    icon: str = ""
+    at_hand: bool = True
+
+    @property
+    def danger(self) -> bool:
+        """Whether it takes something away from readers."""
+        return self.do in ("withdraw", "take_back")
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,20 @@ class Row:
         return gmt.format_stamp(self.entry.at, self.posting.story.first_day)
 
     @property
+    def hhmm(self) -> str:
+        """Return the time alone; lists have the day between their rows."""
+        at = self.entry.at
+        return gmt.format_hhmm(at) if at and not self.entry.original else ""
+
+    @property
+    def day(self) -> str:
+        """Return the day of the row's time, as lists head the rows of a day."""
+        at = self.entry.at
+        if at is None or self.entry.original:
+            return ""
+        return formats.date_format(at.astimezone(UTC), "l j F Y")
+
+    @property
     def dated(self) -> str:
         """Return the time with the date, for lists of several stories."""
         return gmt.format_dated(self.entry.at) if self.entry.at else self.stamp
@@ -106,14 +132,15 @@ class Row:
         """Return the label of the state; empty if it is published as usual."""
         entry = self.entry
         if entry.erased_at:
-            return "Erased"
+            return _("Erased")
         if entry.published:
             if getattr(self.posting, "changed_since_closing", False):
-                return "Changed after the end"
-            return "" if self.posting.story.public else "Waits for the story"
+                return _("Edited after the story closed")
+            return "" if self.posting.story.public else _("Queued")
         if entry.state == State.SCHEDULED and entry.at:
             moment = time_input.describe_moment(entry.at, self.now)
-            return f"Due since {moment}" if self.late else f"Scheduled for {moment}"
+            words = _("Due since {time}") if self.late else _("Scheduled for {time}")
+            return words.format(time=moment)
         return str(entry.get_state_display())
 
     @property
@@ -131,6 +158,12 @@ class Row:
     def excerpt(self) -> str:
         """Return the first words of the text."""
         return rendering.first_words(self.entry.html, EXCERPT_WORDS)
+
+    @property
+    def thumb(self) -> str:
+        """Return the URL of its first picture in the smallest size; empty for none."""
+        found = _SMALLEST.search(self.entry.html)
+        return found[1] if found else ""
 
     @property
     def missing(self) -> list[Image]:
@@ -171,6 +204,12 @@ class Row:
         return self.posting.visible and not self.entry.original
 
     @property
+    def public_url(self) -> str:
+        """Return that URL, absolute, to copy."""
+        path = reverse("entry", args=[self.posting.story.slug, self.entry.pk])
+        return urls.absolute_url(path)
+
+    @property
     def elsewhere(self) -> list[Posting]:
         """Return its cross-posts: postings in stories other than its own."""
         found = getattr(self.entry, "current_postings", ())
@@ -192,7 +231,7 @@ class Row:
         """Return the buttons for its state and the user's permissions."""
         if self.posting.home:
             return [*self._marks, *self._state_buttons]
-        remove = Button("take_back", "Take back", "back")
+        remove = Button("take_back", _("Remove"), "back", at_hand=False)
         return [*self._marks, *([remove] if self.permissions.can_cross_post else [])]
 
     @property
@@ -201,8 +240,8 @@ class Row:
             return []
         key, pin = self.posting.key_event, self.posting.pinned
         return [
-            Button("unkey" if key else "key", "Key event", "key", key),
-            Button("unpin" if pin else "pin", "Pin", "pin", pin),
+            Button("unkey" if key else "key", _("Key event"), "key", key, "star"),
+            Button("unpin" if pin else "pin", _("Pin"), "pin", pin, "pin"),
         ]
 
     @property
@@ -211,15 +250,17 @@ class Row:
         if self.permissions.can_edit and state in WAITING_STATES:
             buttons.append(Button("publish", self._publish_label, "publish"))
         elif state == State.DRAFT and self.permissions.owns(self.entry):
-            buttons.append(Button("submit", "Submit", "publish"))
+            buttons.append(Button("submit", _("Submit"), "publish"))
         if self.permissions.can_edit and state in (State.SCHEDULED, State.SUBMITTED):
-            buttons.append(Button("unschedule", "Make a draft", "draft"))
+            buttons.append(
+                Button("unschedule", _("Unschedule"), "draft", at_hand=False)
+            )
         if self.permissions.can_change(self.entry):
             withdrawn = state == State.WITHDRAWN
             do, label = (
-                ("restore", "Restore") if withdrawn else ("withdraw", "Withdraw")
+                ("restore", _("Restore")) if withdrawn else ("withdraw", _("Withdraw"))
             )
-            buttons.append(Button(do, label, "withdraw"))
+            buttons.append(Button(do, label, "withdraw", at_hand=withdrawn))
         return buttons
 
     @property
@@ -227,8 +268,8 @@ class Row:
         entry = self.entry
         future = entry.at is not None and entry.at > self.now
         if entry.state == State.SCHEDULED:
-            return "Publish now"
-        return "Schedule" if future else "Publish"
+            return _("Publish now")
+        return _("Schedule") if future else _("Publish")
 
 
 def row_postings(

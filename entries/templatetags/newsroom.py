@@ -4,17 +4,37 @@ from typing import Any
 
 from django import template
 from django.apps import apps
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from entries.models import Entry, Story, fields
 from entries.pages import lists
 
 register = template.Library()
+MAX_SWITCH = 20
 
 
 @register.simple_tag
 def max_length(model: str, field: str) -> int:
     """Return the maximum length of a model's field, for an input's `maxlength`."""
     return fields.max_length(apps.get_model("entries", model), field)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Render an icon of `icons.svg`, in the colour and size of the text around it."""
+    sprite = static("entries/icons.svg")
+    html = '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>'
+    return format_html(html, sprite, name)
+
+
+@register.filter
+def initials(name: str) -> str:
+    """Return the initials of a name of several words, else its first two letters."""
+    words = name.split()
+    letters = words[0][0] + words[-1][0] if len(words) > 1 else name[:2]
+    return letters.upper()
 
 
 @register.simple_tag
@@ -31,6 +51,14 @@ def queue_summary(user: Any) -> dict[str, object] | None:
         number = drafts.exclude(sent_back="").count()
         return {"number": number, "words": "Your texts", "what": "sent back"}
     return None
+
+
+@register.simple_tag
+def story_switch(user: Any) -> list[Story]:
+    """Return the live stories to switch to, the latest coverage first."""
+    if not user.has_perm("entries.view_story"):
+        return []
+    return list(Story.objects.live().select_related("series").newest()[:MAX_SWITCH])
 
 
 @register.simple_tag
