@@ -7,10 +7,11 @@ from uuid import uuid4
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from entries.models import Draft, Entry, EntryVersion, Series, Story, StoryVersion
 from entries.models.fields import max_length
-from entries.text import limits, rendering, time_input
+from entries.text import languages, limits, rendering, time_input
 from entries.verbs import EntryText
 
 MAX_TIME_LENGTH = 40
@@ -225,7 +226,7 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "slug": "The story's address. Old ones go on leading here.",
             "standfirst": "One or two sentences under the headline.",
-            "language": "As in en, ar, pt-BR.",
+            "language": gettext_lazy("A language code such as en, ar or pt-BR."),
             "continues_in": "Where coverage goes on after this story has closed.",
         }
 
@@ -241,6 +242,16 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         """Return the versioned fields, and the others that the editor changed."""
         names = {*self.changed_data, *StoryVersion.FIELDS}
         return {n: value for n, value in self.cleaned_data.items() if n in names}
+
+    def clean_language(self) -> str:
+        """Check a new language; one that the story has already is left as it is."""
+        typed: str = self.cleaned_data["language"]
+        if typed == self.initial.get("language"):
+            return typed
+        try:
+            return languages.canonical_tag(typed)
+        except languages.LanguageError as error:
+            raise forms.ValidationError(str(error)) from error
 
     def clean_summary(self) -> str:
         """Normalize line breaks."""

@@ -24,7 +24,7 @@ from entries.pages.story_data import (
     FullEntryData,
     FullStoryData,
 )
-from entries.text import rendering
+from entries.text import languages, rendering
 
 _MESSAGES: Final = {  # by pydantic's error type
     "string_type": "must be text",
@@ -66,9 +66,13 @@ def read_json(content: bytes) -> Document | None:
             f"site reads version {FORMAT_VERSION}."
         )
     try:
-        return _document(FullStoryData.model_validate(value))
+        data = FullStoryData.model_validate(value)
+        languages.canonical_tag(data.story.language)
     except ValidationError as error:
         raise ExchangeError(_message(error)) from error
+    except languages.LanguageError as error:
+        raise ExchangeError(f"story.language: {error}") from error
+    return _document(data)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,15 +7,15 @@ from django.utils.safestring import SafeString
 
 from entries.models import Link
 from entries.pages import fragments
+from entries.text import languages
 
 register = template.Library()
-RIGHT_TO_LEFT = {"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 
 
 @register.filter
 def direction(language: str) -> str:
     """Return the writing direction of a language tag: `rtl` or `ltr`."""
-    return "rtl" if language[:2] in RIGHT_TO_LEFT else "ltr"
+    return languages.direction(language)
 
 
 @register.simple_tag

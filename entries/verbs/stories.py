@@ -9,10 +9,11 @@ from django.contrib.auth.models import User
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from entries.models import Entry, Image, Posting, Story, StorySlug, StoryVersion
 from entries.models.fields import max_length
-from entries.text import rendering, urls
+from entries.text import languages, rendering, urls
 from entries.verbs.ledger import Ledger, Refused, StaleRead, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
@@ -86,6 +87,8 @@ def _check_slug(story: Story) -> None:
 def _assign(story: Story, fields: dict[str, Any]) -> None:
     if unknown := set(fields) - EDITABLE:
         raise TypeError(f"not a field of a story's head: {min(unknown)}")
+    if fields.get("language", story.language) != story.language:
+        fields = fields | {"language": _checked_language(fields["language"])}
     for name, value in fields.items():
         setattr(story, name, value)
     if not rendering.one_line(story.headline):
@@ -94,6 +97,16 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
         story.summary_html = rendering.render(story.summary)
     except rendering.BodyError as error:
         raise Refused(str(error), "summary") from error
+
+
+def _checked_language(text: str) -> str:
+    try:
+        tag = languages.canonical_tag(text)
+    except languages.LanguageError as error:
+        raise Refused(str(error), "language") from error
+    if len(tag) > max_length(Story, "language"):
+        raise Refused(gettext("This language code is too long."), "language")
+    return tag
 
 
 def edit_story(

@@ -6,7 +6,7 @@ each run of text lines without a blank line between them.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -22,6 +22,7 @@ from entries.exchange.text.timestamps import (
 )
 from entries.models import Link
 from entries.models.fields import max_length
+from entries.text import languages
 
 QUOTE_LIMIT: Final = 120  # characters of a line in a warning
 LABEL_LIMIT: Final = max_length(Link, "label")  # of `TUESDAY FEATURE`
@@ -78,7 +79,7 @@ _HEAD: Final = (
     (Mark.DATE, re.compile(r"(DATE)\s?:\s*(\d{4}-\d\d-\d\d)", re.A)),
     (
         Mark.LANGUAGE,
-        re.compile(r"(LANGUAGE)\s?:\s*([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)"),
+        re.compile(r"(LANGUAGE)\s?:\s*([A-Za-z]{2,12}(?:[-_][A-Za-z0-9]{1,8})*)"),
     ),
     (Mark.STANDFIRST, re.compile(r"(STANDFIRST)\s?:\s*(\S.*)")),
     (Mark.MARKUP, re.compile(r"(MARKUP)\s?:\s*(Markdown)", re.I)),
@@ -277,6 +278,13 @@ class _BlockParser:
         marked = mark_in_head(text)
         if marked is None:
             return None
+        if marked.mark == Mark.LANGUAGE and not self.in_entries:
+            try:
+                tag = languages.canonical_tag(marked.rest)
+            except languages.LanguageError as error:
+                self.remark(line, f"{error} {quoted(text)} stays text")
+                return None
+            return replace(marked, rest=tag)
         no_date = marked.mark == Mark.DATE and parse_date(marked.rest) is None
         if not (self.in_entries or no_date):
             return marked

@@ -1,0 +1,92 @@
+"""Language tags (BCP 47): which are registered, how they are written, their direction.
+
+`langcodes` brings the IANA registry of subtags and CLDR's likely scripts.
+"""
+
+from functools import cache, lru_cache
+from typing import Final
+
+from django.conf.locale import LANG_INFO
+from django.utils.translation import gettext
+from langcodes import Language, tag_is_valid
+
+MAX_TAG_LENGTH: Final = 100  # characters of what is worth parsing
+
+# ISO 15924, the scripts that Unicode calls right-to-left.
+_RIGHT_TO_LEFT: Final = frozenset(
+    {
+        *("Adlm", "Arab", "Aran", "Armi", "Avst", "Chrs", "Cprt"),
+        *("Elym", "Gara", "Hatr", "Hebr", "Hung", "Khar", "Lydi"),
+        *("Mand", "Mani", "Mend", "Merc", "Mero", "Narb", "Nbat"),
+        *("Nkoo", "Orkh", "Ougr", "Palm", "Phli", "Phlp", "Phnx"),
+        *("Prti", "Rohg", "Samr", "Sarb", "Sogd", "Sogo", "Syrc"),
+        *("Syre", "Syrj", "Syrn", "Thaa", "Todr", "Yezi"),
+    }
+)
+
+
+class LanguageError(ValueError):
+    """Not a registered language; its text tells the editor what to write."""
+
+
+def canonical_tag(text: str) -> str:
+    """Return a language tag as BCP 47 writes it: `pt-BR` for `PT_br`.
+
+    Raises LanguageError for what is not in the IANA registry, and for private use,
+    which no browser or reader's software knows.
+    """
+    typed = text.strip()
+    tag = _registered(typed) if len(typed) <= MAX_TAG_LENGTH else ""
+    if not tag:
+        raise LanguageError(_message(typed))
+    return tag
+
+
+def _registered(typed: str) -> str:
+    """Return a tag in its usual case, or an empty text."""
+    if not (typed.isascii() and tag_is_valid(typed)):
+        return ""
+    language = Language.get(typed, normalize=False)
+    if not language.is_valid():  # such as `eng`, which is registered as `en`
+        language = Language.get(typed)
+    tag = language.to_tag()
+    private = tag.startswith("x-") or "qaa" <= (language.language or "") <= "qtz"
+    return "" if private else tag
+
+
+def _message(typed: str) -> str:
+    if code := _codes().get(typed.lower()):
+        return gettext(
+            "“%(typed)s” isn't a language code. Did you mean %(code)s (%(name)s)?"
+        ) % {"typed": typed, "code": code, "name": LANG_INFO[code.lower()]["name"]}
+    return gettext(
+        "“%(typed)s” isn't a language code. Use one such as en (English), ar (Arabic) "
+        "or pt-BR (Brazilian Portuguese)."
+    ) % {"typed": typed[:40]}
+
+
+@cache
+def _codes() -> dict[str, str]:
+    """Return the codes of languages by their names, in English and their own."""
+    return {
+        info[key].lower(): _registered(code)
+        for code, info in LANG_INFO.items()
+        for key in ("name", "name_local")
+        if key in info and _registered(code)
+    }
+
+
+@lru_cache(maxsize=500)
+def direction(tag: str) -> str:
+    """Return the writing direction of a language: `rtl` or `ltr`.
+
+    By the tag's script, or the one that its language is usually written in: `ar-Latn`
+    is `ltr`, `pa-PK` is `rtl`. Any text may be given; stored ones may be old.
+    """
+    for given in (tag, tag.partition("-")[0]):
+        try:
+            script = Language.get(given).maximize().script
+        except ValueError:
+            continue
+        return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
+    return "ltr"
