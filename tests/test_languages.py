@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError
@@ -15,7 +18,7 @@ from entries import verbs
 from entries.models import Story
 from entries.text.languages import LanguageError, canonical_tag, direction
 from entries.verbs import Refused
-from tests.builders import make_story, make_update, signed_in
+from tests.builders import make_series, make_story, make_update, signed_in
 from tests.test_exchange_reading import parsed
 from tests.test_import_story import Ran, write
 
@@ -137,8 +140,8 @@ def details(client: Client, story: Story, **changes: str) -> Any:
 @pytest.mark.django_db
 def test_the_details_of_a_story_refuse_other_languages(story: Story) -> None:
     client = signed_in("editor", "Editors")
-    html = details(client, story, language="english").content.decode()
-    assert "“english” isn&#x27;t a language code. Did you mean en (English)?" in html
+    wrong = html.unescape(details(client, story, language="english").content.decode())
+    assert "“english” isn't a language code. Did you mean en (English)?" in wrong
     story.refresh_from_db()
     assert story.language == "en"
     details(client, story, language="pt_br")
@@ -186,3 +189,51 @@ def test_a_text_file_with_another_language_is_warned_about() -> None:
     assert "LANGUAGE: english" in str(warning)
     document = parsed("HEADLINE: Fog\nLANGUAGE: pt_br\n\nUPDATE 1800 GMT: Fog.")
     assert document.language == "pt-BR"
+
+
+@pytest.mark.django_db
+def test_a_new_story_has_its_language_typed_or_from_its_series() -> None:
+    client = signed_in("editor", "Editors")
+    url = "/admin/entries/story/add/"
+    wrong = client.post(url, {"headline": "Mist", "language": "arabic"})
+    assert "Did you mean ar (Arabic)?" in wrong.content.decode()
+    client.post(url, {"headline": "Mist", "language": "ar_eg"})
+    assert Story.objects.get(headline="Mist").language == "ar-EG"
+    series = make_series()
+    make_story("Fog", series=series.name, language="fa")
+    client.post(url, {"headline": "Rain", "series": series.pk})
+    assert Story.objects.get(headline="Rain").language == "fa"
+    client.post(url, {"headline": "Hail"})
+    assert Story.objects.get(headline="Hail").language == "en"
+
+
+@pytest.mark.django_db
+def test_text_fields_carry_the_language_of_the_story_and_controls_do_not() -> None:
+    story = make_story("Fog", language="ckb")
+    entry = make_update(story, "Fog.")
+    client = signed_in("editor", "Editors")
+    page = client.get(reverse("admin:entries_story_change", args=[story.pk]))
+    edit = client.get(
+        reverse("admin:entries_story_edit", args=[story.pk, entry.pk]), headers=HTMX
+    )
+    head = client.get(reverse("admin:entries_story_details", args=[story.pk]))
+
+    def tag(html: str, start: str) -> str:
+        (found,) = re.findall(rf"<{start}[^>]*>", html)
+        return str(found)
+
+    for response, start in (
+        (page, 'textarea[^>]* id="composer-body"'),
+        (page, 'input[^>]* id="composer-headline"'),
+        (page, 'textarea[^>]* id="summary-body"'),
+        (edit, f'textarea[^>]* id="edit-{entry.pk}-body"'),
+        (edit, f'input[^>]* id="edit-{entry.pk}-correction"'),
+        (head, 'input[^>]* name="headline"'),
+        (head, 'textarea[^>]* name="summary"'),
+    ):
+        assert 'lang="ckb" dir="rtl"' in tag(response.content.decode(), start)
+    assert "lang=" not in tag(page.content.decode(), 'input[^>]* id="composer-at"')
+    url = reverse("admin:entries_story_change", args=[story.pk])
+    data = {"key": str(uuid4()), "action": "preview", "body": "Fog."}
+    preview = client.post(url, data, headers=HTMX).content.decode()
+    assert '<html lang="ckb" dir="rtl">' in html.unescape(preview)

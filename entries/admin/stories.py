@@ -239,6 +239,7 @@ class StoryAdmin(BaseAdmin):
                 by=permissions,
                 series=data["series"],
                 standfirst=data["standfirst"],
+                language=data["language"],
             )
             if data["original"].strip():
                 verbs.post(

@@ -173,6 +173,13 @@ class EditForm(TextForm):
         return data
 
 
+def _checked_language(typed: str) -> str:
+    try:
+        return languages.canonical_tag(typed)
+    except languages.LanguageError as error:
+        raise forms.ValidationError(str(error)) from error
+
+
 class NewStoryForm(forms.Form):
     """A new story with its original entry."""
 
@@ -184,6 +191,14 @@ class NewStoryForm(forms.Form):
         required=False,
         max_length=max_length(Story, "standfirst"),
         help_text="One or two sentences under it.",
+    )
+    language = forms.CharField(
+        label=gettext_lazy("Language"),
+        required=False,
+        max_length=max_length(Story, "language"),
+        help_text=gettext_lazy(
+            "A code such as en, ar or pt-BR. Leave empty for that of the series."
+        ),
     )
     original = forms.CharField(
         label="Original entry",
@@ -197,14 +212,23 @@ class NewStoryForm(forms.Form):
         """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["original"])
 
+    def clean_language(self) -> str:
+        """Check the language; without one it is that of the newest story alike."""
+        if typed := self.cleaned_data["language"]:
+            return _checked_language(typed)
+        series = self.cleaned_data.get("series")
+        newest = Story.objects.filter(series=series).first() if series else None
+        return newest.language if newest else str(Story().language)
+
     def matches(self, story: Story) -> bool:
         """Return whether a story has the values of this form, so it was sent twice."""
         data = self.cleaned_data
         original = story.entries.filter(kind="original").first()
         typed = [rendering.one_line(data[name]) for name in ("headline", "standfirst")]
-        typed += [data["series"], data["original"].strip()]
+        typed += [data["series"], data["language"], data["original"].strip()]
         body = original.body if original else ""
-        return typed == [story.headline, story.standfirst, story.series, body]
+        saved = [story.headline, story.standfirst, story.series, story.language]
+        return typed == [*saved, body]
 
 
 class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -236,6 +260,10 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         # changed on the page, so that an old page does not undo a colleague's change.
         for name in set(self.fields) - set(StoryVersion.FIELDS):
             self.fields[name].show_hidden_initial = True
+        tag = self.instance.language
+        for name in StoryVersion.FIELDS:
+            attrs = {"lang": tag, "dir": languages.direction(tag)}
+            self.fields[name].widget.attrs |= attrs
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -246,12 +274,8 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_language(self) -> str:
         """Check a new language; one that the story has already is left as it is."""
         typed: str = self.cleaned_data["language"]
-        if typed == self.initial.get("language"):
-            return typed
-        try:
-            return languages.canonical_tag(typed)
-        except languages.LanguageError as error:
-            raise forms.ValidationError(str(error)) from error
+        same = typed == self.initial.get("language")
+        return typed if same else _checked_language(typed)
 
     def clean_summary(self) -> str:
         """Normalize line breaks."""

@@ -3,9 +3,10 @@
 from django import template
 from django.conf import settings
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from entries.models import Link
+from entries.models import Link, Story
 from entries.pages import fragments
 from entries.text import languages
 
@@ -16,6 +17,13 @@ register = template.Library()
 def direction(language: str) -> str:
     """Return the writing direction of a language tag: `rtl` or `ltr`."""
     return languages.direction(language)
+
+
+@register.simple_tag
+def text_language(story: Story) -> SafeString:
+    """Return the attributes `lang` and `dir` of a field for a story's texts."""
+    tag = story.language
+    return format_html('lang="{}" dir="{}"', tag, languages.direction(tag))
 
 
 @register.simple_tag
