@@ -4,6 +4,7 @@
   const $ = (selector, within = document) => within.querySelector(selector);
   const byId = (id) => document.getElementById(id);
   const desk = $(".desk");
+  const scroller = $("#timeline-pane > .scroll");
   if (!desk) return;
   const SECONDS_TO_UNDO = 10;
   const formOf = (element) => element?.closest?.("form[data-form]");
@@ -207,16 +208,20 @@
 
   // What is being read or edited stays where it is on the screen.
   const holdStill = (active) => {
-    const rows = [...document.querySelectorAll(".row")];
-    const first = rows.find((row) => row.getBoundingClientRect().bottom > 0);
+    const rows = [...document.querySelectorAll(".row")].filter((row) => row.offsetParent);
+    const edge = scroller ? scroller.getBoundingClientRect().top : 0;
+    const first = rows.find((row) => row.getBoundingClientRect().bottom > edge);
     const own = active.closest(".row");
     const row = own && editing(own) ? own : first !== rows[0] ? first : null;
     anchor = row && { row, top: row.getBoundingClientRect().top };
   };
   const whereTo = (id) => {
+    if (id === "story-state") return $("#story-more summary");
     if (id === "summary-box") return $("#summary-box [open] textarea") ?? byId("summary-edit");
     const row = byId(id.match(/^row-\d+/)?.[0]); // what was pressed may be there no more
-    return byId(id) ?? (row && $("a, button", row)) ?? $(".row.moved");
+    const there = byId(id);
+    if (there?.checkVisibility()) return there;
+    return (row && $("a, button, summary", row)) ?? $(".row.moved");
   };
   document.addEventListener("htmx:after:swap", ({ target }) => {
     if (focused && document.activeElement === document.body) {
@@ -224,7 +229,7 @@
     }
     if (formOf(target)) mark(formOf(target));
     if (anchor?.row.isConnected) {
-      window.scrollBy(0, anchor.row.getBoundingClientRect().top - anchor.top);
+      (scroller ?? window).scrollBy(0, anchor.row.getBoundingClientRect().top - anchor.top);
     }
     focused = "";
     anchor = null;
