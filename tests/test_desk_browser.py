@@ -334,10 +334,10 @@ def test_an_open_edit_is_not_disturbed(editor, office, story):
     area = row.locator("[name=body]")
     expect(area).to_be_focused()
     area.fill("The quay is closed to cars.")
-    top = row.bounding_box()["y"]
+    top = area.bounding_box()["y"]
     office.call(post, story.pk, "Something newer.")
     expect(rows(page)).to_have_count(2)
-    assert abs(row.bounding_box()["y"] - top) < 2
+    assert abs(area.bounding_box()["y"] - top) < 2
     office.call(change, entry, "The east quay is closed.")
     expect(row).to_contain_text("changed meanwhile")
     expect(area).to_have_value("The quay is closed to cars.")
@@ -563,7 +563,7 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(editor):
     page = editor.page
     file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"}
     page.set_input_files("#composer-file", file)  # type: ignore[arg-type]
-    expect(status(page)).to_contain_text("notes.txt: This file is no picture")
+    expect(status(page)).to_contain_text("notes.txt: This file is not a picture")
     front = {"status": 413, "content_type": "text/html", "body": "<h1>Too large</h1>"}
     page.route("**/desk/pictures/", lambda route: route.fulfill(**front))
     page.set_input_files("#composer-file", file)  # type: ignore[arg-type]

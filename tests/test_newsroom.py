@@ -73,7 +73,9 @@ def test_what_cannot_be_moved_is_refused_with_a_sentence(client, story):
     assert answer.status_code == 409
     original = make_original(story)
     assert client.get(moving(original)).status_code == 403
-    assert "Move to another story…" in html_of(client.get(f"/admin/entries/story/{story.pk}/change/"))
+    assert "Move to another story…" in html_of(
+        client.get(f"/admin/entries/story/{story.pk}/change/")
+    )
 
 
 def test_only_editors_move(story):

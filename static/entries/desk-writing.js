@@ -38,7 +38,7 @@
   document.addEventListener("click", (event) => {
     const cancel = event.target.closest("[data-cancel]");
     if (cancel?.closest(".row, .conflict")) return void leave(formOf(cancel), event);
-    const tool = event.target.closest(".tools button:not([data-find])");
+    const tool = event.target.closest(".tools [type=button]:not([data-find])");
     if (!tool) return;
     const area = bodyOf(formOf(tool));
     area.focus();

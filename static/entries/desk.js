@@ -213,7 +213,8 @@
     const first = rows.find((row) => row.getBoundingClientRect().bottom > edge);
     const own = active.closest(".row");
     const row = own && editing(own) ? own : first !== rows[0] ? first : null;
-    anchor = row && { row, top: row.getBoundingClientRect().top };
+    const text = row && ($(".stamp", row) ?? row); // the day above it may come or go
+    anchor = row && { row: text, top: text.getBoundingClientRect().top };
   };
   const whereTo = (id) => {
     if (id === "story-state") return $("#story-more summary");
