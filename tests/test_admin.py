@@ -340,6 +340,8 @@ def test_a_missing_picture_shows_in_its_row_and_is_filled(client, story):
     image.refresh_from_db()
     assert image.caption == "Before the war"  # nobody sees it yet: no alt text needed
     assert not image.missing
+    assert image.thumb not in client.get(story.get_absolute_url()).content.decode()
+    client.post(way, {"alt": "Boats", "caption": "Before the war", "credit": ""})
     assert image.thumb in client.get(story.get_absolute_url()).content.decode()
 
 

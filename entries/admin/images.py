@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin
@@ -27,8 +28,8 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(
         label="Picture",
-        help_text="JPEG, PNG, WebP, GIF or AVIF, up to 25 MB.",
-        widget=forms.FileInput(attrs={"accept": "image/*"}),
+        help_text=gettext_lazy("JPEG, PNG, WebP, GIF, AVIF or HEIC, up to 25 MB."),
+        widget=forms.FileInput(attrs={"accept": images.ACCEPTED_FILES}),
     )
     name = forms.SlugField(
         required=False,
@@ -47,7 +48,7 @@ class ImageAdmin(BaseAdmin):
     list_display_links = ["thumbnail", "name"]
     search_fields = ["name", "alt", "caption", "credit"]
     readonly_fields = ["preview", "embed"]
-    fields = ["preview", "embed", "alt", "decorative", "caption", "credit"]
+    fields = ["preview", "embed", *images.ImageForm.Meta.fields]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Count the entries that show each image of a page, in one query."""
@@ -119,7 +120,7 @@ class ImageAdmin(BaseAdmin):
             except Refused as refused:
                 form.add_error(refused.field or None, str(refused))
             else:
-                messages.success(request, "Stored. Now say what it shows.")
+                messages.success(request, gettext("Uploaded. Add alt text."))
                 return redirect("admin:entries_image_change", image.pk)
         template, title = "admin/entries/image/upload.html", "Add picture"
         return render_page(request, template, {"form": form}, title=title, model=Image)

@@ -7,9 +7,17 @@ from uuid import uuid4
 
 from django import forms
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
-from entries.models import Draft, Entry, EntryVersion, Series, Story, StoryVersion
+from entries.models import (
+    Draft,
+    Entry,
+    EntryVersion,
+    Image,
+    Series,
+    Story,
+    StoryVersion,
+)
 from entries.models.fields import max_length
 from entries.text import languages, limits, rendering, time_input
 from entries.verbs import EntryText
@@ -231,6 +239,16 @@ class NewStoryForm(forms.Form):
         return typed == [*saved, body]
 
 
+def described_image(image: Image | None) -> Image | None:
+    """Return an image. Raises ValidationError if its file is there without alt text."""
+    if image and image.stem and not image.described:
+        raise forms.ValidationError(
+            gettext("The picture “%(name)s” has no alt text. Describe it first."),
+            params={"name": image.name},
+        )
+    return image
+
+
 class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
     """The head of a story, validated here and saved by a verb."""
 
@@ -276,6 +294,11 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         typed: str = self.cleaned_data["language"]
         same = typed == self.initial.get("language")
         return typed if same else _checked_language(typed)
+
+    def clean_lead_image(self) -> Image | None:
+        """Refuse an image that readers would not see, because it has no alt text."""
+        image = self.cleaned_data["lead_image"]
+        return described_image(image) if "lead_image" in self.changed_data else image
 
     def clean_summary(self) -> str:
         """Normalize line breaks."""

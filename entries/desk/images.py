@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.utils.text import slugify
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import verbs
@@ -28,11 +29,12 @@ from entries.verbs import UNKNOWN_IMAGE, Permissions, Refused
 _CARDS = "admin/entries/desk/_pictures.html"
 _INITIAL_VALUES = "admin/entries/desk/_picture_shown.html"
 Form = TypeVar("Form", bound=TextForm)
-MAX_CARDS = 20  # of one text
+# Chrome knows no media type of HEIC, so "image/*" alone would leave it out.
+ACCEPTED_FILES = "image/*, .heic, .heif, .hif"
 
 
 class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The alt text, caption and credit of an image, saved as they are typed.
+    """The texts and the focal point of an image, saved as they are typed.
 
     `needed` is whether alt text is required to publish, `settled` whether the form has
     been saved.
@@ -40,7 +42,7 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Image
-        fields = ["alt", "decorative", "caption", "credit"]
+        fields = ["alt", "decorative", "caption", "credit", "focal_x", "focal_y"]
 
     def __init__(self, *args: Any, needed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,6 +50,8 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
         self.settled = False
         for field in self.fields.values():
             field.show_hidden_initial = True
+        for name in ("focal_x", "focal_y"):  # a page without them leaves them alone
+            self.fields[name].required = False
 
     def add_initial_prefix(self, field_name: str) -> str:
         """Name the hidden field with the initial value, unlike the field itself."""
@@ -58,16 +62,13 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
         data = super().clean() or self.cleaned_data
         for name in set(self.fields) - set(self.changed_data):
             data[name] = self.initial[name]  # so as not to undo a colleague's change
+        for name in ("focal_x", "focal_y"):
+            if data.get(name, 0) is None:
+                data[name] = 50
         described = data.get("alt", "").strip() or data.get("decorative")
-        if not described and "alt" in data and self._published:
+        if not described and "alt" in data and verbs.seen_by_readers(self.instance):
             self.add_error("alt", verbs.ALT_TEXT_MISSING)
         return data
-
-    @property
-    def _published(self) -> bool:
-        image: Image = self.instance
-        entries = image.entries.filter(state=Entry.State.PUBLISHED)
-        return bool(image.pk) and not image.missing and entries.exists()
 
     @property
     def initial_values(self) -> list[tuple[str, Any]]:
@@ -87,8 +88,26 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
             return str(errors[0])
         image: Image = self.instance
         if self.needed and image.stem and not image.described:
-            return "Say what the picture shows, or mark it as decorative."
+            return gettext("Say what the picture shows, or mark it as decorative.")
         return ""
+
+    @property
+    def focal_fields(self) -> list[forms.BoundField]:
+        """Return the two fields of the focal point."""
+        return [self["focal_x"], self["focal_y"]]
+
+    @property
+    def folded_errors(self) -> bool:
+        """Whether a field other than the alt text has an error."""
+        return bool(set(self.errors) - {"alt", "__all__"})
+
+    @property
+    def slots(self) -> list[tuple[str, str]]:
+        """Return the HTML id and message (or "") of every field's place for errors."""
+        names = ("caption", "credit", "focal_x", "focal_y")
+        first = {name: str(next(iter(self.errors.get(name, [])), "")) for name in names}
+        places = {"alt": self.alt_error, **first}
+        return [(f"{self[n].id_for_label}-error", text) for n, text in places.items()]
 
 
 def image_form(image: Image, data: Any = None, *, needed: bool = False) -> ImageForm:
@@ -143,7 +162,7 @@ def _free_name(file_name: str) -> str:
 def images_in(body: str) -> list[Image]:
     """Return the images in a text, in order of appearance."""
     try:
-        names = rendering.image_names(body)[:MAX_CARDS]
+        names = rendering.image_names(body)
     except rendering.BodyError:
         return []
     found = {image.name: image for image in Image.objects.filter(name__in=names)}
@@ -214,16 +233,20 @@ def add_refusal(form: TextForm, refused: Refused) -> None:
 
 
 def save_image_forms(request: HttpRequest) -> bool:
-    """Save the image cards sent with a text; return whether all were valid."""
+    """Save the image cards sent with a text; return whether all of its were valid.
+
+    Those of images that the text does not show (any more) are saved if they can be.
+    """
     if not request.user.has_perm("entries.change_image"):
         return True
-    named = request.POST.getlist("picture")[:MAX_CARDS]
+    named = request.POST.getlist("picture")
     found = Image.objects.filter(pk__in=map(int_or_zero, named)) if named else []
     forms = [image_form(image, request.POST) for image in found]
     for form in forms:
         if form.is_valid():
             _save(request, form)
-    return all(form.is_valid() for form in forms)
+    shown = {image.pk for image in images_in(request.POST.get("body", ""))}
+    return all(form.is_valid() for form in forms if form.instance.pk in shown)
 
 
 def _save(request: HttpRequest, form: ImageForm) -> None:
@@ -282,7 +305,7 @@ def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the cards of the images in a restored draft."""
-    names: Sequence[str] = request.GET.getlist("name")[:MAX_CARDS]
+    names: Sequence[str] = request.GET.getlist("name")
     found = Image.objects.filter(name__in=names)
     context = {"pictures": image_cards(found), "story": Story(pk=pk)}
     return render(request, _CARDS, context)
@@ -298,6 +321,5 @@ def save_image_fields(request: HttpRequest, pk: int, image_pk: int) -> HttpRespo
         _save(request, form)
     form.settled = form.is_valid()
     initial = render_to_string(_INITIAL_VALUES, {"card": form})
-    name = f"picture-{image_pk}"
-    slots = [(f"{name}-alt-error", form.alt_error), (f"{name}-shown", initial)]
+    slots = [*form.slots, (f"picture-{image_pk}-shown", initial)]
     return render(request, "admin/entries/desk/_slots.html", {"slots": slots})

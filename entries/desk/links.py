@@ -20,7 +20,7 @@ from entries import verbs
 from entries.desk import picker
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import log_action, target_label
-from entries.desk.forms import TypedTimeField
+from entries.desk.forms import TypedTimeField, described_image
 from entries.desk.responses import (
     is_htmx,
     render_page,
@@ -60,6 +60,10 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
         except Refused as refused:
             field = refused.field if refused.field in self.fields else None
             self.add_error(field, str(refused))
+
+    def clean_image(self) -> Image | None:
+        """Refuse an image that readers would not see, because it has no alt text."""
+        return described_image(self.cleaned_data["image"])
 
     def save_link(self, permissions: Permissions, *, placed: bool = False) -> Link:
         """Save the link through its verb, unless a colleague has changed it."""

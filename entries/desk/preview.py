@@ -45,7 +45,7 @@ def render_preview(
         links += see_lines.proposed_links(
             entry, entry.body, {link.text for link in links}
         )
-        entry.html = fragments.body_html(body, found, links)
+        entry.html = fragments.body_html(body, found, links, preview=True)
     except rendering.BodyError as error:
         return Preview("", [str(error)])
     posting = Posting(entry=entry, story=story, **marks)

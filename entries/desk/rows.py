@@ -5,12 +5,12 @@ postings with everything that their rows show.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, Prefetch
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -90,6 +90,7 @@ class Row:
         posting = self.posting
         changed = f"{self.entry.changed_at:%H%M%S%f}"
         marks = f"{posting.pinned:d}{posting.key_event:d}{len(self.missing)}"
+        marks += f"{len(self.undescribed)}"
         return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}"
 
     @property
@@ -168,7 +169,16 @@ class Row:
     @property
     def missing(self) -> list[Image]:
         """Return the images whose files are missing."""
-        return list(getattr(self.entry, "missing_images", ()))
+        return [image for image in self._hidden_images if image.missing]
+
+    @property
+    def undescribed(self) -> list[Image]:
+        """Return the images that readers do not see before they have alt text."""
+        return [image for image in self._hidden_images if not image.missing]
+
+    @property
+    def _hidden_images(self) -> Sequence[Image]:
+        return getattr(self.entry, "hidden_images", ())
 
     @property
     def editable(self) -> bool:
@@ -288,11 +298,11 @@ def with_row_data(
     found: PostingQuerySet, *, images: bool = True, others: bool = True
 ) -> PostingQuerySet:
     """Fetch the data that rows show along with the postings, newest first."""
-    files = Image.objects.filter(stem="")
-    missing = Prefetch("entry__images", files, to_attr="missing_images")
+    hidden = Image.objects.filter(Q(stem="") | Q(alt="", decorative=False))
+    pictures = Prefetch("entry__images", hidden, to_attr="hidden_images")
     rows = Posting.objects.filter(removed=False).select_related("story__series")
     current = Prefetch("entry__postings", rows.order_by("story_id"), "current_postings")
-    fetched = [*([missing] if images else []), *([current] if others else [])]
+    fetched = [*([pictures] if images else []), *([current] if others else [])]
     later = EntryVersion.objects.filter(
         entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
     )

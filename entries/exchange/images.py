@@ -22,7 +22,8 @@ from entries.verbs import StaleRead
 # Called with the number done, the total, and what is being counted.
 Progress = Callable[[int, int, str], None]
 SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".tif", ".tiff"}
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".heif", ".hif"}
+    | {".tif", ".tiff"}
 )
 _LEAD_NAMES: Final = ("photo", "lead")
 _NAME: Final = re.compile(r"[\w-]{1,120}")
@@ -134,6 +135,7 @@ class Gallery:
         if row.pk is None or not has_texts:
             row.alt, row.decorative = data.alt, data.decorative
             row.caption, row.credit = data.caption, data.credit
+            row.focal_x, row.focal_y = data.focal_x, data.focal_y
             self.changed.add(row.name)
 
     def named(self, name: str) -> Image | None:
@@ -182,7 +184,8 @@ class Gallery:
 
 
 def _state(image: Image) -> tuple[object, ...]:
-    return (image.pk, image.stem, image.alt, image.caption, image.credit, image.widths)
+    texts = (image.alt, image.decorative, image.caption, image.credit)
+    return (image.pk, image.stem, image.widths, image.focal_point, *texts)
 
 
 @contextmanager

@@ -1,13 +1,24 @@
 """Images: their texts, and the URLs of their files."""
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from entries.images import ingest
 from entries.models.fields import LineField
+
+FOCAL_STEP = 10  # percent: the steps in which the stylesheet moves a cropped picture
+
+
+def _percentage(help_text: Any) -> "models.PositiveSmallIntegerField[int, int]":
+    limit = MaxValueValidator(100, gettext_lazy("Give a percentage from 0 to 100."))
+    return models.PositiveSmallIntegerField(
+        default=50, validators=[limit], help_text=help_text
+    )
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
@@ -36,6 +47,8 @@ class Image(models.Model):
     )
     caption = LineField(max_length=1000, blank=True)
     credit = LineField(max_length=200, blank=True)
+    focal_x = _percentage(gettext_lazy("Percent from the left edge."))
+    focal_y = _percentage(gettext_lazy("Percent from the top."))
     stem = models.CharField(max_length=80, blank=True, editable=False)
     width = models.PositiveIntegerField(default=0, editable=False)
     height = models.PositiveIntegerField(default=0, editable=False)
@@ -59,6 +72,22 @@ class Image(models.Model):
     def described(self) -> bool:
         """Whether it is accessible: it has an alt text, or is decorative."""
         return bool(self.alt.strip()) or self.decorative
+
+    @property
+    def visible(self) -> bool:
+        """Whether readers see it wherever it is shown: its file, with its alt text."""
+        return not self.missing and self.described
+
+    @property
+    def focal_point(self) -> tuple[int, int]:
+        """Return what a crop keeps in view, in percent from the left and the top."""
+        return self.focal_x, self.focal_y
+
+    @property
+    def focal_classes(self) -> str:
+        """Return the CSS classes of its focal point; empty for the centre."""
+        x, y = (FOCAL_STEP * round(n / FOCAL_STEP) for n in self.focal_point)
+        return "" if x == y == 50 else f"focal-x{x} focal-y{y}"
 
     def variant_url(self, width: int, ext: str) -> str:
         """Return the path of the URL of one variant."""

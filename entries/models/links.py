@@ -208,12 +208,12 @@ class Link(models.Model):
 
     @property
     def display_image(self) -> Image | None:
-        """Return its own image, else the lead image of its target; None if missing."""
-        if self.image and self.image.stem:
+        """Return its own image, else the lead image of its target, if visible."""
+        if self.image and self.image.visible:
             return self.image
         story = self.target_story
         lead = story.lead_image if story and story.public else None
-        return lead if lead and lead.stem else None
+        return lead if lead and lead.visible else None
 
     @property
     def unresolved(self) -> bool:

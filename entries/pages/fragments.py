@@ -33,13 +33,19 @@ def _render(template: str, context: dict[str, Any]) -> SafeString:
 
 
 def body_html(
-    body: rendering.ParsedBody, images: Iterable[Image], links: Iterable[Link]
+    body: rendering.ParsedBody,
+    images: Iterable[Image],
+    links: Iterable[Link],
+    *,
+    preview: bool = False,
 ) -> str:
     """Render a body to clean HTML, with its figures and linked lines.
 
-    Raises `rendering.BodyError` if the body cannot be rendered.
+    Images without alt text are in previews only. Raises `rendering.BodyError` if the
+    body cannot be rendered.
     """
-    figures = {image.name: figure_html(image) for image in images if image.stem}
+    shown = [image for image in images if image.visible or (preview and image.stem)]
+    figures = {image.name: figure_html(image) for image in shown}
     return body.render(figures, _lines(body.source, list(links)))
 
 

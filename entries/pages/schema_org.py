@@ -214,8 +214,8 @@ def _lead(story: Story) -> CardImage | None:
 
 
 def card_image(image: Image) -> CardImage | None:
-    """Return the largest variant of an image; None while it has no files."""
-    if not image.stem:
+    """Return the largest variant of an image; None while readers do not see it."""
+    if not image.visible:
         return None
     width = image.widths[-1]
     height = round(image.height * width / image.width)

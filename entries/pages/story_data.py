@@ -68,6 +68,7 @@ Time = Annotated[
 ]
 Date = Annotated[date, BeforeValidator(_date, json_schema_input_type=str)]
 Flag = Annotated[bool, Field(strict=True)]
+Percentage = Annotated[int, Field(strict=True, ge=0, le=100)]
 Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
@@ -252,6 +253,8 @@ class ImageData(_Data):
     decorative: Flag = False
     caption: Annotated[str, _fits(Image, "caption")] = ""
     credit: Annotated[str, _fits(Image, "credit")] = ""
+    focal_x: Percentage = 50
+    focal_y: Percentage = 50
     width: int = 0
     height: int = 0
 
@@ -380,7 +383,7 @@ def _head(story: Story, public: bool) -> HeadData:
         PublicHeadData,
         story,
         series=series,
-        lead_image=lead.name if lead and lead.stem else None,
+        lead_image=lead.name if lead and lead.visible else None,
         continues_in=follower.slug if follower and follower.public else None,
         summary=_without_missing(story.summary, set()),  # summaries show no images
         url=_absolute(story.get_absolute_url()),
@@ -462,7 +465,7 @@ def _link(link: Link, public: bool) -> LinkData:
     target, image = link.target_story, link.image
     if public:
         target = target if target and target.public else None
-        image = image if image and image.stem else None
+        image = image if image and image.visible else None
     return _from_row(
         LinkData,
         link,
@@ -490,7 +493,7 @@ def _images(story: Story, postings: list[Posting], public: bool) -> list[Image]:
         } | set(_image_names(story.summary))
         found |= {i.pk: i for i in Image.objects.filter(name__in=earlier)}
     rows = sorted(found.values(), key=lambda image: image.name)
-    return [image for image in rows if image.stem] if public else rows
+    return [image for image in rows if image.visible] if public else rows
 
 
 def _image_names(body: str) -> list[str]:

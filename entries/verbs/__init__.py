@@ -38,6 +38,7 @@ from entries.verbs.images import (
     fill_image,
     ingest_upload,
     save_image,
+    seen_by_readers,
 )
 from entries.verbs.ledger import (
     Ledger,
@@ -138,6 +139,7 @@ __all__ = [
     "save_image",
     "save_link",
     "save_series",
+    "seen_by_readers",
     "send_back",
     "set_marks",
     "submit",

@@ -177,15 +177,16 @@ def edit(
                 "Somebody else has changed this entry meanwhile.", entry
             )
         rendered = rerender_if_changed(rendered, text, entry)
-        if entry.published_at:  # not for drafts; a withdrawn entry may be restored
+        if entry.published_at or entry.state == State.SCHEDULED:
             check_alt_texts(rendered.images)
-            # Its current time remains valid, even if the clock was set back.
-            if text.at and text.at != entry.at and text.at > timezone.now():
-                raise Refused(
-                    "A published update cannot move into the future: withdraw it, "
-                    "or choose a time that has passed.",
-                    "at",
-                )
+        # Its current time remains valid, even if the clock was set back.
+        moved = text.at if entry.published_at and text.at != entry.at else None
+        if moved and moved > timezone.now():
+            raise Refused(
+                "A published update cannot move into the future: withdraw it, "
+                "or choose a time that has passed.",
+                "at",
+            )
         note = correction.strip()
         if note and not (changed_at or entry.postings.visible().exists()):
             note = ""
@@ -425,8 +426,7 @@ def _publish_due(entry: Entry) -> bool:
     """Lock an entry, and publish it if it is still due."""
     with open_ledger(entry=entry) as ledger:
         due = due_entries().filter(pk=entry.pk).exists()
-        if due:
-            check_alt_texts(entry.images.all())
+        if due:  # a picture that lacks alt text follows when it has it
             entry.published_at = timezone.now()
             _set_state(ledger, entry, State.PUBLISHED)
     return due

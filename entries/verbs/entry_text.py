@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import ngettext
+
 from entries.models import Entry, Image, Link
 from entries.pages import fragments
 from entries.text import gmt, rendering
@@ -50,7 +52,10 @@ class RenderedBody:
 def _inputs(images: Sequence[Image], links: Sequence[Link]) -> object:
     """Return what the HTML depends on besides the text, for comparison."""
     return (
-        [(p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative) for p in images],
+        [
+            (p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative, p.focal_point)
+            for p in images
+        ],
         [(link.kind, link.text, link.url) for link in links],
     )
 
@@ -105,11 +110,15 @@ def apply_text(entry: Entry, text: EntryText, rendered: RenderedBody) -> None:
 
 
 def check_alt_texts(images: Iterable[Image]) -> None:
-    """Raise Refused if an image has no alt text and is not marked as decorative."""
-    for image in images:
-        if image.stem and not image.described:
-            raise Refused(
-                f"The picture “{image.name}” has no alt text: say what it shows, or "
-                "mark it as decorative.",
-                "body",
-            )
+    """Raise Refused, naming every image without alt text or the mark as decorative."""
+    names = [image.name for image in images if image.stem and not image.described]
+    if names:
+        message = ngettext(
+            "The picture {names} has no alt text. "
+            "Describe it, or mark it as decorative.",
+            "{count} pictures have no alt text: {names}. "
+            "Describe them, or mark them as decorative.",
+            len(names),
+        )
+        quoted = ", ".join(f"“{name}”" for name in names)
+        raise Refused(message.format(count=len(names), names=quoted), "body")

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext
 
 from entries.images import ingest, worker
 from entries.models import Entry, Image
@@ -25,7 +26,10 @@ def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
     transactions.
     """
     key = salted_hmac("entries.pictures", "file names").digest()
-    return worker.ingest_in_process(source, settings.IMAGES_DIR, key)
+    try:
+        return worker.ingest_in_process(source, settings.IMAGES_DIR, key)
+    except ingest.ImageError as error:
+        raise ingest.ImageError(gettext(error.message), **error.values) from error
 
 
 @retry_on_stale_read
@@ -78,7 +82,8 @@ def save_image(
     """Save an image, and rerender every entry and head that shows it.
 
     `fields` are the fields to save, None for all: those that somebody else has changed
-    are kept. Raises Refused if a published image would be left without alt text.
+    are kept. Raises Refused if an image that readers see would be left without alt
+    text.
     """
 
     def check() -> None:
@@ -87,11 +92,21 @@ def save_image(
             return
         if not _refresh(image, fields):
             raise Refused("This picture has been deleted.")
-        published = image.entries.filter(state=Entry.State.PUBLISHED)
-        if image.stem and not image.described and published.exists():
+        if not image.described and seen_by_readers(Image.objects.get(pk=image.pk)):
             raise Refused(ALT_TEXT_MISSING, "alt")
 
     return _save(image, fields, check)
+
+
+def seen_by_readers(image: Image) -> bool:
+    """Return whether a published text or the head of a public story shows an image.
+
+    One whose file has just arrived is not seen before it has its alt text.
+    """
+    if not image.visible:
+        return False
+    published = image.entries.filter(state=Entry.State.PUBLISHED)
+    return published.exists() or image.led_stories.public().exists()
 
 
 def _refresh(image: Image, fields: Collection[str] = ()) -> bool:
@@ -115,7 +130,8 @@ def _save(
         act()
         image.save(update_fields=fields)
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
-            ledger.rerender_entry(entry)
+            if not ledger.rerender_entry(entry):
+                ledger.row_changed(entry)  # it says which pictures wait for what
         for pk in sorted(led):
             ledger.head_changed(ledger.story(pk))
         if features or any(ledger.known_to_readers(ledger.story(pk)) for pk in led):

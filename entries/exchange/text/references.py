@@ -22,7 +22,9 @@ _CROSS_POSTED: Final = (
     re.compile(rf"C(?i:{_CROSS[1:]})\s+(\S.*[^\s.:])", re.S),
 )
 _BETWEEN_NAMES: Final = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|&)\s+|\s*;\s*")
-_IMAGE_FILE: Final = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|heic|tiff?)$", re.I)
+_IMAGE_FILE: Final = re.compile(
+    r"\.(?:jpe?g|png|webp|gif|avif|hei[cf]|hif|tiff?)$", re.I
+)
 _TOKEN: Final = re.compile(r"[^\W_][\w-]{2,119}")
 
 
