@@ -127,6 +127,12 @@
     showPane(tab.hash === "#timeline-pane" ? "timeline" : "write");
   });
   if (/^#row-/.test(location.hash)) showPane("timeline");
+  const latest = $(".latest");
+  latest?.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.activeElement.blur(); // so that the keyboard makes room
+    showPane("timeline");
+  });
 
   // --- Tabs of the timeline, and what is in them
 
@@ -167,6 +173,11 @@
       if (!count) continue;
       count.textContent = rows.length || "";
       count.hidden = !rows.length;
+    }
+    const newest = $("#timeline > .row");
+    if (latest && newest) {
+      $("b", latest).textContent = $(".stamp", newest).firstChild.data.trim();
+      $("span", latest).textContent = $(".row-words", newest).textContent.trim();
     }
     let day = "";
     for (const row of all("#timeline > .row")) {
