@@ -7,6 +7,7 @@ Django in the thread pools of `liveblog.pools`.
 import asyncio
 import contextvars
 import gc
+import itertools
 import multiprocessing
 import os
 import re
@@ -117,10 +118,17 @@ def _with_static_files(application: Any) -> ServeStaticASGI:
 _pages = _with_static_files(_Django())
 
 
+_QUIET_SECONDS = 10  # between two looks for stories without updates
+_ticks = itertools.count()
+
+
 def _tick() -> None:
     """Run scheduled work; every process calls this once a second."""
+    verbs.begin_due_stories()
     verbs.publish_due()
     verbs.toggle_due_features()
+    if next(_ticks) % _QUIET_SECONDS == 0:
+        verbs.mark_quiet_stories()
 
 
 class Application:

@@ -41,6 +41,14 @@ def number(name: str, default: int, least: int, most: int) -> int:
     return int(value)
 
 
+def choice(name: str, *values: str) -> str:
+    """Return one of some values; the first is the default."""
+    value = text(name, values[0])
+    if value not in values:
+        raise ImproperlyConfigured(f"{name} is {value!r}: write {' or '.join(values)}.")
+    return value
+
+
 def comma_separated(name: str, default: str = "") -> list[str]:
     """Return the items of a comma-separated list, without empty ones."""
     return [one.strip() for one in text(name, default).split(",") if one.strip()]

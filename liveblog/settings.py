@@ -158,6 +158,10 @@ MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
 # How long stale pages are served while the database is unreachable; 0 for never.
 STALE_IF_ERROR_SECONDS = environment.number("STALE_IF_ERROR_SECONDS", 60, 0, 86_400)
 DIRECT_WRITES = environment.flag("DIRECT_WRITES", default=False)
+# Live stories without updates; each series may say otherwise.
+QUIET_REMINDER_HOURS = environment.number("QUIET_REMINDER_HOURS", 3, 0, 8760)
+QUIET_HOURS = environment.number("QUIET_HOURS", 12, 1, 8760)
+QUIET_ACTION = environment.choice("QUIET_ACTION", "tell", "close")
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"

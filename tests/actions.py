@@ -239,6 +239,23 @@ def see(pk: int, slug: str) -> None:
     verbs.add_link("see", entry=Entry.objects.get(pk=pk), target_story=story_of(slug))
 
 
+def announce(headline: str, slug: str, days: float = 2) -> None:
+    """Make a story of two updates and an original entry, and announce it."""
+    make_story(headline, slug, live=False, updates=2)
+    verbs.announce(story_of(slug), timezone.now() + timedelta(days=days))
+
+
+def begin(slug: str) -> None:
+    """Let the time be now at which an announced story begins."""
+    Story.objects.filter(slugs__slug=slug).update(begins_at=gmt.this_minute())
+
+
+def fall_quiet(slug: str) -> None:
+    """Let a story have had no updates for a day."""
+    at = timezone.now() - timedelta(days=1)
+    Story.objects.filter(slugs__slug=slug).update(active_at=at)
+
+
 def readers(slug: str) -> int:
     return Audience.now()[story_of(slug).pk]
 
@@ -271,7 +288,8 @@ def since(slug: str, seq: int) -> list[int]:
 
 def nothing_is_due() -> bool:
     """Whether the scheduler has handled everything that is due."""
-    return not (verbs.due_entries().exists() or Link.objects.due().exists())
+    due = (verbs.due_entries(), verbs.due_stories(), Link.objects.due())
+    return not (any(rows.exists() for rows in due) or verbs.quiet_stories())
 
 
 def make_due(pk: int) -> None:

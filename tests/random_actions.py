@@ -17,10 +17,13 @@ WORDS = ["tide", "quay", "ice", "gull", "lamp", "rope", "mast", "fog", "buoy", "
 
 
 class Newsroom:
-    """Happenings in one story, and between it and another."""
+    """Happenings in one story, and between it, another and one that is announced."""
 
-    def __init__(self, story: Story, other: Story, chance: Random) -> None:
-        self.story, self.other, self.chance = story, other, chance
+    def __init__(
+        self, story: Story, other: Story, coming: Story, chance: Random
+    ) -> None:
+        self.story, self.other, self.coming = story, other, coming
+        self.chance = chance
 
     def words(self, least: int = 5, most: int = 60) -> str:
         number = self.chance.randint(least, most)
@@ -201,6 +204,44 @@ class Newsroom:
         verbs.withdraw_story(self.other)
         verbs.restore_story(self.other)
 
+    def other_falls_quiet(self) -> None:
+        at = timezone.now() - timedelta(days=1)
+        Story.objects.filter(pk=self.other.pk).update(active_at=at)
+        verbs.mark_quiet_stories()
+
+    def other_is_kept_live(self) -> None:
+        verbs.keep_live(self.other)
+
+    def post_in_coming(self) -> None:
+        verbs.post(self.coming, EntryText(self.words()), key_event=True)
+
+    def cross_post_to_coming(self) -> None:
+        posting = self.posting(old=True, entry__state="published")
+        verbs.cross_post(posting.entry, self.coming)
+
+    def move_to_coming(self) -> None:
+        verbs.move(self.posting(entry__state="published").entry, self.coming)
+
+    def link_coming(self) -> None:
+        entry = self.posting(old=True).entry
+        verbs.add_link("see", entry=entry, target_story=self.coming)
+
+    def head_of_coming(self) -> None:
+        fields = {"headline": self.words(3, 9), "summary": self.words()}
+        verbs.edit_story(self.coming, **fields)
+
+    def coming_is_put_off(self) -> None:
+        days = timedelta(days=self.chance.randint(2, 9))
+        verbs.announce(self.coming, timezone.now() + days)
+
+    def coming_goes_and_comes(self) -> None:
+        verbs.withdraw_story(self.coming)
+        verbs.restore_story(self.coming)
+
+    def coming_begins(self) -> None:
+        begun = Story.objects.filter(pk=self.coming.pk, state="announced")
+        begun.update(begins_at=gmt.this_minute())
+
 
 HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (
     (6, Newsroom.post),
@@ -237,18 +278,29 @@ HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (
     (1, Newsroom.other_leads_here),
     (4, Newsroom.other_runs_again),
     (1, Newsroom.other_goes_and_comes),
+    (1, Newsroom.other_falls_quiet),
+    (1, Newsroom.other_is_kept_live),
+    (2, Newsroom.post_in_coming),
+    (2, Newsroom.cross_post_to_coming),
+    (1, Newsroom.move_to_coming),
+    (1, Newsroom.link_coming),
+    (1, Newsroom.head_of_coming),
+    (1, Newsroom.coming_is_put_off),
+    (1, Newsroom.coming_goes_and_comes),
+    (1, Newsroom.coming_begins),
 )
 
 
 LEAST, MOST = 104, 145  # updates of the story
 
 
-def happen(slug: str, other: str, seed: str) -> str:
+def happen(slug: str, other: str, coming: str, seed: str) -> str:
     """Let one thing happen; return its name."""
     chance = Random(seed)
     newsroom = Newsroom(
         Story.objects.get(slugs__slug=slug),
         Story.objects.get(slugs__slug=other),
+        Story.objects.get(slugs__slug=coming),
         chance,
     )
     weights = [weight for weight, _ in HAPPENINGS]

@@ -675,3 +675,50 @@ def test_an_original_that_has_no_place_on_a_page_is_left_out(
     assert page.locator(f"#entry-{original}").count() == 0
     assert not window.problems
     expect_like_fresh(window)
+
+
+def test_an_announced_story_turns_live_by_itself(
+    reader: Readers, room: Newsroom, server: Server
+) -> None:
+    room.call(actions.announce, "The vote on the bridge", "the-vote")
+    window = reader()
+    window.open(f"{server.url}/stories/the-vote/")
+    bar = window.page.locator("#live")
+    expect(bar).to_have_attribute("data-state", "announced", timeout=30_000)
+    state(window.page, "Coverage begins")
+    expect(window.page.locator("article")).to_have_count(0)
+    expect_like_fresh(window)
+    room.call(actions.post, "the-vote", "A secret until then.")
+    room.call(actions.begin, "the-vote")
+    window.sees("A secret until then.", 20)
+    state(window.page, "Live")
+    window.misses("Coverage begins")
+    assert len(window.entries()) == 3
+    expect_like_fresh(window)
+
+
+def test_an_open_page_of_a_story_without_updates_stops_saying_live(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    room.call(actions.fall_quiet, slug)
+    expect(window.page.locator("#live")).to_have_attribute(
+        "data-state", "quiet", timeout=30_000
+    )
+    state(window.page, "No updates since")
+    expect_like_fresh(window)
+    room.call(actions.post, slug, "The pilot boat is out.")
+    state(window.page, "Live")
+    window.misses("No updates since")
+    expect_like_fresh(window)
+
+
+def test_an_open_page_of_an_announced_story_learns_that_it_was_withdrawn(
+    reader: Readers, room: Newsroom, server: Server
+) -> None:
+    room.call(actions.announce, "The parade", "the-parade")
+    window = reader()
+    window.open(f"{server.url}/stories/the-parade/")
+    state(window.page, "Coverage begins")
+    room.call(actions.turn, "the-parade", "withdraw_story")
+    window.sees("This story has been withdrawn", 20)

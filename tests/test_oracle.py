@@ -24,7 +24,7 @@ Readers = Callable[..., Reader]
 SEEDS = os.environ.get("ORACLE_SEEDS", "1,2,3,4" if seeds.ALL else "1").split(",")
 TURNS = int(os.environ.get("ORACLE_TURNS", "60"))
 CHECK = 25  # actions between two comparisons
-SLUG, OTHER = "ice-on-the-sound", "the-long-strike"
+SLUG, OTHER, COMING = "ice-on-the-sound", "the-long-strike", "the-vote"
 
 
 class Coverage:
@@ -45,14 +45,13 @@ class Coverage:
             self.older,
             self.open(reader(), near, f"/stories/{OTHER}/?order=oldest"),
             self.open(reader(), far, f"/stories/{OTHER}/"),
+            self.open(reader(), near, f"/stories/{COMING}/", "Coverage begins"),
         ]
         self.log: list[str] = []
 
-    def open(self, window: Reader, wire: Wire, path: str) -> Reader:
+    def open(self, window: Reader, wire: Wire, path: str, word: str = "Live") -> Reader:
         window.open(f"{wire.url}{path}")
-        expect(window.page.locator("#live .word")).to_contain_text(
-            "Live", timeout=20_000
-        )
+        expect(window.page.locator("#live .word")).to_contain_text(word, timeout=20_000)
         return window
 
     def break_something(self) -> None:
@@ -122,11 +121,12 @@ def test_open_pages_equal_fresh_ones_whatever_happened(
     newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=30)
     newsroom.call(actions.fill, SLUG, 80)
     newsroom.call(actions.make_story, "The Long Strike", OTHER, updates=5)
+    newsroom.call(actions.announce, "The Vote", COMING)
     coverage = Coverage(newsroom, reader, Random(seed))
     helpers = [newsroom.helper(), newsroom.helper()]
     for turn in range(1, TURNS + 1):
         helper = helpers[coverage.chance.randrange(2)]
-        name = helper.call(random_actions.happen, SLUG, OTHER, f"{seed}-{turn}")
+        name = helper.call(random_actions.happen, SLUG, OTHER, COMING, f"{seed}-{turn}")
         coverage.log.append(name)
         if coverage.chance.random() < 0.15:
             coverage.break_something()

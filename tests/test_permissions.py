@@ -277,6 +277,9 @@ def world() -> World:
         f"{SECRET} to come", live=False, standfirst=SECRET, summary=summary
     )
     hidden.append(make_update(draft, body))
+    coming = make_story("The vote", live=False, slug="vote", summary=summary)
+    hidden.append(make_update(coming, body, headline=SECRET))
+    verbs.announce(coming, later)
     gone = make_story(f"{SECRET} gone", slug="gone", summary=summary)
     hidden.append(make_update(gone, body))
     verbs.withdraw_story(gone)

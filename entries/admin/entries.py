@@ -56,7 +56,7 @@ class EntryAdmin(BaseAdmin):
             return queryset, False
         # The index has only texts that were visible to readers.
         unpublished = Q(state__in=set(Entry.State) - {Entry.State.PUBLISHED})
-        drafts = Story.objects.filter(state=Story.State.DRAFT).values_list("pk")
+        drafts = Story.objects.filter(state__in=Story.UNPUBLISHED).values_list("pk")
         in_drafts = Q(story__in=[pk for (pk,) in drafts], state=Entry.State.PUBLISHED)
         signed, text, titled = Q(), Q(), Q()
         for word in words:

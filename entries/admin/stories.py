@@ -38,7 +38,7 @@ def _updates(
 
     In stories that are not public, contributors see only their own updates.
     """
-    public = [story.pk for story in found if story.public]
+    public = [story.pk for story in found if story.begun]
     own = Q() if permissions.can_view_unpublished else Q(entry__author=permissions.user)
     hidden = Posting.objects.published().filter(own, entry__kind=Entry.Kind.UPDATE)
     hidden = hidden.filter(story__in=[s.pk for s in found if s.pk not in public])
@@ -52,7 +52,7 @@ def _updates(
     newest = (
         Posting.objects.visible()
         .updates()
-        .first_per_story([story for story in found if story.public], 1)
+        .first_per_story([story for story in found if story.begun], 1)
     )
     last = dict(newest.values_list("story", "at"))
     return counts | {pk: (number, last.get(pk)) for pk, number in numbers.items()}
@@ -97,9 +97,9 @@ class StoryAdmin(BaseAdmin):
 
     @admin.display(description="readers now")
     def readers_now(self, story: Story) -> int | str:
-        """Return the number of open pages of a live story."""
-        is_live = story.state == Story.State.LIVE
-        return getattr(story, "readers", 0) if is_live else "–"
+        """Return the number of open pages of a story that is live or announced."""
+        is_open = story.state in Story.STREAMED
+        return getattr(story, "readers", 0) if is_open else "–"
 
     @admin.display(description="state", ordering="state")
     def state_word(self, story: Story) -> str:

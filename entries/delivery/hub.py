@@ -242,14 +242,14 @@ class Hub:
             if state != changes.state:
                 # The state changed after the seqs were read, and the rail with it. The
                 # next poll sends both.
-                state = "live"
+                state = Story.State.LIVE
         if channel.site_seq < self.site_seq:
             site_seq, rail = await self.rail(channel)
             channel.append(Frame(channel.seq, channel.seq, rail))
             channel.site_seq = site_seq
         channel.state = state
         await self._serve(channel, began)
-        if state != "live":
+        if state not in Story.STREAMED:
             await self._end_streams(channel, END)
 
     async def _append_batch(self, channel: Channel) -> Changes:

@@ -21,7 +21,7 @@ _SLUGS = (
     "SELECT site.epoch, site.seq, named.slug, named.seq "
     "FROM entries_site site LEFT JOIN (SELECT slug.slug, story.seq "
     "FROM entries_storyslug slug JOIN entries_story story ON story.id = slug.story_id "
-    "WHERE story.state IN (%s, %s) AND slug.slug IN ({})) named ON TRUE "
+    "WHERE story.state IN (%s, %s, %s) AND slug.slug IN ({})) named ON TRUE "
     "WHERE site.id = 1"
 )
 

@@ -22,6 +22,7 @@ from entries.delivery.channels import MAX_CATCH_UP_BYTES, Channel, Reader
 from entries.delivery.direct_writes import DirectConnection
 from entries.delivery.hub import Hub
 from entries.delivery.metrics import tally
+from entries.models import Story
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ async def _replay(
         elif rail_seq < channel.site_seq:
             rail_seq, message = await hub.rail(channel)
             await reader.wait(message)
-        elif channel.state != "live":
+        elif channel.state not in Story.STREAMED:
             return channels.END
         else:
             # Nothing was awaited since the comparison, so the reader misses nothing.

@@ -176,7 +176,7 @@ def visible_images(permissions: Permissions) -> QuerySet[Image]:
     shown = Posting.objects.visible().filter(entry__images=OuterRef("pk"))
     led = Story.objects.public().filter(lead_image=OuterRef("pk"))
     features = Link.objects.visible().filter(
-        Q(story=None, entry=None) | Q(story__state__in=Story.PUBLIC),
+        Q(story=None, entry=None) | Q(story__state__in=Story.BEGUN),
         image=OuterRef("pk"),
     )
     own = Entry.objects.filter(author=permissions.user, images=OuterRef("pk"))

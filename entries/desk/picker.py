@@ -62,8 +62,8 @@ def suggest_live(text: str, about: str, excluded: Collection[int]) -> list[Story
 
 
 def suggest_open(text: str, excluded: Collection[int], about: str = "") -> list[Story]:
-    """Suggest stories that take updates: live ones and drafts."""
-    states = (State.LIVE, State.DRAFT)
+    """Suggest stories that take updates: live, announced and draft ones."""
+    states = (State.LIVE, *Story.UNPUBLISHED)
     stories = Story.objects.filter(title_matches(text), state__in=states)
     stories = stories.exclude(pk__in=excluded).select_related("series")
     found = _search(text or about, excluded)

@@ -5,6 +5,7 @@ current, the response is empty and costs a single query.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -68,13 +69,31 @@ def current_pulse(story_id: int) -> Pulse | None:
     values = (
         Story.objects.filter(pk=story_id)
         .annotate(epoch=epoch, present=presence.digest())
-        .values_list("epoch", "desk_seq", "seq", "state", "pk", "present")
+        .values_list("epoch", "desk_seq", "seq", "pk", "present", *_STATE)
         .first()
     )
     if values is None:
         return None
     seal = salted_hmac("entries.desk.pulse", repr(values)).hexdigest()[:24]
-    return Pulse(values[0] or "", *values[1:4], seal)
+    found, desk, seq, _, _, *state = values
+    return Pulse(found or "", desk, seq, _state_mark(*state), seal)
+
+
+_STATE = ("state", "begins_at", "reminded_at", "quiet_since")
+
+
+def _state_mark(
+    state: str,
+    begins_at: datetime | None,
+    reminded_at: datetime | None,
+    quiet_since: datetime | None,
+) -> str:
+    """Return what changes with the state of a story as its desk shows it."""
+    if state == Story.State.ANNOUNCED and begins_at:
+        return f"{state}-{begins_at:%Y%m%d%H%M}"
+    if quiet_since:
+        return f"{state}-quiet"
+    return f"{state}-reminded" if reminded_at else state
 
 
 @require_safe

@@ -137,7 +137,7 @@ class Row:
         if entry.published:
             if getattr(self.posting, "changed_since_closing", False):
                 return _("Edited after the story closed")
-            return "" if self.posting.story.public else _("Queued")
+            return "" if self.posting.story.begun else _("Queued")
         if entry.state == State.SCHEDULED and entry.at:
             moment = time_input.describe_moment(entry.at, self.now)
             words = _("Due since {time}") if self.late else _("Scheduled for {time}")
@@ -233,7 +233,7 @@ class Row:
     @property
     def cross_postable(self) -> bool:
         """Whether the user may cross-post it to other stories."""
-        visible = self.public and self.entry.story.public
+        visible = self.public and self.entry.story.begun
         return self.permissions.can_cross_post and visible
 
     @property

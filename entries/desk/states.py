@@ -1,8 +1,11 @@
-"""The states of a story: go live, close, reopen, withdraw, restore."""
+"""The states of a story: announce, go live, keep live, close, reopen, withdraw."""
 
 from typing import Any, Final, Protocol
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from entries import verbs
 from entries.desk import picker
@@ -10,6 +13,7 @@ from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import log_action
 from entries.desk.responses import is_htmx, render_panel, replace_response, respond
 from entries.models import Story
+from entries.text import time_input
 from entries.verbs import Permissions, Refused
 
 _FOLDER = "admin/entries/desk"
@@ -21,11 +25,12 @@ class StateVerb(Protocol):
     def __call__(self, story: Story, *, by: Permissions) -> Story: ...
 
 
-STATE_VERBS: Final[dict[str, tuple[StateVerb, str]]] = {
-    "live": (verbs.go_live, "The story is live."),
-    "reopen": (verbs.reopen_story, "The story is live again."),
-    "withdraw": (verbs.withdraw_story, "The story was withdrawn."),
-    "restore": (verbs.restore_story, "The story is back."),
+STATE_VERBS: Final[dict[str, tuple[StateVerb, Any]]] = {
+    "live": (verbs.go_live, _("The story is live.")),
+    "keep": (verbs.keep_live, _("The story stays live.")),
+    "reopen": (verbs.reopen_story, _("Story reopened.")),
+    "withdraw": (verbs.withdraw_story, _("Story withdrawn.")),
+    "restore": (verbs.restore_story, _("Story restored.")),
 }
 
 
@@ -38,7 +43,9 @@ def change_state(request: HttpRequest, pk: int) -> HttpResponse:
     permissions = Permissions.of(request.user)
 
     def state_response(**outcome: str) -> HttpResponse:
+        typed = request.POST.get("begins", "") if "refused" in outcome else ""
         context = {"story": story, "permissions": permissions, **outcome}
+        context["begins"] = typed
         target, template = "#story-state", f"{_FOLDER}/_state.html"
         return replace_response(request, target, template, context)
 
@@ -80,14 +87,30 @@ def _change(story: Story, permissions: Permissions, request: HttpRequest) -> str
     do = request.POST.get("do", "")
     if do == "close":
         _close(story, permissions, request.POST.get("continues_in"))
-        message = "The story is closed."
+        message = gettext("Story closed.")
+    elif do == "announce":
+        message = _announce(story, permissions, request.POST.get("begins", ""))
     elif do in STATE_VERBS:
-        verb, message = STATE_VERBS[do]
+        verb, label = STATE_VERBS[do]
         verb(story, by=permissions)
+        message = str(label)
     else:
         raise Refused("There is no such button.")
     log_action(permissions.user, story, message)
     return message
+
+
+def _announce(story: Story, permissions: Permissions, begins: str) -> str:
+    """Announce a story, or change when its coverage begins, as an editor typed it."""
+    now = timezone.now()
+    try:
+        begins_at = time_input.parse_time(begins, now)
+    except time_input.TimeError as error:
+        raise Refused(str(error), "begins") from error
+    verbs.announce(story, begins_at, by=permissions)
+    assert story.begins_at  # noqa: S101 - the verb has set it
+    moment = time_input.describe_moment(story.begins_at, now)
+    return gettext("Announced: coverage begins %(moment)s.") % {"moment": moment}
 
 
 def _close(story: Story, permissions: Permissions, continues_in: str | None) -> None:

@@ -131,6 +131,8 @@ class Document:
     file_name: str = field(default="", compare=False)
     digest: str = field(default="", compare=False)
     live_at: datetime | None = field(default=None, compare=False)
+    begins_at: datetime | None = None
+    announced_at: datetime | None = None
 
     links_by_title: bool = True  # in JSON, links refer to their targets by slug
     slug: str = ""
@@ -143,6 +145,15 @@ class Document:
     closed_at: datetime | None = None
     created_at: datetime | None = None
     continues_in: str | None = None
+
+    @property
+    def only_announced(self) -> bool:
+        """Whether readers saw its head, and none of its entries."""
+        return self.state == Story.State.ANNOUNCED or bool(
+            self.state == Story.State.WITHDRAWN
+            and self.announced_at
+            and not self.live_at
+        )
 
     @property
     def oldest_first(self) -> list[DocumentEntry]:

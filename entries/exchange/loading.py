@@ -186,7 +186,8 @@ class _Import:
         slug = options.slug or _free_slug(document.slug) or verbs.free_slug(headline)
         story = Story(headline=headline, slug=slug, first_day=document.first_day)
         if options.publish:
-            story.state = Story.State.LIVE
+            announced = Story.State.ANNOUNCED
+            story.state = announced if document.only_announced else Story.State.LIVE
             published = Entry.State.PUBLISHED
             times = [u.at for u in document.updates if u.at and u.state == published]
             first = min(times, default=datetime.now(UTC))
@@ -309,7 +310,9 @@ class _Import:
         if not self.options.slug and slugs.exists():
             raise StaleRead
         self.story = self.create(planned)
-        if self.options.publish:
+        if self.options.publish and document.only_announced:
+            self.announce()
+        elif self.options.publish:
             self.story = verbs.go_live(self.story, document.live_at)
         new = [one for one, _ in self.prepared]
         for link in (link for one in new for link in one.links):
@@ -369,8 +372,16 @@ class _Import:
                 self.cross_post(new.entry, source, posted)
         if document.state == Story.State.CLOSED or document.closed_at:
             verbs.close_story(story, story.continues_in, document.closed_at)
-        if document.state == Story.State.WITHDRAWN:
+        if document.state == Story.State.WITHDRAWN and story.public:
             verbs.withdraw_story(story)
+
+    def announce(self) -> None:
+        """Announce the story, or leave a draft if its coverage ought to have begun."""
+        try:
+            verbs.announce(self.story, self.document.begins_at)
+        except Refused as error:
+            message = f"the story was not announced and is a draft: {error}"
+            self.remarks.append(Remark(0, message))
 
     def cross_post(self, entry: Entry, source: DocumentEntry, posted: PostedIn) -> None:
         """Cross-post an update to a story that had it, unless the story still does."""
@@ -403,9 +414,15 @@ class _Import:
                 entry__at=None, entry__published_at=None
             )
             untimed.update(at=Subquery(created))
-        if self.document.created_at:
-            row = Story.objects.filter(pk=self.story.pk)
-            row.update(created_at=self.document.created_at)
+        self.restore_story_times()
+
+    def restore_story_times(self) -> None:
+        names = ["created_at"]
+        if self.story.live_at:  # otherwise the verb has just set them
+            names += ["begins_at", "announced_at"]
+        times = {name: getattr(self.document, name) for name in names}
+        if given := {name: at for name, at in times.items() if at}:
+            Story.objects.filter(pk=self.story.pk).update(**given)
 
 
 def _users(document: Document) -> dict[str, User]:

@@ -7,7 +7,7 @@ from entries.models.images import Image
 from entries.models.imports import ImportedFile
 from entries.models.links import Link
 from entries.models.search import SearchText
-from entries.models.site import Series, Site
+from entries.models.site import QuietRule, Series, Site
 from entries.models.stories import Story, StorySlug, StoryVersion
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Link",
     "Posting",
     "Presence",
+    "QuietRule",
     "SearchText",
     "Series",
     "Site",

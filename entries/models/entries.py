@@ -175,11 +175,11 @@ class PostingQuerySet(models.QuerySet["Posting"]):
     """Queries for postings by their visibility, and in the order of timelines."""
 
     def visible(self) -> Self:
-        """Return what readers see now: published, not removed, in a public story."""
+        """Return what readers see now: published, not removed, its story has begun."""
         return self.filter(visible=True)
 
     def published(self) -> Self:
-        """Return what readers see once the story is public: published, not removed."""
+        """Return what readers see once the story is live: published, not removed."""
         return self.filter(entry__state=Entry.State.PUBLISHED, removed=False)
 
     def updates(self) -> Self:
@@ -290,9 +290,9 @@ class Posting(models.Model):
     def denormalize(self) -> None:
         """Update `at` and `visible` from the entry and the story, without saving."""
         self.at = self.entry.placed_at
-        self.visible = self.published and self.story.public
+        self.visible = self.published and self.story.begun
 
     @property
     def published(self) -> bool:
-        """Whether readers see it once the story is public."""
+        """Whether readers see it once the story is live."""
         return self.entry.published and not self.removed

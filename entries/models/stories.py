@@ -19,6 +19,14 @@ class StoryQuerySet(models.QuerySet["Story"]):
         """Return the stories that readers may see: live or closed."""
         return self.filter(state__in=Story.PUBLIC)
 
+    def begun(self) -> Self:
+        """Keep the stories whose entries readers may see: not those announced."""
+        return self.filter(state__in=Story.BEGUN)
+
+    def announced(self) -> Self:
+        """Keep the stories whose coverage is still to begin, the next one first."""
+        return self.filter(state=Story.State.ANNOUNCED).order_by("begins_at", "pk")
+
     def live(self) -> Self:
         """Return the stories that are being covered now."""
         return self.filter(state=Story.State.LIVE)
@@ -50,11 +58,17 @@ class Story(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft"
+        ANNOUNCED = "announced"
         LIVE = "live"
         CLOSED = "closed"
         WITHDRAWN = "withdrawn"
 
-    PUBLIC = (State.LIVE, State.CLOSED)
+    # Readers see its page. Of an announced story that is the headline, standfirst, lead
+    # image and when coverage begins; everything else waits until it is live.
+    PUBLIC = (State.ANNOUNCED, State.LIVE, State.CLOSED)
+    BEGUN = (State.LIVE, State.CLOSED)  # readers see its entries
+    STREAMED = (State.ANNOUNCED, State.LIVE)  # open pages wait for changes
+    UNPUBLISHED = (State.DRAFT, State.ANNOUNCED)  # it may still go live
 
     headline = LineField(max_length=200)
     slug = models.SlugField(max_length=120, unique=True)
@@ -78,8 +92,15 @@ class Story(models.Model):
         blank=True,
         help_text="The day whose updates show no date; set when the story goes live.",
     )
+    begins_at = models.DateTimeField(null=True, editable=False)  # as announced
+    announced_at = models.DateTimeField(null=True, editable=False)  # the first time
     live_at = models.DateTimeField(null=True, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
+    # The latest sign that somebody covers it: a new update, or “Keep live”.
+    active_at = models.DateTimeField(null=True, editable=False)
+    reminded_at = models.DateTimeField(null=True, editable=False)  # its editors
+    # Set once readers were told that there are no updates; the time of the last one.
+    quiet_since = models.DateTimeField(null=True, editable=False)
     continues_in = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="continues"
     )
@@ -124,6 +145,21 @@ class Story(models.Model):
     def public(self) -> bool:
         """Whether readers may see it."""
         return self.state in self.PUBLIC
+
+    @property
+    def begun(self) -> bool:
+        """Whether readers may see its entries: it is public, and not just announced."""
+        return self.state in self.BEGUN
+
+    @property
+    def announced(self) -> bool:
+        """Whether it is public before its coverage begins."""
+        return self.state == self.State.ANNOUNCED
+
+    @property
+    def quiet(self) -> bool:
+        """Whether readers are told that it has had no updates for long."""
+        return self.state == self.State.LIVE and self.quiet_since is not None
 
     @property
     def incoming_links(self) -> models.QuerySet[Any]:

@@ -15,9 +15,10 @@ from django.db.models import Prefetch, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
-from entries.text import rendering
+from entries.text import gmt, rendering
 
 T = TypeVar("T")
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
@@ -221,7 +222,7 @@ def _public_corrections(versions: QuerySet[EntryVersion]) -> QuerySet[EntryVersi
 def _visible_postings(postings: QuerySet[Posting]) -> QuerySet[Posting]:
     # Not `visible()`: an entry's postings are rendered one by one, before that column
     # of the others is saved.
-    visible = postings.filter(removed=False, story__state__in=Story.PUBLIC)
+    visible = postings.filter(removed=False, story__state__in=Story.BEGUN)
     return visible.select_related("story__series").order_by("story_id")
 
 
@@ -229,6 +230,22 @@ def head_html(story: Story) -> SafeString:
     """Return `#story-head`: headline, standfirst, state, lead image and summary."""
     led = story.continues.filter(state=Story.State.CLOSED).select_related("series")
     return _render("entries/_head.html", {"story": story, "follows": led.newest()})
+
+
+def status_label(story: Story) -> str:
+    """Return what readers are told of a story's state; empty if it is simply live.
+
+    With date and year, since it has to stay true on any day.
+    """
+    if story.announced and story.begins_at:
+        time = gmt.format_full(story.begins_at)
+        return _("Coverage begins %(time)s") % {"time": time}
+    if story.quiet and story.quiet_since:
+        time = gmt.format_full(story.quiet_since)
+        return _("No updates since %(time)s") % {"time": time}
+    if story.state == Story.State.CLOSED and story.closed_at:
+        return _("Ended %(time)s") % {"time": gmt.format_full(story.closed_at)}
+    return ""
 
 
 class KeyEvent(NamedTuple):
@@ -271,16 +288,18 @@ def rail_html(story: Story, seq: int) -> SafeString:
 
     `seq` is the site's, read before the rows that the rail shows.
     """
+    # The links of an announced story are as private as those of a draft.
+    own_links = Q(story=story) if story.begun else Q(pk=None)
     links = list(
         Link.objects.visible()
         .with_targets()
-        .filter(Q(story=story) | Q(story=None, entry=None, kind=Link.Kind.FEATURE))
+        .filter(own_links | Q(story=None, entry=None, kind=Link.Kind.FEATURE))
     )
     own = [link for link in links if link.story_id]
     pinned = [link for link in own if link.kind == Link.Kind.LATEST]
     listed = [link.target_story_id for link in pinned if link.target_story_id]
     latest = (
-        Story.objects.public()
+        Story.objects.begun()
         .newest()
         .exclude(pk__in=[story.pk, *listed])
         .select_related("series")[: max(0, MAX_LATEST - len(pinned))]

@@ -12,6 +12,7 @@ from entries.models.stories import StoryQuerySet
 
 ENDED_PAGE_SIZE = 40  # closed stories on a page
 LIVE_PAGE_SIZE = 60  # live stories on a page
+ANNOUNCED_SIZE = 20  # announced stories on a page, the next ones
 
 
 class NoSuchStory(LookupError):
@@ -22,12 +23,16 @@ class NoSuchStory(LookupError):
 class Listing:
     """Live stories, each with its newest update, and closed stories.
 
-    `days` groups the closed stories by their first day. `older` is the id of the last
-    one, after which the next page begins, or 0 on the last page. `more` is the id of
-    the live story at which the full list begins or continues, or 0 if it is complete.
+    `announced` are stories whose coverage is still to begin, `quiet` the live ones that
+    have had no updates for long: they must not be shown as live. `days` groups the
+    closed stories by their first day. `older` is the id of the last one, after which
+    the next page begins, or 0 on the last page. `more` is the id of the live story at
+    which the full list begins or continues, or 0 if it is complete.
     """
 
     live: list[Story]
+    announced: list[Story] = field(default_factory=list)
+    quiet: list[Story] = field(default_factory=list)
     closed: list[Story] = field(default_factory=list)
     days: list[tuple[date, list[Story]]] = field(default_factory=list)
     older: int = 0
@@ -37,9 +42,28 @@ class Listing:
 def front_listing() -> Listing:
     """Return the live stories, latest news first, and the most recently closed ones."""
     ended = _with_related(Story.objects.filter(state=Story.State.CLOSED))
-    live = live_stories(Story.objects.all())
+    live = live_stories(_lively(Story.objects.all()))
     closed = list(ended.order_by("-closed_at", "-pk")[:ENDED_PAGE_SIZE])
-    return Listing(live, closed, more=_more(live))
+    return Listing(
+        live,
+        _announced(Story.objects.all()),
+        _quiet(Story.objects.all()),
+        closed,
+        more=_more(live),
+    )
+
+
+def _lively(stories: StoryQuerySet) -> StoryQuerySet:
+    return stories.filter(quiet_since=None)
+
+
+def _announced(stories: StoryQuerySet) -> list[Story]:
+    return list(_with_related(stories.announced())[:ANNOUNCED_SIZE])
+
+
+def _quiet(stories: StoryQuerySet) -> list[Story]:
+    quiet = _with_related(stories.live().exclude(quiet_since=None))
+    return list(quiet.order_by("-quiet_since", "-pk")[:ENDED_PAGE_SIZE])
 
 
 def live_listing(start: int) -> Listing:
@@ -48,9 +72,9 @@ def live_listing(start: int) -> Listing:
     They are ordered by creation, so that new updates do not move them between pages.
     Raises NoSuchStory.
     """
-    if not Story.objects.public().filter(pk=start).exists():
+    if not Story.objects.begun().filter(pk=start).exists():
         raise NoSuchStory(start)
-    rows = _live(Story.objects.filter(pk__lte=start)).order_by("-pk")
+    rows = _live(_lively(Story.objects.filter(pk__lte=start))).order_by("-pk")
     found = list(rows[: LIVE_PAGE_SIZE + 1])
     more = found[LIVE_PAGE_SIZE].pk if found[LIVE_PAGE_SIZE:] else 0
     return Listing(_with_newest(found[:LIVE_PAGE_SIZE]), more=more)
@@ -60,7 +84,7 @@ def _more(live: list[Story]) -> int:
     """Return where the list of all live stories begins, or 0 if `live` is all."""
     if len(live) < LIVE_PAGE_SIZE:
         return 0
-    newest = Story.objects.filter(state=Story.State.LIVE).order_by("-pk")
+    newest = _lively(Story.objects.live()).order_by("-pk")
     return newest.values_list("pk", flat=True).first() or 0
 
 
@@ -78,9 +102,13 @@ def series_listing(series: Series, before: int = 0) -> Listing:
     ended = ended.order_by("-first_day", "-live_at", "-pk")
     stories = list(_with_related(ended)[: ENDED_PAGE_SIZE + 1])
     shown = stories[:ENDED_PAGE_SIZE]
-    live = [] if before else live_stories(series.stories.all())
+    own = Story.objects.filter(series=series)
+    first = own.none() if before else own
+    live = live_stories(_lively(first))
     return Listing(
         live,
+        _announced(first),
+        _quiet(first),
         shown,
         [(day, list(rows)) for day, rows in groupby(shown, _day)],
         shown[-1].pk if stories[ENDED_PAGE_SIZE:] else 0,

@@ -90,7 +90,7 @@ def story_script(
 
 def _story(story: Story, first_at: datetime | None) -> JsonObject:
     url, lead = absolute_url(story.get_absolute_url()), _lead(story)
-    began = min(filter(None, (story.live_at, first_at)), default=None)
+    began = min(filter(None, (story.live_at, first_at)), default=story.begins_at)
     return _without_empty(
         {
             "@context": "https://schema.org",
@@ -105,7 +105,7 @@ def _story(story: Story, first_at: datetime | None) -> JsonObject:
             "image": lead and lead.data,
             "coverageStartTime": format_iso_seconds(began),
             "coverageEndTime": format_iso_seconds(story.closed_at),
-            "datePublished": format_iso_seconds(story.live_at),
+            "datePublished": format_iso_seconds(story.live_at or story.announced_at),
             "dateModified": format_iso_seconds(story.changed_at),
             "author": _publisher(),
             "publisher": _publisher(),
@@ -126,7 +126,7 @@ def story_card(story: Story) -> Card:
         story.standfirst or f"{story.title}: every update, in order, with its time.",
         absolute_url(story.get_absolute_url()),
         _lead(story) or default_card_image(),
-        format_iso_seconds(story.live_at) or "",
+        format_iso_seconds(story.live_at or story.announced_at) or "",
         format_iso_seconds(story.changed_at) or "",
         story.series.name if story.series else "",
     )

@@ -68,7 +68,7 @@ _SCORES_SQL: Final = """
     CROSS JOIN entries_searchtext AS text
     CROSS JOIN entries_story AS story
     WHERE text.id = hit.text AND story.id = text.story_id
-        AND story.state IN ('live', 'closed')
+        AND story.state IN ('announced', 'live', 'closed')
     UNION ALL
     SELECT hit.term, story.id, story.seq, 0 AS title, COUNT(*) FROM hit
     CROSS JOIN entries_searchtext AS text
@@ -130,7 +130,9 @@ def entry_search_text(entry: Entry) -> SearchText:
 
 def story_search_text(story: Story) -> SearchText:
     """Return the unsaved index row of a story's head."""
-    summary = rendering.plain_text(story.summary_html).translate(_WITHOUT_DELIMITERS)
+    # Readers see the summary of an announced story only when it is live.
+    html = "" if story.announced else story.summary_html
+    summary = rendering.plain_text(html).translate(_WITHOUT_DELIMITERS)
     body = "\n".join(filter(None, (story.standfirst, summary)))
     return SearchText(story=story, headline=story.title, body=body)
 
@@ -266,7 +268,7 @@ def _with_highlights(terms: list[str]) -> SearchTextQuerySet:
 
 def _results(rows: list[SearchText]) -> list[SearchResult]:
     """Return rows as results, each in a story that readers may see."""
-    homeless = [r.entry_id for r in rows if r.entry and not r.entry.story.public]
+    homeless = [r.entry_id for r in rows if r.entry and not r.entry.story.begun]
     cross_posts = (
         Posting.objects.visible()
         .filter(entry__in=homeless)
@@ -277,7 +279,7 @@ def _results(rows: list[SearchText]) -> list[SearchResult]:
     results = []
     for row in rows:
         story = row.story or (row.entry.story if row.entry else None)
-        if story and not story.public:
+        if row.entry and not row.entry.story.begun:
             # No result if the entry has become invisible since the rows were ranked.
             story = elsewhere.get(row.entry_id or 0)
         if story:

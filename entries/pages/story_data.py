@@ -227,7 +227,9 @@ class HeadData(_Data):
     lead_image: ImageName | None = None
     state: Story.State
     first_day: Date | None = None
+    begins_at: Time | None = None
     live_at: Time | None = None
+    quiet_since: Time | None = None
     closed_at: Time | None = None
     continues_in: Slug | None = None
 
@@ -241,6 +243,7 @@ class PublicHeadData(HeadData):
 class FullHeadData(HeadData):
     """A story's head in the full form."""
 
+    announced_at: Time | None = None
     created_at: Time | None = None
     old_slugs: list[str] = []
 
@@ -333,7 +336,7 @@ def story_data(story: Story, *, public: bool = True) -> dict[str, Any]:
         version=FORMAT_VERSION,
         story=_head(story, public),
         entries=[_entry(posting, public, names) for posting in postings],
-        links=_links(story.links.with_targets(), public),
+        links=_story_links(story, public),
         images=[_image(image, public) for image in rows],
     )
     return data.model_dump(mode="json", by_alias=True)
@@ -362,6 +365,12 @@ def _postings(story: Story, public: bool) -> list[Posting]:
     )
 
 
+def _story_links(story: Story, public: bool) -> list[LinkData]:
+    if public and not story.begun:
+        return []
+    return _links(story.links.with_targets(), public)
+
+
 def _absolute(path: str) -> str:
     return f"{settings.SITE_URL}{path}"
 
@@ -384,8 +393,10 @@ def _head(story: Story, public: bool) -> HeadData:
         story,
         series=series,
         lead_image=lead.name if lead and lead.visible else None,
-        continues_in=follower.slug if follower and follower.public else None,
-        summary=_without_missing(story.summary, set()),  # summaries show no images
+        continues_in=(
+            follower.slug if story.begun and follower and follower.public else None
+        ),
+        summary="" if story.announced else _without_missing(story.summary, set()),
         url=_absolute(story.get_absolute_url()),
     )
 
@@ -481,6 +492,8 @@ def _images(story: Story, postings: list[Posting], public: bool) -> list[Image]:
     if story.lead_image:
         found[story.lead_image.pk] = story.lead_image
     featured = story.links.visible() if public else story.links.all()
+    if public and not story.begun:
+        featured = featured.none()
     for link in featured.exclude(image=None).select_related("image"):
         if link.image:
             found[link.image.pk] = link.image

@@ -1,7 +1,7 @@
 """Atom feeds of the site, of a series and of a story (RFC 4287)."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -45,6 +45,12 @@ class _Atom(Atom1Feed):
     def add_root_elements(self, handler: SimplerXMLGenerator) -> None:
         self.feed = _without_controls(self.feed)
         super().add_root_elements(handler)
+
+    def latest_post_date(self) -> datetime:
+        """Return when the newest entry changed; without one, when its story did."""
+        if not self.items:
+            return self.feed["changed_at"]() or datetime.fromtimestamp(0, UTC)
+        return super().latest_post_date()
 
     def add_item_elements(
         self, handler: SimplerXMLGenerator, item: dict[str, Any]
@@ -94,6 +100,11 @@ class _EntriesFeed(_Feed):
         """Return the path of the HTML page with the same entries."""
         return "/"
 
+    def feed_extra_kwargs(self, obj: Any) -> dict[str, Any]:
+        """Return when the stories changed, for a feed without entries."""
+        newest = self.stories(obj).order_by("-changed_at")
+        return {"changed_at": newest.values_list("changed_at", flat=True).first}
+
     def link(self, obj: Any) -> str:
         return absolute_url(self.path(obj))
 
@@ -127,18 +138,18 @@ class _EntriesFeed(_Feed):
     def _with_stories(
         self, entries: list[Any], visible: QuerySet[Posting]
     ) -> list[Entry]:
-        """Set `shown_in`: the home story if public, else one it is cross-posted to.
+        """Set `shown_in`: the home story if it has begun, else one with a cross-post.
 
         Leaves out entries that are no longer in any public story.
         """
-        without_home = [row for row in entries if not row.story.public]
+        without_home = [row for row in entries if not row.story.begun]
         elsewhere = visible.filter(entry__in=without_home).order_by("-story_id")
         shown = {
             row.entry_id: row.story
             for row in elsewhere.select_related("story__series").defer("html")
         }
         for entry in entries:
-            home = entry.story if entry.story.public else None
+            home = entry.story if entry.story.begun else None
             entry.shown_in = home or shown.get(entry.pk)
         return [entry for entry in entries if entry.shown_in]
 

@@ -50,8 +50,10 @@ def _list_pages() -> _Pages:
 
 def _story_pages() -> _Pages:
     path = reverse("story", args=[_SLUG])
-    newest = Story.objects.public().newest()[:_MAX_STORIES]
-    for slug, at in newest.values_list("slug", "changed_at"):
+    announced = Story.objects.announced()
+    newest = Story.objects.begun().newest()[:_MAX_STORIES]
+    found = (rows.values_list("slug", "changed_at") for rows in (announced, newest))
+    for slug, at in chain.from_iterable(found):
         yield path.replace(_SLUG, slug), at
 
 
@@ -102,7 +104,7 @@ class _NewsSitemap(_Sitemap):
     def items(self) -> Iterable[Story]:
         """Return the stories that began in the last two days, newest first."""
         since = timezone.now() - _NEWS_AGE
-        return Story.objects.public().filter(live_at__gte=since).newest()[:_MAX_NEWS]
+        return Story.objects.begun().filter(live_at__gte=since).newest()[:_MAX_NEWS]
 
     def lastmod(self, item: Story) -> datetime:
         return item.changed_at

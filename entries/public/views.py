@@ -224,7 +224,8 @@ def entry_history(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResponse:
     """Show a page about one update; `name` is the name of its URL and template."""
     site, row = _site_and_story(slug)
-    if pk > BigIntegerField.MAX_BIGINT:  # SQLite raises an error for it
+    # SQLite raises an error for numbers that are too large.
+    if not row.begun or pk > BigIntegerField.MAX_BIGINT:
         raise Http404
     posting = get_object_or_404(
         Posting.objects.exclude(seq=None).select_related("entry", "story__series"),
@@ -234,10 +235,10 @@ def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResp
     entry = posting.entry
     if not posting.published:
         # Redirect if it was moved to another story. A removed cross-post is gone.
-        if entry.published and not posting.home and entry.story.public:
+        if entry.published and not posting.home and entry.story.begun:
             return HttpResponseRedirect(reverse(name, args=[entry.story.slug, pk]))
         raise Gone
-    home = entry.story if entry.story.public else row
+    home = entry.story if entry.story.begun else row
     url = absolute_url(reverse("entry", args=[home.slug, pk]))
     query = "" if entry.original else f"?at={pk}"
     context = {

@@ -6,7 +6,13 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from entries.text.gmt import format_dated, format_day, format_iso, format_stamp
+from entries.text.gmt import (
+    format_dated,
+    format_day,
+    format_full,
+    format_iso,
+    format_stamp,
+)
 
 register = template.Library()
 
@@ -24,6 +30,19 @@ def gmt_dated(at: datetime, today: date | None = None) -> SafeString:
     """Render `<time>` with the date: `1804 GMT, 20 December`."""
     text = format_dated(at, today)
     return format_html('<time datetime="{}">{}</time>', format_iso(at), text)
+
+
+@register.filter
+def full_gmt(at: datetime) -> str:
+    """Return a time with its date and year, as text: `1804 GMT, 20 December 2026`."""
+    return format_full(at)
+
+
+@register.simple_tag
+def gmt_full(at: datetime) -> SafeString:
+    """Render `<time>` with its date and year."""
+    words = format_full(at)
+    return format_html('<time datetime="{}">{}</time>', format_iso(at), words)
 
 
 @register.simple_tag

@@ -32,6 +32,12 @@ def anchor(link: Link) -> SafeString:
     return fragments.link_html(link)
 
 
+@register.filter
+def status_label(story: Story) -> str:
+    """Return what readers are told of a story's state; empty if it is simply live."""
+    return fragments.status_label(story)
+
+
 @register.simple_tag
 def see_line(link: Link) -> SafeString:
     """Render the line `See …`."""

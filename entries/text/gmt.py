@@ -37,6 +37,11 @@ def format_dated(at: datetime, today: date | None = None) -> str:
     return f"{format_hhmm(at)} GMT, {day}"
 
 
+def format_full(at: datetime) -> str:
+    """Return `1804 GMT, 20 December 2026`: a time that stays true on any day."""
+    return f"{format_hhmm(at)} GMT, {format_day(at.astimezone(UTC).date())}"
+
+
 def format_iso(at: datetime) -> str:
     """Format a time for `<time datetime>`, as `2016-12-20T18:00Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

@@ -334,7 +334,7 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
         by.check_has("change_posting")
         if entry.original or not entry.published:
             raise Refused("Only a published update can be cross-posted.")
-        if not ledger.story(entry.story_id).public:
+        if not ledger.story(entry.story_id).begun:
             raise Refused("Readers cannot see the story that this update is from.")
         check_story_open(ledger.story(story.pk))
         posting, _ = Posting.objects.get_or_create(
@@ -362,8 +362,8 @@ def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
 
 
 def _save_cross_post(ledger: Ledger, entry: Entry, posting: Posting) -> None:
-    """Save a cross-post and, if its story is public, the entry's other postings."""
-    if ledger.story(posting.story_id).public:
+    """Save a cross-post and, if its story has begun, the entry's other postings."""
+    if ledger.story(posting.story_id).begun:
         ledger.save_postings_of(entry)
     else:
         posting.entry = entry

@@ -8,6 +8,7 @@ after n misses nothing.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -73,6 +74,7 @@ class Ledger:
         self._were_public = {s.pk for s in self.stories.values() if s.public}
         self._changed: set[int] = set()
         self._desk_changed: set[int] = set()
+        self._active: set[int] = set()
         self._seen_entries: set[int] = set()
         self._search_entries: dict[int, Entry] = {}
         self._search_stories: dict[int, Story] = {}
@@ -98,6 +100,21 @@ class Ledger:
         """
         self._seen_entries.add(entry.pk)
 
+    def note_activity(self, story: Story, at: datetime | None = None) -> None:
+        """Note that somebody covers a story, now or at a time, so it is not quiet."""
+        if story.quiet:
+            story.quiet_since = None
+            self.head_changed(story)
+        if story.reminded_at:
+            story.reminded_at = None
+            self.desk_changed(story)
+        story.active_at = max(filter(None, (story.active_at, at or timezone.now())))
+        self._active.add(story.pk)
+
+    def desk_changed(self, story: Story) -> None:
+        """Note that something changed which only the story's desk shows."""
+        self._next_desk_seq(story)
+
     def _next_seq(self, story: Story) -> int:
         story.seq += 1
         self._changed.add(story.pk)
@@ -110,12 +127,13 @@ class Ledger:
             story.desk_seq += 1
         return story.desk_seq
 
-    def _number(self, posting: Posting) -> None:
-        """Assign the next seq of its story to a posting."""
+    def _number(self, posting: Posting, at: datetime | None = None) -> None:
+        """Assign a posting the next seq of its story; `at` is when it was written."""
         posting.seq = self._next_seq(posting.story)
         self._search_entries[posting.entry_id] = posting.entry
         if posting.first_seq is None:
             posting.first_seq = posting.seq
+            self.note_activity(posting.story, at)
             if posting.entry_id not in self._seen_entries:
                 self.first_publication(posting.entry)
 
@@ -168,11 +186,12 @@ class Ledger:
 
         They must have been rendered by `fragments.provisional_html`.
         """
+        now = timezone.now()
         for posting in postings:
             posting.denormalize()
             posting.desk_seq = self._next_desk_seq(posting.story)
             if posting.visible:
-                self._number(posting)
+                self._number(posting, min(posting.at, now))
                 posting.html = fragments.with_final_ids(posting)
         Posting.objects.bulk_create(postings, batch_size=500)
         for story in {one.story for one in postings if one.seq and one.key_event}:
@@ -245,9 +264,12 @@ class Ledger:
     def close(self) -> None:
         """Save the counters, update the search index, and nudge delivery."""
         now = timezone.now()
-        for pk in sorted(self._changed | self._desk_changed):
+        for pk in sorted(self._changed | self._desk_changed | self._active):
             story = self.stories[pk]
             fields: dict[str, Any] = {"desk_seq": story.desk_seq}
+            if pk in self._active:
+                names = ("active_at", "reminded_at", "quiet_since")
+                fields |= {name: getattr(story, name) for name in names}
             if pk in self._changed:
                 # A withdrawn story keeps its time, since readers do not see the change.
                 if story.state != Story.State.WITHDRAWN or self.known_to_readers(story):

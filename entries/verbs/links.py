@@ -210,7 +210,7 @@ def visible_link_states(ids: Sequence[int], *, lock: bool = False) -> set[_LinkS
     """
     if lock:
         list(Link.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
-    public = Q(story__state__in=Story.PUBLIC)
+    public = Q(story__state__in=Story.BEGUN)  # an announced story shows no links
     visible = Exists(Posting.objects.visible().filter(entry=OuterRef("entry")))
     found = Link.objects.filter(
         public | visible | Q(story=None, entry=None), pk__in=ids

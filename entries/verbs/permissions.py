@@ -116,9 +116,10 @@ class Permissions:
     def can_see(self, entry: Entry, story: Story) -> bool:
         """Return whether they may see an entry in a story.
 
-        A published entry of a draft or withdrawn story is as private as a draft.
+        A published entry of a story that has not begun, or was withdrawn, is as private
+        as a draft.
         """
-        visible = entry.published and story.public
+        visible = entry.published and story.begun
         author = entry.author_id == self.user.pk
         return visible or author or self.can_view_unpublished
 

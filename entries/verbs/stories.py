@@ -1,19 +1,30 @@
-"""Verbs for stories: create, edit, go live, close, reopen, withdraw, delete."""
+"""Verbs for stories: create, edit, announce, go live, close, withdraw, delete."""
 
+import logging
 from collections.abc import Callable, Container
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import F, Min, QuerySet
+from django.db.models import F, Max, Min, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext
 
-from entries.models import Entry, Image, Posting, Story, StorySlug, StoryVersion
+from entries.models import (
+    Entry,
+    Image,
+    Posting,
+    QuietRule,
+    Story,
+    StorySlug,
+    StoryVersion,
+)
 from entries.models.fields import max_length
-from entries.text import languages, rendering, urls
+from entries.text import gmt, languages, rendering, urls
 from entries.verbs.ledger import Ledger, Refused, StaleRead, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
@@ -23,6 +34,7 @@ from entries.verbs.references import (
     update_references,
 )
 
+logger = logging.getLogger(__name__)
 State = Story.State
 MAX_SLUG_LENGTH = max_length(Story, "slug")
 EDITABLE = frozenset(
@@ -158,7 +170,7 @@ def edit_story(
 def _save_slug(story: Story, before: str) -> None:
     """Save a story's new slug; delete the old one if it was never public."""
     StorySlug.objects.get_or_create(slug=story.slug, story=story)
-    if story.live_at is None:
+    if story.live_at is None and story.announced_at is None:
         StorySlug.objects.filter(slug=before, story=story).delete()
 
 
@@ -169,9 +181,12 @@ def _record_edit(
 
     `successor` is the story that coverage continued in before.
     """
-    if changed - {"continues_in"}:
+    # The summary of an announced story is as private as that of a draft.
+    private = {"continues_in", *(["summary"] if story.announced else [])}
+    if changed - private:
         ledger.head_changed(story)
-    if "continues_in" in changed:  # readers see it only if one of both is public
+    # For readers only if one of both is public, and not before coverage begins.
+    if "continues_in" in changed and not story.announced:
         ends = [one for one in (successor, story.continues_in) if one]
         if any(one.public for one in ends):
             ledger.head_changed(story)
@@ -215,27 +230,115 @@ def _head_values(story: Story) -> dict[str, Any]:
     return {name: getattr(story, name) for name in (*EDITABLE, "slug")}
 
 
-def go_live(
-    story: Story, at: datetime | None = None, *, by: Permissions = SYSTEM
+def announce(
+    story: Story, begins_at: datetime | None, *, by: Permissions = SYSTEM
 ) -> Story:
-    """Make a draft story public, with everything published in it.
+    """Announce a draft story: readers see its head, and when coverage begins.
 
-    `at` is when coverage began, for imports.
+    Nothing else of it is visible until it goes live, at that time or when an editor
+    decides. For an announced story the time is changed.
+
+    Raises Refused without a time in the future, and for a story that was live before.
     """
 
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
-        if story.state != State.DRAFT:
-            raise Refused("Only a draft story can go live.")
+        if story.state not in Story.UNPUBLISHED:
+            raise Refused(
+                gettext("Only a draft story can be announced. This one is %(state)s.")
+                % {"state": story.get_state_display().lower()}
+            )
+        if begins_at is None:
+            raise Refused(gettext("Enter when coverage begins."), "begins")
+        begins, now = gmt.whole_minute(begins_at), timezone.now()
+        if begins <= now:
+            raise Refused(
+                gettext(
+                    "Coverage must begin in the future. To start now, press Go live."
+                ),
+                "begins",
+            )
+        if story.announced and story.begins_at == begins:
+            return
+        story.begins_at = begins
+        story.announced_at = story.announced_at or now
+        story.state = State.ANNOUNCED
+        story.save()
+        ledger.head_changed(story)
+        ledger.desk_changed(story)
+        update_references(ledger, [story])
+
+    return change_with_references(story, act)
+
+
+def go_live(
+    story: Story, at: datetime | None = None, *, by: Permissions = SYSTEM
+) -> Story:
+    """Make a draft or announced story live, with everything published in it.
+
+    `at` is when its coverage began, for stories that an import brings.
+    """
+    return _go_live(story, at, by)
+
+
+def _go_live(
+    story: Story,
+    at: datetime | None,
+    by: Permissions,
+    due: Callable[[Story], bool] = lambda story: True,
+) -> Story:
+    def act(ledger: Ledger) -> None:
+        by.check_has("change_story")
+        if story.state not in Story.UNPUBLISHED:
+            raise Refused(gettext("Only a draft story can go live."))
+        if not due(story):
+            raise Refused(gettext("The time has been changed."))
         story.state = State.LIVE
         story.live_at = at or timezone.now()
         story.first_day = story.first_day or _first_day(story)
         story.save()
         ledger.head_changed(story)
         ledger.save_postings(_published(story))
+        if at:  # what an import brings was written then
+            story.active_at = None
+            ledger.note_activity(story, _latest(story, at))
+        else:
+            ledger.note_activity(story)
         update_references(ledger, [story])
 
     return change_with_references(story, act)
+
+
+def _latest(story: Story, at: datetime) -> datetime:
+    """Return when the newest text was written that an import brings."""
+    newest: datetime | None = _published(story).aggregate(at=Max("entry__at"))["at"]
+    return min(timezone.now(), max(at, newest or at))
+
+
+def due_stories() -> QuerySet[Story]:
+    """Return the announced stories whose coverage begins now, by the database."""
+    return Story.objects.announced().filter(begins_at__lte=Now())
+
+
+def begin_due_stories() -> int:
+    """Make announced stories live whose time has come; return how many.
+
+    Any number of processes may run it: each story is checked again under its lock.
+    """
+    done = 0
+    for story in due_stories():
+        try:
+            _go_live(story, None, SYSTEM, _is_due)
+            done += 1
+        except Refused:  # somebody else was faster
+            continue
+        except Exception:  # must not hold back the others
+            logger.exception("Story %s was due and could not begin.", story.pk)
+    return done
+
+
+def _is_due(story: Story) -> bool:
+    return due_stories().filter(pk=story.pk).exists()
 
 
 def _published(story: Story) -> QuerySet[Posting]:
@@ -282,14 +385,92 @@ def withdraw_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
 
 
 def restore_story(story: Story, *, by: Permissions = SYSTEM) -> Story:
-    """Restore a withdrawn story to its previous state: live or closed."""
+    """Restore a withdrawn story to its previous state: announced, live or closed."""
     return _set_state(story, by, (State.WITHDRAWN,), "")
 
 
 def was_ever_visible(story: Story) -> bool:
     """Return whether a story, or any of its entries, was ever visible."""
     numbered = Posting.objects.filter(entry__story=story).exclude(seq=None)
-    return story.live_at is not None or numbered.exists()
+    seen = story.live_at is not None or story.announced_at is not None
+    return seen or numbered.exists()
+
+
+def keep_live(story: Story, *, by: Permissions = SYSTEM) -> Story:
+    """Keep a live story live although it has no updates: its quiet time starts anew."""
+    with open_ledger(story.pk) as ledger:
+        locked = ledger.story(story.pk)
+        story.__dict__.update(locked.__dict__)
+        ledger.stories[story.pk] = story
+        by.check_has("change_story")
+        if story.state != State.LIVE:
+            raise Refused(gettext("Only a live story can be kept live."))
+        ledger.note_activity(story)
+    return story
+
+
+def quiet_stories() -> list[Story]:
+    """Return the live stories whose readers or editors are to hear of their quiet."""
+    now = timezone.now()
+    # An hour is the least that a rule may say; the rules themselves are read below.
+    silent = Story.objects.live().filter(quiet_since=None)
+    silent = silent.filter(active_at__lte=now - timedelta(hours=1))
+    found = silent.select_related("series")
+    return [s for s in found if _is_quiet(s, now) or _needs_reminder(s, now)]
+
+
+def _silence(story: Story, now: datetime) -> timedelta:
+    """Return how long a live story has had no updates."""
+    return now - (story.active_at or story.live_at or now)
+
+
+def _is_quiet(story: Story, now: datetime) -> bool:
+    running = story.state == State.LIVE and not story.quiet_since
+    return running and _silence(story, now) >= QuietRule.of(story.series).end
+
+
+def _needs_reminder(story: Story, now: datetime) -> bool:
+    remind = QuietRule.of(story.series).remind
+    running = story.state == State.LIVE and not story.reminded_at
+    return running and remind is not None and _silence(story, now) >= remind
+
+
+def mark_quiet_stories() -> int:
+    """Do what the rules say about stories without updates; return to how many.
+
+    Editors are reminded first; later readers are told, or the story is closed. Any
+    number of processes may run it: each story is checked again under its lock.
+    """
+    done = 0
+    for story in quiet_stories():
+        try:
+            done += _mark_quiet(story)
+        except Refused:  # somebody else was faster
+            continue
+        except Exception:  # must not hold back the others
+            logger.exception("Story %s is quiet and was not marked.", story.pk)
+    return done
+
+
+def _mark_quiet(story: Story) -> bool:
+    now = timezone.now()
+    if _is_quiet(story, now) and QuietRule.of(story.series).closes:
+        is_due = partial(_is_quiet, now=now)
+        _set_state(story, SYSTEM, (State.LIVE,), State.CLOSED, due=is_due)
+        return True
+    with open_ledger(story.pk) as ledger:
+        locked = ledger.story(story.pk)
+        before = (locked.reminded_at, locked.quiet_since)
+        if _needs_reminder(locked, now):
+            locked.reminded_at = now
+        if _is_quiet(locked, now) and not QuietRule.of(locked.series).closes:
+            locked.quiet_since = locked.newest_at or locked.live_at or now
+            ledger.head_changed(locked)
+        if before == (locked.reminded_at, locked.quiet_since):
+            return False
+        locked.save(update_fields=["reminded_at", "quiet_since"])
+        ledger.desk_changed(locked)
+    return True
 
 
 def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
@@ -322,15 +503,17 @@ def _set_state(
     state: str,
     successor: Callable[[Story], Story | None] = lambda story: story.continues_in,
     at: datetime | None = None,
+    due: Callable[[Story], bool] = lambda story: True,
 ) -> Story:
     """Set a story's state; an empty `state` is the one before its withdrawal."""
 
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
-        if story.state not in origins:
+        if story.state not in origins or not due(story):
             raise Refused(f"This story is {story.state}.")
         before, successors = story.public, {story.continues_in_id}
-        story.state = state or (State.CLOSED if story.closed_at else State.LIVE)
+        story.state = state or _state_before_withdrawal(story)
+        story.quiet_since = story.reminded_at = None
         if story.state == State.CLOSED:
             story.closed_at = story.closed_at or at or timezone.now()
             story.continues_in = successor(story)
@@ -338,6 +521,7 @@ def _set_state(
                 ledger.story(story.continues_in.pk)
         elif story.state == State.LIVE:
             story.closed_at = None
+            ledger.note_activity(story)
         story.save()
         ledger.head_changed(story)
         change_successor_heads(ledger, successors | {story.continues_in_id})
@@ -350,13 +534,19 @@ def _set_state(
     return change_with_references(story, act, successor(story))
 
 
+def _state_before_withdrawal(story: Story) -> str:
+    if story.closed_at:
+        return State.CLOSED
+    return State.LIVE if story.live_at else State.ANNOUNCED
+
+
 def _update_visibility(ledger: Ledger, story: Story) -> None:
     """Make the postings of a story visible or invisible, like the story.
 
     Postings that become visible get new numbers: some never had one, and a page that
     was rendered while the story was being withdrawn lacks them.
     """
-    if story.public:
+    if story.begun:
         ledger.save_postings(_published(story))
     else:
         ledger.hide_postings(story)

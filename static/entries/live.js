@@ -34,17 +34,18 @@
   const words = () => {
     if (line.ended) return ["ended", endedWord()];
     if (paused) return ["paused", "Paused"];
-    if (line.stream) return ["live", "Live"];
+    // What the server says of the story, where that is not simply "Live".
+    const status = $("story-head")?.dataset.status;
+    if (line.stream) return status ? [storyState(), status] : ["live", "Live"];
     if (!navigator.onLine) return ["offline", "Offline…"];
     if (line.behind)
       return ["behind", line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…"];
-    if (line.polling) return ["polling", "Live, every few seconds"];
+    if (line.polling) return status ? [storyState(), status] : ["polling", "Live, every few seconds"];
     return line.attempts || line.lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
   };
-  const endedWord = () => {
-    const at = $("story-head")?.dataset.ended;
-    return at ? `Ended ${at} GMT` : "Ended";
-  };
+  const endedWord = () => (closed() && $("story-head").dataset.status) || "Ended";
+  const closed = () => $("story-head")?.dataset.state === "closed";
+  const storyState = () => ($("story-head").dataset.state === "announced" ? "announced" : "quiet");
   const show = () => {
     if (!live) return; // nothing of a story is left on the page
     const [state, word] = words();
@@ -582,7 +583,7 @@
     line = {
       connecting: false, // whether a request for the stream is under way
       stream: false, // whether the stream is open
-      ended: $("story-head").dataset.state !== "live",
+      ended: !["live", "announced"].includes($("story-head").dataset.state),
       arriving: "", // the place that the stream's latest message brings the page to
       opened: Date.now(), // when it began, ms
       lost: 0, // when the stream was lost, ms

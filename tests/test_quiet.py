@@ -1,0 +1,181 @@
+"""Stories without updates: editors are reminded, readers are told, nobody waits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from entries import verbs
+from entries.desk.access import desk_url
+from entries.models import Series, Site, Story
+from entries.pages import story_page
+from entries.text import gmt as times
+from entries.verbs import Permissions, Refused
+from tests.builders import make_series, make_story, make_update, make_user, signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+def rest(story: Story, hours: float) -> None:
+    """Let a story have had no updates for some hours, and let the scheduler look."""
+    at = timezone.now() - timedelta(hours=hours)
+    Story.objects.filter(pk=story.pk).update(active_at=at, newest_at=at)
+    verbs.mark_quiet_stories()
+    story.refresh_from_db()
+
+
+def get(path: str) -> str:
+    story_page._frame.cache_clear()
+    return Client().get(path).content.decode()
+
+
+@pytest.fixture
+def story() -> Story:
+    story = make_story("Fog over the harbour", slug="fog", series="Tides")
+    make_update(story, "The ferry has moored.")
+    story.refresh_from_db()
+    return story
+
+
+def test_a_story_with_updates_is_live(story: Story):
+    assert verbs.mark_quiet_stories() == 0
+    assert story.active_at
+    assert not story.quiet
+    assert "No updates since" not in get("/stories/fog/")
+
+
+def test_editors_are_reminded_first_and_readers_notice_nothing(story: Story):
+    before = (story.seq, get("/stories/fog/"))
+    rest(story, 4)
+    assert story.reminded_at
+    assert not story.quiet
+    story.newest_at = None
+    assert before == (story.seq, get("/stories/fog/"))
+    client = signed_in("ed", "Editors")
+    page = client.get(desk_url(story)).content.decode()
+    assert "No updates since" in page
+    assert "Keep live" in page
+    client.post(desk_url(story, "state"), {"do": "keep"})
+    story.refresh_from_db()
+    assert story.reminded_at is None
+    assert "Keep live" not in client.get(desk_url(story)).content.decode()
+
+
+def test_an_open_desk_hears_of_the_reminder(story: Story):
+    client = signed_in("ed", "Editors")
+    page = client.get(desk_url(story)).content.decode()
+    have = page.split("?have=")[1].split('"')[0]
+    way = f"{desk_url(story, 'timeline')}?have={have}"
+    assert client.get(way).status_code == 204
+    rest(story, 4)
+    assert "Keep live" in client.get(way).content.decode()
+
+
+def test_later_readers_are_told_everywhere(story: Story):
+    cursor = f"{Site.current().epoch}-{story.seq}"
+    etags = [Client().get(path)["ETag"] for path in ("/stories/fog/", "/")]
+    rest(story, 13)
+    assert story.quiet
+    assert story.quiet_since
+    told = f"No updates since {times.format_full(story.quiet_since)}"
+    assert told in get("/stories/fog/")
+    assert f'data-status="{told}"' in get(f"/stories/fog/changes?after={cursor}")
+    for path in ("/", "/series/tides/"):
+        live, rest_of_page = get(path).split('id="live-now"')[1].split("</section>", 1)
+        assert "/stories/fog/" not in live, path
+        assert told in rest_of_page, path
+    assert told in get("/search/?q=fog")
+    assert etags[0] != Client().get("/stories/fog/")["ETag"]
+    assert etags[1] != Client().get("/")["ETag"]
+    assert verbs.mark_quiet_stories() == 0
+
+
+def test_a_new_update_makes_it_live_again(story: Story):
+    rest(story, 13)
+    cursor = f"{Site.current().epoch}-{story.seq}"
+    make_update(story, "The ferry sails.")
+    story.refresh_from_db()
+    assert not story.quiet
+    assert story.reminded_at is None
+    changes = get(f"/stories/fog/changes?after={cursor}")
+    assert 'data-status=""' in changes
+    assert "The ferry sails." in changes
+
+
+def test_a_draft_or_an_edit_is_no_update(story: Story):
+    entry = story.entries.get()
+    rest(story, 13)
+    make_update(story, "Not yet.", state="draft")
+    text = verbs.EntryText("The ferry moors.", at=entry.at)
+    verbs.edit(entry, text, version=1)
+    story.refresh_from_db()
+    assert story.quiet
+
+
+def test_keeping_it_live_resets_the_clock(story: Story):
+    rest(story, 13)
+    verbs.keep_live(story)
+    assert not story.quiet
+    assert "No updates since" not in get("/stories/fog/")
+    assert verbs.mark_quiet_stories() == 0
+    editors = Permissions.of(make_user("mod", "Moderators"))
+    with pytest.raises(Refused):
+        verbs.keep_live(story, by=editors)
+    for one in (verbs.close_story(story), make_story(live=False)):
+        with pytest.raises(Refused):
+            verbs.keep_live(one)
+
+
+def test_the_series_says_when_and_what(story: Story):
+    series = make_series("Tides")
+    series.quiet_reminder_hours, series.quiet_hours = 0, 30
+    series.quiet_action = Series.QuietAction.CLOSE
+    verbs.save_series(series)
+    rest(story, 29)
+    assert (story.reminded_at, story.quiet) == (None, False)
+    rest(story, 31)
+    assert story.state == "closed"
+    assert "This story ended" in get("/stories/fog/")
+    verbs.reopen_story(story)
+    assert verbs.mark_quiet_stories() == 0
+
+
+def test_the_settings_say_what_a_series_leaves_open(story: Story, settings: Any):
+    settings.QUIET_HOURS, settings.QUIET_ACTION = 2, "close"
+    rest(story, 3)
+    assert story.state == "closed"
+
+
+def test_a_story_that_never_had_an_update_becomes_quiet_too():
+    story = make_story("Nothing yet")
+    Story.objects.update(newest_at=None)
+    at = timezone.now() - timedelta(hours=13)
+    Story.objects.update(active_at=at, live_at=at)
+    verbs.mark_quiet_stories()
+    story.refresh_from_db()
+    assert story.quiet_since == at
+
+
+def test_closing_withdrawing_and_restoring_forget_the_quiet(story: Story):
+    rest(story, 13)
+    verbs.withdraw_story(story)
+    verbs.restore_story(story)
+    assert not story.quiet
+    rest(story, 13)
+    verbs.close_story(story)
+    assert not story.quiet_since
+    ended = times.format_full(story.closed_at) if story.closed_at else ""
+    assert f"Ended {ended}" in get("/stories/fog/")
+
+
+def test_an_old_story_that_is_imported_live_is_not_called_live():
+    story = make_story("Old news", live=False)
+    make_update(story, at="1200")
+    verbs.go_live(story, at=timezone.now() - timedelta(days=90))
+    verbs.mark_quiet_stories()
+    story.refresh_from_db()
+    assert story.quiet
