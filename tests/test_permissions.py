@@ -32,6 +32,7 @@ from entries.models import Draft, Entry, Image, Site, Story
 from entries.verbs import EntryText
 from liveblog import request_limits
 from liveblog.pools import pool_of
+from tests import seeds
 from tests.builders import (
     make_original,
     make_series,
@@ -390,7 +391,8 @@ def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
     for name in ADDRESSES:
         path, before = world.path(name), len(taken)
         people["chief"].force_login(chief)  # one of the addresses signs out
-        for do in ("", "publish", "save", "preview", "picture"):
+        dos = ("", "picture", "publish", "save", "preview")
+        for do in dos if seeds.ALL else dos[:2]:
             file = SimpleUploadedFile("quay.png", b"a small file")
             data = {"file": file, "image": file, "body": "A", "action": do, "do": do}
             ask(people["chief"], "post", path, data | {"version": world.entry.version})
