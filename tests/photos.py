@@ -137,10 +137,11 @@ def webp(name: bytes, body: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(inner)) + inner
 
 
-def jpeg_of_size(width: int, height: int) -> bytes:
+def jpeg_of_size(width: int, height: int, **options: Any) -> bytes:
     """A JPEG whose header claims another size than its pixels have."""
-    data = encode(noise(), "JPEG")
-    at = data.index(b"\xff\xc0") + 5
+    data = encode(noise(), "JPEG", **options)
+    frame = b"\xff\xc2" if options.get("progressive") else b"\xff\xc0"
+    at = data.index(frame) + 5
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
