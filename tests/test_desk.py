@@ -137,7 +137,7 @@ def test_a_draft_is_kept_and_not_published(client, story):
     answer = compose(client, story, "Notes of the press conference.", action="draft")
     assert only_update(story).state == "draft"
     html = answer.content.decode()
-    assert "Draft kept" in html
+    assert "Draft saved" in html
     assert 'hx-target="#waiting"' in html
     assert b"press conference" not in client.get(story.get_absolute_url()).content
 

@@ -48,6 +48,7 @@ def full_story(folder: Path) -> Story:
         "quay-lead", folder, alt="The quay", caption="Quay", credit="Us"
     )
     take_picture("quay-1", folder, alt="The ferry")
+    Image.objects.filter(name="quay-1").update(focal_x=20, focal_y=70)
     Image.objects.create(name="quay-missing")
     story = make_story(
         "Fog Over Saltgate",
@@ -152,6 +153,7 @@ def test_a_story_comes_back_as_it_was(tmp_path: Path):
     ran = Ran("import_story", path, "--publish", "--images", tmp_path / "out-pictures")
     assert contents(exported("fog", tmp_path, "again.json")) == before
     assert "line" not in ran.err
+    assert Image.objects.get(name="quay-1").focal_point == (20, 70)
     assert StorySlug.objects.get(slug="fog-first").story.slug == "fog"
 
 

@@ -12,8 +12,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from entries import verbs
 from entries.desk import (
@@ -39,9 +41,9 @@ from entries.desk.responses import (
     trigger,
 )
 from entries.desk.rows import as_rows, row_postings
-from entries.models import Draft, Entry, Story
+from entries.models import Audience, Draft, Entry, Story
 from entries.pages.differences import diff_words
-from entries.text import gmt, time_input
+from entries.text import gmt, time_input, urls
 from entries.verbs import EntryConflict, Permissions, Refused
 
 State = Entry.State
@@ -99,6 +101,7 @@ def _show(
         "window": timeline.timeline_window(story, permissions, before, start),
         "pulse": current,
         "ticket": ticket,
+        "readers": Audience.now()[story.pk],
         "colleagues": presence.colleagues(permissions, story.pk),
         "form": ComposerForm.empty(),
         "original_form": ComposerForm.empty("original"),
@@ -123,19 +126,36 @@ class Posted:
         return out and not self.entry.original
 
     @property
+    def url(self) -> str:
+        """Return the URL that readers have; empty while there is none."""
+        public = self.entry.state == State.PUBLISHED and self.story.begun
+        if self.entry.original or not public:
+            return ""
+        path = reverse("entry", args=[self.story.slug, self.entry.pk])
+        return urls.absolute_url(path)
+
+    @property
     def message(self) -> str:
         """Return the message that confirms what was done."""
-        now = timezone.now()
-        entry = self.entry
+        now, entry = timezone.now(), self.entry
         if entry.state == State.SCHEDULED and entry.at:
-            return f"Scheduled for {time_input.describe_moment(entry.at, now)}"
-        if entry.state == State.DRAFT:
-            return f"Draft kept {gmt.format_hhmm(now)}"
-        if entry.state == State.SUBMITTED:
-            return f"Submitted {gmt.format_hhmm(now)}: an editor publishes it"
-        if not self.story.begun:
-            return f"Kept {now:%H%M:%S}: readers see it when the story goes live"
-        return f"Published {entry.published_at or now:%H%M:%S}"
+            words, time = (
+                _("Scheduled for {time}"),
+                time_input.describe_moment(entry.at, now),
+            )
+        elif entry.state == State.DRAFT:
+            words, time = _("Draft saved {time}"), gmt.format_hhmm(now)
+        elif entry.state == State.SUBMITTED:
+            words = _("Submitted {time}. Waiting for an editor.")
+            time = gmt.format_hhmm(now)
+        elif not self.story.begun:
+            words, time = _("Saved. It goes out when the story goes live."), ""
+        else:
+            words, time = (
+                _("Published {time}"),
+                gmt.format_hhmm(entry.published_at or now),
+            )
+        return words.format(time=time)
 
 
 def _submitted_form(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
@@ -47,11 +47,18 @@ def time_hint(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, template, {"error": error})
     context = {
         "message": time_input.describe_time(at, now),
+        "later": _short_time(at, now) if at and at > now else "",
         "early": _is_before_story(get_story(pk), at),
         "coming": coming and time_input.format_typed(coming),
         "coming_label": coming and coming_label(coming, now),
     }
     return render(request, template, context)
+
+
+def _short_time(at: datetime, now: datetime) -> str:
+    """Return a time for a button: `2010`, or `0900, 4 Dec` on another day."""
+    today = at.date() == now.date()
+    return formats.date_format(at, "Hi" if today else "Hi, j M")
 
 
 def coming_label(coming: datetime, now: datetime) -> str:

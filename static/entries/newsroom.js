@@ -58,6 +58,32 @@
     }
   });
 
+  // --- Copying a link; without a secure context the browser has only the old way
+
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  };
+  document.addEventListener("click", async ({ target }) => {
+    const button = target.closest("[data-copy]");
+    if (!button) return;
+    await copy(button.dataset.copy);
+    const word = button.textContent;
+    button.textContent = button.dataset.done;
+    setTimeout(() => {
+      button.textContent = word;
+    }, 2000);
+    button.focus();
+  });
+
   // --- How much has changed in the other live stories since they were last open here
 
   const desk = $(".desk-page .desk");
@@ -101,6 +127,12 @@
     showPane(tab.hash === "#timeline-pane" ? "timeline" : "write");
   });
   if (/^#row-/.test(location.hash)) showPane("timeline");
+  const latest = $(".latest");
+  latest?.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.activeElement.blur(); // so that the keyboard makes room
+    showPane("timeline");
+  });
 
   // --- Tabs of the timeline, and what is in them
 
@@ -141,6 +173,11 @@
       if (!count) continue;
       count.textContent = rows.length || "";
       count.hidden = !rows.length;
+    }
+    const newest = $("#timeline > .row");
+    if (latest && newest) {
+      $("b", latest).textContent = $(".stamp", newest).firstChild.data.trim();
+      $("span", latest).textContent = $(".row-words", newest).textContent.trim();
     }
     let day = "";
     for (const row of all("#timeline > .row")) {
