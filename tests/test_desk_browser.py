@@ -725,27 +725,18 @@ def test_details_are_kept_and_compared_with_what_came_meanwhile(
     expect(offered).to_have_count(0)  # what was saved is not offered again
 
 
-IN_WINDOW = """(selectors) => selectors.filter((selector) => {
-  const { top, bottom, height } = document.querySelector(selector).getBoundingClientRect();
-  return !height || top < 0 || bottom > innerHeight + 0.5;
-})"""
-SIZES = [(1280, 650), (1366, 650), (1440, 790), (390, 380)]
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_the_next_action_and_the_newest_row_are_in_the_window(
-    reader, server, office, story, size: tuple[int, int]
-):
-    office.call(post, story.pk, "The ferry has moored.")
-    width, height = size
-    window = reader(viewport={"width": width, "height": height})
-    at_the_desk(window, server, story)
-    page = window.page
-    box(page).fill("A text of some length. " * 60)
-    page.fill("#composer [name=headline]", "The ferry")
-    box(page).press("Control+s")
-    expect(status(page)).to_contain_text("Draft saved")
-    newest = ".latest" if width < 900 else "#timeline > .row"
-    expect(page.locator(newest)).to_contain_text("The ferry has moored.")
-    wanted = ["#composer .primary", "#composer-status", newest]
-    assert page.evaluate(IN_WINDOW, wanted) == []
+def test_a_status_goes_when_it_is_no_longer_true(editor, office, story):
+    page = editor.page
+    at = datetime.now(UTC) + timedelta(days=1)
+    page.fill("#composer [name=at]", f"{at:%H%M} {at.day} {at:%b}")
+    box(page).fill("The tug will sail.")
+    box(page).press("Control+Enter")
+    expect(status(page)).to_contain_text("Scheduled for ")
+    page.locator("[data-tab=waiting]").click()
+    row = page.locator("#waiting .row")
+    row.locator("details.menu > summary").click()
+    row.get_by_role("button", name="Unschedule").click()
+    expect(status(page)).to_be_empty()
+    row.get_by_role("link", name="Edit").click()
+    row.locator("[data-cancel]").click()
+    expect(row.locator(".slot")).to_have_css("margin-block-start", "0px")

@@ -174,6 +174,11 @@
       count.textContent = rows.length || "";
       count.hidden = !rows.length;
     }
+    // What was said of an entry goes when it is no longer true.
+    for (const said of all(".status [data-of]")) {
+      const row = document.getElementById(said.dataset.of);
+      if (row && row.dataset.state !== said.dataset.state) said.closest(".status").replaceChildren();
+    }
     const newest = $("#timeline > .row");
     if (latest && newest) {
       $("b", latest).textContent = $(".stamp", newest).firstChild.data.trim();
