@@ -50,9 +50,10 @@ PARAMETERS = {
 }
 POSTED = {
     "admin:entries_story_change": "at headline body action kind key separate sure "
-    "pinned picture",
+    "pinned picture coming",
     "admin:entries_story_edit": "at body version how correction action picture",
     "admin:entries_story_act": "do version",
+    "admin:entries_story_see": "see",
     "admin:entries_story_cross": "to back page q",
     "admin:entries_story_move": "to q",
     "admin:entries_story_versions": "do number version correction",

@@ -125,3 +125,177 @@ def test_only_those_who_write_may_look(story):
     assert find(signed_in("c", "Contributors"), story, "x").status_code == 200
     assert find(signed_in("d", "Contributors"), story, "", "picture").status_code == 403
     assert find(Client(), story, "x").status_code == 401
+
+
+# --- Titles that are not typed exactly
+
+
+@pytest.mark.parametrize(
+    ("title", "typed"),
+    [
+        ("The harbour’s “long” night — day 2", 'The harbour\'s "long" night - day 2'),
+        ("The harbour's long night", "The harbour’s long night"),
+        ("The harbour's long night", "the HARBOUR'S long   night."),
+        ("The inquiry opens", "“The inquiry opens”"),
+        ("The inquiry opens", "The inquiry\u00a0opens…"),
+        ("The inquiry opens", "«\u202fThe inquiry opens\u202f»."),
+        ("Who knew?", "Who knew"),
+        ("Fog – and ice", "Fog—and ice"),
+        ("Ağır sis: Çelik", "ağır sis : çelik"),
+    ],
+)
+def test_typography_does_not_keep_a_line_from_its_story(client, story, title, typed):
+    other = make_story(title)
+    for n, see in enumerate(("See ", "SEE ALSO: ", "see also\u00a0", "See – "), 1):
+        compose(client, story, f"Done {n}.\n\n{see}{typed}")
+        link = Link.objects.latest("pk")
+        assert link.target_story == other, see
+    assert Link.objects.count() == 4
+    assert page(story).count(f'<a href="{other.get_absolute_url()}">') >= 4
+
+
+def test_typography_that_fits_two_stories_is_asked_about(client, story):
+    first, second = make_story("The harbour's night"), make_story("The harbour’s night")
+    html = compose(client, story, "Done.\n\nSee the harbour´s night")
+    assert "matches no story. Did you mean" in html
+    link = Link.objects.get()
+    assert link.unresolved
+    for one in (first, second):
+        assert f'value="{link.pk}:{one.pk}"' in html
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "The inquiry opned",
+        "The Inquiry Opens Today",
+        "Inquiry opens",
+        "Sorrava Daily: The inquiry",
+        "Sorava Daily: The inquiry opens",
+        "The inquiry opens",
+    ],
+)
+@pytest.mark.parametrize("headers", [HTMX, {}])
+def test_a_near_miss_is_offered_and_a_press_links_it(client, story, typed, headers):
+    other = make_story("The inquiry opens", series="Sorrava Daily")
+    compose(client, story, f"Done.\n\nSee {typed}")
+    entry = story.entries.get()
+    desk = reverse("admin:entries_story_change", args=[story.pk])
+    html = client.get(desk).content.decode()
+    assert f"“{typed}” matches no story. Did you mean" in html
+    link = Link.objects.get()
+    choice = f"{link.pk}:{other.pk}"
+    assert f'value="{choice}"' in html
+    assert f"See {typed}" in page(story)
+    way = reverse("admin:entries_story_see", args=[story.pk, entry.pk])
+    answer = client.post(way, {"see": choice}, headers=headers)
+    assert answer.status_code == (200 if headers else 302)
+    assert f'<a href="{other.get_absolute_url()}">{typed}</a>' in page(story)
+    assert "matches no story" not in client.get(desk).content.decode()
+    again = client.post(way, {"see": choice}, headers=HTMX)
+    assert again.status_code == 409
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "you tomorrow",
+        "below",
+        "you at the match.",
+        "page 3",
+        "Reuters",
+        "The weather service's warning",
+    ],
+)
+def test_prose_and_titles_of_nothing_are_not_asked_about(client, story, typed):
+    make_story("The inquiry opens tomorrow", series="Sorrava Daily")
+    make_story("Storm tomorrow")
+    html = compose(client, story, f"Done.\n\nSee {typed}")
+    assert "matches no story" not in html
+    assert not Link.objects.exists()
+
+
+def test_a_story_that_readers_cannot_see_is_no_near_miss_and_no_choice(client, story):
+    draft = make_story("A secret inquiry", live=False)
+    gone = verbs.withdraw_story(make_story("A secret enquiry"))
+    html = compose(client, story, "Done.\n\nSee A secret inquery")
+    assert "matches no story" not in html
+    assert not Link.objects.exists()
+    entry = story.entries.get()
+    link = verbs.add_link("see", entry=entry, title="A secret inquery")
+    way = reverse("admin:entries_story_see", args=[story.pk, entry.pk])
+    for other in (draft, gone):
+        client.post(way, {"see": f"{link.pk}:{other.pk}"}, headers=HTMX)
+        link.refresh_from_db()
+        assert link.unresolved
+    for see in ("", "x", f"{link.pk}:", ":", f"{link.pk}:{10**30}"):
+        assert client.post(way, {"see": see}, headers=HTMX).status_code == 409
+
+
+def test_the_preview_says_what_a_line_comes_near_to(client, story):
+    make_story("The inquiry opens")
+    html = compose(client, story, "See The inquiry opned", action="preview")
+    assert "matches no story. Did you mean “The inquiry opens”?" in html
+    assert not Link.objects.exists()
+
+
+def test_an_edit_corrects_a_near_miss(client, story):
+    other = make_story("The inquiry opens")
+    compose(client, story, "Done.\n\nSee The inquiry opned")
+    entry = story.entries.get()
+    edit(client, entry, "Done.\n\nSee The inquiry opens")
+    assert line(other) in page(story)
+    assert Link.objects.get().target_story == other
+
+
+def test_a_line_finds_its_story_when_it_is_saved_again(client, story):
+    make_story("The inquiry opens")
+    compose(client, story, "Done.\n\nSee The inquiry closes")
+    entry = story.entries.get()
+    other = make_story("The inquiry closes")
+    edit(client, entry, "Done at last.\n\nSee The inquiry closes")
+    assert Link.objects.get().target_story == other
+
+
+def test_a_near_miss_is_among_the_unresolved_links_and_in_the_review(story):
+    other = make_story("The inquiry opens")
+    writer = signed_in("writer", "Contributors")
+    compose(writer, story, "Done.\n\nSee The inquiry opned", action="submit")
+    link = Link.objects.get()
+    for client in (writer, signed_in("editor", "Editors")):
+        html = client.get(reverse("admin:entries_entry_queue")).content.decode()
+        assert "“The inquiry opned” matches no story. Did you mean" in html
+        assert f'value="{link.pk}:{other.pk}"' in html
+    moderator = signed_in("moderator", "Moderators")
+    html = moderator.get(reverse("moderate")).content.decode()
+    assert f'value="story:{other.pk}"' in html
+
+
+def test_a_contributor_links_a_line_of_their_own_text_alone(story):
+    other = make_story("The inquiry opens")
+    mine, theirs = signed_in("writer", "Contributors"), signed_in("w2", "Contributors")
+    compose(mine, story, "Done.\n\nSee The inquiry opned", action="submit")
+    entry, link = story.entries.get(), Link.objects.get()
+    way = reverse("admin:entries_story_see", args=[story.pk, entry.pk])
+    data = {"see": f"{link.pk}:{other.pk}"}
+    assert theirs.post(way, data, headers=HTMX).status_code in (403, 404)
+    assert mine.post(way, data, headers=HTMX).status_code == 200
+    link.refresh_from_db()
+    assert link.target_story == other
+
+
+def test_the_picker_finds_titles_typed_otherwise(client, story):
+    make_story("The harbour’s long night")
+    for q in ("harbour's night", "harbor's long nigth"):
+        assert "data-insert" in find(client, story, q).content.decode()
+
+
+def test_rows_without_loose_lines_cost_no_query_for_them(
+    client, story, django_assert_max_num_queries
+):
+    other = make_story("The inquiry opens")
+    for n in range(30):
+        compose(client, story, f"Done {n}.\n\nSee {other.title}")
+    desk = reverse("admin:entries_story_change", args=[story.pk])
+    with django_assert_max_num_queries(20):
+        client.get(desk)

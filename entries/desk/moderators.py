@@ -28,6 +28,7 @@ from entries.desk.responses import (
     respond,
 )
 from entries.desk.rows import Row, as_rows, with_row_data
+from entries.desk.titles import near_stories, similar_stories
 from entries.models import Link, Posting, Site, Story
 from entries.pages import lists
 from entries.verbs import Permissions, Refused
@@ -57,7 +58,11 @@ class UnresolvedLink:
         excluded = [self.home.pk] if self.home else []
         found = picker.suggest_targets(self.query or self.link.text, "", excluded)
         found = [target for target in found if target.value != "none"]
-        return found if self.query else found[:MAX_GUESSES]
+        if self.query:
+            return found
+        similar = similar_stories([self.link.text], excluded)
+        near = picker.story_targets(near_stories(self.link.text, similar))
+        return list(dict.fromkeys([*near, *found]))[:MAX_GUESSES]
 
 
 @desk_view("change_link")

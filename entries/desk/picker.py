@@ -3,6 +3,7 @@
 Before anything is typed, they suggest stories similar to a given text (`about`).
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ MAX_SERIES = 3
 MAX_QUERY_LENGTH = 200
 MAX_ABOUT_LENGTH = 2000
 MAX_TITLE_WORDS = 8
+_WORD = re.compile(r"[^\W_]+")
 State = Story.State
 LinkFields = dict[str, object]  # the target of a link, or the title if it has none
 
@@ -42,7 +44,9 @@ def typed_query(request: HttpRequest) -> str:
 def title_matches(text: str) -> Q:
     """Match stories that have every word of a text in headline, series or slug."""
     found = Q()
-    for word in text.split()[:MAX_TITLE_WORDS]:
+    # Without punctuation, which may be typed otherwise than it is saved.
+    words = _WORD.findall(text) or text.split()
+    for word in words[:MAX_TITLE_WORDS]:
         found &= (
             Q(headline__icontains=word)
             | Q(series__name__icontains=word)
@@ -91,7 +95,7 @@ def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Ta
     others = others.exclude(state=State.WITHDRAWN).select_related("series")
     likely = _search(text or about, excluded)
     stories = _merge(likely, others.newest()[:MAX_SUGGESTIONS])
-    found = [Target(f"story:{s.pk}", s.title, s.get_state_display()) for s in stories]
+    found = story_targets(stories)
     if not text:
         return found
     if url := outside_url(text):
@@ -99,6 +103,11 @@ def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Ta
     named = Series.objects.filter(name__icontains=text)[:MAX_SERIES]
     found += [Target(f"series:{row.pk}", row.name, "Series") for row in named]
     return [*found, Target("none", f"“{text}”", "Words alone, until it is known")]
+
+
+def story_targets(stories: Collection[Story]) -> list[Target]:
+    """Return stories as targets of a link."""
+    return [Target(f"story:{s.pk}", s.title, s.get_state_display()) for s in stories]
 
 
 def _search(text: str, excluded: Collection[int]) -> list[Story]:

@@ -42,16 +42,17 @@ def render_preview(
         names = body.image_names
         found = list(visible_images(permissions).filter(name__in=names))
         links = list(entry.links.visible().with_targets())
-        links += see_lines.proposed_links(
-            entry, entry.body, {link.text for link in links}
-        )
+        known = {link.text for link in links if not link.unresolved}
+        lines = see_lines.read_lines(entry, entry.body, known)
+        links += lines.links
         entry.html = fragments.body_html(body, found, links, preview=True)
     except rendering.BodyError as error:
         return Preview("", [str(error)])
     posting = Posting(entry=entry, story=story, **marks)
     context = {"story": story, "entry": fragments.entry_html(posting)}
     document = render_to_string("admin/entries/desk/_preview_page.html", context)
-    return Preview(str(document), _notes(names, found))
+    notes = [see_lines.near_question(*near) for near in lines.near.items()]
+    return Preview(str(document), [*_notes(names, found), *notes])
 
 
 def _notes(names: list[str], found: list[Image]) -> list[str]:

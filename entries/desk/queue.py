@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from entries import verbs
+from entries.desk import titles
 from entries.desk.access import desk_view, int_or_zero
 from entries.desk.audit_log import log_action
 from entries.desk.responses import render_page, respond
@@ -34,7 +35,10 @@ def review_queue(request: HttpRequest) -> HttpResponse:
     if not permissions.can_edit:
         own = Entry.objects.filter(author=permissions.user)
         found = own.filter(state__in=(State.SUBMITTED, State.DRAFT)).order_by("-pk")
+    found = found.annotate(has_loose_lines=titles.loose_lines("pk"))
     rows = list(found.select_related("story__series", "author")[: MAX_QUEUED + 1])
+    for entry in rows:
+        entry.see_offers = titles.offers(entry) if entry.has_loose_lines else []  # type: ignore[attr-defined]
     context = {
         "permissions": permissions,
         "entries": rows[:MAX_QUEUED],

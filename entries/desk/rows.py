@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from entries.desk import titles
 from entries.desk.access import desk_url, display_name
 from entries.models import Entry, EntryVersion, Image, Posting, Story
 from entries.models.entries import PostingQuerySet
@@ -181,6 +182,17 @@ class Row:
         return getattr(self.entry, "hidden_images", ())
 
     @property
+    def can_link_lines(self) -> bool:
+        """Whether the user may say where the “See” lines of its text lead."""
+        return self.editable or (self.posting.home and self.permissions.can_edit_links)
+
+    @property
+    def see_offers(self) -> list[titles.Offer]:
+        """Return the titles of its “See” lines that name no story, with likely ones."""
+        loose = getattr(self.posting, "has_loose_lines", False)
+        return titles.offers(self.entry) if loose and self.can_link_lines else []
+
+    @property
     def editable(self) -> bool:
         """Whether the user may edit the text here, which is its own story."""
         return self.posting.home and self.permissions.can_change(self.entry)
@@ -309,7 +321,10 @@ def with_row_data(
     return (
         found.select_related("entry__author", "entry__story__series", "story__series")
         .prefetch_related(*fetched)
-        .annotate(changed_since_closing=Exists(later))
+        .annotate(
+            changed_since_closing=Exists(later),
+            has_loose_lines=titles.loose_lines("entry"),
+        )
         .newest()
     )
 

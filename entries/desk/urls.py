@@ -47,6 +47,7 @@ _ENTRY: list[tuple[str, View, str]] = [
     ("move/", moving.move_panel, "move"),
     ("history/", history.history_of_entry, "versions"),
     ("links/", links.entry_links, "entry_links"),
+    ("see/", see_lines.choose_story, "see"),
 ]
 STORY_URLS = [
     path(folder + end, view, name=f"entries_story_{name}")

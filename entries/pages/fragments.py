@@ -22,7 +22,7 @@ from entries.text import gmt, rendering
 
 T = TypeVar("T")
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
-_SEE = re.compile(r"(See(?: also)?:?) (.+)", re.IGNORECASE)
+_SEE = re.compile(r"(See(?:\s+also)?\s*[:–—-]?)\s+(\S.*)", re.IGNORECASE)
 MAX_LATEST = 6
 # Placeholders for an id and a seq that are not known yet; no text can contain them.
 _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
@@ -62,8 +62,8 @@ def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for line in (line.strip() for line in body.splitlines()):
         text = rendering.unescape_markdown(line)
-        if (match := _SEE.fullmatch(text)) and match[2] in see:
-            found[line] = see_line_html(see[match[2]], match[1])
+        if (match := _SEE.fullmatch(text)) and (link := see.get(_title(match))):
+            found[line] = see_line_html(link, " ".join(match[1].split()))
         elif sources and (match := _CROSS_POSTED.fullmatch(text)):
             found[line] = _provenance(match[1], sources)
     return found
@@ -72,7 +72,12 @@ def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
 def see_titles(body: str) -> list[str]:
     """Return the titles in the `See …` lines of a Markdown text, in order."""
     lines = (rendering.unescape_markdown(line.strip()) for line in body.splitlines())
-    return [match[2] for line in lines if (match := _SEE.fullmatch(line))]
+    return [_title(match) for line in lines if (match := _SEE.fullmatch(line))]
+
+
+def _title(match: re.Match[str]) -> str:
+    """Return the title of a “See” line as the title of its link is saved."""
+    return rendering.one_line(match[2])
 
 
 def _provenance(names: str, sources: Mapping[str, Link]) -> str:
