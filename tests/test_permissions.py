@@ -122,7 +122,7 @@ ADDRESSES = {
     AN_ENTRY("time"): Needs(DESK, query="at=1015"),
     AN_ENTRY("draft"): Needs(posts=[(WRITE, KEEPING)]),
     AN_ENTRY("find"): Needs(WRITE, query="q=ferry"),
-    AN_ENTRY("see"): Needs(PUBLISH, [(PUBLISH, {"see": "1:1"})]),
+    AN_ENTRY("see"): Needs(SEE, [(SEE, {"see": "1:1"})]),
     AN_ENTRY("notices"): Needs(posts=[(WRITE, {"body": "A"})]),
     AN_ENTRY("state"): Needs(posts=do(RUN, "close", "withdraw", "live", "reopen")),
     AN_ENTRY("summary"): Needs(posts=[(RUN, {"body": "A", "version": 1})]),
