@@ -740,3 +740,29 @@ def test_a_status_goes_when_it_is_no_longer_true(editor, office, story):
     row.get_by_role("link", name="Edit").click()
     row.locator("[data-cancel]").click()
     expect(row.locator(".slot")).to_have_css("margin-block-start", "0px")
+
+
+IN_WINDOW = """(selectors) => selectors.filter((selector) => {
+  const box = document.querySelector(selector).getBoundingClientRect();
+  return !box.height || box.top < 0 || box.bottom > innerHeight + 0.5;
+})"""
+SIZES = [(1280, 650), (1366, 650), (1440, 790), (390, 380)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_next_action_and_the_newest_row_are_in_the_window(
+    reader, server, office, story, size: tuple[int, int]
+):
+    office.call(post, story.pk, "The ferry has moored.")
+    width, height = size
+    window = reader(viewport={"width": width, "height": height})
+    at_the_desk(window, server, story)
+    page = window.page
+    box(page).fill("A text of some length. " * 60)
+    page.fill("#composer [name=headline]", "The ferry")
+    box(page).press("Control+s")
+    expect(status(page)).to_contain_text("Draft saved")
+    newest = ".latest" if width < 900 else "#timeline > .row"
+    expect(page.locator(newest)).to_contain_text("The ferry has moored.")
+    wanted = ["#composer .primary", "#composer-status", newest]
+    assert page.evaluate(IN_WINDOW, wanted) == []
