@@ -151,6 +151,32 @@ def test_the_time_is_echoed_in_words(editor):
     )
 
 
+def test_the_coming_time_is_taken_by_one_press_in_the_hint(editor):
+    page = editor.page
+    hint = '<button type="button" data-time="0005 15 Mar 2027">0005 tomorrow?</button>'
+    page.route(
+        "**/desk/time/**",
+        lambda route: route.fulfill(
+            body=hint, headers={"desk-answer": "yes", "content-type": "text/html"}
+        ),
+    )
+    page.fill("#composer-at", "0005")
+    page.get_by_role("button", name="0005 tomorrow?").click()
+    expect(page.locator("#composer-at")).to_have_value("0005 15 Mar 2027")
+    expect(page.locator("#composer-at")).to_be_focused()
+
+
+def test_a_near_miss_is_linked_by_one_press_in_its_row(editor, office):
+    office.call(builders.make_story, "The inquiry opens")
+    page = editor.page
+    box(page).fill("Done.\n\nSee The inquiry opned")
+    box(page).press("Control+Enter")
+    offer = page.locator(".row .see-offer")
+    expect(offer).to_contain_text("“The inquiry opned” matches no story. Did you mean…")
+    offer.get_by_role("button", name="The inquiry opens").click()
+    expect(offer).to_have_count(0)
+
+
 def test_nothing_is_lost_while_the_server_is_down(editor, office, server, story):
     page = editor.page
     server.stop()
