@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from entries.desk.responses import is_htmx, text_response
@@ -18,7 +19,15 @@ from entries.models import Story
 from entries.public import errors
 from entries.verbs import NOT_ALLOWED
 
-SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again."
+SIGNED_OUT = _(
+    "You are signed out. Sign in in another tab, then press the button again."
+)
+# Set by the scripts: a text must not be published under the name of somebody else who
+# has signed in since its page was opened.
+OTHER_USER = _(
+    "You’re signed in as {} now, and somebody else opened this page. Copy your text, "
+    "then load the page again."
+)
 _LOOKUP_FIELDS = ("q", "picture", "key", "target")
 
 View = Callable[..., HttpResponseBase]
@@ -38,6 +47,10 @@ def desk_view(*permissions: str) -> Callable[[View], View]:
             user = request.user
             if not (user.is_active and user.is_staff):
                 return _signed_out(request)
+            opened_by = request.headers.get("Desk-User", "")
+            if opened_by and opened_by != str(user.pk):
+                sentence = OTHER_USER.format(user.get_username())
+                return text_response(sentence, 409)
             try:
                 _check_permissions(user, permissions)
                 _check_input(request)
@@ -72,7 +85,7 @@ def _check_input(request: HttpRequest) -> None:
 
 def _signed_out(request: HttpRequest) -> HttpResponseBase:
     if is_htmx(request):
-        return text_response(SIGNED_OUT, 401)
+        return text_response(str(SIGNED_OUT), 401)
     return redirect_to_login(request.get_full_path(), reverse("admin:login"))
 
 

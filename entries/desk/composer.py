@@ -227,6 +227,9 @@ class _SubmittedForm:
             self.permissions.user,
             timezone.now(),
         )
+        if self.action == "draft":
+            pending = self.request.POST.getlist("pending")
+            images.reserve_pending(self.permissions, pending, data["body"])
         images.check_images(self.permissions, data["body"])
         entry = verbs.post(
             self.story,

@@ -121,14 +121,16 @@ def store_upload(
 ) -> Image:
     """Store an uploaded file and return its image.
 
-    `name` is the name of an image whose file is missing; without it, a new image is
-    named after the file. Raises ImageError or Refused.
+    `name` is the one that the text has for it already; without one, a new image is
+    named after the file. A file that was uploaded before brings its texts along.
+    Raises ImageError or Refused.
     """
     ingested = verbs.ingest_upload(cast(BinaryIO, file))
-    known = Image.objects.filter(stem=ingested.stem).first()
-    if known and not name:
+    alike = Image.objects.filter(stem=ingested.stem)
+    known = alike.filter(name=name).first() if name else alike.first()
+    if known:
         return known
-    image = _add(permissions, file, ingested, name)
+    image = _add(permissions, file, ingested, name, _texts(alike.first()))
     log_action(permissions.user, image, "Uploaded the file.", ADDITION)
     return image
 
@@ -138,17 +140,37 @@ def _add(
     file: "UploadedFile[Any]",
     ingested: ingest.IngestedImage,
     given: str,
+    texts: dict[str, Any],
 ) -> Image:
     """Add an image; try the next free name if a colleague has just taken this one."""
     while True:
         name = given or _free_name(file.name or "")
         try:
-            return verbs.add_image(name, ingested, by=permissions)
+            return verbs.add_image(name, ingested, by=permissions, **texts)
         except Refused:
             if given:
                 raise
             if name == _free_name(file.name or ""):
                 raise
+
+
+def _texts(image: Image | None) -> dict[str, Any]:
+    """Return the texts of an image, for another with the same file."""
+    names = ("alt", "decorative", "caption", "credit")
+    return {name: getattr(image, name) for name in names} if image else {}
+
+
+def reserve_pending(permissions: Permissions, names: Sequence[str], body: str) -> None:
+    """Make rows for those images of a draft that are still being uploaded.
+
+    `names` are those that the page is uploading. An upload completes its row.
+    """
+    try:
+        named = set(rendering.image_names(body)).intersection(names[:MAX_CARDS])
+    except rendering.BodyError:
+        return  # the verb refuses it
+    for name in sorted(named):
+        verbs.reserve_image(name, by=permissions)
 
 
 def _free_name(file_name: str) -> str:

@@ -5,9 +5,11 @@ from typing import Any
 from django import template
 from django.apps import apps
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.urls import reverse
+from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 
+from entries.desk.script_words import WORDS
 from entries.models import Entry, Story, fields
 from entries.pages import lists
 
@@ -19,6 +21,14 @@ MAX_SWITCH = 20
 def max_length(model: str, field: str) -> int:
     """Return the maximum length of a model's field, for an input's `maxlength`."""
     return fields.max_length(apps.get_model("entries", model), field)
+
+
+@register.simple_tag
+def script_words() -> SafeString:
+    """Return the messages and URLs that the desk's scripts need, as a JSON block."""
+    words = {name: str(word) for name, word in WORDS.items()}
+    urls = {"sign_in": reverse("admin:login")}
+    return json_script({"words": words, "urls": urls}, "desk-words")
 
 
 @register.simple_tag

@@ -35,6 +35,7 @@ from entries.verbs.erasing import (
 from entries.verbs.images import (
     ALT_TEXT_MISSING,
     add_image,
+    reserve_image,
     fill_image,
     ingest_upload,
     save_image,
@@ -101,6 +102,7 @@ __all__ = [
     "StaleRead",
     "StoryConflict",
     "add_image",
+    "reserve_image",
     "add_link",
     "add_link_both_ways",
     "announce",

@@ -40,10 +40,7 @@ def add_image(
 
     Raises Refused if the name is invalid or belongs to another image.
     """
-    try:
-        Image._meta.get_field("name").clean(name, None)
-    except ValidationError as error:
-        raise Refused("Name it with letters, digits and hyphens.", "name") from error
+    _check_name(name)
     known = Image.objects.filter(name=name).first()
     image = known or Image(name=name)
 
@@ -59,6 +56,23 @@ def add_image(
         if known:
             raise
         raise StaleRead from error  # somebody else has just taken the name
+
+
+def reserve_image(name: str, *, by: Permissions = SYSTEM) -> None:
+    """Save the row of an image whose file is on its way; do nothing if it exists.
+
+    Raises Refused if the name is invalid.
+    """
+    by.check_has("add_image")
+    _check_name(name)
+    Image.objects.get_or_create(name=name)
+
+
+def _check_name(name: str) -> None:
+    try:
+        Image._meta.get_field("name").clean(name, None)
+    except ValidationError as error:
+        raise Refused("Name it with letters, digits and hyphens.", "name") from error
 
 
 def fill_image(image: Image, ingested: ingest.IngestedImage, **texts: Any) -> Image:

@@ -3,13 +3,29 @@
 // every few seconds. Each filled form has a key; of two copies the newest counts.
 (() => {
   if (!window.Desk) return;
-  const { $, byId, desk, formOf, bodyOf, clock, token, valuesOf, fill, empty, statusOf, say, keep, begin } =
-    window.Desk;
+  const {
+    $,
+    byId,
+    desk,
+    formOf,
+    bodyOf,
+    clock,
+    headers,
+    valuesOf,
+    fill,
+    empty,
+    statusOf,
+    say,
+    keep,
+    begin,
+    keyOf,
+    words,
+    signInLink,
+  } = window.Desk;
   const EVERY = 3000; // milliseconds between two copies for the server
   const AGAIN = 8000; // after one that failed
   const SMALL = 60000; // bytes that a closing page may still send
 
-  const keyOf = (form) => (form.elements.key ?? form.elements.version).value;
   const describe = (typed) => {
     const at = new Date(typed);
     const hhmm = clock(at);
@@ -42,7 +58,7 @@
     fetch(desk.dataset.drafts, {
       method: "POST",
       body: data,
-      headers: { "X-CSRFToken": token() ?? "", "HX-Request": "true" },
+      headers: headers(),
       ...options,
     });
   const packed = (form, key) => {
@@ -70,7 +86,7 @@
       const ours = answer.headers.get("desk-answer");
       if (ours && answer.status < 300) {
         copy.kept.set(key, text);
-        saved(form, gone ? "" : `Kept ${clock(new Date(), true)}`);
+        saved(form, gone ? "" : words("saved", { time: clock() }));
         recovered(form);
       } else refused(form, answer.status, ours && (await answer.text()));
     } catch (error) {
@@ -79,23 +95,23 @@
       copy.sending = null;
     }
   };
-  const saved = (form, words) => {
+  const saved = (form, text) => {
     const place = byId(`${form.dataset.form}-saved`);
-    if (place) place.textContent = words;
+    if (place) place.textContent = text;
   };
-  const SIGNED_OUT = "You are signed out; your text is kept in this browser. Sign in in another tab.";
-  const refused = (form, status, words) => {
-    if (status === 422) return void saved(form, words);
-    saved(form, "Kept in this browser only");
+  const refused = (form, status, reason) => {
+    if (status === 422) return void saved(form, reason);
+    saved(form, words("saved_here"));
     if (status === 401 || status === 403) {
-      say(form, SIGNED_OUT, "bad");
+      if (!$(".sign-in", statusOf(form) ?? form)) say(form, words("signed_out_again"), "bad", signInLink());
       copyOf(form).out = true;
     }
     if (form.isConnected) later(form, AGAIN);
   };
   const recovered = (form) => {
     const copy = copyOf(form);
-    if (copy.out && statusOf(form)?.textContent === SIGNED_OUT) say(form, "");
+    if (copy.out && $(".sign-in", statusOf(form) ?? form)) say(form, "");
+    if (copy.out) document.dispatchEvent(new Event("desk:signed-in"));
     copy.out = false;
   };
   const discard = (name, key) => {
@@ -171,10 +187,10 @@
       const newest = [...found].sort(([, a], [, b]) => (b.typed ?? 0) - (a.typed ?? 0));
       const offers = new Map(); // equal texts are one offer, with the newest key first
       for (const [key, text] of newest) {
-        const words = JSON.stringify([text.values.headline ?? "", text.values.body]);
+        const same = JSON.stringify([text.values.headline ?? "", text.values.body]);
         if (text.values.body === bodyOf(form).value) continue;
-        if (offers.has(words)) offers.get(words).keys.push(key);
-        else offers.set(words, { keys: [key], text });
+        if (offers.has(same)) offers.get(same).keys.push(key);
+        else offers.set(same, { keys: [key], text });
       }
       for (const { keys, text } of offers.values()) keep.offer(form, keys, text);
     },
@@ -193,10 +209,10 @@
         return made;
       };
       const glance = (text.values.body || text.values.headline || "").trim().slice(0, 80);
-      const when = text.typed ? `from ${describe(text.typed)} ` : "";
+      const when = text.typed ? describe(text.typed) : "";
       line.append(
-        `Text ${when}that was not sent: “${glance}” `,
-        button("Restore", () => {
+        `${words(when ? "unpublished_from" : "unpublished", { when, text: glance })} `,
+        button(words("restore"), () => {
           if (form.elements.key && !empty(form)) {
             keep.offer(form, [], { values: valuesOf(form), typed: Date.now() });
           }
@@ -208,7 +224,7 @@
           document.dispatchEvent(new CustomEvent("desk:restored", { detail: form }));
         }),
         " ",
-        button("Discard", () => {
+        button(words("discard"), () => {
           for (const one of keys) discard(form.dataset.form, one);
         }),
       );

@@ -1,117 +1,323 @@
 "use strict";
-// Pictures at the desk: chosen, dropped or pasted, each with its card of words.
+// Pictures at the desk: chosen, dropped or pasted. A picture's line goes into the text
+// at once, under a name made here; its upload changes no text afterwards and moves
+// nothing. What is shown in the tray follows from the names in the text, so an upload
+// cannot end in another form, or in one that has been sent meanwhile.
 (() => {
   if (!window.Desk) return;
-  const { $, byId, formOf, bodyOf, say, token, insertLine } = window.Desk;
+  const { $, byId, formOf, bodyOf, valuesOf, keyOf, say, words, headers, insertBlock, removeBlock, begin, forms } =
+    window.Desk;
 
   const AT_ONCE = 3;
+  const PICTURE = /^image\//;
+  const EXTENSION = /\.(avif|gif|heic|heif|jpe?g|png|webp)$/i;
+  const ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"; // no vowels: it spells nothing
+  const uploads = new Map(); // name -> {name, file, url, state, loaded, error, ...}; see start()
+  const arrived = new Map(); // name -> HTML of its card
+  const waiting = new WeakMap(); // form -> {button, values, key}
+  const batches = new WeakMap(); // form -> names of the uploads that are counted together
 
+  // --- Names, which no other picture has
+
+  const random = () =>
+    [...crypto.getRandomValues(new Uint8Array(6))].map((n) => ALPHABET[n % ALPHABET.length]).join("");
+  const nameFor = (file) => {
+    const stem = file.name
+      .replace(/\.[^.]*$/, "")
+      .normalize("NFKC")
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_\s-]/gu, "")
+      .trim()
+      .replace(/[\s-]+/g, "-")
+      .slice(0, 60)
+      .replace(/^[-_]+|[-_]+$/g, "");
+    return `${stem && stem !== "image" ? stem : "picture"}-${random()}`;
+  };
+  const NAMED = /^ *!\[[^\]]*\]\(image:([\w.\-\p{L}\p{N}]+)\) *$/gmu;
+  const namesIn = (form) => [...(bodyOf(form)?.value ?? "").matchAll(NAMED)].map((found) => found[1]);
+  const uploadsOf = (form) => namesIn(form).flatMap((name) => uploads.get(name) ?? []);
+
+  // --- Sending the files, some at a time
+
+  const pump = () => {
+    const all = [...uploads.values()];
+    let free = AT_ONCE - all.filter(({ state }) => state === "sending").length;
+    for (const upload of all) {
+      if (upload.state === "waiting" && free-- > 0) send(upload);
+    }
+  };
+  const start = (file, url, name = nameFor(file)) => {
+    uploads.set(name, { name, file, url, state: "waiting", loaded: 0, error: "", item: null });
+    return name;
+  };
   // XMLHttpRequest, since fetch does not tell how much has gone.
-  const send = (url, file, meter) =>
-    new Promise((resolve) => {
-      const data = new FormData();
-      data.append("file", file);
-      const request = new XMLHttpRequest();
-      request.open("POST", url);
-      request.setRequestHeader("X-CSRFToken", token() ?? "");
-      request.setRequestHeader("HX-Request", "true");
-      request.upload.addEventListener("progress", ({ loaded, total }) => {
-        meter.value = loaded / total;
-        if (loaded === total) meter.removeAttribute("value"); // being looked at by the server
-      });
-      request.addEventListener("loadend", () => {
-        const ours = request.getResponseHeader("desk-answer");
-        const html = ours && request.status === 200 ? request.responseText : "";
-        const known = ours ? request.responseText : "";
-        let words = request.status ? "it could not be uploaded. Try again." : "no connection. Choose it again.";
-        if (request.status === 413) words = "it is too large: a picture may have 25 MB."; // a proxy says so
-        resolve({ html, error: html ? "" : `${file.name}: ${known || words}` });
-      });
-      request.send(data);
+  const send = (upload) => {
+    const data = new FormData();
+    const request = new XMLHttpRequest();
+    upload.state = "sending";
+    upload.request = request;
+    data.append("file", upload.file);
+    data.append("name", upload.name);
+    request.open("POST", upload.url);
+    for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) => {
+      upload.loaded = loaded / total;
+      draw();
     });
-  const upload = async (form, files) => {
-    const field = $("[data-upload]", form);
-    if (!field) return;
-    const list = byId(`${form.dataset.form}-uploads`);
-    const waiting = files.map((file) => {
-      const item = document.createElement("li");
-      const name = document.createElement("span");
-      const meter = document.createElement("progress");
-      name.textContent = file.name;
-      meter.max = 1;
-      meter.value = 0;
-      meter.setAttribute("aria-label", `Uploading ${file.name}`);
-      item.append(name, meter);
-      list.append(item);
-      return { file, item, meter };
-    });
-    say(form, files.length > 1 ? `Uploading ${files.length} pictures…` : `Uploading ${files[0].name}…`);
-    const url = field.dataset.upload;
-    field.value = "";
-    const answers = [];
-    const next = async (index) => {
-      if (index >= waiting.length) return;
-      const { file, item, meter } = waiting[index];
-      answers[index] = await send(url, file, meter);
-      item.remove();
-      await next(index + AT_ONCE);
-    };
-    await Promise.all(waiting.slice(0, AT_ONCE).map((_, index) => next(index)));
-    // In the order in which they were chosen, whichever came first.
-    const cards = answers.flatMap(({ html }) => (html ? addCards(form, html) : []));
-    for (const card of cards) insertLine(bodyOf(form), `![](image:${card.dataset.name})`);
-    const errors = answers.map(({ error }) => error).filter(Boolean);
-    if (errors.length) say(form, errors.join(" "), "bad");
-    else
-      say(
-        form,
-        cards.length > 1
-          ? "The pictures are in the text. Say what each shows."
-          : "The picture is in the text. Say what it shows.",
-        "good",
-      );
-    const empty = cards.map((card) => $("[name$=-alt]", card)).find((alt) => !alt.value);
-    (empty ?? $("[name$=-alt]", cards[0] ?? form) ?? bodyOf(form)).focus();
+    request.addEventListener("loadend", () => finish(upload, request));
+    request.send(data);
+  };
+  const finish = (upload, request) => {
+    if (!uploads.has(upload.name)) return; // removed meanwhile
+    const { status, responseText } = request;
+    const ours = request.getResponseHeader("desk-answer");
+    if (ours && status === 200) {
+      uploads.delete(upload.name);
+      arrived.set(upload.name, responseText);
+    } else {
+      upload.state = "failed";
+      upload.offline = !status;
+      upload.out = status === 401 || (status === 403 && !ours);
+      upload.error = words(status ? (status === 413 ? "too_large" : "upload_failed") : "upload_offline");
+      if (upload.out) upload.error = words("signed_out_again");
+      else if (ours) upload.error = responseText;
+    }
+    for (const form of forms()) {
+      if (namesIn(form).includes(upload.name)) tell(form, upload);
+    }
+    draw();
+    pump();
+  };
+  const retry = (upload) => {
+    Object.assign(upload, { state: "waiting", loaded: 0, error: "" });
+    draw();
+    pump();
+  };
+  window.addEventListener("online", () => {
+    for (const upload of uploads.values()) if (upload.offline && upload.state === "failed") retry(upload);
+  });
+  document.addEventListener("desk:signed-in", () => {
+    for (const upload of uploads.values()) if (upload.out && upload.state === "failed") retry(upload);
+  });
+
+  // --- What is said, and shown in the tray
+
+  const tell = (form, upload) => {
+    if (upload.state === "failed") {
+      waiting.delete(form);
+      say(form, `${upload.file.name}: ${upload.error}`, "bad");
+      if (upload.out) say(form, upload.error, "bad", window.Desk.signInLink());
+      return;
+    }
+    showCard(form, upload.name);
+    const left = uploadsOf(form);
+    if (!left.length) batches.delete(form);
+    if (left.length || waiting.has(form) || form.hasAttribute("data-sending")) return;
+    const bare = [...byId(`${form.dataset.form}-pictures`).querySelectorAll("[name$=-alt]")].filter(
+      ({ value }) => !value,
+    );
+    const key = bare.length ? (bare.length > 1 ? "uploaded_many" : "uploaded_one") : "uploaded_known";
+    say(form, words(key, { total: bare.length }), "good");
+  };
+  const made = (tag, text = "", attributes = {}) => {
+    const element = document.createElement(tag);
+    element.textContent = text;
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  };
+  const button = (text, label, act) => {
+    const element = made("button", text, { type: "button", "aria-label": label });
+    element.addEventListener("click", act);
+    return element;
+  };
+  const itemOf = (upload, form) => {
+    const { name, file, state, error } = upload;
+    const shown = `${state} ${error}`;
+    if (!upload.item) upload.item = made("li", "", { "data-upload-name": name });
+    if (upload.item.dataset.shown !== shown) {
+      const title = file?.name ?? name;
+      const parts = [made("span", title)];
+      if (state === "failed") {
+        parts.push(made("span", error, { class: "error" }));
+        if (file) parts.push(button(words("retry"), words("retry_name", { name: title }), () => retry(upload)));
+        const label = words("remove_name", { name: title });
+        parts.push(button(words("remove"), label, () => remove(upload, formOf(upload.item) ?? form)));
+      } else parts.push(made("progress", "", { max: 1, value: 0, "aria-label": words("uploading", { name: title }) }));
+      upload.item.dataset.shown = shown;
+      upload.item.dataset.state = state;
+      upload.item.replaceChildren(...parts);
+    }
+    const meter = $("progress", upload.item);
+    if (meter && upload.loaded < 1) meter.value = upload.loaded;
+    else meter?.removeAttribute("value"); // the server is looking at it
+    return upload.item;
+  };
+  const draw = () => {
+    for (const form of forms()) {
+      const list = byId(`${form.dataset.form}-uploads`);
+      if (!list) continue;
+      const items = uploads.size ? uploadsOf(form).map((upload) => itemOf(upload, form)) : [];
+      for (const old of [...list.children]) if (!items.includes(old)) old.remove();
+      items.forEach((item, at) => {
+        if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
+      });
+      if (arrived.size) for (const name of namesIn(form)) showCard(form, name);
+      settle(form);
+    }
+  };
+  const remove = (upload, form) => {
+    uploads.delete(upload.name);
+    upload.request?.abort();
+    removeBlock(bodyOf(form), `(image:${upload.name})`);
+    say(form, "");
+    draw();
+    pump();
+  };
+  const showCard = (form, name) => {
+    if (!arrived.has(name)) return;
+    addCards(form, arrived.get(name));
+    arrived.delete(name); // from now on its fields are the newer ones
   };
   const addCards = (form, html) => {
-    const parsed = new DOMParser().parseFromString(html, "text/html");
     const list = byId(`${form.dataset.form}-pictures`);
-    return [...parsed.querySelectorAll(".picture")].map((card) => {
-      const known = $(`[data-name="${CSS.escape(card.dataset.name)}"]`, list);
-      if (known) return known;
+    if (!list) return;
+    const parsed = new DOMParser().parseFromString(html, "text/html");
+    for (const card of parsed.querySelectorAll(".picture")) {
+      if ($(`[data-name="${CSS.escape(card.dataset.name)}"]`, list)) continue;
       list.append(card);
       window.htmx?.process(card);
-      return card;
-    });
+    }
   };
+  // Of a text that was put back: the cards of its pictures, and which never arrived.
   const showCards = async (form) => {
     const field = $("[data-shown]", form);
-    const names = [...bodyOf(form).value.matchAll(/^ *!\[[^\]]*\]\(image:([^)\s]+)\)/gm)];
+    const names = namesIn(form);
     if (!field || !names.length) return;
-    const query = new URLSearchParams(names.map((found) => ["name", found[1]]));
+    const query = new URLSearchParams(names.map((name) => ["name", name]));
     try {
-      const answer = await fetch(`${field.dataset.shown}?${query}`);
-      if (answer.ok) addCards(form, await answer.text());
+      const answer = await fetch(`${field.dataset.shown}?${query}`, { headers: { "HX-Request": "true" } });
+      if (!answer.ok || !answer.headers.get("desk-answer") || !form.isConnected) return;
+      addCards(form, await answer.text());
+      for (const name of namesIn(form)) {
+        const known = uploads.has(name) || arrived.has(name) || !names.includes(name);
+        if (known || $(`.picture[data-name="${CSS.escape(name)}"]`, form)) continue;
+        uploads.set(name, { name, file: null, state: "failed", loaded: 0, error: words("upload_lost"), item: null });
+      }
+      draw();
     } catch {
       /* their words can be given later: publishing asks for them */
     }
   };
-  document.addEventListener("change", ({ target }) => {
-    if (target.matches("[data-upload]") && target.files.length) {
-      upload(formOf(target), [...target.files]);
-    }
-  });
-  const pasted = (event, from) => {
-    const form = formOf(event.target);
-    const files = [...(from?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-    if (!form || !files.length) return;
-    event.preventDefault();
-    upload(form, files);
+
+  // --- Publishing waits for the pictures; a draft does not
+
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const form = formOf(event.target);
+      const pressed = event.submitter;
+      if (!form || event.target !== form || ["draft", "preview"].includes(pressed?.value)) return;
+      if (!uploadsOf(form).length) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (uploadsOf(form).some(({ state }) => state === "failed")) return void say(form, words("upload_first"), "bad");
+      waiting.set(form, { button: pressed, values: valuesOf(form), key: keyOf(form) });
+      form.dataset.waiting = "";
+      settle(form);
+    },
+    true,
+  );
+  const stop = (form) => {
+    waiting.delete(form);
+    delete form.dataset.waiting;
   };
-  document.addEventListener("paste", (event) => pasted(event, event.clipboardData));
-  document.addEventListener("drop", (event) => pasted(event, event.dataTransfer));
+  const settle = (form) => {
+    const wait = waiting.get(form);
+    if (!wait) return void delete form.dataset.waiting;
+    const left = uploadsOf(form);
+    if (keyOf(form) !== wait.key) return stop(form); // it holds another text now
+    if (left.length) return void progress(form, left);
+    stop(form);
+    const now = valuesOf(form);
+    const same = Object.entries(wait.values).every(([name, value]) => now[name] === value);
+    if (!wait.button.isConnected) return;
+    if (same) form.requestSubmit(wait.button);
+    else say(form, words("changed_while_waiting", { button: window.Desk.labelOf(wait.button) }), "bad");
+  };
+  const progress = (form, left) => {
+    const total = new Set([...(batches.get(form) ?? []), ...left.map(({ name }) => name)]).size;
+    const gone = total - left.length + left.reduce((sum, { loaded }) => sum + loaded, 0);
+    const said = { number: total - left.length + 1, total, percent: Math.floor((100 * gone) / total) };
+    const status = window.Desk.statusOf(form);
+    const text = words("waiting", said);
+    // Said anew for each picture; the percents change in silence.
+    const line = $(".waiting-line", status);
+    if (line?.dataset.number === String(said.number)) {
+      if (line.textContent !== text) line.textContent = text;
+      return;
+    }
+    const cancel = made("button", words("cancel"), { type: "button", class: "cancel-waiting" });
+    cancel.addEventListener("click", () => {
+      stop(form);
+      say(form, words("not_sent_yet"));
+      bodyOf(form).focus();
+    });
+    say(form, "", "", made("span", text, { class: "waiting-line", "data-number": said.number }), " ", cancel);
+  };
+  document.addEventListener("htmx:config:request", ({ target, detail: { ctx } }) => {
+    if (formOf(target) !== target || !uploads.size) return;
+    for (const { name } of uploadsOf(target)) ctx.request.body.append("pending", name);
+  });
+
+  // --- Chosen, dropped, pasted
+
+  const isPicture = (file) => PICTURE.test(file.type) || EXTENSION.test(file.name);
+  const bring = (form, files, at) => {
+    const field = $("[data-upload]", form);
+    if (!field) return void say(form, words("no_pictures"), "bad");
+    const pictures = files.filter(isPicture);
+    const others = files.filter((file) => !isPicture(file)).map(({ name }) => name);
+    if (others.length) say(form, words("not_a_picture", { names: others.join(", ") }), "bad");
+    if (!pictures.length) return;
+    if (!others.length) say(form, "");
+    const names = pictures.map((file) => start(file, field.dataset.upload));
+    batches.set(form, new Set([...(batches.get(form) ?? []), ...names]));
+    insertBlock(bodyOf(form), names.map((name) => `![](image:${name})`).join("\n\n"), at);
+    draw();
+    pump();
+  };
+  window.Desk.bringPictures = bring;
+
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("[data-upload]") || !target.files.length) return;
+    const files = [...target.files];
+    target.value = "";
+    bring(formOf(target), files);
+  });
+  const carriesFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
+  const goal = ({ target }) => {
+    const form = formOf(target) ?? byId("composer");
+    return form && bodyOf(form) ? form : null;
+  };
+  const placeOf = (event, area) => {
+    if (event.target !== area) return undefined;
+    const found = document.caretPositionFromPoint?.(event.clientX, event.clientY);
+    return found?.offsetNode === area ? found.offset : undefined;
+  };
+  document.addEventListener("drop", (event) => {
+    const form = goal(event);
+    if (!form || !carriesFiles(event)) return;
+    event.preventDefault(); // else the browser would leave the page for the file
+    bring(form, [...event.dataTransfer.files], placeOf(event, bodyOf(form)));
+  });
   document.addEventListener("dragover", (event) => {
-    if (formOf(event.target) && event.dataTransfer.types.includes("Files")) event.preventDefault();
+    if (goal(event) && carriesFiles(event)) event.preventDefault();
+  });
+  document.addEventListener("input", ({ target }) => {
+    if (formOf(target) && (uploads.size || arrived.size)) draw();
   });
   document.addEventListener("desk:restored", ({ detail: form }) => showCards(form));
+  begin.push(() => {
+    if (uploads.size || arrived.size) draw();
+  });
 })();

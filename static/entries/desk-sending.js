@@ -4,28 +4,29 @@
 // writer: it may be half a thought.
 (() => {
   if (!window.Desk) return;
-  const { formOf, valuesOf, say, sent } = window.Desk;
+  const { formOf, valuesOf, say, words, labelOf, sent } = window.Desk;
   const WAITS = [1500, 3000, 6000, 12000]; // milliseconds; the last one over and over
-  const SAFE = "The text is still here; pressing the button again is safe.";
   const tries = new WeakMap(); // form -> {count, timer, button}
 
   const same = (form) => JSON.stringify(valuesOf(form)) === JSON.stringify(sent(form));
   const now = (form) => {
     const trial = tries.get(form);
-    if (!trial?.timer) return;
+    if (!trial?.timer && !trial?.held) return;
     clearTimeout(trial.timer);
     trial.timer = 0;
+    trial.held = false;
     if (!form.isConnected || trial.button.form !== form) return;
     if (same(form)) form.requestSubmit(trial.button);
     else waits(form, trial);
   };
   const waits = (form, { button }) => {
-    say(form, `Not sent, and you have changed the text: press “${button.textContent.trim()}” when it is ready.`, "bad");
+    say(form, words("changed_since", { button: labelOf(button) }), "bad");
     tries.delete(form);
   };
 
-  window.Desk.again = (form, button, why) => {
-    if (!button || ["preview", "picture"].includes(button.value)) return false;
+  const repeats = (button) => button && !["preview", "picture"].includes(button.value);
+  window.Desk.again = (form, button, message) => {
+    if (!repeats(button)) return false;
     const trial = tries.get(form) ?? { count: 0 };
     const wait = WAITS[Math.min(trial.count, WAITS.length - 1)] * (1 + Math.random() / 4);
     clearTimeout(trial.timer);
@@ -35,19 +36,30 @@
       timer: setTimeout(() => now(form), wait),
     });
     form.toggleAttribute("data-retrying", true);
-    say(form, `Failed: ${why}. Trying again by itself. ${SAFE}`, "bad");
+    say(form, message, "bad");
     return true;
   };
+  // Of somebody who has been signed out: it is sent when they have signed in.
+  window.Desk.hold = (form, button) => {
+    if (!repeats(button)) return false;
+    tries.set(form, { count: 0, timer: 0, held: true, button });
+    return true;
+  };
+  document.addEventListener("desk:signed-in", () => {
+    for (const form of window.Desk.forms()) now(form);
+  });
 
   document.addEventListener("htmx:before:request", ({ target }) => {
     const trial = formOf(target) === target && tries.get(target);
     if (!trial) return;
     clearTimeout(trial.timer);
     trial.timer = 0;
+    trial.held = false;
   });
   document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
     const form = formOf(ctx.sourceElement);
-    if (form && ctx.response?.headers.get("desk-answer")) {
+    const { status, headers } = ctx.response ?? {};
+    if (form && status !== 401 && headers?.get("desk-answer")) {
       tries.delete(form);
       form.removeAttribute("data-retrying");
     }
@@ -55,7 +67,7 @@
   document.addEventListener("input", ({ target }) => {
     const form = formOf(target);
     const trial = form && tries.get(form);
-    if (!trial?.timer || same(form)) return;
+    if (!(trial?.timer || trial?.held) || same(form)) return;
     clearTimeout(trial.timer);
     waits(form, trial);
     form.removeAttribute("data-retrying");

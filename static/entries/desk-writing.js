@@ -48,7 +48,8 @@
   });
   // The only way to change a text that the browser's own undo knows of.
   const type = (area, text) => {
-    if (!document.execCommand("insertText", false, text)) {
+    const done = text ? document.execCommand("insertText", false, text) : document.execCommand("delete");
+    if (!done) {
       area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
       area.dispatchEvent(new Event("input", { bubbles: true }));
     }
@@ -75,21 +76,42 @@
         .join("\n"),
     );
   };
-  const insertLine = (area, line) => {
-    area.focus();
-    const before = area.value.slice(0, area.selectionStart).replace(/[^\n]*$/, "");
-    const atStart = area.selectionStart === before.length;
-    const gap = !area.value.slice(0, area.selectionStart).trim()
-      ? ""
-      : atStart && before.endsWith("\n\n")
-        ? ""
-        : atStart
-          ? "\n"
-          : "\n\n";
-    type(area, `${gap}${line}\n\n`);
+  // A block of its own at a place in the text, by default behind what is selected, as
+  // one step that can be undone. Focus goes back to the field that had it.
+  const insertBlock = (area, text, at = area.selectionEnd) => {
+    if (composing) return void afterComposing.push(() => insertBlock(area, text));
+    const active = document.activeElement;
+    area.focus({ preventScroll: true });
+    area.setSelectionRange(at, at);
+    const before = area.value.slice(0, at);
+    const gap = before.trim() ? "\n\n".slice(before.match(/\n{0,2}$/)[0].length) : "";
+    const rest = area.value.slice(at).match(/^\n{0,2}/)[0];
+    type(area, gap + text + "\n\n".slice(rest.length));
+    const end = area.selectionEnd + rest.length;
+    area.setSelectionRange(end, end);
+    if (active !== area && formOf(active) && active.matches("input[type=text], textarea")) active.focus();
   };
+  const removeBlock = (area, mark) => {
+    const place = area.value.indexOf(mark);
+    if (place < 0) return;
+    const start = area.value.lastIndexOf("\n", place) + 1;
+    const line = area.value.indexOf("\n", place);
+    const end = line < 0 ? area.value.length : line + area.value.slice(line).match(/^\n{0,2}/)[0].length;
+    area.focus();
+    area.setSelectionRange(start, end);
+    type(area, "");
+  };
+  let composing = false;
+  const afterComposing = [];
+  document.addEventListener("compositionstart", () => {
+    composing = true;
+  });
+  document.addEventListener("compositionend", () => {
+    composing = false;
+    setTimeout(() => afterComposing.splice(0).forEach((act) => act()));
+  });
 
-  window.Desk.insertLine = insertLine;
+  Object.assign(window.Desk, { type, insertLine: insertBlock, insertBlock, removeBlock });
 
   // --- The length of a text against its limit
 

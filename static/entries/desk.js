@@ -8,7 +8,13 @@
   if (!desk) return;
   const SECONDS_TO_UNDO = 10;
   const formOf = (element) => element?.closest?.("form[data-form]");
+  const forms = () => document.querySelectorAll("form[data-form]");
   const bodyOf = (form) => $("[name=body]", form);
+  const keyOf = (form) => (form.elements.key ?? form.elements.version)?.value;
+  const labelOf = (button) => (button.dataset.word ?? button.textContent).trim();
+  const given = JSON.parse(byId("desk-words")?.textContent ?? "{}");
+  const words = (name, values = {}) =>
+    (given.words?.[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
   const clock = (at = new Date(), seconds = false) => {
     const [hours, minutes, rest] = at.toISOString().slice(11, 19).split(":");
     return hours + minutes + (seconds ? `:${rest}` : "");
@@ -38,9 +44,13 @@
     true,
   );
 
+  // Whoever signs in again under another name does not send this one's text unseen.
+  const headers = () => ({ "X-CSRFToken": token() ?? "", "HX-Request": "true", "Desk-User": desk.dataset.user ?? "" });
+
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
-    if (ctx.request.method === "GET" || !token()) return;
-    ctx.request.body.set("csrfmiddlewaretoken", token());
+    if (ctx.request.method === "GET") return;
+    if (desk.dataset.user) ctx.request.headers["Desk-User"] = desk.dataset.user;
+    if (token()) ctx.request.body.set("csrfmiddlewaretoken", token());
   });
 
   // --- What a form holds, and saying what becomes of it
@@ -72,11 +82,17 @@
     if (row) return $(".row-note", row);
     return element.closest("#story-state") ? $(".state-news") : byId("composer-status");
   };
-  const say = (element, words, kind = "") => {
+  const say = (element, text, kind = "", ...more) => {
     const status = statusOf(element);
     if (!status) return;
-    status.textContent = words;
+    status.replaceChildren(text, ...(more.length ? [" ", ...more] : []));
     status.dataset.kind = kind;
+  };
+  const signInLink = () => {
+    const link = document.createElement("a");
+    Object.assign(link, { href: given.urls?.sign_in, target: "_blank", rel: "noopener", className: "sign-in" });
+    link.textContent = words("sign_in");
+    return link;
   };
 
   // What desk-writing.js, desk-drafts.js and desk-images.js add.
@@ -84,6 +100,11 @@
   const begin = []; // called with each form that has come into the page
 
   const sending = new WeakMap(); // form -> what it held when it was sent
+  const pressed = new WeakMap(); // form -> the button that sent it
+  const typedSince = (form) => {
+    const now = valuesOf(form);
+    return Object.entries(sending.get(form) ?? {}).some(([name, value]) => now[name] !== value);
+  };
   const published = new Map(); // name of a form -> what it held when it was taken
   let done = 0;
 
@@ -95,7 +116,7 @@
     }
     if (!on || !button || button.value === "preview") return;
     button.dataset.word = button.textContent;
-    button.textContent = "Sending…";
+    button.textContent = words("sending");
   };
 
   // A second press just after the first has emptied the box is no wish for another.
@@ -115,46 +136,71 @@
     if (target !== form) return;
     const button = ctx.request.submitter;
     sending.set(form, valuesOf(form));
+    pressed.set(form, button);
     busy(form, button, true);
-    say(form, button?.value === "preview" ? "" : "Sending…");
+    say(form, button?.value === "preview" ? "" : words("sending"));
   });
   document.addEventListener("htmx:finally:request", ({ target }) => {
     if (formOf(target) === target) busy(target, null, false);
   });
 
-  const FAILED = "The text is still here, and pressing the button again is safe.";
-  const SIGNED_OUT = "You are signed out. Sign in in another tab, then press the button again.";
   const connection = (well) => desk.toggleAttribute("data-offline", !well);
   const polls = (element) => element.id === "poll";
 
   document.addEventListener("htmx:error", ({ target, detail: { ctx } }) => {
     if (!ctx) return;
     connection(false);
-    if (!polls(target)) fail(target, ctx, "no connection");
+    if (!polls(target)) fail(target, ctx, "no_connection", "reason_connection");
   });
-  const fail = (element, ctx, why) => {
+  // `key` says that it is tried again, `reason` why it was not.
+  const fail = (element, ctx, key, reason, values = {}) => {
     const again = formOf(element) === element && window.Desk.again;
-    if (again && again(element, ctx.request.submitter, why)) return;
-    say(element, `Failed: ${why}. ${FAILED}`, "bad");
+    if (again && again(element, ctx.request.submitter, words(key, values))) return;
+    say(element, words("failed", { reason: words(reason, values) }), "bad");
   };
 
-  // Only what the desk itself has answered gets into the page: no page of a proxy,
-  // no sign-in form. A plain sentence stands beside what was pressed.
+  let out = false;
+  const signedOut = (element, ctx) => {
+    out = true;
+    const held = formOf(element) === element && window.Desk.hold?.(element, ctx.request.submitter);
+    say(element, words(held ? "signed_out" : "signed_out_again"), "bad", signInLink());
+  };
+  const signedIn = () => {
+    if (out) document.dispatchEvent(new Event("desk:signed-in"));
+    out = false;
+  };
+  // Whoever comes back from another tab has signed in there, most likely.
+  window.addEventListener("focus", signedIn);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) signedIn();
+  });
+
+  // Only what the desk itself has answered gets into the page: no page of a proxy, of a
+  // café's network, no sign-in form. A plain sentence stands beside what was pressed.
   document.addEventListener("htmx:before:swap", (event) => {
     const { ctx, tasks } = event.detail;
-    const { status, headers } = ctx.response ?? {};
-    if (!status || status === 204) return void connection(true);
-    connection(status < 500);
+    const { status, headers, raw } = ctx.response ?? {};
+    const source = ctx.sourceElement;
+    if (!status) return;
+    const ours = headers.get("desk-answer");
     const plain = headers.get("content-type")?.startsWith("text/plain");
-    if (headers.get("desk-answer") && !plain) return void arrange(tasks, ctx.sourceElement);
+    if (ours && status < 400 && polls(source)) signedIn();
+    if (status === 204) return void connection(true);
+    connection(status < 500 && (Boolean(ours) || status >= 400));
+    if (ours && !plain) return void arrange(tasks, source);
     event.preventDefault();
-    if (headers.get("desk-answer")) say(ctx.sourceElement, ctx.text, "bad");
-    else if (status === 403) say(ctx.sourceElement, SIGNED_OUT, "bad");
-    else if (!polls(ctx.sourceElement)) {
-      fail(ctx.sourceElement, ctx, `the server answered ${status}`);
-    }
-    if (status === 401 && polls(ctx.sourceElement)) say(desk, ctx.text, "bad");
+    const login =
+      raw?.redirected && new URL(raw.url).pathname.startsWith(new URL(given.urls?.sign_in, raw.url).pathname);
+    if (status === 401 || login || (status === 403 && !ours)) {
+      if (!polls(source) || !formWithNews()) signedOut(polls(source) ? desk : source, ctx);
+    } else if (ours) say(source, ctx.text, "bad");
+    else if (polls(source)) return;
+    else if (status === 413) say(source, words("failed", { reason: words("reason_too_large") }), "bad");
+    else if (status < 400) fail(source, ctx, "not_ours", "reason_not_ours");
+    else fail(source, ctx, "server_failed", "reason_status", { status });
   });
+  // The poll finds out too, and says so unless it has been said beside a form.
+  const formWithNews = () => $(".sign-in") !== null;
 
   // --- Rows: each once, in its place, and none that is being worked on taken away
 
@@ -254,9 +300,8 @@
       return;
     }
     if (!form?.elements.key) return void keep.forget(name);
-    const sent = sending.get(form) ?? {};
-    published.set(name, sent);
-    const typedOn = Object.entries(valuesOf(form)).some(([n, v]) => sent[n] !== v);
+    published.set(name, sending.get(form) ?? {});
+    const typedOn = typedSince(form);
     if (typedOn) {
       keep.forget(name);
       form.elements.key.value = key;
@@ -283,13 +328,16 @@
 
   document.addEventListener("desk:refused", ({ detail: { form: name } }) => {
     const form = document.querySelector(`form[data-form="${name}"]`);
-    say(form, "Not sent: see what is marked.", "bad");
+    const publishes = ["publish", "submit"].includes(pressed.get(form)?.value);
+    say(form, words(publishes ? "refused_publish" : "refused_save"), "bad");
     mark(form);
-    ($("[aria-invalid=true]", form) ?? bodyOf(form)).focus();
+    const wrong = $("[aria-invalid=true]", form) ?? bodyOf(form);
+    if (typedSince(form)) wrong.scrollIntoView({ block: "nearest" });
+    else wrong.focus();
   });
   document.addEventListener("desk:conflict", ({ detail: { form: name } }) => {
     const form = document.querySelector(`form[data-form="${name}"]`);
-    say(form, "Not saved yet: compare the two texts.", "bad");
+    say(form, words("conflict"), "bad");
     $(".conflict", byId(`${name}-conflict`))?.focus();
   });
   const mark = (form) => {
@@ -311,7 +359,8 @@
     if (!values) return;
     if (empty(form)) fill(form, values);
     else keep.offer(form, [], { values, typed: Date.now() });
-    say(form, "Taken back: it is withdrawn, and the text is here again.", "good");
+    document.dispatchEvent(new CustomEvent("desk:restored", { detail: form }));
+    say(form, words("undone"), "good");
     bodyOf(form).focus();
   });
 
@@ -340,6 +389,12 @@
     bodyOf,
     clock,
     token,
+    forms,
+    keyOf,
+    labelOf,
+    headers,
+    words,
+    signInLink,
     valuesOf,
     fill,
     empty,
