@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from entries.models import Draft, Entry, Story
+from entries.models import Entry, Story
 from entries.text import rendering
-from tests import builders
+from tests import builders, clipboards
 from tests.browser import Reader
+from tests.clipboards import Clipboard
 from tests.servers import PASSWORD, Newsroom, Newsrooms, Server, wait_for
 from tests.test_desk_browser import picture, post, texts
 
@@ -126,7 +127,9 @@ def test_a_pictures_lines_are_one_step_and_leave_a_selection_alone(page):
     box(page).fill("Calm sea tonight")
     box(page).evaluate("(area) => area.setSelectionRange(0, 8)")
     choose(page, picture(), {**picture("navy"), "name": "Zweiter Kai.png"})
-    lines = rf"^Calm sea\n\n{LINE.pattern}\n\n!\[\]\(image:zweiter-kai-\w+\)\n\n tonight"
+    lines = (
+        rf"^Calm sea\n\n{LINE.pattern}\n\n!\[\]\(image:zweiter-kai-\w+\)\n\n tonight"
+    )
     expect(box(page)).to_have_value(re.compile(lines))
     expect(cards(page)).to_have_count(2)
     page.keyboard.press("Control+z")
@@ -169,7 +172,7 @@ def test_publishing_waits_for_the_pictures_and_can_be_cancelled(page, office, st
     cards(page).nth(0).locator("[name$=-alt]").fill("Red")
     box(page).press("Control+Enter")
     expect(status(page)).to_contain_text("Uploading 2 of 2, ")
-    text = box(page).input_value().strip()
+    text = box(page).input_value()
     held[1].continue_()
     # Alt text is missing still: it says so, and nothing has been sent.
     expect(cards(page).nth(1).locator(".error").first).to_be_visible()
@@ -270,7 +273,9 @@ DROP = """([target, hex, name, type, offset]) => {
 }"""
 
 
-def drop(target: Locator, name: str, type_: str, at: tuple[int, int] = (20, 12)) -> bool:
+def drop(
+    target: Locator, name: str, type_: str, at: tuple[int, int] = (20, 12)
+) -> bool:
     """Drop a file as a page of the browser sees it; say whether the page took it."""
     data = picture("tan")["buffer"].hex()  # type: ignore[attr-defined]
     element = target.element_handle()
@@ -299,3 +304,268 @@ def test_files_of_other_kinds_are_named_and_heic_is_sent_to_the_server(page):
     wait_until_held(page, held)
     held[0].fulfill(status=413, body="<h1>Too large</h1>")
     expect(status(page)).to_contain_text("too large")
+
+
+# Paste
+
+PASTE = """(target, [html, plain, picture]) => {
+  const clipboardData = new DataTransfer();
+  if (html) clipboardData.setData("text/html", html);
+  if (plain) clipboardData.setData("text/plain", plain);
+  if (picture) {
+    const bytes = new Uint8Array(picture.match(/../g).map((pair) => parseInt(pair, 16)));
+    clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+  }
+  const options = { clipboardData, bubbles: true, cancelable: true };
+  const own = target.dispatchEvent(new ClipboardEvent("paste", options));
+  // What the browser does where nobody stops it.
+  if (own && plain) document.execCommand("insertText", false, plain);
+}"""
+
+
+def paste(page: Page, clipboard: Clipboard, over: str = "") -> str:
+    """Paste into the composer, and return its text."""
+    box(page).fill(over)
+    box(page).press("Control+a")
+    data = picture("plum")["buffer"].hex() if clipboard.picture else ""  # type: ignore[attr-defined]
+    box(page).evaluate(PASTE, [clipboard.html, clipboard.plain, data])
+    return box(page).input_value()
+
+
+def rendered(text: str) -> str:
+    """Return a text as HTML, without white space beside the tags of blocks."""
+    html = rendering.render(text)
+    return re.sub(r"\s*(</?(?:p|ul|ol|li|table|tr|td|th)\b[^>]*>)\s*", r"\1", html)
+
+
+def test_what_word_processors_and_browsers_copy_is_markdown_of_ours(page):
+    expected = {
+        clipboards.WORD: "**The ferry** “Skua” is in, says [the harbour office]"
+        "(https://news.example/ferry?id=1&gtin=5). *Slowly*.\n\n- Cars first\n"
+        "    - then lorries\n- People last\n\n\\* Not her real name. # 5 > 4",
+        clipboards.WORD_NUMBERS: "1. Leave\n2. Arrive",
+        clipboards.EXCEL: "| Boat | Cars | Notes |\n| --- | --- | --- |\n"
+        "| Skua | 1,204 | 5*3 \\| late |\n| Tern | 88 |  |",
+        clipboards.DOCS: "Calm, **then rough**. See [*the chart*]"
+        "(https://sea.example/a_(b))\n\n1. One\n2. Two\n    - inside\n\n## Later",
+        clipboards.PAGES: "Two boats, **no** wind\n\nAnd a second paragraph",
+        clipboards.LIBREOFFICE: "The **mast** is ~~up~~ down.\n\n- rope\n- sail",
+        clipboards.BROWSER: "He said: [“no”](https://a.example/); foobar stays.\n\n"
+        "> Not *one* word.\n>\n> Never.\n\nPress",
+        clipboards.EDITOR: "**bold** and [a](https://b.example)",
+    }
+    for clipboard, markdown in expected.items():
+        assert paste(page, clipboard) == markdown
+    expect(tray(page)).to_have_count(0)
+    expect(cards(page)).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(box(page)).to_have_value("")
+
+
+def test_what_was_pasted_reads_as_it_did_where_it_was_copied(page):
+    html = rendered(paste(page, clipboards.WORD))
+    assert "<strong>The ferry</strong> “Skua” is in, says <a" in html
+    assert "<li>Cars first<ul><li>then lorries</li></ul></li>" in html
+    assert "<p>* Not her real name. # 5 &gt; 4</p>" in html
+    assert "<td>5*3 | late</td>" in rendered(paste(page, clipboards.EXCEL))
+    assert "<li>Two<ul><li>inside</li>" in rendered(paste(page, clipboards.DOCS))
+    odd = r"*a* _b_ ~~c~~ `d` [e](f) C:\\new \\*g 2 * 3 5*3*2 x_y_z > 1 #6 ![](image:h)"
+    html = f"<p><b>x</b></p><p>{odd}</p><p>- one</p><p># two</p><p>---</p><p>| - |</p>"
+    pasted = rendered(paste(page, Clipboard(html, "x")))
+    assert odd.replace(">", "&gt;") in pasted
+    for text in ("- one", "# two", "---", "| - |"):
+        assert f"<p>{text}</p>" in pasted
+
+
+def test_a_picture_is_pasted_only_where_it_comes_alone(page):
+    alone = ("COPIED_PICTURE", "WORDS_PICTURE", "SCREENSHOT", "FILE_OF_FINDER")
+    for name in alone:
+        text = paste(page, getattr(clipboards, name))
+        assert re.fullmatch(r"!\[\]\(image:picture-\w{6}\)\n\n", text), name
+
+
+def test_an_address_over_a_selection_links_it_and_plain_is_plain(page):
+    address = Clipboard(plain="https://a.example/x?id=1&gtin=5")
+    linked = "[The ferry](https://a.example/x?id=1&gtin=5)"
+    assert paste(page, address, over="The ferry") == linked
+    page.keyboard.press("Control+z")
+    expect(box(page)).to_have_value("The ferry")
+    assert paste(page, address) == address.plain
+    box(page).fill("")
+    keys = {"key": "V", "ctrlKey": True, "shiftKey": True}
+    box(page).dispatch_event("keydown", keys)
+    box(page).evaluate(PASTE, [*clipboards.DOCS[:2], ""])
+    expect(box(page)).to_have_value(clipboards.DOCS.plain)
+
+
+# Sessions and other pages in between
+
+
+def test_an_expired_session_offers_a_sign_in_and_sends_after_it(
+    page, window, server, office, story
+):
+    window.context.clear_cookies(name="liveblog_session")
+    box(page).fill("Typed for an hour.")
+    box(page).press("Control+Enter")
+    link = status(page).get_by_role("link", name="Sign in")
+    with page.expect_popup() as opened:
+        link.click()
+    other = opened.value
+    other.fill("[name=username]", "editor")
+    other.fill("[name=password]", PASSWORD)
+    other.click("[type=submit]")
+    other.wait_for_url(f"{server.url}/admin/")
+    assert office.call(texts, story.pk) == []
+    other.close()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(rows(page)).to_have_count(1)
+    expect(box(page)).to_have_value("")
+    assert office.call(texts, story.pk) == [("Typed for an hour.", "published")]
+
+
+def test_a_text_is_not_sent_under_the_name_of_somebody_else(
+    page, window, server, office, story
+):
+    box(page).fill("Mine.")
+    window.context.clear_cookies()
+    other = window.new_page()
+    for name in ("editor2", "editor"):
+        other.goto(f"{server.url}/admin/login/")
+        other.fill("[name=username]", name)
+        other.fill("[name=password]", PASSWORD)
+        other.click("[type=submit]")
+        other.wait_for_url(f"{server.url}/admin/")
+        box(page).press("Control+Enter")
+        if name == "editor2":
+            expect(status(page)).to_contain_text("signed in as editor2 now")
+            window.context.clear_cookies()
+    other.close()
+    expect(box(page)).to_have_value("")
+    assert office.call(texts, story.pk) == [("Mine.", "published")]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (200, "Another page answered instead of the desk"),
+        (403, "You’re signed out"),
+        (413, "it’s too large"),
+        (502, "The server answered 502. Retrying"),
+    ],
+)
+def test_what_answers_instead_of_the_desk_is_said_and_the_text_stays(
+    page, code: int, words: str
+):
+    html = {"status": code, "content_type": "text/html", "body": "<h1>Hotel</h1>"}
+    page.route("**/change/", lambda route: route.fulfill(**html))
+    box(page).fill("Safe.")
+    box(page).press("Control+Enter")
+    expect(status(page)).to_contain_text(words)
+    expect(page.locator("h1", has_text="Hotel")).to_have_count(0)
+    expect(box(page)).to_have_value("Safe.")
+
+
+# Keys
+
+
+def test_enter_goes_on_with_a_list_and_ends_it(page):
+    box(page).click()
+    for line in ("- one", "two", ""):
+        page.keyboard.type(line)
+        page.keyboard.press("Enter")
+    for line in ("1. first", "second", ""):
+        page.keyboard.type(line)
+        page.keyboard.press("Enter")
+    page.keyboard.type("12. The last")
+    page.keyboard.press("Enter")
+    page.keyboard.type("End")
+    expected = "- one\n- two\n1. first\n2. second\n12. The last\nEnd"
+    expect(box(page)).to_have_value(expected)
+
+
+def test_commands_emoji_and_stories_are_offered_under_the_caret(page, office):
+    office.call(builders.make_story, "The inquiry opens")
+    options = page.get_by_role("listbox").get_by_role("option")
+    box(page).click()
+    page.keyboard.type("/k")
+    expect(options).to_have_text(["/key Mark as a key event"])
+    expect(box(page)).to_have_attribute("aria-activedescendant", re.compile("."))
+    page.keyboard.press("Enter")
+    expect(page.locator("#composer-key_event")).to_be_checked()
+    expect(box(page)).to_have_value("")
+    page.keyboard.type("/at 2359 tomorrow")
+    page.keyboard.press("Enter")
+    expect(page.locator("#composer-at")).to_have_value("2359 tomorrow")
+    page.keyboard.type("A ship :anch")
+    expect(options.first).to_contain_text("anchor")
+    page.keyboard.press("Enter")
+    expect(box(page)).to_have_value(re.compile("^A ship ⚓.?$"))
+    page.keyboard.type(" and/or :nothingatall")
+    expect(options).to_have_count(0)
+    page.keyboard.press("Enter")
+    page.keyboard.type("@the inq")
+    expect(options).to_have_text(["The inquiry opens"])
+    page.keyboard.press("Escape")
+    expect(options).to_have_count(0)
+    page.keyboard.type("u")
+    expect(options).to_have_count(0)
+    page.keyboard.press("Backspace")
+    for _ in "@the inq":
+        page.keyboard.press("Backspace")
+    page.keyboard.type("@inq")
+    options.first.click()
+    expect(box(page)).to_have_value(re.compile(r"\n\nSee The inquiry opens\n\n$"))
+    expect(box(page)).to_be_focused()
+
+
+def test_letters_act_on_a_focused_row_alone_and_can_be_switched_off(
+    page, office, story
+):
+    entry = office.call(post, story.pk, "Mark me.")
+    row = page.locator(f"#row-{entry}")
+    expect(row).to_be_visible()
+    box(page).click()
+    page.keyboard.type("pek")
+    expect(box(page)).to_have_value("pek")
+    row.focus()
+    page.keyboard.press("p")
+    expect(page.locator(f"#row-{entry}-pin")).to_have_attribute("aria-pressed", "true")
+    row.focus()
+    page.keyboard.press("Shift+?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("Use single letters").uncheck()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(row).to_be_focused()
+    page.keyboard.press("e")
+    page.keyboard.press("Control+/")
+    dialog.get_by_label("Use single letters").check()
+    page.keyboard.press("Escape")
+    expect(page.locator(f"#edit-{entry}")).to_have_count(0)
+    row.focus()
+    page.keyboard.press("e")
+    expect(page.locator(f"#edit-{entry} [name=body]")).to_be_focused()
+
+
+# Panels
+
+
+@pytest.mark.parametrize("height", [650, 380])
+def test_panels_open_in_view_with_focus_and_escape_gives_it_back(
+    page, window, server, office, story, height: int
+):
+    for number in range(6):
+        office.call(post, story.pk, f"Waiting {number}.", "submitted")
+    page.set_viewport_size({"width": 390 if height == 380 else 1280, "height": height})
+    page.goto(f"{server.url}/admin/entries/entry/queue/")
+    summary = page.locator("summary", has_text="Send back").last
+    summary.click()
+    field = page.locator("details[open] [name=line]")
+    expect(field).to_be_focused()
+    for place in (field, page.locator("details[open] [value=send_back]")):
+        expect(place).to_be_in_viewport(ratio=1)
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(summary).to_be_focused()
+    page.set_viewport_size({"width": 1280, "height": 720})

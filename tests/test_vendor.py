@@ -15,7 +15,7 @@ def listed() -> dict[str, str]:
 
 
 def test_every_script_is_listed_and_every_listed_one_is_there():
-    assert set(listed()) == {path.name for path in VENDOR.glob("*.js")}
+    assert set(listed()) == {path.name for path in VENDOR.glob("*.js*")}
 
 
 def test_every_script_has_the_bytes_it_was_listed_with():
@@ -23,5 +23,8 @@ def test_every_script_has_the_bytes_it_was_listed_with():
         assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_licence_stands_beside_the_scripts():
+def test_the_licences_stand_beside_the_scripts():
     assert "Permission to use" in (VENDOR / "LICENSE-htmx").read_text()
+    for name in ("text-expander", "emojilib"):
+        licence = (VENDOR / f"LICENSE-{name}").read_text()
+        assert "Permission is hereby granted, free of charge" in licence

@@ -27,7 +27,10 @@ def max_length(model: str, field: str) -> int:
 def script_words() -> SafeString:
     """Return the messages and URLs that the desk's scripts need, as a JSON block."""
     words = {name: str(word) for name, word in WORDS.items()}
-    urls = {"sign_in": reverse("admin:login")}
+    urls = {
+        "sign_in": reverse("admin:login"),
+        "emoji": static("vendor/emoji-en-US.json"),
+    }
     return json_script({"words": words, "urls": urls}, "desk-words")
 
 

@@ -35,9 +35,9 @@ from entries.verbs.erasing import (
 from entries.verbs.images import (
     ALT_TEXT_MISSING,
     add_image,
-    reserve_image,
     fill_image,
     ingest_upload,
+    reserve_image,
     save_image,
     seen_by_readers,
 )
@@ -102,7 +102,6 @@ __all__ = [
     "StaleRead",
     "StoryConflict",
     "add_image",
-    "reserve_image",
     "add_link",
     "add_link_both_ways",
     "announce",
@@ -147,6 +146,7 @@ __all__ = [
     "reopen_story",
     "rerender_entry",
     "rerender_summary",
+    "reserve_image",
     "restore",
     "restore_story",
     "retry_on_stale_read",

@@ -16,7 +16,7 @@
   const DROPPED = "head, style, script, meta, link, title, template, noscript, svg, button, select, textarea, xml";
   // Word: comments and their marks, the number or bullet it draws before a list item.
   const OF_WORD =
-    '[style*="mso-element:comment"], [style*="mso-hide:all"], .MsoCommentReference, .msocomanchor, .msocomoff, del[datetime], del[cite]';
+    '[data-style*="mso-element:comment"], [data-style*="mso-hide:all"], .MsoCommentReference, .msocomanchor, .msocomoff, del[datetime], del[cite]';
   const PROSE = /urn:schemas-microsoft-com|class="?'?Mso|docs-internal-guid|LibreOffice|OpenOffice|Cocoa HTML Writer/i;
   const RICH = "a[href], b, strong, i, em, s, del, strike, ul, ol, blockquote, table, h1, h2, h3, h4, h5, h6, pre, hr";
   const UNSPACED =
@@ -50,9 +50,13 @@
     if (/^[^()]*(\([^()]*\)[^()]*)*$/.test(url)) return url;
     return url.replace(/[()]/g, (char) => (char === "(" ? "%28" : "%29"));
   };
-  // Read by hand: a page's security policy may forbid even to parse it.
+  // The page's security policy forbids style attributes even where they only are parsed.
+  const renamed = (html) =>
+    html
+      .replace(/<style[^]*?<\/style>/gi, "")
+      .replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/(\s)style\s*=/gi, "$1data-style="));
   const styleOf = (element) => {
-    const pairs = (element.getAttribute("style") ?? "").split(";").map((pair) => pair.split(":"));
+    const pairs = (element.dataset.style ?? "").split(";").map((pair) => pair.split(":"));
     return Object.fromEntries(pairs.map(([name, ...value]) => [name.trim().toLowerCase(), value.join(":").trim()]));
   };
   const isBold = (weight) => weight === "bold" || weight === "bolder" || Number(weight) >= 600;
@@ -216,12 +220,12 @@
   };
   // Word's lists are paragraphs that tell their level, with the mark drawn into them.
   const wordLevel = (element) => {
-    const found = /mso-list:\s*l\d+ level(\d+)/i.exec(element.getAttribute("style") ?? "");
+    const found = /mso-list:\s*l\d+ level(\d+)/i.exec(element.dataset.style ?? "");
     return found ? Math.min(Number(found[1]), MAX_DEPTH + 1) : 0;
   };
   const wordItem = (element, format, level) => {
     const copy = element.cloneNode(true);
-    const drawn = copy.querySelector('[style*="mso-list:Ignore"], [style*="mso-list: Ignore"]');
+    const drawn = copy.querySelector('[data-style*="mso-list:Ignore"], [data-style*="mso-list: Ignore"]');
     const numbered = /^\s*\(?[0-9a-z]{1,4}[.)]/i.test(drawn?.textContent ?? "");
     drawn?.remove();
     const words = inline(copy, format).replace(/\n/g, " ");
@@ -271,15 +275,15 @@
   // --- The clipboard
 
   const parse = (html) => {
-    const page = new DOMParser().parseFromString(html, "text/html");
+    const page = new DOMParser().parseFromString(renamed(html), "text/html");
     for (const one of page.querySelectorAll(`${DROPPED}, ${OF_WORD}`)) if (one !== page.head) one.remove();
-    for (const one of page.querySelectorAll("[style]")) if (styleOf(one).display === "none") one.remove();
+    for (const one of page.querySelectorAll("[data-style]")) if (styleOf(one).display === "none") one.remove();
     return page.body;
   };
   const isProse = (html, body) =>
     PROSE.test(html) ||
     body.querySelector(RICH) !== null ||
-    [...body.querySelectorAll("[style]")]
+    [...body.querySelectorAll("[data-style]")]
       .map(styleOf)
       .some((style) => isBold(style["font-weight"]) || isItalic(style["font-style"]));
   const ADDRESS = /^(https?:\/\/|mailto:)\S+$/i;

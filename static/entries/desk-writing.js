@@ -10,8 +10,11 @@
   document.addEventListener("keydown", (event) => {
     const form = formOf(event.target);
     const key = event.key.toLowerCase();
-    if (event.isComposing) return;
-    if (form && MODIFIER(event) && key === "enter") press(event, $(".primary", form));
+    if (event.isComposing || event.keyCode === 229 || event.defaultPrevented) return;
+    const plain = !MODIFIER(event) && !event.altKey && !event.shiftKey;
+    if (key === "enter" && plain && event.target.matches("textarea[name=body]")) {
+      if (window.Desk.timed?.(event.target) || continueList(event.target)) event.preventDefault();
+    } else if (form && MODIFIER(event) && key === "enter") press(event, $(".primary", form));
     else if (MODIFIER(event) && key === "s") {
       const within = form ?? byId("composer");
       if (within) press(event, $("[value=draft], [value=save]", within));
@@ -91,6 +94,31 @@
     area.setSelectionRange(end, end);
     if (active !== area && formOf(active) && active.matches("input[type=text], textarea")) active.focus();
   };
+  // Enter goes on with a list or a quotation, and ends it on an item without words.
+  const ITEM = /^( *)([-*+]|[1-9][0-9]?\.|>)( +)(.*)$/;
+  const continueList = (area) => {
+    const { value, selectionStart: place } = area;
+    if (place !== area.selectionEnd) return false;
+    const start = value.lastIndexOf("\n", place - 1) + 1;
+    const found = ITEM.exec(value.slice(start, place));
+    if (!found) return false;
+    const [, indent, mark, gap, text] = found;
+    const number = parseInt(mark, 10);
+    const rest = /^[^\n]*/.exec(value.slice(place))[0];
+    if (!text.trim() && !rest.trim()) {
+      area.setSelectionRange(start, place);
+      type(area, "");
+      return true;
+    }
+    // “12. The last” is a sentence, unless 11 stands above it.
+    const above = value
+      .slice(0, start)
+      .split("\n")
+      .some((line) => line.trim().startsWith(`${number - 1}. `));
+    if (!text.trim() || (number > 1 && !above)) return false;
+    type(area, `\n${indent}${number ? `${number + 1}.` : mark}${gap}`);
+    return true;
+  };
   const removeBlock = (area, mark) => {
     const place = area.value.indexOf(mark);
     if (place < 0) return;
@@ -120,7 +148,8 @@
     const output = byId(`${area.id.replace(/-body$/, "")}-count`);
     if (!output) return;
     const length = [...area.value].length;
-    output.textContent = length ? `${length.toLocaleString("en")} of ${limit.toLocaleString("en")} characters` : "";
+    const shown = { length: length.toLocaleString("en"), limit: limit.toLocaleString("en") };
+    output.textContent = length ? window.Desk.words("characters", shown) : "";
     output.toggleAttribute("data-over", length > limit);
   };
   document.addEventListener("input", ({ target }) => {

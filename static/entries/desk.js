@@ -394,6 +394,7 @@
     labelOf,
     headers,
     words,
+    urls: given.urls ?? {},
     signInLink,
     valuesOf,
     fill,
