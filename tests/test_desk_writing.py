@@ -289,7 +289,7 @@ def test_a_dropped_picture_stands_where_it_was_dropped(page):
         re.compile(rf"^First\.\n\n{LINE.pattern}\n\nLast\.$")
     )
     # Beside the form the browser would leave the page for the file.
-    assert drop(page.locator("#timeline-title"), "harbour.png", "image/png")
+    assert drop(page.locator("#timeline-pane"), "harbour.png", "image/png")
     two = rf"^First\.\n\n{LINE.pattern}\n\n{LINE.pattern}\n\nLast\.$"
     expect(box(page)).to_have_value(re.compile(two))
 

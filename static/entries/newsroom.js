@@ -126,7 +126,7 @@
     event.preventDefault();
     showPane(tab.hash === "#timeline-pane" ? "timeline" : "write");
   });
-  if (/^#row-/.test(location.hash)) showPane("timeline");
+  if (location.hash.startsWith("#row-")) showPane("timeline");
   const latest = $(".latest");
   latest?.addEventListener("click", (event) => {
     event.preventDefault();

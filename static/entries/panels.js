@@ -28,6 +28,7 @@
     (event) => {
       const panel = event.target.closest?.("details[open]");
       if (event.key !== "Escape" || event.isComposing || !panel || panel.matches(".menu")) return;
+      if (event.target.closest(".picker, [aria-expanded=true]")) return; // it closes first
       event.preventDefault();
       event.stopImmediatePropagation(); // a menu around it stays
       panel.open = false;
