@@ -33,13 +33,19 @@ style='mso-comment-reference:JV_1' class=msocomanchor href="#_msocom_1">[JV1]</a
 <p class=MsoNormal><o:p>&nbsp;</o:p></p>
 <p class=MsoListParagraphCxSpFirst style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'>
 <![if !supportLists]><span style='mso-list:Ignore'>·<span
-style='font:7.0pt "Times New Roman"'>&nbsp;&nbsp; </span></span><![endif]>Cars first<o:p></o:p></p>
+style='font:7.0pt "Times New Roman"'>&nbsp; </span></span>
+<![endif]>Cars first<o:p></o:p>
+</p>
 <p class=MsoListParagraphCxSpMiddle style='text-indent:-18.0pt;mso-list:l0 level2 lfo1'>
 <![if !supportLists]><span style='mso-list:Ignore'>o<span
-style='font:7.0pt "Times New Roman"'>&nbsp;&nbsp; </span></span><![endif]>then lorries<o:p></o:p></p>
+style='font:7.0pt "Times New Roman"'>&nbsp; </span></span>
+<![endif]>then lorries<o:p></o:p>
+</p>
 <p class=MsoListParagraphCxSpLast style='text-indent:-18.0pt;mso-list:l0 level1 lfo1'>
 <![if !supportLists]><span style='mso-list:Ignore'>·<span
-style='font:7.0pt "Times New Roman"'>&nbsp;&nbsp; </span></span><![endif]>People last<o:p></o:p></p>
+style='font:7.0pt "Times New Roman"'>&nbsp; </span></span>
+<![endif]>People last<o:p></o:p>
+</p>
 <p class=MsoNormal>* Not her real name. # 5 &gt; 4<o:p></o:p></p>
 <!--EndFragment--><div style='mso-element:comment-list'><p class=MsoCommentText>Check
 this!</p></div></body></html>""",
@@ -50,9 +56,9 @@ this!</p></div></body></html>""",
 WORD_NUMBERS = Clipboard(
     """<html xmlns:w="urn:schemas-microsoft-com:office:word"><body><!--StartFragment-->
 <p class=MsoListParagraph style='mso-list:l1 level1 lfo2'><![if !supportLists]><span
-style='mso-list:Ignore'>1.<span>&nbsp;&nbsp; </span></span><![endif]>Leave<o:p></o:p></p>
+style='mso-list:Ignore'>1.<span>&nbsp; </span></span><![endif]>Leave<o:p></o:p></p>
 <p class=MsoListParagraph style='mso-list:l1 level1 lfo2'><![if !supportLists]><span
-style='mso-list:Ignore'>2.<span>&nbsp;&nbsp; </span></span><![endif]>Arrive<o:p></o:p></p>
+style='mso-list:Ignore'>2.<span>&nbsp; </span></span><![endif]>Arrive<o:p></o:p></p>
 <!--EndFragment--></body></html>""",
     "1.\tLeave\r\n2.\tArrive\r\n",
 )
@@ -89,7 +95,8 @@ PAGES = Clipboard(
     """<!DOCTYPE html PUBLIC "-//W3C//DTD HTML 4.01//EN"><html><head><meta
 http-equiv="Content-Style-Type" content="text/css"><meta name="Generator"
 content="Cocoa HTML Writer"><style type="text/css">p.p1 {margin: 0.0px}</style></head>
-<body><p class="p1"><span class="s1">Two boats,<span class="Apple-converted-space">&nbsp;
+<body><p class="p1"><span class="s1">Two boats,<span
+class="Apple-converted-space">&nbsp;
 </span><b>no</b> wind</span></p><p class="p2"><br></p><p class="p1">And a
 second paragraph</p></body></html>""",
     "Two boats, no wind\n\nAnd a second paragraph",

@@ -277,9 +277,12 @@ def drop(
     target: Locator, name: str, type_: str, at: tuple[int, int] = (20, 12)
 ) -> bool:
     """Drop a file as a page of the browser sees it; say whether the page took it."""
-    data = picture("tan")["buffer"].hex()  # type: ignore[attr-defined]
     element = target.element_handle()
-    return target.page.evaluate(DROP, [element, data, name, type_, list(at)])
+    return target.page.evaluate(DROP, [element, pixels("tan"), name, type_, list(at)])
+
+
+def pixels(colour: str) -> str:
+    return picture(colour)["buffer"].hex()  # type: ignore[attr-defined]
 
 
 def test_a_dropped_picture_stands_where_it_was_dropped(page):
@@ -296,7 +299,7 @@ def test_a_dropped_picture_stands_where_it_was_dropped(page):
 
 def test_files_of_other_kinds_are_named_and_heic_is_sent_to_the_server(page):
     assert drop(box(page), "notes.pdf", "application/pdf")
-    expect(status(page)).to_contain_text("notes.pdf: not a picture")
+    expect(status(page)).to_contain_text("notes.pdf: This file is not a picture")
     expect(box(page)).to_have_value("")
     held = hold(page)
     assert drop(box(page), "IMG_0815.HEIC", "")  # many systems know no type for it
@@ -313,7 +316,8 @@ PASTE = """(target, [html, plain, picture]) => {
   if (html) clipboardData.setData("text/html", html);
   if (plain) clipboardData.setData("text/plain", plain);
   if (picture) {
-    const bytes = new Uint8Array(picture.match(/../g).map((pair) => parseInt(pair, 16)));
+    const pairs = picture.match(/../g);
+    const bytes = new Uint8Array(pairs.map((pair) => parseInt(pair, 16)));
     clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
   }
   const options = { clipboardData, bubbles: true, cancelable: true };
@@ -327,7 +331,7 @@ def paste(page: Page, clipboard: Clipboard, over: str = "") -> str:
     """Paste into the composer, and return its text."""
     box(page).fill(over)
     box(page).press("Control+a")
-    data = picture("plum")["buffer"].hex() if clipboard.picture else ""  # type: ignore[attr-defined]
+    data = pixels("plum") if clipboard.picture else ""
     box(page).evaluate(PASTE, [clipboard.html, clipboard.plain, data])
     return box(page).input_value()
 

@@ -166,7 +166,7 @@ def reserve_pending(permissions: Permissions, names: Sequence[str], body: str) -
     `names` are those that the page is uploading. An upload completes its row.
     """
     try:
-        named = set(rendering.image_names(body)).intersection(names[:MAX_CARDS])
+        named = set(rendering.image_names(body)).intersection(names)
     except rendering.BodyError:
         return  # the verb refuses it
     for name in sorted(named):

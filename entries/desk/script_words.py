@@ -29,7 +29,7 @@ WORDS: dict[str, str | Promise] = {
     "remove": _("Remove"),
     "remove_name": _("Remove {name} from the text"),
     "not_a_picture": _(
-        "{names}: not a picture. Use JPEG, PNG, WebP, AVIF, GIF or HEIC."
+        "{names}: This file is not a picture. Use JPEG, PNG, WebP, GIF, AVIF or HEIC."
     ),
     "no_pictures": _("You can’t add pictures here."),
     # Sending

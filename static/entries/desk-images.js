@@ -10,7 +10,7 @@
 
   const AT_ONCE = 3;
   const PICTURE = /^image\//;
-  const EXTENSION = /\.(avif|gif|heic|heif|jpe?g|png|webp)$/i;
+  const EXTENSION = /\.(avif|gif|heic|heif|hif|jpe?g|png|webp)$/i;
   const ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"; // no vowels: it spells nothing
   const uploads = new Map(); // name -> {name, file, url, state, loaded, error, ...}; see start()
   const arrived = new Map(); // name -> HTML of its card
