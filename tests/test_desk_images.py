@@ -166,7 +166,7 @@ def test_the_desk_says_which_picture_waits_for_its_alt_text(
     page = client.get(desk).content.decode()
     assert "picture “old-quay” yet" in page
     assert f"/admin/entries/image/{image.pk}/change/" in page
-    assert "is missing" not in page
+    assert "“old-quay” is missing" not in page
     assert Posting.objects.get(story=story).desk_seq > before
     image = Image.objects.get()
     image.alt = "Boats"
