@@ -7,6 +7,7 @@ the tests. `--record TITLE` appends the figures to RESULTS.md.
 
 `python -m benchmarks.lighthouse` measures pages in a browser.
 `python -m benchmarks scale` measures how cost grows with the size of a site.
+`python -m benchmarks desks` measures many open desks.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from benchmarks import measures, scale, subjects
+from benchmarks import desks, measures, scale, subjects
 from benchmarks.measures import Fanout
 from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
@@ -185,5 +186,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["scale"]:
         scale.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["desks"]:
+        desks.main(sys.argv[2:])
     else:
         main()

@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ from django.db import close_old_connections  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
 from entries import delivery, verbs  # noqa: E402
+from entries.desk import presence, pulse  # noqa: E402
 from entries.public import errors  # noqa: E402
 from liveblog.pools import POOLS, pool_of  # noqa: E402
 from liveblog.request_limits import BodyLimits  # noqa: E402
@@ -136,6 +137,7 @@ class Application:
 
     hub: delivery.Hub
     page_cache: delivery.PageCache
+    desks: delivery.Desks
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Return the awaitable that serves one connection."""
@@ -143,6 +145,8 @@ class Application:
             return self._lifespan(receive, send)
         if slug := delivery.stream_slug(scope):
             return delivery.serve_stream(self.hub, slug, scope, receive, send)
+        if self.desks.requested(scope):
+            return self.desks.serve(scope, receive, send)
         return self.page_cache(scope, receive, send)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
@@ -157,8 +161,12 @@ class Application:
     def _start(self) -> None:
         self.hub = delivery.Hub()
         self.page_cache = delivery.PageCache(self.hub, _pages, errors.unavailable)
+        self.desks = delivery.Desks(
+            self.hub, self.page_cache, pulse.looks, presence.keep_present
+        )
         self.hub.start(_tick)
-        _end_streams_first(self.hub)
+        self.desks.start()
+        _end_streams_first(self._stop)
         _end_with_parent()
         # Streams are many small, long-lived objects, so collect garbage rarely.
         gc.collect()
@@ -167,13 +175,17 @@ class Application:
         # Threads must not block the event loop for the default 5 ms at a time.
         sys.setswitchinterval(0.0005)
 
+    async def _stop(self) -> None:
+        await self.desks.stop()
+        await self.hub.stop()
 
-def _end_streams_first(hub: delivery.Hub) -> None:
+
+def _end_streams_first(stop: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """End all streams on a stop signal, since the server waits for open responses."""
     loop = asyncio.get_running_loop()
 
     def handle(number: int, frame: Any) -> None:
-        loop.call_soon_threadsafe(lambda: loop.create_task(hub.stop()))
+        loop.call_soon_threadsafe(lambda: loop.create_task(stop()))
         if callable(previous[number]):
             previous[number](number, frame)
 

@@ -36,6 +36,7 @@ from entries.models import (
 from entries.pages import fragment_cache, story_page
 from entries.text import gmt
 from entries.verbs import EntryText
+from tests import builders
 
 
 def story_of(slug: str) -> Story:
@@ -79,6 +80,17 @@ def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any)
     if minutes_ago is not None:
         at = timezone.now() - timedelta(minutes=minutes_ago)
     return int(verbs.post(story_of(slug), EntryText(body, at=at), **more).pk)
+
+
+def open_sessions(slug: str, number: int) -> tuple[int, list[str]]:
+    """Make editors and sign them in; return a story's id, and their session keys."""
+    keys = []
+    for turn in range(number):
+        user = builders.make_user(f"desk-editor-{turn}", "Editors")
+        client = Client()
+        client.force_login(user)
+        keys.append(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    return int(story_of(slug).pk), keys
 
 
 def count_pictures() -> int:

@@ -348,7 +348,13 @@ class Stream:
     browsers or the server.
     """
 
-    def __init__(self, url: str, after: str | None, last_id: str | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        after: str | None = None,
+        last_id: str | None = None,
+        cookie: str = "",
+    ) -> None:
         self.events: list[Event] = []
         self.comments: list[str] = []
         self.status = 0
@@ -360,6 +366,8 @@ class Stream:
         self._headers = {"Accept": "text/event-stream"}
         if last_id is not None:
             self._headers["Last-Event-ID"] = last_id
+        if cookie:
+            self._headers["Cookie"] = cookie
         self._client = httpx.Client(timeout=httpx.Timeout(10, read=None))
         self._response: httpx.Response | None = None
         threading.Thread(target=self._read, args=[url], daemon=True).start()
@@ -409,7 +417,7 @@ class Stream:
     def _read(self, url: str) -> None:
         try:
             request = self._client.build_request(
-                "GET", url, params=self._params, headers=self._headers
+                "GET", url, params=self._params or None, headers=self._headers
             )
             self._response = response = self._client.send(request, stream=True)
             self.status, self.headers = response.status_code, response.headers
@@ -606,6 +614,15 @@ class Newsroom:
         port = server if isinstance(server, int) else server.port
         url = f"http://{HOST}:{port}/stories/{slug}/stream"
         stream = Stream(url, after, last_id)
+        self._stack.callback(stream.close)
+        return stream
+
+    def desk_stream(
+        self, server: Server | Wire, story: int, session: str, page: str = ""
+    ) -> Stream:
+        """Open the stream of a story's desk, signed in by a session's key."""
+        url = f"http://{HOST}:{server.port}/admin/entries/story/{story}/desk/stream/"
+        stream = Stream(f"{url}?me={page}", cookie=f"liveblog_session={session}")
         self._stack.callback(stream.close)
         return stream
 

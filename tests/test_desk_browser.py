@@ -795,3 +795,114 @@ def test_the_next_action_and_the_newest_row_are_in_the_window(
     expect(page.locator(newest)).to_contain_text("The ferry has moored.")
     wanted = ["#composer .primary", "#composer-status", newest]
     assert page.evaluate(IN_WINDOW, wanted) == []
+
+
+def polls(window: Reader) -> int:
+    """Return how often a page has polled."""
+    asked = [one for one in window.requests if " request " in one]
+    return sum("/desk/timeline/" in one for one in asked)
+
+
+def streams(window: Reader) -> int:
+    """Return how often a page has been let in to a stream."""
+    answered = [one for one in window.requests if " response 200" in one]
+    return sum("/desk/stream/" in one for one in answered)
+
+
+def has_stream(window: Reader, before: int = 0) -> None:
+    """Wait until a page has a stream, or one more than before."""
+    turns = window.page.wait_for_timeout  # lets playwright hear of what happens
+    wait_for(lambda: turns(50) or streams(window) > before, "a stream")
+
+
+def test_a_colleagues_post_comes_by_the_stream_and_by_polls_without_one(
+    reader, server, office, story
+):
+    told, alone = reader(), reader()
+    alone.context.route("**/desk/stream/**", lambda route: route.abort())
+    for window in (told, alone):
+        at_the_desk(window, server, story)
+    has_stream(told)
+    before = polls(told), polls(alone)
+    for number in range(3):
+        office.call(post, story.pk, f"Report {number}.")
+        for window in (told, alone):
+            first = rows(window.page).first
+            expect(first).to_contain_text(f"Report {number}.")
+            expect(first).to_have_attribute("data-arrived", re.compile("^20"))
+    wait_for(
+        lambda: alone.page.wait_for_timeout(50) or polls(alone) > before[1] + 3, "polls"
+    )
+    assert polls(told) - before[0] <= 5  # one for each, and two for who came
+
+
+def test_a_page_comes_back_to_its_stream(reader, server, office, story):
+    """After its line was cut, and after a deployment."""
+    window, wire = reader(), office.wire(server)
+    window.sign_in(server.url, "editor")
+    window.desk(wire.url, story.pk)
+    has_stream(window)
+    for number, act in enumerate((wire.cut, server.restart)):
+        had = streams(window)
+        act()
+        office.call(post, story.pk, f"Report {number}.")
+        wire.heal()
+        expect(rows(window.page).first).to_contain_text(f"Report {number}.")
+        has_stream(window, had)
+
+
+def test_a_post_above_the_view_moves_nothing_and_waits_behind_a_button(
+    reader, office, server
+):
+    story = office.call(many, 40)
+    editor = at_the_desk(reader(), server, story)
+    page, button = editor.page, editor.page.locator("#timeline-new")
+    read = page.locator(f"#{rows(page).nth(30).get_attribute('id')}")
+    read.evaluate("(row) => row.scrollIntoView({block: 'center'})")
+    at = read.bounding_box()
+    for number in (1, 2):
+        office.call(post, story.pk, f"Above {number}.")
+        expect(button).to_have_text(f"{number} new")
+    assert read.bounding_box()["y"] == pytest.approx(at["y"], abs=1)
+    button.click()
+    expect(rows(page).first).to_be_in_viewport()
+    expect(rows(page).first).to_contain_text("Above 2.")
+    expect(button).to_be_hidden()
+    editor.publish("My own is not news to me.")
+    expect(rows(page).first).to_contain_text("My own")
+    assert rows(page).first.get_attribute("data-arrived") is None
+
+
+def test_the_title_counts_what_comes_while_the_tab_is_away(editor, office, story):
+    page, title = editor.page, editor.page.title()
+    has_stream(editor)
+    editor.hide()
+    for number in (1, 2):
+        office.call(post, story.pk, f"Report {number}.")
+        expect(page).to_have_title(f"({number}) {title}")
+    editor.hide(False)
+    expect(page).to_have_title(title)
+
+
+def test_a_sound_is_off_until_asked_for_and_remembered(editor, server, office, story):
+    page, toggle = editor.page, editor.page.locator("#timeline-sound")
+    count = """() => {
+      window.played = 0;
+      const start = OscillatorNode.prototype.start;
+      OscillatorNode.prototype.start = function (...at) {
+        window.played += 1;
+        return start.apply(this, at);
+      };
+    }"""
+    page.evaluate(count)
+    expect(toggle).to_have_attribute("aria-pressed", "false")
+    office.call(post, story.pk, "Unheard.")
+    expect(rows(page).first).to_contain_text("Unheard.")
+    assert page.evaluate("played") == 0
+    toggle.click()  # it sounds once, so that one knows it
+    wait_for(lambda: page.evaluate("played") == 1, "a sound")
+    office.call(post, story.pk, "Heard.")
+    expect(rows(page).first).to_contain_text("Heard.")
+    wait_for(lambda: page.evaluate("played") == 2, "another sound")
+    page.reload()
+    expect(toggle).to_have_attribute("aria-pressed", "true")

@@ -119,6 +119,7 @@ ADDRESSES = {
     AN_ENTRY("history"): Needs(SEE),
     AN_ENTRY("delete"): Needs(CHIEF, [(CHIEF, {"post": "yes"})]),
     AN_ENTRY("timeline"): Needs(DESK, query="have=0.0.live.x"),
+    AN_ENTRY("stream"): Needs(DESK),
     AN_ENTRY("time"): Needs(DESK, query="at=1015"),
     AN_ENTRY("draft"): Needs(posts=[(WRITE, KEEPING)]),
     AN_ENTRY("find"): Needs(WRITE, query="q=ferry"),

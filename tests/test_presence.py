@@ -38,8 +38,8 @@ class Page:
         self.me = re.search(r'"me": "([^"]*)"', text)[1]  # type: ignore[index]
         self.shown = re.search(r'<ul id="presence".*?</ul>', text, re.S)[0]  # type: ignore[index]
 
-    def poll(self, doing: str | None = None) -> Any:
-        data = {"have": self.have, "me": self.me}
+    def poll(self, doing: str | None = None, **more: str) -> Any:
+        data = {"have": self.have, "me": self.me, **more}
         if doing is not None:
             data |= {"beat": "1", "doing": doing}
         way = reverse("admin:entries_story_timeline", args=[self.story.pk])
@@ -154,3 +154,30 @@ def test_an_entry_that_is_not_there_breaks_nothing(story):
     mine = Page(story, "editor")
     for doing in ("edit-999999", "edit-x", "edit-" + "9" * 30, "?"):
         assert mine.poll(doing).status_code in (200, 204)
+
+
+def test_a_page_whose_stream_was_refused_is_told_that_it_is_signed_out(story):
+    mine = Page(story, "editor")
+    mine.poll()
+    mine.client.logout()
+    assert mine.poll("").status_code == 204
+    assert mine.poll("", check="1").status_code == 401
+
+
+def test_pages_that_ask_at_once_share_what_is_read_and_nobody_sees_more_for_it(
+    story, django_assert_max_num_queries
+):
+    """Each still has its own session, account and permissions: five queries."""
+    names = ("editor", "editor2", "writer")
+    groups = ("Editors", "Editors", "Contributors")
+    desks = [Page(story, *pair) for pair in zip(names, groups, strict=True)]
+    for desk in desks:
+        desk.poll()  # all of them have seen all of them
+    secret = make_update(story, "A secret draft.", state="draft")
+    assert "A secret draft." in desks[0].poll().content.decode()
+    with django_assert_max_num_queries(5):
+        assert "A secret draft." in desks[1].poll().content.decode()
+    with django_assert_max_num_queries(5):
+        text = desks[2].poll().content.decode()
+    assert "secret" not in text
+    assert f'hx-target="#row-{secret.pk}" hx-swap="delete"' in text

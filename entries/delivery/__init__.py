@@ -17,6 +17,9 @@ PRAGMA data_version) and wake the hub. The hub compares the sequence numbers in 
 rows (`seqs`) with those of its channels and reads what changed. A notification carries
 no data and may be lost: the hub also polls every second, and the rows are the truth.
 
+Editors' pages follow their story too: `desks` serves streams that only say when to
+poll. `nudge_desks()` wakes them for changes that readers do not see.
+
 The `page_cache` uses the hub to serve finished responses before Django (`cache_keys`
 decides which requests share a response). `outage` decides what readers get while the
 database is unreachable: a stale page for a while, then a 503.
@@ -25,19 +28,24 @@ All timings (heartbeat, poll intervals, timeouts, back-off) are in `timings`.
 """
 
 from entries.delivery.changes import Changes, Cursor, changes_after
+from entries.delivery.desks import ADMITTED, Desks, Look
 from entries.delivery.hub import Hub
 from entries.delivery.metrics import render_metrics
 from entries.delivery.page_cache import PageCache
 from entries.delivery.stream import serve_stream, stream_slug
-from entries.delivery.watchers import nudge
+from entries.delivery.watchers import nudge, nudge_desks
 
 __all__ = [
+    "ADMITTED",
     "Changes",
     "Cursor",
+    "Desks",
     "Hub",
+    "Look",
     "PageCache",
     "changes_after",
     "nudge",
+    "nudge_desks",
     "render_metrics",
     "serve_stream",
     "stream_slug",

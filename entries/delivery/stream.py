@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _PATH = re.compile(r"/stories/([-a-zA-Z0-9_]+)/stream")
-_HEADERS = [
+STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
@@ -133,7 +133,7 @@ async def _stream(
     query = parse_qs(scope["query_string"].decode("latin-1"))
     given = _header(scope, b"last-event-id") or query.get("after", [""])[0]
     rail = query.get("rail", [""])[0]
-    start = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
+    start = {"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS}
     await reader.send(start)
     if settings.DIRECT_WRITES:
         reader.direct = DirectConnection.from_send(reader.send)

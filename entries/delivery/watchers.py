@@ -26,6 +26,7 @@ from entries.delivery import timings
 
 logger = logging.getLogger(__name__)
 CHANNEL = "liveblog"
+DESK_CHANNEL = "liveblog_desk"  # of changes that readers must not notice
 
 _committed = itertools.count(1)
 _commits = 0
@@ -41,6 +42,16 @@ def nudge() -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"NOTIFY {CHANNEL}")
     transaction.on_commit(_count_commit)
+
+
+def nudge_desks() -> None:
+    """Wake the streams of open desks when the open transaction commits.
+
+    For changes that readers do not see: they wake no reader and expire no page.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {DESK_CHANNEL}")
 
 
 def _count_commit() -> None:
@@ -64,10 +75,14 @@ def local_changes() -> tuple[int, int]:
 
 
 class Watcher:
-    """Call `wake` after every commit that may matter to readers."""
+    """Call `wake` after every commit that may matter to readers.
+
+    `wake_desks` is called after these and after commits that matter only to desks.
+    """
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+        self._wake_hub = wake
+        self.wake_desks: Callable[[], None] = lambda: None
         self._file: sqlite3.Connection | None = None  # None on PostgreSQL
         self._polling_since = float("inf")
         self._threads = ThreadPoolExecutor(2, "watcher")  # one polls, one probes
@@ -183,14 +198,18 @@ class Watcher:
         async with await _connect() as listener:
             began = time.monotonic()
             await listener.execute(f"LISTEN {CHANNEL}")
+            await listener.execute(f"LISTEN {DESK_CHANNEL}")
             # Something may have been committed before LISTEN.
             self.notice_commit()
             self._listener_checked_at = self.answered_at = began
             while True:
-                async for _ in listener.notifies(
+                async for notice in listener.notifies(
                     timeout=timings.LISTENER_CHECK_SECONDS
                 ):
-                    self.notice_commit()
+                    if notice.channel == DESK_CHANNEL:
+                        self.wake_desks()
+                    else:
+                        self.notice_commit()
                 # A result proves that all notifications before its query have arrived.
                 began = time.monotonic()
                 async with asyncio.timeout(timings.UNREACHABLE_AFTER_SECONDS):
@@ -202,6 +221,10 @@ class Watcher:
         self._notices += 1
         self.last_stamp = None  # cached pages are no longer known to be current
         self._wake()
+
+    def _wake(self) -> None:
+        self._wake_hub()
+        self.wake_desks()
 
     async def _poll_file(self) -> None:
         """Poll the file's version in a thread.

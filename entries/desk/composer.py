@@ -102,7 +102,7 @@ def _show(
         "pulse": current,
         "ticket": ticket,
         "readers": Audience.now()[story.pk],
-        "colleagues": presence.colleagues(permissions, story.pk),
+        "colleagues": presence.colleagues(permissions, presence.pages_at(story.pk)),
         "form": ComposerForm.empty(),
         "original_form": ComposerForm.empty("original"),
         **forms,

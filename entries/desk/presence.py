@@ -1,19 +1,22 @@
 """Presence: who is at a story's desk now, and what they are writing there.
 
 Every open page gets a signed ticket, and sends it with its polls as a heartbeat. The
-ticket replaces the session, which saves the query for it. Pages that stop sending
+ticket replaces the session, which saves the query for it. While a page has a stream,
+the server of the stream records the heartbeats of all its pages at once. Pages without
 heartbeats count as closed after a few seconds.
 """
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from zlib import crc32
 
 from django.core import signing
-from django.db.models import Exists, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
+from entries import delivery
 from entries.database import errors
 from entries.desk.access import display_name, int_or_zero
 from entries.models import Entry, Posting, Presence
@@ -54,6 +57,7 @@ def record_arrival(permissions: Permissions, story_id: int) -> Ticket:
     with errors.optional_write():
         Presence.objects.filter(story=story_id, seen_at__lt=now - PRUNE_AFTER).delete()
         _insert(ticket, "")
+        delivery.nudge_desks()
     return ticket
 
 
@@ -73,9 +77,10 @@ def _checksum(ticket: Ticket, doing: str) -> int:
 
 
 def record_heartbeat(text: str, story_id: int, doing: str) -> bool:
-    """Record a page's heartbeat in one query; return False if its ticket is invalid.
+    """Record a page's heartbeat; return False if its ticket is invalid.
 
-    `doing` is empty, `new`, `edit-<entry>` or `gone`.
+    One query, if the page does what it did before. `doing` is empty, `new`,
+    `edit-<entry>` or `gone`.
     """
     ticket = Ticket.read(text, TICKET_SECONDS)
     if ticket is None or ticket.story != story_id:
@@ -87,9 +92,17 @@ def record_heartbeat(text: str, story_id: int, doing: str) -> bool:
 
 def _update(ticket: Ticket, doing: str) -> None:
     page = Presence.objects.filter(tab=ticket.tab)
+    same = page.filter(mark=_checksum(ticket, doing))
     if doing == GONE:
         page.delete()
+    elif not same.update(seen_at=timezone.now()):
+        _change(page, ticket, doing)
+    else:
         return
+    delivery.nudge_desks()
+
+
+def _change(page: QuerySet[Presence], ticket: Ticket, doing: str) -> None:
     entry_id = int_or_zero(doing.removeprefix(EDITING))
     updated = page.update(
         seen_at=timezone.now(),
@@ -99,6 +112,12 @@ def _update(ticket: Ticket, doing: str) -> None:
     )
     if not updated:
         _insert(ticket, doing)
+
+
+def keep_present(tabs: Collection[str]) -> None:
+    """Record a heartbeat of each of these pages, in one query."""
+    with errors.optional_write():
+        Presence.objects.filter(tab__in=tabs).update(seen_at=timezone.now())
 
 
 def renew_ticket(permissions: Permissions, story_id: int, text: str) -> Ticket | None:
@@ -137,19 +156,26 @@ class Colleague:
         return f"{self.name} is {'writing' if self.writing else 'here'}"
 
 
-def colleagues(permissions: Permissions, story_id: int) -> list[Colleague]:
-    """Return the colleagues at a desk, with those who are writing first.
-
-    A colleague with several pages is listed once for each entry they are writing.
-    """
+def pages_at(story_id: int) -> list[Presence]:
+    """Return the open pages of a desk, with those where somebody is writing first."""
     fresh = Presence.objects.filter(_is_fresh(), story=story_id)
     here = Posting.objects.filter(entry=OuterRef("entry"), story=story_id)
     fresh = fresh.annotate(here=Exists(here.filter(removed=False)))
-    fresh = fresh.exclude(user=permissions.user)
+    return list(
+        fresh.select_related("user", "entry", "story").order_by("-writing", "tab")
+    )
+
+
+def colleagues(permissions: Permissions, pages: list[Presence]) -> list[Colleague]:
+    """Return the colleagues at these pages of a desk, those who are writing first.
+
+    A colleague with several pages is listed once for each entry they are writing.
+    """
     found: dict[tuple[int, int], Colleague] = {}
-    pages = fresh.select_related("user", "entry", "story").order_by("-writing", "tab")
     for page in pages:
-        entry = page.entry if page.here else None
+        if page.user_id == permissions.user.pk:
+            continue
+        entry = page.entry if getattr(page, "here", False) else None
         if entry and not permissions.can_see(entry, page.story):
             entry = None
         if page.writing or not any(user == page.user_id for user, _ in found):

@@ -1,22 +1,30 @@
-"""Polling: an open desk asks every two seconds what has changed.
+"""Polling: an open desk asks what has changed.
 
 A `Pulse` summarizes the state of a desk. A page sends the pulse it has; while that is
 current, the response is empty and costs a single query.
+
+A page with a stream (`entries.delivery.desks`) is sent the pulse whenever it changes,
+and polls then. A page without one polls every two seconds.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
+from time import monotonic
+from typing import Any
 
 from django.db.models import Subquery
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.decorators.http import require_safe
 
+from entries import delivery
 from entries.desk import presence, timeline
 from entries.desk.access import desk_view, get_story, int_or_zero
 from entries.desk.responses import text_response
-from entries.models import Site, Story
+from entries.models import Posting, Presence, Site, Story
 from entries.verbs import Permissions
 
 
@@ -62,21 +70,56 @@ class Pulse:
         same = self.epoch == current.epoch and self.desk <= current.desk
         return self.desk if same else -1
 
+    @property
+    def changes(self) -> str:
+        """Return the part that presence does not move."""
+        return str(self).removesuffix(self.seal)
+
+
+def current_pulses(story_ids: Collection[int]) -> dict[int, Pulse]:
+    """Return the current pulses of desks by story, in one query."""
+    epoch = Subquery(Site.objects.filter(pk=1).values("epoch"))
+    rows = (
+        Story.objects.filter(pk__in=story_ids)
+        .order_by()
+        .annotate(epoch=epoch, present=presence.digest())
+        .values_list("epoch", "desk_seq", "seq", "pk", "created_at", "present", *_STATE)
+    )
+    return {values[3]: _pulse_of(values) for values in rows}
+
+
+def _pulse_of(values: tuple[Any, ...]) -> Pulse:
+    seal = salted_hmac("entries.desk.pulse", repr(values)).hexdigest()[:24]
+    epoch, desk, seq, _, _, _, *state = values
+    return Pulse(epoch or "", desk, seq, _state_mark(*state), seal)
+
 
 def current_pulse(story_id: int) -> Pulse | None:
     """Return a desk's current pulse, in one query; None if there is no such story."""
-    epoch = Subquery(Site.objects.filter(pk=1).values("epoch"))
-    values = (
-        Story.objects.filter(pk=story_id)
-        .annotate(epoch=epoch, present=presence.digest())
-        .values_list("epoch", "desk_seq", "seq", "pk", "present", *_STATE)
-        .first()
-    )
-    if values is None:
-        return None
-    seal = salted_hmac("entries.desk.pulse", repr(values)).hexdigest()[:24]
-    found, desk, seq, _, _, *state = values
-    return Pulse(found or "", desk, seq, _state_mark(*state), seal)
+    return current_pulses([story_id]).get(story_id)
+
+
+def looks(story_ids: Collection[int]) -> dict[int, delivery.Look]:
+    """Return what streams tell the open pages of these stories."""
+    pulses = current_pulses(story_ids)
+    return {pk: delivery.Look(one.changes, str(one)) for pk, one in pulses.items()}
+
+
+@require_safe
+@desk_view("view_story")
+def stream(request: HttpRequest, pk: int) -> HttpResponse:
+    """Admit a page to the stream of its desk.
+
+    The server's delivery makes a stream of this response. Where that does not happen,
+    the page gets an empty one, and polls.
+    """
+    story = get_story(pk)
+    permissions = Permissions.of(request.user)
+    ticket = presence.renew_ticket(permissions, story.pk, request.GET.get("me", ""))
+    response = HttpResponse("retry: 60000\n\n", content_type="text/event-stream")
+    page = ticket.tab if ticket else ""
+    response[delivery.ADMITTED] = f"{permissions.user.pk} {story.pk} {page}"
+    return response
 
 
 _STATE = ("state", "begins_at", "reminded_at", "quiet_since")
@@ -101,12 +144,14 @@ def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Return what has changed since a pulse; 204 if nothing has.
 
     A page that sends the current pulse gets the 204 without a query for its session.
-    Every few seconds a page also sends a heartbeat, which costs one more query.
+    Every few seconds a page also sends a heartbeat, which costs one more query. A page
+    whose stream was refused asks to `check` its session.
     """
     params = request.GET
     known = "beat" not in params or presence.record_heartbeat(
         params.get("me", ""), pk, params.get("doing", "")
     )
+    known = known and "check" not in params
     given = Pulse.parse(params.get("have", ""))
     current = current_pulse(pk)
     if known and current is not None and current.same(given):
@@ -118,26 +163,71 @@ def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
 def _changes(
     request: HttpRequest, pk: int, given: Pulse | None, current: Pulse | None
 ) -> HttpResponse:
-    story = get_story(pk)
     permissions = Permissions.of(request.user)
-    if given is None or current is None:
+    if current is None:
+        raise Http404
+    if given is None:
         return text_response("Load this page again.", 400)
     below = int_or_zero(request.GET.get("below", ""))
-    changed = timeline.desk_changes(story, permissions, given.known(current), below)
+    found = snapshots.read(pk, current, given.known(current), below)
+    changed = timeline.desk_changes(found.postings, permissions)
     # A page that needs several requests to fetch all changes keeps its old pulse until
     # the last one, and then gets the pulse of the first request.
     first = Pulse.parse(request.GET.get("then", "")) or current
     context = {
-        "story": story,
+        "story": found.story,
         "permissions": permissions,
         "pulse": given if changed.below else first,
         "then": first,
         "below": changed.below,
         "ticket": presence.renew_ticket(permissions, pk, request.GET.get("me", "")),
-        "colleagues": presence.colleagues(permissions, pk),
+        "colleagues": presence.colleagues(permissions, found.pages),
         "rows": changed.rows,
         "gone": changed.gone,
         "restated": given.state != current.state,
-        "retold": given.seq < story.head_seq,
+        "retold": given.seq < found.story.head_seq,
     }
     return render(request, "admin/entries/desk/_changes.html", context)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What desks with one pulse lack, before anybody's permissions are applied."""
+
+    story: Story
+    postings: list[Posting]
+    pages: list[Presence]
+    read_at: float
+
+
+class Snapshots:
+    """Reads that open desks share: after a change they all ask the same at once.
+
+    A snapshot is read after the pulse it is for, so it is never older than that pulse.
+    """
+
+    MAX_SECONDS, MAX_NUMBER = 1.0, 32
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[object, ...], Snapshot] = {}
+        self._lock = Lock()
+
+    def read(self, pk: int, current: Pulse, since: int, below: int) -> Snapshot:
+        """Return a story, its postings that changed since, and who is at its desk."""
+        key = (pk, current.seal, since, below)
+        with self._lock:
+            found, now = self._read.get(key), monotonic()
+            if found is None or now - found.read_at > self.MAX_SECONDS:
+                if len(self._read) >= self.MAX_NUMBER:
+                    self._read.clear()
+                story = get_story(pk)
+                changed = below or since < current.desk
+                postings = (
+                    timeline.changed_postings(pk, since, below) if changed else []
+                )
+                found = Snapshot(story, postings, presence.pages_at(pk), now)
+                self._read[key] = found
+            return found
+
+
+snapshots = Snapshots()

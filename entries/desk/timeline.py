@@ -100,22 +100,24 @@ class DeskChanges:
     below: int | None
 
 
-def desk_changes(
-    story: Story, permissions: Permissions, since: int, below: int = 0
-) -> DeskChanges:
-    """Return up to MAX_CHANGES changes after a number of the desk's counter.
+def changed_postings(story_id: int, since: int, below: int = 0) -> list[Posting]:
+    """Return what changed after a number of the desk's counter, for `desk_changes`.
 
     The newest entries come first; with `below`, only those with a lower id. Ids never
     change, so no entry is missed between two requests.
     """
-    found = row_postings(story.pk).filter(desk_seq__gt=since).order_by("-entry_id")
+    found = row_postings(story_id).filter(desk_seq__gt=since).order_by("-entry_id")
     if below:
         found = found.filter(entry_id__lt=below)
-    fetched = as_rows(found[: MAX_CHANGES + 1], permissions)
-    rows = fetched[:MAX_CHANGES]
+    return list(found[: MAX_CHANGES + 1])
+
+
+def desk_changes(changed: list[Posting], permissions: Permissions) -> DeskChanges:
+    """Return what an open desk lacks, MAX_CHANGES at a time, of what has changed."""
+    rows = as_rows(changed[:MAX_CHANGES], permissions)
     present = [r for r in rows if not r.posting.removed and r.viewable]
     return DeskChanges(
         rows=present,
         gone=[row.entry.pk for row in rows if row not in present],
-        below=rows[-1].entry.pk if len(fetched) > MAX_CHANGES else None,
+        below=rows[-1].entry.pk if len(changed) > MAX_CHANGES else None,
     )

@@ -28,6 +28,7 @@ _STORY: list[tuple[str, View, str]] = [
     ("history/", history.history_of_story, "history"),
     ("links/", links.story_links, "links"),
     ("desk/timeline/", pulse.poll, "timeline"),
+    ("desk/stream/", pulse.stream, "stream"),
     ("desk/time/", notices.time_hint, "time"),
     ("desk/draft/", drafts.save_draft, "draft"),
     ("desk/summary/", summary.save_summary, "summary"),

@@ -287,6 +287,8 @@ class Ledger:
         search.index_texts(self._search_entries.values(), self._search_stories.values())
         if self._changed or self._site_changed:
             delivery.nudge()
+        elif self._desk_changed:
+            delivery.nudge_desks()
 
 
 def _lock(entry: Entry) -> None:

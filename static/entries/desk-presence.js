@@ -1,9 +1,10 @@
 "use strict";
 // Tells with the poll what is being done on this page, and shows what colleagues do.
+// While the page has a stream, the server knows that it is there.
 (() => {
   if (!window.Desk) return;
-  const { $, byId, formOf, empty } = window.Desk;
-  const EVERY = 5000; // milliseconds; whoever is silent for 15 s fades
+  const { $, byId, formOf, empty, pollIsDue } = window.Desk;
+  const EVERY = 4500; // milliseconds; whoever is silent for 15 s fades
   const IDLE = 60000; // a text that nobody has typed in since is not being written
   const AWAY = 240000; // browsers slow the timers of a hidden page down after this
 
@@ -26,12 +27,16 @@
     const filled = [byId("composer"), byId("original-form")].some((form) => form && !empty(form));
     return filled && Date.now() - typed < IDLE ? "new" : "";
   };
-  document.addEventListener("htmx:config:request", ({ target, detail: { ctx } }) => {
-    if (target.id !== "poll") return;
-    const present = doing();
+  document.addEventListener("htmx:config:request", (event) => {
+    const { ctx } = event.detail;
+    if (event.target.id !== "poll") return;
     const now = Date.now();
-    if (hidden && now - hidden > AWAY) return;
-    if (present === reported && now - beat < EVERY) return;
+    const present = hidden && now - hidden > AWAY ? "gone" : doing();
+    if (!pollIsDue(event.target, present !== reported)) {
+      event.preventDefault();
+      return;
+    }
+    if (present === reported && (present === "gone" || now - beat < EVERY)) return;
     reported = present;
     beat = now;
     ctx.request.body.set("beat", "1");
@@ -43,7 +48,7 @@
     const { me } = JSON.parse(poll.getAttribute("hx-vals") || "{}");
     const query = new URLSearchParams({ me, beat: "1", doing: "gone" });
     fetch(`${poll.getAttribute("hx-get")}&${query}`, { keepalive: true }).catch(() => {});
-    beat = 0; // and here again, should the page come back
+    reported = "gone"; // and here again, should the page come back
   });
 
   // Who edits an entry is said in its row too.

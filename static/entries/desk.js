@@ -209,6 +209,7 @@
   const panel = (row) => $(".slot > .panel", row);
   let focused = "";
   let anchor = null;
+  let arrived = []; // ids of the rows that colleagues have just published
 
   const arrange = (tasks, source) => {
     const active = document.activeElement;
@@ -232,6 +233,11 @@
   const place = (row, list, source) => {
     const old = byId(row.id);
     if (!list) return row.remove();
+    if (old?.dataset.arrived) row.dataset.arrived = old.dataset.arrived;
+    else if (isNews(row, old, list, source)) {
+      row.dataset.arrived = new Date().toISOString();
+      arrived.push(row.id);
+    }
     if (!old) return belongs(row, list) ? row.classList.add("arrived") : row.remove();
     if (old.dataset.is === row.dataset.is) return row.remove();
     if (editing(old) && !old.contains(source)) {
@@ -243,6 +249,12 @@
     if (old.parentElement !== list || old.dataset.key !== row.dataset.key) old.remove();
     return undefined;
   };
+  const isNews = (row, old, list, source) =>
+    polls(source) &&
+    list.id === "timeline" &&
+    old?.parentElement !== list &&
+    row.dataset.state === "published" &&
+    row.dataset.author !== desk.dataset.user;
   // A page of the timeline is a window: what stands above or below it stays there.
   const belongs = (row, list) => {
     const rows = list.querySelectorAll(".row");
@@ -252,13 +264,14 @@
     return !(below && byId("older")) && !(above && list.dataset.front !== "yes");
   };
 
-  // What is being read or edited stays where it is on the screen.
+  // What is being read, edited or pointed at stays where it is on the screen.
   const holdStill = (active) => {
     const rows = [...document.querySelectorAll(".row")].filter((row) => row.offsetParent);
     const edge = scroller ? scroller.getBoundingClientRect().top : 0;
     const first = rows.find((row) => row.getBoundingClientRect().bottom > edge);
     const own = active.closest(".row");
-    const row = own && editing(own) ? own : first !== rows[0] ? first : null;
+    const aimed = $(".row :is(a, button, summary):hover")?.closest(".row");
+    const row = own && editing(own) ? own : (aimed ?? (first !== rows[0] ? first : null));
     const text = row && ($(".stamp", row) ?? row); // the day above it may come or go
     anchor = row && { row: text, top: text.getBoundingClientRect().top };
   };
@@ -275,12 +288,20 @@
       whereTo(focused)?.focus({ preventScroll: true });
     }
     if (formOf(target)) mark(formOf(target));
+    focused = "";
+    ready();
+    if (!arrived.length) return;
+    const rows = arrived;
+    arrived = [];
+    document.dispatchEvent(new CustomEvent("desk:arrived", { detail: { rows } }));
+  });
+
+  // After whatever else the scripts do to the rows.
+  window.addEventListener("htmx:after:swap", () => {
     if (anchor?.row.isConnected) {
       (scroller ?? window).scrollBy(0, anchor.row.getBoundingClientRect().top - anchor.top);
     }
-    focused = "";
     anchor = null;
-    ready();
   });
 
   // --- After sending

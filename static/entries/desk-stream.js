@@ -1,0 +1,134 @@
+"use strict";
+// Hears by a stream when something at this desk has changed, and lets htmx poll at once.
+// While the stream is open, polls are rare; without one the page polls every two seconds.
+(() => {
+  if (!window.Desk) return;
+  const { byId, desk } = window.Desk;
+  const SILENCE = 40000; // milliseconds without a word: the server pings every 15 s
+  const SAFETY = 30000; // milliseconds between two polls while the stream is open
+  const RETRY = [2000, 5000, 15000, 60000]; // milliseconds; the last one over and over
+  const FOREGROUND = 3; // tabs of this browser that were last in front keep their streams
+  const RESTING = 10000; // milliseconds between two polls of the others
+
+  let source = null;
+  let heard = 0; // when the server was last heard
+  let failures = 0; // in a row
+  let timer = 0;
+  let told = ""; // the pulse that the stream told last
+  let taken = ""; // the one that a poll was made for
+  let polling = null; // htmx's context of the poll that is under way
+  let polled = Date.now();
+  let checks = false; // whether the next poll asks about the session
+  let resting = false; // whether the stream was given up to tabs in front
+
+  const open = () => source?.readyState === EventSource.OPEN && Date.now() - heard < SILENCE;
+  const address = (path) => new URL(path, location.href);
+  const have = (poll) => address(poll.getAttribute("hx-get")).searchParams.get("have");
+
+  // --- The polls
+
+  // Return whether the page is to poll now; `news` is something to tell the server.
+  window.Desk.pollIsDue = (poll, news) => {
+    const more = poll.getAttribute("hx-get").includes("below=");
+    const wait = open() ? SAFETY : resting ? RESTING : 0;
+    return more || news || checks || told !== taken || Date.now() - polled >= wait;
+  };
+  const look = () => {
+    const poll = byId("poll");
+    if (!poll || polling || told === taken) return;
+    if (have(poll) === told) taken = told;
+    else htmx.trigger(poll, "look");
+  };
+  document.addEventListener("htmx:config:request", ({ target, detail: { ctx } }) => {
+    if (target.id !== "poll") return;
+    if (checks) ctx.request.body.set("check", "1");
+  });
+  document.addEventListener("htmx:before:request", ({ target, detail: { ctx } }) => {
+    if (target.id !== "poll") return;
+    [polling, polled, taken, checks] = [ctx, Date.now(), told, false];
+  });
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+    if (ctx !== polling) return;
+    polling = null;
+    if (ctx.response && ctx.response.status < 500) look();
+    else taken = ""; // failed: polled for again in its turn
+  });
+
+  // --- The stream
+
+  const connect = () => {
+    clearTimeout(timer);
+    source?.close();
+    heard = Date.now();
+    const { me } = JSON.parse(byId("poll")?.getAttribute("hx-vals") || "{}");
+    const url = address(desk.dataset.stream);
+    url.searchParams.set("me", me ?? "");
+    source = new EventSource(url);
+    source.onopen = hear;
+    source.addEventListener("ping", hear);
+    source.addEventListener("look", ({ data }) => {
+      hear();
+      failures = 0;
+      told = data;
+      look();
+    });
+    source.addEventListener("refused", refused);
+    // The browser connects again by itself, unless the answer was no stream.
+    source.onerror = () => source.readyState === EventSource.CLOSED && later();
+  };
+  const hear = () => {
+    heard = Date.now();
+  };
+  const later = () => {
+    clearTimeout(timer);
+    const wait = RETRY[Math.min(failures, RETRY.length - 1)];
+    failures += 1;
+    timer = setTimeout(connect, wait * (0.75 + Math.random() / 2));
+  };
+  const leave = () => {
+    clearTimeout(timer);
+    source?.close();
+    source = null;
+  };
+  // The session has ended. The poll says so, if it is not back already.
+  const refused = () => {
+    leave();
+    checks = true;
+    later();
+  };
+  // A line that died silently, or a laptop that slept.
+  const watch = () => {
+    if (source && source.readyState !== EventSource.CLOSED && Date.now() - heard >= SILENCE) connect();
+  };
+
+  // --- A browser has few connections for each site: tabs in the background share them.
+
+  const tabs = window.BroadcastChannel ? new BroadcastChannel("desk-streams") : null;
+  const inFront = new Set(); // other tabs that came to the front since this one went back
+  const self = Math.random().toString(36).slice(2);
+  const come = () => {
+    resting = false;
+    inFront.clear();
+    tabs?.postMessage(self);
+    if (!open()) connect();
+  };
+  if (tabs) {
+    tabs.onmessage = ({ data }) => {
+      if (!document.hidden) return;
+      inFront.add(data);
+      if (inFront.size < FOREGROUND) return;
+      resting = true;
+      leave();
+    };
+  }
+
+  if (!desk.dataset.stream || !window.EventSource) return;
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) come();
+  });
+  window.addEventListener("online", come);
+  window.addEventListener("pagehide", leave);
+  window.addEventListener("pageshow", ({ persisted }) => persisted && come());
+  setInterval(watch, 5000);
+  document.addEventListener("DOMContentLoaded", come);
+})();
