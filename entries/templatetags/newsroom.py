@@ -1,12 +1,13 @@
 """Template tags for the pages of the newsroom."""
 
+import json
 from typing import Any
 
 from django import template
 from django.apps import apps
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from entries.desk.script_words import WORDS
@@ -25,13 +26,14 @@ def max_length(model: str, field: str) -> int:
 
 @register.simple_tag
 def script_words() -> SafeString:
-    """Return the messages and URLs that the desk's scripts need, as a JSON block."""
+    """Render the messages and URLs that the desk's scripts need, as JSON."""
     words = {name: str(word) for name, word in WORDS.items()}
     urls = {
         "sign_in": reverse("admin:login"),
         "emoji": static("vendor/emoji-en-US.json"),
     }
-    return json_script({"words": words, "urls": urls}, "desk-words")
+    content = json.dumps({"words": words, "urls": urls})
+    return format_html('<meta name="desk-words" content="{}">', content)
 
 
 @register.simple_tag

@@ -12,7 +12,7 @@
   const bodyOf = (form) => $("[name=body]", form);
   const keyOf = (form) => (form.elements.key ?? form.elements.version)?.value;
   const labelOf = (button) => (button.dataset.word ?? button.textContent).trim();
-  const given = JSON.parse(byId("desk-words")?.textContent ?? "{}");
+  const given = JSON.parse($("meta[name=desk-words]")?.content ?? "{}");
   const words = (name, values = {}) =>
     (given.words?.[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
   const clock = (at = new Date(), seconds = false) => {
