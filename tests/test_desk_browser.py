@@ -906,3 +906,29 @@ def test_a_sound_is_off_until_asked_for_and_remembered(editor, server, office, s
     wait_for(lambda: page.evaluate("played") == 2, "another sound")
     page.reload()
     expect(toggle).to_have_attribute("aria-pressed", "true")
+
+
+def test_pictures_change_places_and_leave_by_keyboard(editor):
+    page = editor.page
+    box(page).fill("Before.")
+    files = [{**picture(), "name": f"quay-{n}.png"} for n in (1, 2)]
+    page.set_input_files("#composer-file", files)  # type: ignore[arg-type]
+    cards = page.locator("#composer-pictures .picture")
+    expect(cards).to_have_count(2)
+    named = re.compile(r"image:(quay-\d)")
+    assert named.findall(box(page).input_value()) == ["quay-1", "quay-2"]
+    alt = cards.nth(1).locator("[name$=-alt]")
+    alt.press("Alt+ArrowUp")
+    assert named.findall(box(page).input_value()) == ["quay-2", "quay-1"]
+    expect(cards.first).to_have_attribute("data-name", re.compile("quay-2"))
+    expect(cards.first.locator("[name$=-alt]")).to_be_focused()
+    box(page).press("Control+z")
+    assert named.findall(box(page).input_value()) == ["quay-1", "quay-2"]
+    cards.first.get_by_role("button", name="Remove").click()
+    expect(cards).to_have_count(1)
+    assert named.findall(box(page).input_value()) == ["quay-2"]
+    assert box(page).input_value().startswith("Before.")
+    cards.first.locator("summary").click()
+    focal = cards.first.locator(".focal")
+    focal.press("ArrowLeft")
+    expect(cards.first.locator("[name$=-focal_x]")).to_have_value("45")
