@@ -126,7 +126,7 @@
     return element;
   };
   const button = (text, label, act) => {
-    const element = made("button", text, { type: "button", "aria-label": label });
+    const element = made("button", text, { type: "button", class: "text-link", "aria-label": label });
     element.addEventListener("click", act);
     return element;
   };
@@ -256,7 +256,7 @@
       if (line.textContent !== text) line.textContent = text;
       return;
     }
-    const cancel = made("button", words("cancel"), { type: "button", class: "cancel-waiting" });
+    const cancel = made("button", words("cancel"), { type: "button", class: "text-link cancel-waiting" });
     cancel.addEventListener("click", () => {
       stop(form);
       say(form, words("not_sent_yet"));
