@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse_lazy
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from django_otp import match_token, user_has_device
@@ -105,16 +106,16 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         code = "".join(form.cleaned_data["code"].split())
         if device is None and match_token(user, code):
             TOTPDevice.objects.filter(user=user).delete()
-            messages.success(request, "The second factor is off.")
+            messages.success(request, gettext("Two-step sign-in is off."))
             return redirect("admin:index")
         if device is not None and device.verify_token(code):
             TOTPDevice.objects.filter(pk=device.pk).update(confirmed=True)
-            messages.success(request, "From now on signing in asks for a code.")
+            messages.success(request, gettext("Two-step sign-in is on."))
             return redirect("admin:index")
         form.add_error("code", WRONG_CODE)
     context = {
         **admin.site.each_context(request),
-        "title": "Second factor",
+        "title": gettext("Two-step sign-in"),
         "is_nav_sidebar_enabled": False,
         "form": form,
         "on": on,

@@ -12,13 +12,14 @@ from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError
 from django.http import HttpRequest, QueryDict
+from django.urls import reverse
 
-# In the order of the index page.
+# In the order of the page of all lists.
 APP_NAMES = {
     "entries": "Newsroom",
     "auth": "Accounts and groups",
-    "axes": "Sign-ins that failed",
-    "otp_totp": "Second factors",
+    "axes": "Failed sign-ins",
+    "otp_totp": "Two-step devices",
 }
 MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # before all others
 # Always empty, since they are turned off in the settings.
@@ -60,6 +61,17 @@ class DeskSite(AdminSite):
                 raise SuspiciousOperation("A filter has an odd value") from error
 
         return checked
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Lead from signing in to the live story last written in, if there is one."""
+        response = super().login(request, extra_context)
+        board = reverse("admin:index")
+        if request.method == "POST" and response.headers.get("Location") == board:
+            # Imported here, since this module is loaded before the models.
+            from entries.desk.board import landing_url
+
+            response["Location"] = landing_url(request.user)
+        return response
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         """Return suggestions for a foreign key."""

@@ -4,10 +4,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from entries.desk import links, moderators
+from entries.desk import board, links, moderators
 from liveblog import accounts
 
 urlpatterns = [
+    path("admin/", board.newsroom, name="newsroom"),
+    path("admin/lists/", admin.site.admin_view(admin.site.index), name="lists"),
     path("admin/moderate/", moderators.moderate, name="moderate"),
     path("admin/moderate/features/", links.site_links, name="feature"),
     path("admin/moderate/links/<row:pk>/", moderators.resolve_link, name="resolve"),

@@ -4,13 +4,13 @@ Messages never quote a text, because they remain when the text is erased.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -28,6 +28,7 @@ __all__ = [
     "log_in_closed_stories",
     "log_of_entry",
     "log_of_story",
+    "log_of_user",
     "log_once",
     "rename_in_log",
     "target_label",
@@ -126,6 +127,15 @@ def log_of_story(story: Story) -> QuerySet[LogEntry]:
     ids = story.entries.annotate(name=Cast("pk", TextField())).values("name")
     kind = ContentType.objects.get_for_model(Entry)
     return _lines(_about(story) | Q(content_type=kind, object_id__in=ids))
+
+
+def log_of_user(
+    user: User, model: type[Model], message: str, since: datetime
+) -> QuerySet[LogEntry]:
+    """Return what a user has done to rows of a model since a time, newest first."""
+    kind = ContentType.objects.get_for_model(model)
+    about = Q(content_type=kind, user=user, change_message=message)
+    return _lines(about & Q(action_time__gte=since))
 
 
 def created_by(user: User, story: Story) -> bool:

@@ -4,12 +4,18 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 
 from entries import verbs
 from entries.desk import picker
 from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import log_cross_post
-from entries.desk.responses import render_panel, replace_response, respond
+from entries.desk.responses import (
+    render_panel,
+    render_partial,
+    replace_response,
+    respond,
+)
 from entries.desk.rows import Row, as_rows, get_row, row_postings
 from entries.models import Posting
 from entries.verbs import Refused
@@ -30,7 +36,8 @@ def cross_post_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpRespon
     if not row.cross_postable:
         raise Http404
     if request.method != "POST":
-        context, title = _context(request, row), f"Cross-post {row.entry.label}"
+        context = _context(request, row)
+        title = gettext("Cross-post %(entry)s") % {"entry": row.entry.label}
         return render_panel(request, _PANEL, _PAGE, context, title=title)
     return respond(
         request,
@@ -67,20 +74,29 @@ def _post_or_remove(request: HttpRequest, row: Row) -> str:
         found = Posting.objects.filter(entry=row.entry, story=back, removed=False)
         posting = found.select_related("story").first()
         if posting is None:
-            raise Refused("It does not stand in that story.")
+            raise Refused(gettext("It is not in that story any more."))
         posting.entry = row.entry
         verbs.remove_cross_post(posting, by=row.permissions)
         log_cross_post(user, row.entry, posting.story, removed=True)
-        return f"Taken back from {posting.story.title}."
+        return gettext("Removed from %(story)s.") % {"story": posting.story.title}
     story = picker.chosen_story(request.POST.get("to", ""))
     verbs.cross_post(row.entry, story, by=row.permissions)
     if story.pk not in [other.story_id for other in row.elsewhere]:
         log_cross_post(user, row.entry, story, removed=False)
-    return f"Stands in {story.title} too."
+    return gettext("Cross-posted to %(story)s.") % {"story": story.title}
 
 
 def _row_with_note(request: HttpRequest, row: Row, note: str) -> HttpResponse:
     found = row_postings(row.posting.story_id).filter(entry=row.entry)
     context = {"row": as_rows(found, row.permissions)[0], "note": note}
-    target, template = f"#row-{row.entry.pk}", _ROWS[_opener(request)]
-    return replace_response(request, target, template, context)
+    opener = _opener(request)
+    target, template = f"#row-{row.entry.pk}", _ROWS[opener]
+    if opener == "":
+        return replace_response(request, target, template, context)
+    # The moderators' page has the panel beside its rows: show it as it is now, too.
+    panel = _context(request, context["row"])
+    html = render_partial(
+        request, target, template, context | {"on": True}, "outerHTML"
+    )
+    html += render_partial(request, "#context", _PANEL, panel | {"note": note})
+    return HttpResponse(html)

@@ -193,12 +193,12 @@ class NewStoryForm(forms.Form):
 
     headline = forms.CharField(max_length=max_length(Story, "headline"))
     series = forms.ModelChoiceField(
-        Series.objects.all(), required=False, empty_label="No series"
+        Series.objects.all(), required=False, empty_label=gettext_lazy("No series")
     )
     standfirst = forms.CharField(
         required=False,
         max_length=max_length(Story, "standfirst"),
-        help_text="One or two sentences under it.",
+        help_text=gettext_lazy("One or two sentences under the headline."),
     )
     language = forms.CharField(
         label=gettext_lazy("Language"),
@@ -209,10 +209,10 @@ class NewStoryForm(forms.Form):
         ),
     )
     original = forms.CharField(
-        label="Original entry",
+        label=gettext_lazy("Original entry"),
         required=False,
         strip=False,
-        help_text="How it began: the text at the foot of the page, in Markdown.",
+        help_text=gettext_lazy("The opening report, shown at the foot of the page."),
         widget=forms.Textarea(attrs={"rows": 12}),
     )
 
@@ -266,10 +266,12 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "continues_in",
         ]
         help_texts = {
-            "slug": "The story's address. Old ones go on leading here.",
+            "slug": gettext_lazy("URL. Old URLs redirect."),
             "standfirst": "One or two sentences under the headline.",
             "language": gettext_lazy("A language code such as en, ar or pt-BR."),
-            "continues_in": "Where coverage goes on after this story has closed.",
+            "continues_in": gettext_lazy(
+                "Where coverage continues after this story has closed."
+            ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from entries import verbs
 from entries.desk import picker
@@ -312,7 +313,7 @@ def _show(request: HttpRequest, place: LinkPlace, status: int = 200) -> HttpResp
     context = place_context(request, place)
     if is_htmx(request):
         return render(request, _LISTS, context, status=status)
-    title = "Links" if place.story else "Features of the front page"
+    title = gettext("Links") if place.story else gettext("Default features")
     template = f"{_FOLDER}/of_{'story' if place.story else 'site'}.html"
     return render_page(
         request, template, context, title=title, model=Link, status=status

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from entries import verbs
@@ -87,7 +88,9 @@ def moderate(request: HttpRequest) -> HttpResponse:
         "loose": [UnresolvedLink(link) for link in links],
     }
     template = f"{_FOLDER}/page.html"
-    return render_page(request, template, context, title="Moderate", model=Link)
+    return render_page(
+        request, template, context, title=gettext("Moderate"), model=Link
+    )
 
 
 def _story_features() -> list[tuple[Story, LinkRow]]:
@@ -141,7 +144,7 @@ def resolve_link(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _show(request: HttpRequest, unresolved: UnresolvedLink) -> HttpResponse:
     panel, page = f"{_FOLDER}/_loose.html", f"{_FOLDER}/resolve.html"
-    title = f"Where does “{unresolved.link.text}” lead?"
+    title = gettext("Choose a target for “%(text)s”") % {"text": unresolved.link.text}
     context = {"one": unresolved, "title": title}
     return render_panel(request, panel, page, context, title=title, model=Link)
 
@@ -151,11 +154,14 @@ def _resolve(request: HttpRequest, link: Link, query: str) -> str:
     home = link.entry or link.story or Site.current()
     text, fingerprint = link.text, link.fingerprint
     if not link.unresolved:
-        raise Refused(f"Somebody else has said where it leads: {link.target_name}.")
+        raise Refused(
+            gettext("Somebody else has linked it already: %(target)s.")
+            % {"target": link.target_name}
+        )
     if request.POST.get("do") == "remove":
         verbs.remove_link(link, by=permissions)
         log_action(permissions.user, home, "Removed a line that led nowhere yet.")
-        return f"Removed “{text}”."
+        return gettext("Removed “%(text)s”.") % {"text": text}
     target = request.POST.get("target", "")
     for name, value in picker.target_fields(target, query or text).items():
         setattr(link, name, value)
@@ -163,4 +169,7 @@ def _resolve(request: HttpRequest, link: Link, query: str) -> str:
     verbs.save_link(link, fingerprint=fingerprint, by=permissions)
     message = f"Said where a line leads: {target_label(link)}."
     log_action(permissions.user, home, message)
-    return f"“{text}” leads to {link.target_name}."
+    return gettext("“%(text)s” now links to %(target)s.") % {
+        "text": text,
+        "target": link.target_name,
+    }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from entries.desk.access import int_or_zero
 from entries.models import Link, Series, Story
@@ -99,10 +100,10 @@ def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Ta
     if not text:
         return found
     if url := outside_url(text):
-        found.insert(0, Target("url", url, "Address outside"))
+        found.insert(0, Target("url", url, gettext("Another site")))
     named = Series.objects.filter(name__icontains=text)[:MAX_SERIES]
-    found += [Target(f"series:{row.pk}", row.name, "Series") for row in named]
-    return [*found, Target("none", f"“{text}”", "Words alone, until it is known")]
+    found += [Target(f"series:{row.pk}", row.name, gettext("Series")) for row in named]
+    return [*found, Target("none", f"“{text}”", gettext("Add as plain text for now"))]
 
 
 def story_targets(stories: Collection[Story]) -> list[Target]:

@@ -15,6 +15,7 @@ from zlib import crc32
 from django.core import signing
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from entries import delivery
 from entries.database import errors
@@ -26,7 +27,7 @@ FRESH_FOR = timedelta(seconds=15)
 MAX_CLOCK_SKEW = timedelta(minutes=1)  # between the clocks of two machines
 PRUNE_AFTER = timedelta(hours=1)
 TICKET_SECONDS = 600  # until the session is checked again
-GONE, EDITING = "gone", "edit-"
+GONE, EDITING, REVIEWING = "gone", "edit-", "review-"
 _SALT = "entries.desk.presence"
 
 
@@ -66,10 +67,14 @@ def _insert(ticket: Ticket, doing: str) -> None:
         tab=ticket.tab,
         user_id=ticket.user,
         story_id=ticket.story,
-        writing=doing != "",
+        writing=_is_writing(doing),
         mark=_checksum(ticket, doing),
         seen_at=timezone.now(),
     )
+
+
+def _is_writing(doing: str) -> bool:
+    return doing != "" and not doing.startswith(REVIEWING)
 
 
 def _checksum(ticket: Ticket, doing: str) -> int:
@@ -80,7 +85,7 @@ def record_heartbeat(text: str, story_id: int, doing: str) -> bool:
     """Record a page's heartbeat; return False if its ticket is invalid.
 
     One query, if the page does what it did before. `doing` is empty, `new`,
-    `edit-<entry>` or `gone`.
+    `edit-<entry>`, `review-<entry>` or `gone`.
     """
     ticket = Ticket.read(text, TICKET_SECONDS)
     if ticket is None or ticket.story != story_id:
@@ -103,10 +108,10 @@ def _update(ticket: Ticket, doing: str) -> None:
 
 
 def _change(page: QuerySet[Presence], ticket: Ticket, doing: str) -> None:
-    entry_id = int_or_zero(doing.removeprefix(EDITING))
+    entry_id = int_or_zero(doing.removeprefix(EDITING).removeprefix(REVIEWING))
     updated = page.update(
         seen_at=timezone.now(),
-        writing=doing != "",
+        writing=_is_writing(doing),
         mark=_checksum(ticket, doing),
         entry=Subquery(Entry.objects.filter(pk=entry_id).values("pk")[:1]),
     )
@@ -151,9 +156,37 @@ class Colleague:
     @property
     def label(self) -> str:
         """Return the name and the activity of the colleague."""
+        values = {"name": self.name, "entry": self.entry and self.entry.label}
+        if self.entry and self.writing:
+            return gettext("%(name)s is editing %(entry)s") % values
         if self.entry:
-            return f"{self.name} is editing {self.entry.label}"
-        return f"{self.name} is {'writing' if self.writing else 'here'}"
+            return gettext("%(name)s is reviewing %(entry)s") % values
+        words = (
+            gettext("%(name)s is writing")
+            if self.writing
+            else gettext("%(name)s is here")
+        )
+        return words % values
+
+
+def reviewers(permissions: Permissions) -> dict[int, list[str]]:
+    """Return the names of colleagues who have texts open in the review queue."""
+    fresh = Presence.objects.filter(_is_fresh(), writing=False).exclude(entry=None)
+    found: dict[int, set[str]] = {}
+    for page in fresh.exclude(user=permissions.user).select_related("user"):
+        found.setdefault(page.entry_id or 0, set()).add(display_name(page.user))
+    return {entry: sorted(names) for entry, names in found.items()}
+
+
+def by_story() -> dict[int, list[Colleague]]:
+    """Return who is at the desks now, by story, in one query."""
+    fresh = Presence.objects.filter(_is_fresh()).select_related("user")
+    found: dict[int, dict[int, Colleague]] = {}
+    for page in fresh.order_by("-writing", "tab"):
+        here = found.setdefault(page.story_id, {})
+        name = display_name(page.user)
+        here.setdefault(page.user_id, Colleague(name, page.writing, None))
+    return {story: list(here.values()) for story, here in found.items()}
 
 
 def pages_at(story_id: int) -> list[Presence]:

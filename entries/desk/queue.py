@@ -1,21 +1,35 @@
 """The review queue: texts that contributors have submitted, in all stories."""
 
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
 
 from entries import verbs
-from entries.desk import titles
-from entries.desk.access import desk_view, int_or_zero
-from entries.desk.audit_log import log_action
-from entries.desk.responses import render_page, respond
+from entries.desk import presence
+from entries.desk.access import desk_view, display_name, int_or_zero
+from entries.desk.audit_log import log_action, log_of_user
+from entries.desk.responses import is_htmx, render_page, respond
 from entries.models import Entry
-from entries.verbs import Permissions, Refused
+from entries.models.entries import written_by
+from entries.text import gmt, rendering
+from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
 MAX_QUEUED = 100
+EXCERPT_WORDS = 18
+UNDO_WITHIN = timedelta(minutes=10)
+REVIEWED = "Published from review."
 State = Entry.State
+_PAGE = "admin/entries/entry/queue.html"
+_LIST = "admin/entries/entry/_queue_list.html"
 
 
 def submitted_entries() -> QuerySet[Entry]:
@@ -23,56 +37,195 @@ def submitted_entries() -> QuerySet[Entry]:
     return Entry.objects.filter(state=State.SUBMITTED).order_by("changed_at", "pk")
 
 
+def sent_back_entries() -> QuerySet[Entry]:
+    """Return the drafts that an editor has sent back, newest first."""
+    drafts = Entry.objects.filter(state=State.DRAFT).exclude(sent_back="")
+    return drafts.order_by("-changed_at", "-pk")
+
+
+@dataclass(frozen=True)
+class Review:
+    """A text of the queue, as it is listed and shown."""
+
+    entry: Entry
+    permissions: Permissions
+    now: datetime
+    reviewers: list[str] = field(default_factory=list)
+
+    @property
+    def author(self) -> str:
+        return display_name(self.entry.author) or gettext("Nobody")
+
+    @property
+    def submitted_at(self) -> datetime:
+        """Return when the text was submitted, or changed since."""
+        return self.entry.changed_at
+
+    @property
+    def own_time(self) -> datetime:
+        """Return the time it was submitted with, or else at."""
+        return self.entry.at or gmt.whole_minute(self.submitted_at)
+
+    @property
+    def excerpt(self) -> str:
+        return rendering.first_words(self.entry.html, EXCERPT_WORDS)
+
+    @property
+    def future(self) -> bool:
+        """Whether its own time is still to come."""
+        return self.own_time > self.now
+
+    @property
+    def mine(self) -> bool:
+        """Whether the person may submit it."""
+        return self.permissions.owns(self.entry)
+
+    @property
+    def images(self) -> list[Any]:
+        return list(self.entry.images.all())
+
+
 @desk_view("view_story")
 def review_queue(request: HttpRequest) -> HttpResponse:
-    """List all submitted texts to editors, and their own texts to contributors."""
+    """Show submitted texts to editors, and their own texts to contributors.
+
+    The list is on one side, and one whole text on the other.
+    """
     permissions = Permissions.of(request.user)
     if not permissions.can_write:
         raise PermissionDenied
     if request.method == "POST":
         return _review(request, permissions)
-    found = submitted_entries()
+    tab = "back" if request.GET.get("tab") == "back" else ""
+    waiting, back = submitted_entries(), sent_back_entries()
     if not permissions.can_edit:
-        own = Entry.objects.filter(author=permissions.user)
-        found = own.filter(state__in=(State.SUBMITTED, State.DRAFT)).order_by("-pk")
-    found = found.annotate(has_loose_lines=titles.loose_lines("pk"))
-    rows = list(found.select_related("story__series", "author")[: MAX_QUEUED + 1])
-    for entry in rows:
-        entry.see_offers = titles.offers(entry) if entry.has_loose_lines else []  # type: ignore[attr-defined]
+        own = Entry.objects.filter(written_by(permissions.user))
+        waiting = own.filter(state__in=(State.SUBMITTED, State.DRAFT))
+        waiting, back = waiting.order_by("-pk"), back.filter(written_by(permissions.user))
+    found = back if tab else waiting
+    related = found.select_related("story__series", "author")
+    rows = list(related.prefetch_related("images")[: MAX_QUEUED + 1])
+    now, reviewers = timezone.now(), presence.reviewers(permissions)
+    reviews = [
+        Review(entry, permissions, now, reviewers.get(entry.pk, []))
+        for entry in rows[:MAX_QUEUED]
+    ]
+    wanted = int_or_zero(request.GET.get("entry", ""))
+    chosen = next((one for one in reviews if one.entry.pk == wanted), None)
+    shown = chosen or (reviews[0] if reviews else None)
     context = {
         "permissions": permissions,
-        "entries": rows[:MAX_QUEUED],
+        "reviews": reviews,
+        "shown": shown,
+        "chosen": chosen is not None,
+        "tab": tab,
+        "numbers": (waiting.count(), back.count()),
         "more": len(rows) > MAX_QUEUED,
+        "handled": _handled(permissions, now) if permissions.can_edit and not tab else [],
+        "ticket": _report_presence(request, permissions, shown),
     }
-    title = "Submitted texts" if permissions.can_edit else "Your texts"
-    template = "admin/entries/entry/queue.html"
-    return render_page(request, template, context, title=title, model=Entry)
+    if is_htmx(request):
+        return render(request, _LIST, context)
+    title = gettext("Review") if permissions.can_edit else gettext("Your texts")
+    return render_page(request, _PAGE, context, title=title, model=Entry)
+
+
+def _report_presence(
+    request: HttpRequest, permissions: Permissions, shown: Review | None
+) -> str:
+    """Record that an editor has a text open, and return the ticket of the page."""
+    if shown is None or not permissions.can_edit:
+        return ""
+    story, given = shown.entry.story_id, request.GET.get("me", "")
+    ticket = presence.renew_ticket(permissions, story, given)
+    ticket = ticket or presence.record_arrival(permissions, story)
+    doing = f"{presence.REVIEWING}{shown.entry.pk}"
+    presence.record_heartbeat(str(ticket), story, doing)
+    return str(ticket)
+
+
+def _handled(permissions: Permissions, now: datetime) -> list[tuple[LogEntry, Entry]]:
+    """Return what the person has just published from the queue, newest first."""
+    lines = list(log_of_user(permissions.user, Entry, REVIEWED, now - UNDO_WITHIN))
+    found = Entry.objects.filter(pk__in=[line.object_id for line in lines])
+    entries = {str(entry.pk): entry for entry in found.select_related("story__series")}
+    newest = {str(line.object_id): line for line in reversed(lines)}
+    handled = [(line, entries[pk]) for pk, line in newest.items() if pk in entries]
+    waiting = (State.SUBMITTED, State.DRAFT)
+    handled = [(line, entry) for line, entry in handled if entry.state not in waiting]
+    return sorted(handled, key=lambda pair: -pair[0].pk)
 
 
 def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
-    """Publish a submitted text, or send it back to its contributor."""
-    if not permissions.can_edit:
-        raise PermissionDenied
+    """Publish a submitted text, send it back, or undo; or submit one's own again."""
     do, data = request.POST.get("do", ""), request.POST
-    if do == "publish" and not permissions.can_publish:
+    if not permissions.can_edit and do != "submit":
+        raise PermissionDenied
+    if do.startswith("publish") and not permissions.can_publish:
         raise PermissionDenied
     entry = get_object_or_404(
         Entry.objects.select_related("story"), pk=int_or_zero(data.get("entry", ""))
     )
     version = int_or_zero(data.get("version", ""))
+    to = reverse("admin:entries_entry_queue")
 
     def act() -> str:
-        if do == "publish":
-            verbs.publish(entry, version=version, by=permissions)
-            done = "Published" if entry.published else "Scheduled"
-            message = f"{done} in {entry.story.title}."
+        if do in ("publish", "publish_now", "publish_own"):
+            _publish(entry, version, do, permissions)
+            done = REVIEWED
+            words = (
+                gettext("Published in %(story)s.")
+                if entry.published
+                else gettext("Scheduled in %(story)s.")
+            )
+            message = words % {"story": entry.story.title}
+        elif do == "undo":
+            done, message = _undo(entry, permissions)
         elif do == "send_back":
             note = data.get("line", "")
             verbs.send_back(entry, note, version=version or None, by=permissions)
-            done, message = "Sent back", "Sent back to its writer."
+            done, message = "Sent back.", gettext("Sent back to the contributor.")
+        elif do == "submit":
+            verbs.submit(entry, by=permissions)
+            done, message = "Submitted.", gettext("Submitted. Waiting for an editor.")
         else:
-            raise Refused("There is no such button.")
-        log_action(permissions.user, entry, f"{done}.")
+            raise Refused(gettext("There is no such button."))
+        log_action(permissions.user, entry, done)
         return message
 
-    return respond(request, act, to=reverse("admin:entries_entry_queue"))
+    stay = f"{to}?entry={entry.pk}"
+    return respond(request, act, to=to, retry=lambda: redirect(stay))
+
+
+def _publish(entry: Entry, version: int, do: str, by: Permissions) -> None:
+    """Publish a text now, with the time it was submitted with, or either.
+
+    `publish` takes the text's own time if it has one, as the desk does.
+    """
+    at = None
+    if do == "publish_now" and entry.at:
+        at = gmt.this_minute()
+    elif do == "publish_own" and not entry.at:
+        at = gmt.whole_minute(entry.changed_at)
+    with locked_entry(entry):
+        if at and entry.state == State.SUBMITTED and version == entry.version:
+            text = EntryText(entry.body, entry.headline, at, entry.byline)
+            verbs.edit(entry, text, version=version, author=by.user, by=by)
+            version = entry.version
+        verbs.publish(entry, version=version, by=by)
+
+
+def _undo(entry: Entry, permissions: Permissions) -> tuple[str, str]:
+    """Withdraw a text that was just published from the queue."""
+    if entry.published:
+        verbs.withdraw(entry, by=permissions)
+        done = "Withdrew, just after publishing."
+        return done, gettext("Undone. The update is withdrawn.")
+    if entry.state == State.SCHEDULED:
+        with locked_entry(entry):
+            verbs.unschedule(entry, by=permissions)
+            verbs.submit(entry, by=permissions)
+        return "Unscheduled.", gettext("Undone. The text is in the queue again.")
+    if entry.state == State.WITHDRAWN:
+        raise Refused(gettext("This update is withdrawn already."))
+    raise Refused(gettext("There is nothing to undo."))

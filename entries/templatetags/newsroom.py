@@ -9,10 +9,10 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from entries.desk.script_words import WORDS
 from entries.models import Entry, Story, fields
-from entries.pages import lists
 
 register = template.Library()
 MAX_SWITCH = 20
@@ -60,11 +60,15 @@ def queue_summary(user: Any) -> dict[str, object] | None:
     """
     if user.has_perm("entries.change_entry"):
         number = Entry.objects.filter(state=Entry.State.SUBMITTED).count()
-        return {"number": number, "words": "Submitted texts"}
+        return {"number": number, "words": gettext("Review queue")}
     if user.has_perm("entries.add_entry"):
         drafts = Entry.objects.filter(author=user, state=Entry.State.DRAFT)
         number = drafts.exclude(sent_back="").count()
-        return {"number": number, "words": "Your texts", "what": "sent back"}
+        return {
+            "number": number,
+            "words": gettext("Your texts"),
+            "what": gettext("sent back"),
+        }
     return None
 
 
@@ -74,11 +78,3 @@ def story_switch(user: Any) -> list[Story]:
     if not user.has_perm("entries.view_story"):
         return []
     return list(Story.objects.live().select_related("series").newest()[:MAX_SWITCH])
-
-
-@register.simple_tag
-def live_desks(user: Any) -> list[Story]:
-    """Return the live stories, latest news first, if a user may see their desks."""
-    if not user.has_perm("entries.view_story"):
-        return []
-    return lists.live_stories(Story.objects.all())

@@ -78,6 +78,8 @@
   const statusOf = (element) => {
     const form = formOf(element);
     if (form) return byId(`${form.dataset.form}-status`);
+    const panel = element.closest(".context .panel");
+    if (panel) return $(".row-note, .links-news", panel);
     const row = element.closest(".row");
     if (row) return $(".row-note", row);
     return element.closest("#story-state") ? $(".state-news") : byId("composer-status");

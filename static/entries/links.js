@@ -1,16 +1,17 @@
 "use strict";
 // Panels of a row, the keys of a search in them, lists ordered by dragging, and the
-// moderators' list of what came in. Forms and links work without it.
+// moderators' list of the latest updates. Forms and links work without it.
 (() => {
   // --- A panel is closed by its own link or Escape, and focus goes back.
 
   const shut = (link) => {
     const after = document.getElementById(link.dataset.after);
+    after?.closest("#lately .row")?.classList.remove("on");
     link.closest(".panel").remove();
     after?.focus();
   };
   document.addEventListener("click", (event) => {
-    const link = event.target.closest(".row .panel [data-shut]");
+    const link = event.target.closest(":is(.row, .context) .panel [data-shut]");
     if (!link) return;
     event.preventDefault();
     shut(link);
@@ -30,7 +31,7 @@
     if (isComposing) return;
     const within = target.closest(".panel, .adding");
     if (key === "Escape") {
-      const link = target.closest(".row .panel")?.querySelector("[data-shut]");
+      const link = target.closest(":is(.row, .context) .panel")?.querySelector("[data-shut]");
       if (link) shut(link);
     } else if (within && target.matches("[type=search]") && /^(Enter|ArrowDown)$/.test(key)) {
       step(event, within.querySelector(".found"));
@@ -79,13 +80,14 @@
     form.requestSubmit();
   });
 
-  // --- What came in, while nobody works on it or reads further down
+  // --- The latest updates, while nobody works on them or reads further down
 
   const lately = document.getElementById("lately");
   if (lately) {
     setInterval(() => {
-      const busy = lately.contains(document.activeElement) || lately.querySelector(".panel");
-      if (document.hidden || busy || scrollY > 200) return;
+      const busy = lately.contains(document.activeElement) || lately.querySelector(".on");
+      const { scrollTop } = lately.closest(".scroll") ?? document.documentElement;
+      if (document.hidden || busy || scrollTop + scrollY > 200) return;
       lately.dispatchEvent(new Event("look-again"));
     }, 10_000);
   }
