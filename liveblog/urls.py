@@ -19,4 +19,5 @@ urlpatterns = [
 ]
 handler400 = "entries.public.errors.bad_request"
 handler403 = "entries.public.errors.forbidden"
+handler404 = "entries.public.errors.not_found"
 handler500 = "entries.public.errors.server_error"

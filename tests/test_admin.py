@@ -548,7 +548,7 @@ def test_the_list_of_stories_says_what_an_editor_wants_to_know(client, story):
 
 
 def test_the_lists_lead_to_what_waits_for_an_editor(client, story):
-    way = f'<a href="{reverse("admin:entries_entry_queue")}">Submitted texts</a>'
+    way = f'<a href="{reverse("admin:entries_entry_queue")}">Review queue</a>'
     assert way not in client.get("/admin/entries/story/").content.decode()
     make_update(story, state="submitted")
     for name in ("story", "entry"):
@@ -712,7 +712,7 @@ def test_the_first_page_leads_to_the_desks_of_what_runs(client, chief):
     running, quiet = make_story("The ferry waits"), make_story("Fog")
     make_update(running, "Ashore at last.", at="1200")
     make_update(quiet, "No wind.", at="1100")
-    make_story("Not yet", live=False)
+    later = make_story("Not yet", live=False)
     ways = [
         reverse("admin:entries_story_change", args=[story.pk])
         for story in (running, quiet)
@@ -721,18 +721,19 @@ def test_the_first_page_leads_to_the_desks_of_what_runs(client, chief):
         page = window.get("/admin/").content.decode()
         assert re.findall(r'<a href="([^"]*)" dir="auto">', page) == ways
         assert "1200 GMT, 14 March" in page
-        assert "Not yet" not in page
-    assert b"Running now" not in signed_in("nobody").get("/admin/").content
+        coming = page.partition("Announced and drafts")[2]
+        assert reverse("admin:entries_story_change", args=[later.pk]) in coming
+    assert b"Live now" not in signed_in("nobody").get("/admin/").content
 
 
 def test_the_first_page_lists_the_newsroom_first_and_by_plain_names(chief: Client):
-    page = chief.get("/admin/").content.decode()
+    page = chief.get("/admin/lists/").content.decode()
     captions = re.findall(r"<caption>\s*<a [^>]*>\s*([^<]*?)\s*</a>", page)
     assert captions == [
         "Newsroom",
         "Accounts and groups",
-        "Sign-ins that failed",
-        "Second factors",
+        "Failed sign-ins",
+        "Two-step devices",
     ]
     lists = re.findall(r'<a href="/admin/\w+/(\w+)/">', page)
     assert lists[0] == "story"

@@ -75,7 +75,7 @@ def test_a_cross_post_is_two_actions_and_links_both_ways(client, story):
     assert f'hx-get="{cross(entry)}"' in desk
     answer = client.post(cross(entry), {"to": other.pk}, headers=HTMX)
     assert "Also in" in html(answer)
-    assert "Stands in Ice on the sound too." in html(answer)
+    assert "Cross-posted to Ice on the sound." in html(answer)
     assert f'(Cross-posted from <a href="{story.get_absolute_url()}">' in page(other)
     assert f'Also in <a href="{other.get_absolute_url()}">' in page(story)
 
@@ -123,7 +123,7 @@ def test_without_scripts_cross_posting_has_a_page(client, story):
     entry, other = make_update(story), make_story("Ice on the sound")
     assert "Ice on the sound" in html(client.get(f"{cross(entry)}?q=sound"))
     answer = client.post(cross(entry), {"to": other.pk}, follow=True)
-    assert "Stands in Ice on the sound too." in html(answer)
+    assert "Cross-posted to Ice on the sound." in html(answer)
 
 
 def test_the_log_says_who_cross_posted_what_and_took_it_back(client, story):
@@ -168,14 +168,14 @@ def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story)
     verbs.close_story(closed)
     ended = Story.objects.get(pk=closed.pk).closed_at
     desk = f"/admin/entries/story/{closed.pk}/change/"
-    assert "Changed after the end" not in html(editor.get(desk))
+    assert "Edited after the story closed" not in html(editor.get(desk))
     way = reverse("admin:entries_story_edit", args=[story.pk, entry.pk])
     form = " ".join(html(editor.get(way, headers=HTMX)).split())
     assert "Last winter</a> (closed)" in form
     edit(editor, entry, "All are found.", how="correction", correction="None missing.")
     assert "All are found." in page(closed)
     assert "None missing." in page(closed)
-    assert "Changed after the end" in html(editor.get(desk))
+    assert "Edited after the story closed" in html(editor.get(desk))
     closed.refresh_from_db()
     assert (closed.state, closed.closed_at) == ("closed", ended)
     line = lines_about(closed).get().get_change_message()
@@ -443,7 +443,7 @@ def test_the_page_dates_every_time_since_stories_begin_on_different_days(client,
     make_update(story)
     text = html(client.get("/admin/moderate/"))
     times = re.findall(r">(\d{4} GMT[^<]*)<", text)
-    assert len(times) == 2  # what came in, and the newest of what is running
+    assert len(times) == 2  # the latest updates, and the newest of each live story
     assert all(re.fullmatch(r"\d{4} GMT, \d+ [A-Z][a-z]+( \d{4})?", at) for at in times)
 
 
@@ -452,7 +452,7 @@ def test_a_cross_post_from_there_answers_its_row(client, story):
     data = {"to": other.pk, "page": "moderate"}
     answer = html(client.post(cross(entry), data, headers=HTMX))
     assert f'id="row-{entry.pk}"' in answer
-    assert "Stands in Ice on the sound too." in answer
+    assert "Cross-posted to Ice on the sound." in answer
 
 
 def test_unresolved_links_are_worked_through_with_suggestions(client, story):
@@ -520,9 +520,9 @@ def test_deleting_a_linked_draft_warns_and_keeps_no_words_but_the_lines_own(stor
     assert "See More on ice</p>" in before
     way = f"/admin/entries/story/{draft.pk}/delete/"
     warning = html(chief.get(way))
-    assert "words of their own will keep them" in warning
-    assert f"{entry.label} of <a" in warning
-    assert "Latest beside <a" in warning
+    assert "become unresolved links" in warning
+    assert f"{entry.label}, <a" in warning
+    assert "Latest, <a" in warning
     assert chief.post(way, {"post": "yes"}).status_code == 302
     assert not Story.objects.filter(pk=draft.pk).exists()
     found = Link.objects.unresolved().values_list("title", flat=True)
@@ -544,5 +544,5 @@ def test_a_story_is_not_deleted_with_what_readers_have_seen(story):
 def test_withdrawing_a_linked_story_warns_too(editor, story):
     verbs.add_link("see", story=make_story("Ice"), target_story=story)
     desk = html(editor.get(f"/admin/entries/story/{story.pk}/change/"))
-    assert "See beside <a" in desk
+    assert "See, <a" in desk
     assert ">Ice</a>" in desk

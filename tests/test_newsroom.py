@@ -162,7 +162,7 @@ def test_a_text_is_sent_back_with_a_line_and_submitted_again(client, submitted):
     writer = writer_of(submitted)
     data = {"do": "send_back", "entry": submitted.pk, "line": "Who says so?"}
     client.post(QUEUE, data)
-    assert "Nothing waits" in html_of(client.get(QUEUE))
+    assert "Nothing to review" in html_of(client.get(QUEUE))
     assert "1 sent back" in html_of(writer.get("/admin/"))
     assert "Who says so?" in html_of(writer.get(QUEUE))
     desk = f"/admin/entries/story/{submitted.story_id}/change/"

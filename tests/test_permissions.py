@@ -101,6 +101,8 @@ ADDRESSES = {
     "picture": Needs(READ, at={"path": f"ab/{'a' * 40}-320.jpg"}),
     # The admin itself
     "admin:index": Needs(DESK),
+    "newsroom": Needs(DESK),
+    "lists": Needs(DESK),
     "admin:logout": Needs(NOT_OFFERED),
     "admin:password_change": Needs(DESK),
     "admin:password_change_done": Needs(DESK),
@@ -413,7 +415,7 @@ def test_nothing_unpublished_leaves_by_any_address(
     world: World, people: dict[str, Client]
 ):
     may, leaks = expected(), []
-    desks = {"/admin/entries/story/"}  # the newsroom knows its stories to come
+    desks = {"/admin/", "/admin/entries/story/"}  # the newsroom knows its stories to come
     site = Site.current()
     more = [
         f"/stories/{slug}/{rest}"

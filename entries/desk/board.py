@@ -112,7 +112,7 @@ def newsroom(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"permissions": permissions}
     if permissions.has("view_story"):
         context |= _board(request, permissions)
-    return render_page(request, "admin/index.html", context, title=gettext("Newsroom"))
+    return render_page(request, "admin/newsroom/board.html", context, title=gettext("Newsroom"))
 
 
 def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:

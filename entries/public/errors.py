@@ -20,6 +20,7 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.template.loader import render_to_string
+from django.views.defaults import page_not_found
 
 from entries.database.errors import Problem, disk_problem, is_conflict
 
@@ -36,6 +37,11 @@ MESSAGES: Final[dict[int, Problem]] = {
         "This is not open to you",
         "Your account may not do this. Ask the chief of the desk.",
         "Your account may not do this. Ask the chief of the desk.",
+    ),
+    404: Problem(
+        "Page not found",
+        "It may have been deleted, or the address may be mistyped.",
+        "This is no longer here. Load the page again.",
     ),
     405: Problem(
         "This page is for reading",
@@ -73,23 +79,25 @@ _TOO_LARGE: Final = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 _BUGS: Final = (DataError, IntegrityError, ProgrammingError)
 
 
-def _stylesheet() -> str:
-    """Return the style sheet's URL, whether or not static files were collected."""
+def _stylesheet(name: str) -> str:
+    """Return a style sheet's URL, whether or not static files were collected."""
     try:
-        return staticfiles_storage.url("entries/site.css")
+        return staticfiles_storage.url(f"entries/{name}.css")
     except ValueError:
-        return f"{settings.STATIC_URL}entries/site.css"
+        return f"{settings.STATIC_URL}entries/{name}.css"
 
 
 def error_page(problem: Problem, status: int, path: str, **extra: Any) -> str:
     """Render an error page, with a link back to the desk or the front page."""
+    at_desk = path.startswith("/admin/")
     context = {
         "title": problem.title,
         "sentence": problem.for_readers,
         "status": status,
         "site_name": settings.SITE_NAME,
-        "stylesheet": _stylesheet(),
-        "at_desk": path.startswith("/admin/"),
+        "stylesheet": _stylesheet("newsroom" if at_desk else "site"),
+        "pages_stylesheet": _stylesheet("pages") if at_desk else "",
+        "at_desk": at_desk,
         **extra,
     }
     return render_to_string("error.html", context)
@@ -150,6 +158,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Handle PermissionDenied."""
     return error_response(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Handle Http404: at the desk with a page of its own."""
+    if request.path.startswith("/admin/"):
+        return error_response(request, 404)
+    return page_not_found(request, exception)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
