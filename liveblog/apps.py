@@ -69,8 +69,9 @@ class DeskSite(AdminSite):
         if request.method == "POST" and response.headers.get("Location") == board:
             # Imported here, since this module is loaded before the models.
             from entries.desk.board import landing_url
+            from entries.verbs import Permissions
 
-            response["Location"] = landing_url(request.user)
+            response["Location"] = landing_url(Permissions.of(request.user))
         return response
 
     def autocomplete_view(self, request: HttpRequest) -> Any:

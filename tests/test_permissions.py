@@ -415,7 +415,8 @@ def test_nothing_unpublished_leaves_by_any_address(
     world: World, people: dict[str, Client]
 ):
     may, leaks = expected(), []
-    desks = {"/admin/", "/admin/entries/story/"}  # the newsroom knows its stories to come
+    # The newsroom knows its stories to come.
+    desks = {"/admin/", "/admin/entries/story/"}
     site = Site.current()
     more = [
         f"/stories/{slug}/{rest}"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -112,7 +111,9 @@ def newsroom(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"permissions": permissions}
     if permissions.has("view_story"):
         context |= _board(request, permissions)
-    return render_page(request, "admin/newsroom/board.html", context, title=gettext("Newsroom"))
+    return render_page(
+        request, "admin/newsroom/board.html", context, title=gettext("Newsroom")
+    )
 
 
 def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
@@ -209,8 +210,9 @@ def _drafts(permissions: Permissions) -> list[DraftLine]:
     return sorted(found, key=lambda one: one.saved_at, reverse=True)[:MAX_DRAFTS]
 
 
-def landing_url(user: User) -> str:
+def landing_url(permissions: Permissions) -> str:
     """Return where signing in leads: the story last written in, or else the board."""
+    user = permissions.user
     written = [
         Entry.objects.filter(author=user)
         .order_by("-created_at")
@@ -223,7 +225,6 @@ def landing_url(user: User) -> str:
         .values_list("saved_at", "story__state", "story_id"),
     ]
     last = max((row for rows in written if (row := rows.first())), default=None)
-    may_see = user.has_perm("entries.view_story")
-    if may_see and last and last[1] == Story.State.LIVE:
+    if permissions.has("view_story") and last and last[1] == Story.State.LIVE:
         return desk_url(last[2])
     return reverse("admin:index")

@@ -88,13 +88,14 @@ def _post_or_remove(request: HttpRequest, row: Row) -> str:
 
 def _row_with_note(request: HttpRequest, row: Row, note: str) -> HttpResponse:
     found = row_postings(row.posting.story_id).filter(entry=row.entry)
-    context = {"row": as_rows(found, row.permissions)[0], "note": note}
+    fresh = as_rows(found, row.permissions)[0]
+    context = {"row": fresh, "note": note}
     opener = _opener(request)
     target, template = f"#row-{row.entry.pk}", _ROWS[opener]
     if opener == "":
         return replace_response(request, target, template, context)
     # The moderators' page has the panel beside its rows: show it as it is now, too.
-    panel = _context(request, context["row"])
+    panel = _context(request, fresh)
     html = render_partial(
         request, target, template, context | {"on": True}, "outerHTML"
     )

@@ -1,0 +1,235 @@
+"""The newsroom's board, and where signing in leads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from entries import verbs
+from entries.desk.presence import record_arrival, record_heartbeat
+from entries.models import Draft, Entry, Posting, Story
+from entries.verbs import Permissions
+from tests.builders import make_story, make_update, make_user, signed_in
+
+pytestmark = pytest.mark.django_db
+BOARD = "/admin/"
+QUEUE = "/admin/entries/entry/queue/"
+
+
+@pytest.fixture
+def client() -> Client:
+    return signed_in("editor", "Editors")
+
+
+def html(answer: Any) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def test_the_board_lists_live_stories_and_who_is_there(client):
+    fog, rain = make_story("Fog over the harbour"), make_story("Rain")
+    make_update(fog, "The ferry waits.")
+    colleague = make_user("ines", "Editors")
+    ticket = record_arrival(Permissions.of(colleague), rain.pk)
+    record_heartbeat(str(ticket), rain.pk, "new")
+    page = html(client.get(BOARD))
+    assert "The ferry waits." in page
+    assert "ines is writing" in page
+    assert page.index("Rain") < page.index("ines is writing")
+
+
+def test_it_says_how_long_a_story_has_been_quiet(client):
+    story = make_story("Fog over the harbour")
+    entry = make_update(story, "No wind.")
+    at = timezone.now() - timedelta(hours=6, minutes=10)
+    Entry.objects.filter(pk=entry.pk).update(published_at=at)
+    page = html(client.get(BOARD))
+    assert "6 h 10 min" in page
+    assert "1 has gone quiet" in page
+
+
+def test_it_is_filtered_and_sorted_without_scripts(client):
+    for name in ("Rain", "Fog", "Ash"):
+        make_story(name)
+    page = html(client.get(BOARD, {"order": "title"}))
+    assert page.index(">Ash<") < page.index(">Fog<") < page.index(">Rain<")
+    found = html(client.get(BOARD, {"q": "fo"}))
+    assert ">Fog<" in found
+    assert ">Rain<" not in found
+
+
+def test_mine_are_the_stories_written_in(client):
+    user = Permissions.of(client.get(BOARD).wsgi_request.user).user
+    make_update(make_story("Rain"), author=user)
+    make_story("Fog")
+    page = html(client.get(BOARD, {"mine": "1"}))
+    assert ">Rain<" in page
+    assert ">Fog<" not in page
+
+
+def test_its_queries_do_not_grow_with_stories_and_entries(client):
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            client.get(BOARD)
+        return len(captured)
+
+    make_update(make_story())
+    client.get(BOARD)
+    few = queries()
+    for _ in range(4):
+        story = make_story()
+        for _ in range(3):
+            make_update(story)
+    assert queries() == few
+
+
+def test_it_never_publishes_what_waits_for_review(client):
+    story = make_story("Fog over the harbour")
+    writer = make_user("writer", "Contributors")
+    entry = make_update(
+        story, "At the quay.", at=None, author=writer, state="submitted"
+    )
+    page = html(client.get(BOARD))
+    assert "At the quay." in page
+    assert f'href="{QUEUE}?entry={entry.pk}"' in page
+    assert 'value="publish' not in page
+
+
+def test_drafts_and_unsent_texts_of_oneself_are_listed(client):
+    story = make_story("Fog over the harbour")
+    user = Permissions.of(client.get(BOARD).wsgi_request.user).user
+    make_update(story, "Mine to finish.", author=user, at=None, state="draft")
+    make_update(story, "Not mine.", at=None, state="draft")
+    Draft.objects.create(
+        user=user,
+        story=story,
+        form="composer",
+        key="1",
+        typed=1,
+        values={"body": "Not sent yet."},
+    )
+    page = html(client.get(BOARD))
+    assert "Mine to finish." in page
+    assert "Not sent yet." in page
+    assert "Not mine." not in page
+
+
+def sign_in(name: str) -> str:
+    user = make_user(name, "Editors")
+    user.set_password("a long password")
+    user.save()
+    data = {"username": name, "password": "a long password", "next": BOARD}
+    return str(Client().post("/admin/login/", data)["Location"])
+
+
+def test_signing_in_opens_the_live_story_last_written_in():
+    assert sign_in("newcomer") == BOARD
+    editor = make_user("editor", "Editors")
+    editor.set_password("a long password")
+    editor.save()
+    story, later = make_story("Fog"), make_story("Rain")
+    make_update(later, author=editor)
+    make_update(story, author=editor)
+    data = {"username": "editor", "password": "a long password", "next": BOARD}
+    desk = reverse("admin:entries_story_change", args=[story.pk])
+    assert Client().post("/admin/login/", data)["Location"] == desk
+    verbs.close_story(story)
+    assert Client().post("/admin/login/", data)["Location"] == BOARD
+    elsewhere = data | {"next": "/admin/lists/"}
+    assert Client().post("/admin/login/", elsewhere)["Location"] == "/admin/lists/"
+
+
+# --- Review
+
+
+@pytest.fixture
+def story() -> Story:
+    return make_story("Fog over the harbour")
+
+
+@pytest.fixture
+def submitted(story) -> Entry:
+    writer = make_user("writer", "Contributors")
+    return make_update(
+        story, "At the *quay*.", at="1009", author=writer, state="submitted"
+    )
+
+
+def test_a_text_is_published_now_or_with_its_own_time(client, submitted, story):
+    own = submitted.at
+    other = make_update(story, "On the mole.", at="1010", state="submitted")
+    send = {"do": "publish_own", "entry": submitted.pk, "version": 1}
+    client.post(QUEUE, send)
+    submitted.refresh_from_db()
+    assert (submitted.state, submitted.at) == ("published", own)
+    client.post(QUEUE, {"do": "publish_now", "entry": other.pk, "version": 1})
+    other.refresh_from_db()
+    assert other.published
+    assert timezone.now() - other.at < timedelta(minutes=2)
+
+
+def test_a_text_without_a_time_can_be_stamped_with_its_submission(client, story):
+    entry = make_update(story, "At the quay.", at=None, state="submitted")
+    when = timezone.now() - timedelta(minutes=30)
+    Entry.objects.filter(pk=entry.pk).update(changed_at=when)
+    client.post(QUEUE, {"do": "publish_own", "entry": entry.pk, "version": 1})
+    entry.refresh_from_db()
+    assert entry.published
+    assert entry.at == when.replace(second=0, microsecond=0)
+
+
+def test_publishing_from_the_queue_is_undone_there(client, submitted):
+    client.post(QUEUE, {"do": "publish", "entry": submitted.pk, "version": 1})
+    page = html(client.get(QUEUE))
+    assert 'value="undo"' in page
+    answer = client.post(QUEUE, {"do": "undo", "entry": submitted.pk}, follow=True)
+    assert "Undone. The update is withdrawn." in html(answer)
+    assert not Posting.objects.visible().exists()
+    assert 'value="undo"' not in html(client.get(QUEUE))
+
+
+def test_a_scheduled_text_goes_back_into_the_queue(client, submitted):
+    at = timezone.now() + timedelta(hours=2)
+    Entry.objects.filter(pk=submitted.pk).update(at=at)
+    client.post(QUEUE, {"do": "publish_own", "entry": submitted.pk, "version": 1})
+    submitted.refresh_from_db()
+    assert submitted.state == "scheduled"
+    client.post(QUEUE, {"do": "undo", "entry": submitted.pk})
+    submitted.refresh_from_db()
+    assert submitted.state == "submitted"
+
+
+def test_an_editor_sees_who_else_has_a_text_open(client, submitted):
+    signed_in("ines", "Editors").get(QUEUE, {"entry": submitted.pk})
+    page = html(client.get(QUEUE, {"entry": submitted.pk}))
+    assert "ines is reviewing" in page
+    assert "ines also has this text open." in page
+    assert "reviewing" not in html(signed_in("ines2", "Contributors").get(QUEUE))
+
+
+def test_a_contributor_reads_the_reason_and_submits_again(submitted):
+    verbs.send_back(submitted, "Who says so?")
+    writer = Client()
+    writer.force_login(submitted.author)
+    page = html(writer.get(QUEUE, {"tab": "back"}))
+    assert "Sent back: Who says so?" in page
+    assert 'value="submit"' in page
+    writer.post(QUEUE, {"do": "submit", "entry": submitted.pk})
+    submitted.refresh_from_db()
+    assert (submitted.state, submitted.sent_back) == ("submitted", "")
+
+
+def test_nobody_submits_what_is_not_theirs(story, submitted):
+    verbs.send_back(submitted, "Who says so?")
+    other = signed_in("other", "Contributors")
+    other.post(QUEUE, {"do": "submit", "entry": submitted.pk})
+    submitted.refresh_from_db()
+    assert submitted.state == "draft"
