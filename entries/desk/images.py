@@ -50,8 +50,8 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
         self.settled = False
         for field in self.fields.values():
             field.show_hidden_initial = True
-        for name in ("focal_x", "focal_y"):  # a page without them leaves them alone
-            self.fields[name].required = False
+        for name in {"focal_x", "focal_y"} & set(self.fields):
+            self.fields[name].required = False  # a page without them leaves them alone
 
     def add_initial_prefix(self, field_name: str) -> str:
         """Name the hidden field with the initial value, unlike the field itself."""
