@@ -136,6 +136,11 @@ def test_a_pictures_lines_are_one_step_and_leave_a_selection_alone(page):
     expect(box(page)).to_have_value("Calm sea tonight")
     page.keyboard.press("Control+Shift+z")
     expect(box(page)).to_have_value(re.compile(lines))
+    cards(page).first.get_by_role("button", name="Remove").click()
+    expect(cards(page)).to_have_count(1)
+    box(page).press("Control+z")
+    expect(box(page)).to_have_value(re.compile(lines))
+    expect(cards(page)).to_have_count(2)
 
 
 def test_a_composition_is_not_disturbed_by_an_upload(page):

@@ -9,6 +9,7 @@
     window.Desk;
 
   const AT_ONCE = 3;
+  const PAUSE = 700; // milliseconds without a key
   const PICTURE = /^image\//;
   const EXTENSION = /\.(avif|gif|heic|heif|hif|jpe?g|png|webp)$/i;
   const ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"; // no vowels: it spells nothing
@@ -184,12 +185,17 @@
     const parsed = new DOMParser().parseFromString(html, "text/html");
     for (const card of parsed.querySelectorAll(".picture")) {
       if ($(`[data-name="${CSS.escape(card.dataset.name)}"]`, list)) continue;
-      list.append(card);
+      // In the order of the text at once, so that no card somebody types in has to move.
+      const names = namesIn(form);
+      const place = names.indexOf(card.dataset.name);
+      const later = [...list.children].find((one) => names.indexOf(one.dataset.name) > place);
+      list.insertBefore(card, (place >= 0 && later) || null);
       window.htmx?.process(card);
     }
   };
+  const cardOf = (form, name) => $(`.picture[data-name="${CSS.escape(name)}"]`, form);
   // Of a text that was put back: the cards of its pictures, and which never arrived.
-  const showCards = async (form) => {
+  const showCards = async (form, restored) => {
     const field = $("[data-shown]", form);
     const names = namesIn(form);
     if (!field || !names.length) return;
@@ -198,9 +204,9 @@
       const answer = await fetch(`${field.dataset.shown}?${query}`, { headers: { "HX-Request": "true" } });
       if (!answer.ok || !answer.headers.get("desk-answer") || !form.isConnected) return;
       addCards(form, await answer.text());
-      for (const name of namesIn(form)) {
+      for (const name of restored ? namesIn(form) : []) {
         const known = uploads.has(name) || arrived.has(name) || !names.includes(name);
-        if (known || $(`.picture[data-name="${CSS.escape(name)}"]`, form)) continue;
+        if (known || cardOf(form, name)) continue;
         uploads.set(name, { name, file: null, state: "failed", loaded: 0, error: words("upload_lost"), item: null });
       }
       draw();
@@ -217,10 +223,11 @@
       const form = formOf(event.target);
       const pressed = event.submitter;
       if (!form || event.target !== form || ["draft", "preview"].includes(pressed?.value)) return;
-      if (!uploadsOf(form).length) return;
+      const ours = uploadsOf(form).filter(({ file }) => file); // of the others the server judges
+      if (!ours.length) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      if (uploadsOf(form).some(({ state }) => state === "failed")) return void say(form, words("upload_first"), "bad");
+      if (ours.some(({ state }) => state === "failed")) return void say(form, words("upload_first"), "bad");
       waiting.set(form, { button: pressed, values: valuesOf(form), key: keyOf(form) });
       form.dataset.waiting = "";
       settle(form);
@@ -234,7 +241,7 @@
   const settle = (form) => {
     const wait = waiting.get(form);
     if (!wait) return void delete form.dataset.waiting;
-    const left = uploadsOf(form);
+    const left = uploadsOf(form).filter(({ file }) => file);
     if (keyOf(form) !== wait.key) return stop(form); // it holds another text now
     if (left.length) return void progress(form, left);
     stop(form);
@@ -313,10 +320,17 @@
   document.addEventListener("dragover", (event) => {
     if (goal(event) && carriesFiles(event)) event.preventDefault();
   });
+  let timer = 0;
   document.addEventListener("input", ({ target }) => {
-    if (formOf(target) && (uploads.size || arrived.size)) draw();
+    const form = formOf(target);
+    if (!form || target !== bodyOf(form)) return;
+    if (uploads.size || arrived.size) draw();
+    // A line that was pasted, or came back by undoing its removal
+    const bare = namesIn(form).some((name) => !uploads.has(name) && !cardOf(form, name));
+    clearTimeout(timer);
+    if (bare) timer = setTimeout(() => showCards(form, false), PAUSE);
   });
-  document.addEventListener("desk:restored", ({ detail: form }) => showCards(form));
+  document.addEventListener("desk:restored", ({ detail: form }) => showCards(form, true));
   begin.push(() => {
     if (uploads.size || arrived.size) draw();
   });
