@@ -22,6 +22,7 @@ GROUP_PERMISSIONS: Final = {
         "image": "view",
         "series": "view",
         "link": "add change delete view",
+        "snippet": "add change delete view",
     },
     "Contributors": {"story": "view", "entry": "add"},
 }
@@ -50,20 +51,19 @@ class EntriesConfig(AppConfig):
 def create_groups(using: str = "default", **_signal: Any) -> None:
     """Create the missing groups, and give groups without permissions theirs.
 
-    Other groups are left as the chief of the desk has changed them.
+    Other groups are left as the chief of the desk has changed them, and only get
+    permissions that this release has added.
     """
     from django.contrib.auth.management import create_permissions
     from django.contrib.auth.models import Group, Permission
 
+    own = Permission.objects.using(using).filter(content_type__app_label="entries")
+    known = set(own.values_list("codename", flat=True))
     # Permissions come from a receiver of the same signal, which may be called later.
     create_permissions(apps.get_app_config("entries"), verbosity=0, using=using)
     for name, models in GROUP_PERMISSIONS.items():
         group, _ = Group.objects.using(using).get_or_create(name=name)
+        codes = {f"{verb}_{m}" for m, verbs in models.items() for verb in verbs.split()}
         if group.permissions.exists():
-            continue
-        codes = [f"{verb}_{m}" for m, verbs in models.items() for verb in verbs.split()]
-        group.permissions.set(
-            Permission.objects.using(using).filter(
-                content_type__app_label="entries", codename__in=codes
-            )
-        )
+            codes -= known
+        group.permissions.add(*own.filter(codename__in=codes))

@@ -282,8 +282,11 @@ def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
     story.refresh_from_db()
     assert story.headline == "Fog lifts"
     assert "<del>lifts</del><ins>and rain</ins>" in page
-    assert 'name="version" value="2"' in page
-    client.post(way, data | {"version": "2"})
+    assert 'name="version" value="1"' in page
+    client.post(way, data)
+    story.refresh_from_db()
+    assert story.headline == "Fog lifts"  # until one of both is chosen
+    client.post(way, data | {"choice": "mine-2"})
     story.refresh_from_db()
     assert story.headline == "Fog and rain"
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F
 from django.test import Client
@@ -202,6 +203,15 @@ def text_in_draft(world: World) -> None:
     make_update(world.draft, at=timezone.now() + LATER)
 
 
+def notes(world: World) -> None:
+    """Write, answer, finish and delete notes on everything, public or not."""
+    for entry in (None, world.update, *world.waiting.values()):
+        note = verbs.add_note(world.story, "Quokkas?", entry=entry, handover=True)
+        verbs.add_note(world.story, "Quokkas!", reply_to=note)
+        verbs.set_note_done(note)
+    verbs.delete_note(note)
+
+
 def edits(name: str, **fields: Any) -> tuple[str, Act]:
     return f"edit {name}", lambda world: verbs.edit_story(world.draft, **fields)
 
@@ -243,6 +253,12 @@ INVISIBLE |= {
     "cross-post": crossing,
     "post in a draft": text_in_draft,
     "the desk": desk,
+    "notes": notes,
+    "delete a draft": lambda w: verbs.delete_entry(w.waiting["draft"]),
+    "take a draft over": lambda w: verbs.take_over(
+        w.waiting["draft"], author=User.objects.create_user("editor2")
+    ),
+    "a story of its own": lambda w: verbs.story_from_entry(w.update, "Quokkas alone"),
 }
 
 
@@ -259,7 +275,14 @@ def test_what_readers_cannot_see_moves_nothing(world: World) -> None:
 
 def test_no_address_tells_of_what_readers_cannot_see(world: World) -> None:
     before = world.asked(all_of_them=True)
-    for name in ("edit headline", "change a withdrawn story", "the desk", "delete"):
+    for name in (
+        "edit headline",
+        "change a withdrawn story",
+        "a story of its own",
+        "notes",
+        "the desk",
+        "delete",
+    ):
         INVISIBLE[name](world.again())
     assert world.asked(all_of_them=True) == before
     for path, (_, _, body) in before.items():

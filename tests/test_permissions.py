@@ -28,7 +28,7 @@ from entries import verbs
 from entries.desk.access import desk_url
 from entries.images import worker
 from entries.images.ingest import ImageError
-from entries.models import Draft, Entry, Image, Site, Story
+from entries.models import Draft, Entry, Image, Site, Snippet, Story
 from entries.verbs import EntryText
 from liveblog import request_limits
 from liveblog.pools import pool_of
@@ -124,6 +124,11 @@ ADDRESSES = {
     AN_ENTRY("stream"): Needs(DESK),
     AN_ENTRY("time"): Needs(DESK, query="at=1015"),
     AN_ENTRY("draft"): Needs(posts=[(WRITE, KEEPING)]),
+    AN_ENTRY("search"): Needs(DESK, query="q=quokkas&state=draft&at=2351"),
+    AN_ENTRY("notes"): Needs(DESK, [(WRITE, {"text": "Call the harbour."})]),
+    AN_ENTRY("entry_notes"): Needs(DESK, [(WRITE, {"text": "Who said so?"})]),
+    AN_ENTRY("own_story"): Needs(RUN, [(RUN, {"headline": "A"})]),
+    AN_ENTRY("snippets"): Needs(WRITE),
     AN_ENTRY("find"): Needs(WRITE, query="q=ferry"),
     AN_ENTRY("see"): Needs(SEE, [(SEE, {"see": "1:1"})]),
     AN_ENTRY("notices"): Needs(posts=[(WRITE, {"body": "A"})]),
@@ -139,6 +144,7 @@ ADDRESSES = {
         posts=[
             *do(PUBLISH, "key", "pin", "unpin", "withdraw", "undo", "restore"),
             *do(PUBLISH, "publish", "unschedule"),
+            *do(PUBLISH, "take_over", "delete"),
             *do(CROSS, "take_back"),
         ]
     ),
@@ -158,6 +164,7 @@ ADDRESSES = {
     **plain("entries_image", RUN, SEE, RUN, CHIEF),
     **plain("entries_link", LINK, SEE, LINK, LINK),
     **plain("entries_series", CHIEF, SEE, CHIEF, CHIEF),
+    **plain("entries_snippet", LINK, LINK, LINK, LINK),
     **plain("auth_group", CHIEF, CHIEF, CHIEF, CHIEF),
     **plain("auth_user", CHIEF, CHIEF, CHIEF, CHIEF),
     **{
@@ -311,6 +318,7 @@ def world() -> World:
         "entries_image": one(image, Image.objects.create(name="spare")),
         "entries_link": one(link),
         "entries_series": one(story.series, make_series("Spare")),
+        "entries_snippet": one(Snippet.objects.create(name="Soon", body="More soon.")),
         "auth_group": one(Group.objects.get(name="Editors")),
         "auth_user": one(other) | {"id": other.pk},
         "axes_accessattempt": one(AccessAttempt.objects.create(failures_since_start=1)),

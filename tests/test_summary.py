@@ -11,7 +11,7 @@ from django.urls import reverse
 from entries import verbs
 from entries.models import Story
 from entries.text import limits
-from tests.builders import make_story, signed_in
+from tests.builders import make_story, make_user, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -22,10 +22,15 @@ def story() -> Story:
 
 
 def save(
-    client: Client, story: Story, summary: str, version: int = 1, htmx: str = "true"
+    client: Client,
+    story: Story,
+    summary: str,
+    version: int = 1,
+    htmx: str = "true",
+    **more: str,
 ) -> Any:
     way = reverse("admin:entries_story_summary", args=[story.pk])
-    data = {"body": summary, "version": version}
+    data = {"body": summary, "version": version} | more
     return client.post(way, data, headers={"HX-Request": htmx})
 
 
@@ -46,9 +51,28 @@ def test_the_second_of_two_sees_both_texts_and_decides(story):
     assert answer.status_code == 409
     assert "<del>All </del>" in html
     assert "Three boats are out.</textarea>" in html
+    again = save(client, story, "Three boats are out.")
+    assert again.status_code == 409  # nothing is saved until one is chosen
     story.refresh_from_db()
     assert story.summary == "All boats are in."
-    assert save(client, story, "Three boats are out.", story.version).status_code == 200
+    chosen = {"choice": f"mine-{story.version}"}
+    assert save(client, story, "Three boats are out.", **chosen).status_code == 200
+    story.refresh_from_db()
+    assert story.summary == "Three boats are out."
+
+
+def test_two_changes_of_a_summary_come_together(story):
+    client = signed_in("editor", "Editors")
+    editor2 = make_user("editor2", "Editors")
+    verbs.edit_story(
+        story, summary="Two boats are out.\n\nIce is near.", author=editor2
+    )
+    answer = save(client, story, "Five boats are out.", htmx="")
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "editor2 changed this story at" in html
+    assert "Five boats are out.\n\nIce is near.</textarea>" in html
+    assert f'name="version" value="{story.version}"' in html
 
 
 @pytest.mark.parametrize("theirs", ["All boats are in.", ""])
@@ -64,7 +88,7 @@ def test_without_scripts_what_was_typed_comes_back_with_what_is_wrong(story, the
     assert answer.status_code == (409 if theirs else 422)
     assert f"{typed}</textarea>" in html
     assert ("<del>All </del>" in html) == bool(theirs)
-    assert f'name="version" value="{story.version}"' in html
+    assert 'name="version" value="1"' in html
 
 
 def test_the_form_of_an_older_page_empties_no_box(story):

@@ -19,14 +19,15 @@ from django.utils.html import format_html
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin, LiveDateFilter, SeriesFilter
+from entries.desk import conflicts
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import ADDITION, created_by, log_action
+from entries.desk.conflicts import Choice
 from entries.desk.forms import NewStoryForm, StoryForm
 from entries.desk.responses import render_page
 from entries.desk.urls import STORY_URLS
-from entries.models import Audience, Entry, Posting, Site, Story
+from entries.models import Audience, Entry, Posting, Site, Story, StoryVersion
 from entries.models.desk import draft_keys
-from entries.pages.differences import diff_heads
 from entries.text import gmt
 from entries.verbs import EntryText, Permissions, Refused
 
@@ -261,15 +262,20 @@ class StoryAdmin(BaseAdmin):
     def _details(self, request: HttpRequest, pk: int) -> HttpResponse:
         story = get_story(pk)
         form_class = self.get_form(request, story, change=True)
-        form = form_class(request.POST or None, instance=story)
-        conflict, typed = False, int_or_zero(request.POST.get("version", ""))
+        form: Any = form_class(request.POST or None, instance=story)
+        clash, typed = None, int_or_zero(request.POST.get("version", ""))
         key = draft_keys(request.POST.get("key"), None)[0] or uuid4()
         if request.method == "POST" and form.is_valid():
             try:
                 self._save_head(request, pk, form)
             except Refused as refused:
-                form.add_error(refused.field or None, str(refused))
-                conflict = isinstance(refused, verbs.StoryConflict)
+                if isinstance(refused, verbs.StoryConflict):
+                    form, clash = self._clash(request, pk, form, typed)
+                elif refused.field in form.expected:
+                    form = self._with_initial(request, pk, form, refused.field)
+                form.add_error(
+                    refused.field or None, clash.message if clash else str(refused)
+                )
             else:
                 return redirect(f"{desk_url(pk, 'details')}?made={key}")
         fieldsets: Any = self.get_fieldsets(request, story)
@@ -278,25 +284,53 @@ class StoryAdmin(BaseAdmin):
         context = {
             "story": saved,
             "key": key,
-            # After a conflict the current version, so that saving again replaces it.
-            "version": saved.version if conflict else typed or saved.version,
+            # The current one only if the form holds both changes.
+            "version": (clash.merged() if clash else {}).get("version")
+            or typed
+            or saved.version,
             "permissions": Permissions.of(request.user),
             "form": form,
-            "clash": diff_heads(saved, story) if conflict else [],
+            "conflict": clash,
             "adminform": AdminForm(form, fieldsets, {}, model_admin=self),
             "media": self.media + form.media,
         }
         template = "admin/entries/story/details.html"
         return render_page(request, template, context, title=saved.headline)
 
+    def _clash(
+        self, request: HttpRequest, pk: int, form: Any, version: int
+    ) -> tuple[Any, conflicts.Conflict]:
+        """Return the form with both changes in it, if they do not overlap."""
+        saved, typed = get_story(pk), form.cleaned_data
+        mine = {name: str(typed[name]) for name in StoryVersion.FIELDS}
+        user = Permissions.of(request.user).user
+        clash = conflicts.story_conflict(saved, mine, version, user)
+        data = request.POST.copy()
+        for name, value in clash.merged().items():
+            data[name] = value
+        return type(form)(data, instance=get_story(pk)), clash
+
+    def _with_initial(self, request: HttpRequest, pk: int, form: Any, name: str) -> Any:
+        """Return the form as if its page had shown the current value of a field."""
+        data, saved = request.POST.copy(), get_story(pk)
+        current = form.fields[name].prepare_value(getattr(saved, name))
+        data[form[name].html_initial_name] = "" if current is None else str(current)
+        return type(form)(data, instance=saved)
+
     def _save_head(self, request: HttpRequest, pk: int, form: Any) -> None:
         permissions = Permissions.of(request.user)
+        choice = Choice.parse(request.POST.get("choice", ""))
+        fields = form.changed
+        if choice.whose == "theirs":
+            fields = {n: v for n, v in fields.items() if n not in StoryVersion.FIELDS}
+        typed = int_or_zero(request.POST.get("version", "")) or None
         story = verbs.edit_story(
             Story.objects.get(pk=pk),
-            version=int_or_zero(request.POST.get("version", "")) or None,
+            version=choice.version if choice.whose == "mine" else typed,
             author=permissions.user,
+            expected=form.expected,
             by=permissions,
-            **form.changed,
+            **fields,
         )
         if form.changed_data:
             changed = ", ".join(form.changed_data).replace("_", " ")

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from entries import verbs
-from entries.models import Entry, Image, Series, Story
+from entries.models import Entry, Image, Series, Snippet, Story
 from entries.verbs import EntryText
 
 HERE = Path(__file__).parent
@@ -58,6 +58,8 @@ class Loader:
         self.series = {
             row["slug"]: Series.objects.create(**row) for row in self.data["series"]
         }
+        for order, row in enumerate(self.data["snippets"]):
+            Snippet.objects.create(**row, order=order)
         for row in self.data["pictures"]:
             self._image(row)
         rows = sorted(
@@ -138,6 +140,8 @@ class Loader:
             verbs.add_link("see", entry=entry, **self._target(see))
         for slug in row["cross_post_to"]:
             verbs.cross_post(entry, self.stories[slug])
+        if "note" in row:
+            verbs.add_note(entry.story, row["note"], entry=entry, author=self.author)
 
     def _target(self, target: str | dict[str, str]) -> dict[str, Any]:
         if isinstance(target, dict):

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from entries import verbs
-from entries.desk.access import desk_view
+from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import (
     PUBLISHED,
     log_action,
@@ -97,6 +99,13 @@ ACTIONS = {
         "Restored.",
         "restored",
     ),
+    "take_over": Action(
+        lambda row: verbs.take_over(
+            row.entry, author=row.permissions.user, by=row.permissions
+        ),
+        lambda row: row.permissions.can_publish and row.posting.home,
+        "Took over the draft.",
+    ),
     "take_back": Action(
         lambda row: verbs.remove_cross_post(row.posting, by=row.permissions),
         lambda row: row.permissions.can_cross_post,
@@ -110,6 +119,8 @@ def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Run the action of a row's button, and respond with the updated row."""
     row = get_row(request, pk, entry_pk)
     do = request.POST.get("do", "")
+    if do == "delete":
+        return _delete(request, row)
     action = ACTIONS.get(do)
     if action is None:
         return text_response("There is no such button.", 400)
@@ -130,6 +141,26 @@ def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         return trigger(response, "desk:undone") if do == "undo" else response
 
     return respond(request, act, to=row, partial=updated)
+
+
+def _delete(request: HttpRequest, row: Row) -> HttpResponse:
+    """Delete what no reader has seen; the answer removes its row."""
+    if not (row.posting.home and row.permissions.can_delete(row.entry)):
+        raise PermissionDenied
+    story, entry_pk = row.posting.story, row.entry.pk
+
+    def act() -> str:
+        about = f"Deleted {row.entry.label}, which was never public."
+        version = int_or_zero(request.POST.get("version", "")) or None
+        verbs.delete_entry(row.entry, version=version, by=row.permissions)
+        log_action(row.permissions.user, story, about)
+        return gettext("Deleted.")
+
+    def removed(message: str) -> HttpResponse:
+        context = {"story": story, "gone": [entry_pk]}
+        return render(request, "admin/entries/desk/_rows.html", context)
+
+    return respond(request, act, to=desk_url(story), partial=removed)
 
 
 def _check_version(row: Row, version: str) -> None:

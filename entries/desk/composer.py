@@ -21,6 +21,7 @@ from entries import verbs
 from entries.desk import (
     drafts,
     images,
+    notes,
     notices,
     presence,
     pulse,
@@ -105,6 +106,7 @@ def _show(
         "colleagues": presence.colleagues(permissions, presence.pages_at(story.pk)),
         "form": ComposerForm.empty(),
         "original_form": ComposerForm.empty("original"),
+        **notes.desk_context(story, permissions),
         **forms,
     }
     template = "admin/entries/desk/page.html"
@@ -254,7 +256,9 @@ class _SubmittedForm:
         """Return the new row for htmx, and let the script clear the form."""
         assert self.posted  # noqa: S101 - confirmed only after posting
         entry = self.posted.entry
-        found = row_postings(self.story.pk, images="![" in entry.body, others=False)
+        found = row_postings(
+            self.story.pk, images="![" in entry.body, others=False, notes=False
+        )
         context = {
             "rows": as_rows(found.filter(entry=entry), self.permissions),
             "slots": ComposerForm(name=self.form.name).slots,

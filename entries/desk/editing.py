@@ -5,11 +5,13 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 
 from entries import verbs
-from entries.desk import drafts, images, see_lines
+from entries.desk import conflicts, drafts, images, see_lines
 from entries.desk.access import desk_url, desk_view
 from entries.desk.audit_log import EDITED, PUBLISHED, log_action, log_in_closed_stories
+from entries.desk.conflicts import Choice
 from entries.desk.entry_responses import errors_response, preview_response
 from entries.desk.forms import EditForm
 from entries.desk.preview import render_preview
@@ -23,7 +25,6 @@ from entries.desk.responses import (
 )
 from entries.desk.rows import Row, get_row, row_response
 from entries.models import Draft, Entry
-from entries.pages.differences import diff_words
 from entries.verbs import (
     NOT_ALLOWED,
     EntryConflict,
@@ -95,18 +96,26 @@ def _refuse_edit(request: HttpRequest, row: Row) -> HttpResponse:
 
 
 def _save(row: Row, form: EditForm, *, publish: bool) -> str:
-    """Save the text if it has changed, and publish the entry if asked to."""
+    """Save the text if it has changed, and publish the entry if asked to.
+
+    After a conflict the user may have chosen this text, or a colleague's instead.
+    """
     entry, data, permissions = row.entry, form.cleaned_data, row.permissions
     before = entry.body
+    choice = Choice.parse(form.data.get("choice", ""))
+    version = choice.version if choice.whose == "mine" else data["version"]
     images.check_images(permissions, data["body"])
     with locked_entry(entry):
+        if choice == Choice("theirs", entry.version):
+            Draft.objects.of_user(permissions.user, entry=entry).delete()
+            return gettext("The current version is unchanged.")
         text = form.text(entry.byline)
         if data["correction"] or not _same_text(entry, text):
             try:
                 verbs.edit(
                     entry,
                     text,
-                    version=data["version"],
+                    version=version,
                     author=permissions.user,
                     correction=data["correction"],
                     by=permissions,
@@ -123,7 +132,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
             log_action(permissions.user, entry, PUBLISHED)
         Draft.objects.of_user(permissions.user, entry=entry).delete()
     see_lines.update_links(entry, before)
-    return ""
+    return gettext("Saved.")
 
 
 def _same_text(entry: Entry, text: EntryText) -> bool:
@@ -195,19 +204,21 @@ def _preview(request: HttpRequest, row: Row, form: EditForm) -> HttpResponse:
 def _conflict(
     request: HttpRequest, row: Row, form: EditForm, theirs: Entry
 ) -> HttpResponse:
-    """Show a colleague's text beside the user's.
+    """Offer both changes in one text if they do not overlap, otherwise both texts.
 
-    The form gets the colleague's version, so that saving again replaces their text.
+    Only a form that holds both changes gets the number of their version, so that
+    nothing of theirs is overwritten unseen.
     """
-    data = request.POST.copy()
-    data["version"] = str(theirs.version)
-    pieces = diff_words(theirs.body, form.cleaned_data["body"])
-    form = EditForm(data, name=form.name)
+    version, user = form.cleaned_data["version"], row.permissions.user
+    text = form.text(theirs.byline)
+    conflict = conflicts.entry_conflict(theirs, text, version, user)
     if not is_htmx(request):
-        return _show(request, row, form, 409, theirs=theirs, pieces=pieces)
-    context = {"theirs": theirs, "pieces": pieces, "form": form}
+        data = request.POST.copy()
+        for name, value in conflict.merged().items():
+            data[name] = value
+        form = EditForm(data, name=form.name)
+        return _show(request, row, form, 409, conflict=conflict)
+    context = {"conflict": conflict, "form": form}
     target, template = f"#{form.name}-conflict", f"{_FOLDER}/_conflict.html"
     html = render_partial(request, target, template, context)
-    target, template = f"#{form.name}-version", f"{_FOLDER}/_version.html"
-    html += render_partial(request, target, template, context, "outerHTML")
     return trigger(HttpResponse(html, status=409), "desk:conflict", form=form.name)

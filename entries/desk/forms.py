@@ -1,6 +1,7 @@
 """The desk's forms: they validate input and turn it into arguments of verbs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -290,6 +291,18 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         """Return the versioned fields, and the others that the editor changed."""
         names = {*self.changed_data, *StoryVersion.FIELDS}
         return {n: value for n, value in self.cleaned_data.items() if n in names}
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        """Return what the page showed of the fields that are not versioned."""
+        found = {}
+        for name in set(self.fields) - set(StoryVersion.FIELDS):
+            field, bound = self.fields[name], self[name]
+            if bound.html_initial_name in self.data:
+                with suppress(forms.ValidationError):
+                    text = self.data[bound.html_initial_name]
+                    found[name] = field.to_python(text)
+        return found
 
     def clean_language(self) -> str:
         """Check a new language; one that the story has already is left as it is."""

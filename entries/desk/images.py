@@ -23,6 +23,7 @@ from entries.desk.forms import TextForm
 from entries.desk.responses import text_response
 from entries.images import ingest
 from entries.models import Entry, Image, Link, Posting, Story
+from entries.models.entries import written_by
 from entries.text import rendering, urls
 from entries.verbs import UNKNOWN_IMAGE, Permissions, Refused
 
@@ -201,7 +202,7 @@ def visible_images(permissions: Permissions) -> QuerySet[Image]:
         Q(story=None, entry=None) | Q(story__state__in=Story.BEGUN),
         image=OuterRef("pk"),
     )
-    own = Entry.objects.filter(author=permissions.user, images=OuterRef("pk"))
+    own = Entry.objects.filter(written_by(permissions.user), images=OuterRef("pk"))
     return Image.objects.filter(
         Exists(shown) | Exists(led) | Exists(features) | Exists(own)
     )

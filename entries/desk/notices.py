@@ -105,7 +105,7 @@ def show_notices(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _recent(story_id: int, permissions: Permissions) -> list[Row]:
-    found = row_postings(story_id, images=False).filter(
+    found = row_postings(story_id, images=False, notes=False).filter(
         removed=False,
         entry__state=Entry.State.PUBLISHED,
         entry__published_at__gt=timezone.now() - _JUST_NOW,
@@ -123,7 +123,7 @@ def _repeats(story_id: int, permissions: Permissions, body: str) -> list[Repeat]
     for url in wanted:
         holding |= Q(entry__body__icontains=url)
     newest = Posting.objects.filter(story=story_id).newest().values("pk")
-    found = row_postings(story_id, images=False)
+    found = row_postings(story_id, images=False, notes=False)
     found = found.filter(holding, pk__in=newest[:MAX_SEARCHED], removed=False)
     found = found.exclude(entry__state=Entry.State.WITHDRAWN)[:MAX_REPEATS_READ]
     rows = [row for row in as_rows(found, permissions) if row.viewable]

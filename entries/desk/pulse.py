@@ -21,7 +21,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.views.decorators.http import require_safe
 
 from entries import delivery
-from entries.desk import presence, timeline
+from entries.desk import notes, presence, timeline
 from entries.desk.access import desk_view, get_story, int_or_zero
 from entries.desk.responses import text_response
 from entries.models import Posting, Presence, Site, Story
@@ -183,11 +183,15 @@ def _changes(
         "ticket": presence.renew_ticket(permissions, pk, request.GET.get("me", "")),
         "colleagues": presence.colleagues(permissions, found.pages),
         "rows": changed.rows,
-        "gone": changed.gone,
+        "gone": [*changed.gone, *found.deleted],
         "restated": given.state != current.state,
         "retold": given.seq < found.story.head_seq,
     }
-    return render(request, "admin/entries/desk/_changes.html", context)
+    response = render(request, "admin/entries/desk/_changes.html", context)
+    if found.story.notes_seq > given.known(current):
+        fresh = notes.notes_context(found.story, permissions)
+        response.write(notes.notes_partials(request, fresh))
+    return response
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,7 @@ class Snapshot:
 
     story: Story
     postings: list[Posting]
+    deleted: list[int]  # the entries that have been deleted
     pages: list[Presence]
     read_at: float
 
@@ -225,7 +230,8 @@ class Snapshots:
                 postings = (
                     timeline.changed_postings(pk, since, below) if changed else []
                 )
-                found = Snapshot(story, postings, presence.pages_at(pk), now)
+                deleted = timeline.deleted_entries(pk, since) if changed else []
+                found = Snapshot(story, postings, deleted, presence.pages_at(pk), now)
                 self._read[key] = found
             return found
 

@@ -19,6 +19,7 @@ from entries.desk.access import desk_view, display_name, int_or_zero
 from entries.desk.audit_log import log_action, log_of_user
 from entries.desk.responses import is_htmx, render_page, respond
 from entries.models import Entry
+from entries.models.entries import written_by
 from entries.text import gmt, rendering
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
@@ -98,7 +99,7 @@ def review_queue(request: HttpRequest) -> HttpResponse:
     tab = "back" if request.GET.get("tab") == "back" else ""
     waiting, back = submitted_entries(), sent_back_entries()
     if not permissions.can_edit:
-        own = Entry.objects.filter(author=permissions.user)
+        own = Entry.objects.filter(written_by(permissions.user))
         waiting = own.filter(state__in=(State.SUBMITTED, State.DRAFT))
         waiting, back = waiting.order_by("-pk"), back.filter(author=permissions.user)
     found = back if tab else waiting

@@ -14,12 +14,16 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
 from entries.models import Story
 from entries.public import errors
 from entries.verbs import Refused
+
+MAX_NEXT_LENGTH = 500
 
 
 class HasUrl(Protocol):
@@ -46,7 +50,8 @@ def respond(
 
     `act` calls the verbs, writes the audit log and returns a message for the editor
     (empty for none). htmx then gets `partial(message)`; a browser without JavaScript
-    is redirected to `to`, which shows the message.
+    is redirected to `to`, which shows the message. So is htmx, if the form was on a
+    page of its own; `next` in the form is then the page that it was opened from.
 
     For a refusal, htmx gets its message as plain text with status 409, which the page
     shows beside the button; other browsers get it on `retry()`, by default on `to`. To
@@ -62,11 +67,24 @@ def respond(
             return text_response(str(error), 409)
         messages.error(request, str(error))
         return retry() if retry else redirect(to)
-    if partial and htmx:
-        return partial(message)
-    if message:
+    alone = "next" in request.POST  # sent from a page of its own
+    if message and (alone or not htmx):
         messages.success(request, message)
-    return redirect(to)
+    if partial and htmx:
+        response = partial(message)
+        if alone:
+            response["HX-Redirect"] = redirect(_next_url(request) or to).url
+        return response
+    return redirect(_next_url(request) or to)
+
+
+def _next_url(request: HttpRequest) -> str:
+    """Return the page of the newsroom that a form was opened from; empty if unknown."""
+    url = (request.POST or request.GET).get("next", "")[:MAX_NEXT_LENGTH]
+    own = url_has_allowed_host_and_scheme(
+        url, {request.get_host()}, require_https=request.is_secure()
+    )
+    return url if own and url.startswith(reverse("admin:index")) else ""
 
 
 def text_response(message: str, status: int) -> HttpResponse:
@@ -95,11 +113,14 @@ def render_panel(
 ) -> HttpResponse:
     """Render the template `panel` for htmx, and `page`, which includes it, for others.
 
-    `more` are the arguments of `render_page`; both use its `status`.
+    `more` are the arguments of `render_page`; both use its `status`. A form in `page`
+    sends `next`, so that `respond()` leads back to where the page was opened.
     """
+    back = {"alone": True, "next": _next_url(request)}
     if is_htmx(request):
-        return render(request, panel, context, status=more.get("status"))
-    return render_page(request, page, context, **more)
+        known = back if "next" in request.GET else {}
+        return render(request, panel, known | context, status=more.get("status"))
+    return render_page(request, page, back | context, **more)
 
 
 def render_partial(

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from entries.desk import titles
 from entries.desk.access import desk_url, display_name
-from entries.models import Entry, EntryVersion, Image, Posting, Story
+from entries.models import Entry, EntryVersion, Image, Note, Posting, Story
 from entries.models.entries import PostingQuerySet
 from entries.text import gmt, rendering, time_input, urls
 from entries.verbs import WAITING_STATES, Permissions
@@ -92,14 +92,15 @@ class Row:
         changed = f"{self.entry.changed_at:%H%M%S%f}"
         marks = f"{posting.pinned:d}{posting.key_event:d}{len(self.missing)}"
         marks += f"{len(self.undescribed)}"
-        return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}"
+        notes = f"{len(self.notes)}.{self.notes[-1].pk if self.notes else 0}"
+        return f"{changed}-{posting.seq or 0}-{marks}-{posting.story.state}-{notes}"
 
     @property
     def status(self) -> tuple[object, ...]:
         """Return what buttons change, to detect a press that had no effect."""
         posting = self.posting
         marks = (posting.pinned, posting.key_event, posting.removed)
-        return (self.entry.state, self.entry.at, *marks)
+        return (self.entry.state, self.entry.at, self.entry.author_id, *marks)
 
     @property
     def stamp(self) -> str:
@@ -157,6 +158,28 @@ class Row:
         return display_name(self.entry.author)
 
     @property
+    def taken_from(self) -> str:
+        """Return who began a draft that its author has taken over."""
+        return display_name(self.entry.taken_from)
+
+    @property
+    def notes(self) -> list[Note]:
+        """Return the open notes on the entry, and their replies, in their order."""
+        return list(getattr(self.entry, "open_notes", ()))
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the timeline folds it away."""
+        return self.entry.state == State.WITHDRAWN
+
+    @property
+    def deletable(self) -> bool:
+        """Whether the person may delete it: no reader has seen it, nor will."""
+        unseen = self.posting.home and self.posting.seq is None
+        rests = self.entry.state in (State.DRAFT, State.WITHDRAWN)
+        return unseen and rests and self.permissions.can_delete(self.entry)
+
+    @property
     def excerpt(self) -> str:
         """Return the first words of the text."""
         return rendering.first_words(self.entry.html, EXCERPT_WORDS)
@@ -210,6 +233,12 @@ class Row:
         return self.posting.home and self.permissions.can_edit and not stays
 
     @property
+    def separable(self) -> bool:
+        """Whether the person may make it a story of its own."""
+        stays = self.entry.original or self.entry.erased_at is not None
+        return self.posting.home and self.permissions.has("add_story") and not stays
+
+    @property
     def number(self) -> str:
         """Return the entry's id as a string, from which templates build HTML ids."""
         return str(self.entry.pk)
@@ -217,7 +246,8 @@ class Row:
     @property
     def has_history(self) -> bool:
         """Whether the user may see the entry's history."""
-        mine = self.entry.author_id == self.permissions.user.pk
+        writers = (self.entry.author_id, self.entry.taken_from_id)
+        mine = self.permissions.user.pk in writers
         return self.posting.home and (self.permissions.can_view_unpublished or mine)
 
     @property
@@ -277,12 +307,17 @@ class Row:
             buttons.append(
                 Button("unschedule", _("Unschedule"), "draft", at_hand=False)
             )
-        if self.permissions.can_change(self.entry):
-            withdrawn = state == State.WITHDRAWN
-            do, label = (
-                ("restore", _("Restore")) if withdrawn else ("withdraw", _("Withdraw"))
+        if self.permissions.can_take_over(self.entry):
+            buttons.append(
+                Button("take_over", _("Take over"), "take-over", at_hand=False)
             )
-            buttons.append(Button(do, label, "withdraw", at_hand=withdrawn))
+        if self.permissions.can_change(self.entry):
+            if self.withdrawn:
+                buttons.append(Button("restore", _("Restore"), "withdraw"))
+            elif not (self.deletable and state == State.DRAFT):
+                buttons.append(
+                    Button("withdraw", _("Withdraw"), "withdraw", at_hand=False)
+                )
         return buttons
 
     @property
@@ -295,31 +330,43 @@ class Row:
 
 
 def row_postings(
-    story_id: int, *, images: bool = True, others: bool = True
+    story_id: int, *, images: bool = True, others: bool = True, notes: bool = True
 ) -> PostingQuerySet:
     """Return a story's postings with the data of their rows, newest first.
 
-    To save queries, pass `images=False` if no entry has images, and `others=False` if
-    none is in another story.
+    To save queries, pass `images=False` if no entry has images, `others=False` if none
+    is in another story, and `notes=False` if none has notes to show.
     """
     found = Posting.objects.filter(story=story_id)
-    return with_row_data(found, images=images, others=others)
+    return with_row_data(found, images=images, others=others, notes=notes)
 
 
 def with_row_data(
-    found: PostingQuerySet, *, images: bool = True, others: bool = True
+    found: PostingQuerySet,
+    *,
+    images: bool = True,
+    others: bool = True,
+    notes: bool = True,
 ) -> PostingQuerySet:
     """Fetch the data that rows show along with the postings, newest first."""
     hidden = Image.objects.filter(Q(stem="") | Q(alt="", decorative=False))
     pictures = Prefetch("entry__images", hidden, to_attr="hidden_images")
     rows = Posting.objects.filter(removed=False).select_related("story__series")
     current = Prefetch("entry__postings", rows.order_by("story_id"), "current_postings")
-    fetched = [*([pictures] if images else []), *([current] if others else [])]
+    on_entry = Note.objects.open().select_related("author").order_by("pk")
+    noted = Prefetch("entry__notes", on_entry, "open_notes")
+    wanted = ((pictures, images), (current, others), (noted, notes))
+    fetched = [one for one, is_wanted in wanted if is_wanted]
     later = EntryVersion.objects.filter(
         entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
     )
     return (
-        found.select_related("entry__author", "entry__story__series", "story__series")
+        found.select_related(
+            "entry__author",
+            "entry__taken_from",
+            "entry__story__series",
+            "story__series",
+        )
         .prefetch_related(*fetched)
         .annotate(
             changed_since_closing=Exists(later),

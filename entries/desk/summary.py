@@ -3,11 +3,14 @@
 from django import forms
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from entries import verbs
+from entries.desk import conflicts
 from entries.desk.access import desk_url, desk_view, get_story
 from entries.desk.audit_log import log_action
+from entries.desk.conflicts import Choice
 from entries.desk.forms import TextForm
 from entries.desk.responses import (
     is_htmx,
@@ -17,7 +20,6 @@ from entries.desk.responses import (
     trigger,
 )
 from entries.models import Draft, Story
-from entries.pages.differences import diff_words
 from entries.text import rendering
 from entries.verbs import Permissions, Refused
 
@@ -54,16 +56,26 @@ def save_summary(request: HttpRequest, pk: int) -> HttpResponse:
 
     def refused(error: Refused) -> HttpResponse:
         story.refresh_from_db()
-        extra = {"typed": form.typed, "error": str(error)}
-        if isinstance(error, verbs.StoryConflict):
-            return box(409, pieces=diff_words(story.summary, form.typed), **extra)
-        return box(422, **extra)
+        if not isinstance(error, verbs.StoryConflict):
+            return box(422, typed=form.typed, error=str(error))
+        version, typed = form.cleaned_data["version"], form.typed
+        user = permissions.user
+        conflict = conflicts.story_conflict(story, {"summary": typed}, version, user)
+        merged = conflict.merged({"summary": "body"})
+        # Only a box that holds both changes gets the number of their version.
+        return box(
+            409,
+            conflict=conflict,
+            typed=merged.get("body", typed),
+            version=merged.get("version", version),
+            error=conflict.message,
+        )
 
     return respond(
         request,
         lambda: _save(story, permissions, form),
         to=desk_url(story),
-        partial=lambda message: trigger(box(saved="Saved."), "desk:done", form=_NAME),
+        partial=lambda message: trigger(box(saved=message), "desk:done", form=_NAME),
         refused=refused,
     )
 
@@ -72,17 +84,22 @@ def _save(story: Story, permissions: Permissions, form: SummaryForm) -> str:
     if "body" not in form.data or not form.is_valid():
         raise Refused("Read it again, and save it once more.")
     user = permissions.user
+    choice = Choice.parse(form.data.get("choice", ""))
+    version = form.cleaned_data["version"]
     with transaction.atomic():
+        if choice.whose == "theirs":
+            Draft.objects.filter(user=user, story=story, form=_NAME).delete()
+            return gettext("The current version is unchanged.")
         verbs.edit_story(
             story,
-            version=form.cleaned_data["version"],
+            version=choice.version if choice.whose == "mine" else version,
             author=user,
             by=permissions,
             summary=form.typed,
         )
         Draft.objects.filter(user=user, story=story, form=_NAME).delete()
         log_action(user, story, "Changed summary.")
-    return ""
+    return gettext("Saved.")
 
 
 def summary_form(story: Story) -> TextForm:

@@ -1,18 +1,53 @@
 """The desk's timeline, one page at a time, and its changes since the last poll."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
 
 from django.db.models import Q
 
 from entries.desk.rows import Row, as_rows, row_postings
-from entries.models import Entry, Posting, Story
-from entries.models.entries import PostingQuerySet
+from entries.models import DeletedEntry, Entry, Posting, Story
+from entries.models.entries import PostingQuerySet, written_by
 from entries.verbs import WAITING_STATES, Permissions
 
 PAGE_SIZE = 50
+MAX_WORDS = 8  # of a search
 MAX_CHANGES = 100
 
 State = Entry.State
+
+
+class Group(NamedTuple):
+    """Rows of the timeline that are shown together.
+
+    Withdrawn rows of one day that follow each other are folded away, unless `open`.
+    """
+
+    rows: list[Row]
+    withdrawn: bool
+    open: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return the key by which a folded group has its place among the rows."""
+        return self.rows[0].key
+
+
+def _groups(rows: list[Row], start: int) -> list[Group]:
+    """Group rows as the timeline shows them; the row to start at is not folded."""
+    found = []
+    for (withdrawn, _), some in groupby(rows, _fold):
+        group = list(some)
+        wanted = any(row.entry.pk == start for row in group)
+        found.append(Group(group, withdrawn, open=wanted))
+    return found
+
+
+def _fold(row: Row) -> tuple[bool, date]:
+    return row.withdrawn, row.posting.at.astimezone(UTC).date()
 
 
 @dataclass(frozen=True)
@@ -20,10 +55,12 @@ class Window:
     """One page of the desk's timeline.
 
     `older` is the id to request the next page with, None on the last page. Only the
-    front page has waiting entries and the original entry.
+    front page has waiting entries and the original entry. `groups` are the rows again,
+    with the withdrawn ones of a day together.
     """
 
     rows: list[Row]
+    groups: list[Group]
     waiting: list[Row]
     original: Row | None
     older: int | None
@@ -51,6 +88,7 @@ def timeline_window(
     special_rows = as_rows(special[:MAX_CHANGES], permissions) if front else []
     return Window(
         rows=rows[:PAGE_SIZE],
+        groups=_groups(rows[:PAGE_SIZE], start),
         waiting=[row for row in special_rows if row.place == "waiting"],
         original=next((row for row in special_rows if row.place == "original"), None),
         older=rows[PAGE_SIZE - 1].entry.pk if len(rows) > PAGE_SIZE else None,
@@ -58,11 +96,96 @@ def timeline_window(
     )
 
 
+def visible_postings(story: Story, permissions: Permissions) -> PostingQuerySet:
+    """Return the postings of a story that a person may see, without rows' data."""
+    found = Posting.objects.filter(story=story, removed=False)
+    return _viewable(found, permissions)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows that a search has found, the newest first, in the lists of a desk.
+
+    `older` is the entry below which more may be asked for; None if this is all.
+    """
+
+    rows: list[Row]
+    older: int | None
+
+    def placed(self, place: str) -> list[Row]:
+        """Return the rows of one of the desk's lists."""
+        return [row for row in self.rows if row.place == place]
+
+    @property
+    def waiting(self) -> list[Row]:
+        return self.placed("waiting")
+
+    @property
+    def timeline(self) -> list[Row]:
+        return self.placed("timeline")
+
+    @property
+    def original(self) -> list[Row]:
+        return self.placed("original")
+
+
+def search_rows(
+    story: Story,
+    permissions: Permissions,
+    *,
+    words: Sequence[str] = (),
+    author: int = 0,
+    state: str = "",
+    until: datetime | None = None,
+    before: int = 0,
+) -> Found:
+    """Return a page of the rows that have all words in headline, text or byline.
+
+    `state` is one of an entry, or `key` or `pinned`; `until` is the latest time.
+    """
+    found = visible_postings(story, permissions)
+    for word in words[:MAX_WORDS]:
+        found = found.filter(_has_word(word))
+    if author:
+        found = found.filter(entry__author=author)
+    if state in ("key", "pinned"):
+        mark = "key_event" if state == "key" else state
+        found = found.filter(**{mark: True})
+    elif state:
+        found = found.filter(entry__state=state)
+    if until:
+        found = found.filter(at__lt=until + timedelta(minutes=1))
+    if before:
+        found = _from(story, permissions, found, before, inclusive=False)
+    ids = list(found.newest().values_list("pk", flat=True)[: PAGE_SIZE + 1])
+    shown = row_postings(story.pk).filter(pk__in=ids[:PAGE_SIZE])
+    rows = as_rows(shown, permissions)
+    more = len(ids) > PAGE_SIZE and bool(rows)
+    return Found(rows, older=rows[-1].entry.pk if more else None)
+
+
+def _has_word(word: str) -> Q:
+    """Return the condition that a text has a word, in capitals or not.
+
+    SQLite compares only ASCII letters without regard to case.
+    """
+    forms = {word} if word.isascii() else {word, *_cased(word)}
+    condition = Q()
+    for form in forms:
+        for field in ("headline", "body", "byline"):
+            condition |= Q(**{f"entry__{field}__icontains": form})
+    return condition
+
+
+def _cased(word: str) -> tuple[str, ...]:
+    return (word.lower(), word.upper(), word.capitalize())
+
+
 def _viewable(rows: PostingQuerySet, permissions: Permissions) -> PostingQuerySet:
     """Keep what the user may see: `Permissions.can_see` as a query."""
     if permissions.can_view_unpublished:
         return rows
-    return rows.filter(Q(visible=True) | Q(entry__author=permissions.user))
+    return rows.filter(Q(visible=True) | written_by(permissions.user, "entry__"))
 
 
 def _from(
@@ -110,6 +233,12 @@ def changed_postings(story_id: int, since: int, below: int = 0) -> list[Posting]
     if below:
         found = found.filter(entry_id__lt=below)
     return list(found[: MAX_CHANGES + 1])
+
+
+def deleted_entries(story_id: int, since: int) -> list[int]:
+    """Return the entries that were deleted after a number of the desk's counter."""
+    found = DeletedEntry.objects.filter(story=story_id, desk_seq__gt=since)
+    return list(found.values_list("entry_pk", flat=True))
 
 
 def desk_changes(changed: list[Posting], permissions: Permissions) -> DeskChanges:

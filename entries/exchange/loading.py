@@ -262,6 +262,7 @@ class _Import:
             at=data.at,
             headline=data.headline,
             body=markdown.renamed(data.body, self.names),
+            byline=data.byline,
             correction=data.correction,
             hidden=data.hidden,
             erased=data.erased,

@@ -1,29 +1,34 @@
 """The models: series, stories, entries, postings, links, images, and the desk's own."""
 
 from entries.models.audience import Audience
-from entries.models.desk import Draft, Presence
+from entries.models.desk import DeletedEntry, Draft, Presence, Snippet
 from entries.models.entries import Entry, EntryVersion, Posting
 from entries.models.images import Image
 from entries.models.imports import ImportedFile
 from entries.models.links import Link
+from entries.models.notes import Mention, Note
 from entries.models.search import SearchText
 from entries.models.site import QuietRule, Series, Site
 from entries.models.stories import Story, StorySlug, StoryVersion
 
 __all__ = [
     "Audience",
+    "DeletedEntry",
     "Draft",
     "Entry",
     "EntryVersion",
     "Image",
     "ImportedFile",
     "Link",
+    "Mention",
+    "Note",
     "Posting",
     "Presence",
     "QuietRule",
     "SearchText",
     "Series",
     "Site",
+    "Snippet",
     "Story",
     "StorySlug",
     "StoryVersion",

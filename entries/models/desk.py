@@ -1,4 +1,4 @@
-"""Drafts of unsent forms, and the presence of editors on desk pages."""
+"""Drafts of unsent forms, presence at desks, tombstones of rows, and snippets."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -8,7 +8,8 @@ from uuid import UUID, uuid5
 from django.conf import settings
 from django.db import models
 
-from entries.models.entries import Entry
+from entries.models.entries import Entry, written_by
+from entries.models.fields import LineField
 from entries.models.stories import Story
 
 
@@ -29,7 +30,7 @@ def entries_made_from(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
     """Return the entries that were made from an author's forms, by the forms' keys."""
     own = {key: draft_keys(key, author.pk if author else None) for key in keys}
     wanted = set(chain(*own.values())) - {None}
-    found = Entry.objects.filter(author=author, key__in=wanted)
+    found = Entry.objects.filter(written_by(author), key__in=wanted)
     made = {entry.key: entry for entry in found}
     return {k: made[one] for k, ones in own.items() for one in ones if one in made}
 
@@ -45,10 +46,11 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         return own.filter(entry=entry) if entry else own.filter(key=str(key))
 
     def sent_as(self, entry: Entry) -> Self:
-        """Return the drafts of the author's form that became an entry."""
-        own = self.filter(user=entry.author_id)
-        keys = own.values_list("pk", "key") if entry.key and entry.author_id else []
-        sent = [pk for pk, k in keys if entry.key in draft_keys(k, entry.author_id)]
+        """Return the drafts of the form, of whoever began it, that became an entry."""
+        writer = entry.taken_from_id or entry.author_id
+        own = self.filter(user=writer)
+        keys = own.values_list("pk", "key") if entry.key and writer else []
+        sent = [pk for pk, k in keys if entry.key in draft_keys(k, writer)]
         return own.filter(pk__in=sent)
 
 
@@ -105,3 +107,34 @@ class Presence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} at {self.story_id}"
+
+
+class DeletedEntry(models.Model):
+    """A tombstone: it tells open desks to remove the row of an entry that was deleted.
+
+    `desk_seq` is the story's desk counter at the deletion.
+    """
+
+    story = models.ForeignKey(Story, models.CASCADE, related_name="deleted_entries")
+    entry_pk = models.BigIntegerField()
+    desk_seq = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["story", "desk_seq"], name="deleted_entry")]
+
+    def __str__(self) -> str:
+        return f"{self.entry_pk} of {self.story_id}"
+
+
+class Snippet(models.Model):
+    """A text that the newsroom writes again and again, offered in the composer."""
+
+    name = LineField(max_length=60, unique=True)
+    body = models.TextField("text", max_length=2000, help_text="In Markdown.")
+    order = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["order", "name"]
+
+    def __str__(self) -> str:
+        return self.name

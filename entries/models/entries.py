@@ -47,6 +47,14 @@ class Entry(models.Model):
         editable=False,
         related_name="entries",
     )
+    # Who wrote the draft before a colleague took it over; they still see it.
+    taken_from = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+    )
     images = models.ManyToManyField(Image, editable=False, related_name="entries")
     version = models.PositiveIntegerField(default=1, editable=False)
     key = models.UUIDField(null=True, unique=True, editable=False)
@@ -139,6 +147,14 @@ class Entry(models.Model):
         self.published_at = self.published_at or now
 
 
+def written_by(user: Any, at: str = "") -> Q:
+    """Return the condition that a person wrote an entry, or began it as a draft.
+
+    `at` is the way to the entry, such as `entry__`.
+    """
+    return Q(**{f"{at}author": user}) | Q(**{f"{at}taken_from": user})
+
+
 class EntryVersion(models.Model):
     """An earlier version of an entry, and the change that replaced it.
 
@@ -151,6 +167,7 @@ class EntryVersion(models.Model):
     at = models.DateTimeField(null=True)
     headline = LineField(max_length=200, blank=True)
     body = models.TextField(blank=True)
+    byline = LineField(max_length=100, blank=True)
     correction = LineField(max_length=300, blank=True)
     hidden = models.BooleanField(default=False)
     erased = models.BooleanField(default=False)

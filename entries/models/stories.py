@@ -110,6 +110,8 @@ class Story(models.Model):
     seq = models.BigIntegerField(default=0, editable=False)
     head_seq = models.BigIntegerField(default=0, editable=False)
     desk_seq = models.BigIntegerField(default=0, editable=False)
+    # The desk counter at the latest change of the story's notes.
+    notes_seq = models.BigIntegerField(default=0, editable=False)
     # The time of the newest visible posting.
     newest_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

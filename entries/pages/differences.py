@@ -35,7 +35,10 @@ def diff_words(old: str, new: str) -> list[Segment]:
     before, after = _WORD.findall(old), _WORD.findall(new)
     segments: list[Segment] = []
     i = k = 0
-    for at, to, length in [*_matches(before, after), (len(before), len(after), 0)]:
+    for at, to, length in [
+        *matching_words(before, after),
+        (len(before), len(after), 0),
+    ]:
         segments.append(Segment("taken", "".join(before[i:at])))
         segments.append(Segment("added", "".join(after[k:to])))
         i, k = at + length, to + length
@@ -48,7 +51,7 @@ def diff_words(old: str, new: str) -> list[Segment]:
 _Match = tuple[int, int, int]
 
 
-def _matches(
+def matching_words(
     before: list[str], after: list[str], i: int = 0, k: int = 0, depth: int = 3
 ) -> Iterator[_Match]:
     """Yield the runs of words that two texts, which begin at `i` and `k`, share.
@@ -66,20 +69,22 @@ def _matches(
         for at, to, length in matcher.get_matching_blocks():
             yield i + head + at, k + head + to, length
     elif depth:
-        yield from _split_matches(old, new, i + head, k + head, depth - 1)
+        yield from _splitmatching_words(old, new, i + head, k + head, depth - 1)
     yield i + len(before) - tail, k + len(after) - tail, tail
 
 
-def _split_matches(
+def _splitmatching_words(
     before: list[str], after: list[str], i: int, k: int, depth: int
 ) -> Iterator[_Match]:
     """Split two texts at their anchors, and yield the matches in between."""
     at = to = 0
     for here, there in _anchors(before, after):
-        yield from _matches(before[at:here], after[to:there], i + at, k + to, depth)
+        yield from matching_words(
+            before[at:here], after[to:there], i + at, k + to, depth
+        )
         at, to = here, there
     if at or to:
-        yield from _matches(before[at:], after[to:], i + at, k + to, depth)
+        yield from matching_words(before[at:], after[to:], i + at, k + to, depth)
 
 
 def _common_prefix(before: Iterable[str], after: Iterable[str]) -> int:

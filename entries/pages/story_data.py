@@ -156,6 +156,7 @@ class VersionData(_Data):
     at: Time | None = None
     headline: Headline = ""
     body: Markdown = ""
+    byline: Annotated[str, _fits(EntryVersion, "byline")] = ""
     correction: Annotated[str, _fits(EntryVersion, "correction", alias="line")] = ""
     hidden: Flag = False
     erased: Flag = False

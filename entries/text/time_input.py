@@ -124,6 +124,12 @@ def _parse(text: str, now: datetime) -> _Parsed | None:
 _CLOCK_PARTS: Final = {"hour", "minute", "half", "named"}
 
 
+def is_time_alone(text: str, now: datetime) -> bool:
+    """Return whether a text is a time without a day. Raises TimeError."""
+    parsed = _parse(text, now)
+    return parsed is not None and not parsed.has_day
+
+
 def _plain(text: str) -> str:
     text = text.lower().replace(",", " ").replace("\u2009", " ").replace("\u202f", " ")
     text = re.sub(r"\b(?:at|on)\b", " ", text)

@@ -19,6 +19,7 @@ from entries.verbs.entries import (
     send_back,
     set_marks,
     submit,
+    take_over,
     unschedule,
     withdraw,
 )
@@ -63,6 +64,13 @@ from entries.verbs.links import (
     save_link,
     toggle_due_features,
 )
+from entries.verbs.notes import (
+    add_note,
+    delete_note,
+    mark_mentions_read,
+    set_note_done,
+)
+from entries.verbs.own_stories import story_from_entry
 from entries.verbs.permissions import NOT_ALLOWED, Forbidden, Permissions
 from entries.verbs.series import delete_series, save_series
 from entries.verbs.stories import (
@@ -104,6 +112,7 @@ __all__ = [
     "add_image",
     "add_link",
     "add_link_both_ways",
+    "add_note",
     "announce",
     "begin_due_stories",
     "bulk_post",
@@ -113,6 +122,7 @@ __all__ = [
     "cross_post",
     "delete_entry",
     "delete_image",
+    "delete_note",
     "delete_series",
     "delete_story",
     "due_entries",
@@ -129,6 +139,7 @@ __all__ = [
     "ingest_upload",
     "keep_live",
     "locked_entry",
+    "mark_mentions_read",
     "mark_quiet_stories",
     "move",
     "next_order",
@@ -156,7 +167,10 @@ __all__ = [
     "seen_by_readers",
     "send_back",
     "set_marks",
+    "set_note_done",
+    "story_from_entry",
     "submit",
+    "take_over",
     "toggle_due_features",
     "unschedule",
     "was_ever_visible",

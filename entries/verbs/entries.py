@@ -9,6 +9,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from entries.models import Draft, Entry, EntryVersion, Posting, Story
 from entries.models.desk import draft_keys, entries_made_from
@@ -207,6 +208,7 @@ def _save_version(
         at=entry.at,
         headline=entry.headline,
         body=entry.body,
+        byline=entry.byline,
         correction=note,
         changed_by=author,
         changed_at=changed_at or timezone.now(),
@@ -289,6 +291,25 @@ def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         by.check_edit()
         check_waiting(entry)
         _set_state(ledger, entry, State.DRAFT)
+    return entry
+
+
+def take_over(entry: Entry, *, author: User, by: Permissions = SYSTEM) -> Entry:
+    """Make a colleague's draft one's own; whoever began it goes on seeing it.
+
+    Raises Refused if it is no draft any more.
+    """
+    with open_ledger(entry=entry) as ledger:
+        by.check_publish()
+        check_not_erased(entry)
+        if entry.state != State.DRAFT:
+            raise Refused(gettext("This text is not a draft any more."))
+        if entry.author_id == author.pk:
+            return entry
+        first = entry.taken_from_id or entry.author_id
+        entry.taken_from_id = None if first == author.pk else first
+        entry.author = author
+        _save(ledger, entry)
     return entry
 
 
@@ -396,6 +417,9 @@ def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
         Posting.objects.filter(pk=new.pk).update(removed=False)
         Posting.objects.filter(pk=old.pk).update(removed=True)
         entry.story = ledger.story(story.pk)
+        if entry.notes.update(story=story.pk):
+            for pk in (home, story.pk):
+                ledger.notes_changed(ledger.story(pk))
         _save(ledger, entry)
     return entry
 

@@ -7,11 +7,13 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from entries.database import wiping
 from entries.images import ingest
 from entries.models import Draft, Entry, EntryVersion, Image, StoryVersion
 from entries.text import rendering
+from entries.verbs.conditions import check_version
 from entries.verbs.ledger import Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
@@ -46,8 +48,8 @@ def _refresh(version: EntryVersion | StoryVersion) -> None:
 def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
     """Erase a text for good, in every story it is posted in, and withdraw its entry.
 
-    Its versions, corrections, drafts and links are deleted, and so are images that
-    nothing else shows, with their files. The empty row remains, so that open pages
+    Its versions, corrections, drafts, links and notes are deleted, and so are images
+    that nothing else shows, with their files. The empty row remains, so that open pages
     remove the entry and its URL responds with 410. This cannot be undone.
     """
     with open_ledger(entry=entry) as ledger:
@@ -57,6 +59,9 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
         Draft.objects.sent_as(entry).delete()
+        if entry.notes.all().delete()[0]:
+            ledger.notes_changed(ledger.story(entry.story_id))
+            ledger.row_changed(entry)
         if entry.erased_at:
             return entry
         entry.links.all().delete()
@@ -83,7 +88,7 @@ def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVe
         _refresh(version)
         wiping.wipe_erased_text()
         images = orphaned_images(entry, [version.body], keep_entry=True)
-        version.headline = version.body = version.correction = ""
+        version.headline = version.body = version.byline = version.correction = ""
         version.hidden = version.erased = True
         version.save()
         # A draft of an edit that began from this version contains its text.
@@ -152,12 +157,25 @@ def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
             _delete_with_files(locked)
 
 
-def delete_entry(entry: Entry, *, by: Permissions = SYSTEM) -> None:
-    """Delete an entry that was never visible. Raises Refused for others."""
-    with open_ledger(entry=entry):
-        by.check_has("delete_entry")
+def delete_entry(
+    entry: Entry, *, version: int | None = None, by: Permissions = SYSTEM
+) -> None:
+    """Delete an entry that was never visible, with its versions, drafts and notes.
+
+    Open desks remove its row. `version` is the one that was read, None for any. Raises
+    Refused for an entry that readers have seen.
+    """
+    with open_ledger(entry=entry) as ledger:
+        by.check_delete(entry)
+        check_version(entry, version)
         if entry.postings.exclude(seq=None).exists():
-            raise Refused("Readers have seen this text: withdraw or erase it.")
+            raise Refused(
+                gettext("Readers have seen this text. Withdraw it, or erase it.")
+            )
+        Draft.objects.sent_as(entry).delete()
+        if entry.notes.exists():
+            ledger.notes_changed(ledger.story(entry.story_id))
+        ledger.entry_deleted(entry)
         entry.delete()
 
 

@@ -17,7 +17,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from entries import delivery
-from entries.models import Entry, Posting, Site, Story
+from entries.models import DeletedEntry, Entry, Posting, Site, Story
 from entries.pages import fragments, search
 from entries.text import rendering
 
@@ -236,6 +236,21 @@ class Ledger:
             number = self._next_desk_seq(self.stories[pk])
             entry.postings.filter(story=pk).update(desk_seq=number)
 
+    def notes_changed(self, story: Story) -> None:
+        """Note, for the desk of a locked story, that its notes changed."""
+        story.notes_seq = self._next_desk_seq(story)
+
+    def entry_deleted(self, entry: Entry) -> None:
+        """Leave tombstones of an entry's rows, for the desks of all its stories."""
+        DeletedEntry.objects.bulk_create(
+            DeletedEntry(
+                story_id=pk,
+                entry_pk=entry.pk,
+                desk_seq=self._next_desk_seq(self.stories[pk]),
+            )
+            for pk in entry.postings.values_list("story", flat=True)
+        )
+
     def hide_postings(self, story: Story) -> None:
         """Make all postings invisible in a story that is no longer public."""
         number = self._next_desk_seq(story)
@@ -266,7 +281,10 @@ class Ledger:
         now = timezone.now()
         for pk in sorted(self._changed | self._desk_changed | self._active):
             story = self.stories[pk]
-            fields: dict[str, Any] = {"desk_seq": story.desk_seq}
+            fields: dict[str, Any] = {
+                "desk_seq": story.desk_seq,
+                "notes_seq": story.notes_seq,
+            }
             if pk in self._active:
                 names = ("active_at", "reminded_at", "quiet_since")
                 fields |= {name: getattr(story, name) for name in names}

@@ -11,6 +11,7 @@ from typing import Final
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, Q
+from django.utils.translation import gettext
 
 from entries.models import Entry, Story
 from entries.verbs.ledger import Refused
@@ -120,8 +121,17 @@ class Permissions:
         as a draft.
         """
         visible = entry.published and story.begun
-        author = entry.author_id == self.user.pk
-        return visible or author or self.can_view_unpublished
+        wrote = self.user.pk in (entry.author_id, entry.taken_from_id)
+        return visible or self.can_view_unpublished or bool(self.user.pk and wrote)
+
+    def can_delete(self, entry: Entry) -> bool:
+        """Return whether they may delete an entry, if it was never public."""
+        return self.has("delete_entry") or self.can_change(entry)
+
+    def can_take_over(self, entry: Entry) -> bool:
+        """Return whether they may make a colleague's draft their own."""
+        mine = entry.author_id == self.user.pk
+        return self.can_publish and entry.state == State.DRAFT and not mine
 
     def reload(self) -> "Permissions":
         """Return their current permissions: none, if the account was deactivated."""
@@ -158,11 +168,22 @@ class Permissions:
         now = self.reload()
         _require(now.can_change(entry), now.refusal_message(entry))
 
+    def check_delete(self, entry: Entry) -> None:
+        """Raise Forbidden unless they may now delete a locked entry."""
+        now = self.reload()
+        _require(now.can_delete(entry), now.refusal_message(entry))
+
+    def check_see(self, entry: Entry, story: Story) -> None:
+        """Raise Forbidden unless they may now see an entry in a story."""
+        _require(self.reload().can_see(entry, story))
+
     def refusal_message(self, entry: Entry) -> str:
         """Return why they may not change an entry.
 
         A contributor is told what an editor has done with their text.
         """
+        if self.can_write and entry.taken_from_id == self.user.pk and self.user.pk:
+            return gettext("An editor has taken over this draft.")
         if not (self.can_write and entry.author_id == self.user.pk):
             return NOT_ALLOWED
         done = "scheduled" if entry.state == State.SCHEDULED else "published"

@@ -1,7 +1,7 @@
 """Verbs for stories: create, edit, announce, go live, close, withdraw, delete."""
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -128,6 +128,7 @@ def edit_story(
     version: int | None = None,
     author: User | None = None,
     restored: StoryVersion | None = None,
+    expected: Mapping[str, Any] | None = None,
     by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
@@ -135,7 +136,8 @@ def edit_story(
 
     Old slugs redirect to the new one. The previous text is saved as a version.
     `version` is the one the editor has read, None to skip the check; `restored` is an
-    earlier version to restore.
+    earlier version to restore. `expected` are the values of fields without versions
+    that the editor has read.
 
     Raises Refused for an invalid value, StoryConflict if the text has changed since
     `version`.
@@ -148,6 +150,7 @@ def edit_story(
             fields.update(_earlier_text(restored))
         if version is not None and story.version != version:
             _check_story_version(before, fields)
+        _check_expected(before, expected or {}, {"slug": slug, **fields})
         _assign(story, fields)
         if slug is not None and slug != story.slug:
             story.slug = slug
@@ -165,6 +168,19 @@ def edit_story(
         _record_edit(ledger, story, changed, before["continues_in"])
 
     return change_with_references(story, act, fields.get("continues_in"))
+
+
+def _check_expected(
+    now: dict[str, Any], expected: Mapping[str, Any], fields: dict[str, Any]
+) -> None:
+    """Raise Refused if an edit would replace a value that its editor has not read."""
+    for name, value in expected.items():
+        if name in fields and now[name] not in (value, fields[name]):
+            message = gettext(
+                "A colleague changed this to “%(value)s” meanwhile. Save again to "
+                "replace it."
+            )
+            raise Refused(message % {"value": now[name] or "–"}, name)
 
 
 def _save_slug(story: Story, before: str) -> None:

@@ -360,9 +360,19 @@
   });
   document.addEventListener("desk:conflict", ({ detail: { form: name } }) => {
     const form = document.querySelector(`form[data-form="${name}"]`);
+    const panel = $(".conflict", byId(`${name}-conflict`));
     say(form, words("conflict"), "bad");
-    $(".conflict", byId(`${name}-conflict`))?.focus();
+    if (panel?.dataset.merged) takeMerged(form, JSON.parse(panel.dataset.merged));
+    panel?.focus();
   });
+  // A text that was merged comes into the box unless somebody has typed on meanwhile:
+  // then the form stays at its old version, and saving merges once more.
+  const takeMerged = (form, { version, ...values }) => {
+    const sent = sending.get(form) ?? {};
+    if (Object.entries(valuesOf(form)).some(([n, v]) => sent[n] !== v)) return;
+    fill(form, values);
+    form.elements.version.value = version;
+  };
   const mark = (form) => {
     for (const field of form.querySelectorAll("[aria-describedby]")) {
       const errors = field

@@ -1,0 +1,245 @@
+"""Notes between colleagues: on a story, on one of its entries, and hand-over notes."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from entries import verbs
+from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
+from entries.desk.audit_log import log_action
+from entries.desk.responses import render_panel, render_partial, respond
+from entries.desk.rows import Row, get_row, row_response
+from entries.models import Entry, Mention, Note, Story
+from entries.models.desk import draft_keys
+from entries.models.entries import written_by
+from entries.models.notes import MentionQuerySet, NoteQuerySet
+from entries.verbs import Permissions, Refused
+
+MAX_NOTES = 100  # threads shown of a story
+_FOLDER = "admin/entries/desk"
+
+
+def visible_notes(permissions: Permissions) -> NoteQuerySet:
+    """Return the notes a user may see: none on texts that are hidden from them."""
+    return Note.objects.filter(_about_visible(permissions))
+
+
+def _about_visible(permissions: Permissions, at: str = "") -> Q:
+    if permissions.can_view_unpublished:
+        return Q()
+    public = Q(
+        **{
+            f"{at}entry__state": Entry.State.PUBLISHED,
+            f"{at}entry__story__state__in": Story.BEGUN,
+        }
+    )
+    own = written_by(permissions.user, f"{at}entry__")
+    return Q(**{f"{at}entry": None}) | public | own
+
+
+def unread_mentions(permissions: Permissions) -> MentionQuerySet:
+    """Return a person's unread mentions, the newest first, for the newsroom's board."""
+    found = Mention.objects.unread_by(permissions.user.pk)
+    return found.filter(_about_visible(permissions, "note__")).order_by("-pk")
+
+
+def handover_notes(story: Story, permissions: Permissions) -> list[Note]:
+    """Return the hand-over notes that nobody has marked as done."""
+    found = visible_notes(permissions).filter(story=story, handover=True)
+    return list(found.open().select_related("author", "entry").order_by("-pk"))
+
+
+def open_number(story: Story, permissions: Permissions) -> int:
+    """Return how many notes on a story are still open."""
+    return visible_notes(permissions).filter(story=story).threads().open().count()
+
+
+def desk_context(story: Story, permissions: Permissions) -> dict[str, Any]:
+    """Return what the desk's page shows of the notes: hand-overs, and a number."""
+    if not story.notes_seq:  # nobody has written one yet
+        return {"handover": [], "open_notes": 0}
+    return {
+        "handover": handover_notes(story, permissions),
+        "open_notes": open_number(story, permissions),
+    }
+
+
+@desk_view("view_story")
+def story_notes(request: HttpRequest, pk: int) -> HttpResponse:
+    """List a story's notes, or add, answer, finish or delete one."""
+    story, permissions = get_story(pk), Permissions.of(request.user)
+    if request.method == "POST":
+        return _change(request, story, permissions)
+    context = notes_context(story, permissions) | {
+        "reply_to": _thread(story, permissions, request.GET.get("reply", ""))
+    }
+    _read(context["notes"], permissions.user)
+    panel, page = f"{_FOLDER}/_notes.html", f"{_FOLDER}/notes_page.html"
+    title = gettext("Notes")
+    return render_panel(request, panel, page, context, title=title)
+
+
+@desk_view("view_story")
+def entry_notes(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
+    """Show the notes on an entry in its row, or add one."""
+    row = get_row(request, pk, entry_pk)
+    permissions = row.permissions
+    if request.method == "POST":
+        return _change(request, row.posting.story, permissions, row)
+    found = _threads(visible_notes(permissions).filter(entry=row.entry))
+    _read(found, permissions.user)
+    context = {
+        "row": row,
+        "story": row.posting.story,
+        "permissions": permissions,
+        "notes": found,
+        "form_key": uuid4(),
+        "colleagues_to_name": _colleagues(permissions),
+        "reply_to": next(
+            (n for n in found if n.pk == int_or_zero(request.GET.get("reply", ""))),
+            None,
+        ),
+    }
+    panel, page = f"{_FOLDER}/_entry_notes.html", f"{_FOLDER}/entry_notes_page.html"
+    title = gettext("Notes on %(entry)s") % {"entry": row.entry.label}
+    return render_panel(request, panel, page, context, title=title)
+
+
+def _list(story: Story, permissions: Permissions) -> dict[str, Any]:
+    found = _threads(visible_notes(permissions).filter(story=story))
+    return {
+        "story": story,
+        "permissions": permissions,
+        "notes": found,
+        "form_key": uuid4(),
+        "colleagues_to_name": _colleagues(permissions),
+    }
+
+
+def notes_context(story: Story, permissions: Permissions) -> dict[str, Any]:
+    """Return everything the templates of a story's notes show."""
+    return _list(story, permissions) | desk_context(story, permissions)
+
+
+def _threads(notes: NoteQuerySet) -> list[Note]:
+    """Return the threads among notes, those still open first, with their replies."""
+    replies = Note.objects.select_related("author").order_by("pk")
+    found = notes.threads().select_related("author", "done_by", "entry__story")
+    rows = found.prefetch_related(Prefetch("replies", replies))[:MAX_NOTES]
+    return sorted(rows, key=lambda note: note.done_at is not None)
+
+
+def _colleagues(permissions: Permissions) -> list[str]:
+    """Return the names by which colleagues can be mentioned."""
+    staff = User.objects.filter(is_active=True, is_staff=True)
+    names = staff.exclude(pk=permissions.user.pk).order_by("username")
+    return list(names.values_list("username", flat=True))
+
+
+def _read(threads: list[Note], user: User) -> None:
+    """Mark the person's mentions in what is shown to them as read."""
+    shown = [n for thread in threads for n in (thread, *thread.replies.all())]
+    if shown and Mention.objects.filter(user=user, read_at=None).exists():
+        verbs.mark_mentions_read(shown, user)
+
+
+def _thread(story: Story, permissions: Permissions, pk: str) -> Note | None:
+    found = visible_notes(permissions).filter(story=story, pk=int_or_zero(pk))
+    return found.select_related("parent", "entry__story").first() if pk else None
+
+
+def _change(
+    request: HttpRequest, story: Story, permissions: Permissions, row: Row | None = None
+) -> HttpResponse:
+    """Do what a button of the notes says, and answer with the notes as they are."""
+    if not permissions.can_write:
+        raise PermissionDenied
+    do, user = request.POST.get("do", "add"), permissions.user
+    note = _thread(story, permissions, request.POST.get("note", ""))
+    if do in ("reply", "done", "undo", "delete") and note is None:
+        raise Http404
+
+    def add() -> Note:
+        return verbs.add_note(
+            story,
+            request.POST.get("text", ""),
+            author=user,
+            entry=row.entry if row else None,
+            reply_to=note if do == "reply" else None,
+            handover=bool(request.POST.get("handover")),
+            key=draft_keys(request.POST.get("key"), None)[0],
+            by=permissions,
+        )
+
+    def finish() -> object:
+        assert note  # noqa: S101 - checked above
+        return verbs.set_note_done(note, done=do == "done", author=user, by=permissions)
+
+    def delete() -> None:
+        assert note  # noqa: S101 - checked above
+        verbs.delete_note(note, by=permissions)
+        log_action(user, story, "Deleted a note.")
+
+    acts: dict[str, tuple[Callable[[], object], str]] = {
+        "add": (add, gettext("Note added.")),
+        "reply": (add, gettext("Reply added.")),
+        "done": (finish, gettext("Done.")),
+        "undo": (finish, gettext("Opened again.")),
+        "delete": (delete, gettext("Note deleted.")),
+    }
+
+    def act() -> str:
+        if do not in acts:
+            raise Refused(gettext("There is no such button."))
+        run, message = acts[do]
+        run()
+        return message
+
+    return respond(
+        request,
+        act,
+        to=row if row else desk_url(story, "notes"),
+        partial=lambda message: _now(request, story.pk, permissions, row),
+    )
+
+
+def _now(
+    request: HttpRequest, story_id: int, permissions: Permissions, row: Row | None
+) -> HttpResponse:
+    """Answer htmx with the notes, the hand-over notes, and the entry's row."""
+    response = row_response(request, row) if row else HttpResponse()
+    story = get_story(story_id)
+    context = notes_context(story, permissions)
+    with_list = "notes_list" if row else "notes"
+    response.write(notes_partials(request, context, with_list=with_list))
+    return response
+
+
+def notes_partials(
+    request: HttpRequest, context: dict[str, Any], *, with_list: str = "notes_list"
+) -> SafeString:
+    """Render what the desk shows of a story's notes, to replace what a page has.
+
+    `with_list` is the template of the list: by default without the form, in which
+    somebody may be writing.
+    """
+    names = ["handover", "notes_number", with_list]
+    html = "".join(
+        render_partial(
+            request,
+            f"#{name.replace('_', '-')}",
+            f"{_FOLDER}/_{name}.html",
+            context,
+            "outerHTML",
+        )
+        for name in names
+        if name
+    )
+    return SafeString(html)
