@@ -244,4 +244,4 @@ def test_an_old_note_says_when_it_was_written(client, story):
     note = verbs.add_note(story, "From yesterday.", handover=True)
     at = timezone.now() - timedelta(days=1)
     Note.objects.filter(pk=note.pk).update(created_at=at)
-    assert f"{at:%H:%M}, {at.day} {at:%B} GMT" in desk(client, story)
+    assert f"{at:%H%M} GMT, {at.day} {at:%B}" in desk(client, story)

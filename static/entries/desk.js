@@ -277,6 +277,14 @@
     const text = row && ($(".stamp", row) ?? row); // the day above it may come or go
     anchor = row && { row: text, top: text.getBoundingClientRect().top };
   };
+  // A row that was restored has left the fold of withdrawn rows.
+  const refold = () => {
+    for (const fold of document.querySelectorAll(".fold")) {
+      const rows = fold.querySelectorAll(".row").length;
+      if (rows) $(".count", fold).textContent = rows;
+      else fold.remove();
+    }
+  };
   const whereTo = (id) => {
     if (id === "story-state") return $("#story-more summary");
     if (id === "summary-box") return $("#summary-box [open] textarea") ?? byId("summary-edit");
@@ -304,6 +312,7 @@
       (scroller ?? window).scrollBy(0, anchor.row.getBoundingClientRect().top - anchor.top);
     }
     anchor = null;
+    refold();
   });
 
   // --- After sending
