@@ -308,11 +308,11 @@
 
   // After whatever else the scripts do to the rows.
   window.addEventListener("htmx:after:swap", () => {
+    refold();
     if (anchor?.row.isConnected) {
       (scroller ?? window).scrollBy(0, anchor.row.getBoundingClientRect().top - anchor.top);
     }
     anchor = null;
-    refold();
   });
 
   // --- After sending
