@@ -50,24 +50,15 @@ def unread_mentions(permissions: Permissions) -> MentionQuerySet:
     return found.filter(_about_visible(permissions, "note__")).order_by("-pk")
 
 
-def handover_notes(story: Story, permissions: Permissions) -> list[Note]:
-    """Return the hand-over notes that nobody has marked as done."""
-    found = visible_notes(permissions).filter(story=story, handover=True)
-    return list(found.open().select_related("author", "entry").order_by("-pk"))
-
-
-def open_number(story: Story, permissions: Permissions) -> int:
-    """Return how many notes on a story are still open."""
-    return visible_notes(permissions).filter(story=story).threads().open().count()
-
-
 def desk_context(story: Story, permissions: Permissions) -> dict[str, Any]:
     """Return what the desk's page shows of the notes: hand-overs, and a number."""
     if not story.notes_seq:  # nobody has written one yet
         return {"handover": [], "open_notes": 0}
+    threads = visible_notes(permissions).filter(story=story).threads().open()
+    found = list(threads.select_related("author"))
     return {
-        "handover": handover_notes(story, permissions),
-        "open_notes": open_number(story, permissions),
+        "handover": [note for note in found if note.handover],
+        "open_notes": len(found),
     }
 
 

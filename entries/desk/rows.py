@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,6 +21,7 @@ from entries.desk import titles
 from entries.desk.access import desk_url, display_name
 from entries.models import Entry, EntryVersion, Image, Note, Posting, Story
 from entries.models.entries import PostingQuerySet
+from entries.models.notes import NoteQuerySet
 from entries.text import gmt, rendering, time_input, urls
 from entries.verbs import WAITING_STATES, Permissions
 
@@ -353,8 +354,7 @@ def with_row_data(
     pictures = Prefetch("entry__images", hidden, to_attr="hidden_images")
     rows = Posting.objects.filter(removed=False).select_related("story__series")
     current = Prefetch("entry__postings", rows.order_by("story_id"), "current_postings")
-    on_entry = Note.objects.open().select_related("author").order_by("pk")
-    noted = Prefetch("entry__notes", on_entry, "open_notes")
+    noted = Prefetch("entry__notes", _open_notes(), "open_notes")
     wanted = ((pictures, images), (current, others), (noted, notes))
     fetched = [one for one, is_wanted in wanted if is_wanted]
     later = EntryVersion.objects.filter(
@@ -374,6 +374,16 @@ def with_row_data(
         )
         .newest()
     )
+
+
+def _open_notes() -> NoteQuerySet:
+    return Note.objects.open().select_related("author").order_by("pk")
+
+
+def add_notes(rows: Iterable[Row]) -> None:
+    """Fetch the notes of rows that were fetched without them, in one query."""
+    entries = [row.entry for row in rows]
+    prefetch_related_objects(entries, Prefetch("notes", _open_notes(), "open_notes"))
 
 
 def as_rows(postings: Iterable[Posting], permissions: Permissions) -> list[Row]:

@@ -77,7 +77,8 @@ def _insert(note: Note, story: Story, entry: Entry | None, by: Permissions) -> N
 
 
 def _changed(ledger: Ledger, note: Note) -> None:
-    ledger.notes_changed(ledger.story(note.story_id))
+    for story in ledger.stories.values():  # those that the entry is posted in, too
+        ledger.notes_changed(story)
     if note.entry:
         ledger.row_changed(note.entry)
 

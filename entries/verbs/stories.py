@@ -150,7 +150,8 @@ def edit_story(
             fields.update(_earlier_text(restored))
         if version is not None and story.version != version:
             _check_story_version(before, fields)
-        _check_expected(before, expected or {}, {"slug": slug, **fields})
+        typed = fields if slug is None else {"slug": slug, **fields}
+        _check_expected(before, expected or {}, typed)
         _assign(story, fields)
         if slug is not None and slug != story.slug:
             story.slug = slug
