@@ -957,3 +957,22 @@ def test_no_other_way_of_writing_an_id_leads_past_the_desk(client):
         assert answer.status_code == 404
     story.refresh_from_db()
     assert story.headline == "Fog over the harbour"
+
+
+def test_rows_say_who_edited_and_what_was_corrected(client, story):
+    entry = make_update(story, "Three boats.", author=make_user("writer", "Editors"))
+    other = make_user("colleague", "Editors")
+    verbs.edit(
+        entry,
+        verbs.EntryText("Two boats.", at=entry.at),
+        version=1,
+        author=other,
+        correction="There were two.",
+    )
+    html = client.get(desk(story)).content.decode()
+    assert re.search(r"Corrected\s+\d{4}\s", html)
+    assert re.search(r"edited by colleague \d{4}", html)
+    verbs.edit(entry, verbs.EntryText("Two.", at=entry.at), version=2, author=entry.author)
+    html = client.get(desk(story)).content.decode()
+    assert "edited by" not in html
+    assert re.search(r"edited \d{4}", html)

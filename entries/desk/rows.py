@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, prefetch_related_objects
+from django.db.models import (
+    Exists,
+    OuterRef,
+    Prefetch,
+    Q,
+    Subquery,
+    prefetch_related_objects,
+)
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -179,6 +186,28 @@ class Row:
         unseen = self.posting.home and self.posting.seq is None
         rests = self.entry.state in (State.DRAFT, State.WITHDRAWN)
         return unseen and rests and self.permissions.can_delete(self.entry)
+
+    @property
+    def corrected(self) -> str:
+        """Return when readers were last told of a correction; empty if never."""
+        at = getattr(self.posting, "corrected_at", None)
+        return gmt.format_hhmm(at) if at and self.entry.published_at else ""
+
+    @property
+    def edited(self) -> str:
+        """Return when it was last edited since it was published; empty if never."""
+        at, published = (
+            getattr(self.posting, "edited_at", None),
+            self.entry.published_at,
+        )
+        return gmt.format_hhmm(at) if at and published and at > published else ""
+
+    @property
+    def other_editor(self) -> str:
+        """Return the username of who edited it last, if that was not its author."""
+        name: str = getattr(self.posting, "edited_by", None) or ""
+        author = self.entry.author
+        return "" if author and author.get_username() == name else name
 
     @property
     def excerpt(self) -> str:
@@ -357,9 +386,10 @@ def with_row_data(
     noted = Prefetch("entry__notes", _open_notes(), "open_notes")
     wanted = ((pictures, images), (current, others), (noted, notes))
     fetched = [one for one, is_wanted in wanted if is_wanted]
-    later = EntryVersion.objects.filter(
-        entry=OuterRef("entry"), changed_at__gt=OuterRef("story__closed_at")
-    )
+    versions = EntryVersion.objects.filter(entry=OuterRef("entry"))
+    latest = versions.order_by("-number")
+    corrections = latest.filter(hidden=False).exclude(correction="")
+    later = versions.filter(changed_at__gt=OuterRef("story__closed_at"))
     return (
         found.select_related(
             "entry__author",
@@ -369,6 +399,9 @@ def with_row_data(
         )
         .prefetch_related(*fetched)
         .annotate(
+            corrected_at=Subquery(corrections.values("changed_at")[:1]),
+            edited_at=Subquery(latest.values("changed_at")[:1]),
+            edited_by=Subquery(latest.values("changed_by__username")[:1]),
             changed_since_closing=Exists(later),
             has_loose_lines=titles.loose_lines("entry"),
         )
