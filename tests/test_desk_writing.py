@@ -423,7 +423,7 @@ def test_an_expired_session_offers_a_sign_in_and_sends_after_it(
     other.fill("[name=username]", "editor")
     other.fill("[name=password]", PASSWORD)
     other.click("[type=submit]")
-    other.wait_for_url(f"{server.url}/admin/")
+    other.wait_for_url(lambda url: "/login/" not in url)
     assert office.call(texts, story.pk) == []
     other.close()
     page.evaluate("dispatchEvent(new Event('focus'))")
@@ -443,7 +443,7 @@ def test_a_text_is_not_sent_under_the_name_of_somebody_else(
         other.fill("[name=username]", name)
         other.fill("[name=password]", PASSWORD)
         other.click("[type=submit]")
-        other.wait_for_url(f"{server.url}/admin/")
+        other.wait_for_url(lambda url: "/login/" not in url)
         box(page).press("Control+Enter")
         if name == "editor2":
             expect(status(page)).to_contain_text("signed in as editor2 now")
@@ -569,6 +569,8 @@ def test_panels_open_in_view_with_focus_and_escape_gives_it_back(
     page.set_viewport_size({"width": 390 if height == 380 else 1280, "height": height})
     page.goto(f"{server.url}/admin/entries/entry/queue/")
     summary = page.locator("summary", has_text="Send back").last
+    if height == 380:  # one pane at a time: the list first
+        page.locator(".queue .scroll a").first.click()
     summary.click()
     field = page.locator("details[open] [name=line]")
     expect(field).to_be_focused()
