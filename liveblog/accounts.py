@@ -145,35 +145,40 @@ def _grouped_key(device: Any) -> str:
 
 
 def account_urls(*, mail: bool) -> list[URLPattern]:
-    """Return the URLs of accounts; password reset only if the site sends `mail`."""
+    """Return the URLs of accounts; asking for a reset only if the site sends `mail`.
+
+    Links to set a password are always there, since a chief may hand one over.
+    """
     view = admin.site.admin_view(second_factor)
-    urls = [path("second-factor/", view, name="second_factor")]
-    if mail:
-        urls += _password_reset_urls()
-    return urls
-
-
-def _password_reset_urls() -> list[URLPattern]:
     context = {
         "site_header": admin.site.site_header,
         "site_title": admin.site.site_title,
     }
+    new = views.PasswordResetConfirmView.as_view(
+        success_url=reverse_lazy("password_reset_complete"), extra_context=context
+    )
+    done = views.PasswordResetCompleteView.as_view(extra_context=context)
+    urls = [
+        path("second-factor/", view, name="second_factor"),
+        path("password/<uidb64>/<token>/", new, name="password_reset_confirm"),
+        path("password/done/", done, name="password_reset_complete"),
+    ]
+    if mail:
+        urls += _password_reset_urls(context)
+    return urls
+
+
+def _password_reset_urls(context: dict[str, Any]) -> list[URLPattern]:
     ask = views.PasswordResetView.as_view(
         form_class=ResetForm,
         email_template_name="registration/password_reset_email.txt",
         success_url=reverse_lazy("password_reset_done"),
         extra_context=context,
     )
-    new = views.PasswordResetConfirmView.as_view(
-        success_url=reverse_lazy("password_reset_complete"), extra_context=context
-    )
     sent = views.PasswordResetDoneView.as_view(extra_context=context)
-    done = views.PasswordResetCompleteView.as_view(extra_context=context)
     return [
         path("password/", ask, name="admin_password_reset"),
         path("password/sent/", sent, name="password_reset_done"),
-        path("password/<uidb64>/<token>/", new, name="password_reset_confirm"),
-        path("password/done/", done, name="password_reset_complete"),
     ]
 
 

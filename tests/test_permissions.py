@@ -28,7 +28,7 @@ from entries import verbs
 from entries.desk.access import desk_url
 from entries.images import worker
 from entries.images.ingest import ImageError
-from entries.models import Draft, Entry, Image, Site, Snippet, Story
+from entries.models import Draft, Entry, Image, Profile, Site, Snippet, Story
 from entries.verbs import EntryText
 from liveblog import request_limits
 from liveblog.pools import pool_of
@@ -85,7 +85,16 @@ def plain(
     }
 
 
-PUBLIC = ["front", "feed", "search", "series", "series_feed", "story", "story_feed"]
+PUBLIC = [
+    "front",
+    "author",
+    "feed",
+    "search",
+    "series",
+    "series_feed",
+    "story",
+    "story_feed",
+]
 PUBLIC += ["entry", "entry_history", "story_json", "changes", "stream", "sitemap"]
 PUBLIC += ["news_sitemap", "robots", "imprint", "healthz", "metrics", "readyz"]
 PUBLIC += ["admin:login", "favicon", "touch_icon"]
@@ -95,6 +104,7 @@ COMPOSING = [
     (WRITE, {"body": "A", "action": "submit"}),
     (PUBLISH, {"body": "A", "action": "publish"}),
 ]
+PERSON = {"name": "Ann Lee", "mail": "ann@example.org", "role": "Editors"}
 AN_ENTRY = "admin:entries_story_{}".format
 ADDRESSES = {
     **{name: Needs(READ) for name in PUBLIC},
@@ -132,7 +142,10 @@ ADDRESSES = {
     AN_ENTRY("find"): Needs(WRITE, query="q=ferry"),
     AN_ENTRY("see"): Needs(SEE, [(SEE, {"see": "1:1"})]),
     AN_ENTRY("notices"): Needs(posts=[(WRITE, {"body": "A"})]),
-    AN_ENTRY("state"): Needs(posts=do(RUN, "close", "withdraw", "live", "reopen")),
+    AN_ENTRY("audience"): Needs(DESK, query="hours=3"),
+    AN_ENTRY("state"): Needs(
+        posts=do(RUN, "close", "withdraw", "live", "keep", "reopen")
+    ),
     AN_ENTRY("summary"): Needs(posts=[(RUN, {"body": "A", "version": 1})]),
     AN_ENTRY("upload"): Needs(posts=[(RUN, {})]),
     AN_ENTRY("add_picture"): Needs(RUN, [(RUN, {})]),
@@ -154,7 +167,10 @@ ADDRESSES = {
     AN_ENTRY("entry_links"): Needs(SEE, do(LINK, "remove")),
     AN_ENTRY("links"): Needs(SEE, do(LINK, "remove")),
     "admin/entries/story/<path:object_id>/": Needs(DESK),
-    # Moderators' pages
+    # Moderators' and chiefs' pages
+    "people": Needs(CHIEF),
+    "person_add": Needs(CHIEF, [(CHIEF, PERSON)]),
+    "person": Needs(CHIEF, [(CHIEF, PERSON), *do(CHIEF, "deactivate", "invite")]),
     "moderate": Needs(LINK),
     "feature": Needs(SEE, do(LINK, "remove")),
     "resolve": Needs(LINK, do(LINK, "remove")),
@@ -176,6 +192,8 @@ ADDRESSES = {
     "admin:otp_totp_totpdevice_config": Needs(NOBODY),
     "admin:otp_totp_totpdevice_qrcode": Needs(NOBODY),
     "second_factor": Needs(DESK),
+    "password_reset_confirm": Needs(READ, at={"uidb64": "MQ", "token": "a-b"}),
+    "password_reset_complete": Needs(READ),
     "admin:auth_user_password_change": Needs(CHIEF, [(CHIEF, {})]),
 }
 # Addresses that ask more of a contributor than the table can say: their own texts.
@@ -330,6 +348,11 @@ def world() -> World:
     ADDRESSES["resolve"].at["pk"] = link.pk
     ADDRESSES["entry"].at["pk"] = entry.pk
     ADDRESSES["entry_history"].at["pk"] = entry.pk
+    person = Profile.objects.create(slug="ann-lee", byline="Ann Lee", role="Reporter")
+    credited = [entry.pk, *(one.pk for one in hidden)]
+    Entry.objects.filter(pk__in=credited).update(byline="Ann Lee", credited=person)
+    ADDRESSES["author"].at["slug"] = person.slug
+    ADDRESSES["person"].at["pk"] = other.pk
     ADDRESSES["series"].at["slug"] = story.series.slug if story.series else ""
     ADDRESSES["series_feed"].at["slug"] = ADDRESSES["series"].at["slug"]
     return world

@@ -33,6 +33,7 @@ CACHEABLE_URLS = (
     (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/"), ("before",)),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ()),
+    (re.compile(rf"(?P<slug>)/authors/{_SLUG}/"), ("before",)),
     (re.compile(r"(?P<slug>)/"), ("from",)),
     (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)"), ()),
 )

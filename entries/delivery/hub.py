@@ -329,8 +329,11 @@ class Hub:
             except Exception:
                 logger.exception("Scheduled work failed; trying again.")
             counts = self._audience.due_counts(stories)
-            if counts is not None:
-                try:
+            minute = self._audience.ended_minute()
+            try:
+                if counts is not None:
                     await self.run_query(self._audience.write, counts)
-                except Error as error:
-                    logger.warning("The audience could not be written: %s", error)
+                if minute is not None:
+                    await self.run_query(self._audience.write_minute, minute, stories)
+            except Error as error:
+                logger.warning("The audience could not be written: %s", error)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from entries.desk.responses import is_htmx, text_response
-from entries.models import Story
+from entries.models import Profile, Story
 from entries.public import errors
 from entries.verbs import NOT_ALLOWED
 
@@ -108,3 +108,9 @@ def desk_url(story: Story | int, name: str = "change", *args: int) -> str:
 def display_name(user: User | None) -> str:
     """Return a user's full name or else their username; empty for None."""
     return (user.get_full_name() or user.get_username()) if user else ""
+
+
+def usual_byline(user: User) -> str:
+    """Return the byline that an account's new texts begin with; often none."""
+    found = Profile.objects.filter(user=user).values_list("byline", flat=True)
+    return found.first() or ""

@@ -4,6 +4,7 @@ The page has two forms for new entries: the composer, and one for the original e
 Each form has a key, so that sending it twice creates one entry.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -29,7 +30,13 @@ from entries.desk import (
     summary,
     timeline,
 )
-from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
+from entries.desk.access import (
+    desk_url,
+    desk_view,
+    get_story,
+    int_or_zero,
+    usual_byline,
+)
 from entries.desk.audit_log import ADDITION, log_action
 from entries.desk.entry_responses import errors_response, preview_response
 from entries.desk.forms import ComposerForm, EditForm
@@ -64,7 +71,8 @@ def desk_page(request: HttpRequest, pk: int) -> HttpResponse:
     permissions = Permissions.of(request.user)
     if request.method == "POST":
         return _submitted_form(request, story, permissions).handle()
-    forms = [ComposerForm.empty(), ComposerForm.empty("original")]
+    byline = usual_byline(permissions.user)
+    forms = [ComposerForm.empty(name, byline) for name in ("composer", "original")]
     box = summary.summary_form(story)
     wanted = request.GET.get("kept", "")
     drafts.offer_drafts(permissions, story, *forms, box, wanted=wanted)
@@ -104,13 +112,20 @@ def _show(
         "ticket": ticket,
         "readers": Audience.now()[story.pk],
         "colleagues": presence.colleagues(permissions, presence.pages_at(story.pk)),
-        "form": ComposerForm.empty(),
-        "original_form": ComposerForm.empty("original"),
         **notes.desk_context(story, permissions),
+        **_empty_forms(permissions, forms),
         **forms,
     }
     template = "admin/entries/desk/page.html"
     return render_page(request, template, context, title=story.headline, status=status)
+
+
+def _empty_forms(permissions: Permissions, given: Container[str]) -> dict[str, Any]:
+    """Return the forms that are not among the given ones, unsent."""
+    names = {"form": "composer", "original_form": "original"}
+    missing = {key: name for key, name in names.items() if key not in given}
+    byline = usual_byline(permissions.user) if missing else ""
+    return {key: ComposerForm.empty(name, byline) for key, name in missing.items()}
 
 
 @dataclass(frozen=True)

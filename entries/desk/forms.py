@@ -108,6 +108,7 @@ class ComposerForm(TextForm):
     a conflict, a button sends `separate`, a new key, to create another entry.
     """
 
+    byline = forms.CharField(required=False, max_length=max_length(Entry, "byline"))
     key_event = forms.BooleanField(required=False)
     pinned = forms.BooleanField(label="Pin to the top", required=False)
     key = forms.UUIDField(required=False)
@@ -134,9 +135,9 @@ class ComposerForm(TextForm):
         return data
 
     @classmethod
-    def empty(cls, name: str = "composer") -> "ComposerForm":
-        """Return an unsent form with a new key."""
-        return cls(initial={"key": uuid4()}, name=name)
+    def empty(cls, name: str = "composer", byline: str = "") -> "ComposerForm":
+        """Return an unsent form with a new key and its writer's usual byline."""
+        return cls(initial={"key": uuid4(), "byline": byline}, name=name)
 
 
 class EditForm(TextForm):

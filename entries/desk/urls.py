@@ -7,6 +7,7 @@ from django.urls import path
 
 from entries.desk import (
     actions,
+    audience,
     composer,
     cross_posts,
     drafts,
@@ -41,6 +42,7 @@ _STORY: list[tuple[str, View, str]] = [
     ("desk/search/", searching.search_timeline, "search"),
     ("desk/snippets/", snippets.snippets, "snippets"),
     ("desk/notes/", notes.story_notes, "notes"),
+    ("audience/", audience.audience, "audience"),
     ("desk/state/", states.change_state, "state"),
     ("desk/pictures/", images.upload_image, "upload"),
     ("desk/pictures/add/", composer.add_image_to_new, "add_picture"),

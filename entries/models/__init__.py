@@ -1,18 +1,20 @@
 """The models: series, stories, entries, postings, links, images, and the desk's own."""
 
-from entries.models.audience import Audience
+from entries.models.audience import Audience, AudienceMinute
 from entries.models.desk import DeletedEntry, Draft, Presence, Snippet
 from entries.models.entries import Entry, EntryVersion, Posting
 from entries.models.images import Image
 from entries.models.imports import ImportedFile
 from entries.models.links import Link
 from entries.models.notes import Mention, Note
+from entries.models.people import Profile
 from entries.models.search import SearchText
 from entries.models.site import QuietRule, Series, Site
 from entries.models.stories import Story, StorySlug, StoryVersion
 
 __all__ = [
     "Audience",
+    "AudienceMinute",
     "DeletedEntry",
     "Draft",
     "Entry",
@@ -24,6 +26,7 @@ __all__ = [
     "Note",
     "Posting",
     "Presence",
+    "Profile",
     "QuietRule",
     "SearchText",
     "Series",

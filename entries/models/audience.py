@@ -6,6 +6,8 @@ from datetime import timedelta
 from django.db import models
 from django.utils import timezone
 
+from entries.models.stories import Story
+
 
 class Audience(models.Model):
     """The number of open streams in one server process, by story.
@@ -37,3 +39,25 @@ class Audience(models.Model):
         for counts in rows.values_list("counts", flat=True):
             total.update({int(pk): number for pk, number in counts.items()})
         return total
+
+
+class AudienceMinute(models.Model):
+    """How many pages of a story were open in one minute, in all processes together."""
+
+    KEPT = timedelta(days=30)
+
+    story = models.ForeignKey(Story, models.CASCADE, related_name="audience")
+    minute = models.DateTimeField()
+    readers = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["story", "minute"], name="audience_once_a_minute"
+            )
+        ]
+        indexes = [models.Index(fields=["minute"], name="audience_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.story_id} at {self.minute}: {self.readers}"

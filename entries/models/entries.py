@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from entries.models.fields import LineField
 from entries.models.images import Image
+from entries.models.people import Profile
 from entries.models.stories import Story
 from entries.text import gmt, rendering
 
@@ -54,6 +55,14 @@ class Entry(models.Model):
         null=True,
         editable=False,
         related_name="+",
+    )
+    # Whom the byline names; set with the byline, by the verbs.
+    credited = models.ForeignKey(
+        Profile,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="entries",
     )
     images = models.ManyToManyField(Image, editable=False, related_name="entries")
     version = models.PositiveIntegerField(default=1, editable=False)

@@ -147,7 +147,7 @@ def _key(epoch: str, story: Story) -> StoryKey:
 
 
 def _rows(story: Story) -> PostingQuerySet:
-    rows = story.postings.exclude(seq=None).select_related("entry")
+    rows = story.postings.exclude(seq=None).select_related("entry__credited")
     return rows.defer("entry__body")
 
 

@@ -122,7 +122,7 @@ def prefetch_for_rendering(postings: QuerySet[Posting]) -> QuerySet[Posting]:
     links = Link.objects.visible().with_targets()
     corrections = _public_corrections(EntryVersion.objects.all())
     postings_of_each = _visible_postings(Posting.objects.all())
-    return postings.prefetch_related(
+    return postings.select_related("entry__credited").prefetch_related(
         Prefetch("entry__links", links, "read_links"),
         Prefetch("entry__versions", corrections, "read_versions"),
         Prefetch("entry__postings", postings_of_each, "read_postings"),

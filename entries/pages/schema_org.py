@@ -172,7 +172,7 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
 def _update(url: str, entry: Entry) -> JsonObject:
     text = rendering.plain_text(entry.html)
     images = [image.data for image in _body_images(entry.html)]
-    author = {"@type": "Person", "name": entry.byline} if entry.byline else _publisher()
+    author = _author(entry) if entry.byline else _publisher()
     return _without_empty(
         {
             "@type": "BlogPosting",
@@ -187,6 +187,13 @@ def _update(url: str, entry: Entry) -> JsonObject:
             "publisher": _publisher(),
         }
     )
+
+
+def _author(entry: Entry) -> JsonObject:
+    person = {"@type": "Person", "name": entry.byline}
+    if entry.credited:
+        person["url"] = absolute_url(entry.credited.get_absolute_url())
+    return person
 
 
 def _publisher() -> JsonObject:

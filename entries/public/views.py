@@ -24,8 +24,8 @@ from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from entries import delivery
-from entries.models import Link, Posting, Series, Site, Story
-from entries.pages import differences, lists, schema_org, story_page, timeline
+from entries.models import Link, Posting, Profile, Series, Site, Story
+from entries.pages import authors, differences, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds
@@ -157,6 +157,31 @@ def _list_card(url: str, name: str, about: str = "") -> schema_org.Card:
     return schema_org.Card("website", name, about, absolute_url(url), image)
 
 
+@public_page
+def author(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a person's role, picture and visible updates, newest first.
+
+    `?before=<entry id>` continues with the updates older than that one. Somebody
+    without any has no page.
+    """
+    tag = caching.site_tag()
+    people = Profile.objects.select_related("picture")
+    person, before = get_object_or_404(people, slug=slug), _id(request, "before")
+    updates = authors.updates_page(person, before)
+    if not updates.found:
+        raise Http404
+    url = f"{request.path}?before={before}" if before else request.path
+    name = person.byline or updates.found[0].entry.byline
+    context = {
+        "person": person,
+        "name": name,
+        "updates": updates,
+        "before": before,
+        "card": _list_card(url, name, person.role),
+    }
+    return _respond(request, "entries/author.html", context, tag)
+
+
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     """Show a page of the entries and stories that match `q` (full-text search)."""
@@ -228,7 +253,9 @@ def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResp
     if not row.begun or pk > BigIntegerField.MAX_BIGINT:
         raise Http404
     posting = get_object_or_404(
-        Posting.objects.exclude(seq=None).select_related("entry", "story__series"),
+        Posting.objects.exclude(seq=None).select_related(
+            "entry__credited", "story__series"
+        ),
         story=row,
         entry_id=pk,
     )

@@ -71,6 +71,7 @@ from entries.verbs.notes import (
     set_note_done,
 )
 from entries.verbs.own_stories import story_from_entry
+from entries.verbs.people import ROLES, save_person, set_person_active
 from entries.verbs.permissions import NOT_ALLOWED, Forbidden, Permissions
 from entries.verbs.series import delete_series, save_series
 from entries.verbs.stories import (
@@ -97,6 +98,7 @@ __all__ = [
     "ALT_TEXT_MISSING",
     "BULK_BATCH_ROWS",
     "NOT_ALLOWED",
+    "ROLES",
     "UNKNOWN_IMAGE",
     "WAITING_STATES",
     "EntryConflict",
@@ -163,11 +165,13 @@ __all__ = [
     "retry_on_stale_read",
     "save_image",
     "save_link",
+    "save_person",
     "save_series",
     "seen_by_readers",
     "send_back",
     "set_marks",
     "set_note_done",
+    "set_person_active",
     "story_from_entry",
     "submit",
     "take_over",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import ngettext
 
-from entries.models import Entry, Image, Link
+from entries.models import Entry, Image, Link, Profile
 from entries.pages import fragments
 from entries.text import gmt, rendering
 from entries.verbs.ledger import Refused
@@ -103,6 +103,9 @@ def rerender_if_changed(
 def apply_text(entry: Entry, text: EntryText, rendered: RenderedBody) -> None:
     """Assign a text and its HTML to an entry, which keeps its time if none is given."""
     entry.body, entry.headline = text.body, text.headline
+    if text.byline != entry.byline:
+        named = Profile.objects.filter(byline=text.byline)
+        entry.credited = named.first() if text.byline else None
     entry.byline = text.byline
     entry.html = rendered.html
     if text.at:

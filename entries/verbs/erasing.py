@@ -67,6 +67,7 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         entry.links.all().delete()
         entry.images.clear()
         entry.headline = entry.body = entry.html = entry.byline = entry.sent_back = ""
+        entry.credited = None
         entry.state = Entry.State.WITHDRAWN
         entry.erased_at = timezone.now()
         entry.version += 1

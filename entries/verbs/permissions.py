@@ -149,6 +149,11 @@ class Permissions:
         """Raise Forbidden unless they have one of these permissions now."""
         _require(any(map(self.reload().has, codenames)))
 
+    def check_chief(self) -> None:
+        """Raise Forbidden unless they are now the chief of the desk: a superuser."""
+        chiefs = User.objects.filter(is_active=True, is_staff=True, is_superuser=True)
+        _require(chiefs.filter(pk=self.user.pk).exists())
+
     def check_post(self, state: str) -> None:
         """Raise Forbidden unless they may now add an entry in a state."""
         now = self.reload()
@@ -198,6 +203,9 @@ class _System(Permissions):
 
     def reload(self) -> Permissions:
         return self
+
+    def check_chief(self) -> None:
+        pass
 
 
 SYSTEM: Final = _System(User(), frozenset(), superuser=True)

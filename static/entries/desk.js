@@ -347,10 +347,8 @@
     setTimeout(() => undo?.remove(), SECONDS_TO_UNDO * 1000);
   });
   const clear = (form, key) => {
-    fill(
-      form,
-      Object.fromEntries(Object.entries(valuesOf(form)).map(([n, v]) => [n, typeof v === "boolean" ? false : ""])),
-    );
+    const unset = (n, v) => (typeof v === "boolean" ? false : n === "byline" ? form.elements[n].defaultValue : "");
+    fill(form, Object.fromEntries(Object.entries(valuesOf(form)).map(([n, v]) => [n, unset(n, v)])));
     form.elements.key.value = key;
     for (const part of ["pictures", "preview"]) {
       byId(`${form.dataset.form}-${part}`)?.replaceChildren();

@@ -1,0 +1,149 @@
+"""Verbs for people: add, edit, deactivate and reactivate those of the newsroom."""
+
+from typing import Final
+
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.text import slugify
+from django.utils.translation import gettext
+
+from entries.models import Entry, Image, Presence, Profile
+from entries.text import languages as language_tags
+from entries.text import rendering, urls
+from entries.verbs.ledger import Refused, open_ledger
+from entries.verbs.permissions import SYSTEM, Permissions
+
+CHIEF: Final = "Chief"  # not a group: may do everything
+ROLES: Final = ("Contributors", "Editors", "Moderators", CHIEF)
+
+
+def save_person(
+    user: User,
+    *,
+    name: str,
+    mail: str,
+    role: str,
+    byline: str = "",
+    title: str = "",
+    languages: str = "",
+    picture: Image | None = None,
+    by: Permissions = SYSTEM,
+) -> User:
+    """Save a person's account and profile; a new account gets its username.
+
+    `role` is one of ROLES, `title` the role that readers see, `languages` BCP 47 tags
+    separated by commas. Raises Refused for what cannot be saved.
+    """
+    name, mail = rendering.one_line(name), mail.strip()
+    if not name:
+        raise Refused(gettext("Enter a name."), "name")
+    if role not in ROLES:
+        raise Refused(gettext("Choose what they do."), "role")
+    try:
+        tags = [
+            language_tags.canonical_tag(tag)
+            for tag in languages.split(",")
+            if tag.strip()
+        ]
+    except language_tags.LanguageError as error:
+        raise Refused(str(error), "languages") from error
+    with transaction.atomic():
+        by.check_chief()
+        if user.pk and user.pk == by.user.pk and role != CHIEF:
+            raise Refused(gettext("You can’t take your own rights away."), "role")
+        _check_mail(user, mail)
+        user.first_name, _, user.last_name = name.partition(" ")
+        user.first_name, user.last_name = user.first_name[:150], user.last_name[:150]
+        user.email, user.is_staff = mail, True
+        user.is_superuser = role == CHIEF
+        if user.pk is None:
+            user.username = _free_username(mail.partition("@")[0] or name)
+            user.set_unusable_password()
+        user.save()
+        _set_role(user, role)
+        profile = Profile.objects.filter(user=user).first() or Profile(user=user)
+        before = profile.byline
+        profile.byline = rendering.one_line(byline)
+        profile.role = rendering.one_line(title)
+        profile.picture, profile.languages = picture, ",".join(tags)
+        _save_profile(profile)
+    if profile.byline != before:
+        _credit_earlier_entries(profile)
+    return user
+
+
+def _check_mail(user: User, mail: str) -> None:
+    same = User.objects.filter(email__iexact=mail).exclude(pk=user.pk)
+    if mail and same.exists():
+        raise Refused(gettext("Somebody else has this mail address."), "mail")
+
+
+def _free_username(wish: str) -> str:
+    base = slugify(wish)[:100] or "person"
+    return urls.free_name(base, lambda s: User.objects.filter(username=s).exists())
+
+
+def _set_role(user: User, role: str) -> None:
+    """Move a person from the group of their old role to that of the new one."""
+    user.groups.remove(*Group.objects.filter(name__in=ROLES))
+    if role != CHIEF:
+        user.groups.add(Group.objects.get_or_create(name=role)[0])
+
+
+def _save_profile(profile: Profile) -> None:
+    if profile.byline and not profile.slug:
+        taken = Profile.objects.values_list("slug", flat=True)
+        base = slugify(profile.byline)[:90] or "author"
+        profile.slug = urls.free_name(base, set(taken).__contains__)
+    others = Profile.objects.filter(byline=profile.byline).exclude(pk=profile.pk)
+    if profile.byline and others.exists():
+        raise Refused(gettext("Somebody else has this byline."), "byline")
+    with open_ledger() as ledger:
+        try:
+            with transaction.atomic():
+                profile.save()
+        except IntegrityError:
+            raise Refused(gettext("Somebody else has this byline."), "byline") from None
+        ledger.site_changed()  # their page
+
+
+def _credit_earlier_entries(profile: Profile) -> None:
+    """Link the entries that already have a person's byline to their page."""
+    if not profile.byline:
+        return
+    named = Entry.objects.filter(byline=profile.byline).exclude(credited=profile)
+    for entry in named.order_by("pk"):
+        with open_ledger(entry=entry) as ledger:
+            if entry.byline == profile.byline:
+                entry.credited = profile
+                entry.save(update_fields=["credited"])
+                ledger.rerender_entry(entry)
+
+
+def set_person_active(user: User, active: bool, *, by: Permissions = SYSTEM) -> User:
+    """Deactivate a person, which ends their sessions at once, or reactivate them.
+
+    What they published, their bylines and their page stay.
+    """
+    with transaction.atomic():
+        by.check_chief()
+        if user.pk and user.pk == by.user.pk:
+            raise Refused(gettext("You can’t deactivate your own account."))
+        user.is_active = active
+        user.save(update_fields=["is_active"])
+        if not active:
+            _end_sessions(user)
+    return user
+
+
+def _end_sessions(user: User) -> None:
+    """Delete a person's sessions, so that none comes back with the account."""
+    own = [
+        session.pk
+        for session in Session.objects.filter(expire_date__gt=timezone.now())
+        if session.get_decoded().get("_auth_user_id") == str(user.pk)
+    ]
+    Session.objects.filter(pk__in=own).delete()
+    Presence.objects.filter(user=user).delete()
