@@ -233,3 +233,22 @@ def test_nobody_submits_what_is_not_theirs(story, submitted):
     other.post(QUEUE, {"do": "submit", "entry": submitted.pk})
     submitted.refresh_from_db()
     assert submitted.state == "draft"
+
+
+# --- New story
+
+
+def test_a_new_story_can_be_announced_at_once(client):
+    at = timezone.now() + timedelta(hours=3)
+    data = {"headline": "Budget day", "action": "announce", "begins": "nonsense"}
+    add = reverse("admin:entries_story_add")
+    assert "nonsense" in html(client.post(add, data))
+    client.post(add, data | {"begins": ""})
+    assert not Story.objects.exists()
+    begins = f"{at:%H%M} {at.day} {at:%b}"
+    client.post(add, data | {"begins": begins})
+    story = Story.objects.get()
+    assert story.announced
+    assert story.begins_at == at.replace(second=0, microsecond=0)
+    page = html(client.get(BOARD)).partition("Announced and drafts")[2]
+    assert f"Coverage begins {at:%H%M} GMT" in page

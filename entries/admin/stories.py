@@ -175,7 +175,7 @@ class StoryAdmin(BaseAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Create a story with its original entry, as a draft or live."""
+        """Create a story with its original entry: a draft, announced, or live."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form, key = NewStoryForm(request.POST or None), request.POST.get("key")
@@ -211,10 +211,23 @@ class StoryAdmin(BaseAdmin):
                 f"This form has made the story “{story.headline}” before: change that"
                 " one, or press again to make another."
             )
-        if request.POST.get("action") == "live" and story.state == Story.State.DRAFT:
-            verbs.go_live(story, by=permissions)
+        if story.state == Story.State.DRAFT:
+            self._start(request, permissions, form, story)
         messages.success(request, f"The story is {story.state}.")
         return story
+
+    def _start(
+        self,
+        request: HttpRequest,
+        permissions: Permissions,
+        form: NewStoryForm,
+        story: Story,
+    ) -> None:
+        """Go live or announce the new story, as its button says."""
+        if request.POST.get("action") == "live":
+            verbs.go_live(story, by=permissions)
+        elif request.POST.get("action") == "announce":
+            verbs.announce(story, form.cleaned_data["begins"], by=permissions)
 
     def _created_with(
         self, permissions: Permissions, keys: list[UUID | None]
@@ -250,8 +263,7 @@ class StoryAdmin(BaseAdmin):
                     kind=Entry.Kind.ORIGINAL,
                     by=permissions,
                 )
-            if request.POST.get("action") == "live":
-                verbs.go_live(story, by=permissions)
+            self._start(request, permissions, form, story)
             log_action(permissions.user, story, "Made the story.", ADDITION)
         return story
 

@@ -202,6 +202,12 @@ class NewStoryForm(forms.Form):
         max_length=max_length(Story, "standfirst"),
         help_text=gettext_lazy("One or two sentences under the headline."),
     )
+    begins = forms.CharField(
+        label=gettext_lazy("Coverage begins (GMT)"),
+        required=False,
+        max_length=40,
+        help_text=gettext_lazy("To announce the story, such as 0800 tomorrow."),
+    )
     language = forms.CharField(
         label=gettext_lazy("Language"),
         required=False,
@@ -221,6 +227,13 @@ class NewStoryForm(forms.Form):
     def clean_original(self) -> str:
         """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["original"])
+
+    def clean_begins(self) -> datetime | None:
+        """Parse when an announced story's coverage begins."""
+        try:
+            return time_input.parse_time(self.cleaned_data["begins"], timezone.now())
+        except time_input.TimeError as error:
+            raise forms.ValidationError(str(error)) from error
 
     def clean_language(self) -> str:
         """Check the language; without one it is that of the newest story alike."""

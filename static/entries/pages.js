@@ -63,6 +63,16 @@
     $("summary", details).focus();
   });
 
+  // --- Django's search fields for a choice are named like their labels
+
+  addEventListener("load", () => {
+    for (const select of all("select.admin-autocomplete")) {
+      const name = select.labels[0]?.textContent.trim().split("\n")[0];
+      const shown = $("[role=combobox]", select.nextElementSibling ?? select);
+      if (name) shown?.setAttribute("aria-label", name);
+    }
+  });
+
   // --- Lists that renew themselves, while nobody is in them
 
   setInterval(() => {
