@@ -222,7 +222,7 @@ class Reader:
         page.fill("[name=username]", name)
         page.fill("[name=password]", PASSWORD)
         page.click("[type=submit]")
-        page.wait_for_url(f"{site}/admin/")
+        page.wait_for_url(lambda url: "/admin/login/" not in url)
 
     def desk(self, site: str, story_id: int) -> None:
         """Open a story's desk, after signing in."""

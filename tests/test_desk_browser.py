@@ -490,7 +490,7 @@ def test_from_signing_in_to_a_picture_before_readers_by_keyboard_alone(
     expect(page.locator("#id_username")).to_be_focused()
     for words in ("editor", "Tab", PASSWORD, "Enter"):
         keys.press(words) if words in ("Tab", "Enter") else keys.type(words)
-    page.wait_for_url(f"{server.url}/admin/")
+    page.wait_for_url(lambda url: "/admin/login/" not in url)
     page.goto(f"{server.url}/admin/entries/story/{story.pk}/change/")
     expect(box(page)).to_be_focused()
     keys.type("The lightship is back. ")

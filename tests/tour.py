@@ -51,7 +51,7 @@ def sign_in(page: Page, name: str, password: str) -> None:
     page.fill("[name=username]", name)
     page.fill("[name=password]", password)
     page.click("[type=submit]")
-    page.wait_for_url("**/admin/")
+    page.wait_for_url(lambda url: "/admin/login/" not in url)
 
 
 def main(site: str, password: str) -> None:
