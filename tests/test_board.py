@@ -122,6 +122,14 @@ def test_drafts_and_unsent_texts_of_oneself_are_listed(client):
     assert "Not mine." not in page
 
 
+def test_notes_that_name_somebody_are_on_their_board(client):
+    story = make_story("Fog over the harbour")
+    author = make_user("ines", "Editors")
+    verbs.add_note(story, "@editor Result about 0040.", author=author)
+    assert "Result about 0040." in html(client.get(BOARD))
+    assert "Notes for you" not in html(signed_in("other", "Editors").get(BOARD))
+
+
 def sign_in(name: str) -> str:
     user = make_user(name, "Editors")
     user.set_password("a long password")

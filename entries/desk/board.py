@@ -17,18 +17,18 @@ from django.views.decorators.http import require_safe
 
 from entries.desk import presence
 from entries.desk.access import desk_url, desk_view
+from entries.desk.notes import unread_mentions
 from entries.desk.presence import Colleague
 from entries.desk.queue import sent_back_entries, submitted_entries
 from entries.desk.responses import render_page
-from entries.models import Audience, Draft, Entry, EntryVersion, Story
+from entries.models import Audience, Draft, Entry, EntryVersion, QuietRule, Story
 from entries.pages import lists
 from entries.verbs import Permissions
 
-QUIET_AFTER = timedelta(hours=4)  # a live story without updates is marked after this
 MAX_COMING = 40  # drafts and announced stories
 MAX_DRAFTS = 6
+MAX_MENTIONS = 6  # notes that name the person
 EXCERPT_WORDS = 16
-_COMING = (Story.State.DRAFT, "announced")
 ORDERS = {
     "": _("Latest first"),
     "readers": _("Most readers"),
@@ -76,7 +76,8 @@ class BoardStory:
         """Return when it was last updated, or else went live."""
         newest = self.newest
         at = newest and (newest.published_at or newest.at)
-        return at or self.story.live_at or self.story.created_at
+        story = self.story
+        return at or story.active_at or story.live_at or story.created_at
 
     @property
     def since(self) -> str:
@@ -84,8 +85,9 @@ class BoardStory:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it has had no update for long."""
-        return self.now - self.last_at >= QUIET_AFTER
+        """Whether it has had no update for long, by its series' rule."""
+        rule = QuietRule.of(self.story.series)
+        return self.now - self.last_at >= (rule.remind or rule.end)
 
     @property
     def excerpt(self) -> str:
@@ -125,7 +127,7 @@ def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
         for one in found
         if query.lower() in one.story.title.lower() and (one.mine or not mine)
     ]
-    coming = Story.objects.filter(state__in=_COMING).select_related("series")
+    coming = Story.objects.filter(state__in=Story.UNPUBLISHED).select_related("series")
     return {
         "live": _in_order(shown, order),
         "hidden": len(found) - len(shown),
@@ -138,6 +140,9 @@ def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
         "readers": sum(one.readers for one in found),
         "review": _review(permissions),
         "drafts": _drafts(permissions),
+        "mentions": unread_mentions(permissions).select_related(
+            "note__author", "note__story"
+        )[:MAX_MENTIONS],
         "q": query,
         "mine": mine,
         "order": order if order in ORDERS else "",
