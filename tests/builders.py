@@ -109,9 +109,10 @@ def bulk_updates(
         )
         for index, entry in enumerate(entries, 1)
     )
-    story.seq += number
+    story.seq, story.desk_seq = story.seq + number, story.desk_seq + 1
     newest = Posting.objects.visible().newest_time_in("pk")
-    Story.objects.filter(pk=story.pk).update(seq=story.seq, newest_at=Subquery(newest))
+    numbers = {"seq": story.seq, "desk_seq": story.desk_seq}
+    Story.objects.filter(pk=story.pk).update(**numbers, newest_at=Subquery(newest))
 
 
 def make_user(name: str, *groups: str, chief: bool = False) -> User:

@@ -225,7 +225,7 @@ def test_a_closed_story_says_why_it_takes_nothing(client, story):
 
 
 def test_the_original_entry_is_written_at_its_foot(client, story):
-    undo = b'class="undo"'
+    undo = b'class="undo text-link"'
     assert undo in compose(client, story, "News.").content
     story.entries.all().delete()
     assert undo not in compose(client, story, "It began.", kind="original").content
