@@ -972,7 +972,9 @@ def test_rows_say_who_edited_and_what_was_corrected(client, story):
     html = client.get(desk(story)).content.decode()
     assert re.search(r"Corrected\s+\d{4}\s", html)
     assert re.search(r"edited by colleague \d{4}", html)
-    verbs.edit(entry, verbs.EntryText("Two.", at=entry.at), version=2, author=entry.author)
+    verbs.edit(
+        entry, verbs.EntryText("Two.", at=entry.at), version=2, author=entry.author
+    )
     html = client.get(desk(story)).content.decode()
     assert "edited by" not in html
     assert re.search(r"edited \d{4}", html)
