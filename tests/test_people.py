@@ -225,7 +225,7 @@ def test_what_cannot_be_saved_is_refused(chief: Client):
         {"mail": "ann@example.org"},
         {"mail": "no address"},
         {"mail": "b@example.org", "languages": "english"},
-        {"mail": "b@example.org", "picture": "nowhere"},
+        {"mail": "b@example.org", "portrait": "nowhere"},
         {"mail": "b@example.org", "role": "Owner"},
     ):
         response = chief.post("/admin/people/add/", {**PERSON, **wrong})

@@ -101,7 +101,7 @@ class Desks:
         self._keep_present = keep_present
         self._streams: set[DeskStream] = set()
         self._looks: dict[int, Look] = {}
-        self._presence_told: dict[int, float] = {}
+        self._presence_sent_at: dict[int, float] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._present_at = 0.0
@@ -127,7 +127,7 @@ class Desks:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream of a desk to a page that Django admits."""
-        response = await self._ask_django(scope)
+        response = await self._request_django(scope)
         stream = DeskStream.admitted(response)
         if stream is None:
             for message in response:
@@ -153,7 +153,7 @@ class Desks:
             await send(_LAST)
         return None
 
-    async def _ask_django(self, scope: Scope) -> list[Message]:
+    async def _request_django(self, scope: Scope) -> list[Message]:
         """Return Django's response to the request for a stream."""
         response: list[Message] = []
 
@@ -174,13 +174,13 @@ class Desks:
         return len(own) < MAX_STREAMS_PER_PERSON
 
     async def _follow(self, stream: DeskStream, scope: Scope, send: Send) -> None:
-        told = None
+        sent = None
         check_at = _next_check()
         while True:
             look = self._looks.get(stream.story)
-            if look and look.pulse != told:
-                told = look.pulse
-                await stream.send(send, body_message(named_event("look", told)))
+            if look and look.pulse != sent:
+                sent = look.pulse
+                await stream.send(send, body_message(named_event("look", sent)))
             with suppress(TimeoutError):
                 async with asyncio.timeout(timings.HEARTBEAT_SECONDS):
                     await stream.woken.wait()
@@ -188,7 +188,7 @@ class Desks:
                 await stream.send(send, PING)
             stream.woken.clear()
             if time.monotonic() > check_at:
-                response = await self._ask_django(scope)
+                response = await self._request_django(scope)
                 if not response or response[0]["status"] in _TURNED_AWAY:
                     return await stream.send(send, _REFUSED)
                 check_at = _next_check()
@@ -207,15 +207,15 @@ class Desks:
                 continue
             try:
                 await self._note_presence()
-                told, waits = await self._refresh()
+                sent, waits = await self._refresh()
             except Error as error:
                 logger.warning("The desks could not be read: %s", error)
-                told = waits = True
+                sent = waits = True
             if waits:
                 pause = timings.DESK_PRESENCE_SECONDS
             # Changes in quick succession make one look.
             spacing = (
-                timings.DESK_LOOK_SECONDS if told else timings.DESK_LOOK_SECONDS / 2
+                timings.DESK_LOOK_SECONDS if sent else timings.DESK_LOOK_SECONDS / 2
             )
             await asyncio.sleep(spacing)
 
@@ -235,23 +235,23 @@ class Desks:
         """
         stories = {stream.story for stream in self._streams}
         found = await self._hub.run_query(self._read_looks, stories)
-        now, told, waits = time.monotonic(), set(), False
+        now, sent, waits = time.monotonic(), set(), False
         for story, look in found.items():
             old = self._looks.get(story)
             if look == old:
                 continue
             if old and look.changes == old.changes:
-                since = now - self._presence_told.get(story, 0.0)
+                since = now - self._presence_sent_at.get(story, 0.0)
                 if since < timings.DESK_PRESENCE_SECONDS:
                     waits = True
                     continue
-                self._presence_told[story] = now
+                self._presence_sent_at[story] = now
             self._looks[story] = look
-            told.add(story)
+            sent.add(story)
         for stream in self._streams:
-            if stream.story in told:
+            if stream.story in sent:
                 stream.woken.set()
-        return bool(told), waits
+        return bool(sent), waits
 
 
 def _next_check() -> float:

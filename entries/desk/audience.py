@@ -23,7 +23,7 @@ _MARKS: Final = 400  # updates that are marked, the newest
 
 
 @dataclass(frozen=True)
-class Mark:
+class ChartMark:
     """An update in the chart."""
 
     x: str
@@ -35,7 +35,7 @@ class Chart:
     """Readers over time: the line and its updates, in pixels of the SVG."""
 
     points: str
-    marks: list[Mark]
+    marks: list[ChartMark]
     most: int
     begins: datetime
     ends: datetime
@@ -83,7 +83,9 @@ def _chart(story: Story, hours: int, now: datetime) -> Chart:
     )
     updates = story.postings.visible().updates().filter(at__gt=begins, at__lte=ends)
     marks = [
-        Mark(f"{x(row.at):.1f}", f"{gmt.format_hhmm(row.at)} {row.entry.first_words}")
+        ChartMark(
+            f"{x(row.at):.1f}", f"{gmt.format_hhmm(row.at)} {row.entry.first_words}"
+        )
         for row in updates.select_related("entry").defer("html")[:_MARKS]
     ]
     return Chart(points, marks, most, begins, ends)

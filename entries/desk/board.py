@@ -28,7 +28,7 @@ from entries.verbs import Permissions
 MAX_COMING = 40  # drafts and announced stories
 MAX_DRAFTS = 6
 MAX_MENTIONS = 6  # notes that name the person
-EXCERPT_WORDS = 16
+BOARD_EXCERPT_WORDS = 16
 ORDERS = {
     "": _("Latest first"),
     "readers": _("Most readers"),
@@ -208,7 +208,7 @@ def _drafts(permissions: Permissions) -> list[DraftLine]:
     unsent = Draft.objects.filter(user=user, entry=None).select_related("story__series")
     for draft in unsent.order_by("-saved_at")[:MAX_DRAFTS]:
         text = [str(draft.values.get(name) or "") for name in ("headline", "body")]
-        words = " ".join(" ".join(text).split()[:EXCERPT_WORDS])
+        words = " ".join(" ".join(text).split()[:BOARD_EXCERPT_WORDS])
         if words:
             url = desk_url(draft.story)
             found.append(DraftLine(draft.story, words, draft.saved_at, url))

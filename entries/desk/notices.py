@@ -84,8 +84,8 @@ def time_question(
         else gettext("Press Submit again to confirm.")
     )
     moment = time_input.describe_moment(at, now).removesuffix(f" {gettext('today')}")
-    told = odd % {"moment": moment, "ago": time_input.from_now(at, now)}
-    return f"{told} {again}"
+    message = odd % {"moment": moment, "ago": time_input.from_now(at, now)}
+    return f"{message} {again}"
 
 
 def _is_before_story(story: Story, at: datetime | None) -> bool:

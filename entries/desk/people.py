@@ -56,16 +56,16 @@ class PersonForm(forms.Form):
         max_length=max_length(Profile, "role"),
         help_text=_("Shown on their public page, such as “Reporter, Port Ilaria”."),
     )
-    picture = forms.CharField(
+    portrait = forms.CharField(
         label=_("Portrait"),
         required=False,
         max_length=max_length(Image, "name"),
         help_text=_("The name of an uploaded picture."),
     )
 
-    def clean_picture(self) -> Image | None:
+    def clean_portrait(self) -> Image | None:
         """Return the picture of that name."""
-        name = self.cleaned_data["picture"].strip()
+        name = self.cleaned_data["portrait"].strip()
         found = Image.objects.filter(name=name).exclude(stem="").first()
         if name and found is None:
             raise forms.ValidationError(gettext("There is no picture of that name."))
@@ -74,7 +74,7 @@ class PersonForm(forms.Form):
     @classmethod
     def of(cls, user: User) -> "PersonForm":
         """Return the form filled with a person."""
-        profile = Profile.objects.select_related("picture").filter(user=user).first()
+        profile = Profile.objects.select_related("portrait").filter(user=user).first()
         groups = set(user.groups.values_list("name", flat=True))
         initial: dict[str, Any] = {
             "name": user.get_full_name() or user.get_username(),
@@ -88,7 +88,7 @@ class PersonForm(forms.Form):
                 "languages": profile.languages,
                 "byline": profile.byline,
                 "title": profile.role,
-                "picture": profile.picture.name if profile.picture else "",
+                "portrait": profile.portrait.name if profile.portrait else "",
             }
         return cls(initial=initial)
 

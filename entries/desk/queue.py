@@ -24,7 +24,7 @@ from entries.text import gmt, rendering
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
 MAX_QUEUED = 100
-EXCERPT_WORDS = 18
+REVIEW_EXCERPT_WORDS = 18
 UNDO_WITHIN = timedelta(minutes=10)
 REVIEWED = "Published from review."
 State = Entry.State
@@ -68,7 +68,7 @@ class Review:
 
     @property
     def excerpt(self) -> str:
-        return rendering.first_words(self.entry.html, EXCERPT_WORDS)
+        return rendering.first_words(self.entry.html, REVIEW_EXCERPT_WORDS)
 
     @property
     def future(self) -> bool:
@@ -133,15 +133,15 @@ def review_queue(request: HttpRequest) -> HttpResponse:
 
 
 def _report_presence(
-    request: HttpRequest, permissions: Permissions, shown: Review | None
+    request: HttpRequest, permissions: Permissions, review: Review | None
 ) -> str:
     """Record that an editor has a text open, and return the ticket of the page."""
-    if shown is None or not permissions.can_edit:
+    if review is None or not permissions.can_edit:
         return ""
-    story, given = shown.entry.story_id, request.GET.get("me", "")
+    story, given = review.entry.story_id, request.GET.get("me", "")
     ticket = presence.renew_ticket(permissions, story, given)
     ticket = ticket or presence.record_arrival(permissions, story)
-    doing = f"{presence.REVIEWING}{shown.entry.pk}"
+    doing = f"{presence.REVIEWING}{review.entry.pk}"
     presence.record_heartbeat(str(ticket), story, doing)
     return str(ticket)
 

@@ -33,7 +33,7 @@ from entries.text import gmt, rendering, time_input, urls
 from entries.verbs import WAITING_STATES, Permissions
 
 State = Entry.State
-EXCERPT_WORDS = 24
+ROW_EXCERPT_WORDS = 24
 _SMALLEST = re.compile(r'<img\b[^>]*\bsrcset="([^\s"]+)')
 
 
@@ -212,7 +212,7 @@ class Row:
     @property
     def excerpt(self) -> str:
         """Return the first words of the text."""
-        return rendering.first_words(self.entry.html, EXCERPT_WORDS)
+        return rendering.first_words(self.entry.html, ROW_EXCERPT_WORDS)
 
     @property
     def thumb(self) -> str:
@@ -380,11 +380,11 @@ def with_row_data(
 ) -> PostingQuerySet:
     """Fetch the data that rows show along with the postings, newest first."""
     hidden = Image.objects.filter(Q(stem="") | Q(alt="", decorative=False))
-    pictures = Prefetch("entry__images", hidden, to_attr="hidden_images")
+    hidden_images = Prefetch("entry__images", hidden, to_attr="hidden_images")
     rows = Posting.objects.filter(removed=False).select_related("story__series")
     current = Prefetch("entry__postings", rows.order_by("story_id"), "current_postings")
     noted = Prefetch("entry__notes", _open_notes(), "open_notes")
-    wanted = ((pictures, images), (current, others), (noted, notes))
+    wanted = ((hidden_images, images), (current, others), (noted, notes))
     fetched = [one for one, is_wanted in wanted if is_wanted]
     versions = EntryVersion.objects.filter(entry=OuterRef("entry"))
     latest = versions.order_by("-number")

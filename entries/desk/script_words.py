@@ -7,7 +7,7 @@ and `_many`.
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-WORDS: dict[str, str | Promise] = {
+SCRIPT_MESSAGES: dict[str, str | Promise] = {
     # Pictures
     "uploading": _("Uploading {name}"),
     "waiting": _("Uploading {number} of {total}, {percent} %… Publishes when done."),

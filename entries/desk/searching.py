@@ -10,16 +10,15 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
-from entries.desk import timeline
+from entries.desk import picker, timeline
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.responses import render_panel
 from entries.models import Story
 from entries.text import time_input
 from entries.verbs import Permissions
 
-MAX_QUERY_LENGTH = 200
 _FOLDER = "admin/entries/desk"
-STATES = {
+SEARCH_STATES = {
     "draft": gettext_lazy("Drafts"),
     "submitted": gettext_lazy("In review"),
     "scheduled": gettext_lazy("Scheduled"),
@@ -39,7 +38,7 @@ def search_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """
     story, permissions = get_story(pk), Permissions.of(request.user)
     asked = {name: request.GET.get(name, "") for name in ("q", "author", "state", "at")}
-    asked["q"] = asked["q"].strip()[:MAX_QUERY_LENGTH]
+    asked["q"] = asked["q"].strip()[: picker.MAX_QUERY_LENGTH]
     error, until = "", None
     try:
         until = _until(story, asked["at"])
@@ -48,9 +47,9 @@ def search_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     found = timeline.search_rows(
         story,
         permissions,
-        words=asked["q"].split(),
+        terms=asked["q"].split(),
         author=int_or_zero(asked["author"]),
-        state=asked["state"] if asked["state"] in STATES else "",
+        state=asked["state"] if asked["state"] in SEARCH_STATES else "",
         until=until,
         before=int_or_zero(request.GET.get("before", "")),
     )
@@ -62,7 +61,7 @@ def search_timeline(request: HttpRequest, pk: int) -> HttpResponse:
         "found": found,
         "asked": asked,
         "error": error,
-        "states": STATES.items(),
+        "states": SEARCH_STATES.items(),
         "authors": _authors(story, permissions),
         "clear_url": desk_url(story) + (f"?from={start}#row-{start}" if start else ""),
         "start": start,

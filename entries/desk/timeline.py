@@ -136,7 +136,7 @@ def search_rows(
     story: Story,
     permissions: Permissions,
     *,
-    words: Sequence[str] = (),
+    terms: Sequence[str] = (),
     author: int = 0,
     state: str = "",
     until: datetime | None = None,
@@ -147,8 +147,8 @@ def search_rows(
     `state` is one of an entry, or `key` or `pinned`; `until` is the latest time.
     """
     found = visible_postings(story, permissions)
-    for word in words[:MAX_WORDS]:
-        found = found.filter(_has_word(word))
+    for term in terms[:MAX_WORDS]:
+        found = found.filter(_has_word(term))
     if author:
         found = found.filter(entry__author=author)
     if state in ("key", "pinned"):

@@ -16,7 +16,7 @@ from entries.models import Entry, Link, Story
 from entries.pages import search
 
 MAX_NEAR: Final = 3  # stories offered for one title
-MAX_COMPARED: Final = 120  # stories, the newest, that a title is compared with
+MAX_CANDIDATES: Final = 120  # stories, the newest, that a title is compared with
 NEAR: Final = 0.62  # of 1: how much alike two titles are
 # A line such as “See you tomorrow” is prose, unless it is very like a title.
 NEAR_IN_PROSE: Final = 0.82
@@ -71,7 +71,7 @@ def similar_stories(titles: Iterable[str], exclude: Collection[int]) -> list[Sto
     if not alike:
         return []
     found = Story.objects.public().filter(alike).exclude(pk__in=exclude)
-    return list(found.select_related("series").newest()[:MAX_COMPARED])
+    return list(found.select_related("series").newest()[:MAX_CANDIDATES])
 
 
 def near_stories(
@@ -103,8 +103,8 @@ def offers(entry: Entry) -> list[Offer]:
 def _words(title: str) -> list[str]:
     """Return the words that tell a title from others, in the order of their length."""
     words = dict.fromkeys(_WORD.findall(fold(title)))
-    telling = [w for w in words if len(w) > 2 and w not in search.STOP_WORDS]
-    return sorted(telling or words, key=len, reverse=True)
+    distinctive = [w for w in words if len(w) > 2 and w not in search.STOP_WORDS]
+    return sorted(distinctive or words, key=len, reverse=True)
 
 
 def _likeness(title: str, story: Story) -> float:

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('byline', models.CharField(blank=True, max_length=100)),
                 ('role', models.CharField(blank=True, max_length=100)),
                 ('languages', models.CharField(blank=True, max_length=100)),
-                ('picture', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='portrait_of', to='entries.image')),
+                ('portrait', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='portrait_of', to='entries.image')),
                 ('user', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='profile', to=settings.AUTH_USER_MODEL)),
             ],
             options={

@@ -23,7 +23,7 @@ class Profile(models.Model):
     slug = models.SlugField(max_length=100, unique=True, null=True)
     byline = LineField(max_length=100, blank=True)
     role = LineField(max_length=100, blank=True)
-    picture = models.ForeignKey(
+    portrait = models.ForeignKey(
         Image, models.SET_NULL, null=True, blank=True, related_name="portrait_of"
     )
     languages = models.CharField(max_length=100, blank=True)

@@ -74,7 +74,7 @@ class Series(models.Model):
     """A recurring column that stories may belong to."""
 
     class QuietAction(models.TextChoices):
-        TELL = "tell", _("Tell readers “No updates since …”")
+        SHOW_NOTICE = "tell", _("Tell readers “No updates since …”")
         CLOSE = "close", _("Close the story")
 
     name = LineField(max_length=100, unique=True)

@@ -6,7 +6,7 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from entries.models import Posting, Profile
 
-UPDATES_PAGE_SIZE = 50
+AUTHOR_PAGE_SIZE = 50
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,6 @@ def updates_page(person: Profile, before: int = 0) -> UpdatesPage:
             return UpdatesPage([], 0)
         once = once.filter(Q(at__lt=first) | Q(at=first, entry__lt=before))
     rows = once.newest().select_related("entry__story", "story__series")
-    found = {row.entry_id: row for row in rows.defer("html")[: UPDATES_PAGE_SIZE + 1]}
-    shown = list(found.values())[:UPDATES_PAGE_SIZE]
+    found = {row.entry_id: row for row in rows.defer("html")[: AUTHOR_PAGE_SIZE + 1]}
+    shown = list(found.values())[:AUTHOR_PAGE_SIZE]
     return UpdatesPage(shown, shown[-1].entry_id if len(found) > len(shown) else 0)

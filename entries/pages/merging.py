@@ -27,7 +27,7 @@ class _Edit(NamedTuple):
 
     start: int
     end: int
-    words: tuple[str, ...]
+    tokens: tuple[str, ...]
 
 
 def merge_texts(base: str, mine: str, theirs: str) -> list[MergedSegment] | None:
@@ -36,18 +36,18 @@ def merge_texts(base: str, mine: str, theirs: str) -> list[MergedSegment] | None
     Changes overlap unless a word that both left alone is between them, or the second
     is a new paragraph. Segments that are not `taken` make up the merged text.
     """
-    words = _WORD.findall(base)
-    own, other = (_edits(words, _WORD.findall(text)) for text in (mine, theirs))
+    tokens = _WORD.findall(base)
+    own, other = (_edits(tokens, _WORD.findall(text)) for text in (mine, theirs))
     found: list[MergedSegment] = []
     at = 0
     for edit, by in _in_order(own, other):
         if edit is None:
             return None
-        found.append(MergedSegment("same", "".join(words[at : edit.start])))
-        found.append(MergedSegment("taken", "".join(words[edit.start : edit.end]), by))
-        found.append(MergedSegment("added", "".join(edit.words), by))
+        found.append(MergedSegment("same", "".join(tokens[at : edit.start])))
+        found.append(MergedSegment("taken", "".join(tokens[edit.start : edit.end]), by))
+        found.append(MergedSegment("added", "".join(edit.tokens), by))
         at = edit.end
-    found.append(MergedSegment("same", "".join(words[at:])))
+    found.append(MergedSegment("same", "".join(tokens[at:])))
     return [segment for segment in found if segment.text]
 
 
@@ -89,7 +89,7 @@ def _in_order(
 def _overlap(first: _Edit, second: _Edit) -> bool:
     if second.start != first.end or first.start == first.end:
         return second.start <= first.end
-    adds = second.start == second.end and "".join(second.words).startswith("\n")
+    adds = second.start == second.end and "".join(second.tokens).startswith("\n")
     return not adds
 
 
@@ -136,7 +136,7 @@ def merge_fields(
         value, segments = None, None
         if base is not None:
             value, segments = _merge(
-                base[name], mine[name], theirs[name], words=word_by_word(name)
+                base[name], mine[name], theirs[name], word_by_word=word_by_word(name)
             )
         found.append(
             FieldMerge(name, label, mine[name], theirs[name], value, segments or ())
@@ -145,7 +145,7 @@ def merge_fields(
 
 
 def _merge(
-    base: Any, mine: Any, theirs: Any, *, words: bool
+    base: Any, mine: Any, theirs: Any, *, word_by_word: bool
 ) -> tuple[Any, list[MergedSegment] | None]:
     if mine == base or theirs == base:
         by, new = (THEIRS, theirs) if mine == base else (MINE, mine)
@@ -154,5 +154,5 @@ def _merge(
             MergedSegment(p.kind, p.text, by * (p.kind != "same")) for p in pieces
         ]
         return ("" if new is None else new), marked
-    segments = merge_texts(base, mine, theirs) if words else None
+    segments = merge_texts(base, mine, theirs) if word_by_word else None
     return (None, None) if segments is None else (merged_text(segments), segments)

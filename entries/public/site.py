@@ -42,7 +42,7 @@ def imprint_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def icon(request: HttpRequest, name: str, kind: str) -> HttpResponse:
+def site_icon(request: HttpRequest, name: str, kind: str) -> HttpResponse:
     """Send an icon from a fixed URL, which browsers request without any HTML."""
     response = HttpResponse(_icon(name), content_type=kind)
     response["Cache-Control"] = ICON_CACHE

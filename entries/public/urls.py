@@ -29,13 +29,13 @@ urlpatterns = [
     ),
     path(
         "favicon.ico",
-        site.icon,
+        site.site_icon,
         {"name": "favicon.ico", "kind": "image/x-icon"},
         name="favicon",
     ),
     re_path(
         r"^apple-touch-icon(?:-\d{2,3}x\d{2,3})?(?:-precomposed)?\.png$",
-        site.icon,
+        site.site_icon,
         {"name": "apple-touch-icon.png", "kind": "image/png"},
         name="touch_icon",
     ),

@@ -165,7 +165,7 @@ def author(request: HttpRequest, slug: str) -> HttpResponse:
     without any has no page.
     """
     tag = caching.site_tag()
-    people = Profile.objects.select_related("picture")
+    people = Profile.objects.select_related("portrait")
     person, before = get_object_or_404(people, slug=slug), _id(request, "before")
     updates = authors.updates_page(person, before)
     if not updates.found:

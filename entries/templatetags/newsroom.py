@@ -11,15 +11,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from entries.desk.script_words import WORDS
+from entries.desk.script_words import SCRIPT_MESSAGES
 from entries.models import Entry, Story, fields
 
 register = template.Library()
 MAX_SWITCH = 20
 
 
-@register.simple_tag
-def max_length(model: str, field: str) -> int:
+@register.simple_tag(name="max_length")
+def column_length(model: str, field: str) -> int:
     """Return the maximum length of a model's field, for an input's `maxlength`."""
     return fields.max_length(apps.get_model("entries", model), field)
 
@@ -27,7 +27,7 @@ def max_length(model: str, field: str) -> int:
 @register.simple_tag
 def script_words() -> SafeString:
     """Render the messages and URLs that the desk's scripts need, as JSON."""
-    words = {name: str(word) for name, word in WORDS.items()}
+    words = {name: str(word) for name, word in SCRIPT_MESSAGES.items()}
     urls = {
         "sign_in": reverse("admin:login"),
         "emoji": static("vendor/emoji-en-US.json"),

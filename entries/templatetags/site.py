@@ -11,12 +11,8 @@ from entries.pages import fragments
 from entries.text import languages
 
 register = template.Library()
-
-
-@register.filter
-def direction(language: str) -> str:
-    """Return the writing direction of a language tag: `rtl` or `ltr`."""
-    return languages.direction(language)
+register.filter("direction", languages.direction)
+register.filter("status_label", fragments.status_label)
 
 
 @register.simple_tag
@@ -30,12 +26,6 @@ def text_language(story: Story) -> SafeString:
 def anchor(link: Link) -> SafeString:
     """Render `<a>` for a link, or plain text if it has no public target."""
     return fragments.link_html(link)
-
-
-@register.filter
-def status_label(story: Story) -> str:
-    """Return what readers are told of a story's state; empty if it is simply live."""
-    return fragments.status_label(story)
 
 
 @register.simple_tag

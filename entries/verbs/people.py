@@ -28,7 +28,7 @@ def save_person(
     byline: str = "",
     title: str = "",
     languages: str = "",
-    picture: Image | None = None,
+    portrait: Image | None = None,
     by: Permissions = SYSTEM,
 ) -> User:
     """Save a person's account and profile; a new account gets its username.
@@ -67,7 +67,7 @@ def save_person(
         before = profile.byline
         profile.byline = rendering.one_line(byline)
         profile.role = rendering.one_line(title)
-        profile.picture, profile.languages = picture, ",".join(tags)
+        profile.portrait, profile.languages = portrait, ",".join(tags)
         _save_profile(profile)
     if profile.byline != before:
         _credit_earlier_entries(profile)

@@ -65,8 +65,8 @@
   };
   const storiesFor = async (form, typed) => {
     const query = new URLSearchParams({ what: "see", q: typed });
-    const address = $(".picker[data-find]", form)?.dataset.find;
-    const answer = address && (await fetch(`${address}?${query}`, { headers: { "HX-Request": "true" } }));
+    const url = $(".picker[data-find]", form)?.dataset.find;
+    const answer = url && (await fetch(`${url}?${query}`, { headers: { "HX-Request": "true" } }));
     if (!answer?.ok || !answer.headers.get("desk-answer")) return [];
     const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
     return [...parsed.querySelectorAll("[data-insert]")].map((found) => ({

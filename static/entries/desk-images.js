@@ -10,7 +10,7 @@
 
   const AT_ONCE = 3;
   const PAUSE = 700; // milliseconds without a key
-  const PICTURE = /^image\//;
+  const IMAGE_TYPE = /^image\//;
   const EXTENSION = /\.(avif|gif|heic|heif|hif|jpe?g|png|webp)$/i;
   const ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"; // no vowels: it spells nothing
   const uploads = new Map(); // name -> {name, file, url, state, loaded, error, ...}; see start()
@@ -63,7 +63,7 @@
     for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) => {
       upload.loaded = loaded / total;
-      draw();
+      render();
     });
     request.addEventListener("loadend", () => finish(upload, request));
     request.send(data);
@@ -84,14 +84,14 @@
       else if (ours) upload.error = responseText;
     }
     for (const form of forms()) {
-      if (namesIn(form).includes(upload.name)) tell(form, upload);
+      if (namesIn(form).includes(upload.name)) report(form, upload);
     }
-    draw();
+    render();
     pump();
   };
   const retry = (upload) => {
     Object.assign(upload, { state: "waiting", loaded: 0, error: "" });
-    draw();
+    render();
     pump();
   };
   window.addEventListener("online", () => {
@@ -103,7 +103,7 @@
 
   // --- What is said, and shown in the tray
 
-  const tell = (form, upload) => {
+  const report = (form, upload) => {
     if (upload.state === "failed") {
       waiting.delete(form);
       say(form, `${upload.file.name}: ${upload.error}`, "bad");
@@ -153,7 +153,7 @@
     else meter?.removeAttribute("value"); // the server is looking at it
     return upload.item;
   };
-  const draw = () => {
+  const render = () => {
     for (const form of forms()) {
       const list = byId(`${form.dataset.form}-uploads`);
       if (!list) continue;
@@ -171,7 +171,7 @@
     upload.request?.abort();
     removeBlock(bodyOf(form), `(image:${upload.name})`);
     say(form, "");
-    draw();
+    render();
     pump();
   };
   const showCard = (form, name) => {
@@ -209,7 +209,7 @@
         if (known || cardOf(form, name)) continue;
         uploads.set(name, { name, file: null, state: "failed", loaded: 0, error: words("upload_lost"), item: null });
       }
-      draw();
+      render();
     } catch {
       /* their words can be given later: publishing asks for them */
     }
@@ -278,19 +278,19 @@
 
   // --- Chosen, dropped, pasted
 
-  const isPicture = (file) => PICTURE.test(file.type) || EXTENSION.test(file.name);
+  const isImage = (file) => IMAGE_TYPE.test(file.type) || EXTENSION.test(file.name);
   const bring = (form, files, at) => {
     const field = $("[data-upload]", form);
     if (!field) return void say(form, words("no_pictures"), "bad");
-    const pictures = files.filter(isPicture);
-    const others = files.filter((file) => !isPicture(file)).map(({ name }) => name);
+    const images = files.filter(isImage);
+    const others = files.filter((file) => !isImage(file)).map(({ name }) => name);
     if (others.length) say(form, words("not_a_picture", { names: others.join(", ") }), "bad");
-    if (!pictures.length) return;
+    if (!images.length) return;
     if (!others.length) say(form, "");
-    const names = pictures.map((file) => start(file, field.dataset.upload));
+    const names = images.map((file) => start(file, field.dataset.upload));
     batches.set(form, new Set([...(batches.get(form) ?? []), ...names]));
     insertBlock(bodyOf(form), names.map((name) => `![](image:${name})`).join("\n\n"), at);
-    draw();
+    render();
     pump();
   };
   window.Desk.bringPictures = bring;
@@ -324,7 +324,7 @@
   document.addEventListener("input", ({ target }) => {
     const form = formOf(target);
     if (!form || target !== bodyOf(form)) return;
-    if (uploads.size || arrived.size) draw();
+    if (uploads.size || arrived.size) render();
     // A line that was pasted, or came back by undoing its removal
     const bare = namesIn(form).some((name) => !uploads.has(name) && !cardOf(form, name));
     clearTimeout(timer);
@@ -332,6 +332,6 @@
   });
   document.addEventListener("desk:restored", ({ detail: form }) => showCards(form, true));
   begin.push(() => {
-    if (uploads.size || arrived.size) draw();
+    if (uploads.size || arrived.size) render();
   });
 })();

@@ -218,16 +218,16 @@
     }
     return lines.length ? [{ kind: "list", text: lines.join("\n") }] : [];
   };
-  // Word's lists are paragraphs that tell their level, with the mark drawn into them.
+  // Word's lists are paragraphs that tell their level, with the mark marker into them.
   const wordLevel = (element) => {
     const found = /mso-list:\s*l\d+ level(\d+)/i.exec(element.dataset.style ?? "");
     return found ? Math.min(Number(found[1]), MAX_DEPTH + 1) : 0;
   };
   const wordItem = (element, format, level) => {
     const copy = element.cloneNode(true);
-    const drawn = copy.querySelector('[data-style*="mso-list:Ignore"], [data-style*="mso-list: Ignore"]');
-    const numbered = /^\s*\(?[0-9a-z]{1,4}[.)]/i.test(drawn?.textContent ?? "");
-    drawn?.remove();
+    const marker = copy.querySelector('[data-style*="mso-list:Ignore"], [data-style*="mso-list: Ignore"]');
+    const numbered = /^\s*\(?[0-9a-z]{1,4}[.)]/i.test(marker?.textContent ?? "");
+    marker?.remove();
     const words = inline(copy, format).replace(/\n/g, " ");
     return words ? [{ kind: "item", text: words, numbered, level }] : [];
   };
@@ -286,18 +286,18 @@
     [...body.querySelectorAll("[data-style]")]
       .map(styleOf)
       .some((style) => isBold(style["font-weight"]) || isItalic(style["font-style"]));
-  const ADDRESS = /^(https?:\/\/|mailto:)\S+$/i;
-  // A picture's own address, its file's name, and the white space Word puts around it
+  const BARE_URL = /^(https?:\/\/|mailto:)\S+$/i;
+  // An image's own URL, its file's name, and the white space Word puts around it
   // are no text.
   const comesAlone = (files, plain, body) => {
     if (body) return !body.textContent.trim();
     const names = files.map(({ name }) => name);
-    return !plain || ADDRESS.test(plain) || plain.split(/\s*[\r\n]+\s*/).every((line) => names.includes(line));
+    return !plain || BARE_URL.test(plain) || plain.split(/\s*[\r\n]+\s*/).every((line) => names.includes(line));
   };
   const linkSelection = (area, address) => {
     const { value, selectionStart: start, selectionEnd: end } = area;
     const chosen = value.slice(start, end);
-    if (!chosen.trim() || chosen.includes("\n") || ADDRESS.test(chosen.trim())) return false;
+    if (!chosen.trim() || chosen.includes("\n") || BARE_URL.test(chosen.trim())) return false;
     if (value.slice(0, start).endsWith("](")) return false;
     const [, before, core, after] = /^(\s*)(.*?)(\s*)$/.exec(chosen);
     const link = document.createElement("a");
@@ -339,7 +339,7 @@
     const area = event.target;
     if (area !== bodyOf(form) || asTyped) return;
     const lone = body && area.selectionStart !== area.selectionEnd && body.textContent.trim() === plain;
-    if (ADDRESS.test(plain) && (!body || lone)) {
+    if (BARE_URL.test(plain) && (!body || lone)) {
       if (linkSelection(area, plain)) event.preventDefault();
       return;
     }

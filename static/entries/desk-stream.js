@@ -5,7 +5,7 @@
   if (!window.Desk) return;
   const { byId, desk } = window.Desk;
   const SILENCE = 40000; // milliseconds without a word: the server pings every 15 s
-  const SAFETY = 30000; // milliseconds between two polls while the stream is open
+  const BACKUP_POLL = 30000; // milliseconds between two polls while the stream is open
   const RETRY = [2000, 5000, 15000, 60000]; // milliseconds; the last one over and over
   const FOREGROUND = 3; // tabs of this browser that were last in front keep their streams
   const RESTING = 10000; // milliseconds between two polls of the others
@@ -14,7 +14,7 @@
   let heard = 0; // when the server was last heard
   let failures = 0; // in a row
   let timer = 0;
-  let told = ""; // the pulse that the stream told last
+  let seen = ""; // the pulse that the stream seen last
   let taken = ""; // the one that a poll was made for
   let polling = null; // htmx's context of the poll that is under way
   let polled = Date.now();
@@ -22,21 +22,21 @@
   let resting = false; // whether the stream was given up to tabs in front
 
   const open = () => source?.readyState === EventSource.OPEN && Date.now() - heard < SILENCE;
-  const address = (path) => new URL(path, location.href);
-  const have = (poll) => address(poll.getAttribute("hx-get")).searchParams.get("have");
+  const urlOf = (path) => new URL(path, location.href);
+  const have = (poll) => urlOf(poll.getAttribute("hx-get")).searchParams.get("have");
 
   // --- The polls
 
   // Return whether the page is to poll now; `news` is something to tell the server.
   window.Desk.pollIsDue = (poll, news) => {
     const more = poll.getAttribute("hx-get").includes("below=");
-    const wait = open() ? SAFETY : resting ? RESTING : 0;
-    return more || news || checks || told !== taken || Date.now() - polled >= wait;
+    const wait = open() ? BACKUP_POLL : resting ? RESTING : 0;
+    return more || news || checks || seen !== taken || Date.now() - polled >= wait;
   };
   const look = () => {
     const poll = byId("poll");
-    if (!poll || polling || told === taken) return;
-    if (have(poll) === told) taken = told;
+    if (!poll || polling || seen === taken) return;
+    if (have(poll) === seen) taken = seen;
     else htmx.trigger(poll, "look");
   };
   document.addEventListener("htmx:config:request", ({ target, detail: { ctx } }) => {
@@ -45,7 +45,7 @@
   });
   document.addEventListener("htmx:before:request", ({ target, detail: { ctx } }) => {
     if (target.id !== "poll") return;
-    [polling, polled, taken, checks] = [ctx, Date.now(), told, false];
+    [polling, polled, taken, checks] = [ctx, Date.now(), seen, false];
   });
   document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
     if (ctx !== polling) return;
@@ -61,7 +61,7 @@
     source?.close();
     heard = Date.now();
     const { me } = JSON.parse(byId("poll")?.getAttribute("hx-vals") || "{}");
-    const url = address(desk.dataset.stream);
+    const url = urlOf(desk.dataset.stream);
     url.searchParams.set("me", me ?? "");
     source = new EventSource(url);
     source.onopen = hear;
@@ -69,7 +69,7 @@
     source.addEventListener("look", ({ data }) => {
       hear();
       failures = 0;
-      told = data;
+      seen = data;
       look();
     });
     source.addEventListener("refused", refused);
