@@ -13,7 +13,7 @@ from django.urls import reverse
 from entries import verbs
 from entries.desk.pulse import current_pulse
 from entries.desk.timeline import timeline_window
-from entries.models import Entry, Story
+from entries.models import Draft, Entry, Story
 from entries.verbs import EntryConflict, Forbidden, Permissions, Refused
 from tests.builders import DAY, gmt, make_story, make_update, make_user, signed_in
 
@@ -165,3 +165,30 @@ def test_a_backup_of_a_newsroom_brings_its_tombstones_to_no_reader(story):
     before_other = current_pulse(other.pk)
     verbs.delete_entry(moved)
     assert not before_other.same(current_pulse(other.pk))
+
+
+@pytest.mark.parametrize("state", ["scheduled", "submitted", "queued"])
+def test_what_is_no_draft_any_more_is_not_deleted(client, story, state: str):
+    if state == "queued":
+        entry = make_update(make_story(live=False))
+    else:
+        at = gmt("1000", DAY.replace(year=2999)) if state == "scheduled" else None
+        entry = make_update(story, state=state, at=at)
+    answer = press(client, entry, "delete", version=1)
+    assert answer.status_code == 409
+    assert answer.content.decode() == "This text is not a draft any more."
+    assert Entry.objects.filter(pk=entry.pk).exists()
+
+
+def test_a_draft_that_a_colleague_is_editing_is_not_deleted(client, story):
+    entry = make_update(story, state="draft", at=None)
+    ines = make_user("ines", "Editors")
+    values = {"user": ines, "story": story, "entry": entry, "typed": 1}
+    draft = Draft.objects.create(form=f"edit-{entry.pk}", key="1", **values)
+    answer = press(client, entry, "delete")
+    assert (answer.status_code, "ines" in answer.content.decode()) == (409, True)
+    assert Entry.objects.filter(pk=entry.pk).exists()
+    writer = Client()
+    writer.force_login(ines)
+    assert press(writer, entry, "delete").status_code == 200
+    assert not Draft.objects.filter(pk=draft.pk).exists()

@@ -111,6 +111,16 @@ def test_a_story_is_deleted_after_its_drafts_are_locked(other: Other) -> None:
     assert not Story.objects.filter(pk=story.pk).exists()
 
 
+def test_a_story_of_its_own_is_made_once_the_home_story_is_locked(other: Other) -> None:
+    """Otherwise it would hold its slug, which a verb with the home story may want."""
+    home = make_story()
+    entry = make_update(home)
+    with other.stops_at(home, lambda: verbs.story_from_entry(entry, "Fog and ice")):
+        verbs.create_story("Fog and ice")
+    slugs = Story.objects.exclude(pk=home.pk).values_list("slug", flat=True)
+    assert set(slugs) == {"fog-and-ice", "fog-and-ice-2"}
+
+
 def test_a_verb_that_took_its_locks_the_wrong_way_round_would_be_found(
     other: Other,
 ) -> None:

@@ -70,3 +70,24 @@ def test_an_original_entry_and_an_erased_text_make_none():
         with pytest.raises(verbs.Refused):
             verbs.story_from_entry(entry)
     assert Story.objects.count() == 1
+
+
+def test_a_withdrawn_text_is_offered_to_no_story_and_published_by_none():
+    client, reader = signed_in("editor", "Editors"), Client()
+    story = make_story()
+    entry = verbs.withdraw(make_update(story, "Quokkas were seen."))
+    assert client.get(own_story(entry)).status_code == 403
+    assert "Make this a story" not in client.get(desk_url(story)).content.decode()
+    made = verbs.story_from_entry(entry, "Seen")
+    assert made.entries.get().state == Entry.State.DRAFT
+    verbs.go_live(made)
+    assert "were seen" not in reader.get(made.get_absolute_url()).content.decode()
+
+
+def test_a_text_of_a_withdrawn_story_becomes_a_draft():
+    client, story = signed_in("editor", "Editors"), make_story()
+    entry = make_update(story, "Quokkas were seen.")
+    verbs.withdraw_story(story)
+    client.post(own_story(entry), {"headline": "Quokkas"})
+    made = Story.objects.exclude(pk=story.pk).get()
+    assert made.entries.get().state == Entry.State.DRAFT

@@ -95,8 +95,9 @@ class EntryAdmin(BaseAdmin):
         return False
 
     def deletable(self, obj: Entry) -> bool:
-        """Return False for entries that were ever visible."""
-        return not obj.postings.exclude(seq=None).exists()
+        """Return False for entries that were ever visible, or wait to be published."""
+        rests = obj.state in (Entry.State.DRAFT, Entry.State.WITHDRAWN)
+        return rests and not obj.postings.exclude(seq=None).exists()
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Entry | None = None

@@ -265,7 +265,7 @@ class Row:
     @property
     def separable(self) -> bool:
         """Whether the person may make it a story of its own."""
-        stays = self.entry.original or self.entry.erased_at is not None
+        stays = self.entry.original or self.withdrawn  # as what was erased is, too
         return self.posting.home and self.permissions.has("add_story") and not stays
 
     @property

@@ -164,7 +164,8 @@ def delete_entry(
     """Delete an entry that was never visible, with its versions, drafts and notes.
 
     Open desks remove its row. `version` is the one that was read, None for any. Raises
-    Refused for an entry that readers have seen.
+    Refused for an entry that readers have seen or that waits to be published, and while
+    another person has an edit of it that was not sent.
     """
     with open_ledger(entry=entry) as ledger:
         by.check_delete(entry)
@@ -173,11 +174,23 @@ def delete_entry(
             raise Refused(
                 gettext("Readers have seen this text. Withdraw it, or erase it.")
             )
+        if entry.state not in (Entry.State.DRAFT, Entry.State.WITHDRAWN):
+            raise Refused(gettext("This text is not a draft any more."))
+        _check_no_unsent_edit(entry, by)
         Draft.objects.sent_as(entry).delete()
         if entry.notes.exists():
             ledger.notes_changed(ledger.story(entry.story_id))
         ledger.entry_deleted(entry)
         entry.delete()
+
+
+def _check_no_unsent_edit(entry: Entry, by: Permissions) -> None:
+    """Raise Refused while somebody else has an edit of an entry that was not sent."""
+    drafts = Draft.objects.filter(entry=entry).exclude(user=by.user.pk)
+    if draft := drafts.select_related("user").first():
+        name = draft.user.get_full_name() or draft.user.get_username()
+        message = gettext("%(name)s is editing this text, and has not saved it yet.")
+        raise Refused(message % {"name": name})
 
 
 def _delete_with_files(image: Image) -> None:

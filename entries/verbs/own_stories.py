@@ -8,7 +8,7 @@ from entries.text import rendering
 from entries.verbs.conditions import check_not_erased
 from entries.verbs.entries import post
 from entries.verbs.entry_text import EntryText
-from entries.verbs.ledger import Refused, locked_entry
+from entries.verbs.ledger import Refused, open_ledger
 from entries.verbs.links import add_link_both_ways
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.stories import create_story
@@ -26,12 +26,14 @@ def story_from_entry(
     """Make a draft story with the text of an update as its original entry.
 
     Both are linked to each other; readers see the links once the story is live. The
-    headline is by default that of the update, else its first words.
+    headline is by default that of the update, else its first words. A text that is not
+    published becomes a draft.
 
     Raises Refused for an original entry, and IntegrityError if the form identified by
     `key` has made a story before.
     """
-    with locked_entry(entry):
+    # The home story is locked first, as by all verbs: a link to it follows.
+    with open_ledger(entry=entry):
         by.check_has("add_story")
         by.check_see(entry, entry.story)
         check_not_erased(entry)
@@ -51,7 +53,9 @@ def story_from_entry(
             "" if title == entry.headline else entry.headline,
             byline=entry.byline,
         )
-        state = State.PUBLISHED if entry.published_at else State.DRAFT
+        # What readers do not see, such as a withdrawn text, stays with the editors.
+        shown = entry.published and home.state != Story.State.WITHDRAWN
+        state = State.PUBLISHED if shown else State.DRAFT
         post(story, text, author=entry.author, kind=Entry.Kind.ORIGINAL, state=state)
         # Whoever may make the story may link it: no permission for links is asked.
         link = Link(kind=Link.Kind.SEE, entry=entry, target_story=story)
