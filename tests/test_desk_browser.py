@@ -10,7 +10,7 @@ from io import BytesIO
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image as Pixels
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from entries import verbs
 from entries.models import Draft, Entry, Story
@@ -932,3 +932,25 @@ def test_pictures_change_places_and_leave_by_keyboard(editor):
     focal = cards.first.locator(".focal")
     focal.press("ArrowLeft")
     expect(cards.first.locator("[name$=-focal_x]")).to_have_value("45")
+
+
+def test_what_is_typed_while_an_edit_is_being_saved_is_offered(editor, office, story):
+    page = editor.page
+    entry = office.call(post, story.pk, "Ten boats.")
+    row = page.locator(f"#row-{entry}")
+    row.get_by_role("link", name="Edit").click()
+    area = row.locator("[name=body]")
+    area.fill("Eleven boats.")
+
+    def slowly(route: Route) -> None:
+        answer = route.fetch()
+        area.press_sequentially(" And a tug.")
+        route.fulfill(response=answer)
+
+    page.route(f"**/entries/{entry}/edit/", slowly, times=1)
+    area.press("Control+Enter")
+    offered = row.locator(".kept p")
+    expect(offered).to_contain_text("Eleven boats. And a tug.")
+    offered.get_by_role("button", name="Restore").click()
+    expect(row.locator("[name=body]")).to_have_value("Eleven boats. And a tug.")
+    assert office.call(texts, story.pk) == [("Eleven boats.", "published")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -153,8 +154,9 @@ def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
 def _live_stories(permissions: Permissions) -> list[BoardStory]:
     stories, now = lists.live_stories(Story.objects.all()), timezone.now()
     readers, present = Audience.now(), presence.by_story()
-    own = Entry.objects.filter(author=permissions.user, story__in=stories)
-    mine = set(own.order_by().values_list("story_id", flat=True).distinct())
+    own = Entry.objects.filter(author=permissions.user, story=OuterRef("pk"))
+    written = Story.objects.filter(Exists(own), pk__in=[story.pk for story in stories])
+    mine = set(written.values_list("pk", flat=True))
     return [
         BoardStory(
             story, readers[story.pk], now, story.pk in mine, present.get(story.pk, [])
@@ -220,10 +222,10 @@ def landing_url(permissions: Permissions) -> str:
     user = permissions.user
     written = [
         Entry.objects.filter(author=user)
-        .order_by("-created_at")
+        .order_by("-pk")
         .values_list("created_at", "story__state", "story_id"),
         EntryVersion.objects.filter(changed_by=user)
-        .order_by("-changed_at")
+        .order_by("-pk")
         .values_list("changed_at", "entry__story__state", "entry__story_id"),
         Draft.objects.filter(user=user)
         .order_by("-saved_at")

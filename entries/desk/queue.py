@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from entries import verbs
-from entries.desk import presence
+from entries.desk import presence, titles
 from entries.desk.access import desk_view, display_name, int_or_zero
 from entries.desk.audit_log import log_action, log_of_user
 from entries.desk.responses import is_htmx, render_page, respond
@@ -79,6 +79,12 @@ class Review:
     def mine(self) -> bool:
         """Whether the person may submit it."""
         return self.permissions.owns(self.entry)
+
+    @property
+    def see_offers(self) -> list[titles.Offer]:
+        """Return the titles of its “See” lines that name no story, with likely ones."""
+        by = self.permissions
+        return titles.offers(self.entry) if by.can_edit or self.mine else []
 
     @property
     def images(self) -> list[Any]:

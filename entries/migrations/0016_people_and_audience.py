@@ -51,4 +51,8 @@ class Migration(migrations.Migration):
             model_name='profile',
             constraint=models.UniqueConstraint(condition=models.Q(('byline', ''), _negated=True), fields=('byline',), name='a_byline_is_of_one_person'),
         ),
+        migrations.AddIndex(
+            model_name='entry',
+            index=models.Index(fields=['author', 'story', 'state'], name='entry_by_author'),
+        ),
     ]

@@ -92,6 +92,7 @@ class Entry(models.Model):
         indexes = [
             models.Index(fields=["state", "at"]),
             models.Index(fields=["story", "state"], name="entry_by_state"),
+            models.Index(fields=["author", "story", "state"], name="entry_by_author"),
             models.Index(fields=["-changed_at", "-id"], name="entry_changed"),
             models.Index(
                 fields=["state", "-changed_at", "-id"], name="entry_state_changed"

@@ -59,7 +59,10 @@
   // It came back with something to mend, maybe under another key, and has shown what
   // others have changed meanwhile.
   if (!version) store();
-  else if (read(own())) keep({ ...read(own()), version: version.value });
+  else if (read(own())) {
+    const shown = Object.keys(read(own())).filter((name) => form.elements[name]);
+    keep({ ...Object.fromEntries(shown.map((name) => [name, form.elements[name].value])), version: version.value });
+  }
 
   const offer = (id, kept) => {
     const line = document.createElement("p");

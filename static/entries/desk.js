@@ -103,6 +103,7 @@
 
   const sending = new WeakMap(); // form -> what it held when it was sent
   const pressed = new WeakMap(); // form -> the button that sent it
+  const sentEdits = new Map(); // name of a form -> the form that was sent last
   const typedSince = (form) => {
     const now = valuesOf(form);
     return Object.entries(sending.get(form) ?? {}).some(([name, value]) => now[name] !== value);
@@ -139,6 +140,7 @@
     const button = ctx.request.submitter;
     sending.set(form, valuesOf(form));
     pressed.set(form, button);
+    sentEdits.set(form.dataset.form, form);
     busy(form, button, true);
     say(form, button?.value === "preview" ? "" : words("sending"));
   });
@@ -321,14 +323,20 @@
     done = Date.now();
     const form = document.querySelector(`form[data-form="${name}"]`);
     if (name.startsWith("edit-")) {
+      // Its row has come anew, without the form: what was typed meanwhile is offered.
+      const was = sentEdits.get(name);
+      const typedOn = was && typedSince(was);
       keep.forget(name);
+      if (typedOn) keep.store(was);
       const before = byId("composer-conflict");
       if (before && $(`[data-form="${name}"]`, before)) {
         const fresh = $("[name=separate]", before).value;
         before.replaceChildren();
         clear(byId("composer"), fresh);
       }
-      byId(`row-${name.slice(5)}-edit`)?.focus(); // and into view: its form was tall
+      const edit = byId(`row-${name.slice(5)}-edit`);
+      edit?.focus(); // and into view: its form was tall
+      if (typedOn) edit?.click();
       return;
     }
     if (!form?.elements.key) return void keep.forget(name);
