@@ -127,11 +127,12 @@ def store_upload(
     Raises ImageError or Refused.
     """
     ingested = verbs.ingest_upload(cast(BinaryIO, file))
-    alike = Image.objects.filter(stem=ingested.stem)
-    known = alike.filter(name=name).first() if name else alike.first()
+    alike = list(Image.objects.filter(stem=ingested.stem).order_by("pk"))
+    known = [one for one in alike if name in ("", one.name)]
     if known:
-        return known
-    image = _add(permissions, file, ingested, name, _texts(alike.first()))
+        return known[0]
+    texts = _texts(alike[0] if alike else None)
+    image = _add(permissions, file, ingested, name, texts)
     log_action(permissions.user, image, "Uploaded the file.", ADDITION)
     return image
 
