@@ -17,7 +17,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.delivery.audience import AudienceWriter
 from entries.desk.access import desk_url
-from entries.models import AudienceMinute, Entry, Profile, Story
+from entries.models import AudienceMinute, Entry, Image, Profile, Story
 from entries.pages import fragment_cache, story_page
 from entries.text import gmt as times
 from entries.verbs import EntryText, Permissions, Refused
@@ -156,6 +156,78 @@ def test_the_composer_begins_with_the_byline(story: Story):
     form = {"body": "With a name.", "byline": "Ann Lee", "action": "publish"}
     client.post(desk_url(story), form)
     assert Entry.objects.get(body="With a name.").credited == user.profile  # type: ignore[attr-defined]
+
+
+def test_a_byline_of_a_second_person_takes_over_no_entries(story: Story):
+    first = person()
+    by_ann(story, "The ferry has moored.")
+    verbs.save_person(first, **PERSON, byline="Ann Lee-Fox")
+    person(mail="second@example.org")
+    assert "The ferry has moored." in get("/authors/ann-lee/")
+    assert Client().get("/authors/ann-lee-2/").status_code == 404
+
+
+def test_saving_again_credits_what_was_left_out(story: Story):
+    user = person()
+    by_ann(story, "The ferry has moored.")
+    Entry.objects.update(credited=None)  # as if the process had ended too early
+    verbs.save_person(user, **PERSON, byline="Ann Lee")
+    assert "The ferry has moored." in get("/authors/ann-lee/")
+
+
+def test_saving_a_person_changes_nothing_else_of_the_account(story: Story):
+    user = person()
+    User.objects.filter(pk=user.pk).update(is_active=False, password="!changed")
+    verbs.save_person(user, **PERSON, byline="Ann Lee")
+    saved = User.objects.get(pk=user.pk)
+    assert (saved.is_active, saved.password) == (False, "!changed")
+    User.objects.filter(pk=user.pk).delete()
+    with pytest.raises(Refused):
+        verbs.save_person(user, **PERSON, byline="Ann Lee")
+
+
+# ---- portraits
+
+
+@pytest.fixture
+def portrait(story: Story) -> Image:
+    image = Image.objects.create(
+        name="ann",
+        stem=f"ab/{1:040x}",
+        width=480,
+        height=360,
+        widths=[480],
+        alt="Ann Lee",
+    )
+    person(portrait=image)
+    by_ann(story, "The ferry has moored.")
+    return image
+
+
+def test_a_page_follows_its_portrait(portrait: Image):
+    before = Client().get("/authors/ann-lee/")
+    assert "focal-x20" not in before.content.decode()
+    portrait.focal_x = 20
+    verbs.save_image(portrait, ["focal_x"])
+    after = Client().get("/authors/ann-lee/")
+    assert after["ETag"] != before["ETag"]
+    assert "focal-x20" in after.content.decode()
+    portrait.alt = ""
+    with pytest.raises(Refused):
+        verbs.save_image(portrait, ["alt"])
+
+
+def test_a_portrait_is_not_deleted(portrait: Image, story: Story, chief: Client):
+    entry = verbs.post(story, EntryText("![](image:ann)", at=timezone.now()))
+    assert entry.images.get() == portrait
+    assert verbs.orphaned_images(entry) == []
+    verbs.erase(entry)
+    assert portrait.stem in get("/authors/ann-lee/")
+    with pytest.raises(Refused):
+        verbs.delete_image(portrait)
+    way = f"/admin/entries/image/{portrait.pk}/delete/"
+    chief.post(way, {"post": "yes"})
+    assert Image.objects.filter(pk=portrait.pk).exists()
 
 
 # ---- the chief's screen

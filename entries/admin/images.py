@@ -137,6 +137,5 @@ class ImageAdmin(BaseAdmin):
         verbs.delete_image(obj, by=Permissions.of(request.user))
 
     def deletable(self, obj: Image) -> bool:
-        """Return False for images that an entry, a story or a feature shows."""
-        uses = (obj.entries, obj.led_stories, obj.featured)
-        return not any(rows.exists() for rows in uses)
+        """Return False for images that something shows."""
+        return verbs.is_unused(obj)

@@ -31,6 +31,7 @@ from entries.verbs.erasing import (
     erase_story_version,
     erase_version,
     hide_correction,
+    is_unused,
     orphaned_images,
 )
 from entries.verbs.images import (
@@ -139,6 +140,7 @@ __all__ = [
     "go_live",
     "hide_correction",
     "ingest_upload",
+    "is_unused",
     "keep_live",
     "locked_entry",
     "mark_mentions_read",

@@ -125,7 +125,9 @@ def orphaned_images(
         bodies = [entry.body, *entry.versions.values_list("body", flat=True)]
     names = {name for body in bodies for name in _names(body)}
     others = Entry.objects.all() if keep_entry else Entry.objects.exclude(pk=entry.pk)
-    found = Image.objects.filter(name__in=names, led_stories=None, featured=None)
+    found = Image.objects.filter(
+        name__in=names, led_stories=None, featured=None, portrait_of=None
+    )
     return list(found.exclude(pk__in=others.filter(images__in=found).values("images")))
 
 
@@ -136,15 +138,16 @@ def _names(body: str) -> list[str]:
         return []
 
 
-def _unused(image: Image) -> bool:
-    references = (image.entries, image.led_stories, image.featured)
-    return not any(rows.exists() for rows in references)
+def is_unused(image: Image) -> bool:
+    """Return whether no entry, story, feature or person has an image."""
+    uses = (image.entries, image.led_stories, image.featured, image.portrait_of)
+    return not any(rows.exists() for rows in uses)
 
 
 def _delete_unused(images: Iterable[Image]) -> None:
     """Lock images, and delete those that are still unused."""
     for image in Image.objects.locked(image.name for image in images):
-        if _unused(image):
+        if is_unused(image):
             _delete_with_files(image)
 
 
@@ -153,8 +156,13 @@ def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
     with transaction.atomic():
         by.check_has("delete_image")
         for locked in Image.objects.locked([image.name]):
-            if not _unused(locked):
-                raise Refused("An entry, a story or a feature shows this picture.")
+            if not is_unused(locked):
+                raise Refused(
+                    gettext(
+                        "An entry, a story, a feature or a person’s page shows this "
+                        "picture."
+                    )
+                )
             _delete_with_files(locked)
 
 

@@ -113,14 +113,19 @@ def save_image(
 
 
 def seen_by_readers(image: Image) -> bool:
-    """Return whether a published text or the head of a public story shows an image.
+    """Return whether a published text, a public head or a person's page shows an image.
 
     One whose file has just arrived is not seen before it has its alt text.
     """
     if not image.visible:
         return False
     published = image.entries.filter(state=Entry.State.PUBLISHED)
-    return published.exists() or image.led_stories.public().exists()
+    led = image.led_stories.public()
+    return published.exists() or led.exists() or _shown_on_pages_of_people(image)
+
+
+def _shown_on_pages_of_people(image: Image) -> bool:
+    return image.portrait_of.exclude(slug=None).exists()
 
 
 def _refresh(image: Image, fields: Collection[str] = ()) -> bool:
@@ -148,7 +153,8 @@ def _save(
                 ledger.row_changed(entry)  # it says which pictures wait for what
         for pk in sorted(led):
             ledger.head_changed(ledger.story(pk))
-        if features or any(ledger.known_to_readers(ledger.story(pk)) for pk in led):
+        heads = any(ledger.known_to_readers(ledger.story(pk)) for pk in led)
+        if features or heads or _shown_on_pages_of_people(image):
             ledger.site_changed()
     return image
 

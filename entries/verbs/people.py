@@ -1,5 +1,6 @@
 """Verbs for people: add, edit, deactivate and reactivate those of the newsroom."""
 
+from collections.abc import Collection
 from typing import Final
 
 from django.contrib.auth.models import Group, User
@@ -17,6 +18,7 @@ from entries.verbs.permissions import SYSTEM, Permissions
 
 CHIEF: Final = "Chief"  # not a group: may do everything
 ROLES: Final = ("Contributors", "Editors", "Moderators", CHIEF)
+_FIELDS: Final = ("first_name", "last_name", "email", "is_staff", "is_superuser")
 
 
 def save_person(
@@ -53,6 +55,7 @@ def save_person(
         by.check_chief()
         if user.pk and user.pk == by.user.pk and role != CHIEF:
             raise Refused(gettext("You can’t take your own rights away."), "role")
+        changed = _lock_person(user)
         _check_mail(user, mail)
         user.first_name, _, user.last_name = name.partition(" ")
         user.first_name, user.last_name = user.first_name[:150], user.last_name[:150]
@@ -61,17 +64,38 @@ def save_person(
         if user.pk is None:
             user.username = _free_username(mail.partition("@")[0] or name)
             user.set_unusable_password()
-        user.save()
+        user.save(update_fields=changed)
         _set_role(user, role)
         profile = Profile.objects.filter(user=user).first() or Profile(user=user)
-        before = profile.byline
         profile.byline = rendering.one_line(byline)
         profile.role = rendering.one_line(title)
-        profile.portrait, profile.languages = portrait, ",".join(tags)
+        profile.portrait, profile.languages = _locked(portrait), ",".join(tags)
         _save_profile(profile)
-    if profile.byline != before:
-        _credit_earlier_entries(profile)
+    _credit_earlier_entries(profile)
     return user
+
+
+def _lock_person(user: User) -> Collection[str] | None:
+    """Lock an account; return the fields that the form of a person may change.
+
+    Return None for a new account, which is saved whole. Raises Refused if it has been
+    deleted.
+    """
+    if user.pk is None:
+        return None
+    if not User.objects.select_for_update().filter(pk=user.pk).exists():
+        raise Refused(gettext("This account has been deleted."))
+    return _FIELDS
+
+
+def _locked(portrait: Image | None) -> Image | None:
+    """Lock a portrait, so that it is not changed or deleted meanwhile."""
+    if portrait is None:
+        return None
+    found = Image.objects.locked([portrait.name]).first()
+    if found is None:
+        raise Refused(gettext("There is no picture of that name."), "portrait")
+    return found
 
 
 def _check_mail(user: User, mail: str) -> None:
@@ -110,13 +134,16 @@ def _save_profile(profile: Profile) -> None:
 
 
 def _credit_earlier_entries(profile: Profile) -> None:
-    """Link the entries that already have a person's byline to their page."""
+    """Link the entries that already have a person's byline to their page.
+
+    Those credited to somebody else, who had the same byline before, stay theirs.
+    """
     if not profile.byline:
         return
-    named = Entry.objects.filter(byline=profile.byline).exclude(credited=profile)
+    named = Entry.objects.filter(byline=profile.byline, credited=None)
     for entry in named.order_by("pk"):
         with open_ledger(entry=entry) as ledger:
-            if entry.byline == profile.byline:
+            if entry.byline == profile.byline and entry.credited is None:
                 entry.credited = profile
                 entry.save(update_fields=["credited"])
                 ledger.rerender_entry(entry)
