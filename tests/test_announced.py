@@ -143,6 +143,16 @@ def test_what_happens_in_it_moves_no_number(story: Story):
     assert not moved
 
 
+def test_other_desks_hear_of_its_summary(story: Story):
+    client = signed_in("ed", "Editors")
+    page = client.get(desk_url(story)).content.decode()
+    have = page.split("?have=")[1].split('"')[0]
+    way = f"{desk_url(story, 'timeline')}?have={have}"
+    assert client.get(way).status_code == 204
+    verbs.edit_story(story, summary="Wombats are known.")
+    assert "Wombats are known." in client.get(way).content.decode()
+
+
 def test_it_cannot_be_the_home_of_a_cross_post(story: Story):
     entry = story.entries.get(headline="Quokkas")
     with pytest.raises(Refused):

@@ -61,6 +61,16 @@ def test_the_second_of_two_sees_both_texts_and_decides(story):
     assert story.summary == "Three boats are out."
 
 
+def test_a_new_headline_is_no_conflict_for_the_summary(story):
+    client = signed_in("editor", "Editors")
+    verbs.edit_story(story, headline="Fog in the harbour", standfirst="Thick.")
+    assert save(client, story, "Five boats are out.").status_code == 200
+    story.refresh_from_db()
+    assert story.summary == "Five boats are out."
+    assert story.headline == "Fog in the harbour"
+    assert save(client, story, "Six boats are out.").status_code == 409
+
+
 def test_two_changes_of_a_summary_come_together(story):
     client = signed_in("editor", "Editors")
     editor2 = make_user("editor2", "Editors")

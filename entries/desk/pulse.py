@@ -135,7 +135,7 @@ def _state_mark(
     if state == Story.State.ANNOUNCED and begins_at:
         return f"{state}-{begins_at:%Y%m%d%H%M}"
     if quiet_since:
-        return f"{state}-quiet"
+        return f"{state}-quiet-{quiet_since:%Y%m%d%H%M}"
     return f"{state}-reminded" if reminded_at else state
 
 
@@ -185,7 +185,9 @@ def _changes(
         "rows": changed.rows,
         "gone": [*changed.gone, *found.deleted],
         "restated": given.state != current.state,
-        "retold": given.seq < found.story.head_seq,
+        # The head number does not tell of a summary that readers do not see yet.
+        "retold": given.seq < found.story.head_seq
+        or (found.story.announced and given.known(current) < current.desk),
     }
     response = render(request, "admin/entries/desk/_changes.html", context)
     if found.story.notes_seq > given.known(current):

@@ -149,7 +149,7 @@ def edit_story(
         if restored:
             fields.update(_earlier_text(restored))
         if version is not None and story.version != version:
-            _check_story_version(before, fields)
+            _check_story_version(story, version, before, fields)
         typed = fields if slug is None else {"slug": slug, **fields}
         _check_expected(before, expected or {}, typed)
         _assign(story, fields)
@@ -202,6 +202,8 @@ def _record_edit(
     private = {"continues_in", *(["summary"] if story.announced else [])}
     if changed - private:
         ledger.head_changed(story)
+    else:
+        ledger.desk_changed(story)
     # For readers only if one of both is public, and not before coverage begins.
     if "continues_in" in changed and not story.announced:
         ends = [one for one in (successor, story.continues_in) if one]
@@ -224,10 +226,19 @@ def _earlier_text(version: StoryVersion) -> dict[str, str]:
     return fields
 
 
-def _check_story_version(now: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Raise StoryConflict if an edit would overwrite somebody else's text."""
+def _check_story_version(
+    story: Story, version: int, now: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    """Raise StoryConflict if an edit would overwrite somebody else's text.
+
+    A text that is still as it was in `version`, which the editor has read, is theirs
+    to change.
+    """
+    found = StoryVersion.objects.filter(story=story, number=version, erased=False)
+    read = found.values(*StoryVersion.FIELDS).first() or {}
     if any(
-        name in fields and fields[name] != now[name] for name in StoryVersion.FIELDS
+        fields[name] != now[name] and read.get(name) != now[name]
+        for name in set(StoryVersion.FIELDS) & set(fields)
     ):
         raise StoryConflict(
             "Somebody else has changed the headline, standfirst or summary meanwhile. "
