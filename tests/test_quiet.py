@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from entries import verbs
 from entries.desk.access import desk_url
-from entries.models import Series, Site, Story
+from entries.models import Entry, Series, Site, Story
 from entries.pages import story_page
 from entries.text import gmt as times
 from entries.verbs import Permissions, Refused
@@ -114,6 +114,37 @@ def test_a_draft_or_an_edit_is_no_update(story: Story):
     verbs.edit(entry, text, version=1)
     story.refresh_from_db()
     assert story.quiet
+
+
+def test_readers_are_told_the_time_of_the_update_that_is_left(story: Story):
+    first = story.entries.get()
+    last = make_update(story, "The ferry sails.")
+    now = timezone.now()
+    for entry, hours in ((first, 20), (last, 15)):
+        at = now - timedelta(hours=hours)
+        verbs.edit(entry, verbs.EntryText(entry.body, at=at), version=entry.version)
+    Story.objects.update(active_at=now - timedelta(hours=15))
+    verbs.mark_quiet_stories()
+
+    def told(entry: Entry) -> bool:
+        since = f"No updates since {times.format_full(entry.at)}"
+        pages = [get("/stories/fog/"), get("/")]
+        assert (since in pages[0]) == (since in pages[1])
+        return since in pages[0]
+
+    last.refresh_from_db()
+    first.refresh_from_db()
+    assert told(last)
+    etag = Client().get("/")["ETag"]
+    verbs.withdraw(last)
+    assert told(first)
+    assert Client().get("/")["ETag"] != etag
+    at = now - timedelta(hours=18)
+    verbs.edit(first, verbs.EntryText(first.body, at=at), version=first.version)
+    first.refresh_from_db()
+    assert told(first)
+    verbs.restore(last)
+    assert told(last)
 
 
 def test_keeping_it_live_resets_the_clock(story: Story):

@@ -276,16 +276,30 @@ class Ledger:
         """Record that the rail, which every page shows, changed."""
         self._site_changed = True
 
+    def _correct_quiet_time(self, story: Story) -> None:
+        """Set again since when a quiet story has had no updates.
+
+        Its last update may have been withdrawn, restored or given another time.
+        """
+        if not story.quiet or story.pk not in self._changed:
+            return
+        newest = Story.objects.filter(pk=story.pk).values_list(_NEWEST, flat=True)[0]
+        since = newest or story.live_at or story.quiet_since
+        if since != story.quiet_since:
+            story.quiet_since = since
+            self.head_changed(story)
+
     def close(self) -> None:
         """Save the counters, update the search index, and nudge delivery."""
         now = timezone.now()
         for pk in sorted(self._changed | self._desk_changed | self._active):
             story = self.stories[pk]
+            self._correct_quiet_time(story)
             fields: dict[str, Any] = {
                 "desk_seq": story.desk_seq,
                 "notes_seq": story.notes_seq,
             }
-            if pk in self._active:
+            if pk in self._active or story.quiet:
                 names = ("active_at", "reminded_at", "quiet_since")
                 fields |= {name: getattr(story, name) for name in names}
             if pk in self._changed:
