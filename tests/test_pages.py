@@ -346,6 +346,30 @@ def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
     assert in_order(get(client, f"/?from={rows[6].pk}"), "Report 5", "Report 3")
 
 
+@pytest.mark.parametrize("size", ["ENDED_PAGE_SIZE", "ANNOUNCED_SIZE"])
+def test_no_quiet_or_announced_story_is_out_of_reach(
+    client: Client, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    monkeypatch.setattr(lists, size, 2)
+    monkeypatch.setattr(lists, "LIVE_PAGE_SIZE", 3)
+    rows = [make_story(f"Report {n}", series="Mirest Daily") for n in range(4)]
+    if size == "ENDED_PAGE_SIZE":
+        Story.objects.update(quiet_since=gmt("0600"))
+    else:
+        begins = timezone.now() + timedelta(days=1)
+        Story.objects.update(state="announced", begins_at=begins)
+    for address in ("/", "/series/mirest-daily/"):
+        assert f'href="/?from={rows[3].pk}"' in get(client, address)
+    seen, address = [], f"/?from={rows[3].pk}"
+    while address:
+        page = get(client, address)
+        assert "No story is running" not in page
+        seen += re.findall(r"Report \d(?=</a>)", page.partition("<main")[2])
+        found = re.search(r'href="(/\?from=\d+)"', page.partition("<main")[2])
+        address = found[1] if found else ""
+    assert seen == ["Report 3", "Report 2", "Report 1", "Report 0"]
+
+
 def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
     start = date(2026, 1, 1)
     for number in range(lists.ENDED_PAGE_SIZE + 2):

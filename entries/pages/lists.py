@@ -21,13 +21,14 @@ class NoSuchStory(LookupError):
 
 @dataclass(frozen=True)
 class Listing:
-    """Live stories, each with its newest update, and closed stories.
+    """Live stories, each with its newest update, and announced, quiet and closed ones.
 
     `announced` are stories whose coverage is still to begin, `quiet` the live ones that
     have had no updates for long: they must not be shown as live. `days` groups the
     closed stories by their first day. `older` is the id of the last one, after which
-    the next page begins, or 0 on the last page. `more` is the id of the live story at
-    which the full list begins or continues, or 0 if it is complete.
+    the next page begins, or 0 on the last page. `more` is the id of the story at which
+    the full list of running ones (live, quiet or announced) begins or continues, or 0
+    if it is complete.
     """
 
     live: list[Story]
@@ -43,14 +44,10 @@ def front_listing() -> Listing:
     """Return the live stories, latest news first, and the most recently closed ones."""
     ended = _with_related(Story.objects.filter(state=Story.State.CLOSED))
     live = live_stories(_lively(Story.objects.all()))
+    announced, quiet = _announced(Story.objects.all()), _quiet(Story.objects.all())
     closed = list(ended.order_by("-closed_at", "-pk")[:ENDED_PAGE_SIZE])
-    return Listing(
-        live,
-        _announced(Story.objects.all()),
-        _quiet(Story.objects.all()),
-        closed,
-        more=_more(live),
-    )
+    more = _more(live, announced, quiet)
+    return Listing(live, announced, quiet, closed, more=more)
 
 
 def _lively(stories: StoryQuerySet) -> StoryQuerySet:
@@ -67,25 +64,37 @@ def _quiet(stories: StoryQuerySet) -> list[Story]:
 
 
 def live_listing(start: int) -> Listing:
-    """Return live stories, newest first, from the story with the id `start` onwards.
+    """Return running stories, newest first, from the story with the id `start` onwards.
 
     They are ordered by creation, so that new updates do not move them between pages.
     Raises NoSuchStory.
     """
-    if not Story.objects.begun().filter(pk=start).exists():
+    if not Story.objects.public().filter(pk=start).exists():
         raise NoSuchStory(start)
-    rows = _live(_lively(Story.objects.filter(pk__lte=start))).order_by("-pk")
+    rows = _with_related(_running().filter(pk__lte=start))
     found = list(rows[: LIVE_PAGE_SIZE + 1])
     more = found[LIVE_PAGE_SIZE].pk if found[LIVE_PAGE_SIZE:] else 0
-    return Listing(_with_newest(found[:LIVE_PAGE_SIZE]), more=more)
+    shown = found[:LIVE_PAGE_SIZE]
+    announced = [story for story in shown if story.announced]
+    quiet = [story for story in shown if story.quiet]
+    live = [story for story in shown if not (story.announced or story.quiet)]
+    return Listing(_with_newest(live), announced, quiet, more=more)
 
 
-def _more(live: list[Story]) -> int:
-    """Return where the list of all live stories begins, or 0 if `live` is all."""
-    if len(live) < LIVE_PAGE_SIZE:
+def _running() -> StoryQuerySet:
+    """Return the stories that are live, quiet or announced, newest first."""
+    return Story.objects.filter(state__in=Story.STREAMED).order_by("-pk")
+
+
+def _more(live: list[Story], announced: list[Story], quiet: list[Story]) -> int:
+    """Return where the list of all running stories begins, or 0 if these are all."""
+    if (
+        len(live) < LIVE_PAGE_SIZE
+        and len(announced) < ANNOUNCED_SIZE
+        and len(quiet) < ENDED_PAGE_SIZE
+    ):
         return 0
-    newest = _lively(Story.objects.live()).order_by("-pk")
-    return newest.values_list("pk", flat=True).first() or 0
+    return _running().values_list("pk", flat=True).first() or 0
 
 
 def series_listing(series: Series, before: int = 0) -> Listing:
@@ -105,14 +114,15 @@ def series_listing(series: Series, before: int = 0) -> Listing:
     own = Story.objects.filter(series=series)
     first = own.none() if before else own
     live = live_stories(_lively(first))
+    announced, quiet = _announced(first), _quiet(first)
     return Listing(
         live,
-        _announced(first),
-        _quiet(first),
+        announced,
+        quiet,
         shown,
         [(day, list(rows)) for day, rows in groupby(shown, _day)],
         shown[-1].pk if stories[ENDED_PAGE_SIZE:] else 0,
-        _more(live),
+        _more(live, announced, quiet),
     )
 
 
