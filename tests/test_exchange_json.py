@@ -220,6 +220,17 @@ def test_a_cross_post_whose_story_is_not_here_becomes_a_copy_that_says_so(
     assert "is a copy here" in ran.err
 
 
+def test_a_cross_post_whose_story_is_only_announced_becomes_a_copy(tmp_path: Path):
+    story = full_story(tmp_path / "in")
+    path = exported("fog", tmp_path)
+    forget(story)
+    begins = timezone.now() + timedelta(days=1)
+    Story.objects.update(state="announced", begins_at=begins)
+    ran = Ran("import_story", path, "--publish")
+    assert Entry.objects.filter(body__contains="The lamps burn.").count() == 2
+    assert "is a copy here" in ran.err
+
+
 def test_links_to_stories_that_are_not_here_keep_their_title(tmp_path: Path):
     story = full_story(tmp_path / "in")
     path = exported("fog", tmp_path)

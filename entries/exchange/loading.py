@@ -214,7 +214,7 @@ class _Import:
         body = markdown.source(source, self.names)
         elsewhere = source.cross_posted_from
         home = self.targets.by_slug(elsewhere.story) if elsewhere else None
-        if home and home.public and (found := _same_entry(home, source)):
+        if home and home.begun and (found := _same_entry(home, source)):
             self.cross_posts.append((found, source))
             return
         links = _line_links(source) if self.document.links_by_title else source.links
