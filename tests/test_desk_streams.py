@@ -6,7 +6,7 @@ import asyncio
 import html
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from django.test import Client
 
 from entries import verbs
 from entries.delivery import ADMITTED, Desks, Hub, Look, timings
-from entries.delivery.desks import MAX_STREAMS_PER_PERSON
+from entries.delivery.desks import MAX_STREAMS_PER_PERSON, Looks
 from entries.desk import presence
 from entries.models import Presence, Story
 from tests import actions, builders
@@ -222,10 +222,16 @@ class Django:
         await send({"type": "http.response.body", "body": b"x"})
 
 
-async def follow(django: Django, until: bytes, then: int) -> list[str]:
+def one_look(stories: Collection[int]) -> Mapping[int, Look]:
+    return {1: Look("a", "a.b")}
+
+
+async def follow(
+    django: Django, until: bytes, then: int, looks: Looks = one_look
+) -> list[str]:
     """Return the events of a stream; at one of them, Django's answer changes."""
     hub, sent = Hub(), []
-    desks = Desks(hub, django, lambda pks: {1: Look("a", "a.b")}, lambda tabs: None)
+    desks = Desks(hub, django, looks, lambda tabs: None)
     desks.start()
 
     async def send(message: Any) -> None:
@@ -241,6 +247,21 @@ async def follow(django: Django, until: bytes, then: int) -> list[str]:
         await desks.serve(scope, receive, send)
     await desks.stop()
     return re.findall(r"event: (\w+)", b"".join(sent).decode())
+
+
+def test_an_unexpected_exception_ends_no_looks(monkeypatch, caplog):
+    for name in ("DESK_PRESENCE_SECONDS", "DESK_LOOK_SECONDS", "DESK_CHECK_SECONDS"):
+        monkeypatch.setattr(timings, name, 0.02)
+    monkeypatch.setattr(timings, "HEARTBEAT_SECONDS", 0.01)
+    faults = [ValueError("odd"), KeyError("odd")]
+
+    def looks(stories: Collection[int]) -> Mapping[int, Look]:
+        if faults:
+            raise faults.pop()
+        return one_look(stories)
+
+    assert "look" in asyncio.run(follow(Django(), b"look", 401, looks))
+    assert caplog.text.count("Traceback") == 2
 
 
 def test_a_stream_ends_with_its_session(monkeypatch):

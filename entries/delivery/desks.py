@@ -211,6 +211,9 @@ class Desks:
             except Error as error:
                 logger.warning("The desks could not be read: %s", error)
                 sent = waits = True
+            except Exception:  # must not end the looks of this process
+                logger.exception("The desks could not be read.")
+                sent = waits = True
             if waits:
                 pause = timings.DESK_PRESENCE_SECONDS
             # Changes in quick succession make one look.
