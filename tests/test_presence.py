@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
+from entries import verbs
 from entries.desk import presence
 from entries.models import Presence, Story
 from tests.builders import make_story, make_update, make_user
@@ -181,3 +183,13 @@ def test_pages_that_ask_at_once_share_what_is_read_and_nobody_sees_more_for_it(
         text = desks[2].poll().content.decode()
     assert "secret" not in text
     assert f'hx-target="#row-{secret.pk}" hx-swap="delete"' in text
+
+
+def test_somebody_who_was_deactivated_is_not_shown_again(story):
+    mine, theirs = Page(story, "editor"), Page(story, "editor2")
+    user = User.objects.get(username="editor2")
+    verbs.set_person_active(user, False)
+    theirs.poll("new")
+    mine.poll()
+    assert "editor2" not in mine.shown
+    assert not Presence.objects.filter(user=user).exists()

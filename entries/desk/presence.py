@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zlib import crc32
 
+from django.contrib.auth.models import User
 from django.core import signing
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
@@ -115,7 +116,8 @@ def _change(page: QuerySet[Presence], ticket: Ticket, doing: str) -> None:
         mark=_checksum(ticket, doing),
         entry=Subquery(Entry.objects.filter(pk=entry_id).values("pk")[:1]),
     )
-    if not updated:
+    # The row of somebody who was deactivated is gone, and their ticket still valid.
+    if not updated and User.objects.filter(pk=ticket.user, is_active=True).exists():
         _insert(ticket, doing)
 
 
