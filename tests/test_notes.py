@@ -245,3 +245,86 @@ def test_an_old_note_says_when_it_was_written(client, story):
     at = timezone.now() - timedelta(days=1)
     Note.objects.filter(pk=note.pk).update(created_at=at)
     assert f"{at:%H%M} GMT, {at.day} {at:%B}" in desk(client, story)
+
+
+@pytest.mark.parametrize("changed", [{"text": "Twice."}, {"note": "", "do": "reply"}])
+def test_a_form_that_says_something_else_when_it_is_sent_again_makes_a_note(
+    client, story, changed: dict[str, str]
+):
+    parent = verbs.add_note(story, "Parent.")
+    changed = {k: v or str(parent.pk) for k, v in changed.items()}
+    form = {"text": "Once.", "key": str(uuid4())}
+    for data in (form, form, form | changed, form | changed, form):
+        assert client.post(notes_url(story), data, headers=HTMX).status_code == 200
+    notes = Note.objects.exclude(pk=parent.pk)
+    assert [note.text for note in notes] == ["Once.", changed.get("text", "Once.")]
+    assert bool(notes.latest("pk").parent) == ("note" in changed)
+
+
+def test_notes_of_a_cross_post_are_answered_finished_and_deleted_in_its_row(
+    client, story
+):
+    entry, other = make_update(story), make_story()
+    verbs.cross_post(entry, other)
+    way = notes_url(other, entry)
+    client.post(way, {"text": "Who says so?"}, headers=HTMX)
+    note = Note.objects.get()
+    assert note.story == story
+    form = {"note": note.pk, "text": "The harbour master."}
+    for do in ("reply", "done", "undo"):
+        answer = client.post(way, form | {"do": do}, headers=HTMX)
+        assert answer.status_code == 200
+        assert f'id="row-{entry.pk}"' in answer.content.decode()
+        note.refresh_from_db()
+        assert bool(note.done_at) == (do == "done")
+    assert note.replies.get().text == "The harbour master."
+    client.post(way, {"do": "delete", "note": note.pk}, headers=HTMX)
+    assert not Note.objects.exists()
+
+
+def test_panels_of_several_rows_share_no_id(client, story):
+    panels = []
+    for entry in (make_update(story), make_update(story)):
+        verbs.add_note(story, "Who says so?", entry=entry)
+        panels.append(client.get(notes_url(story, entry), headers=HTMX).content)
+    first, second = (re.findall(r' id="(.*?)"', one.decode()) for one in panels)
+    assert not set(first) & set(second)
+    for html, ids in zip(panels, (first, second), strict=True):
+        uses = r' (?:for|aria-describedby|hx-target|hx-select)="#?(.*?)"'
+        assert set(re.findall(uses, html.decode())) <= set(ids)
+
+
+def test_only_a_note_that_was_sent_empties_the_form_and_leaves_its_page(client, story):
+    """What is done about other notes must not take away what is being typed."""
+    entry = make_update(story)
+    for about, way in (
+        (None, notes_url(story)),
+        (entry, notes_url(story, entry)),
+    ):
+        client.post(way, {"text": "Who says so?"})
+        note = Note.objects.latest("pk")
+        assert note.entry == about
+        page = client.get(way).content.decode()
+        for acts in re.findall(r'(?s)<form\s+class="acts".*?</form>', page):
+            assert 'name="next"' not in acts
+        for do in ("done", "undo", "delete"):
+            form = {"do": do, "note": note.pk}
+            answer = client.post(way, form, headers=HTMX)
+            assert "HX-Redirect" not in answer.headers
+            html = answer.content.decode()
+            assert "<textarea" not in html
+            assert f"notes-list{f'-{entry.pk}' if about else ''}" in html
+    answer = client.post(notes_url(story), {"text": "A note."}, headers=HTMX)
+    assert "<textarea" in answer.content.decode()
+
+
+def test_pages_of_their_own_say_whose_they_are(client, story):
+    """So that a form is not sent under the name of who signed in after that."""
+    entry = make_update(story)
+    mine = f'data-user="{client.session["_auth_user_id"]}"'
+    names = ("entry_notes", "own_story", "move", "cross")
+    ways = [
+        reverse(f"admin:entries_story_{n}", args=[story.pk, entry.pk]) for n in names
+    ]
+    for way in (notes_url(story), *ways):
+        assert mine in client.get(way).content.decode(), way

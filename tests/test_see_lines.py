@@ -299,3 +299,21 @@ def test_rows_without_loose_lines_cost_no_query_for_them(
     desk = reverse("admin:entries_story_change", args=[story.pk])
     with django_assert_max_num_queries(20):
         client.get(desk)
+
+
+def test_a_right_that_is_lost_meanwhile_links_no_line(story, monkeypatch):
+    other = make_story("The inquiry opens")
+    writer = signed_in("writer", "Contributors")
+    compose(writer, story, "Done.\n\nSee The inquiry opned", action="submit")
+    entry, link, save = story.entries.get(), Link.objects.get(), verbs.save_link
+
+    def published_meanwhile(*args: Any, **more: Any) -> Link:
+        verbs.publish(Entry.objects.get(pk=entry.pk))
+        return save(*args, **more)
+
+    monkeypatch.setattr(verbs, "save_link", published_meanwhile)
+    way = reverse("admin:entries_story_see", args=[story.pk, entry.pk])
+    answer = writer.post(way, {"see": f"{link.pk}:{other.pk}"}, headers=HTMX)
+    assert answer.status_code == 409
+    link.refresh_from_db()
+    assert link.unresolved

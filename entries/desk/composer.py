@@ -259,7 +259,7 @@ class _SubmittedForm:
             key=data["separate"] or data["key"],
             by=self.permissions,
         )
-        see_lines.update_links(entry)
+        see_lines.update_links(entry, by=self.permissions)
         if data["separate"]:
             Draft.objects.of_user(user, key=data["key"]).delete()
         if entry.created_at >= begun:  # else the form was sent before

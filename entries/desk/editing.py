@@ -131,7 +131,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
             verbs.publish(entry, version=entry.version, by=permissions)
             log_action(permissions.user, entry, PUBLISHED)
         Draft.objects.of_user(permissions.user, entry=entry).delete()
-    see_lines.update_links(entry, before)
+    see_lines.update_links(entry, before, by=permissions)
     return gettext("Saved.")
 
 

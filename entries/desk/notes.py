@@ -83,14 +83,11 @@ def entry_notes(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     row = get_row(request, pk, entry_pk)
     permissions = row.permissions
     if request.method == "POST":
-        return _change(request, row.posting.story, permissions, row)
-    found = _threads(visible_notes(permissions).filter(entry=row.entry))
+        return _change(request, row.entry.story, permissions, row)
+    context = _entry_context(row)
+    found = context["notes"]
     _read(found, permissions.user)
-    context = {
-        "row": row,
-        "story": row.posting.story,
-        "permissions": permissions,
-        "notes": found,
+    context |= {
         "form_key": uuid4(),
         "colleagues_to_name": _colleagues(permissions),
         "reply_to": next(
@@ -101,6 +98,16 @@ def entry_notes(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     panel, page = f"{_FOLDER}/_entry_notes.html", f"{_FOLDER}/entry_notes_page.html"
     title = gettext("Notes on %(entry)s") % {"entry": row.entry.label}
     return render_panel(request, panel, page, context, title=title)
+
+
+def _entry_context(row: Row) -> dict[str, Any]:
+    """Return what the list of an entry's notes shows."""
+    return {
+        "row": row,
+        "story": row.posting.story,
+        "permissions": row.permissions,
+        "notes": _threads(visible_notes(row.permissions).filter(entry=row.entry)),
+    }
 
 
 def _list(story: Story, permissions: Permissions) -> dict[str, Any]:
@@ -149,7 +156,10 @@ def _thread(story: Story, permissions: Permissions, pk: str) -> Note | None:
 def _change(
     request: HttpRequest, story: Story, permissions: Permissions, row: Row | None = None
 ) -> HttpResponse:
-    """Do what a button of the notes says, and answer with the notes as they are."""
+    """Do what a button of the notes says, and answer with the notes as they are.
+
+    `story` is the one the notes belong to. A cross-post's row is in another.
+    """
     if not permissions.can_write:
         raise PermissionDenied
     do, user = request.POST.get("do", "add"), permissions.user
@@ -197,19 +207,34 @@ def _change(
         request,
         act,
         to=row if row else desk_url(story, "notes"),
-        partial=lambda message: _now(request, story.pk, permissions, row),
+        partial=lambda message: _now(
+            request, story, permissions, row, written=do in ("add", "reply")
+        ),
     )
 
 
 def _now(
-    request: HttpRequest, story_id: int, permissions: Permissions, row: Row | None
+    request: HttpRequest,
+    story: Story,
+    permissions: Permissions,
+    row: Row | None,
+    *,
+    written: bool,
 ) -> HttpResponse:
-    """Answer htmx with the notes, the hand-over notes, and the entry's row."""
+    """Answer htmx with the notes, the hand-over notes, and the entry's row.
+
+    The form is replaced only if it was `written` and sent: it may hold another note.
+    """
     response = row_response(request, row) if row else HttpResponse()
-    story = get_story(story_id)
-    context = notes_context(story, permissions)
-    with_list = "notes_list" if row else "notes"
+    context = notes_context(
+        get_story(row.posting.story_id if row else story.pk), permissions
+    )
+    with_list = "notes" if written and not row else "notes_list"
     response.write(notes_partials(request, context, with_list=with_list))
+    if row:
+        listed = _entry_context(row)
+        target, template = f"#notes-list-{row.number}", f"{_FOLDER}/_entry_list.html"
+        response.write(render_partial(request, target, template, listed, "outerHTML"))
     return response
 
 

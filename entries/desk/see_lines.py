@@ -113,7 +113,7 @@ def near_question(title: str, stories: list[Story]) -> str:
     }
 
 
-def update_links(entry: Entry, before: str = "") -> None:
+def update_links(entry: Entry, before: str = "", *, by: Permissions) -> None:
     """Add links for new “See” lines, and remove the links of deleted lines.
 
     A line whose title is only near that of a story gets a link without a target: its
@@ -127,17 +127,17 @@ def update_links(entry: Entry, before: str = "") -> None:
     removed = [known[title] for title in set(old) - set(titles) if title in known]
     for link in removed:
         with suppress(Refused):  # a colleague has changed the text again
-            verbs.remove_link(link, line=True)
+            verbs.remove_link(link, line=True, by=by)
     unresolved = {title: link for title, link in known.items() if link.unresolved}
     lines = read_lines(entry, entry.body, known.keys() - unresolved.keys())
     for link in lines.links:
         if loose := unresolved.get(link.title):
             loose.target_story = link.target_story
         with suppress(Refused):
-            verbs.save_link(loose or link, line=True)
+            verbs.save_link(loose or link, line=True, by=by)
     for title in lines.near.keys() - unresolved.keys():
         with suppress(Refused):
-            verbs.save_link(Link(kind=SEE, entry=entry, title=title), line=True)
+            verbs.save_link(Link(kind=SEE, entry=entry, title=title), line=True, by=by)
 
 
 @desk_view("view_story")
@@ -159,7 +159,8 @@ def choose_story(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         if target is None:
             raise Refused(gettext("This story isn't public. Choose another."))
         fingerprint, link.target_story = link.fingerprint, target
-        verbs.save_link(link, fingerprint=fingerprint, line=True)
+        by = row.permissions
+        verbs.save_link(link, fingerprint=fingerprint, line=True, by=by)
         log_action(row.permissions.user, row.entry, f"Linked: “{link.title}”.")
         return gettext("Linked: %(title)s") % {"title": target.title}
 

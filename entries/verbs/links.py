@@ -73,7 +73,7 @@ def save_link(
 
     `fingerprint` is the one that the editor has read, None to skip the check. A changed
     order is only saved with `placed`. With `line`, the link is refused unless the text
-    of its entry still has its "See" line.
+    of its entry still has its "See" line; whoever may change the text may link it.
 
     Raises Refused for an invalid or deleted link and for an erased entry, LinkConflict
     if somebody else has changed the link meanwhile.
@@ -81,7 +81,9 @@ def save_link(
     check_link(link)
 
     def act() -> None:
-        by.check_has("change_link", *([] if link.pk else ["add_link"]))
+        _check_may(
+            link, by, "change_link", *([] if link.pk else ["add_link"]), line=line
+        )
         if link.entry:
             check_not_erased(link.entry)
         if line and not _text_has_line(link):
@@ -96,6 +98,14 @@ def save_link(
 
     _apply(link, act)
     return link
+
+
+def _check_may(link: Link, by: Permissions, *codenames: str, line: bool) -> None:
+    """Raise Forbidden unless a person may change a link, or the text with its line."""
+    if line and link.entry:
+        by.check_link_lines(link.entry)
+    else:
+        by.check_has(*codenames)
 
 
 def _text_has_line(link: Link) -> bool:
@@ -162,7 +172,7 @@ def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> 
     """
 
     def act() -> None:
-        by.check_has("change_link", "delete_link")
+        _check_may(link, by, "change_link", "delete_link", line=line)
         if line and _text_has_line(link):
             raise Refused("The text has this line again.")
         link.delete()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -36,7 +36,8 @@ def add_note(
 
     Replies to a reply join the same list. Colleagues named with @name are mentioned.
     `key` identifies the form: sent again by its author, it returns the note that it
-    made before. Raises Refused for an empty or too long text.
+    made before, unless what it says has changed: that is a note of its own. Raises
+    Refused for an empty or too long text.
     """
     text, longest = rendering.tidy(text).strip(), max_length(Note, "text")
     if not text:
@@ -47,16 +48,24 @@ def add_note(
     parent = (reply_to.parent or reply_to) if reply_to else None
     if parent:
         entry, handover = parent.entry, False
-    for own in draft_keys(key, author.pk if author else None):
+    says = (text, parent and parent.pk, handover, entry.pk if entry else story.pk)
+    keys = draft_keys(key, author.pk if author else None)
+    for own in [*keys, *(uuid5(one, repr(says)) for one in keys if one)]:
         note = Note(text=text, author=author, handover=handover, key=own, parent=parent)
         try:
             with transaction.atomic():
                 return _insert(note, story, entry, by)
         except IntegrityError:
             earlier = Note.objects.filter(key=own, author=author).first()
-            if earlier:
+            if earlier and says == _says(earlier):
                 return earlier
     raise Refused(gettext("This note was not saved. Press the button again."))
+
+
+def _says(note: Note) -> tuple[str, int | None, bool, int]:
+    """Return what a form must say to have made a note."""
+    about = note.entry_id or note.story_id
+    return (note.text, note.parent_id, note.handover, about)
 
 
 def _insert(note: Note, story: Story, entry: Entry | None, by: Permissions) -> Note:

@@ -173,6 +173,12 @@ class Permissions:
         now = self.reload()
         _require(now.can_change(entry), now.refusal_message(entry))
 
+    def check_link_lines(self, entry: Entry) -> None:
+        """Raise Forbidden unless they may now link “See” lines of a locked entry."""
+        now = self.reload()
+        allowed = now.can_change(entry) or now.can_edit_links
+        _require(allowed, now.refusal_message(entry))
+
     def check_delete(self, entry: Entry) -> None:
         """Raise Forbidden unless they may now delete a locked entry."""
         now = self.reload()
