@@ -54,10 +54,8 @@ class Ticket:
 
 def record_arrival(permissions: Permissions, story_id: int) -> Ticket:
     """Record that a user has opened a desk, and return the ticket of the page."""
-    now = timezone.now()
     ticket = Ticket(permissions.user.pk, story_id, secrets.token_hex(8))
     with errors.optional_write():
-        Presence.objects.filter(story=story_id, seen_at__lt=now - PRUNE_AFTER).delete()
         _insert(ticket, "")
         delivery.nudge_desks()
     return ticket
@@ -100,7 +98,8 @@ def _update(ticket: Ticket, doing: str) -> None:
     page = Presence.objects.filter(tab=ticket.tab)
     same = page.filter(mark=_checksum(ticket, doing))
     if doing == GONE:
-        page.delete()
+        old = Q(story=ticket.story, seen_at__lt=timezone.now() - PRUNE_AFTER)
+        Presence.objects.filter(Q(tab=ticket.tab) | old).delete()
     elif not same.update(seen_at=timezone.now()):
         _change(page, ticket, doing)
     else:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import (
     Exists,
@@ -28,7 +28,6 @@ from entries.desk import titles
 from entries.desk.access import desk_url, display_name
 from entries.models import Entry, EntryVersion, Image, Note, Posting, Story
 from entries.models.entries import PostingQuerySet
-from entries.models.notes import NoteQuerySet
 from entries.text import gmt, rendering, time_input, urls
 from entries.verbs import WAITING_STATES, Permissions
 
@@ -379,13 +378,7 @@ def with_row_data(
     notes: bool = True,
 ) -> PostingQuerySet:
     """Fetch the data that rows show along with the postings, newest first."""
-    hidden = Image.objects.filter(Q(stem="") | Q(alt="", decorative=False))
-    hidden_images = Prefetch("entry__images", hidden, to_attr="hidden_images")
-    rows = Posting.objects.filter(removed=False).select_related("story__series")
-    current = Prefetch("entry__postings", rows.order_by("story_id"), "current_postings")
-    noted = Prefetch("entry__notes", _open_notes(), "open_notes")
-    wanted = ((hidden_images, images), (current, others), (noted, notes))
-    fetched = [one for one, is_wanted in wanted if is_wanted]
+    fetched = _prefetches(images=images, others=others, notes=notes)
     versions = EntryVersion.objects.filter(entry=OuterRef("entry"))
     latest = versions.order_by("-number")
     corrections = latest.filter(hidden=False).exclude(correction="")
@@ -409,14 +402,26 @@ def with_row_data(
     )
 
 
-def _open_notes() -> NoteQuerySet:
-    return Note.objects.open().select_related("author").order_by("pk")
+def _prefetches(*, images: bool, others: bool, notes: bool) -> "list[Prefetch[Any]]":
+    hidden = Image.objects.filter(Q(stem="") | Q(alt="", decorative=False))
+    rows = Posting.objects.filter(removed=False).select_related("story__series")
+    open_notes = Note.objects.open().select_related("author").order_by("pk")
+    wanted = {
+        Prefetch("entry__images", hidden, to_attr="hidden_images"): images,
+        Prefetch("entry__postings", rows.order_by("story_id"), "current_postings"): (
+            others
+        ),
+        Prefetch("entry__notes", open_notes, "open_notes"): notes,
+    }
+    return [prefetch for prefetch, is_wanted in wanted.items() if is_wanted]
 
 
-def add_notes(rows: Iterable[Row]) -> None:
-    """Fetch the notes of rows that were fetched without them, in one query."""
-    entries = [row.entry for row in rows]
-    prefetch_related_objects(entries, Prefetch("notes", _open_notes(), "open_notes"))
+def add_row_data(rows: Iterable[Row], *, notes: bool) -> None:
+    """Prefetch the data of rows that were fetched without, for all of them at once."""
+    postings = [row.posting for row in rows]
+    prefetch_related_objects(
+        postings, *_prefetches(images=True, others=True, notes=notes)
+    )
 
 
 def as_rows(postings: Iterable[Posting], permissions: Permissions) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
-from entries.desk.rows import Row, add_notes, as_rows, row_postings
+from entries.desk.rows import Row, add_row_data, as_rows, row_postings
 from entries.models import DeletedEntry, Entry, Posting, Story
 from entries.models.entries import PostingQuerySet, written_by
 from entries.verbs import WAITING_STATES, Permissions
@@ -71,8 +71,8 @@ def timeline_window(
     story: Story, permissions: Permissions, before: int = 0, start: int = 0
 ) -> Window:
     """Return the front page, the page after entry `before`, or that from `start`."""
-    found = row_postings(story.pk, notes=False).filter(removed=False)
-    postings = _viewable(found, permissions)
+    found = row_postings(story.pk, images=False, others=False, notes=False)
+    postings = _viewable(found.filter(removed=False), permissions)
     front = not (before or start)
     page = postings.filter(entry__kind=Entry.Kind.UPDATE).exclude(
         entry__state__in=WAITING_STATES
@@ -87,8 +87,8 @@ def timeline_window(
     special = postings.filter(entry__in=waiting)
     special = special.order_by("entry__kind", "-at", "-entry_id")
     special_rows = as_rows(special[:MAX_CHANGES], permissions) if front else []
-    if story.notes_seq:  # somebody has written a note
-        add_notes([*rows, *special_rows])
+    wrote_notes = story.notes_seq > 0
+    add_row_data([*rows, *special_rows], notes=wrote_notes)
     return Window(
         rows=rows[:PAGE_SIZE],
         groups=_groups(rows[:PAGE_SIZE], start),
