@@ -83,7 +83,7 @@ def _lock_person(user: User) -> Collection[str] | None:
     """
     if user.pk is None:
         return None
-    if not User.objects.select_for_update().filter(pk=user.pk).exists():
+    if not User.objects.select_for_update(no_key=True).filter(pk=user.pk).first():
         raise Refused(gettext("This account has been deleted."))
     return _FIELDS
 
