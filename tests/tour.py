@@ -17,6 +17,11 @@ from tests.browser import launch
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 STORY = "/stories/corvane-coalition/"
+DESK = "Corvane"
+WORDS = (
+    "The clerk has begun to call the names. Each member answers from the floor; the "
+    "whips say that the count will take about forty minutes."
+)
 MOST = 80_000  # bytes of a picture
 
 
@@ -64,13 +69,15 @@ def main(site: str, password: str) -> None:
                 if name == "phone":
                     page.locator("#updates article").nth(1).scroll_into_view_if_needed()
                 keep(page, name)
-        with window(browser, site, 1280, 900) as page:
+        with window(browser, site, 1366, 768) as page:
             sign_in(page, "editor", password)
-            page.goto("/admin/entries/story/?state__exact=live")
-            page.click("#result_list tbody th a >> nth=0")
-            page.locator("#composer").wait_for()
+            page.goto("/admin/")
+            keep(page, "board")
+            page.get_by_role("link", name=DESK).first.click()
+            page.locator("#composer [name=body]").fill(WORDS)
+            page.locator("#timeline > .row").nth(2).hover()
             keep(page, "desk")
-        with window(browser, site, 1280, 900) as page:
+        with window(browser, site, 1366, 768) as page:
             sign_in(page, "moderator", password)
             page.goto("/admin/moderate/")
             keep(page, "moderators")
