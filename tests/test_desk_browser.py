@@ -39,6 +39,11 @@ def change(entry_id: int, body: str) -> None:
     verbs.edit(entry, verbs.EntryText(body), version=entry.version)
 
 
+def move_away(entry_id: int) -> None:
+    """Move an update to another story as a colleague does."""
+    verbs.move(Entry.objects.get(pk=entry_id), builders.make_story())
+
+
 def many(number: int) -> Story:
     """Make a story with many updates."""
     story = builders.make_story()
@@ -321,6 +326,50 @@ def test_colleagues_updates_and_drafts_arrive_by_themselves(editor, office, stor
     expect(page.locator("#waiting .row")).to_contain_text("A colleague's notes.")
     expect(box(page)).to_have_value("Being typed")
     expect(box(page)).to_be_focused()
+
+
+def test_what_is_typed_in_a_row_outlasts_its_buttons_and_its_panel(
+    editor, office, story
+):
+    page, entry = editor.page, office.call(post, story.pk, "The quay is closed.")
+    row, edit = page.locator(f"#row-{entry}"), page.locator(f"#row-{entry}-edit")
+    pin, text = page.locator(f"#row-{entry}-pin"), row.locator(".slot [name=text]")
+    edit.click()
+    row.locator("[name=body]").fill("The quay is open.")
+    pin.dispatch_event("click")  # hidden beside the form, but a shortcut may press it
+    expect(pin).to_have_attribute("aria-pressed", "true")
+    expect(row.locator("[name=body]")).to_have_value("The quay is open.")
+    row.locator("[value=save]").click()
+    expect(row).to_contain_text("The quay is open.")
+
+    def open_notes() -> None:
+        row.locator(".more > summary").click()
+        page.locator(f"#row-{entry}-notes").click()
+
+    open_notes()
+    text.fill("First.")
+    row.locator(".note-form button").click()
+    expect(row.locator(".row-notes")).to_contain_text("First.")
+    open_notes()
+    expect(text).to_have_value("")
+    text.fill("Half a note")
+    pin.click()
+    expect(pin).to_have_attribute("aria-pressed", "false")
+    expect(text).to_have_value("Half a note")
+    text.press("Escape")
+    expect(text).to_have_count(0)
+    open_notes()
+    expect(text).to_have_value("Half a note")
+    row.get_by_role("link", name="Reply").click()
+    expect(row.locator(".note-form [name=note]")).to_have_count(1)
+    expect(text).to_have_value("Half a note")
+    row.get_by_role("button", name="Done").click()
+    expect(row.get_by_role("button", name="Undo")).to_be_visible()
+    expect(text).to_have_value("Half a note")
+    office.call(move_away, entry)
+    office.call(post, story.pk, "News from a colleague.")
+    expect(rows(page).first).to_contain_text("News from a colleague.")
+    expect(text).to_have_value("Half a note")
 
 
 def test_editors_see_who_is_editing_what_and_when_they_leave(

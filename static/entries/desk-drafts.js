@@ -258,4 +258,46 @@
     }
   });
   begin.push((form) => keep.look(form));
+
+  // --- Notes: what is typed stays in this browser until it was sent
+
+  const noteOf = (element) => element.closest?.(".note-form");
+  const noteId = (form) => `desk:${desk.dataset.user}:note:${form.dataset.about}`;
+  const noteSent = new WeakMap(); // form -> what it held when it was sent
+  const keepNote = (form, text) => {
+    try {
+      if (text.trim()) localStorage.setItem(noteId(form), text);
+      else localStorage.removeItem(noteId(form));
+    } catch {
+      /* full or forbidden: the page itself still holds the text */
+    }
+  };
+  const keptNote = (form) => {
+    try {
+      return localStorage.getItem(noteId(form)) ?? "";
+    } catch {
+      return "";
+    }
+  };
+  const restoreNotes = () => {
+    for (const form of document.querySelectorAll(".note-form:not([data-ready])")) {
+      form.dataset.ready = "";
+      if (!form.elements.text.value) form.elements.text.value = keptNote(form);
+    }
+  };
+  document.addEventListener("input", ({ target }) => {
+    if (target.name === "text" && noteOf(target)) keepNote(noteOf(target), target.value);
+  });
+  document.addEventListener("htmx:before:request", ({ target }) => {
+    if (target.matches?.(".note-form")) noteSent.set(target, target.elements.text.value);
+  });
+  document.addEventListener("htmx:after:request", ({ target, detail: { ctx } }) => {
+    const { status, headers } = ctx.response;
+    if (!target.matches?.(".note-form") || status >= 400 || !headers.get("desk-answer")) return;
+    const text = noteSent.get(target);
+    if (keptNote(target) === text) keepNote(target, "");
+    if (target.elements.text.value === text) target.elements.text.value = "";
+  });
+  document.addEventListener("htmx:after:swap", restoreNotes);
+  document.addEventListener("DOMContentLoaded", restoreNotes);
 })();

@@ -210,7 +210,7 @@
 
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
   const editing = (row) => $(".slot form[data-form]", row) !== null;
-  const panel = (row) => $(".slot > .panel", row);
+  const noting = (row) => Boolean($(".slot .note-form [name=text]", row)?.value.trim());
   let focused = "";
   let anchor = null;
   let arrived = []; // ids of the rows that colleagues have just published
@@ -232,7 +232,7 @@
   const disturbs = (task, target, source) => {
     if (!target || target.contains(source)) return false;
     if (["story-state", "summary-box"].includes(target.id)) return $("details[open]", target) !== null;
-    return task.swapSpec.style === "delete" && editing(target);
+    return task.swapSpec.style === "delete" && (editing(target) || noting(target));
   };
   const place = (row, list, source) => {
     const old = byId(row.id);
@@ -248,8 +248,10 @@
       say($("form", $(".slot", old)), "This entry has changed meanwhile: saving will show both texts.", "bad");
       return row.remove();
     }
-    // A panel that somebody has open moves over into the row as it is now.
-    if (panel(old) && !old.contains(source)) $(".slot", row).append(panel(old));
+    // What somebody has open moves over into the row as it is now, unless it was sent.
+    const slot = $(".slot", old);
+    const sent = slot?.contains(source) && !source.matches(".notes .acts");
+    if (slot && !sent) $(".slot", row).append(...slot.childNodes);
     if (old.parentElement !== list || old.dataset.key !== row.dataset.key) old.remove();
     return undefined;
   };
