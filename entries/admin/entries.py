@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -19,7 +19,7 @@ from entries.desk.audit_log import log_action
 from entries.models import Entry, Story
 from entries.pages import search
 from entries.text import gmt
-from entries.verbs import Permissions
+from entries.verbs import Permissions, Refused
 
 _MAX_STORIES = 20  # latest stories with a matching headline, whose entries are found
 
@@ -95,15 +95,27 @@ class EntryAdmin(BaseAdmin):
         return False
 
     def deletable(self, obj: Entry) -> bool:
-        """Return False for entries that were ever visible, or wait to be published."""
-        rests = obj.state in (Entry.State.DRAFT, Entry.State.WITHDRAWN)
-        return rests and not obj.postings.exclude(seq=None).exists()
+        """Return False for entries that were ever visible."""
+        return not obj.postings.exclude(seq=None).exists()
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Entry | None = None
     ) -> bool:
         """Allow deleting entries only with their story, never from the list."""
         return obj is not None and super().has_delete_permission(request, obj)
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Say in the list why an entry cannot be deleted, if its verb refuses."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Refused as error:
+            messages.error(request, str(error))
+            return redirect("admin:entries_entry_changelist")
 
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
         """Delete an entry through its verb, which refuses if readers have seen it."""
