@@ -621,14 +621,14 @@ def test_a_see_line_is_found_by_keyboard_and_leads_there(
     editor, office, server, story, reader
 ):
     page = editor.page
-    other = office.call(builders.make_story, "The inquiry opens")
+    other = office.call(builders.make_story, "The tribunal sits")
     box(page).fill("Adjourned.")
     page.get_by_role("button", name="See…").first.click()
-    page.keyboard.type("inqu")
+    page.keyboard.type("tribu")
     expect(page.locator("#composer .picker li")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(box(page)).to_be_focused()
-    expect(box(page)).to_have_value("Adjourned.\n\nSee The inquiry opens\n\n")
+    expect(box(page)).to_have_value("Adjourned.\n\nSee The tribunal sits\n\n")
     page.keyboard.press("Control+Enter")
     expect(rows(page)).to_have_count(1)
     public = reader()
