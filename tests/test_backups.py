@@ -60,7 +60,7 @@ def test_a_restored_site_shows_the_same_pages(
     helper = newsroom.helper()
 
     def write() -> None:
-        while not writing.is_set():
+        while not writing.wait(0.05):  # at the pace of a very busy newsroom
             helper.call(actions.post, SLUG, "While it is copied.")
 
     thread = threading.Thread(target=write)

@@ -386,11 +386,11 @@ def with_row_data(
     return (
         found.select_related(
             "entry__author",
-            "entry__taken_from",
             "entry__story__series",
             "story__series",
         )
-        .prefetch_related(*fetched)
+        # No join: with one more, PostgreSQL does not look for the best order of them.
+        .prefetch_related("entry__taken_from", *fetched)
         .annotate(
             corrected_at=Subquery(corrections.values("changed_at")[:1]),
             edited_at=Subquery(latest.values("changed_at")[:1]),
