@@ -38,11 +38,11 @@ OUTAGE_PROBE_TIMEOUT_SECONDS: Final = 0.05
 AUDIENCE_MIN_SECONDS: Final = 10.0
 AUDIENCE_MAX_SECONDS: Final = 60.0
 
-# Open desks are told of changes at most this often; the first one is told at once.
+# The shortest time between two signals to open desks; the first is sent at once.
 DESK_LOOK_SECONDS: Final = 0.4
-# Who is there and what they are doing is told at most this often by itself.
+# The shortest time between two signals that only presence changed.
 DESK_PRESENCE_SECONDS: Final = 2.0
-# Without a commit, desks are read this often: whoever falls silent fades.
+# How often desks are read without a commit, so that silent pages fade.
 DESK_POLL_SECONDS: Final = 5.0
 # How often Django is asked again whether a desk's stream may go on.
 DESK_CHECK_SECONDS: Final = 60.0
