@@ -8,7 +8,7 @@ and polls then. A page without one polls every two seconds.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 from time import monotonic
@@ -207,6 +207,14 @@ class Snapshot:
     read_at: float
 
 
+@dataclass
+class _Slot:
+    """What desks that ask the same share, and the lock of whoever reads it first."""
+
+    lock: Lock = field(default_factory=Lock)
+    snapshot: Snapshot | None = None
+
+
 class Snapshots:
     """Reads that open desks share: after a change they all ask the same at once.
 
@@ -216,17 +224,20 @@ class Snapshots:
     MAX_SECONDS, MAX_NUMBER = 1.0, 32
 
     def __init__(self) -> None:
-        self._read: dict[tuple[object, ...], Snapshot] = {}
+        self._slots: dict[tuple[object, ...], _Slot] = {}
         self._lock = Lock()
 
     def read(self, pk: int, current: Pulse, since: int, below: int) -> Snapshot:
         """Return a story, its postings that changed since, and who is at its desk."""
         key = (pk, current.seal, since, below)
         with self._lock:
-            found, now = self._read.get(key), monotonic()
+            if key not in self._slots and len(self._slots) >= self.MAX_NUMBER:
+                self._slots.clear()
+            slot = self._slots.setdefault(key, _Slot())
+        # One lock a slot: a slow read delays nobody who asks about something else.
+        with slot.lock:
+            found, now = slot.snapshot, monotonic()
             if found is None or now - found.read_at > self.MAX_SECONDS:
-                if len(self._read) >= self.MAX_NUMBER:
-                    self._read.clear()
                 story = get_story(pk)
                 changed = below or since < current.desk
                 postings = (
@@ -234,7 +245,7 @@ class Snapshots:
                 )
                 deleted = timeline.deleted_entries(pk, since) if changed else []
                 found = Snapshot(story, postings, deleted, presence.pages_at(pk), now)
-                self._read[key] = found
+                slot.snapshot = found
             return found
 
 
