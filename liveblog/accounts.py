@@ -98,7 +98,7 @@ class ResetForm(PasswordResetForm):
 def second_factor(request: HttpRequest) -> HttpResponse:
     """Turn the user's second factor on or off, after they enter a valid code."""
     user = request.user
-    assert isinstance(user, User)  # noqa: S101 - the admin lets nobody else in
+    assert isinstance(user, User)  # noqa: S101 - the admin requires it
     on = user_has_device(user)
     device = None if on else _unconfirmed_device(user)
     form = CodeForm(request.POST or None)
@@ -145,9 +145,9 @@ def _grouped_key(device: Any) -> str:
 
 
 def account_urls(*, mail: bool) -> list[URLPattern]:
-    """Return the URLs of accounts; asking for a reset only if the site sends `mail`.
+    """Return the URLs of accounts; users can ask for a reset only if there is `mail`.
 
-    Links to set a password are always there, since a chief may hand one over.
+    The page behind a reset link always exists, since a chief may hand over a link.
     """
     view = admin.site.admin_view(second_factor)
     context = {

@@ -14,7 +14,7 @@ from django.db import DataError
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 
-# In the order of the page of all lists.
+# In the order of the page with all lists.
 APP_NAMES = {
     "entries": "Newsroom",
     "auth": "Accounts and groups",
@@ -63,7 +63,7 @@ class DeskSite(AdminSite):
         return checked
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Lead from signing in to the live story last written in, if there is one."""
+        """Redirect a user who signs in to the live story they last wrote in, if any."""
         response = super().login(request, extra_context)
         board = reverse("admin:index")
         if request.method == "POST" and response.headers.get("Location") == board:

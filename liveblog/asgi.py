@@ -119,7 +119,7 @@ def _with_static_files(application: Any) -> ServeStaticASGI:
 _pages = _with_static_files(_Django())
 
 
-_QUIET_SECONDS = 10  # between two looks for stories without updates
+_QUIET_SECONDS = 10  # between two searches for stories without updates
 _ticks = itertools.count()
 
 

@@ -158,7 +158,7 @@ MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
 # How long stale pages are served while the database is unreachable; 0 for never.
 STALE_IF_ERROR_SECONDS = environment.number("STALE_IF_ERROR_SECONDS", 60, 0, 86_400)
 DIRECT_WRITES = environment.flag("DIRECT_WRITES", default=False)
-# Live stories without updates; each series may say otherwise.
+# For live stories without updates; a series may have its own values.
 QUIET_REMINDER_HOURS = environment.number("QUIET_REMINDER_HOURS", 3, 0, 8760)
 QUIET_HOURS = environment.number("QUIET_HOURS", 12, 1, 8760)
 QUIET_ACTION = environment.choice("QUIET_ACTION", "tell", "close")
@@ -181,9 +181,7 @@ STORAGES = {
 }
 MEDIA_ROOT = DATA_DIR / "uploads"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = (
-    20_000  # a picture has 14, and a text a thousand of them
-)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # an image has 14; a text may have 1000 images
 FILE_UPLOAD_PERMISSIONS = 0o640
 
 LOGIN_URL = "admin:login"
@@ -266,9 +264,7 @@ if EMAIL_USE_TLS and EMAIL_USE_SSL:
         "Port 465 is TLS from the start: take EMAIL_USE_TLS out."
     )
 
-LOG_FORMAT = environment.text("LOG_FORMAT", "line")
-if LOG_FORMAT not in ("line", "json"):
-    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}: write line or json.")
+LOG_FORMAT = environment.choice("LOG_FORMAT", "line", "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

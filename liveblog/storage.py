@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile, File
 from rjsmin import jsmin
 from servestatic.storage import CompressedManifestStaticFilesStorage
 
-# Of Django's own files pages load those with a hash, and no unminified libraries.
+# The files of Django's admin that pages load: hashed ones, except unminified libraries.
 _LOADED: Final = re.compile(r"admin/(?!js/vendor/(?!.*\.min\.)).*\.[0-9a-f]{12}\.\w+")
 
 
@@ -29,7 +29,7 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
             raise
 
     def compress_files(self, paths: set[str]) -> Iterator[tuple[str, str]]:
-        """Compress what pages load: the rest would take most of the time."""
+        """Compress only files that pages load, because all would take far longer."""
         loaded = {
             path
             for path in paths

@@ -1,12 +1,13 @@
-"""The streams of open desks (Server-Sent Events): they tell a page when to look.
+"""The streams of open desks (Server-Sent Events): they tell a page when to poll.
 
-A desk's stream carries no content. It sends `look` with the pulse of its story whenever
-anything at the story's desk changed, unpublished texts and presence included; the page
-then polls, unless it has that pulse already. A page that cannot have a stream polls.
+A desk's stream carries no content. Whenever anything at a story's desk changes, which
+includes unpublished texts and presence, it sends `look` with the story's new pulse. The
+page then polls, unless it has that pulse already. A page without a stream polls at
+intervals.
 
-Django decides who may have one: a request for a stream goes to its view, and becomes a
-stream if the response carries ADMITTED. The same request is put to Django again once a
-minute, so that a stream ends with its session.
+Django decides who may have a stream: it handles the request, and the response becomes a
+stream if it has the header ADMITTED. The request is repeated once a minute, so that a
+stream ends with its session.
 """
 
 import asyncio
@@ -30,15 +31,15 @@ from entries.delivery.stream import STREAM_HEADERS
 logger = logging.getLogger(__name__)
 
 ADMITTED = "Desk-Stream"  # header of Django's response: "<user> <story> <page>"
-MAX_STREAMS_PER_PERSON = 8  # in one process; their other pages poll
+MAX_STREAMS_PER_PERSON = 8  # per process; further pages poll
 _PATH = re.compile(r"/admin/entries/story/[0-9]{1,18}/desk/stream/")
 _REFUSED = body_message(named_event("refused"))  # the session has ended
 _LAST = {"type": "http.response.body", "body": b"", "more_body": False}
-_TURNED_AWAY = (401, 403, 404)
+_DENIED = (401, 403, 404)
 
 
 class Look(NamedTuple):
-    """The pulse of a desk; `changes` is the part of it that presence does not move."""
+    """The pulse of a desk, and `changes`, the part of it that ignores presence."""
 
     changes: str
     pulse: str
@@ -50,7 +51,7 @@ KeepPresent = Callable[[Collection[str]], object]
 
 @dataclass(eq=False)
 class DeskStream:
-    """One open stream; `page` names the open page, as presence knows it."""
+    """An open stream; `page` identifies the open page in the presence rows."""
 
     user: str
     story: int
@@ -62,7 +63,7 @@ class DeskStream:
 
     @classmethod
     def admitted(cls, response: list[Message]) -> "DeskStream | None":
-        """Return the stream that Django's response admits, if it does."""
+        """Return a new stream if Django's response admits one, else None."""
         name = ADMITTED.encode()
         headers = dict(response[0]["headers"]) if response else {}
         task = asyncio.current_task()
@@ -88,8 +89,8 @@ class DeskStream:
 class Desks:
     """The open desk streams of this process, and the task that keeps them current.
 
-    `looks` reads the pulses of stories, all in one query; `keep_present` notes that
-    these pages are still open. Both run in one of the hub's threads.
+    `looks` reads the pulses of stories; `keep_present` records that pages are still
+    open. Both run in one of the hub's threads.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class Desks:
         return scope["method"] == "GET" and bool(_PATH.fullmatch(scope["path"]))
 
     def start(self) -> None:
-        """Start to follow the stories of open desks."""
+        """Start the task that wakes the streams."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -126,7 +127,7 @@ class Desks:
             one.end()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the stream of a desk to a page that Django admits."""
+        """Serve a desk's stream, or Django's response if it does not admit one."""
         response = await self._request_django(scope)
         stream = DeskStream.admitted(response)
         if stream is None:
@@ -141,7 +142,7 @@ class Desks:
         try:
             await stream.send(send, _start())
             await self._follow(stream, scope, send)
-        except TimeoutError:  # its network takes nothing any more
+        except TimeoutError:  # the network is stuck
             return None
         except asyncio.CancelledError:
             if not stream.ended:
@@ -160,13 +161,13 @@ class Desks:
         async def collect(message: Message) -> None:
             response.append(message)
 
-        # Then a desk view says 401 or 403 instead of redirecting.
+        # With this header a desk view responds 401 or 403 instead of redirecting.
         headers = [*scope["headers"], (b"hx-request", b"true")]
         await self._app({**scope, "headers": headers}, _empty_body(), collect)
         return response
 
     def _has_room(self, new: DeskStream) -> bool:
-        """Return whether a person may have one more; a page has one at a time."""
+        """Return whether a person may open another stream; end the page's old one."""
         own = [one for one in self._streams if one.user == new.user]
         for old in [one for one in own if one.page and one.page == new.page]:
             old.end()
@@ -189,12 +190,12 @@ class Desks:
             stream.woken.clear()
             if time.monotonic() > check_at:
                 response = await self._request_django(scope)
-                if not response or response[0]["status"] in _TURNED_AWAY:
+                if not response or response[0]["status"] in _DENIED:
                     return await stream.send(send, _REFUSED)
                 check_at = _next_check()
 
     async def _run(self) -> None:
-        """Read the pulses after each commit, and now and then: silence changes them."""
+        """Read the pulses after each commit, and at intervals for expired presence."""
         pause = timings.DESK_POLL_SECONDS
         while True:
             with suppress(TimeoutError):
@@ -211,12 +212,12 @@ class Desks:
             except Error as error:
                 logger.warning("The desks could not be read: %s", error)
                 sent = waits = True
-            except Exception:  # must not end the looks of this process
+            except Exception:  # must not end this task
                 logger.exception("The desks could not be read.")
                 sent = waits = True
             if waits:
                 pause = timings.DESK_PRESENCE_SECONDS
-            # Changes in quick succession make one look.
+            # Changes in quick succession cause one `look`.
             spacing = (
                 timings.DESK_LOOK_SECONDS if sent else timings.DESK_LOOK_SECONDS / 2
             )
@@ -233,8 +234,8 @@ class Desks:
     async def _refresh(self) -> tuple[bool, bool]:
         """Wake the streams of stories whose pulse changed.
 
-        Return whether there were any, and whether a change of presence waits because
-        there was another one just before.
+        Return whether there were any, and whether a change of presence must wait,
+        because another one was sent just before.
         """
         stories = {stream.story for stream in self._streams}
         found = await self._hub.run_query(self._read_looks, stories)
@@ -275,7 +276,7 @@ async def _refuse(send: Send) -> None:
 
 
 def _empty_body() -> Receive:
-    """Return a `receive` for a request without a body, whose client stays."""
+    """Return a `receive` for a request without a body that never disconnects."""
     sent = False
 
     async def receive() -> Message:

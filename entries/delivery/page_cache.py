@@ -35,7 +35,7 @@ from entries.delivery.metrics import tally
 
 App = Callable[..., Awaitable[None]]
 Version = tuple[str, int, int]  # epoch, the story's seq, the site's seq
-Versions = dict[str, Version | None]  # by slug; None if it is no public story
+Versions = dict[str, Version | None]  # by slug; None if there is no public story
 Headers = list[tuple[bytes, bytes]]
 
 MAX_PAGE_CACHE_BYTES = 64 * 1024 * 1024

@@ -42,7 +42,7 @@ AUDIENCE_MAX_SECONDS: Final = 60.0
 DESK_LOOK_SECONDS: Final = 0.4
 # The shortest time between two signals that only presence changed.
 DESK_PRESENCE_SECONDS: Final = 2.0
-# How often desks are read without a commit, so that silent pages fade.
+# How often desks are read without a commit, so that presence expires.
 DESK_POLL_SECONDS: Final = 5.0
-# How often Django is asked again whether a desk's stream may go on.
+# How often Django checks again whether a desk may have its stream.
 DESK_CHECK_SECONDS: Final = 60.0

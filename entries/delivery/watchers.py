@@ -26,7 +26,7 @@ from entries.delivery import timings
 
 logger = logging.getLogger(__name__)
 CHANNEL = "liveblog"
-DESK_CHANNEL = "liveblog_desk"  # of changes that readers must not notice
+DESK_CHANNEL = "liveblog_desk"  # for changes that readers do not see
 
 _committed = itertools.count(1)
 _commits = 0

@@ -1,8 +1,8 @@
-"""Verify, orient, strip and resize the pictures that editors upload.
+"""Verify, orient, strip and resize the images that editors upload.
 
-Files in, files out. An upload is never published as it came: its pixels are decoded
-and encoded anew, so that nothing else it carried (places, profiles, trailing bytes)
-reaches a reader.
+Files in, files out. The uploaded file itself is never published: its pixels are decoded
+and encoded again, so no other content (GPS positions, profiles, trailing bytes) reaches
+readers.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ logger = logging.getLogger(__name__)
 WIDTHS: Final = (480, 960, 1600)
 FORMATS: Final = ("avif", "webp", "jpg")
 MAX_UPLOAD_BYTES: Final = 25 * 1024 * 1024  # bytes
-# Cameras of “100 megapixels” have up to 101.9 million. A JPEG's decoder makes them
-# smaller while it reads, so only a progressive one needs memory for all of them.
+# Cameras sold as “100 megapixels” have up to 101.9 million. The JPEG decoder scales an
+# image down while it reads, so only progressive ones need memory for all pixels.
 MAX_PIXELS: Final = 102_000_000
-# Phones and cameras of “50 megapixels” have up to 50.3 million. The decoders of WebP
-# and AVIF hold a picture three or four times at once: 16 bytes a pixel.
+# Phones and cameras sold as “50 megapixels” have up to 50.3 million. The decoders of
+# WebP and AVIF hold three or four copies of an image: 16 bytes per pixel.
 MAX_PIXELS_BY_FORMAT: Final = {
     "PNG": 52_000_000,
     "GIF": 52_000_000,
@@ -47,7 +47,7 @@ MAX_PIXELS_BY_FORMAT: Final = {
     "WEBP": 25_000_000,
     "AVIF": 25_000_000,
 }
-MAX_COEFFICIENT_BYTES: Final = 400_000_000  # of a JPEG that is decoded whole
+MAX_COEFFICIENT_BYTES: Final = 400_000_000  # of a JPEG that must be decoded at once
 
 _DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
 _ENCODERS: Final[dict[str, dict[str, Any]]] = {
@@ -55,16 +55,14 @@ _ENCODERS: Final[dict[str, dict[str, Any]]] = {
     "webp": {"format": "WEBP", "quality": 78, "method": 4},
     "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
 }
-_MAX_HEIGHT: Final = 16_383  # pixels: WebP holds no more
-_MAX_VARIANT_PIXELS: Final = (
-    6_000_000  # pixels of a variant: AVIF's encoder needs 45 bytes for each
-)
-_STRIP: Final = 256  # rows that are brought to eight bits at once
-# One picture at a time in a server's process and the processes that it starts,
-# whoever brings it, so that memory is bounded by the largest that is taken.
+_MAX_HEIGHT: Final = 16_383  # pixels; the limit of WebP
+_MAX_VARIANT_PIXELS: Final = 6_000_000  # AVIF's encoder needs 45 bytes for each
+_STRIP: Final = 256  # rows that are converted to eight bits at once
+# A server process ingests one image at a time, so that the largest allowed image
+# bounds its memory.
 ingest_lock: Final = threading.Lock()
 _SCAN: Final = re.compile(rb"\xff\xda\0[\x06-\x0c][\1-\4]")
-_SCAN_LIMIT: Final = 100  # a progressive JPEG has ten; each costs a pass over it all
+_SCAN_LIMIT: Final = 100  # usually about 10; each is a pass over the whole image
 _TURNS: Final = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -77,9 +75,9 @@ _TURNS: Final = {
 
 
 def gettext_noop(message: str) -> str:
-    """Mark a message for the catalogues; `verbs.ingest_upload` translates it.
+    """Mark a message for translation, which `verbs.ingest_upload` does later.
 
-    Django's own function needs settings, which a picture's process does not load.
+    Django's own function needs settings, which the worker process does not load.
     """
     return message
 
@@ -117,8 +115,8 @@ _UNIDENTIFIED: Final = gettext_noop(
     "This file is not a picture that can be used, or it is damaged. Upload a JPEG, "
     "PNG, WebP, GIF, AVIF or HEIC picture; export an SVG or a PDF as JPEG first."
 )
-# For the whole process, since catch_warnings is not safe between threads. What else
-# Pillow finds odd goes unsaid: one hostile EXIF block would fill the log with it.
+# For the whole process, since catch_warnings is not thread-safe. Pillow's other
+# warnings are ignored: one hostile EXIF block could fill the log with them.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -126,9 +124,9 @@ pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=Fa
 
 
 class ImageError(ValueError):
-    """A picture that cannot be taken; str() tells the editor what to do.
+    """An image was rejected; str() tells the editor what to do.
 
-    `message` is the text with `values` not yet filled in, for a translation.
+    `message` is the text without `values` filled in, so that it can be translated.
     """
 
     def __init__(self, message: str, **values: int) -> None:
@@ -138,7 +136,7 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class IngestedImage:
-    """A published picture: sizes in pixels, texts "" where the file had none."""
+    """A published image: sizes in pixels, and texts ("" if the file had none)."""
 
     stem: str
     width: int
@@ -150,13 +148,13 @@ class IngestedImage:
 
 
 def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
-    """Publish the picture in `source` as its variants under `folder`.
+    """Write the variants of the image in `source` to `folder`.
 
-    Every width is written in every format; one that cannot be is left out, and the
-    picture does without it. Of an animation the first frame is taken. The same bytes
-    with the same key give the same stem, and files that are all there already are
-    left alone. Raise ImageError for what is no sound picture and for a full disk,
-    OSError when `folder` cannot be written otherwise.
+    Every width is written in every format. A width that cannot be encoded is skipped.
+    Animations are reduced to their first frame. The same bytes with the same key give
+    the same stem, and variants that exist already are not written again. Raises
+    ImageError for damaged images and full disks, and OSError if `folder` cannot be
+    written for another reason.
     """
     with ingest_lock:
         return _ingest(read_upload(source), folder, key)
@@ -175,7 +173,7 @@ def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
     paths = [folder / variant_path(stem, w, ext) for w, _ in sizes for ext in FORMATS]
     if all(path.is_file() for path in paths):
         for path in paths:
-            path.touch()  # `sweep` spares what is young until its row is there
+            path.touch()  # `sweep` deletes only old files that have no row
     else:
         sizes = _publish(pixels, sizes, folder, stem)
     widths = tuple(width for width, _ in sizes)
@@ -183,7 +181,7 @@ def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
 
 
 def unsupported_formats() -> list[str]:
-    """Return the formats that this Pillow cannot read and write."""
+    """Return the names of formats that the installed Pillow cannot read and write."""
     Image.init()
     names = {options["format"] for options in _ENCODERS.values()} | {"PNG"}
     return sorted(
@@ -192,12 +190,12 @@ def unsupported_formats() -> list[str]:
 
 
 def variant_path(stem: str, width: int, ext: str) -> str:
-    """Return the path of one variant, relative to the folder of pictures."""
+    """Return the path of a variant, relative to the images folder."""
     return f"{stem}-{width}.{ext}"
 
 
 def remove_variants(folder: Path, stem: str, widths: Iterable[int]) -> None:
-    """Delete the variants of a picture; missing ones are no error."""
+    """Delete the variants of an image, ignoring missing ones."""
     for width in widths:
         for ext in FORMATS:
             (folder / variant_path(stem, width, ext)).unlink(missing_ok=True)
@@ -205,7 +203,7 @@ def remove_variants(folder: Path, stem: str, widths: Iterable[int]) -> None:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn whatever a hostile file makes Pillow raise into an ImageError."""
+    """Turn any exception of Pillow, such as for a hostile file, into an ImageError."""
     try:
         yield
     except ImageError:
@@ -215,7 +213,7 @@ def _refusing() -> Iterator[None]:
 
 
 def read_upload(source: BinaryIO) -> bytes:
-    """Return the bytes of a file; raise ImageError if it is empty or too large."""
+    """Return the bytes of a file. Raises ImageError if it is empty or too large."""
     data = source.read(MAX_UPLOAD_BYTES + 1)
     if not data:
         raise ImageError("The file is empty. Choose the picture again.")
@@ -225,7 +223,7 @@ def read_upload(source: BinaryIO) -> bytes:
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
-    """Return the picture with its header read and its pixels not yet decoded."""
+    """Return the image with its header read and its pixels not yet decoded."""
     try:
         image = Image.open(BytesIO(data), formats=_DECODERS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -237,7 +235,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise ImageError(_DAMAGED)
     if image.format == "JPEG":
         _check_jpeg(image, data)
-    image.verify()  # the checksums of a PNG, which decoding passes over
+    image.verify()  # decoding does not check the checksums of a PNG
     return Image.open(BytesIO(data), formats=_DECODERS)
 
 
@@ -249,7 +247,7 @@ def _check_pixels(pixels: int, kind: str) -> None:
 
 
 def _check_jpeg(image: Any, data: bytes) -> None:
-    """Refuse a JPEG whose decoder would keep more of it at once than may be."""
+    """Reject a JPEG whose decoder would need too much memory."""
     if "progressive" in image.info or jpeg.is_whole(data, image.layers):
         pixels = image.width * image.height
         sampling = [(across, down) for _, across, down, _ in image.layer]
@@ -258,7 +256,7 @@ def _check_jpeg(image: Any, data: bytes) -> None:
 
 
 class _Source(Protocol):
-    """A picture to take strips from: Pillow's own, or a HEIF."""
+    """An image that is read in strips: one of Pillow's, or a HEIF."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -270,18 +268,18 @@ class _Source(Protocol):
 
 
 class _Heif:
-    """A decoded HEIF, upright already, of which Pillow never holds a whole copy."""
+    """A decoded HEIF, already upright, which Pillow does not copy as a whole."""
 
     def __init__(self, data: bytes) -> None:
         self._file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=True)
-        self._data = self._file.data  # memory of the file's, valid as long as it lives
+        self._data = self._file.data  # valid only as long as `_file` exists
         self._mode, self._stride = self._file.mode, self._file.stride
-        self.size: tuple[int, int] = self._file.size  # known once it is decoded
+        self.size: tuple[int, int] = self._file.size  # after decoding
         self.info: dict[Any, Any] = self._file.info
         _check_pixels(self.size[0] * self.size[1], "HEIF")
 
     def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
-        """Return some rows, in their whole width."""
+        """Return rows of the image at full width; left and right are ignored."""
         _, top, _, bottom = box
         rows = self._data[top * self._stride : bottom * self._stride]
         size = (self.size[0], bottom - top)
@@ -289,14 +287,14 @@ class _Heif:
 
 
 def _orientation(image: Image.Image) -> int:
-    with suppress(Exception):  # a broken EXIF block says nothing
+    with suppress(Exception):  # ignore a broken EXIF block
         value = image.getexif().get(ExifTags.Base.Orientation)
         return value if value in _TURNS else 1
     return 1
 
 
 def _sizes(width: int, height: int) -> list[tuple[int, int]]:
-    """Return width and height of every variant, ascending, never upscaled."""
+    """Return the width and height of each variant, ascending, without upscaling."""
     largest = min(width, WIDTHS[-1], max(1, width * _MAX_HEIGHT // height))
     largest = min(largest, max(1, math.isqrt(_MAX_VARIANT_PIXELS * width // height)))
     widths = [*(each for each in WIDTHS if each < largest), largest]
@@ -304,7 +302,7 @@ def _sizes(width: int, height: int) -> list[tuple[int, int]]:
 
 
 def _develop(image: _Source, orientation: int, size: tuple[int, int]) -> Image.Image:
-    """Decode to upright sRGB pixels of `size`, mode RGB or RGBA, and nothing else."""
+    """Decode to upright sRGB pixels of `size` in mode RGB or RGBA, without metadata."""
     stored = size[::-1] if orientation > 4 else size
     if isinstance(image, Image.Image):
         image.draft(None, stored)
@@ -317,9 +315,9 @@ def _develop(image: _Source, orientation: int, size: tuple[int, int]) -> Image.I
 
 
 def _shrunk(image: _Source, size: tuple[int, int]) -> Image.Image:
-    """Resize to L, RGB, CMYK or RGBA, with no second copy of all the pixels.
+    """Resize to mode L, RGB, CMYK or RGBA without a second copy of all pixels.
 
-    Strip after strip is made smaller by whole numbers, as `reducing_gap=2.0` would.
+    Each strip is first reduced by a whole number, as `reducing_gap=2.0` would do.
     """
     width, height = image.size
     across, down = (max(1, image.size[i] // (2 * size[i])) for i in (0, 1))
@@ -333,7 +331,7 @@ def _shrunk(image: _Source, size: tuple[int, int]) -> Image.Image:
             whole = (strip.width, math.ceil(height / down))
             smaller = Image.new(strip.mode, whole)
         smaller.paste(strip, (0, top // down))
-    assert smaller is not None  # noqa: S101 - every picture has a row
+    assert smaller is not None  # noqa: S101 - every image has a row
     box = (0, 0, width / across, height / down)
     pixels = smaller.resize(size, Resampling.LANCZOS, box)
     pixels = pixels.convert("RGBA") if pixels.mode == "RGBa" else pixels
@@ -342,12 +340,12 @@ def _shrunk(image: _Source, size: tuple[int, int]) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return the picture as L, RGB, CMYK or RGBa, which resize smoothly.
+    """Convert to mode L, RGB, CMYK or RGBa, which can be resized smoothly.
 
-    RGBa has its colours multiplied by alpha, so that what an eraser made transparent
-    is gone for good.
+    RGBa has colours multiplied by alpha, which destroys the colours of pixels that
+    somebody erased (made transparent).
     """
-    if image.mode.startswith("I"):  # sixteen bits, which convert() would clip
+    if image.mode.startswith("I"):  # 16 bits per pixel, which convert() would clip
         image.info.pop("transparency", None)
         return image.point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
@@ -359,7 +357,7 @@ def _in_srgb(pixels: Image.Image) -> Image.Image:
     mode = "RGB"
     if pixels.mode == "RGBA" and pixels.getchannel("A").getextrema() != (255, 255):
         mode = "RGBA"
-    with suppress(Exception):  # a broken profile says nothing
+    with suppress(Exception):  # ignore a broken profile
         source = ImageCms.ImageCmsProfile(BytesIO(pixels.info["icc_profile"]))
         target = ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(pixels, source, target, outputMode=mode)
@@ -370,9 +368,9 @@ def _in_srgb(pixels: Image.Image) -> Image.Image:
 def _publish(
     pixels: Image.Image, sizes: list[tuple[int, int]], folder: Path, stem: str
 ) -> list[tuple[int, int]]:
-    """Write every variant, each made from the next larger one; return their sizes.
+    """Write all variants, each resized from the next larger; return their sizes.
 
-    Raise ImageError where no size can be had in all formats; then nothing is left.
+    Raises ImageError, and leaves no files, if no size can be encoded in all formats.
     """
     made: list[tuple[int, int]] = []
     try:
@@ -383,7 +381,7 @@ def _publish(
                 try:
                     encoded = {ext: _encoded(pixels, ext) for ext in FORMATS}
                 except ImageError:
-                    logger.warning("A picture does without the size %s x %s.", *size)
+                    logger.warning("An image has no variant of size %s x %s.", *size)
                     continue
                 for ext, data in encoded.items():
                     _store(
@@ -420,5 +418,5 @@ def _store(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
-        # A power cut must not leave an empty file under a name that counts as done
+        # After a power cut, an empty file would be taken for a finished variant.
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""What a JPEG's header says about the memory that decoding takes."""
+"""Estimate from a JPEG's header how much memory its decoder needs."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,10 +9,10 @@ _COEFFICIENT_BYTES: Final = 2
 
 
 def is_whole(data: bytes, components: int) -> bool:
-    """Return whether a decoder has to keep all of a JPEG at once, at any scale.
+    """Return whether a decoder must hold the whole JPEG in memory, at any scale.
 
-    It has to where the first scan lacks a component. A progressive JPEG is kept whole
-    too: Pillow says which ones are progressive.
+    It must if the first scan lacks a component. It must for progressive JPEGs as well,
+    but those are recognised by Pillow.
     """
     at = data.find(b"\xff\xd8") + 2
     while at + 4 < len(data):
@@ -29,9 +29,9 @@ def is_whole(data: bytes, components: int) -> bool:
 
 
 def coefficient_bytes(pixels: int, sampling: Sequence[tuple[int, int]]) -> int:
-    """Return the bytes that the coefficients of a whole picture need.
+    """Return the size in bytes of all coefficients of an image.
 
-    `sampling` has the horizontal and vertical factors of each component.
+    `sampling` has the horizontal and vertical sampling factors of each component.
     """
     full = max(h for h, _ in sampling) * max(v for _, v in sampling)
     samples = pixels * sum(h * v for h, v in sampling) // full

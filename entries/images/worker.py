@@ -1,9 +1,8 @@
-"""Ingest pictures in a process of their own.
+"""Ingest each image in a separate process.
 
-Decoding and encoding take seconds, every core and hundreds of megabytes, partly under
-Python's global lock. A process that lives for one picture, at a low priority, keeps all
-of that from the server's threads; its memory is free again when it ends, and a decoder
-that crashes takes nobody along.
+Decoding and encoding take seconds, every core and hundreds of megabytes, and partly
+hold Python's global lock. A short-lived process with a low priority keeps this away
+from the server's threads, returns all its memory, and may crash without consequences.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from entries.images.ingest import ImageError, IngestedImage
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS: Final = 120.0  # where the machine has no time for it
-CPU_SECONDS: Final = 40  # of all its threads; the largest pictures take 5
-MAX_MEMORY_BYTES: Final = 768 * 1024 * 1024  # the largest pictures take 600 MB
-_NICENESS: Final = 5  # a third of what others get where all want a core
-_FIRST_KILLED: Final = "500"  # oom_score_adj: rather than the server
+TIMEOUT_SECONDS: Final = 120.0  # reached only on an overloaded machine
+CPU_SECONDS: Final = 40  # of all its threads; the largest images take 5
+MAX_MEMORY_BYTES: Final = 768 * 1024 * 1024  # the largest images take 600 MB
+_NICENESS: Final = 5  # a third of the CPU share of other processes
+_OOM_SCORE_ADJ: Final = "500"  # to be killed before the server when memory runs out
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _TOO_MUCH: Final = (
     "The picture could not be processed. "
@@ -36,19 +35,19 @@ _TOO_MUCH: Final = (
 
 
 def ingest_in_process(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
-    """Publish the picture in `source` as `ingest_image` does, in another process.
+    """Call `ingest_image` in another process.
 
-    Raise what that raises; ImageError also where the process takes too long or dies.
+    Raises the same exceptions, and ImageError if the process dies or takes too long.
     """
     with ingest.ingest_lock:
-        return _answer(_run(key, ingest.read_upload(source), folder))
+        return _parse_result(_run(key, ingest.read_upload(source), folder))
 
 
 def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", __name__, str(folder.absolute())]
     sent = b"%s\n%s" % (key.hex().encode(), data)
     try:
-        return subprocess.run(  # noqa: S603 - nothing in it comes from outside
+        return subprocess.run(  # noqa: S603 - contains no user input
             command,
             input=sent,
             capture_output=True,
@@ -57,57 +56,57 @@ def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[b
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        logger.warning("A picture took more than %s s.", TIMEOUT_SECONDS)
+        logger.warning("An image took more than %s s.", TIMEOUT_SECONDS)
         raise ImageError(_TOO_MUCH) from error
 
 
-def _answer(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
+def _parse_result(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
     for line in done.stderr.decode(errors="replace").splitlines():
         logger.warning("%s", line)
     if done.returncode < 0:
-        logger.warning("The process of a picture died of signal %s.", -done.returncode)
+        logger.warning("An image's process died of signal %s.", -done.returncode)
         raise ImageError(_TOO_MUCH)
     done.check_returncode()
-    answer: dict[str, Any] = json.loads(done.stdout)
-    if refusal := answer.get("refused"):
-        message, values = refusal
+    result: dict[str, Any] = json.loads(done.stdout)
+    if rejected := result.get("image_error"):
+        message, values = rejected
         raise ImageError(message, **values)
-    if failure := answer.get("failed"):
-        raise OSError(*failure)
-    return IngestedImage(**answer | {"widths": tuple(answer["widths"])})
+    if failed := result.get("os_error"):
+        raise OSError(*failed)
+    return IngestedImage(**result | {"widths": tuple(result["widths"])})
 
 
 def main() -> None:
-    """Ingest standard input: the key in hexadecimal on a line, then the file.
+    """Ingest an image from standard input: a line with the key in hex, then the file.
 
-    Write the fields of what was published as JSON, or why it could not be.
+    Print the fields of the `IngestedImage`, or the error, as JSON.
     """
     _limit_itself()
     source = sys.stdin.buffer
     key = bytes.fromhex(source.readline().decode())
-    answer: dict[str, Any]
+    result: dict[str, Any]
     try:
-        answer = asdict(ingest.ingest_image(source, Path(sys.argv[1]), key))
+        result = asdict(ingest.ingest_image(source, Path(sys.argv[1]), key))
     except ImageError as error:
-        answer = {"refused": [error.message, error.values]}
+        result = {"image_error": [error.message, error.values]}
     except OSError as error:
-        answer = {"failed": [error.errno, error.strerror, error.filename]}
-    json.dump(answer, sys.stdout)
+        result = {"os_error": [error.errno, error.strerror, error.filename]}
+    json.dump(result, sys.stdout)
 
 
 def _limit_itself() -> None:
-    """Let others go first, bound time and memory, and be ended first for memory."""
-    with suppress(OSError, AttributeError):  # not allowed, or not this system's
+    """Lower this process's priority, and limit its CPU time and memory."""
+    with suppress(OSError, AttributeError):  # not allowed, or not on this system
         os.nice(_NICENESS)
-    with suppress(ImportError):  # Unix alone has it
+    with suppress(ImportError):  # only on Unix
         import resource
 
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-        with suppress(OSError, ValueError, AttributeError):  # Linux alone has it
+        with suppress(OSError, ValueError, AttributeError):  # only on Linux
             limits = (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES)
             resource.prlimit(0, resource.RLIMIT_DATA, limits)
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_KILLED)
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE_ADJ)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def format_dated(at: datetime, today: date | None = None) -> str:
 
 
 def format_full(at: datetime) -> str:
-    """Return `1804 GMT, 20 December 2026`: a time that stays true on any day."""
+    """Format a time as `1804 GMT, 20 December 2026`, which is clear on any day."""
     return f"{format_hhmm(at)} GMT, {format_day(at.astimezone(UTC).date())}"
 
 

@@ -1,6 +1,6 @@
-"""Language tags (BCP 47): which are registered, how they are written, their direction.
+"""Language tags (BCP 47): validity, canonical spelling and writing direction.
 
-`langcodes` brings the IANA registry of subtags and CLDR's likely scripts.
+`langcodes` contains the IANA registry of subtags, and CLDR's likely scripts.
 """
 
 from functools import cache, lru_cache
@@ -10,9 +10,9 @@ from django.conf.locale import LANG_INFO
 from django.utils.translation import gettext
 from langcodes import Language, tag_is_valid
 
-MAX_TAG_LENGTH: Final = 100  # characters of what is worth parsing
+MAX_TAG_LENGTH: Final = 100  # characters; longer input is not parsed
 
-# ISO 15924, the scripts that Unicode calls right-to-left.
+# Right-to-left scripts, by their ISO 15924 codes.
 _RIGHT_TO_LEFT: Final = frozenset(
     {
         *("Adlm", "Arab", "Aran", "Armi", "Avst", "Chrs", "Cprt"),
@@ -26,14 +26,14 @@ _RIGHT_TO_LEFT: Final = frozenset(
 
 
 class LanguageError(ValueError):
-    """Not a registered language; its text tells the editor what to write."""
+    """A language is not registered; the message tells the editor what to write."""
 
 
 def canonical_tag(text: str) -> str:
-    """Return a language tag as BCP 47 writes it: `pt-BR` for `PT_br`.
+    """Return a language tag in its canonical form: `pt-BR` for `PT_br`.
 
-    Raises LanguageError for what is not in the IANA registry, and for private use,
-    which no browser or reader's software knows.
+    Raises LanguageError for a tag that is not in the IANA registry or is for private
+    use, which browsers and screen readers do not know.
     """
     typed = text.strip()
     tag = _registered(typed) if len(typed) <= MAX_TAG_LENGTH else ""
@@ -43,7 +43,7 @@ def canonical_tag(text: str) -> str:
 
 
 def _registered(typed: str) -> str:
-    """Return a tag in its usual case, or an empty text."""
+    """Return a tag in its canonical form, or "" if it is invalid."""
     if not (typed.isascii() and tag_is_valid(typed)):
         return ""
     language = Language.get(typed, normalize=False)
@@ -67,7 +67,7 @@ def _message(typed: str) -> str:
 
 @cache
 def _codes() -> dict[str, str]:
-    """Return the codes of languages by their names, in English and their own."""
+    """Return language codes by lower-case name, English and native."""
     return {
         info[key].lower(): _registered(code)
         for code, info in LANG_INFO.items()
@@ -80,8 +80,9 @@ def _codes() -> dict[str, str]:
 def direction(tag: str) -> str:
     """Return the writing direction of a language: `rtl` or `ltr`.
 
-    By the tag's script, or the one that its language is usually written in: `ar-Latn`
-    is `ltr`, `pa-PK` is `rtl`. Any text may be given; stored ones may be old.
+    The direction is that of the tag's script, or else of its language's usual script:
+    `ar-Latn` is `ltr`, `pa-PK` is `rtl`. Invalid tags, which old rows may have, are
+    `ltr`.
     """
     for given in (tag, tag.partition("-")[0]):
         try:

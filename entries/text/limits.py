@@ -1,6 +1,6 @@
-"""Limits of bodies and summaries, whose columns are unbounded.
+"""Length limits of bodies and summaries, whose columns have none.
 
-All other limits are those of the columns (`entries.models.fields.max_length`).
+All other texts are limited by their columns (`entries.models.fields.max_length`).
 """
 
 from typing import Final

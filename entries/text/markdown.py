@@ -1,13 +1,15 @@
-r"""The Markdown that editors write: what is read as markup, and what stays text.
+r"""Parse the Markdown dialect of editors: Python-Markdown with custom processors.
 
-Python-Markdown with processors of ours. Only what was very likely meant as markup is
-read as such; all else, raw HTML and entities included, comes out as it was typed:
-`#Mirest`, `2016. It was…`, `* Not her real name.`, `> 50% of votes`, `5*3*2`, `C:\new`,
-`[The crew] may…`, `<b>`, `&amp;`. A list has two items at least, and a quotation more
-than figures. Addresses are never decoded: `?a&copy=1` and `?a&amp;b` stay as typed.
-Left out for that reason: indented code, underlined headings, reference definitions,
-footnotes, and raw HTML. Every mark that is read takes at least one character away, so
-text that comes out complete was read as text alone.
+Text counts as markup only if it was very likely meant as such. Everything else is
+rendered as typed, raw HTML and entities included: `#Mirest`, `2016. It was…`,
+`* Not her real name.`, `> 50% of votes`, `5*3*2`, `C:\new`, `[The crew] may…`, `<b>`,
+`&amp;`. A list has at least two items, and a quotation more than figures. Entities in
+URLs are not decoded: `?a&copy=1` and `?a&amp;b` stay as typed. For the same reason
+there is no indented code, no underlined headings, no reference definitions, no
+footnotes and no raw HTML.
+
+Every mark that is parsed removes at least one character. So if the rendered text equals
+the source, nothing was parsed as markup.
 """
 
 import re
@@ -53,7 +55,8 @@ _BULLET: Final = re.compile(rf"(?!{RULE.pattern}(?:\n|$)) {{0,3}}(?P<mark>[-+*])
 _INNER_BULLET: Final = re.compile(r" {4,}[-+*] +\S")
 _NUMBER: Final = re.compile(r"^ {0,3}(([1-9][0-9]?)\.) +(.*)")
 _QUOTE: Final = re.compile(r"(^|\n) {0,3}>(?![0-9=]) ?(.*)")
-# What follows a “>” that compares, points or smiles: `> 50%`, `>= 3`, `> $5m`, `>:(`.
+# Text after a “>” that is no quotation mark but a comparison, an arrow or a smiley:
+# `> 50%`, `>= 3`, `> $5m`, `>:(`.
 COMPARED: Final = (
     r"[> ]*(?![1-9][0-9]?\. )(?:$|[<=:;_]|\.[<_]"
     r"|[.,]*(?:[-+−–±~≈] ?)?(?:[A-Za-z]{0,3}[$€£¥₹₽₺₪₩₴₦¢#№] ?)?[.,]?\d)"
@@ -64,13 +67,12 @@ _GAP: Final = re.compile(r"\n\s*\n")
 _OPENED: Final = re.compile(r"(?: *(?:>|[-+*](?= )|[0-9]{1,2}\.(?= )))*")
 _ORDINAL: Final = re.compile(f"{STX}([0-9]+){ETX}")
 
-# Control characters are taken out of a body before it comes here, so they can stand
-# for things of ours: the number of a fenced block follows, a line break inside one.
-_CODE: Final = "\x04"
-_CODE_BREAK: Final = "\x05"
+# Placeholders: control characters, which `tidy` removes from every body.
+_CODE: Final = "\x04"  # a fenced block; its number follows
+_CODE_BREAK: Final = "\x05"  # a line break inside one
 
-# Scripts that are written without spaces or add endings without them: there emphasis
-# may begin and end inside what Python calls a word.
+# Scripts that are written without spaces, or attach endings to emphasised words: here
+# emphasis may begin and end inside what a regular expression considers a word.
 _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
@@ -88,17 +90,17 @@ _SPANS: Final = {
 
 
 class BodyError(ValueError):
-    """A body that cannot be shown; its text tells the editor what to do."""
+    """A body cannot be rendered; the message tells the editor what to do."""
 
 
-# Inside blocks
+# --- Inline marks
 
 
 def _edges(mark: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return patterns of the opening and the closing mark of a span.
+    """Return the patterns of a span's opening and closing mark.
 
-    Only at the edges of words, so that 5*3*2, snake_case_word, f**k and the ayin in
-    Wa`er stay what they are.
+    They match only at the edges of words, so that 5*3*2, snake_case_word, f**k and the
+    ayin in Wa`er stay plain text.
     """
     run, char = re.escape(mark), re.escape(mark[0])
     after = "" if char == "`" else r")\],.;:!?"
@@ -115,20 +117,21 @@ EDGES: Final = {mark: _edges(mark) for mark in _CODE_SPANS | _SPANS}
 
 class _Inline(InlineProcessor):  # type: ignore[misc]
     def resolve(self, text: str) -> str:
-        """Return text without the parser's placeholders."""
+        """Replace the parser's placeholders by the text they stand for."""
         return _ORDINAL.sub(lambda code: chr(int(code[1])), self.unescape(text))
 
-    def anchor(self, typed: str, words: str = "") -> ET.Element | None:
+    def anchor(self, typed: str, text: str = "") -> ET.Element | None:
+        """Return a link, or None if its URL is not safe."""
         url = self.resolve(typed)
         if not urls.is_safe(url):
             return None
         link = ET.Element("a", href=url)
-        link.text = words if words.strip() else AtomicString(url)
+        link.text = text if text.strip() else AtomicString(url)
         return link
 
 
 class _Escape(_Inline):
-    """A backslash counts only before a mark; of a run of them, each pair is one."""
+    """A backslash escapes only marks; two of them before a mark are a backslash."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
         pairs, odd = divmod(len(m[1]), 2)
@@ -138,14 +141,14 @@ class _Escape(_Inline):
 
 
 class _Shrug(_Inline):
-    """A backslash that everybody means."""
+    """The shrug emoticon, in which the backslash is no escape."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
         return "".join(f"{STX}{ord(char)}{ETX}" for char in m[0]), m.start(), m.end()
 
 
 class _Link(_Inline):
-    """`[text](url)`; an image from elsewhere is only linked, never fetched."""
+    """`[text](url)`. An image on another site becomes a link and is not loaded."""
 
     ANCESTOR_EXCLUDES = ("a",)
 
@@ -170,7 +173,10 @@ class _BareLink(_Inline):
 
 
 def bare_url(m: re.Match[str]) -> str:
-    """Return the URL that a match of `urls.BARE_URL` holds, whole within `<…>`."""
+    """Return the URL in a match of `urls.BARE_URL`, without trailing punctuation.
+
+    Within `<…>` the whole match is the URL.
+    """
     around = m.string[max(0, m.start() - 1) : m.start()], m.string[m.end() :][:1]
     return m[0] if around == ("<", ">") else urls.without_punctuation(m[0])
 
@@ -186,7 +192,8 @@ class _Span(_Inline):
     def handleMatch(self, m: re.Match[str], data: str) -> Any:  # noqa: N802
         close = self.closing.search(data, m.end())
         if close is None:
-            # No later opening has a close either; looking for each is quadratic.
+            # No later opening mark has a closing one either, and searching for each
+            # would take quadratic time.
             return None, m.start(), len(data)
         outer = inner = ET.Element(self.tags[0])
         for tag in self.tags[1:]:
@@ -197,11 +204,11 @@ class _Span(_Inline):
         return outer, m.start(), close.end()
 
 
-# Blocks
+# --- Blocks
 
 
 class _Fence(BlockProcessor):  # type: ignore[misc]
-    """Put back a fenced block, which no other processor may look into."""
+    """Restore a fenced block, which was hidden from all other processors."""
 
     def test(self, parent: ET.Element, block: str) -> bool:
         return block.startswith(_CODE)
@@ -221,31 +228,31 @@ class _Table(TableProcessor):  # type: ignore[misc]
         return super().test(parent, block) and not any(map(self._loses, rows[2:]))
 
     def _loses(self, row: str) -> bool:
-        """Say whether a row has text beyond the last column, which would vanish."""
+        """Return whether a row has text beyond the last column, which would be lost."""
         cells = self._split_row(row.strip(" "))[len(self.separator) :]
         return any(cell.strip() for cell in cells)
 
 
 def is_table(block: str) -> bool:
-    """Say whether the second line rules off a head of columns."""
+    """Return whether the second line of a block separates a table's header."""
     rows = block.split("\n", 2)
     return len(rows) > 1 and "|" in rows[1] and bool(_TABLE_RULE.fullmatch(rows[1]))
 
 
 class _Heading(BlockProcessor):  # type: ignore[misc]
-    """Headings begin below those of the page: h3 and h4."""
+    """Headings below those of the page: `#` and `##` are h3, deeper ones h4."""
 
     def test(self, parent: ET.Element, block: str) -> bool:
         return _HEADING.search(block) is not None
 
     def run(self, parent: ET.Element, blocks: list[str]) -> None:
         block = blocks.pop(0)
-        before, marks, words, after = _HEADING.split(block, 1)
+        before, marks, text, after = _HEADING.split(block, 1)
         if before.strip("\n"):
             self.parser.parseBlocks(parent, [before.strip("\n")])
-        unmarked = words.rstrip("#")
+        unmarked = text.rstrip("#")
         heading = ET.SubElement(parent, "h3" if len(marks) < 3 else "h4")
-        heading.text = unmarked.strip() if unmarked.endswith(" ") else words
+        heading.text = unmarked.strip() if unmarked.endswith(" ") else text
         if after.strip("\n"):
             blocks.insert(0, after.strip("\n"))
 
@@ -260,9 +267,10 @@ class _Rule(BlockProcessor):  # type: ignore[misc]
 
 
 class _Numbered(SaneOListProcessor):  # type: ignore[misc]
-    """A list is two items at least, numbered 1, 2, 3…: numbers come out as typed.
+    """A list of at least two items that are numbered 1, 2, 3…
 
-    So `2016. It was…`, `1. Mai` and `12. The last` stay sentences.
+    Other numbers would be changed by a list. So `2016. It was…`, `1. Mai` and
+    `12. The last` stay sentences.
     """
 
     def __init__(self, parser: BlockParser) -> None:
@@ -292,7 +300,7 @@ class _Numbered(SaneOListProcessor):  # type: ignore[misc]
 
 
 class _Bulleted(SaneUListProcessor):  # type: ignore[misc]
-    """A list is two items at least, with one mark; inside a list, one will do.
+    """A list of at least two items with the same bullet; inside a list, of one item.
 
     So `* Not her real name.`, `- 5 degrees` and `+ 3` stay sentences.
     """
@@ -300,7 +308,7 @@ class _Bulleted(SaneUListProcessor):  # type: ignore[misc]
     def __init__(self, parser: BlockParser) -> None:
         super().__init__(parser)
         self.RE = _BULLET
-        self.marks: dict[ET.Element, str] = {}  # of the lists made so far
+        self.marks: dict[ET.Element, str] = {}  # bullets of the lists so far
 
     def test(self, parent: ET.Element, block: str) -> bool:
         return _BULLET.match(block) is not None
@@ -319,13 +327,13 @@ class _Bulleted(SaneUListProcessor):  # type: ignore[misc]
 
 
 def _mark(line: str) -> str:
-    """Return the bullet that a line begins with, or an empty text."""
+    """Return the bullet at the start of a line, or ""."""
     m = _BULLET.match(line)
     return m["mark"] if m else ""
 
 
 def _has_two(mark: str, blocks: list[str]) -> bool:
-    """Say whether another item follows that of the first line, perhaps inside it."""
+    """Return whether a second item follows, which may be nested in the first."""
     lines = blocks[0].split("\n")[1:]
     if any(_mark(line) == mark or _INNER_BULLET.match(line) for line in lines):
         return True
@@ -334,7 +342,7 @@ def _has_two(mark: str, blocks: list[str]) -> bool:
 
 
 class _Quote(BlockQuoteProcessor):  # type: ignore[misc]
-    """A quotation needs a line of words: `> 50% of votes` alone compares."""
+    """A quotation with at least one line of text: `> 50% of votes` is a comparison."""
 
     RE = _QUOTE
 
@@ -344,28 +352,28 @@ class _Quote(BlockQuoteProcessor):  # type: ignore[misc]
         return words and super().test(parent, block)
 
 
-# The whole
+# --- Parser
 
 
 def unescape(source: str) -> str:
-    """Return a source without the backslashes that make marks plain."""
+    """Return a source without the backslashes that escape marks."""
     return ESCAPED.sub(lambda m: "\\" * (len(m[1]) // 2) + m[2], source)
 
 
 class Parser(Markdown):  # type: ignore[misc]
-    """Read one body: `blocks`, then (perhaps after changes to these) `html`.
+    """Parse one body: call `blocks`, change the tree if needed, then call `html`.
 
-    Made anew for each body: it keeps state, and broken state after an error.
+    A parser has state, which an error leaves broken, so each body needs a new one.
     """
 
     codes: list[str]
 
     def build_parser(self) -> Markdown:
-        """Take the processors of this dialect and no others."""
+        """Register the processors of this dialect, and no others."""
         self.preprocessors, self.postprocessors = Registry(), Registry()
         self.inlinePatterns, self.treeprocessors = Registry(), Registry()
         self.parser = BlockParser(self)
-        # The first that matches a block takes it.
+        # The first processor that matches a block handles it.
         kinds: list[Callable[[BlockParser], BlockProcessor]] = [
             EmptyBlockProcessor,
             ListIndentProcessor,
@@ -380,8 +388,8 @@ class Parser(Markdown):  # type: ignore[misc]
         ]
         for place, kind in enumerate(kinds):
             self.parser.blockprocessors.register(kind(self.parser), str(place), -place)
-        # Each sees what those before it left: no emphasis inside URLs, no
-        # URLs inside code.
+        # In this order, since each gets only what the earlier ones left: there is no
+        # emphasis inside URLs, and there are no URLs inside code.
         inlines = [
             *(_Span(mark, tags, self) for mark, tags in _CODE_SPANS.items()),
             _Shrug(re.escape(SHRUG), self),
@@ -397,16 +405,16 @@ class Parser(Markdown):  # type: ignore[misc]
         return self
 
     def blocks(self, source: str) -> ET.Element:
-        """Return the tree of blocks, the text in them as it was typed.
+        """Return the tree of blocks, whose text is not parsed yet.
 
-        Raises BodyError where lists and quotes are nested too deeply.
+        Raises BodyError if lists and quotes are nested too deeply.
         """
         prose, self.codes = _lift_code(source)
         root: ET.Element = self.parser.parseDocument([_prepared(prose)]).getroot()
         return root
 
     def html(self, root: ET.Element) -> str:
-        """Return HTML of a tree of blocks, in which all text is escaped."""
+        """Return the HTML of a tree of blocks, with all text escaped."""
         for processor in self.treeprocessors:
             processor.run(root)
         rendered = (ET.tostring(block, "unicode", method="html") for block in root)
@@ -416,11 +424,11 @@ class Parser(Markdown):  # type: ignore[misc]
 
 
 def _lift_code(source: str) -> tuple[str, list[str]]:
-    """Return the source with marks in place of fenced blocks, and these."""
+    """Replace fenced blocks by placeholders; return the source and the blocks."""
     lines = source.split("\n")
     kept: list[str] = []
     codes: list[str] = []
-    unclosed = len(source)  # the shortest fence without an end; none needs two looks
+    unclosed = len(source)  # length of the shortest fence that is not closed
     place = 0
     while place < len(lines):
         m = _FENCE.fullmatch(lines[place])
@@ -445,19 +453,19 @@ def _end_of_code(lines: list[str], start: int, fence: str) -> int | None:
 
 
 def _prepared(prose: str) -> str:
-    """Return prose as the block parser wants it: no tabs, no blanks in empty lines."""
+    """Prepare text for the block parser: no tabs, no spaces in empty lines."""
     lines: list[str] = []
     for typed in _GAP.sub("\n\n", prose).split("\n"):
         line = typed.expandtabs(4).rstrip(" ")
         inner = line.lstrip(" ")
-        # No list goes deeper, and text is often pasted with far more before it.
+        # Pasted text is often indented further than any list.
         line = line[: min(len(line) - len(inner), MAX_INDENT)] + inner
         if _depth(line) > MAX_NESTING:
             raise BodyError(
                 f"The line “{inner[:40]}” opens more than {MAX_NESTING} lists or "
                 "quotes inside each other. Take some of the marks before it away."
             )
-        # A picture is a block of its own wherever its line stands.
+        # An image is a block of its own, even without empty lines around it.
         lines += ["", line, ""] if IMAGE.fullmatch(line) else [line]
     return "\n".join(lines).strip("\n")
 

@@ -1,8 +1,8 @@
-"""Turn an editor's Markdown into the clean HTML that is stored and shown everywhere.
+"""Render an editor's Markdown as the sanitised HTML that is stored with an entry.
 
-Strings in, strings out. Behind the parser, which escapes all text, stand two cleaners
-that share nothing but the allow-lists: bleach, and then nh3. Figures and lines of ours
-come in last, at marks that no author can know.
+Strings in, strings out. The parser escapes all text. Its HTML then passes through two
+cleaners which share only the allow-lists: bleach, then nh3. Trusted HTML (figures,
+lines) is inserted last, at placeholders that no author can guess.
 """
 
 import html
@@ -24,10 +24,10 @@ from markdown.util import AtomicString
 
 from entries.text import limits, markdown, urls
 from entries.text.markdown import (
-    BodyError as BodyError,  # part of this module's interface
+    BodyError as BodyError,  # re-exported
 )
 
-# The tags that a body may have. `markdown` has the marks that make them.
+# The allowed tags. The marks that produce them are in `entries.text.markdown`.
 INLINE_TAGS: Final = frozenset({"a", "em", "strong", "del", "code"})
 TAGS: Final = INLINE_TAGS | (
     {"p", "br", "pre", "blockquote", "h3", "h4", "ul", "ol", "li", "hr"}
@@ -40,14 +40,15 @@ _UNPRINTABLE: Final = re.compile(
     "\\A\ufeff+|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
     "\ufff9-\ufffc\ud800-\udfff\ufffe\uffff]"
 )
-# Marks of direction that hold until they are closed, and what closes them.
+# Directional formatting characters: those that stay in effect until they are closed,
+# and those that close them.
 _BIDI: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _PDF, _PDI = "\u202c", "\u2069"
 _INVISIBLE: Final = re.compile(
     r"[\s\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]*"
 )
-# Tags that do not end a line of plain text: those above, and those of our templates.
+# Tags that do not end a line of plain text: those above, and those in templates.
 _WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
 
 _GAPS: Final = re.compile(r"(\A\s*\n|\n\s*(?:\n|\Z))")
@@ -60,10 +61,11 @@ _LINE_MARKS: Final = re.compile(
 
 
 def tidy(body: str) -> str:
-    r"""Return the body with \n as its only line break and without control characters.
+    r"""Normalise line breaks to \n, and remove control characters.
 
-    This is the text to keep: what it lacks, PostgreSQL or an XML feed would refuse.
-    No line of it changes the direction of what is shown after it.
+    PostgreSQL and XML feeds reject the characters that are removed. Directional
+    formatting is closed at the end of each line, so that it does not affect the rest of
+    the page.
     """
     tidied = _UNPRINTABLE.sub("", _BREAKS.sub("\n", body))
     if not _BIDI.search(tidied):
@@ -72,7 +74,7 @@ def tidy(body: str) -> str:
 
 
 def _closed(line: str) -> str:
-    """Return a line in which every change of direction ends."""
+    """Return a line with all its directional formatting closed."""
     closers: list[str] = []
     for mark in _BIDI.findall(line):
         if mark not in (_PDF, _PDI):
@@ -85,21 +87,21 @@ def _closed(line: str) -> str:
     return line + "".join(reversed(closers))
 
 
-def one_line(words: str) -> str:
-    """Return the text as a single-line field keeps it; empty if nothing is visible."""
-    line = " ".join(tidy(words).replace("\ufeff", "").split())
+def one_line(text: str) -> str:
+    """Normalise the text of a single-line field; return "" if nothing is visible."""
+    line = " ".join(tidy(text).replace("\ufeff", "").split())
     return "" if is_blank(line) else line
 
 
 def is_blank(text: str) -> bool:
-    """Say whether a reader would see nothing."""
+    """Return whether a text has no visible characters."""
     return _INVISIBLE.fullmatch(text) is not None
 
 
 class ParsedBody:
-    """A Markdown body, parsed once: for the images it names and for its HTML.
+    """A Markdown body, parsed once for both its HTML and the names of its images.
 
-    Raises BodyError where the body is too long or cannot be parsed.
+    Raises BodyError if the body is too long or cannot be parsed.
     """
 
     def __init__(self, source: str) -> None:
@@ -121,13 +123,13 @@ class ParsedBody:
         figures: Mapping[str, str] = MappingProxyType({}),
         lines: Mapping[str, str] = MappingProxyType({}),
     ) -> SafeString:
-        """Return the body's clean HTML. To be called once: it changes the tree.
+        """Return the body's sanitised HTML. Call it only once: it changes the tree.
 
-        figures: name of an image -> trusted HTML, which replaces the line
-        `![](image:name)`; a name that is missing renders nothing. Several such lines
-        in succession are grouped inside `<div class="figures">`.
-        lines: text of a one-line paragraph of the source -> trusted HTML, which
-        replaces that paragraph.
+        `figures` maps names of images to the trusted HTML that replaces the line
+        `![](image:name)`. An image without a figure is left out. Several in succession
+        are wrapped in `<div class="figures">`.
+        `lines` maps one-line paragraphs of the source to the trusted HTML that replaces
+        them.
         """
         token = secrets.token_hex(16)
         with _refusing():
@@ -142,18 +144,18 @@ def render(
     figures: Mapping[str, str] = MappingProxyType({}),
     lines: Mapping[str, str] = MappingProxyType({}),
 ) -> SafeString:
-    """Return the clean HTML of a Markdown body (see `ParsedBody.render`)."""
+    """Return the sanitised HTML of a Markdown body (see `ParsedBody.render`)."""
     return ParsedBody(body).render(figures, lines)
 
 
 def image_names(body: str) -> list[str]:
-    """Return the names of the images that a body shows, in order, once each."""
+    """Return the names of the images in a body, in order and without duplicates."""
     return ParsedBody(body).image_names
 
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn whatever the parser raises (RecursionError, say) into a BodyError."""
+    """Turn any exception of the parser, such as RecursionError, into a BodyError."""
     try:
         yield
     except BodyError:
@@ -166,7 +168,7 @@ def _refusing() -> Iterator[None]:
 
 
 def _blocks(root: ET.Element) -> Iterator[ET.Element | str]:
-    """Yield top-level blocks, and the names of images on lines of their own."""
+    """Yield the top-level blocks; for an image on its own line, yield its name."""
     for block in root:
         m = markdown.IMAGE.fullmatch(block.text or "") if block.tag == "p" else None
         yield m[1] if m else block
@@ -181,7 +183,7 @@ def _paragraph(text: str) -> ET.Element:
 def _arrange(
     root: ET.Element, figures: Mapping[str, str], lines: Mapping[str, str], token: str
 ) -> list[str]:
-    """Put marks where trusted HTML will stand, and return that HTML in their order."""
+    """Put placeholders where trusted HTML belongs; return that HTML in their order."""
     wanted = {_line(text): trusted for text, trusted in lines.items()}
     blocks: list[ET.Element] = []
     slots: list[str] = []
@@ -216,7 +218,7 @@ def _is_line(block: ET.Element) -> bool:
 
 
 def _label_platform(block: ET.Element) -> None:
-    """Show a post or a video whose URL is a paragraph of its own by its platform."""
+    """Replace a post's or video's URL, alone in its paragraph, by a labelled link."""
     url = (block.text or "").strip()
     if _is_line(block) and (label := urls.platform_label(url)):
         block.text = None
@@ -224,7 +226,7 @@ def _label_platform(block: ET.Element) -> None:
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
-    """Return whether an attribute is allowed; `value` is as a browser reads it."""
+    """Return whether an attribute is allowed; `value` has its entities decoded."""
     if name not in ATTRIBUTES.get(tag, ()):
         return False
     if name == "href":
@@ -244,9 +246,9 @@ _NH3: Final = nh3.Cleaner(
 
 
 def _bleached(markup: str) -> str:
-    # A cleaner of its own for each call: bleach's is not safe between threads. It
-    # gives values with their entities, which nh3 has decoded: decoding those again
-    # would read `&gt` in `?id=1&gtin=5`.
+    # A new cleaner for each call, since bleach's is not thread-safe. It passes values
+    # with their entities. nh3 passes decoded ones, which must not be decoded again:
+    # `?id=1&gtin=5` contains `&gt`.
     cleaner = bleach.sanitizer.Cleaner(
         TAGS,
         lambda tag, name, value: _allowed(tag, name, html.unescape(value)),
@@ -261,17 +263,17 @@ def _washed(markup: str) -> str:
 
 
 def _clean(markup: str) -> str:
-    # Both resolve entities, so a line break or worse could come in that way.
+    # Both decode entities, which may be line breaks or control characters.
     return tidy(_washed(_bleached(markup)))
 
 
-class _Reader(HTMLParser):
-    """Collect the visible text of HTML, the numbers of lists included."""
+class _TextExtractor(HTMLParser):
+    """Collect the visible text of HTML, including the numbers of list items."""
 
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
-        self.counts: list[int | None] = []  # of the open lists; None has bullets
+        self.counts: list[int | None] = []  # of the open lists; None if bulleted
         self.number = ""
         self.in_pre = False
 
@@ -307,29 +309,29 @@ class _Reader(HTMLParser):
 def plain_text(markup: str) -> str:
     """Return the visible text of rendered HTML, one line for each block or break.
 
-    Remembered: whenever a page is made, most of its updates are as they were.
+    Cached, because most updates of a page have not changed since the last request.
     """
-    reader = _Reader()
-    reader.feed(markup)
-    reader.close()
-    lines = "".join(reader.parts).split("\n")
+    extractor = _TextExtractor()
+    extractor.feed(markup)
+    extractor.close()
+    lines = "".join(extractor.parts).split("\n")
     return "\n".join(filter(None, (re.sub("[ \t]+", " ", s).strip() for s in lines)))
 
 
 def first_words(html: str, words: int) -> str:
-    """Return how a text begins, in so many words, for lists: `… on the quay…`."""
+    """Return the first words of a text, with “…” if there are more."""
     found = plain_text(html).split()
     begun = " ".join(found[:words])
     return begun if len(found) <= words else f"{_closed(begun.rstrip('.,;:–—'))}…"
 
 
 def escape_markdown(text: str) -> str:
-    """Return source that `render` shows as exactly this text.
+    """Return a source that `render` renders as exactly this text.
 
-    Only what would be read as markup gets a backslash; addresses still become links.
+    Only marks that would be parsed get a backslash. URLs still become links.
     """
     text = tidy(text)
-    # Marks of items, where there may be a second one.
+    # Marks of list items, if there may be a second item.
     items = [r"1(?=\.[ \t])"] if re.search(r"^ {0,3}2\.[ \t]", text, re.M) else []
     if len(re.findall(r"^[ \t]*[-+*][ \t]", text, re.M)) > 1:
         items.append(r"(?=[-+*][ \t])")
@@ -346,7 +348,7 @@ def _escape_block(block: str, first: re.Pattern[str] | None) -> str:
     rows = [row.expandtabs(4).rstrip(" ") for row in block.split("\n")]
     if markdown.is_table("\n".join(rows)):
         places.add(block.find("|", block.find("\n")))
-    # A backslash before one of these may turn the next into the end of a span.
+    # If one of these is escaped, the next may close a span instead.
     chars = _inline_marks(block) | {block[place] for place in places} & set("`~*_")
     places.update(place for place, char in enumerate(block) if char in chars)
     return _MARKS.sub(
@@ -355,11 +357,11 @@ def _escape_block(block: str, first: re.Pattern[str] | None) -> str:
 
 
 def _inline_marks(block: str) -> set[str]:
-    """Return the first characters of the marks that would be read inside a block."""
-    seen = urls.BARE_URL.sub(_masked, block)
+    """Return the first characters of the inline marks that a block's text contains."""
+    masked = urls.BARE_URL.sub(_masked, block)
     chars = set()
     for mark, (opening, closing) in markdown.EDGES.items():
-        text = block if mark[0] == "`" else seen
+        text = block if mark[0] == "`" else masked
         if (m := opening.search(text)) and closing.search(text, m.end()):
             chars.add(mark[0])
     if any(urls.is_safe(m[2]) for m in markdown.LINK.finditer(block)):
@@ -368,12 +370,12 @@ def _inline_marks(block: str) -> set[str]:
 
 
 def _masked(url: re.Match[str]) -> str:
-    """Return a URL as the parser sees it when it looks for emphasis."""
+    """Mask a URL, in which the parser does not look for emphasis."""
     bare = markdown.bare_url(url)
     rest = url[0][len(bare) :]
     return ("\x02" * len(bare) if urls.is_safe(bare) else bare) + rest
 
 
 def unescape_markdown(source: str) -> str:
-    """Return the text that `escape_markdown` made the source of."""
+    """Return the text of a source that `escape_markdown` made."""
     return markdown.unescape(source)

@@ -1,7 +1,7 @@
-"""Read the time that an editor types, and say what was understood.
+"""Parse the times that editors type, and describe what was understood.
 
-Strings and times in, times and strings out; whoever asks brings the clock. All of
-it is GMT.
+Strings and times in, times and strings out. All times are GMT, and callers pass the
+current time.
 """
 
 import calendar
@@ -16,7 +16,7 @@ from entries.text import gmt
 
 LONG_AGO: Final = timedelta(hours=12)
 MIN_YEAR: Final = 1900
-MAX_SPAN: Final = timedelta(days=366)  # of a time given from now: +10, in 2 hours
+MAX_SPAN: Final = timedelta(days=366)  # of relative times: +10, in 2 hours
 
 _MONTHS: Final = tuple(month.lower() for month in calendar.month_name[1:])
 _WEEKDAYS: Final = tuple(day.lower() for day in calendar.day_name)
@@ -64,7 +64,7 @@ _ZONE: Final = re.compile(r"(?<=\d)z\b|\b(?:gmt|utc)\b(?! ?[+−-])")
 
 
 class TimeError(ValueError):
-    """A time that cannot be understood; its text tells the editor what to write."""
+    """A time cannot be parsed; the message tells the editor what to write."""
 
 
 class _Parsed(NamedTuple):
@@ -73,18 +73,17 @@ class _Parsed(NamedTuple):
 
 
 def parse_time(text: str, now: datetime) -> datetime | None:
-    """Return the whole minute that a text means, None for an empty one.
+    """Parse a time to the minute; return None for an empty text.
 
-    A time alone is of today, midnight the nearest one, a weekday today or the next of
-    that name; a day without a year is the nearest one. Raises TimeError with the
-    sentence to show.
+    A time without a day is today, and `midnight` the nearest one. A weekday is today or
+    the next of that name. A date without a year is the nearest one. Raises TimeError.
     """
     parsed = _parse(text, now)
     return parsed.at if parsed else None
 
 
 def coming_time(text: str, now: datetime) -> datetime | None:
-    """Return tomorrow's time where a time alone was typed and today's is long past."""
+    """Return the time tomorrow if a time without a day is long past, else None."""
     parsed = _parse(text, now)
     if not parsed or parsed.has_day or now - parsed.at < LONG_AGO:
         return None
@@ -92,7 +91,7 @@ def coming_time(text: str, now: datetime) -> datetime | None:
 
 
 def means_now(text: str) -> bool:
-    """Say whether a text is empty or says `now`."""
+    """Return whether a text is empty or `now`."""
     return _plain(text) in ("", "now")
 
 
@@ -147,7 +146,7 @@ def _unreadable(text: str) -> TimeError:
 
 
 def _from_now(plain: str, text: str) -> timedelta | None:
-    """Return the span of `+10`, `in 2 hours`, `10 min ago`; None for other texts."""
+    """Parse a relative time (`+10`, `in 2 hours`, `10 min ago`), or return None."""
     found = (form.fullmatch(plain) for form in _FROM_NOW)
     match = next(filter(None, found), None)
     if match is None:
@@ -165,7 +164,7 @@ def _from_now(plain: str, text: str) -> timedelta | None:
 
 
 def _may_be_a_year(plain: str, parts: dict[str, str], today: date) -> bool:
-    """Tell `20 Dec 2026`, where the editor may have forgotten the time."""
+    """Return whether a time may be a year, as in `20 Dec 2026` without a time."""
     last = plain[-4:]
     return (
         "month" in parts
@@ -238,7 +237,7 @@ def _month(name: str) -> int:
 def _existing(
     years: list[int], month: int, day: int, today: date, weekday: int | None = None
 ) -> date:
-    """Return the nearest day of that name to today, this year's if on `weekday`."""
+    """Return the date nearest to today, or this year's if it is on `weekday`."""
     days = list(_days(years, month, day))
     if years[0] < MIN_YEAR:
         raise TimeError(
@@ -260,13 +259,13 @@ def _days(years: list[int], month: int, day: int) -> Iterator[date]:
 
 
 def format_typed(at: datetime) -> str:
-    """Return a time as the field shows it, in a form that `parse_time` reads."""
+    """Format a time for the input field, in a form that `parse_time` can parse."""
     at = at.astimezone(UTC)
     return f"{at:%H%M} {at.day} {calendar.month_abbr[at.month]} {at.year:04}"
 
 
 def describe_time(at: datetime | None, now: datetime) -> str:
-    """Return the line under the field: what was understood, and when that is."""
+    """Return the hint below the field, which describes the time that was parsed."""
     if at is None:
         return gettext("Stamped with the time you publish.")
     what = (
@@ -278,7 +277,7 @@ def describe_time(at: datetime | None, now: datetime) -> str:
 
 
 def describe_from_now(at: datetime, now: datetime) -> str:
-    """Return `2010 today, in 10 min` or `Friday 4 December, 0900 GMT, in 5 days`."""
+    """Format as `2010 today, in 10 min` or `Friday 4 December, 0900 GMT, in 5 days`."""
     on, today = at.astimezone(UTC).date(), now.astimezone(UTC).date()
     if name := _day_name(on, today):
         moment = f"{gmt.format_hhmm(at)} {name}"
@@ -288,7 +287,7 @@ def describe_from_now(at: datetime, now: datetime) -> str:
 
 
 def describe_moment(at: datetime, now: datetime) -> str:
-    """Return `1015 GMT today` or `1015 GMT, 20 December`."""
+    """Format a time as `1015 GMT today` or `1015 GMT, 20 December`."""
     on, today = at.astimezone(UTC).date(), now.astimezone(UTC).date()
     name = _day_name(on, today)
     day = f" {name}" if name else f", {gmt.format_day(on, today)}"
@@ -301,7 +300,7 @@ def _day_name(on: date, today: date) -> str:
 
 
 def from_now(at: datetime, now: datetime) -> str:
-    """Return how far away a time is: `in 10 min`, `5 days ago`, `now`."""
+    """Format the distance to a time: `in 10 min`, `5 days ago`, `now`."""
     span = gmt.whole_minute(at) - gmt.whole_minute(now)
     if not span:
         return gettext("now")
