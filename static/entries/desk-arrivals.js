@@ -1,28 +1,28 @@
 "use strict";
-// What colleagues publish: a button while it is out of view, a count in the title while
-// the tab is in the background, and a quiet sound for those who want one.
+// Announce colleagues' updates: with a button while they are out of view, a count in the
+// title while the tab is in the background, and an optional sound.
 (() => {
   if (!window.Desk) return;
   const { $, byId } = window.Desk;
   const button = byId("timeline-new");
   const toggle = byId("timeline-sound");
   if (!button) return;
-  const SOUND = "desk-sound"; // in localStorage: "on", if they want it
-  const SOUNDED = "desk-sounded"; // the row that sounded last, in whatever tab
+  const SOUND = "desk-sound"; // key in localStorage, with the value "on" or none
+  const SOUNDED = "desk-sounded"; // id of the last row that sounded, in any tab
   const ANNOUNCE = 10000; // milliseconds between two announcements
 
-  // --- Out of view: nothing moves, and a button leads there
+  // --- The button for rows that are out of view
 
   const unseen = new Set(); // ids of rows
-  const away = new Set(); // ids of those that came while the tab was in the background
-  // What is put above the view must move nothing, in this browser or another.
+  const away = new Set(); // ids of rows that arrived while the tab was in the background
+  // desk.js keeps the view still itself, in the same way in every browser.
   for (const part of [document.documentElement, byId("timeline-pane")]) part.style.overflowAnchor = "none";
 
   const words = (n) => (n === 1 ? button.dataset.one : button.dataset.other.replace("{n}", n));
   const show = () => {
     button.hidden = !unseen.size;
     if (unseen.size) button.textContent = words(unseen.size);
-    const tab = $("[data-news]"); // of a narrow window, which shows one pane
+    const tab = $("[data-news]"); // only in narrow windows, which show one pane
     if (tab) [tab.hidden, tab.textContent] = [!unseen.size, unseen.size || ""];
     const title = document.title.replace(/^\(\d+\) /, "");
     document.title = away.size ? `(${away.size}) ${title}` : title;
@@ -37,7 +37,7 @@
     }
     show();
   });
-  // A row is another element when it has changed; one that has left is not new any more.
+  // Observe the current element of each new row, and drop rows that were removed.
   const follow = () => {
     for (const id of unseen) {
       const row = byId(id);
@@ -50,7 +50,7 @@
   button.addEventListener("click", () => {
     const rows = [...unseen].map(byId).filter(Boolean);
     const first = rows.sort((a, b) => a.compareDocumentPosition(b) & 2 || -1)[0];
-    if (!first) return void $(".newer a")?.click(); // on the page before this one
+    if (!first) return void $(".newer a")?.click(); // it is on a newer page
     unseen.clear();
     show();
     if (!first.getClientRects().length) $("[data-tab=live]")?.click();
@@ -59,7 +59,7 @@
     first.focus({ preventScroll: true });
   });
 
-  // --- They arrive
+  // --- Arrivals
 
   document.addEventListener("desk:arrived", ({ detail: { rows } }) => {
     for (const id of rows) {
@@ -107,7 +107,7 @@
       if (value !== undefined) localStorage.setItem(name, value);
       return localStorage.getItem(name);
     } catch {
-      return null; // where nothing can be stored, a page remembers it for itself
+      return null; // storage is forbidden: the setting lasts until the page is closed
     }
   };
   let on = stored(SOUND) === "on";
@@ -125,11 +125,11 @@
     tone.stop(now + 0.3);
   };
   const sound = (id) => {
-    if (!on || stored(SOUNDED) === id) return; // another tab has the same story open
+    if (!on || stored(SOUNDED) === id) return; // it sounded in another tab
     stored(SOUNDED, id);
     play();
   };
-  // Browsers allow a sound only after somebody has used the page.
+  // Browsers allow sound only after a click or key press in the page.
   const allow = async () => {
     if (!on || audio?.state === "running") return;
     audio ??= new AudioContext();

@@ -1,11 +1,11 @@
 "use strict";
-// Writing by keyboard: a list opens under the caret at `/` (commands), `:` (emoji) and
-// `@` (stories); letters act on the row that has focus; `?` lists them all.
+// Keyboard shortcuts: `/` (commands), `:` (emoji) and `@` (stories) open a list under the
+// caret; single letters act on the focused row; `?` lists all shortcuts.
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf, bodyOf, type, insertBlock, say, words, urls, begin } = window.Desk;
   const MAX_OPTIONS = 8;
-  const LETTERS = "desk:single-letters"; // "off" where somebody has switched them off
+  const LETTERS = "desk:single-letters"; // key in localStorage, with the value "off" or none
 
   // --- Commands
 
@@ -15,7 +15,7 @@
     const fields = [...form.querySelectorAll(".picture [name$=-alt]")];
     return fields.find(({ value }) => !value.trim()) ?? fields[0];
   };
-  // What each needs to be there, and what it does.
+  // Each command: the element that it needs, and what it does with it.
   const COMMANDS = {
     key: [(form) => $("[name=key_event]", form), press],
     pin: [(form) => $("[name=pinned]", form), press],
@@ -34,7 +34,7 @@
     const [find, act] = COMMANDS[name];
     act(find(form), form);
   };
-  // “/at 1015” on a line of its own, and Enter.
+  // Handle Enter after “/at 1015” on a line of its own.
   const timed = (area) => {
     const start = area.value.lastIndexOf("\n", area.selectionStart - 1) + 1;
     const line = area.value.slice(start, area.selectionStart);
@@ -55,7 +55,7 @@
   const emojiFor = async (typed) => {
     emoji ??= fetch(urls.emoji).then((answer) => (answer.ok ? answer.json() : {}));
     const sought = typed.toLowerCase();
-    const found = [[], [], []]; // names that are it, that begin with it, other words that do
+    const found = [[], [], []]; // exact matches, names that start with it, words that do
     for (const [char, names] of Object.entries(await emoji)) {
       if (names[0] === sought || names.includes(sought)) found[0].push([char, names]);
       else if (names[0].startsWith(sought)) found[1].push([char, names]);
@@ -75,7 +75,7 @@
     }));
   };
 
-  // --- The list under the caret: <text-expander>, which never writes itself here
+  // --- The list under the caret: <text-expander>; the text is inserted by this script
 
   const LABELS = { "/": "commands", ":": "emoji", "@": "stories" };
   const matches = new WeakMap(); // textarea -> {key, text}
@@ -131,7 +131,7 @@
     expander.setAttribute("multiword", "@");
     expander.style.display = "contents";
     area.replaceWith(place);
-    expander.append(area); // before it is in the page: it looks for the textarea once
+    expander.append(area); // first, since it looks for the textarea when it is connected
     place.replaceWith(expander);
     if (focused) area.focus({ preventScroll: true });
     expander.addEventListener("text-expander-change", (event) => {
@@ -151,7 +151,7 @@
       });
     });
     expander.addEventListener("text-expander-value", (event) => {
-      event.preventDefault(); // it would set the whole text, which no undo survives
+      event.preventDefault(); // it would replace the whole value, which breaks undo
       const { value } = event.detail.item.dataset;
       const match = matches.get(area);
       expander.dismiss();
@@ -160,7 +160,7 @@
   };
   begin.push(expand);
 
-  // --- Letters on a row that has focus, and the list of shortcuts
+  // --- Single letters on the focused row, and the list of shortcuts
 
   const lettersOn = () => {
     try {
@@ -239,7 +239,7 @@
     try {
       localStorage.setItem(LETTERS, target.checked ? "on" : "off");
     } catch {
-      /* forbidden: on until the page is left */
+      /* storage is forbidden: the setting lasts until the page is closed */
     }
   });
 })();

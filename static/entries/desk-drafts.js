@@ -1,6 +1,6 @@
 "use strict";
-// What is typed is kept until it has arrived: in this browser at once, on the server
-// every few seconds. Each filled form has a key; of two copies the newest counts.
+// Save drafts of typed text until the server has accepted it: in this browser at once, on
+// the server every few seconds. Each form has a key; of two copies the newer one counts.
 (() => {
   if (!window.Desk) return;
   const {
@@ -22,9 +22,9 @@
     words,
     signInLink,
   } = window.Desk;
-  const EVERY = 3000; // milliseconds between two copies for the server
-  const AGAIN = 8000; // after one that failed
-  const SMALL = 60000; // bytes that a closing page may still send
+  const EVERY = 3000; // milliseconds between two saves on the server
+  const AGAIN = 8000; // milliseconds after a failed save
+  const SMALL = 60000; // bytes that a closing page can still send (`keepalive`)
 
   const describe = (typed) => {
     const at = new Date(typed);
@@ -119,7 +119,7 @@
     try {
       localStorage.setItem(keep.prefix(name) + key, gone);
     } catch {
-      /* full */
+      /* storage is full */
     }
     const data = new URLSearchParams({ form: name, key, typed: 0, forget: 1 });
     send(data, { keepalive: true }).catch(() => {});
@@ -139,7 +139,7 @@
           localStorage.setItem(keep.id(form), JSON.stringify(text));
         }
       } catch {
-        /* full or forbidden: the page itself still holds the text */
+        /* storage is full or forbidden; the page still has the text */
       }
     },
     forget(name) {
@@ -147,7 +147,7 @@
       for (const id of keep.ids(name)) {
         if (id === own || name.startsWith("edit-") || name === "summary") localStorage.removeItem(id);
       }
-      // The server has forgotten its copy in the transaction that took the text.
+      // The server deleted its copy in the transaction that saved the text.
       const form = $(`form[data-form="${name}"]`);
       if (!form) return;
       hold(form);
@@ -169,7 +169,7 @@
       }
     },
     look(form) {
-      const found = new Map(); // key -> the newest copy
+      const found = new Map(); // key -> its newest copy
       for (const text of JSON.parse($(".kept", form)?.dataset.drafts ?? "[]")) {
         found.set(text.key, text);
       }
@@ -177,7 +177,7 @@
         const text = keep.read(id);
         const key = id.split(":").pop();
         if (!text?.values?.body && !text?.values?.headline) {
-          // Thrown away here; so is a copy that reached the server after that.
+          // Discarded in this browser, so an older copy on the server is too.
           if (found.get(key)?.typed <= text?.typed) {
             found.delete(key);
             discard(form.dataset.form, key);
@@ -185,7 +185,7 @@
         } else if (!found.has(key) || (text.typed ?? 0) >= found.get(key).typed) found.set(key, text);
       }
       const newest = [...found].sort(([, a], [, b]) => (b.typed ?? 0) - (a.typed ?? 0));
-      const offers = new Map(); // equal texts are one offer, with the newest key first
+      const offers = new Map(); // one for equal texts; the newest key comes first
       for (const [key, text] of newest) {
         const same = JSON.stringify([text.values.headline ?? "", text.values.body]);
         if (text.values.body === bodyOf(form).value) continue;
@@ -216,8 +216,8 @@
           if (form.elements.key && !empty(form)) {
             keep.offer(form, [], { values: valuesOf(form), typed: Date.now() });
           }
-          // With its own key, so that what did arrive after all is not made twice, and
-          // what was written upon an older text is compared with the one there now.
+          // With its own key, an entry that was saved after all is not created twice, and
+          // an edit of an older version is compared with the current one.
           if (key) (form.elements.key ?? form.elements.version).value = key;
           copyOf(form).kept.set(key, "offered");
           fill(form, text.values);
@@ -243,7 +243,7 @@
   document.addEventListener("change", ({ target }) => {
     if (formOf(target) && ["checkbox", "radio"].includes(target.type)) keep.store(formOf(target));
   });
-  // A copy on its way must not arrive after the text itself.
+  // Stop saving, so that no draft arrives after the text itself.
   document.addEventListener("htmx:before:request", ({ target }) => {
     if (target.matches?.("form[data-form]")) hold(target);
   });
@@ -259,17 +259,17 @@
   });
   begin.push((form) => keep.look(form));
 
-  // --- Notes: what is typed stays in this browser until it was sent
+  // --- Notes: drafts are saved in this browser until they are sent
 
   const noteOf = (element) => element.closest?.(".note-form");
   const noteId = (form) => `desk:${desk.dataset.user}:note:${form.dataset.about}`;
-  const noteSent = new WeakMap(); // form -> what it held when it was sent
+  const noteSent = new WeakMap(); // form -> its text when it was sent
   const keepNote = (form, text) => {
     try {
       if (text.trim()) localStorage.setItem(noteId(form), text);
       else localStorage.removeItem(noteId(form));
     } catch {
-      /* full or forbidden: the page itself still holds the text */
+      /* storage is full or forbidden; the page still has the text */
     }
   };
   const keptNote = (form) => {

@@ -1,24 +1,24 @@
 "use strict";
-// Pictures at the desk: chosen, dropped or pasted. A picture's line goes into the text
-// at once, under a name made here; its upload changes no text afterwards and moves
-// nothing. What is shown in the tray follows from the names in the text, so an upload
-// cannot end in another form, or in one that has been sent meanwhile.
+// Upload images that were chosen, dropped or pasted. The image's line is inserted into the
+// text at once, with a name generated here, and the finished upload changes nothing in the
+// text. The tray shows the images that the text names, so an upload cannot end up in another
+// form, or in one that was sent in the meantime.
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf, bodyOf, valuesOf, keyOf, say, words, headers, insertBlock, removeBlock, begin, forms } =
     window.Desk;
 
   const AT_ONCE = 3;
-  const PAUSE = 700; // milliseconds without a key
+  const PAUSE = 700; // milliseconds after the last key
   const IMAGE_TYPE = /^image\//;
   const EXTENSION = /\.(avif|gif|heic|heif|hif|jpe?g|png|webp)$/i;
-  const ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"; // no vowels: it spells nothing
+  const ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"; // without vowels, so that names are not words
   const uploads = new Map(); // name -> {name, file, url, state, loaded, error, ...}; see start()
   const arrived = new Map(); // name -> HTML of its card
   const waiting = new WeakMap(); // form -> {button, values, key}
-  const batches = new WeakMap(); // form -> names of the uploads that are counted together
+  const batches = new WeakMap(); // form -> names of the uploads in its progress message
 
-  // --- Names, which no other picture has
+  // --- Unique names
 
   const random = () =>
     [...crypto.getRandomValues(new Uint8Array(6))].map((n) => ALPHABET[n % ALPHABET.length]).join("");
@@ -38,7 +38,7 @@
   const namesIn = (form) => [...(bodyOf(form)?.value ?? "").matchAll(NAMED)].map((found) => found[1]);
   const uploadsOf = (form) => namesIn(form).flatMap((name) => uploads.get(name) ?? []);
 
-  // --- Sending the files, some at a time
+  // --- Uploading a few files at a time
 
   const pump = () => {
     const all = [...uploads.values()];
@@ -51,7 +51,7 @@
     uploads.set(name, { name, file, url, state: "waiting", loaded: 0, error: "", item: null });
     return name;
   };
-  // XMLHttpRequest, since fetch does not tell how much has gone.
+  // XMLHttpRequest, since fetch does not report upload progress.
   const send = (upload) => {
     const data = new FormData();
     const request = new XMLHttpRequest();
@@ -69,7 +69,7 @@
     request.send(data);
   };
   const finish = (upload, request) => {
-    if (!uploads.has(upload.name)) return; // removed meanwhile
+    if (!uploads.has(upload.name)) return; // removed during the upload
     const { status, responseText } = request;
     const ours = request.getResponseHeader("desk-answer");
     if (ours && status === 200) {
@@ -101,7 +101,7 @@
     for (const upload of uploads.values()) if (upload.out && upload.state === "failed") retry(upload);
   });
 
-  // --- What is said, and shown in the tray
+  // --- Messages, and the cards in the tray
 
   const report = (form, upload) => {
     if (upload.state === "failed") {
@@ -150,7 +150,7 @@
     }
     const meter = $("progress", upload.item);
     if (meter && upload.loaded < 1) meter.value = upload.loaded;
-    else meter?.removeAttribute("value"); // the server is looking at it
+    else meter?.removeAttribute("value"); // sent; the server is processing it
     return upload.item;
   };
   const render = () => {
@@ -177,7 +177,7 @@
   const showCard = (form, name) => {
     if (!arrived.has(name)) return;
     addCards(form, arrived.get(name));
-    arrived.delete(name); // from now on its fields are the newer ones
+    arrived.delete(name); // the card's fields are the current ones now
   };
   const addCards = (form, html) => {
     const list = byId(`${form.dataset.form}-pictures`);
@@ -185,7 +185,7 @@
     const parsed = new DOMParser().parseFromString(html, "text/html");
     for (const card of parsed.querySelectorAll(".picture")) {
       if ($(`[data-name="${CSS.escape(card.dataset.name)}"]`, list)) continue;
-      // In the order of the text at once, so that no card somebody types in has to move.
+      // Insert it in the order of the text, so that no card with focus has to move.
       const names = namesIn(form);
       const place = names.indexOf(card.dataset.name);
       const later = [...list.children].find((one) => names.indexOf(one.dataset.name) > place);
@@ -194,7 +194,7 @@
     }
   };
   const cardOf = (form, name) => $(`.picture[data-name="${CSS.escape(name)}"]`, form);
-  // Of a text that was put back: the cards of its pictures, and which never arrived.
+  // For a restored draft: load the cards of its images, and find missing uploads.
   const showCards = async (form, restored) => {
     const field = $("[data-shown]", form);
     const names = namesIn(form);
@@ -211,11 +211,11 @@
       }
       render();
     } catch {
-      /* their words can be given later: publishing asks for them */
+      /* publishing will ask for the missing descriptions */
     }
   };
 
-  // --- Publishing waits for the pictures; a draft does not
+  // --- Publishing waits for uploads; saving a draft does not
 
   document.addEventListener(
     "submit",
@@ -223,7 +223,7 @@
       const form = formOf(event.target);
       const pressed = event.submitter;
       if (!form || event.target !== form || ["draft", "preview"].includes(pressed?.value)) return;
-      const ours = uploadsOf(form).filter(({ file }) => file); // of the others the server judges
+      const ours = uploadsOf(form).filter(({ file }) => file); // the server checks the others
       if (!ours.length) return;
       event.preventDefault();
       event.stopImmediatePropagation();
@@ -242,7 +242,7 @@
     const wait = waiting.get(form);
     if (!wait) return void delete form.dataset.waiting;
     const left = uploadsOf(form).filter(({ file }) => file);
-    if (keyOf(form) !== wait.key) return stop(form); // it holds another text now
+    if (keyOf(form) !== wait.key) return stop(form); // the form has another text now
     if (left.length) return void progress(form, left);
     stop(form);
     const now = valuesOf(form);
@@ -257,7 +257,7 @@
     const said = { number: total - left.length + 1, total, percent: Math.floor((100 * gone) / total) };
     const status = window.Desk.statusOf(form);
     const text = words("waiting", said);
-    // Said anew for each picture; the percents change in silence.
+    // Screen readers announce each finished image, but not each percentage.
     const line = $(".waiting-line", status);
     if (line?.dataset.number === String(said.number)) {
       if (line.textContent !== text) line.textContent = text;
@@ -314,7 +314,7 @@
   document.addEventListener("drop", (event) => {
     const form = goal(event);
     if (!form || !carriesFiles(event)) return;
-    event.preventDefault(); // else the browser would leave the page for the file
+    event.preventDefault(); // the browser would open the file instead of the page
     bring(form, [...event.dataTransfer.files], placeOf(event, bodyOf(form)));
   });
   document.addEventListener("dragover", (event) => {
@@ -325,7 +325,7 @@
     const form = formOf(target);
     if (!form || target !== bodyOf(form)) return;
     if (uploads.size || arrived.size) render();
-    // A line that was pasted, or came back by undoing its removal
+    // Lines of images without a card, which were pasted or restored by undo.
     const bare = namesIn(form).some((name) => !uploads.has(name) && !cardOf(form, name));
     clearTimeout(timer);
     if (bare) timer = setTimeout(() => showCards(form, false), PAUSE);

@@ -1,6 +1,6 @@
 "use strict";
-// What is typed into a new story or a story's details is kept in this browser until it
-// is there: the page that comes then tells the key of the form that was taken.
+// Save what is typed into a new story or a story's details in this browser, until the next
+// page confirms with the form's key that the server has accepted it.
 (() => {
   const page = document.querySelector(".desk[data-user]");
   if (!page) return;
@@ -17,7 +17,7 @@
     try {
       localStorage.removeItem(id);
     } catch {
-      /* forbidden */
+      /* storage is forbidden */
     }
   };
   const { made } = page.dataset;
@@ -25,7 +25,7 @@
   if (!form) return;
 
   const PLACE = place(form.dataset.keep);
-  const version = form.elements.version; // of a story's details: others write there too
+  const version = form.elements.version; // only in a story's details, which colleagues may edit too
   const own = () => PLACE + form.elements.key.value;
   const plain = (text) => (text ?? "").replaceAll("\r\n", "\n").trim();
   const isWords = (field) => field?.matches?.("textarea, input[type=text]");
@@ -40,10 +40,10 @@
     try {
       localStorage.setItem(own(), JSON.stringify(kept));
     } catch {
-      /* full */
+      /* storage is full */
     }
   };
-  // Of a story's details only what was typed, with the version it was written upon.
+  // Of a story's details, save only changed fields and the version they are based on.
   const store = (field) => {
     if (version) {
       if (isWords(field)) keep({ version: version.value, ...read(own()), [field.name]: field.value });
@@ -56,8 +56,7 @@
   form.addEventListener("input", ({ target }) => {
     if (target.name) store(target);
   });
-  // It came back with something to mend, maybe under another key, and has shown what
-  // others have changed meanwhile.
+  // The form came back with errors, maybe with another key, and with colleagues' changes.
   if (!version) store();
   else if (read(own())) {
     const shown = Object.keys(read(own())).filter((name) => form.elements[name]);
@@ -80,7 +79,7 @@
     line.append(
       `${form.dataset.words} “${wordsOf(kept).slice(0, 80)}” `,
       button("Restore", () => {
-        form.elements.key.value = id.slice(PLACE.length); // so that it is not made twice
+        form.elements.key.value = id.slice(PLACE.length); // so that the story is not created twice
         for (const [name, value] of Object.entries(kept)) {
           if (form.elements[name]) form.elements[name].value = value;
         }
@@ -104,6 +103,6 @@
       else if (version) forget(id);
     }
   } catch {
-    /* forbidden */
+    /* storage is forbidden */
   }
 })();

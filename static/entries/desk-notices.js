@@ -1,9 +1,9 @@
 "use strict";
-// Before publishing: what a colleague has just published, and which outside address
-// the story has already. It is said beside the buttons and stops nobody.
+// Hints before publishing: that a colleague has just published something, or that the story
+// already has the same external link. They are shown beside the buttons and block nothing.
 (() => {
   if (!window.Desk) return;
-  // The time that a hint offers is typed into its field; the hint follows.
+  // Put the time that a hint offers into its field.
   document.addEventListener("click", ({ target }) => {
     const choice = target.closest?.("button[data-time]");
     const field = choice?.form?.elements.at;
@@ -16,8 +16,8 @@
   const form = byId("composer");
   const slot = byId("composer-notices");
   if (!form || !slot) return;
-  const PAUSE = 500; // milliseconds without a key
-  const FADES = 30000; // what is no longer just published goes
+  const PAUSE = 500; // milliseconds after the last key
+  const FADES = 30000; // milliseconds until hints are checked again
 
   let timer = 0;
   let asked = "";
@@ -39,7 +39,7 @@
       const ours = answer.ok && answer.headers.get("desk-answer");
       if (ours && mine === turn && !empty(form)) show(html);
     } catch {
-      /* it is a courtesy: publishing does not wait for it */
+      /* hints are optional: publishing does not wait for them */
     }
     if (slot.innerHTML) soon(FADES);
   };

@@ -1,20 +1,20 @@
 "use strict";
-// What is pasted into a text: from Word, Excel, Docs, Pages, LibreOffice and browsers as
-// Markdown of our dialect (entries/text/markdown.py), a picture only when it comes alone.
+// Convert pasted HTML (from Word, Excel, Docs, Pages, LibreOffice and browsers) to the
+// Markdown dialect of entries/text/markdown.py. Images are pasted only without any text.
 (() => {
   if (!window.Desk) return;
   const { formOf, bodyOf, type, bringPictures } = window.Desk;
 
   const MAX_HTML = 2_000_000; // characters; longer ones are pasted as plain text
   const MAX_PIPES = 60; // in a row of a table, as in markdown.py
-  const MAX_DEPTH = 3; // lists in each other
+  const MAX_DEPTH = 3; // of nested lists
   const BLOCKS = new Set(
     "address article aside blockquote body center dd div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table tbody td tfoot th thead tr ul".split(
       " ",
     ),
   );
   const DROPPED = "head, style, script, meta, link, title, template, noscript, svg, button, select, textarea, xml";
-  // Word: comments and their marks, the number or bullet it draws before a list item.
+  // In Word's HTML: comments and their marks, and the numbers or bullets of list items.
   const OF_WORD =
     '[data-style*="mso-element:comment"], [data-style*="mso-hide:all"], .MsoCommentReference, .msocomanchor, .msocomoff, del[datetime], del[cite]';
   const PROSE = /urn:schemas-microsoft-com|class="?'?Mso|docs-internal-guid|LibreOffice|OpenOffice|Cocoa HTML Writer/i;
@@ -25,7 +25,7 @@
   const inWord = (char) => Boolean(char) && WORD.test(char) && !UNSPACED.test(char);
   const OPENS = /[\s*_~([{"'“”‘’«»„‹›¿¡–—-]/;
 
-  // --- Text, with marks only where they are read as marks
+  // --- Inline text: only characters that would be parsed as marks are escaped
 
   const flat = (text) => text.replace(/[\t\n\f\r \u00a0]+/g, " ");
   const escape = (text, prose) =>
@@ -50,7 +50,7 @@
     if (/^[^()]*(\([^()]*\)[^()]*)*$/.test(url)) return url;
     return url.replace(/[()]/g, (char) => (char === "(" ? "%28" : "%29"));
   };
-  // The page's security policy forbids style attributes even where they only are parsed.
+  // The Content-Security-Policy forbids style attributes even in parsed documents.
   const renamed = (html) =>
     html
       .replace(/<style[^]*?<\/style>/gi, "")
@@ -128,7 +128,7 @@
     return `[${text}](${url})`;
   };
 
-  // At the start of a line other marks count too.
+  // Escape marks that count at the start of a line.
   const guarded = (text) =>
     text
       .split("\n")
@@ -150,7 +150,7 @@
     const blocks = [];
     let runs = [];
     const close = () => {
-      // Two breaks in a row are a paragraph's end for whoever typed them.
+      // Two line breaks in a row end a paragraph.
       const parts = [[]];
       runs.forEach((run, at) => {
         if (run.text === "\n" && runs[at + 1]?.text === "\n") parts.push([]);
@@ -167,7 +167,7 @@
         close();
         blocks.push(...blockOf(node, formatOf(node, format), depth));
       } else if (node.nodeType === Node.ELEMENT_NODE && holdsBlocks(node)) {
-        close(); // <b id="docs-internal-guid-…"> around everything
+        close(); // Google Docs wraps everything in <b id="docs-internal-guid-…">
         blocks.push(...blocksOf(node, formatOf(node, format), depth));
       } else if (node.nodeType === Node.ELEMENT_NODE || node.nodeType === Node.TEXT_NODE) {
         runsOf({ childNodes: [node] }, format, runs);
@@ -204,7 +204,7 @@
     const within = depth < MAX_DEPTH ? depth + 1 : depth;
     for (const item of list.children) {
       if (item.matches("ul, ol")) {
-        // Docs and Outlook put the inner list beside its item.
+        // Google Docs and Outlook put a nested list beside its item, not inside.
         lines.push(...listOf(item, format, within).map(({ text: inner }) => inner));
         continue;
       }
@@ -218,7 +218,7 @@
     }
     return lines.length ? [{ kind: "list", text: lines.join("\n") }] : [];
   };
-  // Word's lists are paragraphs that tell their level, with the mark marker into them.
+  // Return the list level of a paragraph in Word's HTML, whose lists are paragraphs.
   const wordLevel = (element) => {
     const found = /mso-list:\s*l\d+ level(\d+)/i.exec(element.dataset.style ?? "");
     return found ? Math.min(Number(found[1]), MAX_DEPTH + 1) : 0;
@@ -249,7 +249,7 @@
     const [head, ...body] = filled.map(line);
     return [{ kind: "table", text: [head, `|${" --- |".repeat(columns)}`, ...body].join("\n") }];
   };
-  // Word's items that follow each other are one list, numbered anew.
+  // Join Word's successive list items to one list, and number it again.
   const joined = (blocks) => {
     const parts = [];
     let counts = [];
@@ -287,8 +287,8 @@
       .map(styleOf)
       .some((style) => isBold(style["font-weight"]) || isItalic(style["font-style"]));
   const BARE_URL = /^(https?:\/\/|mailto:)\S+$/i;
-  // An image's own URL, its file's name, and the white space Word puts around it
-  // are no text.
+  // Whether an image was pasted without text. Its own URL or file name, and the white
+  // space that Word adds, do not count as text.
   const comesAlone = (files, plain, body) => {
     if (body) return !body.textContent.trim();
     const names = files.map(({ name }) => name);
@@ -343,7 +343,7 @@
       if (linkSelection(area, plain)) event.preventDefault();
       return;
     }
-    if (!body || !isProse(html, body)) return; // as it is: a page's plain words, or Markdown
+    if (!body || !isProse(html, body)) return; // paste it unchanged: plain text, or Markdown
     const blocks = blocksOf(body);
     if (!blocks.length) return;
     event.preventDefault();

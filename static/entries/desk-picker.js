@@ -1,10 +1,9 @@
 "use strict";
-// The panel under the toolbar: part of a title or of a picture's words finds a line
-// for the text.
+// The picker below the toolbar: find stories or images, and insert a line for them.
 (() => {
   if (!window.Desk) return;
   const { $, formOf, bodyOf, insertLine } = window.Desk;
-  const PAUSE = 150; // milliseconds without a key
+  const PAUSE = 150; // milliseconds after the last key
   const LABELS = {
     see: "See: part of the story’s title",
     picture: "Picture: part of its name or words",

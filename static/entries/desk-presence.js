@@ -1,12 +1,12 @@
 "use strict";
-// Tells with the poll what is being done on this page, and shows what colleagues do.
-// While the page has a stream, the server knows that it is there.
+// Report with the poll what the editor is doing, and show what colleagues are doing. While
+// the page has a stream, the server knows that it is open.
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf, empty, pollIsDue } = window.Desk;
-  const EVERY = 4500; // milliseconds; whoever is silent for 15 s fades
-  const IDLE = 60000; // a text that nobody has typed in since is not being written
-  const AWAY = 240000; // browsers slow the timers of a hidden page down after this
+  const EVERY = 4500; // milliseconds between two reports; presence expires after 15 s
+  const IDLE = 60000; // milliseconds after the last key until nobody counts as writing
+  const AWAY = 240000; // milliseconds; then browsers slow down the timers of hidden pages
 
   let typed = 0;
   let reported = "";
@@ -48,10 +48,10 @@
     const { me } = JSON.parse(poll.getAttribute("hx-vals") || "{}");
     const query = new URLSearchParams({ me, beat: "1", doing: "gone" });
     fetch(`${poll.getAttribute("hx-get")}&${query}`, { keepalive: true }).catch(() => {});
-    reported = "gone"; // and here again, should the page come back
+    reported = "gone"; // reported again if the page returns from the back-forward cache
   });
 
-  // Who edits an entry is said in its row too.
+  // Rows show who is editing their entry.
   const rows = () => {
     for (const old of document.querySelectorAll(".row .at-it")) old.remove();
     for (const one of document.querySelectorAll("#presence [data-entry]")) {

@@ -1,18 +1,18 @@
 "use strict";
-// The preview: as wide as a phone or a desk at choice, as high as what it shows, and
-// drawn anew while its text is typed, by the server's own renderer.
+// The preview: as wide as a phone or a desktop screen, as high as its content, and rendered
+// by the server again while the text is typed.
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf } = window.Desk;
-  const PAUSE = 900; // milliseconds without a key
-  const HIGHEST = 720; // pixels on this page
+  const PAUSE = 900; // milliseconds after the last key
+  const MAX_HEIGHT = 720; // pixels, as displayed on this page
   const WIDTH = "desk:preview-width";
 
   let width = 390;
   try {
     width = Number(localStorage.getItem(WIDTH)) || 390;
   } catch {
-    /* forbidden */
+    /* storage is forbidden */
   }
 
   const fit = (frame) => {
@@ -20,9 +20,9 @@
     const box = frame.closest(".preview-box");
     if (!page || !box) return;
     frame.style.inlineSize = `${width}px`;
-    frame.style.blockSize = "0"; // else a page is never lower than its frame
+    frame.style.blockSize = "0"; // otherwise scrollHeight is at least the frame's height
     const scale = Math.min(1, box.clientWidth / width);
-    const high = Math.min(page.scrollHeight + 2, HIGHEST / scale);
+    const high = Math.min(page.scrollHeight + 2, MAX_HEIGHT / scale);
     frame.style.blockSize = `${high}px`;
     frame.style.transform = scale < 1 ? `scale(${scale})` : "";
     box.style.blockSize = `${high * scale}px`;
@@ -41,7 +41,7 @@
       });
     }
   };
-  let quiet = false; // nobody has pressed a button: nothing scrolls
+  let quiet = false; // whether the preview updated by itself, so that nothing scrolls
   document.addEventListener("htmx:after:swap", begin);
   window.addEventListener("resize", () => all().forEach(fit));
   begin();
@@ -59,7 +59,7 @@
     try {
       localStorage.setItem(WIDTH, width);
     } catch {
-      /* forbidden */
+      /* storage is forbidden */
     }
     all().forEach(fit);
   });
@@ -89,11 +89,11 @@
       const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = $("iframe.preview", parsed);
       const frame = $("iframe.preview", slot);
-      if (!fresh || !frame || mine !== turn) return; // a later text was quicker
+      if (!fresh || !frame || mine !== turn) return; // a newer preview arrived first
       quiet = true;
       frame.srcdoc = fresh.getAttribute("srcdoc");
     } catch {
-      /* the button says it when it is pressed */
+      /* the preview button will show the error */
     }
   };
 })();

@@ -1,11 +1,11 @@
 "use strict";
-// What could not be sent is sent again by itself, with the same key, so that it is
-// one entry however often it arrives. A text that was changed meanwhile waits for its
-// writer: it may be half a thought.
+// Retry forms that could not be sent. The form's key stays the same, so a text that arrives
+// twice is still one entry. A text that was changed since is not retried, since it may be
+// unfinished.
 (() => {
   if (!window.Desk) return;
   const { formOf, valuesOf, say, words, labelOf, sent } = window.Desk;
-  const WAITS = [1500, 3000, 6000, 12000]; // milliseconds; the last one over and over
+  const WAITS = [1500, 3000, 6000, 12000]; // milliseconds; the last one repeats
   const tries = new WeakMap(); // form -> {count, timer, button}
 
   const same = (form) => JSON.stringify(valuesOf(form)) === JSON.stringify(sent(form));
@@ -39,7 +39,7 @@
     say(form, message, "bad");
     return true;
   };
-  // Of somebody who has been signed out: it is sent when they have signed in.
+  // Hold the form of a user who was signed out, and send it after they sign in.
   window.Desk.hold = (form, button) => {
     if (!repeats(button)) return false;
     tries.set(form, { count: 0, timer: 0, held: true, button });

@@ -1,25 +1,25 @@
 "use strict";
-// Hears by a stream when something at this desk has changed, and lets htmx poll at once.
-// While the stream is open, polls are rare; without one the page polls every two seconds.
+// Follow the stream that signals changes at this desk, and let htmx poll at each signal.
+// While the stream is open, other polls are rare; without it the page polls every 2 s.
 (() => {
   if (!window.Desk) return;
   const { byId, desk } = window.Desk;
-  const SILENCE = 40000; // milliseconds without a word: the server pings every 15 s
+  const SILENCE = 40000; // milliseconds without an event; heartbeats come every 15 s
   const BACKUP_POLL = 30000; // milliseconds between two polls while the stream is open
-  const RETRY = [2000, 5000, 15000, 60000]; // milliseconds; the last one over and over
-  const FOREGROUND = 3; // tabs of this browser that were last in front keep their streams
-  const RESTING = 10000; // milliseconds between two polls of the others
+  const RETRY = [2000, 5000, 15000, 60000]; // milliseconds; the last one repeats
+  const FOREGROUND = 3; // number of most recently used tabs that keep their streams
+  const RESTING = 10000; // milliseconds between two polls of other tabs
 
   let source = null;
-  let heard = 0; // when the server was last heard
+  let heard = 0; // time of the last event
   let failures = 0; // in a row
   let timer = 0;
-  let seen = ""; // the pulse that the stream seen last
-  let taken = ""; // the one that a poll was made for
-  let polling = null; // htmx's context of the poll that is under way
+  let seen = ""; // the latest pulse that the stream sent
+  let taken = ""; // the pulse of the latest poll
+  let polling = null; // htmx's context of the current poll
   let polled = Date.now();
-  let checks = false; // whether the next poll asks about the session
-  let resting = false; // whether the stream was given up to tabs in front
+  let checks = false; // whether the next poll checks the session
+  let resting = false; // whether the stream was closed in favour of foreground tabs
 
   const open = () => source?.readyState === EventSource.OPEN && Date.now() - heard < SILENCE;
   const urlOf = (path) => new URL(path, location.href);
@@ -27,7 +27,7 @@
 
   // --- The polls
 
-  // Return whether the page is to poll now; `news` is something to tell the server.
+  // Return whether the page should poll now; `news` is presence to report.
   window.Desk.pollIsDue = (poll, news) => {
     const more = poll.getAttribute("hx-get").includes("below=");
     const wait = open() ? BACKUP_POLL : resting ? RESTING : 0;
@@ -51,7 +51,7 @@
     if (ctx !== polling) return;
     polling = null;
     if (ctx.response && ctx.response.status < 500) look();
-    else taken = ""; // failed: polled for again in its turn
+    else taken = ""; // failed: poll again for the same pulse
   });
 
   // --- The stream
@@ -73,7 +73,7 @@
       look();
     });
     source.addEventListener("refused", refused);
-    // The browser connects again by itself, unless the answer was no stream.
+    // The browser reconnects by itself, unless the response was no stream.
     source.onerror = () => source.readyState === EventSource.CLOSED && later();
   };
   const hear = () => {
@@ -90,21 +90,21 @@
     source?.close();
     source = null;
   };
-  // The session has ended. The poll says so, if it is not back already.
+  // The session has ended. The poll reports it, unless the user has signed in again.
   const refused = () => {
     leave();
     checks = true;
     later();
   };
-  // A line that died silently, or a laptop that slept.
+  // Reconnect after silence: a dead connection, or a laptop that slept.
   const watch = () => {
     if (source && source.readyState !== EventSource.CLOSED && Date.now() - heard >= SILENCE) connect();
   };
 
-  // --- A browser has few connections for each site: tabs in the background share them.
+  // --- Background tabs give up their streams, since browsers limit connections per site
 
   const tabs = window.BroadcastChannel ? new BroadcastChannel("desk-streams") : null;
-  const inFront = new Set(); // other tabs that came to the front since this one went back
+  const inFront = new Set(); // tabs that came to the front since this one was hidden
   const self = Math.random().toString(36).slice(2);
   const come = () => {
     resting = false;

@@ -1,6 +1,6 @@
 "use strict";
-// The tray of a text's pictures: their order, taken from and written to the text,
-// removing one, and the focal point. The keys do all that the pointer does.
+// The tray of a text's images: reorder (which changes the text), remove, and set the focal
+// point. Everything works with the keyboard too.
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf, bodyOf, type, removeBlock, begin } = window.Desk;
@@ -10,7 +10,7 @@
   const trayOf = (form) => byId(`${form.dataset.form}-pictures`);
   const cardsIn = (form) => [...(trayOf(form)?.querySelectorAll(".picture") ?? [])];
 
-  // Cards stand in the order of the text, which wins whenever they differ.
+  // Sort the cards in the order of the text.
   const sort = (form) => {
     const names = namesIn(form);
     const place = (card) => (names.indexOf(card.dataset.name) + names.length + 1) % (names.length + 1);
@@ -22,7 +22,7 @@
     if (trayOf(form).contains(active)) active.focus({ preventScroll: true });
   };
 
-  // The names change places, in one step that the browser can undo; text stays put.
+  // Reorder the image names in the text in one undoable step; other text does not move.
   const reorder = (form, names) => {
     const area = bodyOf(form);
     const found = [...area.value.matchAll(LINE)];
@@ -68,7 +68,7 @@
     step(card, event.key === "ArrowUp" ? -1 : 1);
   });
 
-  // --- Dragging by the grip
+  // --- Dragging by the handle
 
   let dragged = null;
   document.addEventListener("pointerdown", ({ target }) => {
@@ -107,7 +107,7 @@
       field.value = Math.round(Math.min(100, Math.max(0, values[index])));
     });
     show(box);
-    fieldsOf(box)[0].dispatchEvent(new Event("change", { bubbles: true })); // htmx saves it
+    fieldsOf(box)[0].dispatchEvent(new Event("change", { bubbles: true })); // makes htmx save it
   };
   document.addEventListener("click", (event) => {
     const box = event.target.closest(".focal");

@@ -1,5 +1,5 @@
 "use strict";
-// Writing at the desk: keys, the toolbar, and the length of a text.
+// The text editor: keyboard shortcuts, the toolbar, and the length counter.
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf, bodyOf, begin } = window.Desk;
@@ -20,7 +20,7 @@
       if (within) press(event, $("[value=draft], [value=save]", within));
     } else if (key === "escape" && form && $("[data-cancel]", form)) leave(form, event);
     else if (form && key === "enter" && event.target.matches("input[type=text]")) {
-      event.preventDefault(); // in a field of one line it would press a button unseen
+      event.preventDefault(); // in a one-line field, Enter would submit the form
       if (!event.target.closest(".picture, .how")) bodyOf(form).focus();
     } else if (event.target.matches("textarea[name=body]") && MODIFIER(event)) {
       const tool = { b: "Ctrl+B", i: "Ctrl+I", k: "Ctrl+K" }[key];
@@ -49,7 +49,7 @@
     else if ("link" in tool.dataset) wrap(area, "[", "](https://)");
     else prefix(area, tool.dataset.line);
   });
-  // The only way to change a text that the browser's own undo knows of.
+  // execCommand is the only way to change a text so that the browser can undo it.
   const type = (area, text) => {
     const done = text ? document.execCommand("insertText", false, text) : document.execCommand("delete");
     if (!done) {
@@ -79,8 +79,8 @@
         .join("\n"),
     );
   };
-  // A block of its own at a place in the text, by default behind what is selected, as
-  // one step that can be undone. Focus goes back to the field that had it.
+  // Insert a block at a position in the text, by default after the selection, in one
+  // undoable step. Focus returns to the field that had it.
   const insertBlock = (area, text, at = area.selectionEnd) => {
     if (composing) return void afterComposing.push(() => insertBlock(area, text));
     const active = document.activeElement;
@@ -94,7 +94,7 @@
     area.setSelectionRange(end, end);
     if (active !== area && formOf(active) && active.matches("input[type=text], textarea")) active.focus();
   };
-  // Enter goes on with a list or a quotation, and ends it on an item without words.
+  // Enter continues a list or a quotation, and ends it on an empty item.
   const ITEM = /^( *)([-*+]|[1-9][0-9]?\.|>)( +)(.*)$/;
   const continueList = (area) => {
     const { value, selectionStart: place } = area;
@@ -110,7 +110,7 @@
       type(area, "");
       return true;
     }
-    // “12. The last” is a sentence, unless 11 stands above it.
+    // “12. The last” is a sentence, unless the item above is 11.
     const above = value
       .slice(0, start)
       .split("\n")
@@ -141,7 +141,7 @@
 
   Object.assign(window.Desk, { type, insertLine: insertBlock, insertBlock, removeBlock });
 
-  // --- The length of a text against its limit
+  // --- The length of a text, and its limit
 
   const count = (area) => {
     const limit = Number(area.dataset.limit);

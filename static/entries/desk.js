@@ -1,5 +1,6 @@
 "use strict";
-// The desk: what a page of HTML and htmx cannot do by itself. Forms work without it.
+// The desk's core, which the other desk-*.js files extend through `window.Desk`: sending
+// forms and updating rows. Forms work without it.
 (() => {
   const $ = (selector, within = document) => within.querySelector(selector);
   const byId = (id) => document.getElementById(id);
@@ -20,7 +21,7 @@
     return hours + minutes + (seconds ? `:${rest}` : "");
   };
 
-  // --- The token is read when sending: signing in again elsewhere changes it.
+  // --- CSRF token: read for each request, since a sign-in in another tab changes it
 
   const token = () =>
     document.cookie
@@ -36,7 +37,7 @@
       if (!event.target.hasAttribute("data-once")) return;
       if (event.target.dataset.once === "sent") event.preventDefault();
       event.target.dataset.once = "sent";
-      // A double click, not for ever: the line may fail, and the form come back.
+      // Only against double clicks: after a failed request the form must work again.
       setTimeout(() => {
         event.target.dataset.once = "";
       }, 2000);
@@ -44,7 +45,7 @@
     true,
   );
 
-  // Whoever signs in again under another name does not send this one's text unseen.
+  // With Desk-User the server can refuse a request after somebody else has signed in.
   const headers = () => ({ "X-CSRFToken": token() ?? "", "HX-Request": "true", "Desk-User": desk.dataset.user ?? "" });
 
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
@@ -53,7 +54,7 @@
     if (token()) ctx.request.body.set("csrfmiddlewaretoken", token());
   });
 
-  // --- What a form holds, and saying what becomes of it
+  // --- Values and status messages of forms
 
   const valuesOf = (form) => {
     const values = {};
@@ -97,18 +98,18 @@
     return link;
   };
 
-  // What desk-writing.js, desk-drafts.js and desk-images.js add.
+  // Filled by desk-writing.js, desk-drafts.js and desk-images.js.
   const keep = {};
-  const begin = []; // called with each form that has come into the page
+  const begin = []; // called with each form that is added to the page
 
-  const sending = new WeakMap(); // form -> what it held when it was sent
+  const sending = new WeakMap(); // form -> its values when it was sent
   const pressed = new WeakMap(); // form -> the button that sent it
-  const sentEdits = new Map(); // name of a form -> the form that was sent last
+  const sentEdits = new Map(); // name of a form -> the form that was last sent
   const typedSince = (form) => {
     const now = valuesOf(form);
     return Object.entries(sending.get(form) ?? {}).some(([name, value]) => now[name] !== value);
   };
-  const published = new Map(); // name of a form -> what it held when it was taken
+  const published = new Map(); // name of a form -> its values when the server accepted it
   let done = 0;
 
   const busy = (form, button, on) => {
@@ -122,7 +123,7 @@
     button.textContent = words("sending");
   };
 
-  // A second press just after the first has emptied the box is no wish for another.
+  // Ignore a second press right after the first one has emptied the form.
   document.addEventListener(
     "submit",
     (event) => {
@@ -156,7 +157,7 @@
     connection(false);
     if (!polls(target)) fail(target, ctx, "no_connection", "reason_connection");
   });
-  // `key` says that it is tried again, `reason` why it was not.
+  // `key` names the message if the request is retried, `reason` if it is not.
   const fail = (element, ctx, key, reason, values = {}) => {
     const again = formOf(element) === element && window.Desk.again;
     if (again && again(element, ctx.request.submitter, words(key, values))) return;
@@ -173,14 +174,14 @@
     if (out) document.dispatchEvent(new Event("desk:signed-in"));
     out = false;
   };
-  // Whoever comes back from another tab has signed in there, most likely.
+  // A user who returns from another tab has probably signed in there.
   window.addEventListener("focus", signedIn);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) signedIn();
   });
 
-  // Only what the desk itself has answered gets into the page: no page of a proxy, of a
-  // café's network, no sign-in form. A plain sentence stands beside what was pressed.
+  // Swap in only responses of the desk itself: no page of a proxy or a Wi-Fi login, and no
+  // sign-in form. Plain text is shown beside the button that was pressed.
   document.addEventListener("htmx:before:swap", (event) => {
     const { ctx, tasks } = event.detail;
     const { status, headers, raw } = ctx.response ?? {};
@@ -203,17 +204,17 @@
     else if (status < 400) fail(source, ctx, "not_ours", "reason_not_ours");
     else fail(source, ctx, "server_failed", "reason_status", { status });
   });
-  // The poll finds out too, and says so unless it has been said beside a form.
+  // Whether a form already says that the user is signed out; the poll would repeat it.
   const formWithNews = () => $(".sign-in") !== null;
 
-  // --- Rows: each once, in its place, and none that is being worked on taken away
+  // --- Rows: sorted, without duplicates, and never removed while somebody works on them
 
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
   const editing = (row) => $(".slot form[data-form]", row) !== null;
   const noting = (row) => Boolean($(".slot .note-form [name=text]", row)?.value.trim());
   let focused = "";
   let anchor = null;
-  let arrived = []; // ids of the rows that colleagues have just published
+  let arrived = []; // ids of rows that colleagues have just published
 
   const arrange = (tasks, source) => {
     const active = document.activeElement;
@@ -248,7 +249,7 @@
       say($("form", $(".slot", old)), "This entry has changed meanwhile: saving will show both texts.", "bad");
       return row.remove();
     }
-    // What somebody has open moves over into the row as it is now, unless it was sent.
+    // Move an open form into the new version of its row, unless it was just sent.
     const slot = $(".slot", old);
     const sent = slot?.contains(source) && !source.matches(".notes .acts");
     if (slot && !sent) $(".slot", row).append(...slot.childNodes);
@@ -261,7 +262,7 @@
     old?.parentElement !== list &&
     row.dataset.state === "published" &&
     row.dataset.author !== desk.dataset.user;
-  // A page of the timeline is a window: what stands above or below it stays there.
+  // Whether a row belongs on this page of the timeline, not on a newer or older one.
   const belongs = (row, list) => {
     const rows = list.querySelectorAll(".row");
     if (list.id !== "timeline" || !rows.length) return true;
@@ -270,7 +271,7 @@
     return !(below && byId("older")) && !(above && list.dataset.front !== "yes");
   };
 
-  // What is being read, edited or pointed at stays where it is on the screen.
+  // Remember the position of the row that is being read, edited or pointed at.
   const holdStill = (active) => {
     const rows = [...document.querySelectorAll(".row")].filter((row) => row.offsetParent);
     const edge = scroller ? scroller.getBoundingClientRect().top : 0;
@@ -278,10 +279,10 @@
     const own = active.closest(".row");
     const aimed = $(".row :is(a, button, summary):hover")?.closest(".row");
     const row = own && editing(own) ? own : (aimed ?? (first !== rows[0] ? first : null));
-    const text = row && ($(".stamp", row) ?? row); // the day above it may come or go
+    const text = row && ($(".stamp", row) ?? row); // a day's heading may appear above it
     anchor = row && { row: text, top: text.getBoundingClientRect().top };
   };
-  // A row that was restored has left the fold of withdrawn rows.
+  // Update the folds of withdrawn rows, which a restored row leaves.
   const refold = () => {
     for (const fold of document.querySelectorAll(".fold")) {
       const rows = fold.querySelectorAll(".row").length;
@@ -292,7 +293,7 @@
   const whereTo = (id) => {
     if (id === "story-state") return $("#story-more summary");
     if (id === "summary-box") return $("#summary-box [open] textarea") ?? byId("summary-edit");
-    const row = byId(id.match(/^row-\d+/)?.[0]); // what was pressed may be there no more
+    const row = byId(id.match(/^row-\d+/)?.[0]); // the pressed button may be gone
     const there = byId(id);
     if (there?.checkVisibility()) return there;
     return (row && $("a, button, summary", row)) ?? $(".row.moved");
@@ -310,7 +311,7 @@
     document.dispatchEvent(new CustomEvent("desk:arrived", { detail: { rows } }));
   });
 
-  // After whatever else the scripts do to the rows.
+  // On `window`, so that it runs after the other scripts' handlers.
   window.addEventListener("htmx:after:swap", () => {
     refold();
     if (anchor?.row.isConnected) {
@@ -319,13 +320,13 @@
     anchor = null;
   });
 
-  // --- After sending
+  // --- After a form was sent
 
   document.addEventListener("desk:done", ({ detail: { form: name, key } }) => {
     done = Date.now();
     const form = document.querySelector(`form[data-form="${name}"]`);
     if (name.startsWith("edit-")) {
-      // Its row has come anew, without the form: what was typed meanwhile is offered.
+      // The new row has no form. Reopen it if more was typed since it was sent.
       const was = sentEdits.get(name);
       const typedOn = was && typedSince(was);
       keep.forget(name);
@@ -337,7 +338,7 @@
         clear(byId("composer"), fresh);
       }
       const edit = byId(`row-${name.slice(5)}-edit`);
-      edit?.focus(); // and into view: its form was tall
+      edit?.focus(); // scrolls it into view, since the form was tall
       if (typedOn) edit?.click();
       return;
     }
@@ -382,8 +383,8 @@
     if (panel?.dataset.merged) takeMerged(form, JSON.parse(panel.dataset.merged));
     panel?.focus();
   });
-  // A text that was merged comes into the box unless somebody has typed on meanwhile:
-  // then the form stays at its old version, and saving merges once more.
+  // Show the merged text, unless more was typed since the form was sent. Then the form
+  // keeps its old version, and saving it merges again.
   const takeMerged = (form, { version, ...values }) => {
     const sent = sending.get(form) ?? {};
     if (Object.entries(valuesOf(form)).some(([n, v]) => sent[n] !== v)) return;
@@ -414,7 +415,7 @@
     bodyOf(form).focus();
   });
 
-  // --- What has come into the page is made ready once
+  // --- Initialise each form that is added to the page, once
 
   const ready = () => {
     for (const form of document.querySelectorAll("form[data-form]:not([data-ready])")) {
@@ -424,9 +425,9 @@
   };
   document.documentElement.classList.add("scripted");
   document.addEventListener("DOMContentLoaded", () => {
-    // every script has come by then
+    // all scripts have run by now
     ready();
-    // Whoever opens the desk means to write; on a phone the keyboard would hide it all.
+    // Focus the composer, except on phones, where the keyboard would cover the page.
     const keys = matchMedia("(hover: hover)").matches;
     const composer = byId("composer");
     if (keys && composer && !location.hash) bodyOf(composer).focus({ preventScroll: true });

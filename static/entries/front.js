@@ -1,5 +1,5 @@
-// Keeps the front page's live stories and their newest lines as they are now, in place:
-// a line changes where it stands, and what comes or goes waits until nobody reads below.
+// Keep the front page's live stories up to date. Their latest updates change in place;
+// stories appear or disappear only while the reader is at the top of the page.
 (() => {
   "use strict";
 
@@ -7,7 +7,7 @@
   const TOP = 100; // px from the top that still count as the top
   let etag = "";
 
-  // `back`: somebody comes back to the page, who has no place in it yet.
+  // `back`: the reader has just returned to the page, so it may move.
   const look = async (back) => {
     if (document.hidden) return;
     try {
@@ -16,13 +16,13 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (change(fresh, back)) etag = answer.headers.get("ETag");
     } catch {
-      // No network: the next look comes soon.
+      // No network; the next request follows soon.
     }
   };
   const live = (front) => [...front.querySelectorAll(".live-now .teaser")];
   const path = (teaser) => teaser.querySelector(".title a").pathname;
-  // What the page says, whatever the order of the stories that run: they stand by their
-  // newest update, and would change places under a reader's finger.
+  // The content of the page, independent of the order of live stories: sorted by their
+  // latest update, they would change places under a reader's finger.
   const gist = (front) =>
     [...live(front), ...front.querySelectorAll(":scope > :not(.live-now)")]
       .map((el) => el.outerHTML.replace(/ (sizes|loading|fetchpriority)="[^"]*"/g, ""))

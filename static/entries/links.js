@@ -1,8 +1,8 @@
 "use strict";
-// Panels of a row, the keys of a search in them, lists ordered by dragging, and the
-// moderators' list of the latest updates. Forms and links work without it.
+// Panels of a row, keyboard control of the search in them, lists sorted by dragging, and the
+// moderators' list of latest updates. Forms and links work without it.
 (() => {
-  // --- A panel is closed by its own link or Escape, and focus goes back.
+  // --- Close a panel by its own link or Escape, and return focus
 
   const shut = (link) => {
     const after = document.getElementById(link.dataset.after);
@@ -17,7 +17,7 @@
     shut(link);
   });
 
-  // --- Enter or the down key goes from what is typed to what was found
+  // --- Enter and the arrow keys move from the search field to the results
 
   const step = (event, found, here) => {
     const buttons = [...found.querySelectorAll("button")];
@@ -40,7 +40,7 @@
     }
   });
 
-  // --- Order by dragging; the buttons Up and Down do the same
+  // --- Sort by dragging, as with the buttons Up and Down
 
   let dragged = null;
   const itemOf = (target) => target.closest?.(".links li[data-link]");
@@ -80,7 +80,7 @@
     form.requestSubmit();
   });
 
-  // --- The latest updates, while nobody works on them or reads further down
+  // --- Refresh the latest updates, unless the user works on them or has scrolled down
 
   const lately = document.getElementById("lately");
   if (lately) {

@@ -1,14 +1,14 @@
-// Keeps an open story page equal to what is published. htmx brings the changes
-// (hx-sse) and puts entries in order (hx-upsert); this file decides what stands on
-// this page, holds arrivals back while somebody reads, keeps the view still, and
-// cures what htmx 4.0.1 leaves open: a first connection that fails, answers that
-// are no stream, connections that died silently, networks that allow no stream.
+// Keep an open story page equal to what is published. htmx receives the changes (hx-sse)
+// and sorts the entries (hx-upsert). This file decides which entries belong on the page,
+// holds new ones back while the reader is further down, keeps the view still, and handles
+// what htmx 4.0.1 does not: a failed first connection, responses that are no stream,
+// connections that die silently, and networks that block streams.
 (() => {
   "use strict";
 
-  const SILENCE = 45e3; // ms without a word (the server pings every 15 s)
-  const CONNECT = 6e3; // ms without a stream before the page polls
-  const WATCHDOG = 20e3; // ms without a byte after which a connection is given up
+  const SILENCE = 45e3; // ms without an event (heartbeats come every 15 s)
+  const CONNECT = 6e3; // ms without a stream until the page polls
+  const WATCHDOG = 20e3; // ms without a byte until a request is aborted
   const POLL = { fallback: 5e3, hidden: 20e3, ended: 60e3 };
   const ANNOUNCE = 20e3; // ms between two announcements
   const TOP = 100; // px from the top that still count as the top
@@ -19,22 +19,22 @@
     const cut = (cursor ||= "").lastIndexOf("-");
     return { epoch: cursor.slice(0, cut), seq: Number(cursor.slice(cut + 1)) };
   };
-  // The order of hx-upsert: time, then id, as numbers.
+  // Compare keys as hx-upsert does: by time, then id, as numbers.
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
-  let live; // the bar; it carries the connection
-  let page; // what the page shows; begun anew with every bar, as is…
-  let line; // …how the server is heard
-  let paused = false; // by the reader, who pauses the next bar too
+  let live; // the live bar; htmx attaches the connection to it
+  let page; // what the page shows; reset with each new bar, like…
+  let line; // …the state of the connection
+  let paused = false; // by the reader; stays set for the next bar
   let retryTimer = 0;
   let pollTimer = 0;
 
-  // ---- state, in words --------------------------------------------------------
+  // ---- the status line --------------------------------------------------------
 
   const words = () => {
     if (line.ended) return ["ended", endedWord()];
     if (paused) return ["paused", "Paused"];
-    // What the server says of the story, where that is not simply "Live".
+    // The server's status of the story, if it is not simply "Live".
     const status = $("story-head")?.dataset.status;
     if (line.stream) return status ? [storyState(), status] : ["live", "Live"];
     if (!navigator.onLine) return ["offline", "Offline…"];
@@ -47,7 +47,7 @@
   const closed = () => $("story-head")?.dataset.state === "closed";
   const storyState = () => ($("story-head").dataset.state === "announced" ? "announced" : "quiet");
   const show = () => {
-    if (!live) return; // nothing of a story is left on the page
+    if (!live) return; // the page shows no story any more
     const [state, word] = words();
     live.dataset.state = state;
     const place = live.querySelector(".state .word");
@@ -88,14 +88,14 @@
   const watch = () => {
     if (!connection()?.reader || Date.now() - line.heard < SILENCE) return;
     lose();
-    disconnect(); // htmx connects again, with the cursor
+    disconnect(); // htmx reconnects with the cursor
   };
 
   const listen = () => {
     live.addEventListener("htmx:config:request", (event) => {
       if (line.connecting) return event.preventDefault(); // one at a time
       line.connecting = true;
-      // A cursor in the address is that of the page as it was loaded.
+      // The URL has only the cursor of the page as it was loaded.
       event.detail.ctx.request.headers["Last-Event-ID"] = page.cursor;
     });
     live.addEventListener("htmx:before:response", (event) => {
@@ -103,14 +103,14 @@
       if (!type.includes("text/event-stream")) event.preventDefault();
     });
     live.addEventListener("htmx:sse:before:connection", (event) => {
-      if (line.stream) lose(); // its end is no error
+      if (line.stream) lose(); // the end of a stream is no error event
       if (paused || line.ended || line.behind) event.preventDefault();
-      event.detail.connection.lastEventId = page.cursor; // one owner, whatever htmx heard
+      event.detail.connection.lastEventId = page.cursor; // overrides htmx's own record
     });
     live.addEventListener("htmx:sse:after:connection", hear);
     live.addEventListener("htmx:sse:before:message", (event) => {
       if (paused) {
-        event.preventDefault(); // a pause does not stop htmx where it waits to connect again
+        event.preventDefault(); // htmx may still be waiting to reconnect
         return disconnect();
       }
       hear();
@@ -130,13 +130,13 @@
     });
     live.addEventListener("ready", () => {
       line.stream = true;
-      line.ended = false; // the stream says itself whether it ends
+      line.ended = false; // the stream sends `end` if the story has ended
       line.lost = line.attempts = line.failures = 0;
       line.polling = line.behind = false;
       show();
       schedule();
     });
-    // The stream carries no more than a little; the rest comes compressed.
+    // The page lacks too much for a stream; `/changes` is compressed.
     live.addEventListener("behind", () => {
       line.behind = true;
       lose();
@@ -146,7 +146,7 @@
     live.addEventListener("reset", replacePage);
   };
 
-  // What an old message says, this page has: it is a repetition.
+  // Whether a message only repeats what the page has already.
   const old = (id) => {
     const at = parse(id);
     const now = parse(page.cursor);
@@ -162,9 +162,9 @@
     lose();
   };
 
-  // ---- asking for changes: to catch up, and where there is no stream ---------------
+  // ---- polling: to catch up, and if there is no stream ------------------------------
 
-  // Return an answer and its text. Every byte keeps the request alive.
+  // Return a response and its text. Each received byte restarts the timeout.
   const ask = async (address, control = new AbortController()) => {
     let timer = 0;
     const wait = () => {
@@ -205,13 +205,13 @@
     try {
       do {
         line.asked = Date.now();
-        // After a failure one change is asked for: that much every line can carry.
+        // After a failure, request a single change, for very slow connections.
         const single = line.failures && 1;
         const answer = await ask(
           `${page.changes}?after=${page.cursor}&rail=${live.dataset.rail}&single=${single}`,
           control,
         );
-        if (line.asking !== control) return; // asked for a page that is gone, or rests
+        if (line.asking !== control) return; // the page was replaced or hidden
         const left = await take(...answer);
         if (line.asking !== control) return;
         if (left < 0 && line.behind) throw new Error("old");
@@ -219,7 +219,7 @@
         line.left = left;
         wasBehind ||= line.behind || left > 0;
         line.behind = left > 0 && !line.stream;
-        line.ended &&= !line.behind; // the last answer says it again
+        line.ended &&= !line.behind; // the last response says so again
         show();
       } while (line.behind && !line.stream);
       line.polling = !line.stream;
@@ -233,25 +233,25 @@
     show();
     schedule();
   };
-  // Return how many changes are left, if any; -1 where the stream was faster, so that
-  // the answer was not taken.
+  // Swap in a response. Return how many changes are left, or -1 if the response was
+  // ignored because the stream was faster.
   const take = async (answer, html) => {
     const state = answer.headers.get("Live-State");
     const at = answer.headers.get("Live-Cursor");
     const left = Number(answer.headers.get("Live-Left"));
-    if (!state) throw new Error(String(answer.status)); // not ours
+    if (!state) throw new Error(String(answer.status)); // from a proxy
     if (state === "reset") return replacePage();
     if (old(answer.headers.get("Live-Latest"))) return -1;
     const swap = html && htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
-    advance(at); // at once: what the stream says meanwhile may be older
+    advance(at); // before the swap, so that older messages of the stream are ignored
     try {
       await swap;
     } catch {
       return replacePage();
     }
     if (answer.status === 410) return end();
-    if (!live.isConnected) return replacePage(); // the story was withdrawn, and is back
-    if (left || line.stream) return left; // the stream says itself whether the story ended
+    if (!live.isConnected) return replacePage(); // the story was withdrawn and restored
+    if (left || line.stream) return left; // the stream sends `end` if the story has ended
     if (state === "closed") end();
     else if (line.ended) {
       line.ended = false;
@@ -259,7 +259,7 @@
     }
   };
 
-  // ---- another history: the page is fetched whole ------------------------------
+  // ---- another epoch: load the whole page again --------------------------------
 
   let replacing = 0;
   const replacePage = async () => {
@@ -289,10 +289,10 @@
     begin();
   };
 
-  // ---- what stands still -------------------------------------------------------
+  // ---- keeping the view and the focus -------------------------------------------
 
-  // Return a function that puts what is on screen back where it was. What is kept
-  // is the first line of text or entry that begins on screen and is still there.
+  // Return a function that restores the scroll position: the first line of text or entry
+  // that begins on screen, and still exists, keeps its place.
   const anchor = () => {
     if (scrollY === 0) return () => {};
     const top = Math.max(0, live.getBoundingClientRect().bottom);
@@ -311,7 +311,7 @@
       }
     };
   };
-  // Return a function that gives focus back to what replaced the focused element.
+  // Return a function that moves focus to the replacement of the focused element.
   const focusKeeper = () => {
     const focused = document.activeElement;
     const entry = focused?.closest?.("article.entry");
@@ -328,7 +328,7 @@
   };
   const atTop = () => scrollY <= TOP && !document.hidden && !paused && page.kind === "front";
 
-  // ---- entries find their place -------------------------------------------------
+  // ---- placing entries ----------------------------------------------------------
 
   const inRange = (key) =>
     !(page.newer && compare(key, page.newer) >= 0) && !(page.older && compare(key, page.older) < 0);
@@ -390,8 +390,7 @@
     page.below.delete(id);
   };
 
-  // The rail has a number of its own. It comes without an id, and htmx gives its message
-  // that of the one before.
+  // The rail has its own seq. Its message has no id, so htmx assigns it the previous one.
   const passed = (task, late) => {
     const rail = task.fragment.firstElementChild;
     return rail?.id === "rail" ? seqOf(rail) < seqOf($("rail") ?? rail) : late;
@@ -399,7 +398,7 @@
   const adapt = (event) => {
     const { ctx, tasks } = event.detail;
     const type = ctx.response?.raw?.headers.get("Content-Type");
-    // A proxy's page is not ours.
+    // An error page of a proxy must not be swapped in.
     if (ctx.response?.raw && !type?.includes("text/event-stream")) return event.preventDefault();
     const late = type && old(line.arriving);
     const keep = anchor();
@@ -419,13 +418,13 @@
     live.addEventListener("htmx:finally:swap", done);
   };
 
-  // After every change: what the page says about itself.
+  // After each change, update what depends on the entries.
   const settle = () => {
     const head = $("story-head");
     if (head) page.title = head.dataset.title;
     const rail = $("rail")?.dataset.seq;
     if (rail) live.dataset.rail = rail;
-    // The link to older updates names an entry that stands on this page.
+    // The link to older updates names the last entry on this page.
     const older = $("older");
     if (older && page.order === "newest" && page.older) {
       const id = new URL(older.href).searchParams.get("before");
@@ -467,7 +466,7 @@
     }
     document.title = n ? `(${n}) ${page.title}` : page.title;
   };
-  let announced = 0; // when, ms
+  let announced = 0; // time in ms
   let announceTimer = 0;
   const announce = (n) => {
     clearTimeout(announceTimer);
@@ -508,8 +507,8 @@
 
   // ---- older updates, in place -----------------------------------------------------
 
-  // The page that the link leads to; htmx takes its entries (hx-select). An entry
-  // that stands here already is the newer one.
+  // The loaded page of older updates, from which htmx selects the entries (hx-select).
+  // Entries that this page has already are newer.
   let fetched = null;
   const older = (event) => {
     const { ctx, tasks } = event.detail;
@@ -547,8 +546,8 @@
     $(first?.id)?.focus({ preventScroll: true });
     settle();
     if (parse(at).epoch !== parse(page.cursor).epoch) return replacePage();
-    // Made before what this page has heard already: what came between is asked for,
-    // and again where the stream brings more meanwhile.
+    // It is older than this page, so request the changes in between, and repeat that if
+    // the stream sends more in the meantime.
     try {
       let [after, tries] = [at, 0];
       for (let left = parse(at).seq < parse(page.cursor).seq; left;) {
@@ -569,39 +568,39 @@
 
   const begin = () => {
     const bar = $("live");
-    if (!bar) return live && end(); // withdrawn: it goes on asking, and may come back
+    if (!bar) return live && end(); // withdrawn; polling goes on, since it may be restored
     live = bar;
     const { cursor, changes, newer, older, order, front, page: kind } = live.dataset;
     page = {
-      ...{ cursor, changes, newer, older, order, front, kind }, // what the server said of it
-      loaded: parse(cursor).seq, // the number at which it was loaded
+      ...{ cursor, changes, newer, older, order, front, kind }, // from the server
+      loaded: parse(cursor).seq, // its seq when it was loaded
       title: "",
-      held: new Set(), // ids of arrivals that wait for the button
-      elsewhere: new Set(), // ids of arrivals that stand on a newer page
-      below: new Map(), // ids of arrivals further down, with their address
+      held: new Set(), // ids of new entries that wait for the button
+      elsewhere: new Set(), // ids of new entries that belong on a newer page
+      below: new Map(), // ids of new entries further down, with their URLs
     };
     line = {
-      connecting: false, // whether a request for the stream is under way
+      connecting: false, // whether the stream was requested
       stream: false, // whether the stream is open
       ended: !["live", "announced"].includes($("story-head").dataset.state),
-      arriving: "", // the place that the stream's latest message brings the page to
-      opened: Date.now(), // when it began, ms
-      lost: 0, // when the stream was lost, ms
-      heard: 0, // when the server was last heard, ms
-      attempts: 0, // connections in a row that came to nothing
-      polling: false, // whether the last poll was answered
-      failures: 0, // polls in a row that brought no answer
-      asked: 0, // when the page polled last, ms
-      asking: null, // what ends the poll that is under way
-      behind: false, // whether the page lacks more than one answer brings
-      left: 0, // how many changes it lacks, where that is known
+      arriving: "", // cursor of the stream's latest message
+      opened: Date.now(), // time in ms
+      lost: 0, // time in ms
+      heard: 0, // time of the last event or byte in ms
+      attempts: 0, // failed connections in a row
+      polling: false, // whether the last poll succeeded
+      failures: 0, // failed polls in a row
+      asked: 0, // time of the last poll in ms
+      asking: null, // the AbortController of the current poll
+      behind: false, // whether further changes must be requested
+      left: 0, // number of missing changes, if known
     };
     dress(document);
     listen();
     live.addEventListener("htmx:before:swap", adapt);
     live.querySelector(".arrivals").addEventListener("click", reveal);
     live.querySelector(".pause").addEventListener("click", pause);
-    // Not in the HTML: htmx may look through the page before hx-sse has loaded.
+    // Set here, because htmx may process the page before hx-sse has loaded.
     live.setAttribute("hx-sse:connect", live.dataset.stream);
     htmx.process(live);
     settle();
@@ -621,20 +620,20 @@
   };
   const wake = () => {
     if (!live) return;
-    if (!live.isConnected) return schedule(true); // a story that was withdrawn may be back
+    if (!live.isConnected) return schedule(true); // the withdrawn story may be restored
     line.failures = 0;
     if (document.hidden) {
-      line.stream = false; // htmx lets go of the connection of a hidden tab
+      line.stream = false; // htmx closes the stream of a hidden tab
     } else {
       connection()?.delayCanceller?.();
       connect();
     }
     line.lost = line.lost || Date.now();
-    schedule(line.ended); // who comes back to a page that has ended sees it as it is
+    schedule(line.ended); // poll at once if the story had ended
     show();
   };
 
-  // The view is kept here, the same in every browser.
+  // This script keeps the view still itself, in the same way in every browser.
   document.documentElement.style.overflowAnchor = "none";
   document.addEventListener("visibilitychange", wake);
   document.addEventListener("click", jump);

@@ -1,11 +1,11 @@
 "use strict";
-// What the newsroom's pages share: the clock, menus, tabs, and one pane at a time on
-// narrow screens. Without scripts, links and <details> do all of it.
+// Shared by the newsroom's pages: the clock, menus, tabs, and the single pane of narrow
+// screens. Links and <details> work without it.
 (() => {
   const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-  // --- The clock goes by the server, whatever this machine's clock says
+  // --- The clock shows the server's time, not this machine's
 
   const clock = $("[data-clock]");
   if (clock) {
@@ -19,7 +19,7 @@
     tick();
   }
 
-  // --- Menus: one open at a time, inside the window, closed by Escape or a click elsewhere
+  // --- Menus: only one is open, inside the window; Escape or a click elsewhere closes it
 
   const openMenus = () => all("details.menu[open]");
   const shut = (menu, back = false) => {
@@ -58,7 +58,7 @@
     }
   });
 
-  // --- Copying a link; without a secure context the browser has only the old way
+  // --- Copying a link; without a secure context only execCommand is available
 
   const copy = async (text) => {
     try {
@@ -84,7 +84,7 @@
     button.focus();
   });
 
-  // --- How much has changed in the other live stories since they were last open here
+  // --- New updates in other live stories since they were last open in this browser
 
   const desk = $(".desk-page .desk");
   const seen = (pk, seq) => {
@@ -109,7 +109,7 @@
   elsewhere();
   if (!desk) return;
 
-  // --- One pane at a time where there is room for one
+  // --- One pane at a time on narrow screens
 
   const panes = $(".pane-tabs");
   const showPane = (name) => {
@@ -130,11 +130,11 @@
   const latest = $(".latest");
   latest?.addEventListener("click", (event) => {
     event.preventDefault();
-    document.activeElement.blur(); // so that the keyboard makes room
+    document.activeElement.blur(); // closes a phone's keyboard
     showPane("timeline");
   });
 
-  // --- Tabs of the timeline, and what is in them
+  // --- Tabs of the timeline
 
   const pane = $("#timeline-pane");
   const tabs = all(".tabs [data-tab]", pane);
@@ -156,7 +156,7 @@
     event.preventDefault();
     showTab(tab.dataset.tab);
   });
-  // A link to a row shows it, on whichever tab it is.
+  // Open the tab of the row that the URL names.
   const showRow = () => {
     const row = /^#row-\d+$/.test(location.hash) && $(location.hash);
     if (!row) return;
@@ -174,7 +174,7 @@
       count.textContent = rows.length || "";
       count.hidden = !rows.length;
     }
-    // What was said of an entry goes when it is no longer true.
+    // Remove messages about an entry that has changed since.
     for (const said of all(".status [data-of]")) {
       const row = document.getElementById(said.dataset.of);
       if (row && row.dataset.state !== said.dataset.state) said.closest(".status").replaceChildren();
@@ -195,7 +195,7 @@
   showRow();
   document.addEventListener("htmx:after:swap", arrange);
 
-  // --- The button says what it will do
+  // --- The publish button's label
 
   const publish = $("#composer [data-publish]");
   const at = $("#composer-at");

@@ -1,12 +1,12 @@
 "use strict";
-// The newsroom's pages beside the desk: the board's filter, keys, lists that renew
-// themselves, tabs, and the note to a contributor. Links and forms do without it.
+// The newsroom's pages beside the desk: the board's filter, keyboard shortcuts, lists that
+// refresh themselves, tabs, and the note to a contributor. Links and forms work without it.
 (() => {
   const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   document.documentElement.classList.add("scripted");
 
-  // --- The filter of a list narrows it while one types
+  // --- Filter a list while typing
 
   for (const field of all("[data-filter]")) {
     const narrow = () => {
@@ -19,7 +19,7 @@
   }
   for (const field of all("[data-submit]")) field.addEventListener("change", () => field.form.requestSubmit());
 
-  // --- Keys of links and fields, unless somebody writes or has switched keys off
+  // --- Keyboard shortcuts, unless the user is typing or has switched them off
 
   const keysAreOn = () => {
     try {
@@ -39,7 +39,7 @@
     else own.click();
   });
 
-  // --- What opens in place comes into view, with the focus in its first field
+  // --- Scroll to what opens in place, and focus its first field
 
   document.addEventListener(
     "toggle",
@@ -63,7 +63,7 @@
     $("summary", details).focus();
   });
 
-  // --- Django's search fields for a choice are named like their labels
+  // --- Name the search fields of Django's select widgets like their labels
 
   addEventListener("load", () => {
     for (const select of all("select.admin-autocomplete")) {
@@ -73,7 +73,7 @@
     }
   });
 
-  // --- Lists that renew themselves, while nobody is in them
+  // --- Refresh lists, unless focus is in them
 
   setInterval(() => {
     const list = $("[data-look-again]");
@@ -81,7 +81,7 @@
     list.dispatchEvent(new Event("look-again"));
   }, 6000);
 
-  // --- Tabs within a page: without scripts all of it is shown
+  // --- Tabs within a page; without scripts everything is shown
 
   const stream = $(".stream[data-tabs]");
   if (stream) {
@@ -102,7 +102,7 @@
     fromHash();
   }
 
-  // --- The update that the pane beside the list is about
+  // --- Mark the update that the pane beside the list shows
 
   document.addEventListener("click", ({ target }) => {
     const opener = target.closest("#lately [hx-target='#context']");

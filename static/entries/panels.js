@@ -1,9 +1,9 @@
 "use strict";
-// Panels that ask before something is done: each opens in place and in view with focus
-// in it, and Escape closes it and gives focus back.
+// Confirmation panels: each opens in place, in view and with focus; Escape closes it and
+// returns focus.
 (() => {
   const FIELDS = "input:not([type=hidden]), textarea, select, button, a[href]";
-  let pressed = null; // only what somebody has just pressed takes focus
+  let pressed = null; // a panel takes focus only if the user just opened it
 
   const shown = (element) => element.checkVisibility?.() ?? element.offsetParent !== null;
   document.addEventListener("click", ({ target }) => {
@@ -28,9 +28,9 @@
     (event) => {
       const panel = event.target.closest?.("details[open]");
       if (event.key !== "Escape" || event.isComposing || !panel || panel.matches(".menu")) return;
-      if (event.target.closest(".picker, [aria-expanded=true]")) return; // it closes first
+      if (event.target.closest(".picker, [aria-expanded=true]")) return; // closes before the panel
       event.preventDefault();
-      event.stopImmediatePropagation(); // a menu around it stays
+      event.stopImmediatePropagation(); // keeps a menu around it open
       panel.open = false;
       panel.querySelector("summary").focus();
     },

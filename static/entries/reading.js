@@ -1,14 +1,14 @@
-// What a reader gets beside each entry: the own time, a link to share; and, on return
-// after a while, where the reading stopped. Kept in this browser alone.
+// Extras for readers: local times, links to share, and a line where they stopped reading
+// when they return later. Data is stored only in this browser.
 (() => {
   "use strict";
 
-  const AWAY = 10 * 60e3; // ms after which a return is one
-  const KEEP = 10e3; // ms between two notes of what was seen
+  const AWAY = 10 * 60e3; // ms after which a visit counts as a new one
+  const KEEP = 10e3; // ms between two saves of the reading position
   const $ = (id) => document.getElementById(id);
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
-  const clock = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" }); // slow to make
+  const clock = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" }); // slow to create
   const localTimes = (root) => {
     for (const el of root.querySelectorAll(".local[data-local]")) {
       const at = new Date(el.dataset.local);
@@ -54,11 +54,11 @@
       .map((el) => el.dataset.key)
       .sort(compare)
       .pop();
-  let last = null; // {key, at}: the newest entry of the visit before, and when it ended
+  let last = null; // {key, at}: the newest entry of the previous visit, and when it ended
   try {
     last = JSON.parse(localStorage.getItem(place));
   } catch {
-    // Nothing is kept here, or nothing of ours.
+    // Storage is forbidden, or the value is damaged.
   }
   const note = () => {
     const key = $("live")?.dataset.page === "front" && newest();
@@ -66,7 +66,7 @@
     try {
       localStorage.setItem(place, JSON.stringify({ key, at: Date.now() }));
     } catch {
-      // A browser that keeps nothing.
+      // Storage is forbidden.
     }
   };
   const since = () => {
@@ -88,7 +88,7 @@
     line.hidden = false;
     mark();
   };
-  // The line itself stands above the entry that was the newest then.
+  // Mark the entry that was the newest then; the line appears above it.
   const mark = () => {
     if (last?.key && !$("since")?.hidden) $(`entry-${last.key.split("-")[1]}`)?.classList.add("stopped");
   };
