@@ -141,6 +141,8 @@ def main() -> None:
     if "--all" in arguments:
         arguments.remove("--all")
         os.environ["TEST_ALL_SEEDS"] = "1"
+    # Hundreds of processes would compile the same files again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", "")
     with TemporaryDirectory(prefix="liveblog-tests-") as folder:
         failed = run(arguments, Path(folder))
     if failed:

@@ -181,9 +181,8 @@ def newsrooms(
     """Return a factory: `with newsrooms.open("sqlite") as newsroom`."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return Newsrooms(
-        tmp_path_factory.mktemp("newsrooms"), postgres_url, shared / "newsrooms"
-    )
+    folder = tmp_path_factory.mktemp("newsrooms")
+    return Newsrooms(folder, postgres_url, shared / "newsrooms", fork=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -6,7 +6,6 @@ the database.
 
 import fcntl
 import logging
-import multiprocessing
 import os
 import pickle
 import re
@@ -20,10 +19,11 @@ import time
 import traceback
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 from uuid import uuid4
@@ -31,31 +31,16 @@ from uuid import uuid4
 import httpx
 import psycopg
 
+from tests.processes import FORKS, ForkedCommand
+
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 PASSWORD = "a-long-pass-phrase"
 MTU = 1400  # bytes of a packet on a slow connection
+COMMAND_SECONDS = 120.0  # after which a management command is stopped
 TIMEOUT_SECONDS = 20.0  # after which a wait fails the test
 T = TypeVar("T")
-# Helpers are forked from a process that has imported these, but no settings yet.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "tests.servers",
-        "PIL.Image",
-        "bleach",
-        "django.contrib.admin.options",
-        "django.core.handlers.asgi",
-        "django.core.serializers.json",
-        "django.db.backends.postgresql.base",
-        "django.db.backends.sqlite3.base",
-        "django.db.migrations.executor",
-        "django.test.client",
-        "markdown",
-        "psycopg_pool",
-        "uvicorn.protocols.http.httptools_impl",
-    ]
-)
+
 
 
 def wait_for(
@@ -458,24 +443,42 @@ class Stream:
 class Server:
     """A server process, on a port that it keeps through restarts.
 
-    `more` are options for `serve`; `root` is the folder of its source.
+    `more` are options for `serve`; `root` is the folder of its source. With `fork`, it
+    starts faster, but shares memory with other processes.
     """
 
     def __init__(
-        self, env: dict[str, str], log: Path, *more: str, root: Path = ROOT
+        self,
+        env: dict[str, str],
+        log: Path,
+        *more: str,
+        root: Path = ROOT,
+        fork: bool = False,
     ) -> None:
         self.port = free_port()
         self._more, self._root = more, root
+        # Supervisors of several processes start them in their own way.
+        self._fork = fork and root == ROOT and not {"--workers", "--reload"} & {*more}
         self.url = f"http://{HOST}:{self.port}"
         self._env, self._log = env, log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedCommand | None = None
 
     def start(self) -> Self:
         """Start the process, and wait until it responds."""
-        options = ["--host", HOST, "--port", str(self.port), *self._more]
+        address = ("--host", HOST, "--port", str(self.port))
+        arguments = ("serve", *address, *self._more)
+        if self._fork:
+            streams = (self._log, self._log)
+            self._process = ForkedCommand(arguments, self._root, self._env, *streams)
+        else:
+            self._process = self._execute(arguments)
+        wait_for(self._responds, f"the server\n{self.log}", 90)
+        return self
+
+    def _execute(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", *options],
+            return subprocess.Popen(
+                [sys.executable, "manage.py", *arguments],
                 cwd=self._root,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -483,8 +486,6 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_for(self._responds, f"the server\n{self.log}", 90)
-        return self
 
     def _responds(self) -> bool:
         if self.pid is None:
@@ -567,8 +568,11 @@ class Helper:
 class Newsroom:
     """An instance of the application with its own database and processes."""
 
-    def __init__(self, kind: str, data: Path, url: str = "") -> None:
+    def __init__(
+        self, kind: str, data: Path, url: str = "", *, fork: bool = False
+    ) -> None:
         self.kind = kind
+        self._fork = fork
         self.data = data
         self.env = os.environ | environment(data, url)
         self.servers: list[Server] = []
@@ -591,7 +595,7 @@ class Newsroom:
         if root == ROOT:
             share_static(Path(self.env["DATA_DIR"]))
         log = self.data / f"server-{len(self.servers) + 1}.log"
-        server = Server(self.env, log, *more, root=root)
+        server = Server(self.env, log, *more, root=root, fork=self._fork)
         self.servers.append(server)
         self._stack.callback(server.kill)
         return server.start()
@@ -630,17 +634,38 @@ class Newsroom:
         self, *arguments: str, code: int = 0, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command, and check its exit code."""
-        done = subprocess.run(
+        done = (self._forked if self._fork else self._executed)(arguments, text)
+        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+        return done
+
+    def _executed(
+        self, arguments: Sequence[str], text: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.env,
             input=text,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=COMMAND_SECONDS,
         )
-        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
-        return done
+
+    def _forked(
+        self, arguments: Sequence[str], text: str | None
+    ) -> subprocess.CompletedProcess[str]:
+        with TemporaryDirectory() as folder:
+            streams = [Path(folder, name) for name in ("output", "errors", "input")]
+            for path, content in zip(streams, ("", "", text or ""), strict=True):
+                path.write_text(content)
+            command = ForkedCommand(arguments, ROOT, self.env, *streams)
+            try:
+                code = command.wait(COMMAND_SECONDS)
+            except subprocess.TimeoutExpired:
+                command.send_signal(signal.SIGKILL)
+                raise
+            output, errors, _ = (path.read_text() for path in streams)
+        return subprocess.CompletedProcess(arguments, code, output, errors)
 
     def call(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
         """Call a function with `Helper.call`, in a process that is reused."""
@@ -669,15 +694,21 @@ class Newsrooms:
 
     The prepared one is migrated, has static files, and the accounts `chief`, `editor`,
     `editor2` and `moderator` with the password `PASSWORD`. Processes with the same
-    folder `shared` share it.
+    folder `shared` share it. With `fork`, servers and commands start faster.
     """
 
     def __init__(
-        self, folder: Path, url: Callable[[], str], shared: Path | None = None
+        self,
+        folder: Path,
+        url: Callable[[], str],
+        shared: Path | None = None,
+        *,
+        fork: bool = False,
     ) -> None:
         self._folder = folder
         self._url = url
         self._shared = shared or folder
+        self._fork = fork
         self._name = f"newsroom_{uuid4().hex[:12]}"
         self._opened = 0
 
@@ -693,7 +724,8 @@ class Newsrooms:
         name = f"{self._name}_{self._opened}"
         if url:
             sql(url, f'CREATE DATABASE "{name}" TEMPLATE "{template.name}"')
-        with Newsroom(kind, data, url and database_url(url, name)) as newsroom:
+        own_url = url and database_url(url, name)
+        with Newsroom(kind, data, own_url, fork=self._fork) as newsroom:
             yield newsroom
         if url:
             sql(url, f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -714,7 +746,8 @@ class Newsrooms:
         data.mkdir()
         if url:
             sql(url, f'CREATE DATABASE "{data.name}"')
-        with Newsroom(kind, data, url and database_url(url, data.name)) as newsroom:
+        own_url = url and database_url(url, data.name)
+        with Newsroom(kind, data, own_url, fork=self._fork) as newsroom:
             newsroom.manage("migrate", "--verbosity", "0")
             if other:
                 shutil.copytree(other, data / "static")

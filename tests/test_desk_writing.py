@@ -419,12 +419,12 @@ def test_an_expired_session_offers_a_sign_in_and_sends_after_it(
     link = status(page).get_by_role("link", name="Sign in")
     with page.expect_popup() as opened:
         link.click()
+    assert office.call(texts, story.pk) == []
     other = opened.value
     other.fill("[name=username]", "editor")
     other.fill("[name=password]", PASSWORD)
     other.click("[type=submit]")
     other.wait_for_url(lambda url: "/login/" not in url)
-    assert office.call(texts, story.pk) == []
     other.close()
     page.evaluate("dispatchEvent(new Event('focus'))")
     expect(rows(page)).to_have_count(1)
