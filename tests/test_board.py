@@ -184,6 +184,31 @@ def test_a_text_is_published_now_or_with_its_own_time(client, submitted, story):
     assert timezone.now() - other.at < timedelta(minutes=2)
 
 
+@pytest.mark.parametrize("do", ["publish_now", "publish_own"])
+def test_a_text_is_marked_in_the_step_that_publishes_it(client, submitted, do: str):
+    page = html(client.get(QUEUE, {"entry": submitted.pk}))
+    assert 'name="key_event"' in page
+    assert 'name="pinned"' in page
+    send = {"do": do, "entry": submitted.pk, "marks": "1", "key_event": "on"}
+    client.post(QUEUE, send | {"pinned": "on", "version": 7})  # an earlier text
+    posting = submitted.postings.get()
+    assert (posting.visible, posting.pinned, posting.key_event) == (False, False, False)
+    client.post(QUEUE, send | {"version": 1})
+    posting.refresh_from_db()
+    assert (posting.pinned, posting.key_event) == (False, True)
+    assert "key-events" in html(Client().get(submitted.story.get_absolute_url()))
+
+
+def test_marks_that_a_text_has_are_shown_and_can_be_taken_away(client, submitted):
+    verbs.set_marks(submitted.postings.get(), pinned=True)
+    page = html(client.get(QUEUE, {"entry": submitted.pk}))
+    assert 'name="pinned" checked' in page
+    assert 'name="key_event" checked' not in page
+    send = {"do": "publish_now", "entry": submitted.pk, "version": 1}
+    client.post(QUEUE, send | {"marks": "1"})
+    assert not submitted.postings.get().pinned
+
+
 def test_a_text_without_a_time_can_be_stamped_with_its_submission(client, story):
     entry = make_update(story, "At the quay.", at=None, state="submitted")
     when = timezone.now() - timedelta(minutes=30)

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +18,7 @@ from entries.desk import presence, titles
 from entries.desk.access import desk_view, display_name, int_or_zero
 from entries.desk.audit_log import log_action, log_of_user
 from entries.desk.responses import is_htmx, render_page, respond
-from entries.models import Entry
+from entries.models import Entry, Posting
 from entries.models.entries import written_by
 from entries.text import gmt, rendering
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
@@ -79,6 +79,11 @@ class Review:
     def mine(self) -> bool:
         """Whether the person may submit it."""
         return self.permissions.owns(self.entry)
+
+    @property
+    def posting(self) -> Posting:
+        """Return its place in its own story, with its marks."""
+        return self.entry.postings.get(story=self.entry.story_id)
 
     @property
     def see_offers(self) -> list[titles.Offer]:
@@ -179,7 +184,7 @@ def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
 
     def act() -> str:
         if do in ("publish", "publish_now", "publish_own"):
-            _publish(entry, version, do, permissions)
+            _publish(entry, version, data, permissions)
             done = REVIEWED
             words = (
                 gettext("Published in %(story)s.")
@@ -205,12 +210,18 @@ def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
     return respond(request, act, to=to, retry=lambda: redirect(stay))
 
 
-def _publish(entry: Entry, version: int, do: str, by: Permissions) -> None:
+def _publish(entry: Entry, version: int, data: QueryDict, by: Permissions) -> None:
     """Publish a text now, with the time it was submitted with, or either.
 
-    `publish` takes the text's own time if it has one, as the desk does.
+    `publish` takes the text's own time if it has one, as the desk does. The marks that
+    are chosen in the form are set with it.
     """
-    at = None
+    do, at = data["do"], None
+    marks = {
+        name: name in data
+        for name in ("key_event", "pinned")
+        if name in data or "marks" in data
+    }
     if do == "publish_now" and entry.at:
         at = gmt.this_minute()
     elif do == "publish_own" and not entry.at:
@@ -220,6 +231,10 @@ def _publish(entry: Entry, version: int, do: str, by: Permissions) -> None:
             text = EntryText(entry.body, entry.headline, at, entry.byline)
             verbs.edit(entry, text, version=version, author=by.user, by=by)
             version = entry.version
+        if marks and not entry.original:
+            posting = entry.postings.get(story=entry.story_id)
+            posting.entry = entry
+            verbs.set_marks(posting, by=by, **marks)
         verbs.publish(entry, version=version, by=by)
 
 
