@@ -122,6 +122,11 @@ class Newsroom:
     def take_back(self) -> None:
         verbs.remove_cross_post(self._foreign())
 
+    def put_back(self) -> None:
+        rows = self.story.postings.filter(removed=True, entry__story=self.other)
+        for posting in rows.select_related("entry", "story")[:1]:
+            verbs.restore_cross_post(posting)
+
     def _foreign(self) -> Posting:
         rows = self.story.postings.filter(removed=False, entry__story=self.other)
         posting = rows.select_related("entry", "story").first()
@@ -261,6 +266,7 @@ HAPPENINGS: tuple[tuple[int, Callable[[Newsroom], None]], ...] = (
     (3, Newsroom.cross_post_here),
     (2, Newsroom.edit_cross_post),
     (2, Newsroom.take_back),
+    (1, Newsroom.put_back),
     (1, Newsroom.move),
     (2, Newsroom.move_here),
     (2, Newsroom.head),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -141,6 +143,76 @@ def test_the_log_says_who_cross_posted_what_and_took_it_back(client, story):
     way = reverse("admin:entries_story_act", args=[other.pk, entry.pk])
     client.post(way, {"do": "take_back"}, headers=HTMX)
     assert log()[4:] == log()[2:4]
+
+
+def undo(client: Client, answer: Any, **headers: Any) -> Any:
+    """Press the Undo of an answer: the button of a partial, or the form of a page."""
+    text = html(answer)
+    if button := re.search(
+        r'class="undo[^>]*hx-post="([^"]+)" hx-vals="([^"]+)"', text
+    ):
+        fields = json.loads(unescape(button[2]))
+        return client.post(unescape(button[1]), fields, headers=HTMX)
+    form = re.search(
+        r'<form class="undo"[^>]*action="([^"]+)">(.*?)</form>', text, re.S
+    )
+    assert form, text
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[2]))
+    fields = {name: unescape(value) for name, value in fields.items()}
+    return client.post(unescape(form[1]), fields, follow=True)
+
+
+def test_a_cross_post_and_its_removal_can_be_undone(client, story):
+    entry, other = make_update(story, "Seen from both."), make_story("Ice on the sound")
+    for page_name in ("", "moderate"):
+        data = {"to": other.pk, "page": page_name}
+        done = undo(client, client.post(cross(entry), data, headers=HTMX))
+        assert "Removed from Ice on the sound." in html(done)
+        assert f'id="row-{entry.pk}"' in html(done)
+        assert "Seen from both." not in page(other)
+        verbs.cross_post(entry, other)
+        verbs.set_marks(entry.postings.get(story=other), key_event=True)
+        data = {"back": other.pk, "page": page_name}
+        removed = client.post(cross(entry), data, headers=HTMX)
+        verbs.close_story(Story.objects.get(pk=other.pk))
+        assert "Cross-posted to Ice on the sound." in html(undo(client, removed))
+        assert "Seen from both." in page(other)
+        assert entry.postings.get(story=other).key_event
+        verbs.reopen_story(Story.objects.get(pk=other.pk))
+
+
+def test_without_scripts_a_cross_post_is_undone_on_the_next_page(client, story):
+    entry, other = make_update(story, "Seen from both."), make_story("Ice on the sound")
+    done = client.post(cross(entry), {"to": other.pk}, follow=True)
+    done = undo(client, done)
+    assert "Removed from Ice on the sound." in html(done)
+    assert "Seen from both." not in page(other)
+    assert "Cross-posted to" in html(undo(client, done))
+    assert "Seen from both." in page(other)
+
+
+def test_a_row_that_was_removed_leaves_a_line_with_undo(client, story):
+    entry, other = make_update(story, "Seen from both."), make_story("Ice on the sound")
+    verbs.cross_post(entry, other)
+    act = reverse("admin:entries_story_act", args=[other.pk, entry.pk])
+    removed = client.post(act, {"do": "take_back"}, headers=HTMX)
+    assert f'id="gone-{entry.pk}"' in html(removed)
+    assert "Removed from Ice on the sound." in html(removed)
+    assert "Seen from both." not in page(other)
+    again = html(undo(client, removed))
+    assert f'id="row-{entry.pk}"' in again
+    assert f'hx-target="#gone-{entry.pk}" hx-swap="delete"' in again
+    assert "Seen from both." in page(other)
+
+
+def test_what_was_withdrawn_meanwhile_is_not_put_back(client, story):
+    entry, other = make_update(story, "Seen from both."), make_story()
+    verbs.cross_post(entry, other)
+    posting = entry.postings.get(story=other)
+    verbs.remove_cross_post(posting)
+    verbs.withdraw(entry)
+    with pytest.raises(Refused, match="Only a published update"):
+        verbs.restore_cross_post(posting)
 
 
 def test_contributors_do_not_cross_post(story):
@@ -419,6 +491,60 @@ def test_editors_see_links_and_change_none(editor, story):
     assert story.links.count() == 1
 
 
+def state_of(story: Story) -> list[tuple[Any, ...]]:
+    """Return what editors have entered in a story's links, by kind and order."""
+    names = ("kind", "title", "label", "target_story", "target_url", "image")
+    found = story.links.order_by("kind", "order", "pk")
+    return list(found.values_list(*names, "starts_at", "ends_at"))
+
+
+def without_counters(text: str) -> str:
+    """Return a page of a story without the counters of the rail."""
+    return re.sub(r'(rail|seq)="?\d+', "", text)
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_every_change_of_a_link_can_be_undone(client, story, htmx: bool):
+    other = make_story("Ice on the sound")
+    for title in ("A", "B", "C"):
+        verbs.add_link("see", story=story, title=title)
+    address = "https://post.example/1"
+    feature = verbs.add_link(
+        "feature", story=story, target_url=address, label="SUNDAY", title="The lamp"
+    )
+    first = story.links.filter(kind="see").first()
+    times = {"starts": "1015 yesterday", "ends": "1015 tomorrow"}
+    data = {"do": "save", "link": feature.pk, "title": "The lamp", "label": "SUNDAY"}
+    client.post(links(story), data | times, follow=True)
+    before, shown = state_of(story), page(story)
+    for data in (
+        {"kind": "see", "target": f"story:{other.pk}"},
+        {"kind": "see", "target": f"story:{other.pk}", "both": "on"},
+        {"kind": "see", "target": "url", "q": "https://post.example/2"},
+        {"do": "save", "link": feature.pk, "title": "Other", "label": "MONDAY"},
+        {"do": "down", "link": first.pk},
+        {"do": "order", "order": f"{story.links.get(title='C').pk}"},
+        {"do": "remove", "link": first.pk},
+        {"do": "remove", "link": feature.pk},
+    ):
+        headers = HTMX if htmx else {}
+        answer = client.post(links(story), data, headers=headers, follow=not htmx)
+        assert state_of(story) != before, data
+        assert undo(client, answer).status_code == 200
+        assert state_of(story) == before, data
+        assert not other.links.exists()
+        assert without_counters(page(story)) == without_counters(shown)
+
+
+def test_an_undo_does_not_overwrite_a_colleagues_words(client, story):
+    link = verbs.add_link("latest", story=story, title="The lamp")
+    data = {"do": "save", "link": link.pk, "title": "Lit"}
+    answer = client.post(links(story), data, headers=HTMX)
+    client.post(links(story), data | {"title": "Lamps"}, headers=HTMX)
+    assert undo(client, answer).status_code == 409
+    assert story.links.get().title == "Lamps"
+
+
 # --- The moderators' page
 
 
@@ -486,6 +612,42 @@ def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
         f"{story} | Said where a line leads: x.example. | moderator",
         f"{story} | Removed a line that led nowhere yet. | moderator",
     ]
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_target_and_a_removal_can_be_undone(client, story, htmx: bool):
+    other, entry = make_story("Ice on the sound"), make_update(story)
+    verbs.add_link("see", entry=entry, title="One")
+    verbs.add_link("see", entry=entry, title="Two")
+    verbs.add_link("see", story=story, title="Of the story")
+    verbs.add_link("feature", title="Of the site")
+    for title in ("One", "Of the story", "Of the site"):
+        for data in ({"target": f"story:{other.pk}"}, {"do": "remove"}):
+            link = Link.objects.get(title=title)
+            way = reverse("resolve", args=[link.pk])
+            headers = HTMX if htmx else {}
+            answer = client.post(way, data, headers=headers, follow=not htmx)
+            done = undo(client, answer)
+            assert "Undone." in html(done)
+            again = Link.objects.get(title=title)
+            assert again.unresolved
+            if htmx:
+                assert f'hx-target="#loose-{link.pk}"' in html(done)
+                assert f'id="loose-{again.pk}"' in html(done)
+            else:
+                assert f'id="loose-{again.pk}"' in html(client.get("/admin/moderate/"))
+    assert [link.title for link in entry.links.all()] == ["One", "Two"]
+
+
+def test_a_target_that_a_colleague_has_changed_is_not_taken_away(client, story):
+    link = verbs.add_link("see", story=story, title="One")
+    data = {"target": "url", "q": "https://x.example/1"}
+    answer = client.post(reverse("resolve", args=[link.pk]), data, headers=HTMX)
+    link.refresh_from_db()
+    link.target_url = "https://y.example/"
+    verbs.save_link(link)
+    assert undo(client, answer).status_code == 409
+    assert story.links.get().target_url == "https://y.example/"
 
 
 def test_what_one_moderator_has_resolved_no_other_resolves_anew(client, story):

@@ -161,7 +161,9 @@ ADDRESSES = {
             *do(CROSS, "take_back"),
         ]
     ),
-    AN_ENTRY("cross"): Needs(CROSS, [(CROSS, {"to": 1}), (CROSS, {"back": 1})]),
+    AN_ENTRY("cross"): Needs(
+        CROSS, [(CROSS, {name: 1}) for name in ("to", "back", "again")]
+    ),
     AN_ENTRY("move"): Needs(PUBLISH, [(PUBLISH, {"to": 1})]),
     AN_ENTRY("versions"): Needs(SEE, do(CHIEF, "erase")),
     AN_ENTRY("entry_links"): Needs(SEE, do(LINK, "remove")),

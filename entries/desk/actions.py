@@ -20,7 +20,8 @@ from entries.desk.audit_log import (
     log_cross_post,
     log_in_closed_stories,
 )
-from entries.desk.responses import respond, text_response, trigger
+from entries.desk.cross_posts import gone_response, removed_message
+from entries.desk.responses import is_htmx, respond, text_response, trigger
 from entries.desk.rows import Row, get_row, row_response
 from entries.models import Entry
 from entries.text import gmt
@@ -134,9 +135,13 @@ def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         action.run(row)
         if row.status != before:
             _log(row, action)
+        if do == "take_back" and not is_htmx(request):
+            return removed_message(request, row.entry, row.posting.story)
         return ""
 
     def updated(message: str) -> HttpResponse:
+        if do == "take_back":
+            return gone_response(request, row)
         response = row_response(request, row)
         return trigger(response, "desk:undone") if do == "undo" else response
 

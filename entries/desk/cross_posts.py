@@ -15,9 +15,10 @@ from entries.desk.responses import (
     render_partial,
     replace_response,
     respond,
+    with_undo,
 )
-from entries.desk.rows import Row, as_rows, get_row, row_postings
-from entries.models import Posting
+from entries.desk.rows import Row, as_rows, get_row, row_postings, row_response
+from entries.models import Entry, Posting, Story
 from entries.verbs import Refused
 
 _PANEL = "admin/entries/desk/_cross.html"
@@ -27,6 +28,7 @@ _ROWS = {
     "": "admin/entries/desk/_row.html",
     "moderate": "admin/entries/moderate/_row.html",
 }
+_GONE = "admin/entries/desk/_gone.html"
 
 
 @desk_view("change_posting")
@@ -68,25 +70,80 @@ def _opener(request: HttpRequest) -> str:
 
 
 def _post_or_remove(request: HttpRequest, row: Row) -> str:
-    """Cross-post the update to the story `to`, or remove it from the story `back`."""
-    back, user = int_or_zero(request.POST.get("back", "")), row.permissions.user
+    """Cross-post the update to the story `to`, or remove it from the story `back`.
+
+    `again` is the story of a removed cross-post to put back.
+    """
+    back, again = (
+        int_or_zero(request.POST.get(name, "")) for name in ("back", "again")
+    )
     if back:
-        found = Posting.objects.filter(entry=row.entry, story=back, removed=False)
-        posting = found.select_related("story").first()
+        posting = _cross_post(row, back, removed=False)
         if posting is None:
             raise Refused(gettext("It is not in that story any more."))
-        posting.entry = row.entry
         verbs.remove_cross_post(posting, by=row.permissions)
-        log_cross_post(user, row.entry, posting.story, removed=True)
-        return gettext("Removed from %(story)s.") % {"story": posting.story.title}
-    story = picker.chosen_story(request.POST.get("to", ""))
-    verbs.cross_post(row.entry, story, by=row.permissions)
+        log_cross_post(row.permissions.user, row.entry, posting.story, removed=True)
+        return removed_message(request, row.entry, posting.story)
+    if again:
+        posting = _cross_post(row, again, removed=True)
+        if posting:
+            verbs.restore_cross_post(posting, by=row.permissions)
+        story = picker.chosen_story(str(again))
+    else:
+        story = picker.chosen_story(request.POST.get("to", ""))
+        verbs.cross_post(row.entry, story, by=row.permissions)
     if story.pk not in [other.story_id for other in row.elsewhere]:
-        log_cross_post(user, row.entry, story, removed=False)
-    return gettext("Cross-posted to %(story)s.") % {"story": story.title}
+        log_cross_post(row.permissions.user, row.entry, story, removed=False)
+    message = gettext("Cross-posted to %(story)s.") % {"story": story.title}
+    return _with_undo(request, row.entry, message, back=story.pk)
+
+
+def _cross_post(row: Row, story: int, *, removed: bool) -> Posting | None:
+    found = Posting.objects.filter(entry=row.entry, story=story, removed=removed)
+    posting = found.select_related("story").first()
+    if posting:
+        posting.entry = row.entry
+    return posting
+
+
+def _with_undo(
+    request: HttpRequest, entry: Entry, message: str, **fields: str | int
+) -> str:
+    if opener := _opener(request):
+        fields["page"] = opener
+    url = desk_url(entry.story_id, "cross", entry.pk)
+    return with_undo(request, message, url, **fields)
+
+
+def removed_message(
+    request: HttpRequest, entry: Entry, story: Story, **fields: str
+) -> str:
+    """Say that a cross-post was removed from a story, with an Undo."""
+    message = gettext("Removed from %(story)s.") % {"story": story.title}
+    return _with_undo(request, entry, message, again=story.pk, **fields)
+
+
+def gone_response(request: HttpRequest, row: Row) -> HttpResponse:
+    """Replace the row of a cross-post that was removed by a line with an Undo."""
+    story = row.posting.story
+    message = removed_message(request, row.entry, story, page="gone")
+    context = {"number": row.entry.pk, "message": message}
+    return replace_response(request, f"#row-{row.entry.pk}", _GONE, context)
+
+
+def _back_response(request: HttpRequest, row: Row) -> HttpResponse:
+    """Give a row back that `gone_response` has replaced."""
+    story = int_or_zero(request.POST.get("again", ""))
+    response = row_response(request, get_row(request, story, row.entry.pk))
+    response.write(
+        f'<hx-partial hx-target="#gone-{row.entry.pk}" hx-swap="delete"></hx-partial>'
+    )
+    return response
 
 
 def _row_with_note(request: HttpRequest, row: Row, note: str) -> HttpResponse:
+    if request.POST.get("page") == "gone":
+        return _back_response(request, row)
     found = row_postings(row.posting.story_id).filter(entry=row.entry)
     fresh = as_rows(found, row.permissions)[0]
     context = {"row": fresh, "note": note}

@@ -4,7 +4,7 @@ Links are added, edited, ordered and removed here. `LinkForm` validates and save
 also for the admin's list of all links.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from entries.desk.responses import (
     render_partial,
     replace_response,
     respond,
+    with_undo,
 )
 from entries.desk.rows import get_row
 from entries.models import Entry, Image, Link, Site, Story
@@ -37,6 +38,7 @@ from entries.verbs import Permissions, Refused
 
 Kind = Link.Kind
 MAX_IMAGES = 60  # names that the field for a feature's image suggests
+Undo = dict[str, str | int]
 TARGETS = ("target_story", "target_series", "target_url")
 _FOLDER = "admin/entries/links"
 _LISTS = f"{_FOLDER}/_links.html"
@@ -256,7 +258,7 @@ def _edit_links(request: HttpRequest, place: LinkPlace) -> HttpResponse:
     def act() -> str:
         outcome = _run(request, place, permissions)
         log_action(permissions.user, place.row, outcome.log)
-        return outcome.message
+        return with_undo(request, outcome.message, place.url, **outcome.undo)
 
     return respond(
         request,
@@ -321,24 +323,55 @@ def _show(request: HttpRequest, place: LinkPlace, status: int = 200) -> HttpResp
 
 
 class Outcome(NamedTuple):
-    """What was done, as messages for the editor and for the audit log."""
+    """What was done, as messages for the editor and for the audit log.
+
+    `undo` is what a form of the same place sends to undo it.
+    """
 
     message: str
     log: str
+    undo: Undo
 
 
 Edit = Callable[[Link, Any, Permissions], Outcome]
 
 
-def _outcome(what: str, link: Link) -> Outcome:
+def _outcome(what: str, link: Link, undo: Undo) -> Outcome:
     kind, target = link.get_kind_display(), target_label(link)
-    return Outcome(f"{what}: {link.text}", f"{what}: link ({kind}) to {target}.")
+    return Outcome(f"{what}: {link.text}", f"{what}: link ({kind}) to {target}.", undo)
+
+
+def _form_of(link: Link) -> Undo:
+    """Return the fields of a form that would save a link as it is."""
+    typed = LinkRow(link, timezone.now()).typed
+    picture = link.image.name if link.image else ""
+    return {"title": link.title, "label": link.label, "picture": picture, **typed}
+
+
+def _target_of(link: Link) -> Undo:
+    """Return what a picker sends for the target of a link."""
+    if link.target_story_id:
+        return {"target": f"story:{link.target_story_id}"}
+    if link.target_series_id:
+        return {"target": f"series:{link.target_series_id}"}
+    kind = "url" if link.target_url else "none"
+    return {"target": kind, "q": link.target_url or link.title}
+
+
+def put_back(link: Link) -> Undo:
+    """Return what a form sends to `add_link` to put a link back that is removed."""
+    place: Undo = {"kind": link.kind, "again": _links_like(link).index(link)}
+    return place | _target_of(link) | _form_of(link)
+
+
+def _order_of(links: Iterable[Link]) -> str:
+    return ",".join(str(link.pk) for link in links)
 
 
 def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Outcome:
     data = request.POST
     if "target" in data:
-        return _add(data, place, permissions)
+        return add_link(data, place, permissions)
     do = data.get("do", "")
     if do == "order":
         return _order(place, data.get("order", ""), permissions)
@@ -350,9 +383,13 @@ def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Ou
     return EDITS[do](link, data, permissions)
 
 
-def _add(data: Any, place: LinkPlace, permissions: Permissions) -> Outcome:
-    kind = data.get("kind", "")
-    if kind not in Link.KINDS_BY_PLACE[place.kind]:
+def add_link(data: Any, place: LinkPlace, permissions: Permissions) -> Outcome:
+    """Add the link that a form describes.
+
+    `again` puts one back that was removed, as the Undo of `_remove` does.
+    """
+    kind, again = data.get("kind", ""), "again" in data  # a link that was removed
+    if kind not in (Kind.values if again else Link.KINDS_BY_PLACE[place.kind]):
         raise Refused("Choose what kind of link it is.", "kind")
     same = place.links.filter(kind=kind)
     link = Link(
@@ -367,30 +404,66 @@ def _add(data: Any, place: LinkPlace, permissions: Permissions) -> Outcome:
     target = {name: getattr(link, name) for name in TARGETS}
     if not link.unresolved and same.filter(**target).exists():
         raise Refused("It is linked already.")
-    if not data.get("both"):
-        return _outcome("Linked", form.save_link(permissions))
-    return _outcome("Linked both ways", verbs.add_link_both_ways(link, by=permissions))
+    undo: Undo = {"do": "remove"}
+    if data.get("both"):
+        back = verbs.add_link_both_ways(link, by=permissions)
+        undo |= {"link": link.pk} | ({"back": back.pk} if back else {})
+        return _outcome("Linked both ways", link, undo)
+    form.save_link(permissions)
+    if again:
+        _put_at(int_or_zero(data["again"]), link, list(same), permissions)
+    return _outcome("Linked", link, undo | {"link": link.pk})
+
+
+def _put_at(
+    index: int, link: Link, links: list[Link], permissions: Permissions
+) -> None:
+    """Give a link that was removed, and is now the last one, its place again."""
+    others = [one for one in links if one != link]
+    wanted = [*others[:index], link, *others[index:]]
+    if wanted != links:
+        verbs.order_links(wanted, by=permissions)
 
 
 def _save(link: Link, data: Any, permissions: Permissions) -> Outcome:
+    undo: Undo = {"do": "save", "link": link.pk, **_form_of(link)}
     form = TypedLinkForm(data, link)
     form.check()
-    return _outcome("Saved", form.save_link(permissions))
+    saved = form.save_link(permissions)
+    return _outcome("Saved", link, undo | {"seen": saved.fingerprint})
 
 
 def _remove(link: Link, data: Any, permissions: Permissions) -> Outcome:
-    verbs.remove_link(link, by=permissions)
-    return _outcome("Removed", link)
+    undo = put_back(link)
+    back = _link_back(link, data)
+    if back:
+        verbs.remove_links([link, back], by=permissions)
+        undo["both"] = "on"
+    else:
+        verbs.remove_link(link, by=permissions)
+    return _outcome("Removed", link, undo)
+
+
+def _link_back(link: Link, data: Any) -> Link | None:
+    """Return the link back that was added with a link, if it is there still."""
+    home = link.entry.story_id if link.entry else link.story_id
+    found = Link.objects.filter(pk=int_or_zero(data.get("back", "")), entry=None)
+    return found.filter(story=link.target_story, target_story=home).first()
+
+
+def _links_like(link: Link) -> list[Link]:
+    same = Link.objects.filter(story=link.story, entry=link.entry, kind=link.kind)
+    return list(same)
 
 
 def _move(by: int) -> Edit:
     def move(link: Link, data: Any, permissions: Permissions) -> Outcome:
-        same = Link.objects.filter(story=link.story, entry=link.entry, kind=link.kind)
-        links = list(same)
+        links = _links_like(link)
+        undo: Undo = {"do": "order", "order": _order_of(links)}
         here = links.index(link)
         links.insert(max(0, here + by), links.pop(here))
         verbs.order_links(links, by=permissions)
-        return _outcome(f"Moved {'up' if by < 0 else 'down'}", link)
+        return _outcome(f"Moved {'up' if by < 0 else 'down'}", link, undo)
 
     return move
 
@@ -408,10 +481,13 @@ def _order(place: LinkPlace, given: str, permissions: Permissions) -> Outcome:
     links = {link.pk: link for link in place.links}
     wanted = dict.fromkeys(map(int_or_zero, given.split(",")))
     named = [links[pk] for pk in wanted if pk in links]
+    before: list[Link] = []
     if named:
         kind = named[0].kind
-        same = [link for link in links.values() if link.kind == kind]
+        same = before = [link for link in links.values() if link.kind == kind]
         named = [link for link in named if link.kind == kind]
         rest = [link for link in same if link not in named]
         verbs.order_links([*named, *rest], by=permissions)
-    return Outcome(f"Ordered {gmt.format_hhmm(timezone.now())}", "Ordered its links.")
+    undo: Undo = {"do": "order", "order": _order_of(before)}
+    done = f"Ordered {gmt.format_hhmm(timezone.now())}"
+    return Outcome(done, "Ordered its links.", undo)

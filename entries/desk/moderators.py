@@ -4,6 +4,7 @@ Moderators cross-post and link updates here, choose the features of the front pa
 resolve links whose target is not known yet.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,9 +18,16 @@ from django.views.decorators.http import require_safe
 
 from entries import verbs
 from entries.desk import picker
-from entries.desk.access import desk_view
+from entries.desk.access import desk_view, get_story, int_or_zero
 from entries.desk.audit_log import log_action, target_label
-from entries.desk.links import LinkPlace, LinkRow, place_context
+from entries.desk.links import (
+    LinkPlace,
+    LinkRow,
+    Undo,
+    add_link,
+    place_context,
+    put_back,
+)
 from entries.desk.picker import Target
 from entries.desk.responses import (
     is_htmx,
@@ -27,8 +35,9 @@ from entries.desk.responses import (
     render_panel,
     replace_response,
     respond,
+    with_undo,
 )
-from entries.desk.rows import Row, as_rows, with_row_data
+from entries.desk.rows import Row, as_rows, get_row, with_row_data
 from entries.desk.titles import near_stories, similar_stories
 from entries.models import Link, Posting, Site, Story
 from entries.pages import lists
@@ -122,8 +131,12 @@ def _latest_updates(permissions: Permissions) -> list[Row]:
 
 @desk_view("change_link")
 def resolve_link(request: HttpRequest, pk: int) -> HttpResponse:
-    """Set the target of an unresolved link, keeping its text, or remove it."""
+    """Set the target of an unresolved link, keeping its text, or remove it; or undo."""
+    if request.method == "POST" and "again" in request.POST:
+        return _put_back(request, pk)
     link = get_object_or_404(Link.objects.with_targets(), pk=pk)
+    if request.method == "POST" and request.POST.get("do") == "undo":
+        return _open_again(request, link)
     query = picker.typed_query(request)
     if request.method != "POST" or request.POST.get("do") == "find":
         return _show(request, UnresolvedLink(link, query))
@@ -142,6 +155,59 @@ def resolve_link(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+def _open_again(request: HttpRequest, link: Link) -> HttpResponse:
+    """Take the target of a link away that was just chosen."""
+    permissions = Permissions.of(request.user)
+
+    def act() -> str:
+        if link.fingerprint != request.POST.get("seen", ""):
+            raise Refused(gettext("Somebody else has changed this link since."))
+        text, fingerprint = link.text, link.fingerprint
+        for name, value in picker.target_fields("none", text).items():
+            setattr(link, name, value)
+        verbs.save_link(link, fingerprint=fingerprint, by=permissions)
+        home = link.entry or link.story or Site.current()
+        log_action(permissions.user, home, "Took the target of a line away.")
+        return gettext("Undone. “%(text)s” has no target.") % {"text": text}
+
+    return _unresolved_response(request, act, link.pk, lambda: link)
+
+
+def _put_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Add an unresolved link again that was just removed."""
+    permissions, data = Permissions.of(request.user), request.POST
+    story, entry = (int_or_zero(data.get(name, "")) for name in ("story", "entry"))
+    place = LinkPlace(get_story(story)) if story else LinkPlace()
+    if entry:
+        place = LinkPlace(place.story, get_row(request, story, entry).entry)
+    added: list[Link] = []
+
+    def act() -> str:
+        outcome = add_link(data, place, permissions)
+        added.append(Link.objects.with_targets().get(pk=outcome.undo["link"]))
+        log_action(permissions.user, place.row, outcome.log)
+        return gettext("Undone. The link is there again.")
+
+    return _unresolved_response(request, act, pk, lambda: added[0])
+
+
+def _unresolved_response(
+    request: HttpRequest, act: Callable[[], str], pk: int, link: Callable[[], Link]
+) -> HttpResponse:
+    """Run an Undo, and show the link that it leaves where the link `pk` was shown."""
+    return respond(
+        request,
+        act,
+        to=reverse("moderate"),
+        partial=lambda message: replace_response(
+            request,
+            f"#loose-{pk}",
+            f"{_FOLDER}/_loose.html",
+            {"one": UnresolvedLink(link()), "message": message},
+        ),
+    )
+
+
 def _show(request: HttpRequest, unresolved: UnresolvedLink) -> HttpResponse:
     panel, page = f"{_FOLDER}/_loose.html", f"{_FOLDER}/resolve.html"
     title = gettext("Choose a target for “%(text)s”") % {"text": unresolved.link.text}
@@ -153,15 +219,21 @@ def _resolve(request: HttpRequest, link: Link, query: str) -> str:
     permissions = Permissions.of(request.user)
     home = link.entry or link.story or Site.current()
     text, fingerprint = link.text, link.fingerprint
+    url = reverse("resolve", args=[link.pk])
     if not link.unresolved:
         raise Refused(
             gettext("Somebody else has linked it already: %(target)s.")
             % {"target": link.target_name}
         )
     if request.POST.get("do") == "remove":
+        place: Undo = {
+            "story": link.entry.story_id if link.entry else link.story_id or ""
+        }
+        place |= {"entry": link.entry_id or ""} | put_back(link)
         verbs.remove_link(link, by=permissions)
         log_action(permissions.user, home, "Removed a line that led nowhere yet.")
-        return gettext("Removed “%(text)s”.") % {"text": text}
+        done = gettext("Removed “%(text)s”.") % {"text": text}
+        return with_undo(request, done, url, **place)
     target = request.POST.get("target", "")
     for name, value in picker.target_fields(target, query or text).items():
         setattr(link, name, value)
@@ -169,7 +241,6 @@ def _resolve(request: HttpRequest, link: Link, query: str) -> str:
     verbs.save_link(link, fingerprint=fingerprint, by=permissions)
     message = f"Said where a line leads: {target_label(link)}."
     log_action(permissions.user, home, message)
-    return gettext("“%(text)s” now links to %(target)s.") % {
-        "text": text,
-        "target": link.target_name,
-    }
+    done = gettext("“%(text)s” now links to %(target)s.")
+    done %= {"text": text, "target": link.target_name}
+    return with_undo(request, done, url, do="undo", seen=link.fingerprint)

@@ -87,6 +87,20 @@ def _next_url(request: HttpRequest) -> str:
     return url if own and url.startswith(reverse("admin:index")) else ""
 
 
+def with_undo(
+    request: HttpRequest, message: str, url: str, **fields: str | int
+) -> SafeString:
+    """Return a message with an Undo, which sends `fields` to `url`.
+
+    In a partial it is a button, since it may be inside another form; for a message on
+    the next page it is a form.
+    """
+    in_place = is_htmx(request) and "next" not in request.POST
+    context = {"message": message, "url": url, "fields": fields, "in_place": in_place}
+    context["values"] = json.dumps(fields)
+    return render_to_string("admin/entries/desk/_undo.html", context, request)
+
+
 def text_response(message: str, status: int) -> HttpResponse:
     """Return a message as plain text, which the page shows beside the button."""
     response = HttpResponse(message, status=status, content_type="text/plain")

@@ -353,10 +353,7 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
     """Post a published update in another story too. Repeating this is harmless."""
     with open_ledger(story.pk, entry=entry) as ledger:
         by.check_has("change_posting")
-        if entry.original or not entry.published:
-            raise Refused("Only a published update can be cross-posted.")
-        if not ledger.story(entry.story_id).begun:
-            raise Refused("Readers cannot see the story that this update is from.")
+        _check_cross_postable(ledger, entry)
         check_story_open(ledger.story(story.pk))
         posting, _ = Posting.objects.get_or_create(
             entry=entry, story=ledger.story(story.pk)
@@ -366,6 +363,13 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
             posting.save()
         _save_cross_post(ledger, entry, posting)
     return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
+
+
+def _check_cross_postable(ledger: Ledger, entry: Entry) -> None:
+    if entry.original or not entry.published:
+        raise Refused("Only a published update can be cross-posted.")
+    if not ledger.story(entry.story_id).begun:
+        raise Refused("Readers cannot see the story that this update is from.")
 
 
 def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
@@ -380,6 +384,20 @@ def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
             posting.removed = True
             posting.save()
             _save_cross_post(ledger, entry, posting)
+
+
+def restore_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
+    """Put a removed cross-post back with its marks, in closed stories too."""
+    entry = posting.entry
+    with open_ledger(entry=entry) as ledger:
+        by.check_has("change_posting")
+        posting.refresh_from_db()
+        if posting.story_id == entry.story_id or not posting.removed:
+            return
+        _check_cross_postable(ledger, entry)
+        posting.removed = False
+        posting.save()
+        _save_cross_post(ledger, entry, posting)
 
 
 def _save_cross_post(ledger: Ledger, entry: Entry, posting: Posting) -> None:

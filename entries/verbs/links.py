@@ -124,8 +124,8 @@ def _check_fingerprint(link: Link, fingerprint: str | None) -> Link:
     return saved
 
 
-def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
-    """Add a link and, unless it exists, a link back.
+def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link | None:
+    """Add a link and, unless it exists, a link back, which is returned.
 
     The link back has the same kind (but next for previous, and vice versa). It leads to
     the story that the link is in, or to the story of its entry.
@@ -139,10 +139,10 @@ def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link:
     with open_ledger(home.pk, other.pk, entry=link.entry):
         save_link(link, by=by)
         same = other.links.filter(kind=back.kind, target_story=home)
-        if not same.exists():
-            back.order = next_order(other.links.filter(kind=back.kind))
-            save_link(back, by=by)
-    return link
+        if same.exists():
+            return None
+        back.order = next_order(other.links.filter(kind=back.kind))
+        return save_link(back, by=by)
 
 
 def next_order(links: LinkQuerySet) -> int:

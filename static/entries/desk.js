@@ -81,7 +81,7 @@
     if (form) return byId(`${form.dataset.form}-status`);
     const panel = element.closest(".context .panel");
     if (panel) return $(".row-note, .links-news", panel);
-    const row = element.closest(".row");
+    const row = element.closest(".row, .gone");
     if (row) return $(".row-note", row);
     return element.closest("#story-state") ? $(".state-news") : byId("composer-status");
   };
