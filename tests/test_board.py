@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from entries import verbs
 from entries.desk.presence import record_arrival, record_heartbeat
-from entries.models import Draft, Entry, Posting, Story
+from entries.models import Draft, Entry, Mention, Note, Posting, Story
 from entries.verbs import Permissions
 from tests.builders import make_story, make_update, make_user, signed_in
 
@@ -71,6 +71,48 @@ def test_mine_are_the_stories_written_in(client):
     page = html(client.get(BOARD, {"mine": "1"}))
     assert ">Rain<" in page
     assert ">Fog<" not in page
+
+
+def noted(user: str, text: str, **about: Any) -> str:
+    """Write a note that mentions somebody; return the address of its story's notes."""
+    note = verbs.add_note(about["story"], f"@{user} {text}", entry=about.get("entry"))
+    return reverse("admin:entries_story_notes", args=[note.story_id])
+
+
+@pytest.mark.parametrize("group", ["Editors", "Moderators", "Contributors"])
+def test_a_mention_is_marked_as_read_and_leaves_the_board(group: str):
+    story, reader = make_story("Fog over the harbour"), signed_in("maren", group)
+    make_user("jory", "Editors")
+    way = noted("maren", "@jory call the ferry.", story=story)
+    noted("maren", "call the pilot.", story=story)
+    first = Note.objects.order_by("pk")[0]
+    assert "Mark as read" in html(reader.get(BOARD))
+    send = {"do": "read", "note": first.pk, "next": f"{BOARD}?mine=1"}
+    answer = reader.post(way, send)
+    assert answer["Location"] == f"{BOARD}?mine=1"
+    page = html(reader.get(BOARD))
+    assert "call the ferry." not in page
+    assert "call the pilot." in page
+    unread = Mention.objects.filter(read_at=None).values_list("user__username", "note")
+    assert set(unread) == {("jory", first.pk), ("maren", first.pk + 1)}
+
+
+def test_a_note_on_a_text_that_one_may_not_see_is_not_found():
+    story, writer = make_story(), signed_in("writer", "Contributors")
+    entry = make_update(story, "Secret.", at=None, state="draft")
+    note = Note.objects.create(story=story, entry=entry, text="@writer look")
+    way = reverse("admin:entries_story_notes", args=[story.pk])
+    for pk in (note.pk, 99999, "x", ""):
+        assert writer.post(way, {"do": "read", "note": pk}).status_code == 404
+
+
+def test_the_board_counts_all_mentions_and_opening_the_notes_reads_them():
+    story, reader = make_story("Fog over the harbour"), signed_in("maren", "Editors")
+    for number in range(8):
+        way = noted("maren", f"call {number}.", story=story)
+    assert 'Notes for you <span class="count">8</span>' in html(reader.get(BOARD))
+    reader.get(way)
+    assert "Notes for you" not in html(reader.get(BOARD))
 
 
 def test_its_queries_do_not_grow_with_stories_and_entries(client):

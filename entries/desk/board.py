@@ -128,6 +128,7 @@ def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
         for one in found
         if query.lower() in one.story.title.lower() and (one.mine or not mine)
     ]
+    unread = unread_mentions(permissions)
     coming = Story.objects.filter(state__in=Story.UNPUBLISHED).select_related("series")
     return {
         "live": _in_order(shown, order),
@@ -141,9 +142,10 @@ def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
         "readers": sum(one.readers for one in found),
         "review": _review(permissions),
         "drafts": _drafts(permissions),
-        "mentions": unread_mentions(permissions).select_related(
-            "note__author", "note__story"
-        )[:MAX_MENTIONS],
+        "mentions": unread.select_related("note__author", "note__story__series")[
+            :MAX_MENTIONS
+        ],
+        "mentions_number": unread.count(),
         "q": query,
         "mine": mine,
         "order": order if order in ORDERS else "",

@@ -64,7 +64,10 @@ def desk_context(story: Story, permissions: Permissions) -> dict[str, Any]:
 
 @desk_view("view_story")
 def story_notes(request: HttpRequest, pk: int) -> HttpResponse:
-    """List a story's notes, or add, answer, finish or delete one."""
+    """List a story's notes, or add, answer, finish, delete or read one.
+
+    Opening the list marks the person's mentions in it as read.
+    """
     story, permissions = get_story(pk), Permissions.of(request.user)
     if request.method == "POST":
         return _change(request, story, permissions)
@@ -160,11 +163,11 @@ def _change(
 
     `story` is the one the notes belong to. A cross-post's row is in another.
     """
-    if not permissions.can_write:
-        raise PermissionDenied
     do, user = request.POST.get("do", "add"), permissions.user
+    if not (permissions.can_write or do == "read"):
+        raise PermissionDenied
     note = _thread(story, permissions, request.POST.get("note", ""))
-    if do in ("reply", "done", "undo", "delete") and note is None:
+    if do in ("reply", "done", "undo", "delete", "read") and note is None:
         raise Http404
 
     def add() -> Note:
@@ -188,12 +191,17 @@ def _change(
         verbs.delete_note(note, by=permissions)
         log_action(user, story, "Deleted a note.")
 
+    def read() -> None:
+        assert note  # noqa: S101 - checked above
+        verbs.mark_mentions_read([note], user)
+
     acts: dict[str, tuple[Callable[[], object], str]] = {
         "add": (add, gettext("Note added.")),
         "reply": (add, gettext("Reply added.")),
         "done": (finish, gettext("Done.")),
         "undo": (finish, gettext("Opened again.")),
         "delete": (delete, gettext("Note deleted.")),
+        "read": (read, gettext("Marked as read.")),
     }
 
     def act() -> str:
