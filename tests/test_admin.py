@@ -586,7 +586,7 @@ def test_a_link_that_somebody_else_just_touched_is_told_of(
 ):
     link = verbs.add_link("see", story=make_story(), title="Ferries")
     way = f"/admin/entries/link/{link.pk}/change/"
-    data = link_data(title="Ships", seen=link.fingerprint)
+    data = link_data(title="Ships", fingerprint=link.fingerprint)
     save = verbs.save_link
 
     def between(mine: Link, **more: Any) -> Link:

@@ -288,3 +288,11 @@ def test_a_stream_outlives_an_outage(monkeypatch):
     django = Outage()
     assert asyncio.run(follow(django, b"-", 0))[-1] == "refused"
     assert django.asked == 5
+
+
+@pytest.mark.parametrize("script", ["live.js", "desk-stream.js"])
+def test_scripts_wait_for_two_heartbeats_before_they_reconnect(script: str) -> None:
+    source = (settings.BASE_DIR / "static" / "entries" / script).read_text()
+    (silence,) = re.findall(r"const SILENCE = ([\de]+);", source)
+
+    assert float(silence) > 2.5 * timings.HEARTBEAT_SECONDS * 1000

@@ -374,20 +374,24 @@ def test_a_feature_gets_label_and_time_in_one_form(client, story):
     assert "Ended 1015 GMT yesterday" in html(client.get(links(story)))
 
 
-def seen(answer: Any) -> str:
+def fingerprint(answer: Any) -> str:
     """Return what a link's form says of the words that were read."""
-    return re.findall(r'name="seen"[^>]* value="([^"]+)"', html(answer))[0]
+    return re.findall(r'name="fingerprint"[^>]* value="([^"]+)"', html(answer))[0]
 
 
 def test_the_second_of_two_moderators_sees_both_words_and_decides(client, story):
     link = verbs.add_link("latest", story=story, title="The lamp")
-    data = {"do": "save", "link": link.pk, "seen": seen(client.get(links(story)))}
+    data = {
+        "do": "save",
+        "link": link.pk,
+        "fingerprint": fingerprint(client.get(links(story))),
+    }
     client.post(links(story), data | {"title": "The lamp is lit"}, headers=HTMX)
     answer = client.post(links(story), data | {"title": "Lamps"}, headers=HTMX)
     assert answer.status_code == 409
     assert "The lamp is lit" in html(answer)
     assert "The lamp is lit" in page(story)
-    again = data | {"title": "Lamps", "seen": seen(answer)}
+    again = data | {"title": "Lamps", "fingerprint": fingerprint(answer)}
     assert client.post(links(story), again, headers=HTMX).status_code == 200
     assert "Lamps" in page(story)
     late = client.post(links(story), data | {"title": "Lost"})
@@ -398,11 +402,11 @@ def test_the_second_of_two_moderators_sees_both_words_and_decides(client, story)
 def test_the_list_of_all_links_asks_before_a_colleagues_words_go(client, story):
     link = verbs.add_link("latest", story=story, title="The lamp")
     way = f"/admin/entries/link/{link.pk}/change/"
-    data = {"kind": "latest", "order": 0, "seen": seen(client.get(way))}
+    data = {"kind": "latest", "order": 0, "fingerprint": fingerprint(client.get(way))}
     assert client.post(way, data | {"title": "Lit"}).status_code == 302
     answer = client.post(way, data | {"title": "Lamps"})
     assert "Latest Lit” meanwhile" in html(answer)
-    again = data | {"title": "Lamps", "seen": seen(answer), "order": 7}
+    again = data | {"title": "Lamps", "fingerprint": fingerprint(answer), "order": 7}
     assert client.post(way, again).status_code == 302
     assert "Lamps" in page(story)
     assert Link.objects.get().order == 7

@@ -41,17 +41,17 @@ class AdminLinkForm(LinkForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["seen"] = self.instance.fingerprint
+        self.initial["fingerprint"] = self.instance.fingerprint
 
     def clean(self) -> dict[str, Any]:
         """Require one place and one target at most; report a colleague's change."""
         data = super().clean() or self.cleaned_data
         current = Link.objects.filter(pk=self.instance.pk).first()
-        if current and data.get("seen") not in ("", current.fingerprint):
+        if current and data.get("fingerprint") not in ("", current.fingerprint):
             self.add_error(None, str(verbs.LinkConflict(current)))
             # Pressing Save again replaces the colleague's link.
             self.data = {name: self.data[name] for name in self.data} | {
-                "seen": current.fingerprint
+                "fingerprint": current.fingerprint
             }
         if data.get("story") and data.get("entry"):
             self.add_error("entry", "Choose the story or the entry, not both.")

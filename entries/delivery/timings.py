@@ -5,8 +5,9 @@ Other modules read them as attributes of this module: `timings.HEARTBEAT_SECONDS
 
 from typing import Final
 
-# A stream without changes gets a heartbeat (the event `ping`) this often. The script
-# of open pages reconnects after three silent heartbeats: SILENCE in live.js.
+# A stream without changes gets a heartbeat (the event `ping`) this often. Open pages
+# reconnect after three missed heartbeats, and open desks somewhat earlier: SILENCE in
+# live.js and in desk-stream.js. The interval is also in docs/http.md and nginx.conf.
 HEARTBEAT_SECONDS: Final = 15.0
 # The hub polls the rows at least this often, even if no notification arrives.
 POLL_SECONDS: Final = 1.0

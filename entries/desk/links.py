@@ -45,9 +45,9 @@ _LISTS = f"{_FOLDER}/_links.html"
 
 
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The fields of a link; `seen` is the fingerprint that the editor has read."""
+    """The fields of a link, and the fingerprint that an edit is based on."""
 
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Link
@@ -72,7 +72,7 @@ class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
         """Save the link through its verb, unless a colleague has changed it."""
         return verbs.save_link(
             self.instance,
-            fingerprint=self.cleaned_data["seen"] or None,
+            fingerprint=self.cleaned_data["fingerprint"] or None,
             placed=placed,
             by=permissions,
         )
@@ -288,7 +288,7 @@ def _conflict(
         return None
     link = refused.link
     context = {"link": link, "message": refused, "place": place, "kind": "bad"}
-    target, template = f"#seen-{link.pk}", f"{_FOLDER}/_fingerprints.html"
+    target, template = f"#fingerprint-{link.pk}", f"{_FOLDER}/_fingerprints.html"
     html = render_partial(request, target, template, context, "outerHTML")
     target, template = f"#links-{place.key} .links-news", f"{_FOLDER}/_news.html"
     html += render_partial(request, target, template, context, "outerHTML")

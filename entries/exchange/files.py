@@ -8,7 +8,7 @@ from pathlib import Path
 from entries.exchange.document import Document, ExchangeError
 from entries.exchange.json import read_json
 from entries.exchange.loading import ImportOptions, check_length
-from entries.exchange.text.decoding import FILE_LIMIT, decode
+from entries.exchange.text.decoding import MAX_FILE_BYTES, decode
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.reader import read_text
 from entries.models import ImportedFile, Series, Story
@@ -20,7 +20,7 @@ def read_file(path: Path) -> bytes:
     """Return the bytes of a file. Raises ExchangeError if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(FILE_LIMIT + 1)
+            return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = error.strerror or error
         raise ExchangeError(f"“{path}” cannot be read: {reason}.") from error

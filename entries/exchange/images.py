@@ -12,7 +12,7 @@ from django.conf import settings
 from entries import verbs
 from entries.database import errors
 from entries.exchange.document import Document, ExchangeError, Remark
-from entries.exchange.text.references import image_name
+from entries.exchange.text.references import IMAGE_SUFFIX, image_name
 from entries.images import ingest
 from entries.models import Image
 from entries.pages.story_data import FullImageData
@@ -21,10 +21,6 @@ from entries.verbs import StaleRead
 
 # Called with the number done, the total, and what is being counted.
 Progress = Callable[[int, int, str], None]
-SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".heif", ".hif"}
-    | {".tif", ".tiff"}
-)
 _LEAD_NAMES: Final = ("photo", "lead")
 _NAME: Final = re.compile(r"[\w-]{1,120}")
 
@@ -39,7 +35,7 @@ class ImageFolder:
     def __init__(self, path: Path | None) -> None:
         self.paths: dict[str, list[Path]] = {}
         for file in sorted(path.iterdir()) if path else []:
-            if file.suffix.lower() in SUFFIXES and file.is_file():
+            if IMAGE_SUFFIX.fullmatch(file.suffix) and file.is_file():
                 for name in {file.name, file.stem}:
                     self.paths.setdefault(_normalize(name), []).append(file)
 

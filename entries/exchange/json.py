@@ -16,7 +16,7 @@ from entries.exchange.document import (
     DocumentEntry,
     ExchangeError,
 )
-from entries.exchange.text.decoding import FILE_LIMIT
+from entries.exchange.text.decoding import MAX_FILE_BYTES
 from entries.models import Entry
 from entries.pages.story_data import (
     FORMAT,
@@ -48,7 +48,7 @@ def read_json(content: bytes) -> Document | None:
     Raises ExchangeError for other JSON objects, and for invalid values.
     """
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if len(content) > FILE_LIMIT or not start.startswith(b"{"):
+    if len(content) > MAX_FILE_BYTES or not start.startswith(b"{"):
         return None
     try:
         value = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)

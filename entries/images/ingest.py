@@ -32,8 +32,18 @@ from entries.images import jpeg, metadata
 
 logger = logging.getLogger(__name__)
 
+# The variants of an image. Very high images get smaller ones than the largest width.
 WIDTHS: Final = (480, 960, 1600)
-FORMATS: Final = ("avif", "webp", "jpg")
+_MAX_HEIGHT: Final = 16_383  # pixels; the limit of WebP
+_MAX_VARIANT_PIXELS: Final = 6_000_000  # AVIF's encoder needs 45 bytes for each
+FORMATS: Final = ("avif", "webp", "jpg")  # best first; the last is for every browser
+_ENCODERS: Final[dict[str, dict[str, Any]]] = {
+    "avif": {"format": "AVIF", "quality": 55, "speed": 8},
+    "webp": {"format": "WEBP", "quality": 78, "method": 4},
+    "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
+}
+# Uploads: their formats and limits.
+_DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
 MAX_UPLOAD_BYTES: Final = 25 * 1024 * 1024  # bytes
 # Cameras sold as “100 megapixels” have up to 101.9 million. The JPEG decoder scales an
 # image down while it reads, so only progressive ones need memory for all pixels.
@@ -49,20 +59,12 @@ MAX_PIXELS_BY_FORMAT: Final = {
 }
 MAX_COEFFICIENT_BYTES: Final = 400_000_000  # of a JPEG that must be decoded at once
 
-_DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
-_ENCODERS: Final[dict[str, dict[str, Any]]] = {
-    "avif": {"format": "AVIF", "quality": 55, "speed": 8},
-    "webp": {"format": "WEBP", "quality": 78, "method": 4},
-    "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
-}
-_MAX_HEIGHT: Final = 16_383  # pixels; the limit of WebP
-_MAX_VARIANT_PIXELS: Final = 6_000_000  # AVIF's encoder needs 45 bytes for each
 _STRIP: Final = 256  # rows that are converted to eight bits at once
 # A server process ingests one image at a time, so that the largest allowed image
 # bounds its memory.
 ingest_lock: Final = threading.Lock()
 _SCAN: Final = re.compile(rb"\xff\xda\0[\x06-\x0c][\1-\4]")
-_SCAN_LIMIT: Final = 100  # usually about 10; each is a pass over the whole image
+_MAX_SCANS: Final = 100  # usually about 10; each is a pass over the whole image
 _TURNS: Final = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -231,7 +233,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     except UnidentifiedImageError as error:
         raise ImageError(_UNIDENTIFIED) from error
     _check_pixels(image.width * image.height, image.format or "")
-    if min(image.size) < 1 or len(_SCAN.findall(data)) > _SCAN_LIMIT:
+    if min(image.size) < 1 or len(_SCAN.findall(data)) > _MAX_SCANS:
         raise ImageError(_DAMAGED)
     if image.format == "JPEG":
         _check_jpeg(image, data)

@@ -17,7 +17,7 @@ _NO_TEXT: Final = re.compile(
 )
 _JOINERS: Final = "\u200c\u200d\u200e\u200f"  # not printable, but needed for spelling
 _TEXT_LIMITS: Final = (500, 1000, 200)  # characters of alt text, caption, credit
-_XMP_LIMIT: Final = 1024 * 1024  # bytes
+_MAX_XMP_BYTES: Final = 1024 * 1024  # bytes
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _XMP_NAMES: Final = (
     "{http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}AltTextAccessibility",
@@ -48,7 +48,7 @@ def _read_xmp(image: ImageFile.ImageFile) -> _Texts:
     raw: bytes = image.info["xmp"]
     text = raw.decode("utf-8-sig").strip("\0\r\n\t ")
     # Without a DOCTYPE there are no entities, so neither XXE nor entity expansion.
-    if len(raw) > _XMP_LIMIT or "<!DOCTYPE" in text:
+    if len(raw) > _MAX_XMP_BYTES or "<!DOCTYPE" in text:
         raise ValueError
     root = ET.fromstring(text)  # noqa: S314
     alt, caption, byline, credit = (_xmp_text(root, name) for name in _XMP_NAMES)

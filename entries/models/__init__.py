@@ -9,7 +9,8 @@ from entries.models.links import Link
 from entries.models.notes import Mention, Note
 from entries.models.people import Profile
 from entries.models.search import SearchText
-from entries.models.site import QuietRule, Series, Site
+from entries.models.series import QuietRule, Series
+from entries.models.site import Site
 from entries.models.stories import Story, StorySlug, StoryVersion
 
 __all__ = [

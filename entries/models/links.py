@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from entries.models.entries import Entry
 from entries.models.fields import LineField
 from entries.models.images import Image
-from entries.models.site import Series
+from entries.models.series import Series
 from entries.models.stories import Story
 
 

@@ -1,16 +1,8 @@
-"""The site as a whole, and its series."""
+"""The row about the site as a whole."""
 
 import secrets
-from dataclasses import dataclass
-from datetime import timedelta
 
-from django.conf import settings
-from django.core.validators import MinValueValidator
 from django.db import models
-from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
-
-from entries.models.fields import LineField
 
 # Raw SQL, because every page runs it: building the query from a queryset takes several
 # times as long as the query itself.
@@ -39,81 +31,3 @@ class Site(models.Model):
             return row
         defaults = {"epoch": secrets.token_hex(4)}
         return cls.objects.get_or_create(pk=1, defaults=defaults)[0]
-
-
-@dataclass(frozen=True)
-class QuietRule:
-    """What happens to a live story without updates, and after how long.
-
-    `remind` is None where editors are not reminded. `closes`: the story is closed
-    then; otherwise readers are told since when there were no updates.
-    """
-
-    remind: timedelta | None
-    end: timedelta
-    closes: bool
-
-    @classmethod
-    def of(cls, series: "Series | None") -> "QuietRule":
-        """Return the rule of a series; the settings say what it leaves open."""
-        remind, end = settings.QUIET_REMINDER_HOURS, settings.QUIET_HOURS
-        action = settings.QUIET_ACTION
-        if series:
-            own = series.quiet_reminder_hours
-            remind = remind if own is None else own
-            end = series.quiet_hours or end
-            action = series.quiet_action or action
-        return cls(
-            timedelta(hours=remind) if remind else None,
-            timedelta(hours=end),
-            action == Series.QuietAction.CLOSE,
-        )
-
-
-class Series(models.Model):
-    """A recurring column that stories may belong to."""
-
-    class QuietAction(models.TextChoices):
-        SHOW_NOTICE = "tell", _("Tell readers “No updates since …”")
-        CLOSE = "close", _("Close the story")
-
-    name = LineField(max_length=100, unique=True)
-    slug = models.SlugField(max_length=100, unique=True)
-    description = LineField(max_length=300, blank=True)
-    quiet_reminder_hours = models.PositiveSmallIntegerField(
-        _("remind editors after (hours)"),
-        null=True,
-        blank=True,
-        help_text=_(
-            "A live story without updates for this long reminds its editors. Empty: "
-            "the site’s setting. 0: no reminder."
-        ),
-    )
-    quiet_hours = models.PositiveSmallIntegerField(
-        _("quiet after (hours)"),
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(1)],
-        help_text=_(
-            "A live story without updates for this long is no longer shown as live. "
-            "Empty: the site’s setting."
-        ),
-    )
-    quiet_action = models.CharField(
-        _("then"),
-        max_length=5,
-        choices=QuietAction.choices,
-        blank=True,
-        help_text=_("Empty: the site’s setting."),
-    )
-
-    class Meta:
-        ordering = ["name"]
-        verbose_name_plural = "series"
-
-    def __str__(self) -> str:
-        return self.name
-
-    def get_absolute_url(self) -> str:
-        """Return the URL of the series page."""
-        return reverse("series", args=[self.slug])

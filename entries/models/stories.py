@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from entries.models.fields import LineField
 from entries.models.images import Image
-from entries.models.site import Series
+from entries.models.series import Series
 
 
 class StoryQuerySet(models.QuerySet["Story"]):

@@ -222,11 +222,6 @@ def _head_fields(
     )
 
 
-def diff_heads(old: Story | StoryVersion, new: Story | StoryVersion) -> list[FieldDiff]:
-    """Return the diffs of the fields that differ between two versions of a head."""
-    return _diffs(_head_fields(old, new))
-
-
 def head_changes(story: Story) -> list[Change]:
     """Return every change of a story's head, newest first."""
     versions = list(story.versions.select_related("changed_by"))

@@ -50,9 +50,9 @@ def body_html(
     return body.render(figures, _lines(body.source, list(links)))
 
 
-def figure_html(image: Image, *, lead: bool = False) -> SafeString:
+def figure_html(image: Image) -> SafeString:
     """Return the `<figure>` of an image, which must not be missing its files."""
-    return _render("entries/_figure.html", {"image": image, "lead": lead})
+    return _render("entries/_figure.html", {"image": image})
 
 
 def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:

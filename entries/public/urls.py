@@ -2,7 +2,10 @@
 
 from django.urls import path, re_path
 
+from entries.images.ingest import FORMATS
 from entries.public import health, site, sitemaps, views
+
+_VARIANT = rf"[0-9a-f]{{2}}/[0-9a-f]{{40}}-\d{{1,5}}\.(?:{'|'.join(FORMATS)})"
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -23,7 +26,7 @@ urlpatterns = [
     path("stories/<slug:slug>/changes", views.change_feed, name="changes"),
     path("stories/<slug:slug>/stream", views.change_feed, name="stream"),
     re_path(
-        r"^pictures/(?P<path>[0-9a-f]{2}/[0-9a-f]{40}-\d{1,5}\.(?:avif|webp|jpg))$",
+        rf"^pictures/(?P<path>{_VARIANT})$",
         views.send_image,
         name="picture",
     ),

@@ -86,11 +86,6 @@ class Permissions:
         return self.has("add_image")
 
     @property
-    def can_edit_images(self) -> bool:
-        """Whether they may change the alt text, caption and credit of images."""
-        return self.has("change_image")
-
-    @property
     def can_cross_post(self) -> bool:
         """Whether they may place updates in other stories."""
         return self.has("change_posting")

@@ -8,7 +8,7 @@ from typing import Final
 from entries.exchange.document import ExchangeError, Remark
 from entries.text import rendering
 
-FILE_LIMIT: Final = 32 * 1024 * 1024  # bytes
+MAX_FILE_BYTES: Final = 32 * 1024 * 1024  # bytes
 # What str.strip() removes, and zero-width characters.
 _BLANK: Final = (
     " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
@@ -49,8 +49,8 @@ def decode(data: bytes) -> tuple[list[TextLine], list[Remark]]:
     Lines that are not UTF-8 (or UTF-16) are decoded as Windows-1252. Raises
     ExchangeError if the file is empty, too large or not text.
     """
-    if len(data) > FILE_LIMIT:
-        limit = FILE_LIMIT >> 20
+    if len(data) > MAX_FILE_BYTES:
+        limit = MAX_FILE_BYTES >> 20
         raise ExchangeError(f"The file has more than {limit} MB: that is no story.")
     _refuse_binary(data)
     warnings: list[Remark] = []

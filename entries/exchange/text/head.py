@@ -7,7 +7,7 @@ from typing import Final
 from entries.exchange import markdown
 from entries.exchange.document import NO_TEXT, Body, Item, Kind, Remark, append_link
 from entries.exchange.text.headings import (
-    TITLE_LIMIT,
+    MAX_TITLE_LENGTH,
     ends_like_sentence,
     may_be_heading,
     title_case,
@@ -19,9 +19,9 @@ from entries.models import Image, Link, Story
 from entries.models.fields import max_length
 from entries.pages.story_data import LinkData
 
-CAPTION_LIMIT: Final = max_length(Image, "caption")
-FEATURE_LIMIT: Final = max_length(Link, "title")
-STANDFIRST_LIMIT: Final = max_length(Story, "standfirst")
+MAX_CAPTION_LENGTH: Final = max_length(Image, "caption")
+MAX_FEATURE_LENGTH: Final = max_length(Link, "title")
+MAX_STANDFIRST_LENGTH: Final = max_length(Story, "standfirst")
 _BULLET: Final = re.compile(r"(?:[•·‣*–—-]|\d{1,2}[.)])\s+(?=\S)")
 
 
@@ -77,23 +77,25 @@ class Head:
         text = flat(block.text)
         if self.zone == Mark.PHOTO and block.gap == 0:
             self.zone = None
-            if len(text) <= CAPTION_LIMIT:
+            if len(text) <= MAX_CAPTION_LENGTH:
                 self.photo = text
-            return len(text) <= CAPTION_LIMIT
+            return len(text) <= MAX_CAPTION_LENGTH
         if self.zone == Mark.LATEST:
             return self._use_titles(block)
         return self.zone == Mark.FEATURE and self._use_feature(text)
 
     def _use_titles(self, block: Block) -> bool:
         titles = [_BULLET.sub("", flat(line.text), count=1) for line in block.lines]
-        if any(len(one) > TITLE_LIMIT or ends_like_sentence(one) for one in titles):
+        if any(
+            len(one) > MAX_TITLE_LENGTH or ends_like_sentence(one) for one in titles
+        ):
             return False
         for title in titles:
             append_link(self.links, Link.Kind.LATEST, title)
         return True
 
     def _use_feature(self, title: str) -> bool:
-        if self.feature is None or len(title) > FEATURE_LIMIT:
+        if self.feature is None or len(title) > MAX_FEATURE_LENGTH:
             return False
         if any(link.kind == Link.Kind.FEATURE for link in self.links):
             message = f"a second feature: {quoted(title)}"
@@ -133,7 +135,7 @@ class Head:
         if len(self.intro) != 1 or self.intro[0].kind != Kind.TEXT:
             return ""
         text = flat(self.intro[0].text)
-        return text if len(text) <= STANDFIRST_LIMIT else ""
+        return text if len(text) <= MAX_STANDFIRST_LENGTH else ""
 
 
 def _label(block: Block) -> str:

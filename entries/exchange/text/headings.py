@@ -13,8 +13,8 @@ from typing import Final
 
 from entries.exchange.document import Item, Kind
 
-TITLE_LIMIT: Final = 200  # characters of a title
-HEADING_LIMIT: Final = 120
+MAX_TITLE_LENGTH: Final = 200  # characters of a title
+MAX_HEADING_LENGTH: Final = 120
 _ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]\.){2,}|\b(?:Jr|Sr|Inc|Co|Ltd|No|St)\.")
 _SENTENCE_END: Final = re.compile(r"[.;:,…،؛。]['\"”’»)\]]*$")
 _SMALL: Final = re.compile(
@@ -54,7 +54,7 @@ def _capital(word: str) -> bool:
 def may_be_heading(line: str) -> bool:
     """Whether a line is short, starts with a capital and does not end a sentence."""
     return (
-        len(line) <= HEADING_LIMIT
+        len(line) <= MAX_HEADING_LENGTH
         and any(map(str.isalpha, line))
         and not ends_like_sentence(line)
         and not line.startswith(("•", "- ", "* ", "[", "(", "“", '"', "http"))

@@ -24,8 +24,8 @@ from entries.models import Link
 from entries.models.fields import max_length
 from entries.text import languages
 
-QUOTE_LIMIT: Final = 120  # characters of a line in a warning
-LABEL_LIMIT: Final = max_length(Link, "label")  # of `TUESDAY FEATURE`
+MAX_QUOTE_LENGTH: Final = 120  # characters of a line in a warning
+MAX_LABEL_LENGTH: Final = max_length(Link, "label")  # of `TUESDAY FEATURE`
 
 
 class Mark(StrEnum):
@@ -102,7 +102,7 @@ def mark_anywhere(line: str) -> MarkedLine | None:
 def mark_in_head(line: str) -> MarkedLine | None:
     """Recognize a mark that may only be above the entries."""
     marked = _first(_HEAD, line)
-    return marked if marked and len(marked.label) <= LABEL_LIMIT else None
+    return marked if marked and len(marked.label) <= MAX_LABEL_LENGTH else None
 
 
 def mark_in_entry(line: str) -> MarkedLine | None:
@@ -170,7 +170,9 @@ class Block:
 
 def quoted(text: str) -> str:
     """Quote a line for a warning, shortened if it is long."""
-    short = text if len(text) <= QUOTE_LIMIT else text[: QUOTE_LIMIT - 1] + "…"
+    short = (
+        text if len(text) <= MAX_QUOTE_LENGTH else text[: MAX_QUOTE_LENGTH - 1] + "…"
+    )
     return f"“{short}”"
 
 

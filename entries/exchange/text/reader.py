@@ -28,7 +28,7 @@ from entries.exchange.text.timestamps import Timestamp
 from entries.exchange.text.update_dates import Dated, Timed, date_updates
 from entries.text import gmt
 
-UPDATES_LIMIT: Final = 20_000
+MAX_UPDATES: Final = 20_000
 NO_HINTS: Final = Hints()
 
 
@@ -103,8 +103,8 @@ class _Reader:
             else:
                 self.head.add_text(block, first=index == 0)
         self.head.close()
-        if len(self.updates) > UPDATES_LIMIT:
-            raise ExchangeError(f"The file has more than {UPDATES_LIMIT:,} updates.")
+        if len(self.updates) > MAX_UPDATES:
+            raise ExchangeError(f"The file has more than {MAX_UPDATES:,} updates.")
 
     @property
     def updates(self) -> list[_Entry]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from entries.exchange.document import Item, Kind
 from entries.exchange.text.headings import (
-    TITLE_LIMIT,
+    MAX_TITLE_LENGTH,
     ends_like_sentence,
     title_case,
 )
@@ -22,7 +22,7 @@ _CROSS_POSTED: Final = (
     re.compile(rf"C(?i:{_CROSS[1:]})\s+(\S.*[^\s.:])", re.S),
 )
 _BETWEEN_NAMES: Final = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|&)\s+|\s*;\s*")
-_IMAGE_FILE: Final = re.compile(
+IMAGE_SUFFIX: Final = re.compile(
     r"\.(?:jpe?g|png|webp|gif|avif|hei[cf]|hif|tiff?)$", re.I
 )
 _TOKEN: Final = re.compile(r"[^\W_][\w-]{2,119}")
@@ -52,7 +52,7 @@ def see(line: str) -> tuple[str, bool] | None:
     by a full stop, and for a line that begins in lower case but is no sentence.
     """
     match = _SEE.fullmatch(line)
-    if match is None or len(line) > TITLE_LIMIT:
+    if match is None or len(line) > MAX_TITLE_LENGTH:
         return None
     title = match[2]
     first = title.lstrip(_OPENING)[:1]
@@ -66,7 +66,7 @@ def see(line: str) -> tuple[str, bool] | None:
 
 def cross_posts(line: str, series: Collection[str] = ()) -> tuple[str, ...]:
     """Return the names in `(Cross-posted from A, B and C)`; empty for other lines."""
-    if len(line) > TITLE_LIMIT:
+    if len(line) > MAX_TITLE_LENGTH:
         return ()
     match = next(filter(None, (form.fullmatch(line) for form in _CROSS_POSTED)), None)
     if match is None:
@@ -98,7 +98,7 @@ def names_image(line: str, files: Collection[str] = ()) -> bool:
     """
     if line.casefold() in files:
         return True
-    stem = _IMAGE_FILE.sub("", line)
+    stem = IMAGE_SUFFIX.sub("", line)
     if not _TOKEN.fullmatch(stem) or not any(map(str.isalpha, stem)):
         return False
     if stem != line or "_" in stem:
@@ -113,5 +113,5 @@ def names_image(line: str, files: Collection[str] = ()) -> bool:
 
 def image_name(typed: str) -> str:
     """Return a valid image name: no extension, and hyphens for invalid characters."""
-    name = re.sub(r"[^\w-]+", "-", _IMAGE_FILE.sub("", typed.strip()))
+    name = re.sub(r"[^\w-]+", "-", IMAGE_SUFFIX.sub("", typed.strip()))
     return name.strip("-")[: max_length(Image, "name")] or "picture"
