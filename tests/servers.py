@@ -42,7 +42,6 @@ TIMEOUT_SECONDS = 20.0  # after which a wait fails the test
 T = TypeVar("T")
 
 
-
 def wait_for(
     condition: Callable[[], T], what: str, seconds: float = TIMEOUT_SECONDS
 ) -> T:

@@ -52,7 +52,7 @@ def code_of(device: TOTPDevice) -> str:
     return f"{totp(device.bin_key, t0=int(time.time()) - step * 30):06}"
 
 
-def test_guesses_lock_a_name_for_the_guesser_and_for_nobody_else():
+def test_wrong_passwords_lock_a_username_only_for_the_guessing_address():
     make_user("editor")
     for _ in range(settings.AXES_FAILURE_LIMIT):
         last = sign_in(Client(), password="guess")
@@ -64,7 +64,7 @@ def test_guesses_lock_a_name_for_the_guesser_and_for_nobody_else():
     assert signed_in(newsroom)
 
 
-def test_a_locked_address_still_lets_other_names_in():
+def test_other_users_can_sign_in_from_a_locked_address():
     make_user("editor")
     make_user("editor2")
     for _ in range(settings.AXES_FAILURE_LIMIT):
@@ -82,7 +82,7 @@ def test_a_locked_address_still_lets_other_names_in():
     ],
     ids=["a network of its own", "of this link", "no address", "IPv4 as IPv6"],
 )
-def test_a_guesser_with_many_addresses_is_one_guesser(own: str, same: str, other: str):
+def test_addresses_of_one_ipv6_network_count_as_one(own: str, same: str, other: str):
     make_user("editor")
     for each in range(settings.AXES_FAILURE_LIMIT):
         sign_in(Client(), password="guess", address=own.format(each))
@@ -90,7 +90,7 @@ def test_a_guesser_with_many_addresses_is_one_guesser(own: str, same: str, other
     assert sign_in(Client(), address=other).status_code == 302
 
 
-def test_a_success_forgets_the_slips_before_it():
+def test_a_successful_sign_in_resets_the_count():
     make_user("editor")
     for _ in range(2):
         for _ in range(settings.AXES_FAILURE_LIMIT - 1):
@@ -98,7 +98,7 @@ def test_a_success_forgets_the_slips_before_it():
         assert sign_in(Client()).status_code == 302
 
 
-def test_cookies_of_the_desk_stay_at_the_desk():
+def test_cookies_are_limited_to_the_desk():
     make_user("editor")
     client = Client()
     sign_in(client)
@@ -109,14 +109,14 @@ def test_cookies_of_the_desk_stay_at_the_desk():
     assert client.cookies["liveblog_session"]["max-age"] == 16 * 3600
 
 
-def test_who_has_no_second_factor_is_asked_for_none():
+def test_users_without_a_second_factor_need_no_code():
     make_user("editor")
     client = Client()
     assert sign_in(client).status_code == 302
     assert signed_in(client)
 
 
-def test_a_second_factor_is_asked_for_from_when_its_first_code_was_shown():
+def test_a_second_factor_is_required_once_its_first_code_was_entered():
     user = make_user("editor")
     client = Client()
     client.force_login(user)
@@ -138,7 +138,7 @@ def test_a_second_factor_is_asked_for_from_when_its_first_code_was_shown():
     assert signed_in(alone)
 
 
-def test_a_second_factor_is_left_off_with_its_code_alone():
+def test_a_second_factor_is_turned_off_only_with_its_code():
     user = make_user("editor")
     device = TOTPDevice.objects.create(user=user, name="App", confirmed=True)
     client = Client()
@@ -150,14 +150,14 @@ def test_a_second_factor_is_left_off_with_its_code_alone():
     assert TOTPDevice.objects.count() == 0
 
 
-def test_nobody_reaches_the_second_factor_without_signing_in():
+def test_the_second_factor_page_requires_a_sign_in():
     answer = Client().get("/admin/second-factor/")
     assert answer.status_code == 302
     assert TOTPDevice.objects.count() == 0
 
 
 @override_settings(ROOT_URLCONF=WithMail, SITE_NAME="The Example Courier")
-def test_a_forgotten_password_is_replaced_by_mail():
+def test_a_forgotten_password_is_reset_by_mail():
     cache.clear()
     user = make_user("editor")
     user.email = "editor@sorrava.example"
@@ -181,6 +181,6 @@ def test_a_forgotten_password_is_replaced_by_mail():
     assert client.get(link[1], follow=True).context["validlink"] is False
 
 
-def test_without_mail_there_is_no_way_to_ask_for_one():
+def test_without_mail_users_cannot_request_a_reset():
     assert "/admin/password/" not in Client().get(SIGN_IN).content.decode()
     assert Client().get("/admin/password/").status_code in (302, 404)

@@ -78,7 +78,7 @@ HOSTILE = {
 # --- Pictures at the desk
 
 
-def test_an_uploaded_picture_gives_a_card_with_its_name(client, story):
+def test_uploading_an_image_returns_a_card_with_its_name(client, story):
     answer = upload(client, story, photo())
     image = Image.objects.get()
     html = answer.content.decode()
@@ -88,18 +88,18 @@ def test_an_uploaded_picture_gives_a_card_with_its_name(client, story):
     assert files()
 
 
-def test_the_name_of_a_file_is_never_its_alt_text(client, story):
+def test_a_file_name_is_never_used_as_alt_text(client, story):
     upload(client, story, photo("DSC_0815.jpg"))
     assert Image.objects.get().alt == ""
 
 
-def test_the_same_file_brought_again_is_the_same_picture(client, story):
+def test_uploading_the_same_file_again_gives_the_same_image(client, story):
     upload(client, story, photo("one.jpg"))
     upload(client, story, photo("two.jpg"))
     assert Image.objects.get().name == "one"
 
 
-def test_another_file_of_the_same_name_gets_a_name_of_its_own(client, story):
+def test_another_file_with_the_same_name_gets_a_new_name(client, story):
     upload(client, story, photo("fog.jpg", "teal"))
     upload(client, story, photo("fog.jpg", "navy"))
     assert set(Image.objects.values_list("name", flat=True)) == {"fog", "fog-2"}
@@ -113,7 +113,7 @@ def test_a_file_never_fills_the_missing_picture_of_another_story(client, story):
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_of_two_files_for_one_name_the_first_has_it(
+def test_the_first_of_two_files_gets_a_reserved_name(
     client, story, monkeypatch, missing: bool
 ):
     """Where the other comes between the looking up of a name and its lock."""
@@ -135,7 +135,7 @@ def test_of_two_files_for_one_name_the_first_has_it(
     assert (image.stem, image.alt) == (first.stem, "Boats" if missing else "")
 
 
-def test_a_name_that_was_free_and_is_taken_makes_way_for_the_next(
+def test_a_name_taken_in_the_meantime_is_replaced_by_the_next(
     client, story, monkeypatch
 ):
     open_ledger = verbs.images.open_ledger
@@ -151,7 +151,7 @@ def test_a_name_that_was_free_and_is_taken_makes_way_for_the_next(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_with_a_sentence(client, story, name: str):
+def test_a_hostile_file_is_rejected_with_a_message(client, story, name: str):
     answer = upload(client, story, SimpleUploadedFile(name, HOSTILE[name]))
     assert answer.status_code in (400, 422)
     assert answer.content.decode().endswith(".")
@@ -160,7 +160,7 @@ def test_a_hostile_file_is_refused_with_a_sentence(client, story, name: str):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_an_error_of_the_admins_form(client, name: str):
+def test_a_hostile_file_is_a_form_error_in_the_admin(client, name: str):
     file = SimpleUploadedFile(name, HOSTILE[name])
     answer = client.post("/admin/entries/image/add/", {"file": file})
     assert answer.status_code == 200
@@ -168,7 +168,7 @@ def test_a_hostile_file_is_an_error_of_the_admins_form(client, name: str):
     assert not Image.objects.exists()
 
 
-def test_a_picture_without_alt_text_stops_the_publishing(client, story):
+def test_an_image_without_alt_text_prevents_publishing(client, story):
     upload(client, story, photo())
     answer = compose(client, story, "Look.\n\n![](image:harbour-at-dawn)")
     html = answer.content.decode()
@@ -180,7 +180,7 @@ def test_a_picture_without_alt_text_stops_the_publishing(client, story):
     assert "Say what the picture shows" in html
 
 
-def test_the_words_of_a_card_are_saved_with_the_text(client, story):
+def test_the_fields_of_a_card_are_saved_with_the_text(client, story):
     upload(client, story, photo())
     image = Image.objects.get()
     words = {
@@ -197,7 +197,7 @@ def test_the_words_of_a_card_are_saved_with_the_text(client, story):
     assert "Ida Vell" in page
 
 
-def test_decorative_is_a_choice(client, story):
+def test_an_image_can_be_marked_as_decorative(client, story):
     upload(client, story, photo())
     image = Image.objects.get()
     words = {"picture": str(image.pk), f"picture-{image.pk}-decorative": "on"}
@@ -205,7 +205,7 @@ def test_decorative_is_a_choice(client, story):
     assert story.entries.get().published
 
 
-def test_a_card_saves_its_words_as_they_are_typed(client, story):
+def test_a_card_saves_its_fields_while_typing(client, story):
     upload(client, story, photo())
     image = Image.objects.get()
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
@@ -214,7 +214,7 @@ def test_a_card_saves_its_words_as_they_are_typed(client, story):
     assert image.alt == "Boats"
 
 
-def test_an_older_card_takes_back_nothing_but_what_is_changed_in_it(client, story):
+def test_an_older_card_saves_only_fields_that_were_changed_in_it(client, story):
     image = described(client, story)
     name = f"picture-{image.pk}"
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
@@ -236,7 +236,7 @@ def test_an_older_card_takes_back_nothing_but_what_is_changed_in_it(client, stor
     assert told.count() == 1  # of all that was typed in one go
 
 
-def test_words_that_came_while_others_were_saved_stand(client, story, monkeypatch):
+def test_concurrent_changes_of_other_fields_are_kept(client, story, monkeypatch):
     image = described(client, story)
     save = verbs.save_image
 
@@ -251,7 +251,7 @@ def test_words_that_came_while_others_were_saved_stand(client, story, monkeypatc
     assert (image.alt, image.caption) == ("Ships", "Dawn")
 
 
-def test_an_older_page_of_the_library_takes_back_nothing(client, story):
+def test_an_older_page_of_the_library_overwrites_nothing(client, story):
     image = described(client, story)
     way = reverse("admin:entries_image_change", args=[image.pk])
     page = client.get(way).content.decode()
@@ -262,7 +262,7 @@ def test_an_older_page_of_the_library_takes_back_nothing(client, story):
     assert (image.alt, image.caption) == ("Ships", "Dawn")
 
 
-def test_a_picture_that_readers_see_keeps_its_alt_text(client, story):
+def test_a_visible_image_cannot_lose_its_alt_text(client, story):
     image = described(client, story)
     way = reverse("admin:entries_story_words", args=[story.pk, image.pk])
     name = f"picture-{image.pk}-alt"
@@ -290,7 +290,7 @@ def without_script(client: Client, page: str, body: str, **data: Any) -> Any:
     return client.post(way, {"body": body, **data}), way
 
 
-def test_a_picture_is_brought_without_javascript(client, story):
+def test_an_image_can_be_uploaded_without_javascript(client, story):
     page = f"/admin/entries/story/{story.pk}/change/"
     data = {"at": "08:15", "kind": "update", "file": photo()}
     answer, way = without_script(client, page, "Typed so far.", **data)
@@ -307,7 +307,7 @@ def test_a_picture_is_brought_without_javascript(client, story):
     assert "Typed so far." in answer.content.decode()
 
 
-def test_a_picture_is_added_to_an_edit_without_javascript_and_nothing_saved(
+def test_an_image_is_added_to_an_edit_without_javascript_and_without_saving(
     client, story
 ):
     entry = make_update(story, "As published.")
@@ -325,7 +325,7 @@ def test_a_picture_is_added_to_an_edit_without_javascript_and_nothing_saved(
     assert "Choose a picture first." in answer.content.decode()
 
 
-def test_a_missing_picture_shows_in_its_row_and_is_filled(client, story):
+def test_a_missing_image_is_marked_in_its_row_and_can_be_uploaded(client, story):
     Image.objects.create(name="old-quay")
     make_update(story, "Then.\n\n![](image:old-quay)")
     page = client.get(f"/admin/entries/story/{story.pk}/change/").content.decode()
@@ -365,7 +365,7 @@ def test_a_changed_caption_reaches_the_pages_that_show_it(client, story):
     assert posting.seq > before
 
 
-def test_a_picture_in_use_is_not_deleted(client, chief, story):
+def test_an_image_in_use_is_not_deleted(client, chief, story):
     shown = described(client, story)
     upload(client, story, photo("lamp.jpg", "red"))
     featured = Image.objects.exclude(pk=shown.pk).get()
@@ -377,7 +377,7 @@ def test_a_picture_in_use_is_not_deleted(client, chief, story):
     assert Image.objects.count() == 2
 
 
-def test_a_picture_that_nobody_shows_is_deleted_with_its_files(
+def test_an_unused_image_is_deleted_with_its_files(
     client, chief, story, django_capture_on_commit_callbacks
 ):
     upload(client, story, photo())
@@ -388,7 +388,7 @@ def test_a_picture_that_nobody_shows_is_deleted_with_its_files(
     assert not files()
 
 
-def test_a_name_that_is_taken_is_refused_beside_its_field(client, story):
+def test_a_taken_name_is_a_field_error(client, story):
     upload(client, story, photo("fog.jpg", "teal"))
     data = {"file": photo("other.jpg", "navy"), "name": "fog"}
     answer = client.post("/admin/entries/image/add/", data)
@@ -424,7 +424,7 @@ def test_a_moderators_link_reaches_readers(moderator, story):
         ({"target_url": "ftp://files.example/x"}, "Write the whole address"),
     ],
 )
-def test_a_link_that_leads_nowhere_is_an_error(moderator, story, fields, words):
+def test_a_link_without_target_and_title_is_an_error(moderator, story, fields, words):
     data = link_data(story=story.pk, **fields)
     answer = moderator.post("/admin/entries/link/add/", data)
     assert answer.status_code == 200
@@ -467,7 +467,7 @@ def test_several_links_are_removed_through_their_verb(moderator, story):
     assert "lighthouse" not in Posting.objects.get(entry=entry).html
 
 
-def test_editors_only_look_at_links(client, story):
+def test_editors_can_view_links_but_not_change_them(client, story):
     link = verbs.add_link("see", story=story, title="A story to come")
     assert client.get("/admin/entries/link/").status_code == 200
     assert client.get("/admin/entries/link/add/").status_code == 403
@@ -478,7 +478,7 @@ def test_editors_only_look_at_links(client, story):
 # --- Series, entries, stories
 
 
-def test_a_renamed_series_reaches_the_pages_of_its_stories(chief):
+def test_renaming_a_series_updates_the_pages_of_its_stories(chief):
     story = make_story(series="Sorrava Daily")
     series = Series.objects.get()
     before = story.head_seq
@@ -490,7 +490,7 @@ def test_a_renamed_series_reaches_the_pages_of_its_stories(chief):
     assert "Sorrava Today" in page
 
 
-def test_a_deleted_series_is_gone_at_once_and_a_used_one_stays(chief):
+def test_an_unused_series_is_deleted_and_a_used_one_is_not(chief):
     empty, used = make_series("Isles Daily"), make_series("Sorrava Daily")
     story = make_story()
     verbs.add_link("see", story=story, target_series=used)
@@ -506,7 +506,7 @@ def test_a_deleted_series_is_gone_at_once_and_a_used_one_stays(chief):
     assert Series.objects.get() == used
 
 
-def test_the_address_of_a_series_stays(chief):
+def test_the_slug_of_a_series_cannot_be_changed(chief):
     series = make_series()
     data = {"name": "Renamed", "slug": "renamed", "description": ""}
     chief.post(f"/admin/entries/series/{series.pk}/change/", data)
@@ -514,7 +514,7 @@ def test_the_address_of_a_series_stays(chief):
     assert (series.name, series.slug) == ("Renamed", "sorrava-daily")
 
 
-def test_the_list_of_entries_searches_and_leads_to_the_desk(client, story):
+def test_the_list_of_entries_can_be_searched_and_links_to_the_desk(client, story):
     entry = make_update(story, "A rope was found.")
     make_update(story, "Nothing else.")
     page = client.get("/admin/entries/entry/?q=rope").content.decode()
@@ -526,7 +526,7 @@ def test_the_list_of_entries_searches_and_leads_to_the_desk(client, story):
     assert client.get("/admin/entries/entry/add/").status_code == 403
 
 
-def test_no_entry_is_changed_or_deleted_past_its_desk(chief, story):
+def test_entries_can_be_changed_and_deleted_only_at_the_desk(chief, story):
     entry = make_update(story, "As it was.")
     way = f"/admin/entries/entry/{entry.pk}"
     chief.post(f"{way}/change/", {"body": "Changed.", "headline": ""})
@@ -534,7 +534,7 @@ def test_no_entry_is_changed_or_deleted_past_its_desk(chief, story):
     assert Entry.objects.get().body == "As it was."
 
 
-def test_the_list_of_stories_says_what_an_editor_wants_to_know(client, story):
+def test_the_list_of_stories_shows_state_readers_and_updates(client, story):
     make_update(story)
     make_update(story, state="draft")
     draft = make_story("Nobody knows yet", live=False)
@@ -547,7 +547,7 @@ def test_the_list_of_stories_says_what_an_editor_wants_to_know(client, story):
     assert draft.get_absolute_url() not in page
 
 
-def test_the_lists_lead_to_what_waits_for_an_editor(client, story):
+def test_the_lists_link_to_the_review_queue(client, story):
     way = f'<a href="{reverse("admin:entries_entry_queue")}">Review queue</a>'
     assert way not in client.get("/admin/entries/story/").content.decode()
     make_update(story, state="submitted")
@@ -581,7 +581,7 @@ def test_pages_of_the_admin_have_no_scripts_in_them(client, chief, story):
 
 
 @pytest.mark.parametrize("came", ["changed", "removed"])
-def test_a_link_that_somebody_else_just_touched_is_told_of(
+def test_a_concurrent_change_of_a_link_is_reported(
     moderator: Client, monkeypatch: pytest.MonkeyPatch, came: str
 ):
     link = verbs.add_link("see", story=make_story(), title="Ferries")
@@ -609,7 +609,7 @@ def test_a_link_that_somebody_else_just_touched_is_told_of(
     assert Link.objects.get().title == "Ferries"
 
 
-def test_a_series_that_is_used_since_the_page_was_loaded_is_not_deleted(
+def test_a_series_used_since_the_page_was_loaded_is_not_deleted(
     chief: Client, monkeypatch: pytest.MonkeyPatch
 ):
     series, story, delete = make_series(), make_story(), verbs.delete_series
@@ -632,7 +632,7 @@ def test_a_series_that_is_used_since_the_page_was_loaded_is_not_deleted(
         Link.objects.all().delete()
 
 
-def test_two_series_made_with_one_address_are_told_apart(
+def test_two_series_created_with_the_same_slug_are_a_conflict(
     chief: Client, monkeypatch: pytest.MonkeyPatch
 ):
     save = verbs.save_series
@@ -652,7 +652,7 @@ def test_two_series_made_with_one_address_are_told_apart(
 
 
 @pytest.mark.parametrize("wrong", ["seq", "check", "null"])
-def test_a_mistake_of_ours_is_no_meeting_of_two(
+def test_a_bug_is_not_reported_as_a_conflict(
     chief: Client,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -682,7 +682,7 @@ def test_a_mistake_of_ours_is_no_meeting_of_two(
 # --- What was left behind
 
 
-def test_a_sweep_takes_old_files_that_no_picture_has_and_no_others(
+def test_sweep_deletes_only_old_files_without_an_image(
     client: Client, settings: Any, tmp_path: Path
 ):
     settings.IMAGES_DIR = tmp_path
@@ -708,7 +708,7 @@ def test_a_sweep_takes_old_files_that_no_picture_has_and_no_others(
     assert set(files()) == {*kept, young}
 
 
-def test_the_first_page_leads_to_the_desks_of_what_runs(client, chief):
+def test_the_home_page_links_to_the_desks_of_live_stories(client, chief):
     running, quiet = make_story("The ferry waits"), make_story("Fog")
     make_update(running, "Ashore at last.", at="1200")
     make_update(quiet, "No wind.", at="1100")
@@ -726,7 +726,7 @@ def test_the_first_page_leads_to_the_desks_of_what_runs(client, chief):
     assert b"Live now" not in signed_in("nobody").get("/admin/").content
 
 
-def test_the_first_page_lists_the_newsroom_first_and_by_plain_names(chief: Client):
+def test_the_home_page_lists_the_newsroom_first_with_plain_names(chief: Client):
     page = chief.get("/admin/lists/").content.decode()
     captions = re.findall(r"<caption>\s*<a [^>]*>\s*([^<]*?)\s*</a>", page)
     assert captions == [
@@ -741,7 +741,7 @@ def test_the_first_page_lists_the_newsroom_first_and_by_plain_names(chief: Clien
     assert "accesslog" not in lists  # nothing is ever written there
 
 
-def test_lists_have_the_whole_width(chief: Client):
+def test_lists_use_the_full_width(chief: Client):
     page = chief.get("/admin/entries/story/").content.decode()
     assert 'id="nav-sidebar"' not in page
     assert "Has date" not in page
@@ -757,7 +757,7 @@ def test_every_filter_of_the_stories_has_a_name(chief: Client):
     assert "Fog</a>" not in named
 
 
-def test_a_small_picture_of_the_library_is_a_link_with_a_name(client: Client):
+def test_a_thumbnail_in_the_library_is_a_named_link(client: Client):
     verbs.add_image("ferry", verbs.ingest_upload(photo()), alt="Boats")
     page = client.get("/admin/entries/image/").content.decode()
     assert re.findall(r'<img class="library-thumb"[^>]* alt="([^"]*)"', page) == [
@@ -765,21 +765,21 @@ def test_a_small_picture_of_the_library_is_a_link_with_a_name(client: Client):
     ]
 
 
-def test_a_list_that_shows_all_does_not_offer_to_show_all(story: Story) -> None:
+def test_a_complete_list_does_not_offer_to_show_all(story: Story) -> None:
     chief = signed_in("chief", chief=True)
     path = reverse("admin:entries_story_changelist")
     assert "Show all" not in chief.get(path).content.decode()
     assert "Show all" in chief.get(f"{path}?q=nothing+so").content.decode()
 
 
-def test_a_text_that_waits_in_a_draft_story_is_found_in_the_list() -> None:
+def test_a_waiting_text_of_a_draft_story_is_in_the_list() -> None:
     make_update(make_story(live=False), "The giraffe has left the ark.")
     chief = signed_in("chief", chief=True)
     page = chief.get("/admin/entries/entry/?q=giraffe").content.decode()
     assert "The giraffe has left" in page
 
 
-def test_an_entry_is_found_in_the_list_by_its_byline(story: Story) -> None:
+def test_the_list_of_entries_can_be_searched_by_byline(story: Story) -> None:
     verbs.post(story, EntryText("The lamp is lit.", byline="Ysolde Tamarin"))
     chief = signed_in("chief", chief=True)
     page = chief.get("/admin/entries/entry/?q=tamarin").content.decode()

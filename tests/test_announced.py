@@ -95,7 +95,7 @@ def test_its_page_shows_the_head_and_when_coverage_begins(story: Story, begins: 
     assert "<article" not in page
 
 
-def test_nothing_else_of_it_is_told_at_any_address(story: Story):
+def test_no_url_reveals_anything_else_about_it(story: Story):
     told = [
         path
         for path in paths(story)
@@ -110,7 +110,7 @@ def test_nothing_else_of_it_is_told_at_any_address(story: Story):
     assert "Also in" not in get("/stories/fog/")
 
 
-def test_what_happens_in_it_moves_no_number(story: Story):
+def test_changes_in_it_increase_no_public_counter(story: Story):
     def answers() -> dict[str, tuple[str | None, str]]:
         story_page._frame.cache_clear()
         found = {path: Client().get(path) for path in paths(story)}
@@ -143,7 +143,7 @@ def test_what_happens_in_it_moves_no_number(story: Story):
     assert not moved
 
 
-def test_other_desks_hear_of_its_summary(story: Story):
+def test_its_summary_is_sent_to_other_desks(story: Story):
     client = signed_in("ed", "Editors")
     page = client.get(desk_url(story)).content.decode()
     have = page.split("?have=")[1].split('"')[0]
@@ -188,7 +188,7 @@ def test_lists_show_it_as_coming_up(story: Story, begins: Any):
     assert "Coverage begins" in get("/search/?q=bridge")
 
 
-def test_machines_are_told_when_coverage_begins(story: Story, begins: datetime):
+def test_structured_data_has_the_start_of_coverage(story: Story, begins: datetime):
     page = get("/stories/vote/")
     data = json.loads(page.split('ld+json">')[1].split("</script>")[0])
     assert data["@type"] == "LiveBlogPosting"
@@ -201,7 +201,7 @@ def test_machines_are_told_when_coverage_begins(story: Story, begins: datetime):
     assert datetime.fromisoformat(data["story"]["begins_at"]) == begins
 
 
-def test_links_lead_to_it(story: Story):
+def test_links_can_target_it(story: Story):
     entry = make_update(Story.objects.get(slug="fog"), "The mayor spoke.")
     verbs.add_link("see", entry=entry, target_story=story)
     assert 'See <a href="/stories/vote/">' in get("/stories/fog/")
@@ -233,7 +233,7 @@ def test_the_scheduler_makes_it_live_at_its_time(story: Story):
     assert story.live_at
 
 
-def test_texts_that_are_due_wait_until_it_is_live(story: Story):
+def test_due_updates_wait_until_it_is_live(story: Story):
     entry = make_update(story, "At noon.", at=timezone.now() + LATER)
     Entry.objects.filter(pk=entry.pk).update(at=times.this_minute())
     assert verbs.publish_due() == 0
@@ -265,7 +265,7 @@ def test_its_old_addresses_redirect(story: Story):
     )
 
 
-def test_what_cannot_be_announced_is_refused(story: Story, begins: datetime):
+def test_invalid_announcements_are_refused(story: Story, begins: datetime):
     live = make_story("Live already")
     closed = verbs.close_story(make_story("Closed already"))
     gone = verbs.withdraw_story(make_story("Gone already"))
@@ -294,7 +294,7 @@ def test_the_time_can_be_changed(story: Story):
     assert times.format_full(later) in response.content.decode()
 
 
-def test_the_desk_announces_and_says_what_is_wrong():
+def test_the_desk_announces_it_or_shows_what_is_wrong():
     draft = make_story("Not yet", live=False)
     client = signed_in("ed", "Editors")
     way = desk_url(draft, "state")
@@ -314,13 +314,13 @@ def test_the_desk_announces_and_says_what_is_wrong():
     assert draft.state == "live"
 
 
-def test_contributors_see_nothing_of_its_texts(story: Story):
+def test_contributors_cannot_see_its_texts(story: Story):
     client = signed_in("con", "Contributors")
     for path in (desk_url(story), "/admin/", "/admin/entries/story/"):
         assert SECRET not in client.get(path).content.decode(), path
 
 
-def test_the_json_form_brings_it_to_another_site(story: Story, tmp_path: Any):
+def test_the_json_form_can_be_imported_on_another_site(story: Story, tmp_path: Any):
     data = story_data(story, public=False)
     assert data["story"]["state"] == "announced"
     file = tmp_path / "vote.json"

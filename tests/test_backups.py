@@ -144,7 +144,7 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ["../out", "/out", "pictures/../../out", "link"])
-def test_a_backup_writes_nowhere_but_into_its_own_folder(tmp_path: Path, name: str):
+def test_restoring_writes_only_into_its_own_folder(tmp_path: Path, name: str):
     target = tmp_path / "data" / "folder"
     target.mkdir(parents=True)
     member = tarfile.TarInfo(name)

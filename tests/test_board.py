@@ -44,7 +44,7 @@ def test_the_board_lists_live_stories_and_who_is_there(client):
     assert page.index("Rain") < page.index("ines is writing")
 
 
-def test_it_says_how_long_a_story_has_been_quiet(client):
+def test_it_shows_how_long_a_story_has_been_quiet(client):
     story = make_story("Fog over the harbour")
     entry = make_update(story, "No wind.")
     at = timezone.now() - timedelta(hours=6, minutes=10)
@@ -64,7 +64,7 @@ def test_it_is_filtered_and_sorted_without_scripts(client):
     assert ">Rain<" not in found
 
 
-def test_mine_are_the_stories_written_in(client):
+def test_my_stories_are_those_i_have_written_in(client):
     user = Permissions.of(client.get(BOARD).wsgi_request.user).user
     make_update(make_story("Rain"), author=user)
     make_story("Fog")
@@ -97,7 +97,7 @@ def test_a_mention_is_marked_as_read_and_leaves_the_board(group: str):
     assert set(unread) == {("jory", first.pk), ("maren", first.pk + 1)}
 
 
-def test_a_note_on_a_text_that_one_may_not_see_is_not_found():
+def test_a_note_on_a_text_that_the_user_may_not_see_is_404():
     story, writer = make_story(), signed_in("writer", "Contributors")
     entry = make_update(story, "Secret.", at=None, state="draft")
     note = Note.objects.create(story=story, entry=entry, text="@writer look")
@@ -133,7 +133,7 @@ def test_its_queries_do_not_grow_with_stories_and_entries(client):
     assert queries() == few
 
 
-def test_it_never_publishes_what_waits_for_review(client):
+def test_it_never_publishes_texts_in_review(client):
     story = make_story("Fog over the harbour")
     writer = make_user("writer", "Contributors")
     entry = make_update(
@@ -145,7 +145,7 @@ def test_it_never_publishes_what_waits_for_review(client):
     assert 'value="publish' not in page
 
 
-def test_drafts_and_unsent_texts_of_oneself_are_listed(client):
+def test_my_drafts_and_unsent_texts_are_listed(client):
     story = make_story("Fog over the harbour")
     user = Permissions.of(client.get(BOARD).wsgi_request.user).user
     make_update(story, "Mine to finish.", author=user, at=None, state="draft")
@@ -164,7 +164,7 @@ def test_drafts_and_unsent_texts_of_oneself_are_listed(client):
     assert "Not mine." not in page
 
 
-def test_notes_that_name_somebody_are_on_their_board(client):
+def test_notes_that_mention_me_are_on_my_board(client):
     story = make_story("Fog over the harbour")
     author = make_user("ines", "Editors")
     verbs.add_note(story, "@editor Result about 0040.", author=author)
@@ -213,7 +213,7 @@ def submitted(story) -> Entry:
     )
 
 
-def test_a_text_is_published_now_or_with_its_own_time(client, submitted, story):
+def test_a_text_is_published_with_the_current_time_or_its_own(client, submitted, story):
     own = submitted.at
     other = make_update(story, "On the mole.", at="1010", state="submitted")
     send = {"do": "publish_own", "entry": submitted.pk, "version": 1}
@@ -290,7 +290,7 @@ def test_an_editor_sees_who_else_has_a_text_open(client, submitted):
     assert "reviewing" not in html(signed_in("ines2", "Contributors").get(QUEUE))
 
 
-def test_a_contributor_reads_the_reason_and_submits_again(submitted):
+def test_a_contributor_sees_the_reason_and_submits_again(submitted):
     verbs.send_back(submitted, "Who says so?")
     writer = Client()
     writer.force_login(submitted.author)
@@ -302,7 +302,7 @@ def test_a_contributor_reads_the_reason_and_submits_again(submitted):
     assert (submitted.state, submitted.sent_back) == ("submitted", "")
 
 
-def test_nobody_submits_what_is_not_theirs(story, submitted):
+def test_contributors_submit_only_their_own_texts(story, submitted):
     verbs.send_back(submitted, "Who says so?")
     other = signed_in("other", "Contributors")
     other.post(QUEUE, {"do": "submit", "entry": submitted.pk})

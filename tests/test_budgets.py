@@ -42,7 +42,9 @@ def story() -> Story:
     return story
 
 
-def test_a_story_of_fifty_updates_is_light(client: Client, story: Story) -> None:
+def test_a_story_with_fifty_updates_stays_within_its_size_budget(
+    client: Client, story: Story
+) -> None:
     page = client.get(story.get_absolute_url()).content
     html = page.decode()
     scripts = re.findall(r'<script[^>]* src="/static/([^"]+)"', html)

@@ -23,7 +23,7 @@ def ids(found: object) -> list[str]:
     return [message.id for message in found]  # type: ignore[attr-defined]
 
 
-def test_the_nearest_mount_says_where_a_file_lies():
+def test_the_innermost_mount_point_gives_the_file_system():
     kinds = {
         "/srv/news/site.sqlite3": "nfs4",
         "/srv/news/local/site.sqlite3": "xfs",
@@ -33,7 +33,7 @@ def test_the_nearest_mount_says_where_a_file_lies():
         assert checks.file_system_type(Path(path), MOUNTS) == kind
 
 
-def test_a_data_folder_that_nobody_may_write_is_an_error(
+def test_a_data_folder_without_write_permission_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     with override_settings(DATA_DIR=tmp_path / "new" / "data"):
@@ -51,7 +51,7 @@ def test_sqlite_on_a_network_disk_is_an_error(monkeypatch: pytest.MonkeyPatch):
     assert ids(checks.check_data_directory()) == []
 
 
-def test_a_pillow_without_avif_is_an_error(monkeypatch: pytest.MonkeyPatch):
+def test_pillow_without_avif_is_an_error(monkeypatch: pytest.MonkeyPatch):
     assert ids(checks.check_image_formats()) == []
     monkeypatch.delitem(Image.SAVE, "AVIF")
     (message,) = checks.check_image_formats()
@@ -66,14 +66,12 @@ def test_a_pillow_without_avif_is_an_error(monkeypatch: pytest.MonkeyPatch):
         (True, "http://127.0.0.1:8000", []),
     ],
 )
-def test_debugging_on_a_public_site_is_an_error(
-    debug: bool, site: str, found: list[str]
-):
+def test_debug_on_a_public_site_is_an_error(debug: bool, site: str, found: list[str]):
     with override_settings(DEBUG=debug, SITE_URL=site):
         assert ids(checks.check_debug()) == found
 
 
-def test_a_public_address_that_is_refused_is_an_error():
+def test_a_site_url_outside_allowed_hosts_is_an_error():
     with override_settings(SITE_URL="https://news.example:8443", ALLOWED_HOSTS=["b.c"]):
         assert ids(checks.check_site_url()) == ["entries.E008"]
     for hosts in ["*"], ["news.example"], [".example"]:
@@ -81,13 +79,13 @@ def test_a_public_address_that_is_refused_is_an_error():
             assert ids(checks.check_site_url()) == []
 
 
-def test_an_imprint_that_cannot_be_read_is_an_error(tmp_path: Path):
+def test_an_unreadable_imprint_is_an_error(tmp_path: Path):
     for name, found in ((__file__, []), (str(tmp_path / "no"), ["entries.E009"])):
         with override_settings(IMPRINT_FILE=name):
             assert ids(checks.check_imprint_file()) == found
 
 
-def test_a_sqlite_without_full_text_search_is_an_error(
+def test_sqlite_without_full_text_search_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ):
     assert ids(checks.check_full_text_search()) == []
@@ -97,13 +95,13 @@ def test_a_sqlite_without_full_text_search_is_an_error(
     assert ids(checks.check_full_text_search()) == ["entries.E007"]
 
 
-def test_a_pooling_proxy_is_warned_of(monkeypatch: pytest.MonkeyPatch):
+def test_a_connection_pooler_causes_a_warning(monkeypatch: pytest.MonkeyPatch):
     assert ids(checks.check_pooler()) == []
     monkeypatch.setitem(connection.settings_dict, "PORT", 6432)
     assert ids(checks.check_pooler()) == ["entries.W005"]
 
 
 @pytest.mark.django_db
-def test_listening_is_tried_where_the_database_is_checked():
+def test_database_checks_test_listen_and_notify():
     assert ids(checks.check_listen_notify(databases=["default"])) == []
     assert ids(checks.check_listen_notify()) == []

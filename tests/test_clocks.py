@@ -24,7 +24,7 @@ def step(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
-def test_updates_around_a_step_arrive_once_and_in_the_order_of_their_times(
+def test_updates_around_a_clock_change_arrive_once_and_in_order(
     monkeypatch: pytest.MonkeyPatch, hours: int
 ):
     story = make_story()
@@ -41,7 +41,7 @@ def test_updates_around_a_step_arrive_once_and_in_the_order_of_their_times(
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
-def test_what_is_scheduled_goes_by_the_clock_of_the_database(
+def test_scheduling_uses_the_clock_of_the_database(
     monkeypatch: pytest.MonkeyPatch, hours: int
 ):
     story, now = make_story(), timezone.now()
@@ -56,7 +56,7 @@ def test_what_is_scheduled_goes_by_the_clock_of_the_database(
     assert early.state == Entry.State.SCHEDULED
 
 
-def test_a_clock_put_back_forbids_no_edit_of_what_stands(
+def test_a_clock_set_back_does_not_prevent_edits(
     monkeypatch: pytest.MonkeyPatch,
 ):
     entry = make_update(make_story(), "A tyop.", at=None)
@@ -70,14 +70,14 @@ def test_a_clock_put_back_forbids_no_edit_of_what_stands(
         verbs.edit(entry, later, version=2)
 
 
-def test_readers_counted_before_a_clock_was_put_back_are_not_counted_for_hours():
+def test_reader_counts_expire_after_a_clock_was_set_back():
     told = timezone.now() + timedelta(hours=3)
     Audience.objects.create(process="old", counts={"7": 4}, reported_at=told)
     Audience.objects.create(process="new", counts={"7": 2}, reported_at=timezone.now())
     assert Audience.now() == {7: 2}
 
 
-def test_a_feed_changed_after_the_clock_was_put_back_is_not_called_unchanged(
+def test_a_feed_changed_after_the_clock_was_set_back_is_not_a_304(
     monkeypatch: pytest.MonkeyPatch,
 ):
     story, reader = make_story(), Client()

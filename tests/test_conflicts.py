@@ -117,7 +117,7 @@ def test_the_script_gets_the_merged_text_with_its_version(client, entry):
     assert 'name="version"' not in html  # an older script cannot overwrite anything
 
 
-def test_what_overlaps_is_saved_only_once_one_is_chosen(client, entry):
+def test_overlapping_changes_are_saved_only_after_a_choice(client, entry):
     theirs(entry, "Ferries sail from Friday if members accept.")
     mine = "Ferries sail from Monday if members accept."
     for _ in range(2):
@@ -133,7 +133,7 @@ def test_what_overlaps_is_saved_only_once_one_is_chosen(client, entry):
     assert body(entry) == mine
 
 
-def test_their_version_can_be_kept(client, entry):
+def test_the_colleagues_version_can_be_chosen(client, entry):
     theirs(entry, "Ferries sail from Friday if members accept.")
     Draft.objects.create(
         user_id=client.session["_auth_user_id"],
@@ -148,7 +148,7 @@ def test_their_version_can_be_kept(client, entry):
     assert not Draft.objects.exists()
 
 
-def test_a_version_that_nobody_saw_is_never_chosen_against(client, entry):
+def test_a_version_the_editor_has_not_seen_is_never_overwritten(client, entry):
     theirs(entry, "Ferries sail from Friday if members accept.")
     now = Entry.objects.get(pk=entry.pk)
     verbs.edit(now, EntryText("Ferries sail no more."), version=2)
@@ -170,7 +170,7 @@ def test_other_fields_of_the_form_are_merged_too(client, story):
     assert fields_in(html)["body"] == "The quay is closed to cars."
 
 
-def test_without_the_text_one_began_from_nothing_is_merged(client, entry):
+def test_nothing_is_merged_without_the_base_version(client, entry):
     theirs(entry, "Ferries sail from Sunday if two thirds of members accept.")
     verbs.erase_version(Entry.objects.get(pk=entry.pk).versions.get())
     answer = save(client, entry, "Ferries sail from Monday if members accept.")
@@ -195,7 +195,7 @@ def details(client: Client, story: Story, **fields: Any) -> Any:
     return client.post(way, data | fields)
 
 
-def test_changes_of_different_story_details_come_together(client, story):
+def test_changes_of_different_story_details_are_merged(client, story):
     editor2 = make_user("editor2", "Editors")
     now = Story.objects.get(pk=story.pk)
     verbs.edit_story(now, standfirst="It lifts at noon.", author=editor2)
@@ -210,7 +210,7 @@ def test_changes_of_different_story_details_come_together(client, story):
     assert (now.headline, now.standfirst) == ("Fog and ice", "It lifts at noon.")
 
 
-def test_of_two_headlines_one_is_chosen(client, story):
+def test_the_editor_chooses_between_two_headlines(client, story):
     verbs.edit_story(Story.objects.get(pk=story.pk), headline="Thaw")
     for _ in range(2):
         page = details(client, story, headline="Ice").content.decode()
@@ -223,7 +223,7 @@ def test_of_two_headlines_one_is_chosen(client, story):
     assert Story.objects.get().headline == "Ice"
 
 
-def test_a_detail_without_versions_is_not_replaced_unseen(client, story):
+def test_a_detail_without_versions_is_not_overwritten_silently(client, story):
     verbs.edit_story(Story.objects.get(pk=story.pk), language="de")
     way = reverse("admin:entries_story_details", args=[story.pk])
     shown = client.get(way).content.decode()
@@ -243,7 +243,7 @@ def test_a_detail_without_versions_is_not_replaced_unseen(client, story):
 # --- Forms on pages of their own lead back to where they were opened
 
 
-def test_an_edit_opened_from_the_queue_leads_back_to_it(client, story):
+def test_an_edit_opened_from_the_queue_returns_to_it(client, story):
     entry = make_update(story, "The firts words.", state="submitted")
     queue = reverse("admin:entries_entry_queue")
     link = re.search(r'href="([^"]+/edit/[^"]*)"', client.get(queue).content.decode())
@@ -261,7 +261,7 @@ def test_an_edit_opened_from_the_queue_leads_back_to_it(client, story):
 
 
 @pytest.mark.parametrize("name", ["edit", "cross", "move", "entry_notes"])
-def test_every_form_on_a_page_of_its_own_leads_on(client, story, name: str):
+def test_every_standalone_form_redirects_afterwards(client, story, name: str):
     entry, other = make_update(story, "A first."), make_story("Ice")
     way = reverse(f"admin:entries_story_{name}", args=[story.pk, entry.pk])
     page = client.get(way).content.decode()
@@ -278,7 +278,7 @@ def test_every_form_on_a_page_of_its_own_leads_on(client, story, name: str):
 @pytest.mark.parametrize(
     "url", ["https://evil.example/admin/", "//evil.example/admin/", "/stories/x/"]
 )
-def test_a_form_leads_to_no_other_site(client, entry, url: str):
+def test_a_form_never_redirects_to_another_site(client, entry, url: str):
     answer = save(client, entry, "B.", next=url, htmx=True)
     assert answer.headers["HX-Redirect"].startswith("/admin/entries/story/")
     answer = save(client, entry, "C.", next=url, version=2)

@@ -64,7 +64,7 @@ def test_a_draft_is_deleted_on_every_open_desk(client, story, htmx: bool):
 
 
 @pytest.mark.parametrize("state", ["published", "withdrawn"])
-def test_what_readers_have_seen_is_not_deleted(client, story, state: str):
+def test_entries_that_were_visible_are_not_deleted(client, story, state: str):
     entry = make_update(story)
     if state == "withdrawn":
         verbs.withdraw(entry)
@@ -80,7 +80,7 @@ def test_a_withdrawn_draft_is_deleted_too(client, story):
     assert not Entry.objects.exists()
 
 
-def test_a_draft_that_changed_meanwhile_is_not_deleted(client, story):
+def test_a_draft_changed_by_a_colleague_is_not_deleted(client, story):
     draft = make_update(story, "A.", state="draft", at=None)
     verbs.edit(draft, verbs.EntryText("B."), version=1)
     assert press(client, draft, "delete", version=1).status_code == 409
@@ -89,7 +89,7 @@ def test_a_draft_that_changed_meanwhile_is_not_deleted(client, story):
     assert Entry.objects.exists()
 
 
-def test_contributors_delete_their_own_drafts_alone(story):
+def test_contributors_delete_only_their_own_drafts(story):
     writer = make_user("writer", "Contributors")
     client = Client()
     client.force_login(writer)
@@ -103,7 +103,7 @@ def test_contributors_delete_their_own_drafts_alone(story):
     assert press(client, published, "delete").status_code == 403
 
 
-def test_a_draft_is_taken_over_and_its_writer_goes_on_seeing_it(client, story):
+def test_a_draft_that_was_taken_over_stays_visible_to_its_writer(client, story):
     writer = make_user("writer", "Contributors")
     contributor = Client()
     contributor.force_login(writer)
@@ -153,7 +153,7 @@ def test_withdrawn_rows_of_a_day_are_folded_together(client, story):
     assert "<details open>" in shown
 
 
-def test_a_backup_of_a_newsroom_brings_its_tombstones_to_no_reader(story):
+def test_a_restored_backup_sends_no_tombstones_of_drafts_to_readers(story):
     draft = make_update(story, state="draft", at=None)
     url = story.get_absolute_url()
     before = Client().get(url).content
@@ -168,7 +168,7 @@ def test_a_backup_of_a_newsroom_brings_its_tombstones_to_no_reader(story):
 
 
 @pytest.mark.parametrize("state", ["scheduled", "submitted", "queued"])
-def test_what_is_no_draft_any_more_is_not_deleted(client, story, state: str):
+def test_an_entry_that_is_no_longer_a_draft_is_not_deleted(client, story, state: str):
     if state == "queued":
         entry = make_update(make_story(live=False))
     else:

@@ -46,7 +46,7 @@ def test_readers_of_all_processes_are_counted(room: Newsroom, slug: str) -> None
         wait_for(lambda: room.call(actions.readers, slug) == 2, "both readers")
 
 
-def test_a_reader_who_returns_gets_what_it_missed_once(
+def test_a_reader_that_reconnects_gets_each_missed_change_once(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
@@ -65,7 +65,7 @@ def test_a_reader_who_returns_gets_what_it_missed_once(
             assert stream.cursor == room.call(actions.cursor, slug)
 
 
-def test_what_was_withdrawn_is_told_to_nobody_who_returns(
+def test_withdrawn_text_is_not_sent_to_readers_that_reconnect(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
@@ -81,7 +81,7 @@ def test_what_was_withdrawn_is_told_to_nobody_who_returns(
             assert "A name that had to go." not in stream.html()
 
 
-def test_words_that_were_hidden_or_erased_are_told_to_nobody_who_returns(
+def test_hidden_and_erased_text_is_not_sent_to_readers_that_reconnect(
     newsroom: Newsroom, story: str
 ) -> None:
     server = newsroom.server()
@@ -103,7 +103,7 @@ def test_words_that_were_hidden_or_erased_are_told_to_nobody_who_returns(
 
 
 @pytest.mark.parametrize("after", ["nonsense", "other-3", "-", "9" * 30, "\x00-1"])
-def test_a_cursor_of_another_history_asks_for_the_whole_page(
+def test_a_cursor_of_another_epoch_gets_a_reset(
     room: Newsroom, slug: str, after: str
 ) -> None:
     server = room.servers[0]
@@ -116,16 +116,14 @@ def test_a_cursor_of_another_history_asks_for_the_whole_page(
     assert not answer.text
 
 
-def test_a_cursor_from_the_future_asks_for_the_whole_page(
-    room: Newsroom, slug: str
-) -> None:
+def test_a_cursor_from_the_future_gets_a_reset(room: Newsroom, slug: str) -> None:
     server = room.servers[0]
     epoch, _, seq = room.call(actions.cursor, slug).rpartition("-")
     with room.sse(server, slug, after=f"{epoch}-{int(seq) + 1}") as stream:
         stream.wait_named("reset")
 
 
-def test_open_streams_are_told_when_a_backup_was_restored(
+def test_open_streams_get_a_reset_when_a_backup_is_restored(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
@@ -135,7 +133,7 @@ def test_open_streams_are_told_when_a_backup_was_restored(
         stream.wait_named("reset")
 
 
-def test_a_closed_story_ends_its_streams_and_a_reopened_one_runs_again(
+def test_closing_a_story_ends_its_streams_and_reopening_allows_new_ones(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
@@ -157,7 +155,7 @@ def test_a_closed_story_ends_its_streams_and_a_reopened_one_runs_again(
         assert not again.named("end")
 
 
-def test_a_withdrawn_story_says_so_once_and_shows_no_text(
+def test_withdrawing_a_story_sends_one_event_without_its_text(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
@@ -176,7 +174,7 @@ def test_a_withdrawn_story_says_so_once_and_shows_no_text(
     assert "from the quay" not in answer.text
 
 
-def test_streams_of_drafts_and_of_nothing_are_not_found(room: Newsroom) -> None:
+def test_streams_of_drafts_and_unknown_stories_are_404(room: Newsroom) -> None:
     room.call(actions.make_story, "Unsaid", "unsaid", live=False, updates=1)
     server = room.servers[0]
     for slug in ("unsaid", "never-was"):
@@ -194,7 +192,7 @@ def test_an_old_slug_streams_directly(room: Newsroom, slug: str) -> None:
         stream.wait("Open water at last.")
 
 
-def test_the_rail_comes_without_an_id_and_to_late_readers_too(
+def test_the_rail_is_sent_without_an_id_even_to_late_readers(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
@@ -213,7 +211,7 @@ def test_the_rail_comes_without_an_id_and_to_late_readers_too(
     assert "A story still to come" in answer.text
 
 
-def test_two_writers_in_two_processes_lose_and_double_nothing(
+def test_two_writers_in_two_processes_lose_and_duplicate_nothing(
     room: Newsroom, slug: str
 ) -> None:
     server = room.servers[0]
@@ -255,7 +253,7 @@ def test_a_killed_process_loses_nothing_for_its_readers(
         assert "Before the crash." not in stream.html()
 
 
-def test_a_server_that_is_asked_to_stop_ends_its_streams_and_itself(
+def test_a_server_that_is_stopped_ends_its_streams_and_exits(
     newsroom: Newsroom, story: str
 ) -> None:
     server = newsroom.server()
@@ -317,7 +315,7 @@ def number(cursor: str) -> int:
     return int(cursor.rpartition("-")[2])
 
 
-def test_much_that_was_missed_comes_in_pieces_that_each_move_the_cursor(
+def test_many_missed_changes_come_in_batches_that_each_advance_the_cursor(
     room: Newsroom, slug: str
 ) -> None:
     before = room.call(actions.cursor, slug)
@@ -352,7 +350,7 @@ def test_much_that_was_missed_comes_in_pieces_that_each_move_the_cursor(
         assert [last in text for text in html] == [False] * (len(html) - 1) + [True]
 
 
-def test_a_long_update_is_a_piece_of_its_own_and_one_may_be_asked_for(
+def test_a_long_update_is_a_batch_of_its_own_and_single_changes_can_be_requested(
     room: Newsroom, slug: str
 ) -> None:
     server, before = room.servers[0], room.call(actions.cursor, slug)
@@ -370,7 +368,7 @@ def test_a_long_update_is_a_piece_of_its_own_and_one_may_be_asked_for(
     assert single[-1].headers["Live-Cursor"] == whole[-1].headers["Live-Cursor"]
 
 
-def test_what_changes_between_two_pieces_is_neither_lost_nor_told_as_it_was(
+def test_changes_between_two_batches_are_neither_lost_nor_stale(
     room: Newsroom, slug: str
 ) -> None:
     before = room.call(actions.cursor, slug)
@@ -392,7 +390,7 @@ def test_what_changes_between_two_pieces_is_neither_lost_nor_told_as_it_was(
     assert not {first, last} & seen.keys()
 
 
-def test_no_cache_takes_a_piece_for_unchanged_when_one_of_its_updates_went(
+def test_a_batch_gets_a_new_etag_when_one_of_its_updates_is_withdrawn(
     room: Newsroom, slug: str
 ) -> None:
     before = room.call(actions.cursor, slug)
@@ -409,7 +407,7 @@ def test_no_cache_takes_a_piece_for_unchanged_when_one_of_its_updates_went(
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_stream_carries_little_before_it_is_ready_and_never_much(
+def test_a_stream_replays_little_before_it_is_ready(
     room: Newsroom, slug: str, kept: bool
 ) -> None:
     server = room.servers[0]
@@ -437,7 +435,7 @@ def test_a_stream_carries_little_before_it_is_ready_and_never_much(
             assert not stream.named("ready")
 
 
-def test_a_closed_story_says_so_after_all_that_was_missed(
+def test_a_closed_story_sends_end_after_all_missed_changes(
     room: Newsroom, slug: str
 ) -> None:
     server, before = room.servers[0], room.call(actions.cursor, slug)
@@ -456,7 +454,7 @@ def test_a_closed_story_says_so_after_all_that_was_missed(
         assert [event.name for event in stream.events] == ["", "end"]
 
 
-def test_readers_of_open_streams_get_many_updates_at_once_in_pieces(
+def test_open_streams_get_many_simultaneous_updates_in_batches(
     room: Newsroom, slug: str
 ) -> None:
     with room.sse(room.servers[0], slug) as stream:

@@ -87,7 +87,7 @@ def test_the_desk_has_the_composer_with_its_fields_and_buttons(client, story):
     assert {"Publish", "Save draft", "Preview"} <= set(buttons)
 
 
-def test_a_text_is_published_now_and_its_row_comes_back(client, story):
+def test_publishing_now_returns_the_new_row(client, story):
     answer = compose(client, story, "The **ferry** has moored.")
     entry = only_update(story)
     assert entry.published
@@ -98,7 +98,7 @@ def test_a_text_is_published_now_and_its_row_comes_back(client, story):
     assert "Published " in html
 
 
-def test_without_htmx_the_desk_is_shown_again_with_the_news(client, story):
+def test_without_htmx_publishing_reloads_the_desk_with_the_new_row(client, story):
     answer = compose(client, story, "The ferry has moored.", htmx=False)
     assert answer.status_code == 302
     page = client.get(answer["Location"]).content.decode()
@@ -106,14 +106,14 @@ def test_without_htmx_the_desk_is_shown_again_with_the_news(client, story):
     assert "The ferry has moored." in page
 
 
-def test_marks_of_the_composer_stand_on_the_posting(client, story):
+def test_marks_of_the_composer_are_saved_on_the_posting(client, story):
     compose(client, story, "All are ashore.", key_event="on", pinned="on")
     posting = Posting.objects.get(story=story)
     assert posting.key_event
     assert posting.pinned
 
 
-def test_a_typed_time_backdates_and_one_long_past_is_asked_about_once(client, story):
+def test_a_typed_time_backdates_and_a_time_long_past_must_be_confirmed(client, story):
     data = {"at": "0615 14 March 2026", "key": str(uuid4())}
     answer = compose(client, story, "The lighthouse saw it first.", **data)
     html = answer.content.decode()
@@ -126,7 +126,7 @@ def test_a_typed_time_backdates_and_one_long_past_is_asked_about_once(client, st
     assert f"{only_update(story).at:%Y-%m-%d %H:%M}" == "2026-03-14 06:15"
 
 
-def test_a_time_to_come_schedules_and_says_so(client, story):
+def test_a_future_time_schedules_the_update_and_says_so(client, story):
     when = timezone.now() + timedelta(days=2)
     answer = compose(client, story, "The inquiry opens.", at=f"{when:%Y-%m-%d} 10:15")
     entry = only_update(story)
@@ -134,7 +134,7 @@ def test_a_time_to_come_schedules_and_says_so(client, story):
     assert "Scheduled for 1015 GMT, " in answer.content.decode()
 
 
-def test_a_draft_is_kept_and_not_published(client, story):
+def test_a_draft_is_saved_but_not_published(client, story):
     answer = compose(client, story, "Notes of the press conference.", action="draft")
     assert only_update(story).state == "draft"
     html = answer.content.decode()
@@ -163,7 +163,7 @@ def test_the_same_form_with_another_text_shows_both_and_changes_nothing(client, 
     assert "Two hundred and fourteen are aboard." in html
 
 
-def test_without_htmx_the_conflict_stands_above_the_composer(client, story):
+def test_without_htmx_a_conflict_is_shown_above_the_composer(client, story):
     key = str(uuid4())
     compose(client, story, "Two hundred people are aboard.", key=key)
     answer = compose(client, story, "Nobody is aboard.", key=key, htmx=False)
@@ -186,7 +186,7 @@ def test_a_conflict_can_be_sent_as_a_separate_update(client, story):
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_an_empty_text_is_refused_beside_its_field(client, story, htmx: bool):
+def test_an_empty_text_is_a_field_error(client, story, htmx: bool):
     answer = compose(client, story, "  ", headline="Kept", htmx=htmx)
     html = answer.content.decode()
     assert answer.status_code == 422
@@ -198,7 +198,7 @@ def test_an_empty_text_is_refused_beside_its_field(client, story, htmx: bool):
         assert 'value="Kept"' in html
 
 
-def test_a_wrong_time_is_refused_and_the_text_stays(client, story):
+def test_an_invalid_time_is_refused_and_the_text_is_kept(client, story):
     answer = compose(client, story, "Typed with care.", at="2560", htmx=False)
     html = answer.content.decode()
     assert "25:60 isn&#x27;t a valid time." in html
@@ -213,18 +213,18 @@ def test_a_text_that_is_too_long_is_refused(client, story):
     assert "20,000 is the limit" in answer.content.decode()
 
 
-def test_windows_line_ends_of_a_browser_are_one_line_end(client, story):
+def test_windows_line_breaks_are_normalized(client, story):
     compose(client, story, "First line.\r\n\r\nSecond line.")
     assert only_update(story).body == "First line.\n\nSecond line."
 
 
-def test_a_closed_story_says_why_it_takes_nothing(client, story):
+def test_a_closed_story_explains_why_nothing_can_be_published(client, story):
     verbs.close_story(story)
     answer = compose(client, story, "Too late.")
     assert "This story is closed." in answer.content.decode()
 
 
-def test_the_original_entry_is_written_at_its_foot(client, story):
+def test_the_original_entry_is_written_at_the_bottom_of_the_timeline(client, story):
     undo = b'class="undo text-link"'
     assert undo in compose(client, story, "News.").content
     story.entries.all().delete()
@@ -234,7 +234,7 @@ def test_the_original_entry_is_written_at_its_foot(client, story):
     assert "Write the original entry" not in page
 
 
-def test_the_echo_says_what_a_time_means(client, story):
+def test_the_time_hint_explains_a_typed_time(client, story):
     answer = client.get(address(story, "time"), {"at": "yesterday 2310"})
     assert "2310 yesterday" in answer.content.decode()
     answer = client.get(address(story, "time"), {"at": "2026-03-13 2310"})
@@ -244,7 +244,7 @@ def test_the_echo_says_what_a_time_means(client, story):
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_the_preview_shows_what_the_page_would_and_saves_nothing(client, story, htmx):
+def test_the_preview_renders_like_the_page_and_saves_nothing(client, story, htmx):
     answer = compose(client, story, "A *calm* sea.", action="preview", htmx=htmx)
     html = answer.content.decode()
     assert "A &lt;em&gt;calm&lt;/em&gt; sea." in html
@@ -267,7 +267,7 @@ def test_the_preview_of_an_edit_is_the_article_that_readers_will_get(client, sto
 # --- The timeline
 
 
-def test_rows_say_their_state_in_words(client, story):
+def test_rows_show_their_state_as_text(client, story):
     make_update(story, "Published text.")
     make_update(story, "Draft text.", state="draft")
     make_update(story, "Submitted text.", state="submitted")
@@ -299,7 +299,7 @@ def _rows(answer: Any) -> list[int]:
     return [int(number) for number in found]
 
 
-def test_an_address_can_begin_at_an_entry(client, story):
+def test_a_url_can_start_the_timeline_at_an_entry(client, story):
     bulk_updates(story, 80)
     entry = story.entries.order_by("at")[10]
     assert _rows(client.get(desk(story), {"from": entry.pk}))[0] == entry.pk
@@ -348,7 +348,7 @@ def test_a_poll_with_nothing_new_is_204_in_two_queries(
 
 
 @pytest.mark.parametrize("state", ["published", "draft", "submitted"])
-def test_a_colleagues_entry_comes_with_the_poll(client, story, state: str):
+def test_a_poll_returns_a_colleagues_entry(client, story, state: str):
     make_update(story, "Old.")
     have = pulse_of(client.get(desk(story)))
     entry = make_update(story, "News from a colleague.", at=None, state=state)
@@ -358,7 +358,7 @@ def test_a_colleagues_entry_comes_with_the_poll(client, story, state: str):
 
 
 @pytest.mark.parametrize("state", ["published", "draft", "withdrawn"])
-def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
+def test_a_poll_returns_a_colleagues_mark(client, story, state: str):
     entry = make_update(story, state="draft" if state == "draft" else "published")
     if state == "withdrawn":
         verbs.withdraw(entry)
@@ -370,7 +370,7 @@ def test_a_colleagues_mark_comes_with_the_poll(client, story, state: str):
     assert 'value="unpin" aria-pressed="true"' in html
 
 
-def test_what_was_moved_away_leaves_the_timeline(client, story):
+def test_a_moved_update_leaves_the_timeline(client, story):
     entry = make_update(story)
     have = pulse_of(client.get(desk(story)))
     verbs.move(entry, make_story())
@@ -378,7 +378,7 @@ def test_what_was_moved_away_leaves_the_timeline(client, story):
     assert f'hx-target="#row-{entry.pk}" hx-swap="delete"' in html
 
 
-def test_a_story_that_a_colleague_closed_shows_it(client, story):
+def test_a_poll_shows_that_a_colleague_closed_the_story(client, story):
     have = pulse_of(client.get(desk(story)))
     verbs.close_story(story)
     html = poll(client, story, have).content.decode()
@@ -386,7 +386,7 @@ def test_a_story_that_a_colleague_closed_shows_it(client, story):
     assert "Reopen" in html
 
 
-def test_a_summary_that_a_colleague_changed_comes_with_the_poll(client, story):
+def test_a_poll_returns_a_colleagues_change_of_the_summary(client, story):
     have = pulse_of(client.get(desk(story)))
     verbs.edit_story(story, summary="Two boats are out.")
     assert "Two boats are out." in poll(client, story, have).content.decode()
@@ -403,7 +403,7 @@ def poll_on(client: Client, way: str) -> list[Any]:
     return parts
 
 
-def test_more_than_a_hundred_changes_come_one_part_after_the_other(client, story):
+def test_more_than_a_hundred_changes_come_in_several_polls(client, story):
     original = make_original(story)
     way = f"{address(story, 'timeline')}?have={pulse_of(client.get(desk(story)))}"
     bulk_updates(story, 230)
@@ -420,7 +420,7 @@ def test_more_than_a_hundred_changes_come_one_part_after_the_other(client, story
     assert any(b"The last word." in part.content for part in poll_on(client, way))
 
 
-def test_a_desk_of_another_history_gets_every_row(client, story):
+def test_a_desk_of_another_epoch_gets_every_row(client, story):
     entry = make_update(story)
     have = pulse_of(client.get(desk(story)))
     Posting.objects.update(desk_seq=0)  # as an upgrade leaves those that were there
@@ -428,7 +428,7 @@ def test_a_desk_of_another_history_gets_every_row(client, story):
     assert f'id="row-{entry.pk}"' in poll(client, story, have).content.decode()
 
 
-def test_rows_follow_a_story_that_is_withdrawn_and_restored(client, story):
+def test_rows_are_updated_when_their_story_is_withdrawn_and_restored(client, story):
     entry = make_update(story)
     for act in (verbs.withdraw_story, verbs.restore_story):
         have = pulse_of(client.get(desk(story)))
@@ -436,14 +436,14 @@ def test_rows_follow_a_story_that_is_withdrawn_and_restored(client, story):
         assert f'id="row-{entry.pk}"' in poll(client, story, have).content.decode()
 
 
-def test_a_cross_post_in_a_draft_story_is_told_at_home(client, story):
+def test_the_home_row_names_a_cross_post_in_a_draft_story(client, story):
     entry, draft = make_update(story), make_story("The flood", live=False)
     have = pulse_of(client.get(desk(story)))
     verbs.cross_post(entry, draft)
     assert "The flood" in poll(client, story, have).content.decode()
 
 
-def test_many_waiting_texts_hide_no_original_entry(client, story, monkeypatch):
+def test_many_waiting_texts_do_not_hide_the_original_entry(client, story, monkeypatch):
     monkeypatch.setattr(timeline, "MAX_CHANGES", 2)
     original = make_original(story)
     for _ in range(3):
@@ -453,7 +453,7 @@ def test_many_waiting_texts_hide_no_original_entry(client, story, monkeypatch):
     assert "Write the original entry" not in html
 
 
-def test_a_pulse_that_was_made_up_tells_nothing_to_strangers(story):
+def test_a_forged_pulse_reveals_nothing(story):
     make_update(story, "A secret draft.", state="draft")
     for have in ("", "1.1.live.abc", "x", "9" * 60, "1.2", "-1.0.live.x"):
         answer = poll(Client(), story, have)
@@ -476,7 +476,7 @@ def test_an_edit_opens_in_its_row_and_is_saved(client, story):
     assert not EntryVersion.objects.exclude(correction="").exists()
 
 
-def test_without_htmx_an_edit_has_a_page_of_its_own(client, story):
+def test_without_htmx_an_edit_has_its_own_page(client, story):
     entry = make_update(story, "Before.")
     way = address(story, "edit", entry.pk)
     assert b"<html" in client.get(way).content
@@ -487,7 +487,7 @@ def test_without_htmx_an_edit_has_a_page_of_its_own(client, story):
     assert answer["Location"] == f"{desk(story)}?from={entry.pk}#row-{entry.pk}"
 
 
-def test_an_edit_keeps_the_time_that_its_field_shows(client, story):
+def test_an_edit_keeps_the_time_shown_in_its_field(client, story):
     entry = make_update(story, "Before.", at="0805")
     form = client.get(address(story, "edit", entry.pk), headers=HTMX).content.decode()
     shown = re.search(r'name="at"[^>]* value="([^"]+)"', form)[1]
@@ -497,7 +497,7 @@ def test_an_edit_keeps_the_time_that_its_field_shows(client, story):
     assert entry.at == before
 
 
-def test_a_correction_has_a_line_for_readers(client, story):
+def test_a_correction_has_a_note_for_readers(client, story):
     entry = make_update(story, "Three boats.")
     edit(client, entry, body="Two boats.", how="correction", correction="It was two.")
     assert entry.versions.get().correction == "It was two."
@@ -505,7 +505,7 @@ def test_a_correction_has_a_line_for_readers(client, story):
     assert "It was two." in page
 
 
-def test_a_correction_without_its_line_is_refused(client, story):
+def test_a_correction_without_a_note_is_refused(client, story):
     entry = make_update(story, "Three boats.")
     answer = edit(client, entry, body="Two boats.", how="correction")
     assert answer.status_code == 422
@@ -514,7 +514,7 @@ def test_a_correction_without_its_line_is_refused(client, story):
     assert entry.body == "Three boats."
 
 
-def test_the_second_of_two_editors_sees_both_texts_and_decides(client, story):
+def test_the_second_of_two_editors_sees_both_texts_and_chooses(client, story):
     entry = make_update(story, "The quay is closed.")
     stale = Entry.objects.get(pk=entry.pk)
     edit(client, entry, body="The east quay is closed.")
@@ -533,7 +533,7 @@ def test_the_second_of_two_editors_sees_both_texts_and_decides(client, story):
     assert entry.body == merged["body"]
 
 
-def test_the_second_sees_both_texts_without_htmx_too(client, story):
+def test_without_htmx_the_second_editor_sees_both_texts_too(client, story):
     entry = make_update(story, "The quay is closed.")
     verbs.edit(entry, verbs.EntryText("The east quay is closed."), version=1)
     data = {"body": "The quay is closed to cars.", "version": 1, "action": "save"}
@@ -545,7 +545,7 @@ def test_the_second_sees_both_texts_without_htmx_too(client, story):
     assert 'value="2"' in html
 
 
-def test_an_edit_that_was_sent_twice_is_no_conflict(client, story):
+def test_an_edit_sent_twice_is_no_conflict(client, story):
     entry = make_update(story, "Before.")
     stale = Entry.objects.get(pk=entry.pk)
     assert edit(client, entry, body="After.").status_code == 200
@@ -553,7 +553,7 @@ def test_an_edit_that_was_sent_twice_is_no_conflict(client, story):
     assert entry.versions.count() == 1
 
 
-def test_a_draft_is_saved_and_published_in_one(client, story):
+def test_a_draft_is_saved_and_published_in_one_step(client, story):
     draft = make_update(story, "Nearly there.", at=None, state="draft")
     edit(client, draft, body="There.", action="publish")
     draft.refresh_from_db()
@@ -572,7 +572,7 @@ def test_a_published_entry_is_not_moved_into_the_future(client, story):
 # --- Buttons of a row
 
 
-def test_marks_are_toggles_that_say_whether_they_are_pressed(client, story):
+def test_marks_are_toggles_with_aria_pressed(client, story):
     entry = make_update(story)
     html = press(client, entry, "pin").content.decode()
     assert 'value="unpin" aria-pressed="true"' in html
@@ -584,7 +584,7 @@ def test_marks_are_toggles_that_say_whether_they_are_pressed(client, story):
     assert (posting.pinned, posting.key_event) == (False, True)
 
 
-def test_withdrawing_and_restoring(client, story):
+def test_an_update_is_withdrawn_and_restored(client, story):
     entry = make_update(story, "Sent too early.")
     press(client, entry, "withdraw")
     assert b"Sent too early." not in client.get(story.get_absolute_url()).content
@@ -593,7 +593,7 @@ def test_withdrawing_and_restoring(client, story):
     assert ">Withdraw</button>" in html
 
 
-def test_undoing_withdraws_and_tells_the_page(client, story):
+def test_undo_withdraws_the_update_and_returns_its_text(client, story):
     compose(client, story, "Oh no.")
     entry = only_update(story)
     answer = press(client, entry, "undo")
@@ -610,7 +610,7 @@ def test_a_draft_is_published_from_its_row(client, story):
     assert 'hx-target="#timeline"' in html
 
 
-def test_what_is_scheduled_is_published_now_or_made_a_draft(client, story):
+def test_a_scheduled_update_is_published_now_or_unscheduled(client, story):
     later = timezone.now() + timedelta(hours=3)
     entry = make_update(story, at=later)
     press(client, entry, "unschedule")
@@ -625,7 +625,7 @@ def test_what_is_scheduled_is_published_now_or_made_a_draft(client, story):
     assert entry.at <= timezone.now()
 
 
-def test_what_is_overdue_is_published_at_its_own_time(client, story):
+def test_an_overdue_update_is_published_at_its_own_time(client, story):
     entry = make_update(story, at=timezone.now() + timedelta(hours=3))
     Entry.objects.update(at=gmt("1015"))
     press(client, entry, "publish")
@@ -633,7 +633,7 @@ def test_what_is_overdue_is_published_at_its_own_time(client, story):
     assert (entry.published, entry.at) == (True, gmt("1015"))
 
 
-def test_what_a_verb_refuses_is_a_sentence_beside_the_row(client, story):
+def test_a_refusal_is_shown_beside_the_row(client, story):
     entry = make_update(story, at=None, state="draft")
     verbs.close_story(story)
     answer = press(client, entry, "publish")
@@ -641,7 +641,7 @@ def test_what_a_verb_refuses_is_a_sentence_beside_the_row(client, story):
     assert answer.content.decode().startswith("This story is closed.")
 
 
-def test_a_cross_post_is_edited_at_home_and_taken_back_here(client, story):
+def test_a_cross_post_is_edited_in_its_home_story_and_removed_here(client, story):
     home = make_story("At home")
     entry = make_update(home, "Seen from both.")
     verbs.cross_post(entry, story)
@@ -671,14 +671,14 @@ def test_a_story_goes_live_closes_and_is_reopened(client):
         assert story.state == expected
 
 
-def test_closing_can_lead_on(client, story):
+def test_closing_can_name_a_follow_up_story(client, story):
     other = make_story("The day after")
     client.post(address(story, "state"), {"do": "close", "continues_in": other.pk})
     story.refresh_from_db()
     assert story.continues_in == other
 
 
-def test_whatever_open_story_coverage_goes_on_in_is_found_by_typing(client, story):
+def test_the_follow_up_story_is_found_by_its_title(client, story):
     wanted = make_story("The day after the fog", live=False)
     for _ in range(31):
         make_story("Another matter")
@@ -702,14 +702,14 @@ def test_whatever_open_story_coverage_goes_on_in_is_found_by_typing(client, stor
     assert "is not there any more" in answer.content.decode()
 
 
-def test_a_state_that_does_not_fit_is_answered_with_a_sentence(client, story):
+def test_an_invalid_change_of_state_gets_a_message(client, story):
     answer = client.post(address(story, "state"), {"do": "live"}, headers=HTMX)
     assert "Only a draft story can go live." in answer.content.decode()
     answer = client.post(address(story, "state"), {"do": "explode"}, follow=True)
     assert "There is no such button." in answer.content.decode()
 
 
-def test_the_head_of_a_story_is_saved_through_its_verb(client, story):
+def test_story_details_are_saved_through_their_verb(client, story):
     way = address(story, "details")
     assert client.get(way).status_code == 200
     before = story.head_seq
@@ -722,7 +722,7 @@ def test_the_head_of_a_story_is_saved_through_its_verb(client, story):
     assert client.get(f"/stories/{old}/").status_code == 301
 
 
-def test_a_slug_that_another_story_had_is_refused_beside_its_field(client, story):
+def test_a_former_slug_of_another_story_is_a_field_error(client, story):
     other = make_story("Another")
     old = other.slug
     verbs.edit_story(other, slug="renamed")
@@ -731,7 +731,7 @@ def test_a_slug_that_another_story_had_is_refused_beside_its_field(client, story
     assert "Another story has, or had, this slug" in answer.content.decode()
 
 
-def test_a_new_story_is_one_screen_and_can_go_live_at_once(client):
+def test_a_new_story_is_one_form_and_can_go_live_at_once(client):
     series = make_series()
     add = "/admin/entries/story/add/"
     assert client.get(add).status_code == 200
@@ -752,7 +752,7 @@ def test_a_new_story_is_one_screen_and_can_go_live_at_once(client):
     assert Story.objects.count() == 1
 
 
-def test_a_new_story_sent_twice_is_one_also_without_an_original_entry(client):
+def test_a_new_story_sent_twice_is_created_once_even_without_an_original_entry(client):
     add, key = "/admin/entries/story/add/", str(uuid4())
     data = {"headline": "Eclipse over Port Ilaria", "action": "draft", "key": key}
     for action in ("draft", "draft", "live"):
@@ -775,7 +775,7 @@ def test_a_new_story_without_a_headline_keeps_what_was_typed(client):
     assert not Story.objects.exists()
 
 
-def test_a_button_publishes_the_text_that_stood_beside_it(client, story):
+def test_a_button_publishes_the_version_that_was_shown(client, story):
     entry = make_update(story, "The first words.", state="submitted")
     page = client.get(desk(story)).content.decode()
     way = address(story, "act", entry.pk)
@@ -799,7 +799,9 @@ def test_a_button_publishes_the_text_that_stood_beside_it(client, story):
 @pytest.mark.parametrize(
     "name", ["change", "details", "timeline", "time", "state", "upload", "edit", "act"]
 )
-def test_htmx_without_a_session_gets_401_and_a_sentence(story, name: str, method: str):
+def test_htmx_without_a_session_gets_a_401_with_a_message(
+    story, name: str, method: str
+):
     entry = make_update(story)
     args = [entry.pk] if name in ("edit", "act") else []
     way = address(story, name, *args)
@@ -811,20 +813,20 @@ def test_htmx_without_a_session_gets_401_and_a_sentence(story, name: str, method
     assert answer.content.decode().startswith("You are signed out.")
 
 
-def test_others_without_a_session_get_the_sign_in_page(story):
+def test_other_requests_without_a_session_get_the_sign_in_page(story):
     answer = Client().get(desk(story))
     assert answer.status_code == 302
     assert answer["Location"].startswith("/admin/login/")
 
 
-def test_readers_with_an_account_are_not_let_in(story):
+def test_accounts_that_are_not_staff_are_refused(story):
     reader = User.objects.create_user("reader")
     client = Client()
     client.force_login(reader)
     assert client.get(desk(story), headers=HTMX).status_code == 401
 
 
-def test_moderators_change_no_text_and_no_state_by_any_address(story):
+def test_moderators_cannot_change_text_or_state_at_any_url(story):
     entry = make_update(story, "As it was.")
     draft = make_update(story, "A draft.", state="draft")
     moderator = signed_in("moderator", "Moderators")
@@ -859,7 +861,7 @@ def test_contributors_submit_and_never_publish(story):
     assert not Posting.objects.get(story=story).pinned
 
 
-def test_contributors_work_on_their_own_texts_until_these_are_taken(story):
+def test_contributors_edit_their_own_texts_until_an_editor_takes_over(story):
     writer = signed_in("writer", "Contributors")
     compose(writer, story, "Mine.", action="draft")
     entry = only_update(story)
@@ -890,14 +892,14 @@ def test_an_entry_is_only_reached_through_its_own_story(client, story):
     assert press(client, entry, "withdraw", story).status_code == 404
 
 
-def test_every_answer_needs_the_token(story):
+def test_every_write_requires_the_csrf_token(story):
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_user("editor", "Editors"))
     assert compose(client, story, "Forged.").status_code == 403
     assert not story.entries.exists()
 
 
-def test_the_groups_come_with_the_migrations_and_are_made_once():
+def test_the_groups_are_created_once_by_the_migrations():
     call_command("migrate", verbosity=0)
     editor, moderator = make_user("e", "Editors"), make_user("m", "Moderators")
     contributor = make_user("c", "Contributors")
@@ -911,7 +913,7 @@ def test_the_groups_come_with_the_migrations_and_are_made_once():
     }
 
 
-def test_a_group_that_the_chief_has_changed_stays_changed():
+def test_migrations_do_not_reset_changed_groups():
     from django.contrib.auth.models import Group
 
     editors = Group.objects.get(name="Editors")
@@ -935,7 +937,7 @@ def test_only_a_story_that_was_never_public_can_be_deleted(story):
     assert not Story.objects.filter(pk=draft.pk).exists()
 
 
-def test_public_stories_survive_the_bulk_action(story):
+def test_the_bulk_action_does_not_delete_public_stories(story):
     chief = signed_in("chief", chief=True)
     data = {"action": "delete_selected", "_selected_action": [story.pk], "post": "yes"}
     chief.post("/admin/entries/story/", data)
@@ -949,7 +951,7 @@ def test_a_series_with_stories_is_not_deleted():
     assert chief.get(f"/admin/entries/series/{series.pk}/delete/").status_code == 403
 
 
-def test_no_other_way_of_writing_an_id_leads_past_the_desk(client):
+def test_unusual_spellings_of_an_id_do_not_bypass_the_desk(client):
     story = make_story("Fog over the harbour")
     way = f"/admin/entries/story/+{story.pk}/change/"
     data = {"headline": "Changed past the verbs", "slug": story.slug, "language": "en"}
@@ -959,7 +961,7 @@ def test_no_other_way_of_writing_an_id_leads_past_the_desk(client):
     assert story.headline == "Fog over the harbour"
 
 
-def test_rows_say_who_edited_and_what_was_corrected(client, story):
+def test_rows_show_who_edited_and_what_was_corrected(client, story):
     entry = make_update(story, "Three boats.", author=make_user("writer", "Editors"))
     other = make_user("colleague", "Editors")
     verbs.edit(

@@ -110,7 +110,7 @@ def test_publishing_by_keyboard_clears_the_box_and_keeps_focus(editor, office, s
     assert len(office.call(texts, story.pk)) == 2
 
 
-def test_ctrl_s_keeps_a_draft(editor, office, story):
+def test_ctrl_s_saves_a_draft(editor, office, story):
     page = editor.page
     box(page).fill("Half a thought")
     box(page).press("Control+s")
@@ -134,7 +134,7 @@ def test_pressing_twice_makes_one_update(editor, office, story):
     assert bodies == ["Once by click.", "Once by key."]
 
 
-def test_what_is_wrong_stands_beside_its_field_and_the_text_stays(editor):
+def test_errors_are_shown_beside_their_field_and_the_text_is_kept(editor):
     page = editor.page
     editor.compose("Typed with care.", at="2560")
     error = page.locator("#composer-at-error")
@@ -150,14 +150,14 @@ def test_what_is_wrong_stands_beside_its_field_and_the_text_stays(editor):
     assert field.get_attribute("aria-invalid") is None
 
 
-def test_the_time_is_echoed_in_words(editor):
+def test_the_time_hint_appears_while_typing(editor):
     editor.page.fill("#composer-at", "0600 tomorrow")
     expect(editor.page.locator("#composer-at-echo")).to_contain_text(
         "Scheduled for 0600 tomorrow, in "
     )
 
 
-def test_the_coming_time_is_taken_by_one_press_in_the_hint(editor):
+def test_one_press_on_the_hint_uses_the_coming_time(editor):
     page = editor.page
     hint = '<button type="button" data-time="0005 15 Mar 2027">0005 tomorrow?</button>'
     page.route(
@@ -172,7 +172,7 @@ def test_the_coming_time_is_taken_by_one_press_in_the_hint(editor):
     expect(page.locator("#composer-at")).to_be_focused()
 
 
-def test_a_near_miss_is_linked_by_one_press_in_its_row(editor, office):
+def test_one_press_in_the_row_links_a_near_miss(editor, office):
     office.call(builders.make_story, "The inquiry opens")
     page = editor.page
     box(page).fill("Done.\n\nSee The inquiry opned")
@@ -197,7 +197,7 @@ def test_nothing_is_lost_while_the_server_is_down(editor, office, server, story)
     assert office.call(texts, story.pk) == [("Sent into the void.", "published")]
 
 
-def test_an_answer_that_was_lost_makes_no_second_update(editor, office, story):
+def test_a_lost_response_does_not_duplicate_the_update(editor, office, story):
     page = editor.page
     page.route("**/change/", lambda route: (route.fetch(), route.abort()))
     editor.compose("It did arrive.")
@@ -207,7 +207,9 @@ def test_an_answer_that_was_lost_makes_no_second_update(editor, office, story):
     assert office.call(texts, story.pk) == [("It did arrive.", "published")]
 
 
-def test_a_changed_text_after_a_lost_answer_shows_both(editor, office, story):
+def test_a_text_changed_after_a_lost_response_shows_both_versions(
+    editor, office, story
+):
     page = editor.page
     page.route("**/change/", lambda route: (route.fetch(), route.abort()))
     editor.compose("Ten boats.")
@@ -225,7 +227,7 @@ def test_a_changed_text_after_a_lost_answer_shows_both(editor, office, story):
     assert office.call(texts, story.pk) == [("Eleven boats.", "published")]
 
 
-def test_a_text_survives_a_reload_and_is_offered_back(editor, story):
+def test_a_text_survives_a_reload_and_is_offered_again(editor, story):
     page = editor.page
     box(page).fill("Almost gone.")
     page.fill("#composer-headline", "A headline")
@@ -250,7 +252,7 @@ def test_a_text_can_be_discarded(editor):
     expect(page.locator("#composer-kept p")).to_have_count(0)
 
 
-def test_equal_texts_that_were_not_sent_are_one_offer(editor):
+def test_equal_unsent_texts_are_offered_once(editor):
     page = editor.page
     for _ in range(3):
         box(page).fill("Typed, left, and typed again.")
@@ -266,7 +268,7 @@ def drafts(story: int) -> int:
     return Draft.objects.filter(story=story).count()
 
 
-def test_a_discarded_text_stays_away_though_the_server_kept_it(editor, office, story):
+def test_a_discarded_text_is_not_offered_from_the_servers_copy(editor, office, story):
     page = editor.page
     box(page).fill("Kept, then not wanted.")
     expect(page.locator("#composer-saved")).to_contain_text("Saved ")
@@ -300,7 +302,7 @@ def test_a_text_is_offered_in_another_browser_until_it_is_published(
     assert office.call(texts, story.pk) == [("Begun at the office.", "published")]
 
 
-def test_an_expired_session_says_where_to_sign_in(editor, office, server, story):
+def test_an_expired_session_shows_a_sign_in_link(editor, office, server, story):
     page = editor.page
     editor.context.clear_cookies(name="liveblog_session")
     editor.compose("Typed for an hour.")
@@ -317,7 +319,7 @@ def test_an_expired_session_says_where_to_sign_in(editor, office, server, story)
     assert office.call(texts, story.pk) == [("Typed for an hour.", "published")]
 
 
-def test_colleagues_updates_and_drafts_arrive_by_themselves(editor, office, story):
+def test_colleagues_updates_and_drafts_arrive_automatically(editor, office, story):
     page = editor.page
     box(page).fill("Being typed")
     office.call(post, story.pk, "News from a colleague.")
@@ -328,9 +330,7 @@ def test_colleagues_updates_and_drafts_arrive_by_themselves(editor, office, stor
     expect(box(page)).to_be_focused()
 
 
-def test_what_is_typed_in_a_row_outlasts_its_buttons_and_its_panel(
-    editor, office, story
-):
+def test_text_typed_in_a_row_survives_its_other_actions(editor, office, story):
     page, entry = editor.page, office.call(post, story.pk, "The quay is closed.")
     row, edit = page.locator(f"#row-{entry}"), page.locator(f"#row-{entry}-edit")
     pin, text = page.locator(f"#row-{entry}-pin"), row.locator(".slot [name=text]")
@@ -389,7 +389,7 @@ def test_editors_see_who_is_editing_what_and_when_they_leave(
     expect(note).to_have_count(0)
 
 
-def test_the_composer_says_what_a_colleague_has_just_published(editor, office, story):
+def test_the_composer_shows_what_a_colleague_has_just_published(editor, office, story):
     page = editor.page
     office.call(post, story.pk, "First: https://news.example/ferry says so.")
     box(page).fill("The ferry has moored.")
@@ -460,7 +460,7 @@ def test_a_correction_is_made_in_place(editor, office, server, story, reader):
     public.sees("There were two boats, not three.")
 
 
-def test_undo_puts_the_text_back_into_the_box(editor, office, story):
+def test_undo_puts_the_text_back_into_the_composer(editor, office, story):
     page = editor.page
     editor.publish("Too early.", headline="Oh", key_event=True)
     page.get_by_role("button", name="Undo").click()
@@ -473,7 +473,7 @@ def test_undo_puts_the_text_back_into_the_box(editor, office, story):
     expect(rows(page)).to_have_count(2)
 
 
-def test_marks_keep_focus_where_it_was(editor, office, story):
+def test_marks_keep_the_focus(editor, office, story):
     page = editor.page
     entry = office.call(post, story.pk, "Mark me.")
     pin = page.locator(f"#row-{entry}-pin")
@@ -529,7 +529,7 @@ PASTE = """(target, hex) => {
 }"""
 
 
-def test_from_signing_in_to_a_picture_before_readers_by_keyboard_alone(
+def test_an_image_can_be_published_by_keyboard_only_from_sign_in_on(
     reader, server, story
 ):
     public = reader()
@@ -556,7 +556,7 @@ def test_from_signing_in_to_a_picture_before_readers_by_keyboard_alone(
     public.sees("The lightship is back.")
 
 
-def test_a_text_is_scheduled_and_made_a_draft_again(editor, office, story):
+def test_a_text_is_scheduled_and_unscheduled(editor, office, story):
     page = editor.page
     at = datetime.now(UTC) + timedelta(days=1)
     page.fill("#composer [name=at]", f"{at:%H%M} {at.day} {at:%b}")
@@ -597,7 +597,7 @@ def test_two_editors_of_one_entry_in_two_processes_see_both_texts(
     expect(first.locator(f"#row-{entry}")).to_contain_text("Twelve boats.")
 
 
-def test_several_pictures_come_in_their_order_and_are_found_again(editor, story):
+def test_several_images_keep_their_order_and_are_in_the_library(editor, story):
     page = editor.page
     files = [{**picture(), "name": f"quay-{n}.png"} for n in (1, 2, 3)]
     for number, file in enumerate(files):
@@ -617,7 +617,7 @@ def test_several_pictures_come_in_their_order_and_are_found_again(editor, story)
     expect(box(page)).to_have_value(re.compile(r"^!\[\]\(image:quay-2-\w+\)\n\n$"))
 
 
-def test_a_see_line_is_found_by_keyboard_and_leads_there(
+def test_a_see_line_is_added_by_keyboard_and_links_to_the_story(
     editor, office, server, story, reader
 ):
     page = editor.page
@@ -637,7 +637,7 @@ def test_a_see_line_is_found_by_keyboard_and_leads_there(
     expect(link).to_have_attribute("href", f"/stories/{other.slug}/")
 
 
-def test_a_file_that_is_no_picture_is_refused_in_a_sentence(editor):
+def test_a_file_that_is_no_image_is_rejected_with_a_message(editor):
     page = editor.page
     file = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"notes"}
     page.set_input_files("#composer-file", file)  # type: ignore[arg-type]
@@ -655,7 +655,7 @@ def test_the_preview_is_shown_in_a_frame(editor):
     expect(box(editor.page)).to_have_value("A *calm* sea.")
 
 
-def test_the_preview_follows_the_typing_at_the_width_of_choice(editor):
+def test_the_preview_updates_while_typing_at_the_chosen_width(editor):
     page = editor.page
     editor.compose("A calm sea.", button="Preview")
     frame = page.frame_locator("#composer-preview iframe")
@@ -711,7 +711,7 @@ def test_a_story_goes_live_and_closes_without_leaving_the_desk(reader, server, o
     expect(box(page)).to_have_value("Being typed")
 
 
-def test_a_long_story_opens_fast_and_goes_on_below(reader, server, office):
+def test_a_long_story_opens_fast_and_loads_older_rows(reader, server, office):
     long = office.call(many, 1500)
     window = at_the_desk(reader(), server, long)
     page = window.page
@@ -746,7 +746,7 @@ def test_axe_finds_nothing(reader, server, office, story, width: int, scheme: st
     assert not result.response["violations"], result.generate_report()
 
 
-def test_a_new_story_and_a_summary_are_kept_while_they_are_typed(editor, server):
+def test_a_new_story_and_a_summary_are_saved_while_typing(editor, server):
     page = editor.page
     add = f"{server.url}/admin/entries/story/add/"
     page.goto(add)
@@ -779,7 +779,7 @@ def rename(story_id: int, headline: str) -> None:
     verbs.edit_story(Story.objects.get(pk=story_id), headline=headline)
 
 
-def test_details_are_kept_and_compared_with_what_came_meanwhile(
+def test_story_details_are_saved_while_typing_and_compared_with_newer_ones(
     editor, server, office, story
 ):
     page = editor.page
@@ -803,7 +803,7 @@ def test_details_are_kept_and_compared_with_what_came_meanwhile(
     expect(offered).to_have_count(0)  # what was saved is not offered again
 
 
-def test_a_status_goes_when_it_is_no_longer_true(editor, office, story):
+def test_an_outdated_status_message_disappears(editor, office, story):
     page = editor.page
     at = datetime.now(UTC) + timedelta(days=1)
     page.fill("#composer [name=at]", f"{at:%H%M} {at.day} {at:%b}")
@@ -828,7 +828,7 @@ SIZES = [(1280, 650), (1366, 650), (1440, 790), (390, 380)]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_the_next_action_and_the_newest_row_are_in_the_window(
+def test_the_main_button_and_the_newest_row_are_in_view(
     reader, server, office, story, size: tuple[int, int]
 ):
     office.call(post, story.pk, "The ferry has moored.")
@@ -864,7 +864,7 @@ def has_stream(window: Reader, before: int = 0) -> None:
     wait_for(lambda: turns(50) or streams(window) > before, "a stream")
 
 
-def test_a_colleagues_post_comes_by_the_stream_and_by_polls_without_one(
+def test_a_colleagues_update_arrives_by_stream_or_by_polling(
     reader, server, office, story
 ):
     told, alone = reader(), reader()
@@ -885,7 +885,7 @@ def test_a_colleagues_post_comes_by_the_stream_and_by_polls_without_one(
     assert polls(told) - before[0] <= 5  # one for each, and two for who came
 
 
-def test_a_page_comes_back_to_its_stream(reader, server, office, story):
+def test_a_page_returns_to_its_stream(reader, server, office, story):
     """After its line was cut, and after a deployment."""
     window, wire = reader(), office.wire(server)
     window.sign_in(server.url, "editor")
@@ -900,7 +900,7 @@ def test_a_page_comes_back_to_its_stream(reader, server, office, story):
         has_stream(window, had)
 
 
-def test_a_post_above_the_view_moves_nothing_and_waits_behind_a_button(
+def test_an_update_above_the_view_moves_nothing_and_waits_behind_a_button(
     reader, office, server
 ):
     story = office.call(many, 40)
@@ -922,7 +922,9 @@ def test_a_post_above_the_view_moves_nothing_and_waits_behind_a_button(
     assert rows(page).first.get_attribute("data-arrived") is None
 
 
-def test_the_title_counts_what_comes_while_the_tab_is_away(editor, office, story):
+def test_the_title_counts_updates_while_the_tab_is_in_the_background(
+    editor, office, story
+):
     page, title = editor.page, editor.page.title()
     has_stream(editor)
     editor.hide()
@@ -933,7 +935,9 @@ def test_the_title_counts_what_comes_while_the_tab_is_away(editor, office, story
     expect(page).to_have_title(title)
 
 
-def test_a_sound_is_off_until_asked_for_and_remembered(editor, server, office, story):
+def test_sound_is_off_by_default_and_the_choice_is_remembered(
+    editor, server, office, story
+):
     page, toggle = editor.page, editor.page.locator("#timeline-sound")
     count = """() => {
       window.played = 0;
@@ -957,7 +961,7 @@ def test_a_sound_is_off_until_asked_for_and_remembered(editor, server, office, s
     expect(toggle).to_have_attribute("aria-pressed", "true")
 
 
-def test_pictures_change_places_and_leave_by_keyboard(editor):
+def test_images_are_reordered_and_removed_by_keyboard(editor):
     page = editor.page
     box(page).fill("Before.")
     files = [{**picture(), "name": f"quay-{n}.png"} for n in (1, 2)]
@@ -983,7 +987,7 @@ def test_pictures_change_places_and_leave_by_keyboard(editor):
     expect(cards.first.locator("[name$=-focal_x]")).to_have_value("45")
 
 
-def test_what_is_typed_while_an_edit_is_being_saved_is_offered(editor, office, story):
+def test_text_typed_while_an_edit_is_being_saved_is_offered(editor, office, story):
     page = editor.page
     entry = office.call(post, story.pk, "Ten boats.")
     row = page.locator(f"#row-{entry}")

@@ -118,7 +118,7 @@ def import_json(client: Client, story: Story, folder: Path) -> None:
     "bring", [upload_at_desk, upload_in_library, import_text, import_json]
 )
 @pytest.mark.parametrize("described", [{"alt": "Boats"}, {"decorative": "on"}])
-def test_readers_see_a_picture_that_arrives_late_with_its_alt_text_only(
+def test_readers_see_a_late_image_only_once_it_has_alt_text(
     client: Client,
     story: Story,
     tmp_path: Path,
@@ -141,7 +141,7 @@ def test_readers_see_a_picture_that_arrives_late_with_its_alt_text_only(
     assert f'alt="{described.get("alt", "")}"' in pages
 
 
-def test_a_lead_picture_that_arrives_late_waits_for_its_alt_text(client: Client):
+def test_a_late_lead_image_waits_for_its_alt_text(client: Client):
     image = Image.objects.create(name="old-quay")
     story = make_story("Fog", lead_image=image)
     feature = verbs.add_link("feature", title="Why fog", image=image)
@@ -155,9 +155,7 @@ def test_a_lead_picture_that_arrives_late_waits_for_its_alt_text(client: Client)
     assert Link.objects.get(pk=feature.pk).display_image == image
 
 
-def test_the_desk_says_which_picture_waits_for_its_alt_text(
-    client: Client, story: Story
-):
+def test_the_desk_shows_which_image_lacks_alt_text(client: Client, story: Story):
     image = Image.objects.create(name="old-quay")
     make_update(story, QUAY)
     desk = f"/admin/entries/story/{story.pk}/change/"
@@ -174,7 +172,7 @@ def test_the_desk_says_which_picture_waits_for_its_alt_text(
     assert "picture “old-quay” yet" not in client.get(desk).content.decode()
 
 
-def test_a_caption_may_come_before_the_alt_text_where_nobody_sees_the_picture(
+def test_a_hidden_image_may_get_its_caption_before_its_alt_text(
     client: Client, story: Story
 ):
     image = Image.objects.create(name="old-quay")
@@ -186,7 +184,7 @@ def test_a_caption_may_come_before_the_alt_text_where_nobody_sees_the_picture(
     assert image.caption == "Dawn"
 
 
-def test_a_lead_picture_that_readers_see_keeps_its_alt_text(client: Client):
+def test_a_visible_lead_image_cannot_lose_its_alt_text(client: Client):
     [image] = undescribed(1)
     image.alt = "Boats"
     verbs.save_image(image)
@@ -199,9 +197,7 @@ def test_a_lead_picture_that_readers_see_keeps_its_alt_text(client: Client):
     assert image.alt == "Boats"
 
 
-def test_a_picture_without_alt_text_is_refused_for_a_head_and_a_feature(
-    client: Client, story: Story
-):
+def test_lead_images_and_features_require_alt_text(client: Client, story: Story):
     [image] = undescribed(1)
     page = f"/admin/entries/story/{story.pk}/details/"
     data = dict(
@@ -218,7 +214,7 @@ def test_a_picture_without_alt_text_is_refused_for_a_head_and_a_feature(
     assert not Link.objects.exists()
 
 
-def test_a_scheduled_update_goes_out_on_time_and_its_picture_with_its_alt_text(
+def test_a_scheduled_update_is_published_on_time_and_its_image_once_it_has_alt_text(
     client: Client, story: Story
 ):
     image = Image.objects.create(name="old-quay")
@@ -233,7 +229,7 @@ def test_a_scheduled_update_goes_out_on_time_and_its_picture_with_its_alt_text(
     assert entry.published
 
 
-def test_an_edit_of_a_scheduled_update_asks_for_alt_text(story: Story):
+def test_an_edit_of_a_scheduled_update_requires_alt_text(story: Story):
     undescribed(1)
     at = timezone.now() + timedelta(minutes=5)
     entry = verbs.post(story, EntryText("Fog.", at=at))
@@ -266,7 +262,7 @@ def test_every_picture_has_its_card_and_every_card_its_error(
     assert "“quay-29”" in html
 
 
-def test_cards_of_many_pictures_are_shown_again(client: Client, story: Story):
+def test_many_cards_are_shown_again_after_an_error(client: Client, story: Story):
     names = [image.name for image in undescribed(29)]
     way = reverse("admin:entries_story_pictures", args=[story.pk])
     html = client.get(way, {"name": names}, headers=HTMX).content.decode()
@@ -288,7 +284,7 @@ def test_the_fields_of_many_cards_are_sent_and_saved(client: Client, story: Stor
     assert Image.objects.exclude(alt="").count() == 120
 
 
-def test_each_field_of_a_card_has_its_error_while_it_is_typed(
+def test_each_field_of_a_card_shows_its_own_error_while_typing(
     client: Client, story: Story
 ):
     [image] = undescribed(1)
@@ -313,7 +309,7 @@ def test_each_field_of_a_card_has_its_error_while_it_is_typed(
         assert message in answer.content.decode()
 
 
-def test_a_card_whose_picture_left_the_text_does_not_stop_the_publishing(
+def test_a_card_of_a_removed_image_does_not_prevent_publishing(
     client: Client, story: Story
 ):
     [image] = undescribed(1)
@@ -344,7 +340,7 @@ def test_a_focal_point_reaches_every_page_and_the_json_form(
     assert "focal-x20" in Path("static/entries/site.css").read_text()
 
 
-def test_a_page_that_knows_no_focal_point_leaves_it_alone(client: Client, story: Story):
+def test_a_form_without_a_focal_point_does_not_change_it(client: Client, story: Story):
     [image] = undescribed(1)
     Image.objects.update(focal_x=10, focal_y=20)
     data = {f"picture-{image.pk}-alt": "Boats"}
@@ -353,7 +349,7 @@ def test_a_page_that_knows_no_focal_point_leaves_it_alone(client: Client, story:
     assert (image.alt, image.focal_point) == ("Boats", (10, 20))
 
 
-def test_an_old_card_does_not_take_back_a_colleagues_focal_point(
+def test_an_old_card_does_not_overwrite_a_colleagues_focal_point(
     client: Client, story: Story
 ):
     [image] = undescribed(1)

@@ -108,7 +108,7 @@ def desk(room: Newsroom, slug: str, session: str) -> Iterator[Stream]:
         yield stream
 
 
-def test_every_change_is_told_at_once_and_none_of_its_text(room, slug, desk):
+def test_every_change_is_signalled_at_once_without_its_text(room, slug, desk):
     """By a process that is none of the servers: nobody but the database tells them."""
     acts = [
         (actions.post, (slug, "Quokkas swim.")),
@@ -126,7 +126,7 @@ def test_every_change_is_told_at_once_and_none_of_its_text(room, slug, desk):
     assert not [event for event in desk.events if "uokka" in event.data]
 
 
-def test_readers_notice_nothing_of_what_only_desks_are_told(room, slug, desk):
+def test_signals_to_desks_do_not_reach_readers(room, slug, desk):
     with room.sse(room.servers[1], slug) as reader:
         reader.wait_named("ready")
         before, told = len(reader.events), len(looks(desk))
@@ -137,7 +137,7 @@ def test_readers_notice_nothing_of_what_only_desks_are_told(room, slug, desk):
         assert len(reader.events) == before + 1
 
 
-def test_a_colleague_who_comes_writes_and_leaves_is_told(room, slug, desk):
+def test_presence_changes_of_a_colleague_are_signalled(room, slug, desk):
     story = room.call(story_id, slug)
     told = len(looks(desk))
     other = Page(room.servers[0], story, room.call(sign_in, "editor2"))
@@ -148,7 +148,7 @@ def test_a_colleague_who_comes_writes_and_leaves_is_told(room, slug, desk):
         hear(desk, told)
 
 
-def test_a_page_with_a_stream_is_there_without_saying_so(room, slug, desk):
+def test_a_page_with_a_stream_counts_as_present(room, slug, desk):
     story = room.call(story_id, slug)
     told = len(looks(desk))
     Page(room.servers[0], story, room.call(sign_in, "editor2"))  # it has no stream
@@ -159,7 +159,7 @@ def test_a_page_with_a_stream_is_there_without_saying_so(room, slug, desk):
     assert Page(room.servers[0], story, room.call(sign_in, "editor2")).have != fresh
 
 
-def test_whoever_may_not_see_the_desk_gets_no_stream(room, slug):
+def test_users_without_access_to_the_desk_get_no_stream(room, slug):
     story = room.call(story_id, slug)
     nobody = room.call(sign_in, "stranger", "Nobody in particular")
     asked = [(story, "", 401), (story, "made-up", 401), (story, nobody, 403)]
@@ -171,7 +171,7 @@ def test_whoever_may_not_see_the_desk_gets_no_stream(room, slug):
             assert not stream.events
 
 
-def test_a_person_has_so_many_streams_and_a_page_one(room, slug):
+def test_streams_are_limited_per_person_and_per_page(room, slug):
     story = room.call(story_id, slug)
     session, server = room.call(sign_in, "moderator", "Moderators"), room.servers[0]
     page = Page(server, story, session)
@@ -249,7 +249,7 @@ async def follow(
     return re.findall(r"event: (\w+)", b"".join(sent).decode())
 
 
-def test_an_unexpected_exception_ends_no_looks(monkeypatch, caplog):
+def test_an_unexpected_exception_does_not_end_the_signals(monkeypatch, caplog):
     for name in ("DESK_PRESENCE_SECONDS", "DESK_LOOK_SECONDS", "DESK_CHECK_SECONDS"):
         monkeypatch.setattr(timings, name, 0.02)
     monkeypatch.setattr(timings, "HEARTBEAT_SECONDS", 0.01)
@@ -273,7 +273,7 @@ def test_a_stream_ends_with_its_session(monkeypatch):
         assert events[-1] == "refused"
 
 
-def test_a_stream_outlives_an_outage(monkeypatch):
+def test_a_stream_survives_a_database_outage(monkeypatch):
     monkeypatch.setattr(timings, "HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(timings, "DESK_CHECK_SECONDS", 0.02)
 

@@ -123,7 +123,7 @@ def test_a_late_upload_moves_neither_focus_nor_text_nor_selection(page):
     expect(status(page)).to_contain_text("Add alt text")
 
 
-def test_a_pictures_lines_are_one_step_and_leave_a_selection_alone(page):
+def test_inserting_images_is_one_undo_step_and_keeps_the_selection(page):
     box(page).fill("Calm sea tonight")
     box(page).evaluate("(area) => area.setSelectionRange(0, 8)")
     choose(page, picture(), {**picture("navy"), "name": "Zweiter Kai.png"})
@@ -143,7 +143,7 @@ def test_a_pictures_lines_are_one_step_and_leave_a_selection_alone(page):
     expect(cards(page)).to_have_count(2)
 
 
-def test_a_composition_is_not_disturbed_by_an_upload(page):
+def test_an_upload_does_not_disturb_an_ime_composition(page):
     held = hold(page)
     choose(page)
     wait_until_held(page, held)
@@ -162,7 +162,7 @@ def test_a_composition_is_not_disturbed_by_an_upload(page):
     expect(box(page)).to_have_value(re.compile(r"\)\n\n日本$"))
 
 
-def test_publishing_waits_for_the_pictures_and_can_be_cancelled(page, office, story):
+def test_publishing_waits_for_uploads_and_can_be_cancelled(page, office, story):
     held = hold(page)
     box(page).fill("Look at this.")
     choose(page, picture("red"), {**picture("blue"), "name": "quay.png"})
@@ -187,9 +187,7 @@ def test_publishing_waits_for_the_pictures_and_can_be_cancelled(page, office, st
     assert office.call(texts, story.pk) == [(text, "published")]
 
 
-def test_a_text_that_was_changed_while_publishing_waited_is_not_sent(
-    page, office, story
-):
+def test_a_text_changed_while_publishing_waits_is_not_sent(page, office, story):
     held = hold(page)
     choose(page, picture("green"))
     wait_until_held(page, held)
@@ -202,7 +200,7 @@ def test_a_text_that_was_changed_while_publishing_waited_is_not_sent(
     assert office.call(texts, story.pk) == []
 
 
-def test_a_draft_does_not_wait_for_its_pictures(page, office, story):
+def test_saving_a_draft_does_not_wait_for_uploads(page, office, story):
     held = hold(page)
     choose(page, picture("cyan"))
     wait_until_held(page, held)
@@ -222,7 +220,7 @@ def arrived(story_id: int) -> bool:
     return [bool(image.stem) for image in entry.images.all()] == [True]
 
 
-def test_leaving_an_edit_during_an_upload_throws_nothing_and_the_picture_is_kept(
+def test_leaving_an_edit_during_an_upload_keeps_the_image_and_raises_no_error(
     page, office, story
 ):
     entry = office.call(post, story.pk, "The quay.")
@@ -290,7 +288,7 @@ def pixels(colour: str) -> str:
     return picture(colour)["buffer"].hex()  # type: ignore[attr-defined]
 
 
-def test_a_dropped_picture_stands_where_it_was_dropped(page):
+def test_a_dropped_image_is_inserted_where_it_was_dropped(page):
     box(page).fill("First.\n\nLast.")
     assert drop(box(page), "harbour.png", "image/png", at=(300, 14))
     expect(box(page)).to_have_value(
@@ -302,7 +300,7 @@ def test_a_dropped_picture_stands_where_it_was_dropped(page):
     expect(box(page)).to_have_value(re.compile(two))
 
 
-def test_files_of_other_kinds_are_named_and_heic_is_sent_to_the_server(page):
+def test_other_files_are_rejected_by_name_and_heic_is_uploaded(page):
     assert drop(box(page), "notes.pdf", "application/pdf")
     expect(status(page)).to_contain_text("notes.pdf: This file is not a picture")
     expect(box(page)).to_have_value("")
@@ -347,7 +345,7 @@ def rendered(text: str) -> str:
     return re.sub(r"\s*(</?(?:p|ul|ol|li|table|tr|td|th)\b[^>]*>)\s*", r"\1", html)
 
 
-def test_what_word_processors_and_browsers_copy_is_markdown_of_ours(page):
+def test_pasted_html_becomes_our_markdown(page):
     expected = {
         clipboards.WORD: "**The ferry** “Skua” is in, says [the harbour office]"
         "(https://news.example/ferry?id=1&gtin=5). *Slowly*.\n\n- Cars first\n"
@@ -371,7 +369,7 @@ def test_what_word_processors_and_browsers_copy_is_markdown_of_ours(page):
     expect(box(page)).to_have_value("")
 
 
-def test_what_was_pasted_reads_as_it_did_where_it_was_copied(page):
+def test_pasted_text_renders_like_its_source(page):
     html = rendered(paste(page, clipboards.WORD))
     assert "<strong>The ferry</strong> “Skua” is in, says <a" in html
     assert "<li>Cars first<ul><li>then lorries</li></ul></li>" in html
@@ -386,14 +384,14 @@ def test_what_was_pasted_reads_as_it_did_where_it_was_copied(page):
         assert f"<p>{text}</p>" in pasted
 
 
-def test_a_picture_is_pasted_only_where_it_comes_alone(page):
+def test_an_image_is_pasted_only_without_text(page):
     alone = ("COPIED_PICTURE", "WORDS_PICTURE", "SCREENSHOT", "FILE_OF_FINDER")
     for name in alone:
         text = paste(page, getattr(clipboards, name))
         assert re.fullmatch(r"!\[\]\(image:picture-\w{6}\)\n\n", text), name
 
 
-def test_an_address_over_a_selection_links_it_and_plain_is_plain(page):
+def test_pasting_a_url_over_a_selection_links_it_unless_pasted_as_plain_text(page):
     address = Clipboard(plain="https://a.example/x?id=1&gtin=5")
     linked = "[The ferry](https://a.example/x?id=1&gtin=5)"
     assert paste(page, address, over="The ferry") == linked
@@ -410,7 +408,7 @@ def test_an_address_over_a_selection_links_it_and_plain_is_plain(page):
 # Sessions and other pages in between
 
 
-def test_an_expired_session_offers_a_sign_in_and_sends_after_it(
+def test_after_an_expired_session_the_text_is_sent_once_signed_in(
     page, window, server, office, story
 ):
     window.context.clear_cookies(name="liveblog_session")
@@ -462,7 +460,7 @@ def test_a_text_is_not_sent_under_the_name_of_somebody_else(
         (502, "The server answered 502. Retrying"),
     ],
 )
-def test_what_answers_instead_of_the_desk_is_said_and_the_text_stays(
+def test_foreign_responses_are_reported_and_the_text_is_kept(
     page, code: int, words: str
 ):
     html = {"status": code, "content_type": "text/html", "body": "<h1>Hotel</h1>"}
@@ -477,7 +475,7 @@ def test_what_answers_instead_of_the_desk_is_said_and_the_text_stays(
 # Keys
 
 
-def test_enter_goes_on_with_a_list_and_ends_it(page):
+def test_enter_continues_and_ends_a_list(page):
     box(page).click()
     for line in ("- one", "two", ""):
         page.keyboard.type(line)
@@ -527,7 +525,7 @@ def test_commands_emoji_and_stories_are_offered_under_the_caret(page, office):
     expect(box(page)).to_be_focused()
 
 
-def test_letters_act_on_a_focused_row_alone_and_can_be_switched_off(
+def test_single_letters_act_only_on_a_focused_row_and_can_be_turned_off(
     page, office, story
 ):
     entry = office.call(post, story.pk, "Mark me.")
@@ -561,7 +559,7 @@ def test_letters_act_on_a_focused_row_alone_and_can_be_switched_off(
 
 
 @pytest.mark.parametrize("height", [650, 380])
-def test_panels_open_in_view_with_focus_and_escape_gives_it_back(
+def test_panels_open_in_view_with_focus_and_escape_returns_it(
     page, window, server, office, story, height: int
 ):
     for number in range(6):

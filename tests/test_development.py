@@ -72,14 +72,14 @@ def test_changes_of_css_templates_and_python_are_served(
             stream.wait("Ferries stay in port.")
 
 
-def test_reloading_is_refused_where_the_site_is_public(settings: Any) -> None:
+def test_reload_is_refused_on_a_public_site(settings: Any) -> None:
     settings.SESSION_COOKIE_SECURE = True
     settings.SITE_URL = "https://news.example"
     with pytest.raises(CommandError, match=r"SITE_URL is https://news\.example"):
         serve.prepare_static(reload=True)
 
 
-def test_runserver_says_in_a_sentence_what_to_run_instead(tmp_path: Path) -> None:
+def test_runserver_names_the_command_to_run_instead(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "runserver"],
         cwd=ROOT,

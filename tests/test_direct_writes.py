@@ -53,7 +53,7 @@ def cycle_on(transport: Transport, **scope: str) -> RequestResponseCycle:
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
-def test_both_ways_write_the_same_bytes_in_their_order() -> None:
+def test_both_ways_write_the_same_bytes_in_the_same_order() -> None:
     async def run() -> None:
         near, far = Transport(), Transport()
         readers = []
@@ -84,7 +84,7 @@ def test_both_ways_write_the_same_bytes_in_their_order() -> None:
     asyncio.run(run())
 
 
-def test_what_is_not_as_expected_is_served_by_its_own_send() -> None:
+def test_unexpected_connections_use_their_own_send() -> None:
     async def run() -> None:
         fresh = cycle_on(Transport())
         assert DirectConnection.from_send(fresh.send) is None  # nothing has begun

@@ -52,7 +52,7 @@ def offered(answer: Any) -> list[str]:
     return [text["values"]["body"] for text in texts]
 
 
-def test_what_is_typed_is_offered_again_as_it_was_last(client, story):
+def test_the_last_version_of_a_draft_is_offered(client, story):
     key = str(uuid4())
     assert keep(client, story, "Half a", key=key).status_code == 204
     keep(client, story, "Half a thought", key=key, pinned="on", at="1015", typed=2)
@@ -62,14 +62,14 @@ def test_what_is_typed_is_offered_again_as_it_was_last(client, story):
     assert (values["at"], values["pinned"]) == ("1015", True)
 
 
-def test_a_draft_is_for_its_writer_in_its_story_alone(client, story):
+def test_a_draft_is_offered_only_to_its_writer_in_its_story(client, story):
     keep(client, story, "Not for you.")
     other = signed_in("editor2", "Editors")
     assert offered(change(other, story)) == []
     assert offered(change(client, make_story())) == []
 
 
-def test_publishing_forgets_the_draft_and_no_other(client, story):
+def test_publishing_deletes_only_its_own_draft(client, story):
     key = str(uuid4())
     keep(client, story, "Sent.", key=key)
     keep(client, story, "Not sent.")
@@ -79,7 +79,7 @@ def test_publishing_forgets_the_draft_and_no_other(client, story):
     assert Draft.objects.count() == 2
 
 
-def test_a_refused_text_stays_kept(client, story):
+def test_the_draft_of_a_refused_text_is_kept(client, story):
     key = str(uuid4())
     keep(client, story, "x" * 20_001, key=key)
     answer = change(client, story, body="x" * 20_001, key=key, action="publish")
@@ -87,7 +87,7 @@ def test_a_refused_text_stays_kept(client, story):
     assert len(offered(change(client, story))[0]) == 20_001
 
 
-def test_a_copy_that_comes_after_its_text_is_not_offered(client, story):
+def test_a_draft_that_arrives_after_its_text_is_not_offered(client, story):
     key = str(uuid4())
     change(client, story, body="Sent.", key=key, action="publish")
     keep(client, story, "Sent.", key=key)
@@ -96,7 +96,7 @@ def test_a_copy_that_comes_after_its_text_is_not_offered(client, story):
     assert offered(change(client, story)) == ["Changed since, and never sent."]
 
 
-def test_a_copy_that_is_older_than_its_text_is_not_offered(client, story):
+def test_a_draft_older_than_its_text_is_not_offered(client, story):
     key = str(uuid4())
     change(client, story, body="Sent.", key=key, action="publish")
     keep(client, story, "Se", key=key)
@@ -104,7 +104,7 @@ def test_a_copy_that_is_older_than_its_text_is_not_offered(client, story):
     assert offered(change(client, story)) == []
 
 
-def test_an_edit_is_kept_with_its_entry_until_it_is_saved(client, story):
+def test_the_draft_of_an_edit_is_kept_until_the_edit_is_saved(client, story):
     entry = make_update(story, "Before.")
     name = f"edit-{entry.pk}"
     keep(client, story, "Nearly", form=name, key="1")
@@ -114,21 +114,21 @@ def test_an_edit_is_kept_with_its_entry_until_it_is_saved(client, story):
     assert offered(edit(client, entry)) == []
 
 
-def test_an_edit_is_kept_when_its_entry_moves(client, story):
+def test_the_draft_of_an_edit_is_kept_when_its_entry_is_moved(client, story):
     entry = make_update(story, "Before.")
     keep(client, story, "Nearly", form=f"edit-{entry.pk}", key="1")
     verbs.move(entry, make_story())
     assert offered(edit(client, Entry.objects.get(pk=entry.pk))) == ["Nearly"]
 
 
-def test_what_was_discarded_is_gone(client, story):
+def test_a_discarded_draft_is_deleted(client, story):
     key = str(uuid4())
     keep(client, story, "Not worth it.", key=key)
     keep(client, story, "", key=key, forget="1")
     assert not Draft.objects.exists()
 
 
-def test_nobody_keeps_a_text_where_they_may_not_write(story):
+def test_drafts_require_permission_to_write(story):
     secret = make_update(story, "A secret draft.", state="draft")
     public = make_update(story)
     moderator = signed_in("moderator", "Moderators")
@@ -143,7 +143,7 @@ def test_nobody_keeps_a_text_where_they_may_not_write(story):
     assert not Draft.objects.exists()
 
 
-def test_keeping_needs_few_queries(client, story, django_assert_max_num_queries):
+def test_saving_a_draft_needs_few_queries(client, story, django_assert_max_num_queries):
     keep(client, story, "Once")
     with django_assert_max_num_queries(7):
         keep(client, story, "Twice")
@@ -156,7 +156,7 @@ def test_a_draft_never_reaches_readers(client, story):
         assert b"secret" not in client.get(way).content
 
 
-def test_without_scripts_a_kept_text_is_a_link_that_puts_it_back(client, story):
+def test_without_scripts_a_draft_is_offered_as_a_link(client, story):
     key, entry = str(uuid4()), make_update(story, "As it stands.")
     keep(client, story, "Half a <thought>", key=key, at="1015", pinned="on")
     page = change(client, story).content.decode()

@@ -78,7 +78,7 @@ def admin_pages(resolver: URLResolver, prefix: str = "/") -> Iterator[str]:
             yield address
 
 
-def test_no_page_needs_more_than_a_strict_policy_allows(chief: Client):
+def test_no_page_needs_more_than_the_strict_csp_allows(chief: Client):
     story = make_story()
     make_original(story)
     update = make_update(story)
@@ -111,7 +111,7 @@ def test_no_page_needs_more_than_a_strict_policy_allows(chief: Client):
         assert page.found == [], address
 
 
-def test_no_write_of_the_desk_is_taken_without_a_token(chief: Client):
+def test_every_write_of_the_desk_requires_a_token(chief: Client):
     story = make_story()
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = chief.cookies
@@ -126,7 +126,7 @@ def test_no_write_of_the_desk_is_taken_without_a_token(chief: Client):
 # --- Pages of errors
 
 
-def test_a_page_without_a_database_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
+def test_a_page_without_a_database_explains_what_to_do(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         "django.db.backends.base.base.BaseDatabaseWrapper.cursor", refuse
     )
@@ -146,7 +146,7 @@ def test_a_page_without_a_database_says_what_to_do(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.django_db
-def test_a_mistake_of_ours_is_a_500_that_names_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_a_bug_is_a_500_without_details(monkeypatch: pytest.MonkeyPatch):
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret of ours")
 
@@ -157,7 +157,7 @@ def test_a_mistake_of_ours_is_a_500_that_names_nothing(monkeypatch: pytest.Monke
     assert "secret" not in answer.content.decode()
 
 
-def test_what_was_typed_is_given_back_where_the_database_has_gone(
+def test_the_typed_text_is_returned_when_the_database_is_down(
     chief: Client, monkeypatch: pytest.MonkeyPatch
 ):
     story = make_story()
@@ -183,7 +183,7 @@ def test_what_was_typed_is_given_back_where_the_database_has_gone(
     assert Entry.objects.count() == 1
 
 
-def test_no_password_is_ever_given_back(chief: Client, monkeypatch: pytest.MonkeyPatch):
+def test_a_password_is_never_returned(chief: Client, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("liveblog.accounts.SignInForm.clean", refuse)
     answer = Client(raise_request_exception=False).post(
         "/admin/login/", {"username": "chief", "password": "the-long-pass-phrase"}
@@ -229,7 +229,7 @@ NO_ROOM = {
 
 
 @pytest.mark.parametrize("kind", ["post", "picture", "upload"])
-def test_a_full_disk_is_named_and_leaves_nothing_half_done(
+def test_a_full_disk_is_reported_and_leaves_nothing_half_done(
     chief: Client,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
@@ -260,9 +260,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_done(
     assert not [one for one in settings.IMAGES_DIR.rglob("*") if one.is_file()]
 
 
-def test_a_disk_that_became_read_only_is_named(
-    chief: Client, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_read_only_disk_is_reported(chief: Client, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object, **__: object) -> None:
         raise OperationalError("attempt to write a readonly database")
 
@@ -275,7 +273,7 @@ def test_a_disk_that_became_read_only_is_named(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_another_holds_costs_no_text_and_no_reader():
+def test_a_locked_database_loses_no_text_and_no_reader():
     make_accounts()
     editor = Client(raise_request_exception=False)
     editor.force_login(User.objects.get(username="editor"))
@@ -319,7 +317,7 @@ def holding(story: Story) -> Iterator[None]:
     connection.close()  # the next one is patient again
 
 
-def test_too_much_text_is_refused_with_a_sentence(chief: Client):
+def test_too_much_text_is_refused_with_a_message(chief: Client):
     story = make_story()
     desk = f"/admin/entries/story/{story.pk}/change/"
     answer = chief.post(desk, {"body": "x" * 3_000_000})
@@ -330,13 +328,13 @@ def test_too_much_text_is_refused_with_a_sentence(chief: Client):
 
 
 @override_settings(ALLOWED_HOSTS=["news.example"])
-def test_a_request_for_another_host_is_not_understood():
+def test_a_request_for_another_host_is_a_400():
     answer = Client().get("/healthz", HTTP_HOST="evil.example")
     assert answer.status_code == 400
     assert "cannot be understood" in answer.content.decode()
 
 
-def test_who_may_not_gets_a_page_and_a_way_on(chief: Client):
+def test_a_403_page_explains_and_offers_a_link(chief: Client):
     client = Client()
     client.force_login(User.objects.get(username="moderator"))
     answer = client.get("/admin/auth/user/")
@@ -348,7 +346,7 @@ def test_who_may_not_gets_a_page_and_a_way_on(chief: Client):
 # --- Pages about the site
 
 
-def test_robots_are_led_to_the_sitemap_and_kept_from_the_desk():
+def test_robots_txt_names_the_sitemap_and_excludes_the_desk():
     answer = Client().get("/robots.txt")
     lines = answer.content.decode().splitlines()
     assert answer["Content-Type"] == "text/plain"
@@ -366,7 +364,7 @@ def test_robots_are_led_to_the_sitemap_and_kept_from_the_desk():
         ("/apple-touch-icon-120x120-precomposed.png", "image/png", 180),
     ],
 )
-def test_icons_are_where_browsers_look_for_them(path: str, kind: str, size: int):
+def test_icons_are_at_their_well_known_urls(path: str, kind: str, size: int):
     answer = Client().get(path)
     assert (answer.status_code, answer["Content-Type"]) == (200, kind)
     assert "max-age" in answer["Cache-Control"]
@@ -377,7 +375,7 @@ def test_icons_are_where_browsers_look_for_them(path: str, kind: str, size: int)
     assert Client().post(path).status_code == 405
 
 
-def test_imprint_and_contact_stand_where_settings_name_them(tmp_path: Path, db: None):
+def test_imprint_and_contact_are_shown_if_configured(tmp_path: Path, db: None):
     assert Client().get("/imprint/").status_code == 404
     assert "Imprint" not in Client().get("/").content.decode()
     file = tmp_path / "imprint.md"
@@ -425,7 +423,7 @@ def ask(path: str, headers: dict[str, str], chunks: list[bytes]) -> tuple[int, b
     return out[0]["status"], out[1]["body"]
 
 
-def test_a_body_that_is_too_large_is_not_even_read():
+def test_a_body_that_is_too_large_is_not_read():
     too_much = {"content-length": str(request_limits.MAX_IMAGE_BODY_BYTES + 1)}
     status, body = ask("/admin/entries/story/1/desk/pictures/", too_much, [])
     assert (status, b"This is too large" in body) == (413, True)
@@ -439,7 +437,7 @@ def test_a_body_that_is_too_large_is_not_even_read():
     )
 
 
-def test_a_body_that_hides_its_size_is_counted():
+def test_a_body_without_a_length_is_counted():
     chunked = {"transfer-encoding": "chunked"}
     part = b"x" * 40_000
     assert ask("/search/", chunked, [part]) == (200, b"40000")
@@ -448,7 +446,7 @@ def test_a_body_that_hides_its_size_is_counted():
 
 
 @pytest.mark.parametrize("path", ["/", "/feed/", "/stories/none/", "/healthz"])
-def test_who_sends_to_a_page_for_reading_is_told_so(path: str):
+def test_posting_to_a_read_only_page_is_a_405(path: str):
     answer = Client(enforce_csrf_checks=True).post(path, {"text": "Mine"})
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
     assert "This page is for reading" in answer.content.decode()

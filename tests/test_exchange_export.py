@@ -33,7 +33,7 @@ def bodies(story: Story) -> list[tuple[str, str, str]]:
 # --- Text
 
 
-def test_a_page_comes_back_in_its_own_form(tmp_path: Path):
+def test_an_exported_page_is_in_the_form_it_was_imported_from(tmp_path: Path):
     path = write(tmp_path, PAGE)
     Ran("import_story", path, "--date", "2026-03-14", "--slug", "fog", "--publish")
     text = text_of("fog")
@@ -42,7 +42,7 @@ def test_a_page_comes_back_in_its_own_form(tmp_path: Path):
     assert page == PAGE.replace("LATEST\n\n\n", "")
 
 
-def test_a_text_imports_to_the_same_story(tmp_path: Path):
+def test_a_text_export_imports_as_the_same_story(tmp_path: Path):
     path = write(tmp_path, PAGE)
     options = ["--date", "2026-03-14", "--series", "Sorrava Daily", "--headline", "Fog"]
     Ran("import_story", path, *options, "--publish")
@@ -55,7 +55,7 @@ def test_a_text_imports_to_the_same_story(tmp_path: Path):
     assert text_of("again") == text_of("fog")
 
 
-def test_a_text_over_several_days_keeps_its_days(tmp_path: Path):
+def test_a_text_export_over_several_days_keeps_its_days(tmp_path: Path):
     story = make_story("Fog")
     for at in (
         gmt("0900"),
@@ -70,7 +70,7 @@ def test_a_text_over_several_days_keeps_its_days(tmp_path: Path):
     assert [b[0] for b in bodies(again)] == [b[0] for b in bodies(story)]
 
 
-def test_a_text_holds_what_its_page_draws_below_an_entry():
+def test_a_text_export_has_what_the_page_shows_below_an_entry():
     story, other = make_story("Fog"), make_story("Lamps", series="Harbour Wire")
     entry = make_update(story, "The fog lifts.")
     verbs.add_link("see", entry=entry, target_story=other)
@@ -96,7 +96,7 @@ def test_a_text_holds_what_its_page_draws_below_an_entry():
         "a | b\n--|--\n1 | 2",
     ],
 )
-def test_markup_survives_in_a_text_that_says_it_has_some(tmp_path: Path, body: str):
+def test_markup_survives_in_a_text_that_declares_it(tmp_path: Path, body: str):
     story = make_story("Fog")
     make_original(story, "It *began*.")
     make_update(story, body, headline="With a headline")
@@ -109,7 +109,7 @@ def test_markup_survives_in_a_text_that_says_it_has_some(tmp_path: Path, body: s
     assert list(again.entries.order_by("pk").values_list("html", flat=True)) == html
 
 
-def test_a_text_holds_what_is_published_and_says_what_it_left_out(tmp_path: Path):
+def test_a_text_export_has_published_text_and_lists_what_it_omits(tmp_path: Path):
     full_story(tmp_path / "in")
     ran = Ran("export_story", "fog", "--format", "text")
     for word in SECRETS:
@@ -144,7 +144,7 @@ def page_of(slug: str, folder: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_a_page_needs_no_other_file(tmp_path: Path):
+def test_an_html_export_needs_no_other_file(tmp_path: Path):
     full_story(tmp_path / "in")
     html = page_of("fog", tmp_path)
     assert not re.search(r"""(?:src|srcset)=["'](?!data:)""", html)
@@ -153,7 +153,7 @@ def test_a_page_needs_no_other_file(tmp_path: Path):
     assert '="/' not in html
 
 
-def test_a_page_shows_what_is_published_newest_first(tmp_path: Path):
+def test_an_html_export_shows_published_updates_newest_first(tmp_path: Path):
     full_story(tmp_path / "in")
     html = page_of("fog", tmp_path)
     shown = ["The picture will come.", "The lamps burn.", "One ferry waits.", "How it"]
@@ -164,7 +164,7 @@ def test_a_page_shows_what_is_published_newest_first(tmp_path: Path):
     assert '<html lang="de"' in html
 
 
-def test_links_of_a_page_lead_to_the_site(tmp_path: Path):
+def test_links_of_an_html_export_point_to_the_site(tmp_path: Path):
     full_story(tmp_path / "in")
     html = page_of("fog", tmp_path)
     assert f'href="{settings.SITE_URL}/stories/lamps-lit/"' in html
@@ -173,20 +173,20 @@ def test_links_of_a_page_lead_to_the_site(tmp_path: Path):
     assert 'href="https://a.example"' in html
 
 
-def test_what_looks_like_a_tag_in_a_text_stays_text(tmp_path: Path):
+def test_text_that_looks_like_a_tag_stays_text(tmp_path: Path):
     make_update(make_story("Fog"), 'An <img src="/pictures/x"> and src="/pictures/y"')
     html = page_of("fog", tmp_path)
     assert "&lt;img src=" in html
     assert 'src="/pictures/y"' in html
 
 
-def test_a_draft_story_makes_a_page_too(tmp_path: Path):
+def test_a_draft_story_can_be_exported_as_html(tmp_path: Path):
     story = make_story("Fog", live=False)
     make_update(story, "The fog lifts.")
     assert "The fog lifts." in page_of("fog", tmp_path)
 
 
-def test_a_picture_whose_file_is_gone_breaks_no_page(tmp_path: Path):
+def test_an_image_without_its_file_does_not_break_the_export(tmp_path: Path):
     full_story(tmp_path / "in")
     for path in settings.IMAGES_DIR.rglob("*.jpg"):
         path.unlink()
@@ -196,19 +196,19 @@ def test_a_picture_whose_file_is_gone_breaks_no_page(tmp_path: Path):
 # --- The command
 
 
-def test_an_old_slug_names_the_story():
+def test_a_former_slug_names_the_story():
     story = make_story("Fog", slug="old")
     verbs.edit_story(story, slug="new")
     assert '"slug": "new"' in Ran("export_story", "old").out
 
 
-def test_an_unknown_slug_is_an_error_with_a_sentence():
+def test_an_unknown_slug_is_an_error_with_a_message():
     with pytest.raises(CommandError, match="no story “fog”") as caught:
         Ran("export_story", "fog")
     assert caught.value.returncode == 1
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):
+def test_an_unwritable_file_is_named(tmp_path: Path):
     make_story("Fog")
     with pytest.raises(CommandError, match="cannot be written"):
         Ran("export_story", "fog", "--output", tmp_path)

@@ -99,7 +99,7 @@ def kept() -> str:
 @example(["UPDATE 1830 GMT 0101-2017:", "UPDATE 1830 GMT ſun:"])
 @example(["DATE: 0001-01-01", "DATE: 9999-12-31", "UPDATE 0000 GMT Monday:"])
 @quick
-def test_no_stamp_breaks_an_import_or_loses_a_word(
+def test_no_timestamp_breaks_an_import_or_loses_text(
     tmp_path: Path, found: list[str]
 ) -> None:
     file = tmp_path / "page.txt"
@@ -133,7 +133,7 @@ def test_a_range_of_years_after_gmt_is_text(tmp_path: Path, words: str) -> None:
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1899-12-31"])
-def test_a_day_of_no_newsroom_is_text_and_a_warning(tmp_path: Path, day: str) -> None:
+def test_an_impossible_day_is_text_and_a_warning(tmp_path: Path, day: str) -> None:
     file = tmp_path / "page.txt"
     text = f"Fog\n\nDATE: {day}\n\nUPDATE 2300 GMT: A.\n\nUPDATE 0100 GMT: B.\n"
     file.write_text(text)
@@ -286,7 +286,7 @@ def refused_or_taken(
 EVERY = int(os.environ.get("HOSTILE_EVERY", "11" if seeds.ALL else "43"))
 
 
-def test_no_value_of_a_json_file_ends_in_a_traceback(tmp_path: Path) -> None:
+def test_no_value_in_a_json_file_causes_a_traceback(tmp_path: Path) -> None:
     file = tmp_path / "story.json"
     pairs = [(path, value) for path in PLACES for value in HOSTILE]
     for path, value in pairs[::EVERY]:  # each path meets others of the values
@@ -312,7 +312,9 @@ def test_no_value_of_a_json_file_ends_in_a_traceback(tmp_path: Path) -> None:
     ],
     ids=str.__len__,
 )
-def test_json_of_any_shape_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+def test_json_of_any_other_shape_is_refused_with_a_message(
+    tmp_path: Path, text: str
+) -> None:
     file = tmp_path / "story.json"
     file.write_text(text)
     refused_or_taken(file)
@@ -329,7 +331,7 @@ def test_a_name_given_twice_in_json_is_refused(tmp_path: Path) -> None:
     assert not Story.objects.exists()
 
 
-def test_a_file_whose_name_is_no_text_is_imported(tmp_path: Path) -> None:
+def test_a_file_with_an_undecodable_name_is_imported(tmp_path: Path) -> None:
     file = tmp_path / "fog\udcff-over-saltgate.txt"
     file.write_text("UPDATE 1830 GMT: Fog.\n")
     report(file, "--dry-run")
@@ -340,7 +342,7 @@ def test_a_file_whose_name_is_no_text_is_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--headline", "--slug", "--series"])
 @pytest.mark.parametrize("value", ["x" * 400, "\udcff", " ", "a/b"])
 @pytest.mark.parametrize("name", ["page.txt", "page.json"])
-def test_no_option_ends_in_a_traceback(
+def test_no_option_causes_a_traceback(
     tmp_path: Path, option: str, value: str, name: str
 ) -> None:
     file = tmp_path / name

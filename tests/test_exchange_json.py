@@ -145,7 +145,7 @@ def forget(story: Story) -> None:
 # --- Without loss
 
 
-def test_a_story_comes_back_as_it_was(tmp_path: Path):
+def test_a_story_is_restored_from_its_json(tmp_path: Path):
     forget_me = full_story(tmp_path / "in")
     path = exported("fog", tmp_path)
     before = contents(path)
@@ -157,7 +157,7 @@ def test_a_story_comes_back_as_it_was(tmp_path: Path):
     assert StorySlug.objects.get(slug="fog-first").story.slug == "fog"
 
 
-def test_pages_come_back_as_they_were(tmp_path: Path):
+def test_pages_are_restored_from_json(tmp_path: Path):
     story = full_story(tmp_path / "in")
     path = exported("fog", tmp_path)
     before = {e.body: e.html for e in story.entries.all() if "image" not in e.body}
@@ -182,7 +182,9 @@ def test_ids_keep_the_order_of_equal_minutes(tmp_path: Path):
     assert [p.entry.body for p in story.postings.visible().updates()] == shown
 
 
-def test_beside_itself_a_story_gets_another_slug_and_doubles_nothing(tmp_path: Path):
+def test_importing_a_story_beside_itself_gives_a_new_slug_and_no_duplicates(
+    tmp_path: Path,
+):
     full_story(tmp_path / "in")
     other = Story.objects.get(slug="lamps-lit")
     standing = other.postings.filter(removed=False).count()
@@ -206,7 +208,7 @@ def test_without_publish_it_is_a_draft(tmp_path: Path):
     assert Story.objects.get(slug="fog").state == "draft"
 
 
-def test_a_cross_post_whose_story_is_not_here_becomes_a_copy_that_says_so(
+def test_a_cross_post_of_an_unknown_story_becomes_an_attributed_copy(
     tmp_path: Path,
 ):
     story = full_story(tmp_path / "in")
@@ -231,7 +233,7 @@ def test_a_cross_post_whose_story_is_only_announced_becomes_a_copy(tmp_path: Pat
     assert "is a copy here" in ran.err
 
 
-def test_links_to_stories_that_are_not_here_keep_their_title(tmp_path: Path):
+def test_links_to_unknown_stories_keep_their_title(tmp_path: Path):
     story = full_story(tmp_path / "in")
     path = exported("fog", tmp_path)
     forget(story)
@@ -242,7 +244,7 @@ def test_links_to_stories_that_are_not_here_keep_their_title(tmp_path: Path):
     assert latest.title == "Harbour Wire: Lamps Lit"
 
 
-def test_a_draft_stays_one_and_keeps_what_waits_in_it(tmp_path: Path):
+def test_a_draft_story_stays_a_draft_and_keeps_waiting_texts(tmp_path: Path):
     story = make_story("Plans", live=False)
     make_update(story, "Later.", at=None, state="draft")
     path = exported("plans", tmp_path)
@@ -252,7 +254,7 @@ def test_a_draft_stays_one_and_keeps_what_waits_in_it(tmp_path: Path):
     assert contents(exported("plans", tmp_path, "again.json")) == before
 
 
-def test_pictures_of_another_name_here_are_renamed_in_every_text(tmp_path: Path):
+def test_images_with_another_name_here_are_renamed_in_every_text(tmp_path: Path):
     story = full_story(tmp_path / "in")
     path = exported("fog", tmp_path)
     forget(story)
@@ -266,7 +268,7 @@ def test_pictures_of_another_name_here_are_renamed_in_every_text(tmp_path: Path)
     assert any("image:quay-1-2)" in body for body in versions)
 
 
-def test_a_json_file_is_known_again(tmp_path: Path):
+def test_a_json_file_is_recognized_as_imported(tmp_path: Path):
     make_story("Plans")
     path = exported("plans", tmp_path)
     Ran("import_story", path)
@@ -275,7 +277,7 @@ def test_a_json_file_is_known_again(tmp_path: Path):
     assert caught.value.returncode == 3
 
 
-def test_a_dry_run_tells_of_json_as_of_text(tmp_path: Path):
+def test_a_dry_run_reports_on_json_as_on_text(tmp_path: Path):
     full_story(tmp_path / "in")
     path = exported("fog", tmp_path)
     count = Story.objects.count()
@@ -301,7 +303,7 @@ def a_file() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_small_file_is_enough(tmp_path: Path):
+def test_a_minimal_json_file_is_imported(tmp_path: Path):
     path = tmp_path / "fog.json"
     path.write_text(json.dumps(a_file()))
     Ran("import_story", path, "--publish")
@@ -334,7 +336,7 @@ def test_a_small_file_is_enough(tmp_path: Path):
         (lambda d: d.update(pictures=[{}]), "name"),
     ],
 )  # fmt: skip
-def test_a_wrong_file_is_refused_with_the_place_that_is_wrong(
+def test_an_invalid_file_is_refused_with_the_position_of_the_error(
     tmp_path: Path, change: Any, words: str
 ):
     data = a_file()
@@ -346,7 +348,7 @@ def test_a_wrong_file_is_refused_with_the_place_that_is_wrong(
     assert not Story.objects.exists()
 
 
-def test_damaged_json_is_no_text(tmp_path: Path):
+def test_damaged_json_is_not_read_as_text(tmp_path: Path):
     path = tmp_path / "fog.json"
     path.write_text(json.dumps(a_file())[:-9])
     with pytest.raises(CommandError, match="damaged"):
@@ -384,7 +386,7 @@ values = st.recursive(
 @hypothesis_settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_any_json_of_our_format_is_read_or_refused_with_a_sentence(data: Any):
+def test_any_json_of_our_format_is_read_or_refused_with_a_message(data: Any):
     content = json.dumps(data | {"format": "liveblog-story", "version": 1}).encode()
     try:
         read_json(content)
@@ -398,7 +400,7 @@ def test_any_json_of_our_format_is_read_or_refused_with_a_sentence(data: Any):
 # --- What readers get
 
 
-def test_readers_get_what_is_published_and_nothing_else(tmp_path: Path):
+def test_public_data_has_only_what_is_published(tmp_path: Path):
     story = full_story(tmp_path / "in")
     data = json.dumps(story_data(story), ensure_ascii=False)
     for word in SECRETS:
@@ -409,7 +411,7 @@ def test_readers_get_what_is_published_and_nothing_else(tmp_path: Path):
     assert "The lamps burn." in data
 
 
-def test_readers_get_addresses(tmp_path: Path):
+def test_public_data_has_urls(tmp_path: Path):
     story = full_story(tmp_path / "in")
     data = story_data(story)
     assert data["story"]["url"] == f"{settings.SITE_URL}/stories/fog/"
@@ -423,7 +425,7 @@ def test_readers_get_addresses(tmp_path: Path):
     }
 
 
-def test_readers_do_not_learn_of_stories_that_are_not_public(tmp_path: Path):
+def test_public_data_does_not_mention_stories_that_are_not_public(tmp_path: Path):
     story = full_story(tmp_path / "in")
     hidden = make_story("Hidden plans", live=False)
     verbs.add_link("see", story=story, target_story=hidden)
@@ -443,7 +445,7 @@ def test_a_story_that_is_not_public_has_no_public_data():
         story_data(make_story(live=False))
 
 
-def test_what_readers_get_can_be_imported(tmp_path: Path):
+def test_public_data_can_be_imported(tmp_path: Path):
     story = full_story(tmp_path / "in")
     path = tmp_path / "public.json"
     path.write_text(json.dumps(story_data(story)), encoding="utf-8")

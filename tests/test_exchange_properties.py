@@ -110,7 +110,7 @@ def test_a_story_of_this_form_is_read_as_it_was_written(story: Document) -> None
 
 @given(stories(), st.sampled_from(["\r\n", "\r"]), st.booleans())
 @settings(deadline=None)
-def test_line_ends_and_a_byte_order_mark_change_nothing(
+def test_line_breaks_and_a_byte_order_mark_make_no_difference(
     story: Document, newline: str, mark: bool
 ) -> None:
     text = write_text(story).replace("\n", newline)
@@ -182,7 +182,7 @@ DAY = re.compile(r"\((?:Monday|Tuesday)\)|, 21 December|29 February 2027")
 @example("UPDATE 1800 GMT:\nHEADLINE: x")
 @example("SUMMARY:\nORIGINAL ENTRY: x")
 @settings(deadline=None, max_examples=examples(400))
-def test_every_line_of_a_file_is_found_in_what_was_read(text: str) -> None:
+def test_every_line_of_a_file_is_in_the_document(text: str) -> None:
     try:
         document = parsed(text.encode(errors="surrogatepass"))
     except ExchangeError:
@@ -201,7 +201,7 @@ def test_every_line_of_a_file_is_found_in_what_was_read(text: str) -> None:
 @example(b"\0" * 50)
 @example(b"UPDATE 1800 GMT: \x81\x8d \xff")
 @settings(deadline=None, max_examples=examples(400))
-def test_bytes_of_any_kind_are_read_or_refused_with_a_sentence(content: bytes) -> None:
+def test_arbitrary_bytes_are_read_or_refused_with_a_message(content: bytes) -> None:
     try:
         document = parsed(content)
     except ExchangeError as error:
@@ -213,7 +213,7 @@ def test_bytes_of_any_kind_are_read_or_refused_with_a_sentence(content: bytes) -
 @given(st.lists(marks, min_size=1, max_size=30))
 @example(["ORIGINAL ENTRY:", "UPDATE 0910 GMT: x", "ORIGINAL ENTRY:"])
 @settings(deadline=None, max_examples=examples(300))
-def test_whatever_was_read_can_be_written_so_that_it_reads_the_same(
+def test_any_document_can_be_written_and_read_again(
     parts: list[str],
 ) -> None:
     try:

@@ -108,7 +108,7 @@ def test_a_page_of_the_form_is_understood_without_a_warning():
     assert data["warnings"] == []
 
 
-def test_updates_are_told_in_the_order_of_the_file():
+def test_updates_keep_the_order_of_the_file():
     updates = report(parsed(PAGE, first_day=DAY))["updates"]
     assert [each["time"] for each in updates] == ["18:00", "10:15", "09:10"]
     assert updates[0]["datetime"] == "2026-03-14T18:00:00+00:00"
@@ -124,7 +124,7 @@ def test_updates_are_told_in_the_order_of_the_file():
     }
 
 
-def test_the_original_entry_is_told_apart_from_its_sections():
+def test_the_original_entry_is_distinguished_from_its_sections():
     data = report(parsed(PAGE, first_day=DAY))
     assert data["original"]["text"] == "The night ferry waits outside Port Ilaria."
     assert data["original"]["see"] == ["Developing: Lamps Fail in the Old Town"]
@@ -168,7 +168,7 @@ def test_bracketed_quotations_stay_text():
         "bom",
     ],
 )
-def test_how_a_program_writes_its_files_changes_nothing(change: Any):
+def test_encodings_and_line_breaks_of_programs_make_no_difference(change: Any):
     assert parsed(change(PAGE), first_day=DAY) == parsed(PAGE, first_day=DAY)
 
 
@@ -187,7 +187,7 @@ def test_a_page_without_any_blank_line_keeps_its_parts():
     assert (document.photo, document.features) == (whole.photo, whole.features)
 
 
-def test_western_text_is_read_line_by_line_and_said():
+def test_western_encodings_are_detected_by_line_and_reported():
     content = "UPDATE 1800 GMT: Café “Ostara”.\n\nÇelğa.\n".encode()
     mixed = content + "UPDATE 1700 GMT: Café – closed…\n".encode("cp1252")
     document = parsed(mixed, first_day=DAY)
@@ -196,7 +196,7 @@ def test_western_text_is_read_line_by_line_and_said():
     assert warned(document) == [4]
 
 
-def test_control_characters_are_taken_out_and_said():
+def test_control_characters_are_removed_and_reported():
     document = parsed("UPDATE 1800 GMT: A\0 bell\x07.\n", first_day=DAY)
     assert texts(document.updates[0].items) == ["A bell."]
     assert str(document.warnings[0]) == "line 1: 2 control characters were taken out"
@@ -215,7 +215,7 @@ def test_control_characters_are_taken_out_and_said():
     ],
     ids=["nothing", "blank", "png", "docx", "pdf", "binary", "half-utf-16"],
 )
-def test_what_is_no_text_is_refused_with_a_sentence(content: bytes, words: str):
+def test_a_file_that_is_no_text_is_refused_with_a_message(content: bytes, words: str):
     with pytest.raises(ExchangeError, match=words):
         decode(content)
 
@@ -245,7 +245,7 @@ def test_what_is_no_text_is_refused_with_a_sentence(content: bytes, words: str):
         ("UPDATE 1800 GMT May will go", "18:00", "May will go"),
     ],
 )
-def test_a_stamp_has_many_spellings(line: str, at: str, rest: str):
+def test_timestamps_have_many_spellings(line: str, at: str, rest: str):
     found = timestamp(line)
     assert isinstance(found, Timestamp)
     assert (f"{found.at:%H:%M}", found.rest, found.day) == (at, rest, None)
@@ -270,7 +270,7 @@ def test_a_stamp_has_many_spellings(line: str, at: str, rest: str):
         ("1800 GMT UPDATE (20 March): Fog.", Day(20, 3)),
     ],
 )
-def test_a_stamp_may_tell_its_day(line: str, day: Day):
+def test_a_timestamp_may_have_a_day(line: str, day: Day):
     found = timestamp(line)
     assert isinstance(found, Timestamp)
     assert (found.day, found.rest) == (day, "Fog.")
@@ -292,7 +292,7 @@ def test_a_stamp_may_tell_its_day(line: str, day: Day):
         "1800 GMT: Fog.",
     ],
 )
-def test_a_line_like_a_stamp_stays_text_and_is_warned_about(line: str):
+def test_a_line_that_resembles_a_timestamp_stays_text_with_a_warning(line: str):
     assert isinstance(timestamp(line), Doubt)
     document = parsed(f"UPDATE 1900 GMT: Before.\n\n{line}\n\nAfter.", first_day=DAY)
     assert texts(document.updates[0].items) == ["Before.", line, "After."]
@@ -303,7 +303,7 @@ def test_a_line_like_a_stamp_stays_text_and_is_warned_about(line: str):
     "line",
     ["Updates at 1800 GMT", "1800 GMT update on the talks", "UPDATED 1800 GMT", "Fog."],
 )
-def test_prose_is_no_stamp(line: str):
+def test_prose_is_no_timestamp(line: str):
     assert timestamp(line) is None
 
 
@@ -314,7 +314,7 @@ def test_a_bracket_that_is_no_day_stays_in_the_text():
     assert warned(document) == [1]
 
 
-def test_a_stamp_without_text_stays_a_line_of_the_entry_before():
+def test_a_timestamp_without_text_belongs_to_the_previous_entry():
     document = parsed("UPDATE 1800 GMT: Fog.\n\nUPDATE 1700 GMT:\n", first_day=DAY)
     assert texts(document.updates[0].items) == ["Fog.", "UPDATE 1700 GMT:"]
     assert warned(document) == [3]
@@ -323,7 +323,7 @@ def test_a_stamp_without_text_stays_a_line_of_the_entry_before():
 # --- Days
 
 
-def test_a_story_oldest_first_is_known_by_its_times():
+def test_a_story_in_chronological_order_is_recognized_by_its_times():
     document = parsed(
         "ORIGINAL ENTRY: A.\n\nUPDATE 0910 GMT: B.\n\nUPDATE 1800 GMT: C.",
         first_day=DAY,
@@ -347,7 +347,7 @@ def test_a_story_oldest_first_is_known_by_its_times():
         (["1800", "1800", "0900"], ["14 1800", "14 1800", "14 0900"]),
     ],
 )
-def test_a_clock_that_goes_back_has_passed_midnight(
+def test_an_earlier_time_means_that_midnight_has_passed(
     stamps: list[str], expected: list[str]
 ):
     text = "\n\n".join(f"UPDATE {hhmm} GMT: Fog." for hhmm in stamps)
@@ -368,7 +368,7 @@ def test_a_clock_that_goes_back_has_passed_midnight(
          ["14 0900", "14 1800", "15 0015"]),
     ],
 )  # fmt: skip
-def test_a_day_in_brackets_counts_for_its_neighbours_too(
+def test_a_day_in_brackets_applies_to_neighbouring_updates(
     stamps: list[str], expected: list[str]
 ):
     text = "\n\n".join(f"UPDATE {each}: Fog." for each in stamps)
@@ -377,14 +377,14 @@ def test_a_day_in_brackets_counts_for_its_neighbours_too(
     assert warned(document) == []
 
 
-def test_a_slip_of_minutes_is_not_another_day():
+def test_a_few_minutes_out_of_order_are_not_another_day():
     text = "\n\n".join(f"UPDATE {hhmm} GMT: x" for hhmm in (1800, 1810, 1700))
     document = parsed(text, first_day=DAY)
     assert times(document) == ["14 1800", "14 1810", "14 1700"]
     assert warned(document) == [1]
 
 
-def test_a_date_out_of_order_is_kept_and_warned_about():
+def test_a_date_out_of_order_is_kept_with_a_warning():
     stamps = ["1800 GMT (16 March)", "1700 GMT (4 March)", "1600 GMT (16 March)"]
     document = parsed(
         "\n\n".join(f"UPDATE {each}: x" for each in stamps), first_day=DAY
@@ -393,13 +393,13 @@ def test_a_date_out_of_order_is_kept_and_warned_about():
     assert warned(document) == [3]
 
 
-def test_a_weekday_that_is_not_that_of_its_date_is_warned_about():
+def test_a_weekday_that_contradicts_its_date_causes_a_warning():
     document = parsed("UPDATE 1800 GMT (Monday, 14 March 2026): x")
     assert times(document) == ["14 1800"]
     assert "is a Saturday" in str(document.warnings[0])
 
 
-def test_without_a_date_nothing_lies_in_the_future():
+def test_without_a_date_no_update_is_in_the_future():
     later = parsed("UPDATE 1231 GMT: x\n\nUPDATE 0900 GMT: y")
     assert times(later) == ["19 1231", "19 0900"]
     assert times(parsed("UPDATE 1230 GMT: x\n\nUPDATE 0900 GMT: y")) == [
@@ -409,14 +409,14 @@ def test_without_a_date_nothing_lies_in_the_future():
     assert "19 March 2026" in later.notes[0]
 
 
-def test_a_date_without_its_year_is_the_last_one():
+def test_a_date_without_a_year_is_the_most_recent_one():
     document = parsed("UPDATE 1800 GMT (21 March): x")
     assert document.updates[0].at.date() == date(2025, 3, 21)
     dated = parsed("UPDATE 0015 GMT, 1 January 2017: x\n\nUPDATE 2350 GMT: y")
     assert dated.updates[1].at.date() == date(2016, 12, 31)
 
 
-def test_an_update_that_is_yet_to_come_is_warned_about():
+def test_a_future_update_causes_a_warning():
     document = parsed("UPDATE 1800 GMT (1 April 2026): x")
     assert "yet to come" in str(document.warnings[0])
 
@@ -476,13 +476,13 @@ def test_prose_that_begins_with_see_stays_prose(line: str, certain: bool):
         ("Cross-posted from Harbour Wire", ("Harbour Wire",)),
     ],
 )  # fmt: skip
-def test_cross_post_lines_name_their_sources(line: str, names: tuple[str, ...]):
+def test_cross_post_lines_have_their_sources(line: str, names: tuple[str, ...]):
     hints = Hints(names=["Rope and Lamp", "Sorrava Daily"])
     document = parsed(f"UPDATE 1800 GMT: Fog.\n\n{line}", first_day=DAY, hints=hints)
     assert document.updates[0].items[1].names == names
 
 
-def test_a_cross_post_note_inside_a_paragraph_stays_there_and_is_warned_about():
+def test_a_cross_post_note_inside_a_paragraph_is_kept_with_a_warning():
     line = "The fog lifts. (Cross-posted from Harbour Wire)"
     document = parsed(f"UPDATE 1800 GMT: {line}", first_day=DAY)
     assert texts(document.updates[0].items) == [line]
@@ -501,7 +501,7 @@ def test_a_cross_post_note_inside_a_paragraph_stays_there_and_is_warned_about():
         "Quay-14-03",
     ],
 )
-def test_the_name_of_a_picture_stands_alone_on_its_line(name: str):
+def test_the_name_of_an_image_is_alone_on_its_line(name: str):
     assert original(f"{name}\n\nMore.") == [("image", name), ("text", "More.")]
 
 
@@ -510,11 +510,11 @@ def test_the_name_of_a_picture_stands_alone_on_its_line(name: str):
     ["Fog", "Cease-fire", "2026-03-14", "MH17", "3pm", "G20", "#fog_day", "@harbour_1",
      "harbour.example", "quay 2", "-quay-2", "see-saw."],
 )  # fmt: skip
-def test_other_lone_words_stay_text(line: str):
+def test_other_single_words_stay_text(line: str):
     assert original(f"{line}\n\nMore.")[0] == ("text", line)
 
 
-def test_a_file_in_the_folder_makes_any_word_a_picture():
+def test_any_word_can_be_an_image_if_its_file_is_in_the_folder():
     hints = Hints(files={"fog", "market hall.jpg"})
     assert original("FOG\n\nMarket Hall.jpg", hints=hints) == [
         ("image", "FOG"),
@@ -522,7 +522,7 @@ def test_a_file_in_the_folder_makes_any_word_a_picture():
     ]
 
 
-def test_pictures_may_stand_under_each_other():
+def test_images_may_follow_each_other():
     assert original("quay-1\nquay-fog\nquay-3") == [
         ("image", "quay-1"),
         ("image", "quay-fog"),
@@ -530,7 +530,7 @@ def test_pictures_may_stand_under_each_other():
     ]
 
 
-def test_a_wrapped_paragraph_keeps_its_lines_and_loses_none_to_pictures():
+def test_a_wrapped_paragraph_keeps_all_its_lines():
     text = "The council spoke of a\nlong-term\nplan until the\nSee of Ilaria spoke."
     assert original(text) == [("text", text)]
 
@@ -538,7 +538,7 @@ def test_a_wrapped_paragraph_keeps_its_lines_and_loses_none_to_pictures():
 # --- Headings
 
 
-def test_a_line_set_apart_is_a_heading_in_any_case():
+def test_a_separate_line_is_a_heading_in_any_case():
     items = original("Text.\n\n\nMarket hall without power\n\nIt is dark.")
     assert items[1] == ("heading", "Market hall without power")
 
@@ -553,11 +553,11 @@ def test_a_line_set_apart_is_a_heading_in_any_case():
         "It went like this:",
     ],
 )
-def test_prose_set_apart_is_no_heading(line: str):
+def test_separate_prose_is_no_heading(line: str):
     assert original(f"Text.\n\n\n{line}\n\nIt is dark.")[1] == ("text", line)
 
 
-def test_in_a_file_without_gaps_a_heading_is_known_by_its_capitals():
+def test_in_a_file_without_blank_lines_headings_are_recognized_by_capitals():
     items = original("Text.\n\nMarket Hall Without Power\n\nIt is dark.")
     assert items[1] == ("heading", "Market Hall Without Power")
     items = original("Text.\n\nMayor Doss\n\nIt is dark.")
@@ -571,7 +571,7 @@ def test_the_last_line_is_no_heading():
 # --- The head of the page
 
 
-def test_latest_takes_the_titles_under_it():
+def test_latest_has_the_titles_below_it():
     document = parsed(
         "LATEST\n\n• Lamps Lit\n- Fog Lifts?\n\nVotes Counted\n\nFEATURE\n\nX Y"
     )
@@ -587,7 +587,7 @@ def test_a_feature_may_run_over_two_lines_and_have_its_day_in_any_case():
     assert document.features[0].title == "Why the Lamps Went Out"
 
 
-def test_a_feature_without_a_title_is_warned_about():
+def test_a_feature_without_a_title_causes_a_warning():
     document = parsed("FRIDAY FEATURE\n\nUPDATE 1800 GMT: x", first_day=DAY)
     assert report(document)["feature"] == {"label": "FRIDAY FEATURE", "title": ""}
     assert warned(document) == [1]
@@ -599,7 +599,7 @@ def test_the_first_line_is_the_headline_if_it_looks_like_one():
     assert document.warnings == ()
 
 
-def test_text_that_nothing_announces_is_kept_above_and_warned_about():
+def test_unlabelled_text_is_kept_above_with_a_warning():
     document = parsed(
         "By our harbour desk.\n\nUPDATE 1800 GMT: x\n\nORIGINAL ENTRY: So.",
         first_day=DAY,
@@ -608,13 +608,13 @@ def test_text_that_nothing_announces_is_kept_above_and_warned_about():
     assert warned(document) == [1]
 
 
-def test_longer_text_that_nothing_announces_goes_to_the_summary():
+def test_longer_unlabelled_text_becomes_the_summary():
     document = parsed("Some text.\n\nMore text.\n\nORIGINAL ENTRY: So.")
     assert texts(document.summary.items) == ["Some text.", "More text."]
     assert warned(document) == [1, 3]
 
 
-def test_a_text_above_updates_oldest_first_is_the_original_entry():
+def test_text_above_chronological_updates_is_the_original_entry():
     document = parsed(
         "It began at dawn.\n\nFog came.\n\nUPDATE 0900 GMT: x\n\nUPDATE 1800 GMT: y",
         first_day=DAY,
@@ -622,14 +622,14 @@ def test_a_text_above_updates_oldest_first_is_the_original_entry():
     assert texts(document.original.items) == ["It began at dawn.", "Fog came."]
 
 
-def test_what_stands_apart_below_the_last_update_is_the_original_if_none_is_named():
+def test_separate_text_below_the_last_update_is_the_original_if_none_is_named():
     unnamed = PAGE.replace("ORIGINAL ENTRY: ", "")
     document, whole = parsed(unnamed, first_day=DAY), parsed(PAGE, first_day=DAY)
     assert (document.updates, document.original) == (whole.updates, whole.original)
     assert "no ORIGINAL ENTRY" in str(document.warnings[0])
 
 
-def test_without_gaps_text_below_the_last_update_stays_there():
+def test_without_blank_lines_text_below_the_last_update_belongs_to_it():
     document = parsed(
         "UPDATE 1800 GMT: x\n\nUPDATE 1700 GMT: y\n\nMore.", first_day=DAY
     )
@@ -637,7 +637,7 @@ def test_without_gaps_text_below_the_last_update_stays_there():
     assert document.original.items == ()
 
 
-def test_a_file_without_any_mark_is_an_original_entry():
+def test_a_file_without_timestamps_is_an_original_entry():
     document = parsed("It is foggy in Saltgate today.\n\nNobody can see.")
     assert texts(document.original.items)[0] == "It is foggy in Saltgate today."
     assert warned(document) == [1]
@@ -661,7 +661,7 @@ def test_a_photo_line_among_entries_stays_text():
     assert warned(document) == [3]
 
 
-def test_an_export_names_what_the_form_has_no_sign_for():
+def test_an_export_lists_what_the_format_cannot_express():
     document = parsed(
         "HEADLINE: Fog\nSERIES: Sorrava Daily\nDATE: 2026-03-14\nLANGUAGE: de\n"
         "STANDFIRST: It is foggy.\n\n\nSUMMARY:\n\nWhat we know.\n\n\n"

@@ -86,7 +86,7 @@ def expect_complete(newsroom: Newsroom, readers: Helper, start: str) -> None:
     assert not readers.call(crowd.happened)["reset"]
 
 
-def test_an_update_survives_the_server_that_took_it(
+def test_an_update_survives_the_death_of_its_server(
     newsroom: Newsroom, story: int
 ) -> None:
     first, second = newsroom.server(), newsroom.server()
@@ -109,7 +109,7 @@ def test_an_update_survives_the_server_that_took_it(
 
 
 @on_postgres
-def test_a_commit_that_nobody_announced_arrives_all_the_same(
+def test_a_commit_without_a_notification_arrives_too(
     newsroom: Newsroom, story: int
 ) -> None:
     server = newsroom.server()
@@ -119,7 +119,7 @@ def test_a_commit_that_nobody_announced_arrives_all_the_same(
         stream.wait("Said under the breath.", 3)
 
 
-def test_readers_outlast_a_restart_of_the_database(
+def test_readers_survive_a_restart_of_the_database(
     apart: Newsroom, database: Postgres
 ) -> None:
     server = apart.server()
@@ -162,9 +162,7 @@ def test_readers_outlast_a_restart_of_the_database(
 
 
 @on_postgres
-def test_a_listener_that_is_cut_off_misses_nothing(
-    newsroom: Newsroom, story: int
-) -> None:
+def test_a_disconnected_listener_misses_nothing(newsroom: Newsroom, story: int) -> None:
     server = newsroom.server()
     url = newsroom.env["DATABASE_URL"]
     page = f"{server.url}/stories/{SLUG}/"
@@ -198,7 +196,7 @@ def cut_listener(url: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-def test_two_editors_at_two_servers_lose_and_double_nothing(
+def test_two_editors_at_two_servers_lose_and_duplicate_nothing(
     newsroom: Newsroom, story: int
 ) -> None:
     servers = newsroom.server(), newsroom.server()
@@ -236,9 +234,7 @@ def test_a_server_with_thousands_of_streams_stops_in_time(
 
 
 @on_sqlite
-def test_workers_end_with_the_process_that_started_them(
-    newsroom: Newsroom, story: int
-) -> None:
+def test_workers_stop_with_their_parent_process(newsroom: Newsroom, story: int) -> None:
     server = newsroom.server("--workers", "2")
     parent = server.pid
     assert parent is not None
@@ -273,7 +269,7 @@ def deaf(server: Server, after: str, slug: str = SLUG) -> Iterator[socket.socket
         yield line
 
 
-def test_a_network_that_vanishes_without_a_word_is_given_up() -> None:
+def test_a_silently_lost_network_is_detected() -> None:
     with closing(socket.create_server((HOST, 0))) as listener:
         serve.drop_silent_connections(listener, 0.5)
         reader = socket.create_connection(listener.getsockname())
@@ -288,7 +284,7 @@ def test_a_network_that_vanishes_without_a_word_is_given_up() -> None:
 
 
 @on_sqlite
-def test_those_who_send_slowly_or_wait_for_a_lock_keep_no_reader_waiting(
+def test_slow_requests_and_locks_do_not_delay_readers(
     newsroom: Newsroom, story: int
 ) -> None:
     server = newsroom.server()
@@ -322,7 +318,9 @@ def test_those_who_send_slowly_or_wait_for_a_lock_keep_no_reader_waiting(
 
 
 @on_sqlite
-def test_a_head_without_an_end_is_refused(newsroom: Newsroom, story: int) -> None:
+def test_a_request_head_without_an_end_is_refused(
+    newsroom: Newsroom, story: int
+) -> None:
     server = newsroom.server()
     head = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: {'a' * 40_000}"
     with closing(socket.create_connection((HOST, server.port), 10)) as line:
@@ -331,7 +329,7 @@ def test_a_head_without_an_end_is_refused(newsroom: Newsroom, story: int) -> Non
 
 
 @on_sqlite
-def test_commands_print_the_address_that_is_served(
+def test_commands_print_the_served_url(
     newsroom: Newsroom, story: int, tmp_path: Path
 ) -> None:
     del newsroom.env["SITE_URL"], newsroom.env["CSRF_TRUSTED_ORIGINS"]
@@ -367,7 +365,7 @@ def uploading(
             job.join()
 
 
-def test_publishing_and_reading_go_on_while_ordinary_photographs_are_uploaded(
+def test_publishing_and_reading_continue_during_uploads(
     newsroom: Newsroom, story: int
 ) -> None:
     gate, log = newsroom.data / "gate", newsroom.data / "diary"
@@ -391,7 +389,7 @@ def test_publishing_and_reading_go_on_while_ordinary_photographs_are_uploaded(
 
 
 @on_sqlite
-def test_flat_pictures_of_forty_megapixels_cost_one_of_them_at_a_time(
+def test_forty_megapixel_images_are_processed_one_at_a_time(
     newsroom: Newsroom, story: int
 ) -> None:
     """docs/operators.md promises it: 450 MB beside the server, one at a time."""
@@ -426,7 +424,7 @@ def locked(newsroom: Newsroom) -> Iterator[None]:
 
 
 @on_postgres
-def test_a_thread_gives_up_a_server_that_stands_still(newsroom: Newsroom) -> None:
+def test_a_thread_times_out_when_the_database_hangs(newsroom: Newsroom) -> None:
     with timeouts.Connection.connect(newsroom.env["DATABASE_URL"]) as line:
         with timeouts.timeout(0.1), pytest.raises(psycopg.OperationalError):
             line.execute("SELECT pg_sleep(9)")
@@ -441,7 +439,7 @@ def vanish(line: socket.socket) -> None:
     line.setsockopt(socket.SOL_SOCKET, attach_filter, program)
 
 
-def test_what_falls_due_is_published_when_a_process_dies_doing_it(
+def test_due_updates_are_published_even_if_a_process_dies_doing_it(
     newsroom: Newsroom, story: int
 ) -> None:
     first, second = newsroom.server(), newsroom.server()
@@ -463,7 +461,7 @@ def test_what_falls_due_is_published_when_a_process_dies_doing_it(
             assert "The tug has left." not in back.html()
 
 
-def test_a_storm_of_returning_readers_spares_the_database(
+def test_many_reconnecting_readers_cause_few_queries(
     apart: Newsroom, database: Postgres
 ) -> None:
     server, readers = apart.server(), apart.helper()
@@ -489,7 +487,7 @@ def questions(database: Postgres) -> int:
     return len(re.findall("LOG:  (?:statement|execute)", database.log))
 
 
-def test_readers_who_drop_out_at_random_miss_nothing(
+def test_readers_that_disconnect_at_random_miss_nothing(
     newsroom: Newsroom, story: int
 ) -> None:
     servers = newsroom.server(), newsroom.server()
@@ -509,7 +507,7 @@ def test_readers_who_drop_out_at_random_miss_nothing(
 
 
 @on_sqlite
-def test_whoever_is_one_too_many_is_told_when_to_ask_again(
+def test_readers_over_the_limit_get_a_retry_after(
     newsroom: Newsroom, story: int
 ) -> None:
     newsroom.env["MAX_STREAMS"] = "2"
@@ -533,9 +531,7 @@ def has_room(newsroom: Newsroom, server: Server) -> bool:
 
 
 @on_sqlite
-def test_readers_of_a_story_that_is_no_more_are_told(
-    newsroom: Newsroom, story: int
-) -> None:
+def test_readers_of_a_deleted_story_get_a_reset(newsroom: Newsroom, story: int) -> None:
     server = newsroom.server()
     with newsroom.sse(server, SLUG) as stream:
         stream.wait_named("at")
@@ -574,7 +570,7 @@ def say(channel: Channel, words: str) -> None:
     channel.serve_all(list(channel.readers))
 
 
-def test_a_slow_reader_holds_up_nobody_and_gets_all_later() -> None:
+def test_a_slow_reader_delays_nobody_and_catches_up_later() -> None:
     async def run() -> None:
         channel = Channel(1, 0, "live", 0)
         (_, quick), (slow, stuck) = reader_of(channel), reader_of(channel)
@@ -593,7 +589,7 @@ def test_a_slow_reader_holds_up_nobody_and_gets_all_later() -> None:
 
 
 @pytest.mark.parametrize("too", ["slow", "far behind"])
-def test_a_reader_whose_network_is_gone_is_dropped(
+def test_a_reader_with_a_lost_network_is_dropped(
     monkeypatch: pytest.MonkeyPatch, too: str
 ) -> None:
     monkeypatch.setattr(timings, "SEND_TIMEOUT_SECONDS", 0.05 if too == "slow" else 60)
@@ -618,7 +614,7 @@ def test_a_reader_whose_network_is_gone_is_dropped(
     asyncio.run(run())
 
 
-def test_nobody_waits_for_ever_to_learn_what_was_missed(
+def test_catching_up_has_a_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(timings, "SEND_TIMEOUT_SECONDS", 0.05)
@@ -649,7 +645,7 @@ def test_a_page_between_two_frames_gets_nothing_twice() -> None:
     assert places == {9: None, 10: 0, 11: 1, 12: None, 13: None, 14: 3, 15: 4}
 
 
-def test_a_log_keeps_so_many_bytes_and_no_more() -> None:
+def test_the_size_of_a_log_is_limited() -> None:
     channel = Channel(1, 0, "live", 0)
     for _ in range(8):
         say(channel, "x" * (channels.MAX_LOG_BYTES // 4))
@@ -657,7 +653,7 @@ def test_a_log_keeps_so_many_bytes_and_no_more() -> None:
     assert channel.size == sum(len(one.message["body"]) for one in channel.frames)
 
 
-def test_every_reader_hears_from_the_server_now_and_then(
+def test_every_reader_gets_heartbeats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(timings, "HEARTBEAT_SECONDS", 0.01)
@@ -681,7 +677,7 @@ def test_every_reader_hears_from_the_server_now_and_then(
     asyncio.run(run())
 
 
-def test_what_was_read_is_told_though_the_rail_could_not_be_drawn(
+def test_changes_are_sent_even_if_the_rail_cannot_be_rendered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def run() -> None:
@@ -713,7 +709,7 @@ def test_what_was_read_is_told_though_the_rail_could_not_be_drawn(
 
 
 @pytest.mark.parametrize("then", ["closed", "live"])
-def test_a_story_that_ends_while_it_is_read_ends_with_the_rail_of_its_end(
+def test_a_story_that_closes_during_a_poll_ends_with_its_last_rail(
     monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     async def run() -> None:

@@ -88,7 +88,7 @@ def story() -> Story:
         ("/stories/fog/feed/", "Harbour Daily: Fog"),
     ],
 )
-def test_a_feed_names_itself_and_its_page_by_public_addresses(
+def test_a_feed_names_itself_and_its_page_by_public_urls(
     client: Client, story: Story, path: str, name: str
 ) -> None:
     feed = read(client, path).feed
@@ -98,7 +98,7 @@ def test_a_feed_names_itself_and_its_page_by_public_addresses(
     assert links["alternate"] == f"{settings.SITE_URL}{path.removesuffix('feed/')}"
 
 
-def test_an_entry_carries_its_whole_text_and_leads_to_its_address(
+def test_an_entry_has_its_full_text_and_a_permalink(
     client: Client, story: Story
 ) -> None:
     make_picture("quay", alt="A crane", caption="The quay")
@@ -114,7 +114,7 @@ def test_an_entry_carries_its_whole_text_and_leads_to_its_address(
     assert newest.published == "2026-03-14T19:00:00+00:00"
 
 
-def test_an_edit_moves_updated_and_keeps_the_id(client: Client, story: Story) -> None:
+def test_an_edit_changes_updated_and_keeps_the_id(client: Client, story: Story) -> None:
     def newest() -> Any:
         entries = read(client, "/stories/fog/feed/").entries
         return next(entry for entry in entries if entry.title == "Fog lifts")
@@ -138,7 +138,7 @@ def newest_id(client: Client, path: str) -> str:
     return str(next(entry.id for entry in entries if "Fog lifts" in entry.title))
 
 
-def test_what_is_not_public_stands_in_no_feed(client: Client, story: Story) -> None:
+def test_feeds_have_only_public_content(client: Client, story: Story) -> None:
     make_update(story, "Zwyngaard draft", state="draft")
     make_update(story, "Zwyngaard later", at=timezone.now() + timedelta(days=1))
     gone = make_update(story, "Zwyngaard withdrawn")
@@ -188,7 +188,7 @@ def test_a_feed_is_sent_again_only_after_a_change(client: Client, story: Story) 
         Story.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
 
 
-def test_a_withdrawal_is_no_reason_to_keep_an_old_feed(client: Client) -> None:
+def test_a_withdrawal_changes_the_etag_of_a_feed(client: Client) -> None:
     make_update(make_story(slug="ferries", series="Harbour Daily"))
     Story.objects.update(changed_at=timezone.now() - timedelta(minutes=9))
     gone = make_story(slug="leak", series="Harbour Daily")
@@ -204,12 +204,12 @@ def test_a_withdrawal_is_no_reason_to_keep_an_old_feed(client: Client) -> None:
         assert client.get(path, headers=since).status_code == 200
 
 
-def test_an_old_slug_leads_to_the_feed(client: Client, story: Story) -> None:
+def test_a_former_slug_redirects_to_the_feed(client: Client, story: Story) -> None:
     verbs.edit_story(story, slug="sea-fog")
     assert client.get("/stories/fog/feed/")["Location"] == "/stories/sea-fog/feed/"
 
 
-def test_characters_that_xml_cannot_hold_break_no_feed(client: Client) -> None:
+def test_invalid_xml_characters_do_not_break_a_feed(client: Client) -> None:
     make_update(make_story("A bell rings", slug="bell", series="By sea"))
     with connection.cursor() as cursor:  # as an earlier release kept them
         cursor.execute("UPDATE entries_series SET name = %s", ["By\x0b sea"])
@@ -221,7 +221,7 @@ def test_characters_that_xml_cannot_hold_break_no_feed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_a_feed_holds_the_newest_in_few_queries(
+def test_a_feed_has_the_newest_entries_and_needs_few_queries(
     client: Client, number: int, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(number):
@@ -230,7 +230,7 @@ def test_a_feed_holds_the_newest_in_few_queries(
         assert len(titles(client, "/feed/")) == feeds.FEED_ENTRIES
 
 
-def test_pages_lead_to_their_feeds(client: Client, story: Story) -> None:
+def test_pages_link_to_their_feeds(client: Client, story: Story) -> None:
     assert make_series("Harbour Daily")
     for page, path in (
         ("/", "/feed/"),
@@ -241,7 +241,7 @@ def test_pages_lead_to_their_feeds(client: Client, story: Story) -> None:
         assert f'href="{path}">' in html.partition("</head>")[0], page
 
 
-def test_stories_without_news_take_no_place_in_a_feed(client: Client) -> None:
+def test_stories_without_updates_do_not_use_up_places_in_a_feed(client: Client) -> None:
     make_update(make_story("Fog over the harbour"), "The lamp is lit.")
     for number in range(feeds.FEED_ENTRIES):
         make_story(f"Just begun, {number}")

@@ -133,7 +133,7 @@ CHANGES: dict[str, Callable[[], object]] = {
 }
 
 
-def test_every_change_shows_at_once_on_pages_made_of_what_was_kept(
+def test_pages_made_of_cached_fragments_show_every_change_at_once(
     client: Client, story: Story
 ) -> None:
     before = {address: get(client, address) for address in ADDRESSES}
@@ -165,7 +165,7 @@ def texts() -> str:
     )
 
 
-def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -> None:
+def test_only_visible_fragments_are_cached(client: Client, story: Story) -> None:
     clear_caches()
     address = story.get_absolute_url()
     get(client, address)
@@ -183,7 +183,7 @@ def test_nothing_is_kept_that_readers_do_not_see(client: Client, story: Story) -
     assert "Call the port." in texts()
 
 
-def test_what_is_kept_names_the_address_that_asks(story: Story) -> None:
+def test_cached_fragments_use_the_requested_slug(story: Story) -> None:
     kept = FragmentCache()
     for slug in ("fog", "mist", "fog"):
         story.slug = slug
@@ -191,7 +191,7 @@ def test_what_is_kept_names_the_address_that_asks(story: Story) -> None:
         assert all(f"/stories/{slug}/".encode() in part.data for part in found)
 
 
-def test_a_retiming_that_another_page_has_seen_leaves_no_entry_out_of_place(
+def test_a_changed_time_seen_by_another_page_leaves_no_entry_out_of_order(
     story: Story,
 ) -> None:
     kept, retimed = FragmentCache(), posting("0900").pk
@@ -205,7 +205,7 @@ def test_a_retiming_that_another_page_has_seen_leaves_no_entry_out_of_place(
     assert {place.posting_id for place in places} - found.keys() == {retimed}
 
 
-def test_what_is_kept_is_bounded_and_the_story_asked_for_last_stays() -> None:
+def test_the_cache_is_limited_and_keeps_the_last_requested_story() -> None:
     kept, asked = FragmentCache(limit=40_000), []
     for number in range(6):
         story = make_story(f"Story {number}")
@@ -223,7 +223,7 @@ def test_what_is_kept_is_bounded_and_the_story_asked_for_last_stays() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 30])
-def test_a_page_of_what_was_kept_takes_few_queries_however_many_updates(
+def test_a_page_of_cached_fragments_needs_few_queries_for_any_number_of_updates(
     client: Client, number: int, django_assert_max_num_queries: Any
 ) -> None:
     story = make_story("Fog", slug="fog")

@@ -76,7 +76,7 @@ def send(page: Page, name: str = "change", **data: str) -> Any:
     return page.client.post(way, {"key": str(uuid4()), **data}, headers=HTMX)
 
 
-def test_reading_and_open_desks_go_on_without_presence(desk: Page) -> None:
+def test_reading_and_open_desks_continue_without_presence(desk: Page) -> None:
     with full_disk():
         for address in ("/", desk.story.get_absolute_url(), "/search/?q=ferry"):
             assert Client().get(address).status_code == 200
@@ -106,7 +106,7 @@ def test_reading_and_open_desks_go_on_without_presence(desk: Page) -> None:
         ("summary", {"body": "Kept?", "version": "1"}),
     ],
 )
-def test_a_desk_says_of_each_write_that_the_disk_is_full(
+def test_the_desk_reports_a_full_disk_for_each_write(
     desk: Page, name: str, data: dict[str, str]
 ) -> None:
     with full_disk():
@@ -116,7 +116,7 @@ def test_a_desk_says_of_each_write_that_the_disk_is_full(
     assert Entry.objects.count() == 1
 
 
-def test_what_is_published_is_not_called_lost_where_the_log_has_no_room(
+def test_a_published_update_is_not_reported_as_lost_if_only_the_log_fails(
     desk: Page,
 ) -> None:
     with full_disk("django_admin_log"):
@@ -132,7 +132,7 @@ def test_what_is_published_is_not_called_lost_where_the_log_has_no_room(
 
 @pytest.mark.parametrize("password", ["right", "wrong"])
 @pytest.mark.django_db
-def test_signing_in_says_that_the_disk_is_full(password: str) -> None:
+def test_signing_in_reports_a_full_disk(password: str) -> None:
     make_user("editor")
     client = Client(raise_request_exception=False)
     words = {} if password == "right" else {"password": "guess"}
@@ -147,7 +147,7 @@ def test_signing_in_says_that_the_disk_is_full(password: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_disk_is_recognised_in_any_language_and_by_any_driver() -> None:
+def test_disk_errors_are_recognized_in_any_language_and_from_any_driver() -> None:
     assert errors.disk_problem(no_room()) is errors.FULL
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         assert "disk is full" in errors.command_message(OSError(number, "x"))
@@ -190,7 +190,7 @@ def limited(
     return done
 
 
-def test_a_backup_without_room_is_a_sentence_and_leaves_nothing(
+def test_a_backup_on_a_full_disk_fails_with_a_message_and_leaves_nothing(
     newsroom: Newsroom, tmp_path: Path
 ) -> None:
     newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
@@ -206,7 +206,7 @@ def test_a_backup_without_room_is_a_sentence_and_leaves_nothing(
     assert newsroom.call(actions.visible, SLUG)
 
 
-def test_other_commands_without_room_leave_no_half_of_a_file(
+def test_other_commands_on_a_full_disk_leave_no_partial_file(
     newsrooms: Newsrooms, tmp_path: Path
 ) -> None:
     with newsrooms.open("sqlite") as newsroom:
@@ -221,7 +221,7 @@ def test_other_commands_without_room_leave_no_half_of_a_file(
         newsroom.manage("import_story", str(story))
 
 
-def test_half_a_static_file_is_not_left_for_the_next_start(tmp_path: Path) -> None:
+def test_a_partial_static_file_is_deleted(tmp_path: Path) -> None:
     class Half(ContentFile):
         def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
             yield b"body { "
@@ -267,7 +267,7 @@ def test_a_machine_with_another_data_folder_is_not_ready(
     assert ready(other.url).status_code == 200
 
 
-def test_a_folder_that_is_moved_with_its_file_stays_the_site_s(
+def test_a_folder_moved_with_its_token_still_belongs_to_the_site(
     newsrooms: Newsrooms, tmp_path: Path
 ) -> None:
     with newsrooms.open("sqlite") as newsroom:
@@ -281,7 +281,7 @@ def test_a_folder_that_is_moved_with_its_file_stays_the_site_s(
         assert ready(newsroom.server().url).status_code == 200
 
 
-def test_a_restored_site_is_ready_and_a_site_of_its_own(
+def test_a_restored_site_is_ready_and_has_a_new_token(
     newsroom: Newsroom, tmp_path: Path
 ) -> None:
     file = newsroom.data / data_folder.SITE_ID_FILE
@@ -322,7 +322,7 @@ def test_a_site_of_an_older_release_gets_its_token_once(
     assert Client().get("/readyz").status_code == 503
 
 
-def test_a_token_without_room_leaves_no_file(
+def test_a_token_that_cannot_be_written_leaves_no_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
 ) -> None:
     def full(_: int) -> None:

@@ -87,7 +87,7 @@ def html_of(answer: Any) -> str:
 # --- What readers see of corrections
 
 
-def test_a_correction_leads_to_its_difference(story):
+def test_a_correction_links_to_its_history(story):
     entry = make_update(story, "Eight boats are **out**.")
     change(entry, "Nine boats are **out**.", "There are nine boats.")
     assert f'href="{public(entry)}"' in Posting.objects.get().html
@@ -96,7 +96,7 @@ def test_a_correction_leads_to_its_difference(story):
     assert "<del>Eight </del><ins>Nine </ins>boats are out." in page
 
 
-def test_quiet_edits_are_not_told(story):
+def test_silent_edits_are_not_shown_to_readers(story):
     entry = make_update(story, "First words.")
     change(entry, "Second words.")
     change(entry, "Third words.", "The number was wrong.")
@@ -107,7 +107,7 @@ def test_quiet_edits_are_not_told(story):
     assert "Fourth" not in page
 
 
-def test_a_corrected_headline_and_time_are_told(story):
+def test_corrections_of_headline_and_time_are_shown(story):
     entry = make_update(story, "The same.", at="1805", headline="Eight boats")
     text = EntryText("The same.", "Nine boats", entry.at.replace(minute=50))
     verbs.edit(entry, text, version=1, correction="Nine, and later.")
@@ -116,7 +116,7 @@ def test_a_corrected_headline_and_time_are_told(story):
     assert "<del>1805 </del><ins>1850 </ins>GMT" in page
 
 
-def test_no_draft_is_told_as_a_correction(story):
+def test_edits_of_a_draft_are_no_corrections(story):
     entry = make_update(story, "A secret draft.", state="draft")
     change(entry, "The text.", "Not for readers.")
     verbs.publish(entry)
@@ -125,7 +125,7 @@ def test_no_draft_is_told_as_a_correction(story):
     assert "Not for readers" not in page + Posting.objects.get().html
 
 
-def test_what_no_reader_saw_before_the_story_went_live_is_not_told():
+def test_edits_before_the_story_went_live_are_not_shown():
     story = make_story(live=False)
     entry = make_update(story, "A secret.")
     change(entry, "The text.", "It is no secret.")
@@ -133,7 +133,7 @@ def test_what_no_reader_saw_before_the_story_went_live_is_not_told():
     assert "secret" not in html_of(Client().get(public(entry)))
 
 
-def test_the_history_of_what_readers_cannot_see_is_refused(story):
+def test_the_history_of_an_invisible_entry_is_not_served(story):
     withdrawn = make_update(story, "Withdrawn words.")
     change(withdrawn, "Withdrawn, corrected.", "A line.")
     verbs.withdraw(withdrawn)
@@ -147,7 +147,7 @@ def test_the_history_of_what_readers_cannot_see_is_refused(story):
     assert Client().get(public(entry, story)).status_code == 410
 
 
-def test_a_moved_updates_history_is_where_it_went(story):
+def test_the_history_of_a_moved_update_is_in_its_new_story(story):
     other = make_story("Rain")
     entry = make_update(story)
     change(entry, "Corrected.", "A line.")
@@ -155,7 +155,7 @@ def test_a_moved_updates_history_is_where_it_went(story):
     assert Client().get(public(entry, story))["Location"] == public(entry, other)
 
 
-def test_a_cross_post_has_the_same_history_and_one_canonical_address(story):
+def test_a_cross_post_has_the_same_history_and_one_canonical_url(story):
     other = make_story("Rain")
     entry = make_update(story, "Eight boats.")
     verbs.cross_post(entry, other)
@@ -165,7 +165,7 @@ def test_a_cross_post_has_the_same_history_and_one_canonical_address(story):
     assert f'rel="canonical" href="{settings.SITE_URL}{public(entry, story)}"' in page
 
 
-def test_a_hidden_correction_is_told_nowhere(client, story):
+def test_a_hidden_correction_is_shown_nowhere(client, story):
     entry = make_update(story, "The name is Ruel.")
     change(entry, "The name is not known.", "We named Ruel wrongly.")
     change(entry, "Nobody is named.", "Nobody should be named.")
@@ -181,7 +181,7 @@ def test_a_hidden_correction_is_told_nowhere(client, story):
     assert "Ruel" in html_of(Client().get(public(entry)))
 
 
-def test_a_hidden_text_is_not_in_the_correction_before_it(client, story):
+def test_a_hidden_text_is_not_in_the_previous_correction(client, story):
     entry = make_update(story, "A man is held.")
     change(entry, "A man, Ruel, is held.", "We add who it is.")
     assert "Ruel" in html_of(Client().get(public(entry)))
@@ -192,7 +192,7 @@ def test_a_hidden_text_is_not_in_the_correction_before_it(client, story):
     assert "We add who it is." in page
 
 
-def test_the_history_has_an_etag_of_its_own_numbers(story):
+def test_the_history_has_its_own_etag(story):
     entry = make_update(story, "Eight boats.")
     change(entry, "Nine boats.", "It was nine.")
     tag = Client().get(public(entry))["ETag"]
@@ -219,7 +219,7 @@ def test_the_desk_shows_who_changed_what(client, story):
     assert "Withdrew." in html_of(client.get(head_history(story)))
 
 
-def test_what_is_done_at_the_desk_stands_in_djangos_log(client, story):
+def test_actions_at_the_desk_are_in_djangos_log(client, story):
     way = f"/admin/entries/story/{story.pk}/change/"
     client.post(way, {"body": "Secret words.", "action": "publish"})
     line = LogEntry.objects.get()
@@ -228,7 +228,7 @@ def test_what_is_done_at_the_desk_stands_in_djangos_log(client, story):
     assert "Secret" not in line.object_repr + line.change_message
 
 
-def test_an_old_text_is_restored_as_an_edit(client, story):
+def test_restoring_an_old_version_is_an_edit(client, story):
     entry = make_update(story, "The first text.", headline="One")
     change(entry, "The second text.", headline="Two")
     data = {"do": "restore", "number": "1", "version": "2"}
@@ -242,7 +242,7 @@ def test_an_old_text_is_restored_as_an_edit(client, story):
     ]
 
 
-def test_restoring_overwrites_nobody(client, story):
+def test_restoring_does_not_overwrite_a_colleague(client, story):
     entry = make_update(story, "The first text.")
     change(entry, "The second text.")
     change(entry, "A colleague's text.")
@@ -253,7 +253,7 @@ def test_restoring_overwrites_nobody(client, story):
     assert "Somebody else has changed this entry" in html_of(answer)
 
 
-def test_the_words_of_a_head_have_versions(client, story):
+def test_story_details_have_versions(client, story):
     verbs.edit_story(story, headline="Fog lifts", summary="- Two boats")
     verbs.edit_story(story, slug="fog-lifts")
     assert [v.headline for v in story.versions.all()] == ["Fog over the harbour"]
@@ -269,7 +269,7 @@ def test_the_words_of_a_head_have_versions(client, story):
     assert (story.headline, story.summary) == ("Fog over the harbour", "")
 
 
-def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
+def test_the_second_of_two_editors_of_story_details_sees_both(client, story):
     way = reverse("admin:entries_story_details", args=[story.pk])
     data = {
         "headline": "Fog and rain",
@@ -291,7 +291,7 @@ def test_of_two_editors_of_a_head_the_second_sees_both(client, story):
     assert story.headline == "Fog and rain"
 
 
-def test_a_head_that_cannot_be_saved_hides_nothing_of_another_editors(client, story):
+def test_invalid_story_details_hide_no_change_of_a_colleague(client, story):
     way = reverse("admin:entries_story_details", args=[story.pk])
     data = {"headline": "Fog and rain", "slug": "", "language": "en", "version": "1"}
     verbs.edit_story(story, headline="Fog lifts")
@@ -302,9 +302,7 @@ def test_a_head_that_cannot_be_saved_hides_nothing_of_another_editors(client, st
     assert story.headline == "Fog lifts"
 
 
-def test_an_older_page_of_a_head_takes_back_nothing_but_what_is_changed_in_it(
-    client, story
-):
+def test_an_older_form_of_story_details_saves_only_changed_fields(client, story):
     way = reverse("admin:entries_story_details", args=[story.pk])
     answer = client.get(way)
     form, page = answer.context["form"], answer.content.decode()
@@ -322,7 +320,7 @@ def test_an_older_page_of_a_head_takes_back_nothing_but_what_is_changed_in_it(
     assert (story.lead_image, story.slug, story.series) == (lead, "fog", series)
 
 
-def test_contributors_see_the_history_of_their_own_texts_alone(story):
+def test_contributors_see_only_the_history_of_their_own_texts(story):
     writer = make_user("writer", "Contributors")
     client = Client()
     client.force_login(writer)
@@ -349,7 +347,7 @@ def told_everywhere(story: Story, entry: Entry) -> str:
     return repr(rows) + page + repr(differences.entry_changes(entry))
 
 
-def test_an_erased_text_stands_nowhere(chief, story):
+def test_an_erased_text_is_gone_everywhere(chief, story):
     other = make_story("Rain")
     entry = make_update(story, "Ruel did it.", headline="Ruel", key_event=True)
     verbs.add_link("see", entry=entry, title="Ruel's page")
@@ -367,7 +365,7 @@ def test_an_erased_text_stands_nowhere(chief, story):
     assert story.postings.get().seq > seq
 
 
-def test_the_log_of_a_deleted_text_repeats_none_of_it(chief, story):
+def test_the_log_of_a_deleted_text_does_not_quote_it(chief, story):
     entry = make_update(story, "Ruel did it.", headline="Ruel", state="draft")
     answer = chief.post(f"/admin/entries/entry/{entry.pk}/delete/", {"post": "yes"})
     assert answer.status_code == 302
@@ -377,7 +375,7 @@ def test_the_log_of_a_deleted_text_repeats_none_of_it(chief, story):
     assert line.object_repr == f"{entry.label} in {story.slug}"
 
 
-def test_the_log_of_a_link_repeats_none_of_its_words(chief, story):
+def test_the_log_of_a_link_does_not_quote_it(chief, story):
     entry = make_update(story, "Ruel did it.")
     place, shown = "/admin/entries/link/", {"kind": "see", "order": 0}
     chief.post(f"{place}add/", shown | {"entry": entry.pk, "title": "Ruel's page"})
@@ -392,7 +390,7 @@ def test_the_log_of_a_link_repeats_none_of_its_words(chief, story):
     assert "Ruel" not in repr(lines.values_list())
 
 
-def test_the_log_of_earlier_releases_loses_the_words_it_repeated(chief, story):
+def test_a_migration_removes_quotes_from_older_logs(chief, story):
     migration = import_module("entries.migrations.0009_log_without_words")
     entry = make_update(story, "Ruel did it.", state="draft")
     link = verbs.add_link("see", entry=entry, title="Ruel's page")
@@ -425,7 +423,7 @@ def test_the_log_of_earlier_releases_loses_the_words_it_repeated(chief, story):
     ]
 
 
-def test_nothing_brings_an_erased_text_back(story):
+def test_an_erased_text_cannot_be_restored(story):
     entry = make_update(story, "Ruel did it.")
     verbs.erase(entry)
     with pytest.raises(Refused):
@@ -438,7 +436,7 @@ def test_nothing_brings_an_erased_text_back(story):
         make_update(story, "Ruel.", key=key)
 
 
-def test_pictures_go_with_a_text_unless_something_else_shows_them(
+def test_images_are_erased_with_a_text_unless_used_elsewhere(
     story, django_capture_on_commit_callbacks: Any
 ):
     for name in ("own", "shared", "lead"):
@@ -460,14 +458,14 @@ def test_pictures_go_with_a_text_unless_something_else_shows_them(
         assert list(folder.glob(f"{image.stem}*"))
 
 
-def test_a_picture_that_a_feature_shows_stays_when_a_text_with_it_is_erased(story):
+def test_an_image_of_a_feature_stays_when_a_text_with_it_is_erased(story):
     image = verbs.add_image("boats", verbs.ingest_upload(photo()), alt="Boats")
     verbs.add_link("feature", title="The harbour", image=image)
     verbs.erase(make_update(story, "![](image:boats)"))
     assert Link.objects.get().image == image
 
 
-def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
+def test_an_earlier_version_is_erased_and_the_current_one_stays(chief, story):
     entry = make_update(story, "Somebody did it.")
     change(entry, "Ruel did it.", "It is known who.")
     typed = {"typed": 1, "story": story, "entry": entry, "form": f"edit-{entry.pk}"}
@@ -488,14 +486,14 @@ def test_one_earlier_text_is_erased_and_what_stands_stays(chief, story):
     assert Draft.objects.get().values["body"] == "Nobody knows."
 
 
-def test_the_history_of_a_cross_post_is_that_at_home(client, story):
+def test_a_cross_post_links_to_the_history_in_its_home_story(client, story):
     entry, other = make_update(story), make_story()
     verbs.cross_post(entry, other)
     way = reverse("admin:entries_story_versions", args=[other.pk, entry.pk])
     assert client.get(way).headers["Location"] == desk_history(entry)
 
 
-def test_earlier_words_of_a_head_are_erased(chief, story):
+def test_earlier_versions_of_story_details_are_erased(chief, story):
     verbs.edit_story(story, headline="Ruel accused", standfirst="By Ruel.")
     verbs.edit_story(story, headline="A man accused", standfirst="")
     chief.post(head_history(story), {"do": "erase_version", "number": "2"})
@@ -506,7 +504,7 @@ def test_earlier_words_of_a_head_are_erased(chief, story):
     assert "Ruel" not in html_of(chief.get(head_history(story)))
 
 
-def test_erasing_needs_a_permission_that_no_group_brings(client, story):
+def test_erasing_needs_a_permission_that_no_group_has(client, story):
     moderator = Client()
     moderator.force_login(make_user("moderator", "Moderators"))
     entry = make_update(story, "It stays.")
@@ -532,7 +530,7 @@ def test_erasing_needs_a_permission_that_no_group_brings(client, story):
     assert entry.erased_at
 
 
-def test_an_erased_original_leaves_the_page(story):
+def test_an_erased_original_entry_disappears_from_the_page(story):
     original = make_original(story, "Ruel began it.")
     verbs.erase(original)
     assert "Ruel" not in Client().get(story.get_absolute_url()).content.decode()
@@ -581,7 +579,7 @@ def written(newsrooms: Newsrooms) -> Iterator[tuple[Newsroom, int, int]]:
         yield newsroom, story, pk
 
 
-def test_no_byte_of_an_erased_text_is_left_in_the_files(
+def test_no_bytes_of_an_erased_text_remain_in_the_files(
     written: tuple[Newsroom, int, int],
 ) -> None:
     newsroom, story, pk = written
@@ -595,7 +593,7 @@ def test_no_byte_of_an_erased_text_is_left_in_the_files(
         assert "write of" in chief.client.get("/search/?q=others").text
 
 
-def test_a_reader_who_holds_the_log_delays_the_wiping_alone(
+def test_a_reader_of_the_wal_delays_only_the_wiping(
     written: tuple[Newsroom, int, int],
 ) -> None:
     newsroom, story, pk = written
@@ -643,7 +641,7 @@ def compared(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> int:
     return sum(pairs)
 
 
-def test_comparing_long_texts_costs_no_square_of_their_length(
+def test_comparing_long_texts_does_not_take_quadratic_time(
     monkeypatch: pytest.MonkeyPatch,
 ):
     short, long = (
@@ -655,7 +653,7 @@ def test_comparing_long_texts_costs_no_square_of_their_length(
     assert compared(monkeypatch, f"first {same}", f"{same[::-1]} last") == 0
 
 
-def test_the_difference_of_long_texts_shows_what_was_changed():
+def test_the_diff_of_long_texts_shows_the_changes():
     words = [f"w{number % 700}" for number in range(2000)] + ["and"] * 50
     words += [f"v{number}" for number in range(900)]
     changed = words.copy()
@@ -672,7 +670,7 @@ def test_the_difference_of_long_texts_shows_what_was_changed():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_difference_holds_both_texts(seed: int, monkeypatch: pytest.MonkeyPatch):
+def test_every_diff_contains_both_texts(seed: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(differences, "MAX_PAIRS", 30)
     chance = random.Random(seed)
     old, new = (
@@ -683,7 +681,7 @@ def test_every_difference_holds_both_texts(seed: int, monkeypatch: pytest.Monkey
     assert len(pieces_of(old, old)) == bool(old)
 
 
-def test_a_long_history_is_shown_in_pages_and_compared_only_there(
+def test_a_long_history_has_pages_that_are_compared_separately(
     client: Client, story: Story, monkeypatch: pytest.MonkeyPatch
 ):
     entry = make_update(story, "Text 0.")

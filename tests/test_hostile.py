@@ -32,7 +32,7 @@ PLAIN = "Ferry by[0m night again"
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def test_words_in_one_line_are_kept_without_control_characters():
+def test_one_line_fields_lose_control_characters():
     series = verbs.save_series(Series(name=ODD, slug="sea", description=ODD))
     image = Image(name="fog", alt=ODD, caption=ODD, credit=ODD)
     verbs.save_image(image)
@@ -57,7 +57,7 @@ def test_words_in_one_line_are_kept_without_control_characters():
         ET.fromstring(reader.get(way).content)
 
 
-def test_a_headline_of_control_characters_alone_is_none():
+def test_a_headline_of_control_characters_is_empty():
     chief = signed_in("chief", chief=True)
     answer = chief.post("/admin/entries/story/add/", {"headline": "\x01\x1b"})
     assert "headline" in answer.content.decode()
@@ -67,7 +67,7 @@ def test_a_headline_of_control_characters_alone_is_none():
         verbs.edit_story(story, headline="\x02")
 
 
-def test_a_link_that_says_nothing_but_control_characters_is_none():
+def test_a_link_text_of_control_characters_is_empty():
     with pytest.raises(verbs.Refused):
         verbs.add_link("see", story=make_story(), title="\x02")
     assert not Link.objects.exists()
@@ -89,7 +89,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("name", [one.name for one in POOLS if one.name != "readers"])
-def test_a_flood_of_what_costs_much_keeps_nobody_else_waiting(
+def test_a_flood_of_expensive_requests_delays_no_others(
     name: str, monkeypatch: pytest.MonkeyPatch
 ):
     held = threading.Event()
@@ -136,7 +136,7 @@ def asked(
     return CacheKeys().find(scope, heads)
 
 
-def test_no_way_of_asking_for_a_page_multiplies_what_is_kept_of_it():
+def test_no_variation_of_a_request_multiplies_cached_pages():
     page = asked("/stories/fog/")
     assert page is not None
     for query in ("order=newest", "order=x", "before=0", "from=00", "utm_source=x"):
@@ -150,7 +150,7 @@ def test_no_way_of_asking_for_a_page_multiplies_what_is_kept_of_it():
     assert asked("/stories/fog/", origin="https") not in (None, page)
 
 
-def test_what_django_would_refuse_or_read_otherwise_passes_on_to_it():
+def test_unusual_requests_are_passed_to_django():
     assert asked("/stories/fog/", host="evil.example") is None
     assert asked("/stories/fog/", host="") is None
     assert asked("/stories/fog/", origin="https, http") is None
@@ -159,7 +159,7 @@ def test_what_django_would_refuse_or_read_otherwise_passes_on_to_it():
 
 
 @pytest.mark.parametrize("huge", ["9" * 30, "9" * 5000, "\N{SUPERSCRIPT TWO}"])
-def test_a_number_that_is_none_breaks_no_form_of_the_desk(huge: str):
+def test_an_invalid_number_breaks_no_form_of_the_desk(huge: str):
     chief, story = signed_in("chief", chief=True), make_story()
     entry = make_update(story)
     desk = f"/admin/entries/story/{story.pk}"
@@ -176,7 +176,7 @@ def test_a_number_that_is_none_breaks_no_form_of_the_desk(huge: str):
 
 
 @pytest.mark.parametrize("name", ["a b", "\0", "x" * 121, '"><script>', "a/b"])
-def test_a_picture_gets_no_name_that_no_text_could_show_it_by(name: str):
+def test_every_image_name_can_be_used_in_a_text(name: str):
     chief, story = signed_in("chief", chief=True), make_story()
     path = reverse("admin:entries_story_upload", args=[story.pk])
     answer = chief.post(path, {"file": photo(), "name": name})
@@ -184,7 +184,7 @@ def test_a_picture_gets_no_name_that_no_text_could_show_it_by(name: str):
     assert not Image.objects.exists()
 
 
-def test_work_on_what_waits_moves_nothing_that_readers_are_told():
+def test_changes_of_waiting_texts_send_nothing_to_readers():
     story = make_story(slug="fog")
     make_update(story)
     ways = ("/", "/feed/", "/sitemap.xml", "/stories/fog/", "/stories/fog.json")

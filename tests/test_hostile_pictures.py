@@ -148,7 +148,7 @@ def burdened(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [*SOURCES, "HEIF"])
-def test_no_metadata_comes_out(tmp_path: Path, kind: str) -> None:
+def test_variants_have_no_metadata(tmp_path: Path, kind: str) -> None:
     described = HEIC / "described.heic"
     data = described.read_bytes() if kind == "HEIF" else burdened(kind)
     assert SECRET in data
@@ -175,9 +175,7 @@ def test_no_metadata_comes_out(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("tail", [zipped(), b"<html><script>SECRET</script>"])
-def test_what_hangs_behind_the_picture_is_cut_off(
-    tmp_path: Path, kind: str, tail: bytes
-) -> None:
+def test_trailing_bytes_are_removed(tmp_path: Path, kind: str, tail: bytes) -> None:
     try:
         take(tmp_path, encode(noise(), kind) + tail)
     except ImageError:
@@ -264,7 +262,7 @@ def refusal(folder: Path, data: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_what_is_no_photo_is_refused_with_what_is_allowed(
+def test_other_files_are_rejected_with_the_allowed_formats(
     tmp_path: Path, name: str
 ) -> None:
     assert "Upload a JPEG, PNG, WebP, GIF, AVIF or HEIC" in refusal(
@@ -273,12 +271,12 @@ def test_what_is_no_photo_is_refused_with_what_is_allowed(
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_too_many_pixels_are_refused_from_the_header(tmp_path: Path, name: str) -> None:
+def test_too_many_pixels_are_rejected_by_the_header(tmp_path: Path, name: str) -> None:
     limit = 52 if name in ("png-between-the-limits", "png-one-row-too-much") else 102
     assert f"more than {limit} million pixels" in refusal(tmp_path, BOMBS[name])
 
 
-def test_a_picture_that_is_very_tall_is_made_narrower(
+def test_a_very_tall_image_gets_narrower_variants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "_MAX_VARIANT_PIXELS", 60_000)
@@ -287,7 +285,7 @@ def test_a_picture_that_is_very_tall_is_made_narrower(
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
-def test_a_format_that_takes_much_memory_may_have_fewer_pixels(
+def test_formats_that_need_more_memory_may_have_fewer_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(ingest, "MAX_PIXELS_BY_FORMAT", {kind: 4 * 10**6})
@@ -387,7 +385,7 @@ def test_a_phone_s_largest_picture_fits_into_memory(tmp_path: Path, kind: str) -
         {"progressive": True, "subsampling": "4:2:2"},
     ],
 )
-def test_a_progressive_jpeg_that_does_not_fit_says_what_to_do(
+def test_a_progressive_jpeg_that_is_too_large_is_rejected_with_advice(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
     message = refusal(tmp_path, jpeg_of_size(11_600, 8_700, **options))
@@ -395,7 +393,7 @@ def test_a_progressive_jpeg_that_does_not_fit_says_what_to_do(
     assert "baseline" in message
 
 
-def test_a_jpeg_whose_colours_come_one_after_another_is_measured_as_a_whole(
+def test_a_jpeg_with_one_scan_per_colour_needs_memory_for_all_of_it(
     tmp_path: Path,
 ) -> None:
     data = jpeg_of_size(11_600, 8_700, subsampling="4:4:4")
@@ -405,7 +403,7 @@ def test_a_jpeg_whose_colours_come_one_after_another_is_measured_as_a_whole(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of Linux")
-def test_what_needs_more_memory_than_any_picture_may_is_given_up(
+def test_processing_is_stopped_when_it_needs_too_much_memory(
     tmp_path: Path, first: Callable[[str], None]
 ) -> None:
     first(
@@ -418,7 +416,7 @@ def test_what_needs_more_memory_than_any_picture_may_is_given_up(
     assert files(tmp_path / "pictures") == []
 
 
-def test_however_many_come_at_once_one_picture_is_worked_on_at_a_time(
+def test_simultaneous_uploads_are_processed_one_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, inside, most = Image.Image.save, set[int](), 0
@@ -440,7 +438,7 @@ def test_however_many_come_at_once_one_picture_is_worked_on_at_a_time(
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_files_are_refused_with_a_way_out(tmp_path: Path, name: str) -> None:
+def test_broken_files_are_rejected_with_advice(tmp_path: Path, name: str) -> None:
     assert "upload" in refusal(tmp_path, BROKEN[name]).lower()
 
 
@@ -448,7 +446,9 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     assert "empty" in refusal(tmp_path, b"")
 
 
-def test_a_file_too_long_is_refused_and_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_file_that_is_too_long_is_rejected_before_it_is_read_completely(
+    tmp_path: Path,
+) -> None:
     source = BytesIO(encode(noise()) + b"\0" * (ingest.MAX_UPLOAD_BYTES + 1000))
     with pytest.raises(ImageError, match="more than 25 MB"):
         ingest_image(source, tmp_path, KEY)
@@ -472,7 +472,7 @@ def test_a_truncated_progressive_jpeg_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [*SOURCES, "HEIF", "burdened JPEG", "burdened PNG"])
-def test_flipped_bits_end_in_a_picture_or_a_refusal(
+def test_flipped_bits_give_an_image_or_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
@@ -508,7 +508,7 @@ def test_a_png_with_one_wrong_bit_in_its_pixels_is_refused(tmp_path: Path) -> No
     assert "damaged" in refusal(tmp_path, bytes(data))
 
 
-def test_an_exif_block_of_overlapping_values_costs_little(tmp_path: Path) -> None:
+def test_an_exif_block_with_overlapping_values_is_cheap(tmp_path: Path) -> None:
     count, size = 20_000, 100_000
     start = 8 + 2 + 12 * count + 4
     entries = b"".join(
@@ -537,7 +537,7 @@ def failing(number: int, error: BaseException, real: Callable[..., Any]) -> Any:
 
 @pytest.mark.parametrize("number", [1, 5, 6])
 @pytest.mark.parametrize("place", ["write", "rename"])
-def test_a_failure_on_the_way_leaves_no_file(
+def test_a_failure_leaves_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int
 ) -> None:
     error = OSError(errno.EIO, "Input/output error")
@@ -555,7 +555,7 @@ def test_a_failure_on_the_way_leaves_no_file(
 
 
 @pytest.mark.parametrize(("number", "left"), [(1, (480, 240)), (5, (700, 350))])
-def test_a_size_that_cannot_be_made_is_done_without(
+def test_a_size_that_cannot_be_encoded_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, left: tuple[int, int]
 ) -> None:
     data = encode(noise(700, 350))
@@ -569,7 +569,7 @@ def test_a_size_that_cannot_be_made_is_done_without(
     assert take(tmp_path, data).widths == (480, 700)
 
 
-def test_a_picture_of_which_no_size_can_be_made_is_refused(
+def test_an_image_without_any_possible_size_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save(*_: Any, **__: Any) -> None:
@@ -585,7 +585,7 @@ def test_a_picture_of_which_no_size_can_be_made_is_refused(
     ("number", "words"),
     [(errno.ENOSPC, "disk is full"), (errno.EROFS, "disk takes nothing")],
 )
-def test_a_disk_that_takes_nothing_is_told_to_the_editor(
+def test_a_full_disk_is_reported_to_the_editor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
     error = OSError(number, os.strerror(number))
@@ -593,7 +593,7 @@ def test_a_disk_that_takes_nothing_is_told_to_the_editor(
     assert words in refusal(tmp_path, encode(noise(700, 350)))
 
 
-def test_a_folder_that_cannot_be_written_is_no_fault_of_the_picture(
+def test_an_unwritable_folder_is_not_an_image_error(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
@@ -601,7 +601,7 @@ def test_a_folder_that_cannot_be_written_is_no_fault_of_the_picture(
         take(tmp_path / "file", encode(noise()))
 
 
-def test_a_photo_of_twelve_million_pixels_is_ready_while_the_editor_waits(
+def test_a_twelve_megapixel_photo_is_processed_in_seconds(
     tmp_path: Path,
 ) -> None:
     data = encode(noise(500, 375).resize((4000, 3000)), "JPEG", quality=90)
@@ -631,7 +631,7 @@ def apart(folder: Path, data: bytes) -> ingest.IngestedImage:
     return worker.ingest_in_process(BytesIO(data), folder, KEY)
 
 
-def test_a_process_of_its_own_publishes_what_this_one_would(tmp_path: Path) -> None:
+def test_the_worker_process_gives_the_same_result(tmp_path: Path) -> None:
     data = encode(noise(700, 350), "JPEG", xmp=xmp(f"<x>{SECRET!r}</x>"))
     words = iptc((120, "Nebel über dem Hafen".encode()), (110, b"A. Scribe"))
     data = with_segment(data, 0xED, words)
@@ -646,14 +646,14 @@ def test_a_process_of_its_own_publishes_what_this_one_would(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["empty", "gif-cut-off", *sorted(BROKEN)[:2]])
-def test_its_refusal_is_the_same(tmp_path: Path, name: str) -> None:
+def test_the_worker_process_raises_the_same_error(tmp_path: Path, name: str) -> None:
     data = BROKEN.get(name, b"" if name == "empty" else b"GIF89a")
     with pytest.raises(ImageError) as error:
         apart(tmp_path, data)
     assert str(error.value) == refusal(tmp_path, data)
 
 
-def test_a_folder_that_it_cannot_write_is_told_as_such(tmp_path: Path) -> None:
+def test_the_worker_process_reports_an_unwritable_folder(tmp_path: Path) -> None:
     (file := tmp_path / "file").write_text("no folder")
     with pytest.raises(OSError, match=str(file)) as error:
         apart(file / "pictures", encode(noise()))
@@ -661,7 +661,7 @@ def test_a_folder_that_it_cannot_write_is_told_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_decoder_that_crashes_takes_nobody_along(
+def test_a_crash_of_the_decoder_is_an_image_error(
     tmp_path: Path,
     first: Callable[[str], None],
     caplog: pytest.LogCaptureFixture,
@@ -677,7 +677,7 @@ def test_a_decoder_that_crashes_takes_nobody_along(
     assert files(tmp_path / "pictures") == []
 
 
-def test_a_picture_that_takes_for_ever_is_given_up(
+def test_the_worker_process_has_a_timeout(
     tmp_path: Path, first: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid = tmp_path / "pid"
@@ -691,7 +691,7 @@ def test_a_picture_that_takes_for_ever_is_given_up(
     assert not Path(f"/proc/{pid.read_text()}").exists()
 
 
-def test_a_picture_that_computes_for_ever_is_given_up(
+def test_the_worker_process_has_a_cpu_limit(
     tmp_path: Path, first: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     first(
@@ -705,7 +705,7 @@ def test_a_picture_that_computes_for_ever_is_given_up(
     assert f"signal {signal.SIGXCPU:d}" in caplog.text
 
 
-def test_what_it_warns_of_is_logged_and_a_fault_of_ours_is_no_refusal(
+def test_warnings_of_the_worker_are_logged_and_bugs_are_raised(
     tmp_path: Path, first: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     first("import PIL.Image\nPIL.Image.open = None\ndel PIL.Image.Image")
@@ -714,7 +714,7 @@ def test_what_it_warns_of_is_logged_and_a_fault_of_ours_is_no_refusal(
     assert "AttributeError" in caplog.text
 
 
-def test_only_one_works_at_a_time_and_it_yields_to_everybody_else(
+def test_one_worker_runs_at_a_time_with_a_low_priority(
     tmp_path: Path, first: Callable[[str], None]
 ) -> None:
     first(DIARY.format(path=str(tmp_path / "diary")))

@@ -79,14 +79,14 @@ def test_variants_are_never_upscaled_and_have_the_size_they_claim(
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_every_format_is_taken(tmp_path: Path, kind: str) -> None:
+def test_every_format_is_accepted(tmp_path: Path, kind: str) -> None:
     done = take(tmp_path, encode(flag(RED, BLUE), kind))
     for ext in FORMATS:
         assert near(load(tmp_path, done, ext), (10, 20), RED)
         assert near(load(tmp_path, done, ext), (70, 20), BLUE)
 
 
-def test_the_stem_depends_on_the_bytes_and_the_key_alone(tmp_path: Path) -> None:
+def test_the_stem_depends_only_on_the_bytes_and_the_key(tmp_path: Path) -> None:
     first, second = encode(Image.new("RGB", (9, 9), RED)), encode(noise(9, 9))
     stem = take(tmp_path, first).stem
     folder, name = stem.split("/")
@@ -98,7 +98,7 @@ def test_the_stem_depends_on_the_bytes_and_the_key_alone(tmp_path: Path) -> None
     assert take(tmp_path, first, b"another key").stem != stem
 
 
-def test_files_that_are_there_are_left_alone_and_lost_ones_made_again(
+def test_existing_files_are_not_rewritten_and_missing_ones_are(
     tmp_path: Path,
 ) -> None:
     data = encode(noise(700, 350))
@@ -111,7 +111,7 @@ def test_files_that_are_there_are_left_alone_and_lost_ones_made_again(
     assert set(files(tmp_path)) == set(before)
 
 
-def test_the_same_picture_uploaded_twice_at_once_is_whole(tmp_path: Path) -> None:
+def test_the_same_image_uploaded_twice_at_once_is_complete(tmp_path: Path) -> None:
     data = encode(noise(700, 350))
     with ThreadPoolExecutor(4) as pool:
         stems = {
@@ -130,14 +130,14 @@ def test_remove_deletes_the_variants_and_nothing_else(tmp_path: Path) -> None:
     remove_variants(tmp_path, gone.stem, gone.widths)
 
 
-def test_other_users_of_the_machine_may_serve_the_files(tmp_path: Path) -> None:
+def test_files_are_readable_by_other_users(tmp_path: Path) -> None:
     take(tmp_path, encode(noise()))
     umask = os.umask(0)
     os.umask(umask)
     assert {path.stat().st_mode & 0o777 for path in files(tmp_path)} == {0o666 & ~umask}
 
 
-def test_the_source_is_read_from_where_it_stands(tmp_path: Path) -> None:
+def test_the_source_is_read_from_its_current_position(tmp_path: Path) -> None:
     source = BytesIO(b"before" + encode(noise()))
     source.seek(6)
     assert ingest_image(source, tmp_path, KEY).widths == (96,)
@@ -148,7 +148,7 @@ def test_the_source_is_read_from_where_it_stands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied_and_not_left_to_the_reader(
+def test_orientation_is_applied_to_the_pixels(
     tmp_path: Path, kind: str, orientation: int
 ) -> None:
     corners = Image.new("RGB", (64, 32), WHITE)  # red, green / blue, white
@@ -179,7 +179,7 @@ def test_orientation_is_applied_and_not_left_to_the_reader(
         assert ExifTags.Base.Orientation not in picture.getexif()
 
 
-def test_a_large_photo_lying_on_its_side_gets_the_widths_of_its_upright_form(
+def test_a_rotated_photo_gets_the_widths_of_its_upright_form(
     tmp_path: Path,
 ) -> None:
     picture = flag(RED, BLUE, (3000, 1200))
@@ -275,7 +275,7 @@ def half_clear(mode: str) -> bytes:
 @pytest.mark.parametrize(
     ("mode", "colour"), [("RGBA", RED), ("LA", (200, 200, 200)), ("P", None)]
 )
-def test_transparency_is_kept_where_it_can_be_and_white_elsewhere(
+def test_transparency_is_kept_or_replaced_by_white(
     tmp_path: Path, mode: str, colour: tuple[int, ...] | None
 ) -> None:
     done = take(tmp_path, half_clear(mode))
@@ -289,7 +289,7 @@ def test_transparency_is_kept_where_it_can_be_and_white_elsewhere(
     assert not near(load(tmp_path, done, "jpg"), (70, 20), WHITE)
 
 
-def test_what_was_made_transparent_cannot_be_made_visible_again(tmp_path: Path) -> None:
+def test_transparent_pixels_lose_their_colours(tmp_path: Path) -> None:
     picture = Image.new("RGBA", (80, 40), (*RED, 255))
     picture.paste((*BLUE, 0), (0, 0, 40, 40))
     done = take(tmp_path, encode(picture))
@@ -314,7 +314,7 @@ def test_an_opaque_alpha_channel_is_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1"])
-def test_a_heic_is_taken_whatever_its_brand(tmp_path: Path, brand: bytes) -> None:
+def test_a_heic_of_any_brand_is_accepted(tmp_path: Path, brand: bytes) -> None:
     data = (HEIC / "ten-bits.heic").read_bytes()
     done = take(tmp_path, data[:8] + brand + data[12:])
     for ext in FORMATS:
@@ -390,7 +390,7 @@ def test_texts_are_read_from_exif(tmp_path: Path) -> None:
     assert (done.alt, done.caption, done.credit) == ("", "Castren at dawn", "Zoë")
 
 
-def test_exif_values_of_another_type_are_no_text(tmp_path: Path) -> None:
+def test_exif_values_of_another_type_are_ignored(tmp_path: Path) -> None:
     # ImageDescription as two SHORTs, 1 and 2
     block = b"II*\0\x08\0\0\0\1\0\x0e\1\3\0\2\0\0\0\1\0\2\0\0\0\0\0"
     done = take(tmp_path, encode(noise(), "PNG", exif=block))
@@ -403,7 +403,7 @@ def test_iptc_in_an_old_encoding_is_read(tmp_path: Path) -> None:
     assert done.caption == "“Zoë”"
 
 
-def test_xmp_goes_before_iptc_and_what_it_lacks_comes_from_there(
+def test_xmp_takes_precedence_and_iptc_fills_gaps(
     tmp_path: Path,
 ) -> None:
     words = xmp('<rdf:Description dc:description="From XMP"/>')
@@ -413,7 +413,7 @@ def test_xmp_goes_before_iptc_and_what_it_lacks_comes_from_there(
     assert (done.caption, done.credit) == ("From XMP", "Jane Doe/AFP")
 
 
-def test_a_picture_that_says_nothing_has_empty_texts(tmp_path: Path) -> None:
+def test_an_image_without_metadata_has_empty_texts(tmp_path: Path) -> None:
     done = take(tmp_path, encode(noise(), "JPEG"))
     assert (done.alt, done.caption, done.credit) == ("", "", "")
 
@@ -429,7 +429,7 @@ def test_a_picture_that_says_nothing_has_empty_texts(tmp_path: Path) -> None:
         "OLYMPUS DIGITAL CAMERA",
     ],
 )
-def test_what_a_camera_writes_is_no_text(tmp_path: Path, name: str) -> None:
+def test_default_texts_of_cameras_are_ignored(tmp_path: Path, name: str) -> None:
     words = xmp(
         f'<rdf:Description dc:description="{name}"'
         f' Iptc4xmpCore:AltTextAccessibility=" {name} " photoshop:Credit="France24"/>'

@@ -10,7 +10,7 @@ from tests import actions
 from tests.servers import Newsroom
 
 
-def test_an_import_that_is_killed_leaves_nothing_and_can_be_done_again(
+def test_a_killed_import_leaves_nothing_and_can_be_repeated(
     newsroom: Newsroom, tmp_path: Path
 ) -> None:
     updates = [f"UPDATE 12{n:02} GMT: Crossing {n} is made." for n in range(30)]

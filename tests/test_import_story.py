@@ -78,7 +78,7 @@ def test_a_page_becomes_a_draft_story(file: Path):
     assert f"{settings.SITE_URL}/stories/fog-in-port-ilaria/\n" in ran.out
 
 
-def test_ids_go_from_the_oldest_entry_up(file: Path):
+def test_ids_ascend_from_the_oldest_entry(file: Path):
     run(file, "--date", "2026-03-14")
     entries = list(Entry.objects.order_by("pk"))
     assert [entry.kind for entry in entries] == ["original"] + ["update"] * 3
@@ -96,7 +96,7 @@ def test_updates_of_one_minute_keep_their_order(tmp_path: Path):
     assert [posting.entry.body for posting in postings] == ["Third", "Second", "First"]
 
 
-def test_the_published_page_shows_what_the_file_tells(file: Path):
+def test_the_published_page_shows_the_content_of_the_file(file: Path):
     run(file, "--date", "2026-03-14", "--publish", "--headline", "Fog")
     page = Client().get("/stories/fog/").content.decode()
     html = " ".join(page.partition("<body")[2].split())
@@ -122,7 +122,7 @@ def test_prose_comes_out_as_typed(tmp_path: Path):
     assert "<br>- seven" in entry.html
 
 
-def test_furniture_becomes_links_of_the_story(tmp_path: Path):
+def test_latest_and_feature_lines_become_links_of_the_story(tmp_path: Path):
     known = make_story("Lamps Lit", series="Sorrava Daily")
     text = (
         "LATEST\n\nSorrava Daily: lamps lit\n\nVotes Counted\n\nTUESDAY FEATURE\n\n"
@@ -163,7 +163,7 @@ def test_two_stories_of_one_headline_leave_a_line_unresolved(tmp_path: Path):
     assert Link.objects.get().unresolved
 
 
-def test_a_series_is_found_in_any_case_or_made(tmp_path: Path):
+def test_a_series_is_found_in_any_case_or_created(tmp_path: Path):
     series = make_series("Sorrava Daily")
     run(write(tmp_path, "ORIGINAL ENTRY: a", "a.txt"), "--series", "SORRAVA DAILY")
     run(write(tmp_path, "ORIGINAL ENTRY: b", "b.txt"), "--series", "Lamp & Rope")
@@ -173,7 +173,7 @@ def test_a_series_is_found_in_any_case_or_made(tmp_path: Path):
     ]
 
 
-def test_without_a_date_the_file_is_of_the_latest_day_that_is_not_in_the_future(
+def test_without_a_date_the_latest_day_that_is_not_in_the_future_is_used(
     tmp_path: Path,
 ):
     minute = (datetime.now(UTC) + timedelta(minutes=2)).strftime("%H%M")
@@ -184,7 +184,7 @@ def test_without_a_date_the_file_is_of_the_latest_day_that_is_not_in_the_future(
     assert "Without --date" in ran.err
 
 
-def test_an_update_that_is_yet_to_come_waits(tmp_path: Path):
+def test_a_future_update_is_scheduled(tmp_path: Path):
     run(write(tmp_path, "UPDATE 1800 GMT (1 April 2190): x"), "--publish")
     assert Entry.objects.get().state == "scheduled"
 
@@ -196,7 +196,7 @@ def test_a_published_story_began_with_its_first_update(file: Path):
     assert str(story.first_day) == "2026-03-14"
 
 
-def test_a_headline_that_is_replaced_is_said(tmp_path: Path):
+def test_a_replaced_headline_is_reported(tmp_path: Path):
     path = write(tmp_path, "Fog Over Saltgate\n\nORIGINAL ENTRY: So.")
     ran = run(path, "--headline", "Lamps")
     assert Story.objects.get().headline == "Lamps"
@@ -247,7 +247,7 @@ def test_of_two_files_for_the_lead_picture_neither_is_taken(tmp_path: Path, file
     assert lead.missing
 
 
-def test_an_entry_whose_picture_nobody_described_waits_as_a_draft(
+def test_an_entry_with_an_image_without_alt_text_becomes_a_draft(
     tmp_path: Path, file: Path
 ):
     folder = tmp_path / "pictures-in"
@@ -259,7 +259,7 @@ def test_an_entry_whose_picture_nobody_described_waits_as_a_draft(
     assert Entry.objects.filter(state="published").count() == 3
 
 
-def test_a_file_that_is_no_picture_leaves_a_missing_one(tmp_path: Path):
+def test_a_file_that_is_no_image_leaves_a_missing_image(tmp_path: Path):
     folder = tmp_path / "pictures-in"
     folder.mkdir()
     (folder / "quay-1.png").write_text("no picture")
@@ -270,7 +270,7 @@ def test_a_file_that_is_no_picture_leaves_a_missing_one(tmp_path: Path):
     assert "line 3: “quay-1”" in ran.err
 
 
-def test_another_picture_of_the_same_name_is_left_alone(tmp_path: Path):
+def test_another_image_with_the_same_name_is_not_changed(tmp_path: Path):
     folder = tmp_path / "pictures-in"
     with picture(folder / "quay-1.png", "red").open("rb") as opened:
         first = verbs.add_image("quay-1", verbs.ingest_upload(opened), alt="Red")
@@ -281,7 +281,7 @@ def test_another_picture_of_the_same_name_is_left_alone(tmp_path: Path):
     assert "![](image:quay-1-2)" in Entry.objects.get().body
 
 
-def test_a_picture_that_is_here_already_is_shown(tmp_path: Path):
+def test_an_existing_image_is_used(tmp_path: Path):
     with picture(tmp_path / "in" / "quay.png").open("rb") as opened:
         verbs.add_image("quay-1", verbs.ingest_upload(opened), alt="The quay")
     run(write(tmp_path, "UPDATE 1800 GMT: x\n\nquay-1"), "--publish")
@@ -302,7 +302,7 @@ def test_a_picture_that_is_here_already_is_shown(tmp_path: Path):
         ("", [], "empty"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_written(
+def test_invalid_input_is_refused_before_anything_is_written(
     tmp_path: Path, text: str, args: list[str], words: str
 ):
     make_story("Taken", slug="taken")
@@ -317,7 +317,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert stored() == []
 
 
-def test_a_failure_half_way_leaves_nothing(
+def test_a_failed_import_leaves_nothing(
     tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ):
     folder = tmp_path / "pictures-in"
@@ -334,7 +334,7 @@ def test_a_failure_half_way_leaves_nothing(
     assert stored() == []
 
 
-def test_a_failure_keeps_the_files_of_pictures_that_are_in_use(
+def test_a_failed_import_keeps_the_files_of_images_in_use(
     tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ):
     folder = tmp_path / "pictures-in"
@@ -350,7 +350,7 @@ def test_a_failure_keeps_the_files_of_pictures_that_are_in_use(
 # --- A second time
 
 
-def test_a_long_import_holds_the_lock_no_longer_than_a_short_one(tmp_path: Path):
+def test_a_long_import_does_not_hold_the_lock_longer(tmp_path: Path):
     held = []
     for number in (1, 2, 40):  # the first makes what is made once
         stamps = [f"UPDATE 12{n:02} GMT: Crossing {n} is made." for n in range(number)]
@@ -366,7 +366,7 @@ def test_a_long_import_holds_the_lock_no_longer_than_a_short_one(tmp_path: Path)
 
 
 @pytest.mark.parametrize("what", ["slug", "target", "picture"])
-def test_what_changes_before_the_lock_is_held_is_prepared_anew(
+def test_changes_before_the_lock_are_prepared_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ):
     rain = make_story("Rain")
@@ -408,7 +408,7 @@ def test_the_same_file_is_not_imported_twice(file: Path):
     assert Story.objects.count() == 1
 
 
-def test_again_makes_another_story(file: Path):
+def test_importing_again_on_request_makes_another_story(file: Path):
     run(file)
     run(file, "--again")
     assert sorted(Story.objects.values_list("slug", flat=True)) == [
@@ -424,7 +424,7 @@ def test_a_changed_file_is_another_file(file: Path):
     assert Story.objects.count() == 2
 
 
-def test_a_story_that_was_deleted_may_be_imported_anew(file: Path):
+def test_a_deleted_story_can_be_imported_again(file: Path):
     run(file)
     Story.objects.get().delete()
     run(file)
@@ -445,7 +445,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, file: Path):
     assert stored() == []
 
 
-def test_a_dry_run_prints_the_keys_that_are_fixed(file: Path):
+def test_a_dry_run_prints_the_documented_keys(file: Path):
     ran = run(file, "--dry-run", "--json")
     data = ran.data
     assert ran.err == ""
@@ -462,20 +462,20 @@ def test_a_dry_run_prints_the_keys_that_are_fixed(file: Path):
     assert data["warnings"] == []
 
 
-def test_a_dry_run_tells_of_a_text_that_is_too_long(tmp_path: Path):
+def test_a_dry_run_reports_a_text_that_is_too_long(tmp_path: Path):
     path = write(tmp_path, "UPDATE 1800 GMT: " + "fog " * 6000)
     assert (
         "line 1: this entry has" in run(path, "--dry-run", "--json").data["warnings"][0]
     )
 
 
-def test_json_names_the_story_that_was_made(file: Path):
+def test_json_output_names_the_new_story(file: Path):
     data = run(file, "--json").data
     assert data["story"] == Story.objects.get().pk
     assert data["slug"] == "fog-in-port-ilaria"
 
 
-def test_warnings_stand_apart_from_the_result(tmp_path: Path):
+def test_warnings_are_separate_from_the_result(tmp_path: Path):
     path = write(tmp_path, "UPDATE 1800 GMT: x\n\nUPDATE 2560 GMT: y")
     ran = run(path)
     assert "line 3: there is no such time" in ran.err
@@ -483,14 +483,14 @@ def test_warnings_stand_apart_from_the_result(tmp_path: Path):
     assert "UPDATE 2560 GMT: y" in Entry.objects.get().body
 
 
-def test_long_work_says_how_far_it_is(tmp_path: Path):
+def test_long_imports_report_their_progress(tmp_path: Path):
     text = "\n\n".join(f"UPDATE 1800 GMT: Fog {n}." for n in range(120))
     path = write(tmp_path, text)
     assert "100 of 121 entries" in run(path).err
     assert "entries" not in run(path, "--again", "-v", "0").err
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path):
     with pytest.raises(CommandError, match=r"nothing\.txt” cannot be read") as caught:
         run(tmp_path / "nothing.txt")
     assert caught.value.returncode == 1
@@ -499,7 +499,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
 @pytest.mark.parametrize(
     "args", [["--date", "14 March"], ["--images", "/nowhere"], ["--date", "0001-01-01"]]
 )
-def test_wrong_usage_ends_with_2(file: Path, args: list[str]):
+def test_wrong_usage_exits_with_2(file: Path, args: list[str]):
     ran = subprocess.run(
         [sys.executable, "manage.py", "import_story", str(file), *args],
         cwd=settings.BASE_DIR,
@@ -510,7 +510,7 @@ def test_wrong_usage_ends_with_2(file: Path, args: list[str]):
     assert "usage:" in ran.stderr
 
 
-def test_help_tells_the_exit_codes():
+def test_help_lists_the_exit_codes():
     ran = subprocess.run(
         [sys.executable, "manage.py", "import_story", "--help"],
         cwd=settings.BASE_DIR,

@@ -41,7 +41,7 @@ WRONG = ["english", "xx", "en-", "e", "en-US-US", "123", "x-house", "qaa", "en_"
         ("und", "und"),
     ],
 )
-def test_a_registered_language_is_written_as_usual(typed: str, tag: str) -> None:
+def test_a_registered_language_is_normalized(typed: str, tag: str) -> None:
     assert canonical_tag(typed) == tag
     assert canonical_tag(tag) == tag
 
@@ -52,7 +52,7 @@ def test_other_text_is_refused_with_an_example(typed: str) -> None:
         canonical_tag(typed)
 
 
-def test_the_name_of_a_language_leads_to_its_code() -> None:
+def test_the_name_of_a_language_suggests_its_code() -> None:
     with pytest.raises(LanguageError, match=r"Did you mean de \(German\)\?"):
         canonical_tag("Deutsch")
 
@@ -121,7 +121,7 @@ def test_verbs_refuse_other_languages(story: Story, language: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_verb_saves_a_language_as_it_is_written() -> None:
+def test_a_verb_saves_the_normalized_language() -> None:
     assert verbs.create_story("Mist", language="PT_br").language == "pt-BR"
 
 
@@ -181,7 +181,7 @@ def test_a_json_file_with_another_language_is_refused(tmp_path: Path) -> None:
     assert Story.objects.get(slug="again").language == "pt-BR"
 
 
-def test_a_text_file_with_another_language_is_warned_about() -> None:
+def test_a_text_file_with_another_language_causes_a_warning() -> None:
     document = parsed("HEADLINE: Fog\nLANGUAGE: english\n\nUPDATE 1800 GMT: Fog.")
     assert document.language == ""
     (warning,) = (w for w in document.warnings if "language" in str(w))
@@ -192,7 +192,7 @@ def test_a_text_file_with_another_language_is_warned_about() -> None:
 
 
 @pytest.mark.django_db
-def test_a_new_story_has_its_language_typed_or_from_its_series() -> None:
+def test_a_new_story_takes_its_language_from_the_form_or_its_series() -> None:
     client = signed_in("editor", "Editors")
     url = "/admin/entries/story/add/"
     wrong = client.post(url, {"headline": "Mist", "language": "arabic"})
@@ -208,7 +208,7 @@ def test_a_new_story_has_its_language_typed_or_from_its_series() -> None:
 
 
 @pytest.mark.django_db
-def test_text_fields_carry_the_language_of_the_story_and_controls_do_not() -> None:
+def test_text_fields_have_the_language_of_the_story_and_controls_do_not() -> None:
     story = make_story("Fog", language="ckb")
     entry = make_update(story, "Fog.")
     client = signed_in("editor", "Editors")

@@ -80,7 +80,7 @@ def test_readme_shows_the_same_layers():
     assert shown == {name: layer + 1 for name, layer in LAYER.items()}
 
 
-def test_a_module_imports_from_the_layers_below_alone():
+def test_a_module_imports_only_from_the_layers_below():
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in modules()
@@ -110,7 +110,7 @@ def test_a_package_is_used_through_its_interface(package: str):
         assert not past, path
 
 
-def test_cleaners_and_picture_decoders_are_used_in_one_place():
+def test_cleaners_and_image_decoders_are_used_in_one_place():
     for path in modules():
         name = str(path.relative_to(ROOT / "entries").with_suffix(""))
         for package in {name.split(".")[0] for name in imports(path)} & set(KEPT_TO):

@@ -262,7 +262,7 @@ INVISIBLE |= {
 }
 
 
-def test_what_readers_cannot_see_moves_nothing(world: World) -> None:
+def test_invisible_changes_change_no_response(world: World) -> None:
     before, moved = world.asked(), []
     for name, act in INVISIBLE.items():
         with transaction.atomic():
@@ -273,7 +273,7 @@ def test_what_readers_cannot_see_moves_nothing(world: World) -> None:
     assert not moved, "\n".join(moved)
 
 
-def test_no_address_tells_of_what_readers_cannot_see(world: World) -> None:
+def test_no_url_reveals_what_readers_cannot_see(world: World) -> None:
     before = world.asked(all_of_them=True)
     for name in (
         "edit headline",
@@ -323,7 +323,9 @@ def _renamed(world: World) -> Any:
     return series
 
 
-def test_what_begins_to_show_moves_the_tag_of_its_page(world: World) -> None:
+def test_content_that_becomes_visible_changes_the_etag_of_its_page(
+    world: World,
+) -> None:
     for name, (act, path, words) in SHOWN.items():
         _, before, body = answer(path)
         assert words not in body, name
@@ -336,7 +338,7 @@ def test_what_begins_to_show_moves_the_tag_of_its_page(world: World) -> None:
         assert after["ETag"] != before["ETag"], name
 
 
-def test_a_series_without_a_public_story_moves_its_page_too(world: World) -> None:
+def test_a_series_without_a_public_story_changes_its_etag_too(world: World) -> None:
     series = make_series("Winds")
     before = answer("/series/winds/")[1]["ETag"]
     series.name = "High winds"
@@ -344,7 +346,7 @@ def test_a_series_without_a_public_story_moves_its_page_too(world: World) -> Non
     assert answer("/series/winds/")[1]["ETag"] != before
 
 
-def test_data_names_no_story_that_readers_do_not_see(world: World) -> None:
+def test_data_names_no_story_that_is_not_public(world: World) -> None:
     home = make_story("Quokkas at home")
     verbs.cross_post(make_update(home, "The pier is closed."), world.story)
     verbs.withdraw_story(home)
@@ -353,7 +355,7 @@ def test_data_names_no_story_that_readers_do_not_see(world: World) -> None:
     assert "Quokkas" not in data
 
 
-def test_an_update_names_no_draft_that_shows_it_too(world: World) -> None:
+def test_an_update_does_not_name_a_draft_it_is_cross_posted_to(world: World) -> None:
     verbs.cross_post(world.update, world.draft)
     verbs.edit(world.update, text("The ferry sails."), version=1)
     body = answer("/stories/fog/")[2]
@@ -361,7 +363,7 @@ def test_an_update_names_no_draft_that_shows_it_too(world: World) -> None:
     assert "Quokkas" not in body
 
 
-def test_a_draft_answers_as_what_was_never_there(world: World) -> None:
+def test_a_draft_responds_like_an_unknown_story(world: World) -> None:
     hidden = [entry.pk for name, entry in world.waiting.items() if name != "story"]
     pairs = [
         (f"/stories/{{}}{rest}", ["quokkas-to-come"], "nothing-to-come")
@@ -386,7 +388,7 @@ def test_a_draft_answers_as_what_was_never_there(world: World) -> None:
     assert not told, "\n".join(told)
 
 
-def test_no_address_that_a_draft_had_tells_of_it_later(world: World) -> None:
+def test_former_slugs_of_a_draft_are_never_revealed(world: World) -> None:
     verbs.edit_story(world.draft, slug="ice-to-come")
     verbs.go_live(world.draft)
     assert answer("/stories/ice-to-come/")[0] == 200

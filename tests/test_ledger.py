@@ -95,7 +95,7 @@ def test_entries_of_a_draft_story_are_published_when_it_goes_live(
     assert published[2:] == [draft.pk]
 
 
-def test_later_changes_are_no_first_publication(published: list[int]):
+def test_later_changes_are_not_a_first_publication(published: list[int]):
     one, two = make_story(), make_story()
     entry = make_update(one)
     verbs.edit(entry, text("Changed."), version=1, correction="Changed.")
@@ -172,7 +172,7 @@ def test_entries_posted_in_bulk_are_published_once(published: list[int]):
 # --- Submission
 
 
-def test_every_submission_comes_through_one_place(submitted: list[str]):
+def test_every_submission_calls_mark_submitted(submitted: list[str]):
     story, author = make_story(), make_user("lena", "Contributors")
     verbs.post(story, text("Posted."), author=author, state="submitted")
     entry = verbs.post(story, text("Draft."), author=author, state="draft")
@@ -186,7 +186,7 @@ def test_every_submission_comes_through_one_place(submitted: list[str]):
     assert len(submitted) == 3
 
 
-def test_a_form_of_the_desk_submits_through_it(submitted: list[str]):
+def test_a_desk_form_calls_mark_submitted(submitted: list[str]):
     story, client = make_story(), signed_in("lena", "Contributors")
     desk = f"/admin/entries/story/{story.pk}/change/"
     client.post(desk, {"body": "From the desk.", "action": "submit"})

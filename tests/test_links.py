@@ -44,7 +44,7 @@ def test_a_feature_shows_between_its_start_and_its_end():
     assert "Not any more" not in page
 
 
-def test_a_feature_that_waits_leaves_by_no_door():
+def test_an_inactive_feature_is_not_in_any_response():
     story = make_story()
     feature(story, title="Embargoed words", starts_at=timezone.now() + HOUR)
     feature(None, title="Embargoed words", starts_at=timezone.now() + HOUR)
@@ -60,7 +60,7 @@ def test_a_feature_that_waits_leaves_by_no_door():
         assert "Embargoed" in html(door), door
 
 
-def test_starts_and_ends_move_the_rail_once_each():
+def test_starts_and_ends_change_the_rail_once_each():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     before = site_seq()
     assert verbs.toggle_due_features() == 0
@@ -75,7 +75,7 @@ def test_starts_and_ends_move_the_rail_once_each():
 
 
 @at_once
-def test_several_processes_let_a_feature_begin_once():
+def test_several_processes_start_a_feature_once():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     before = site_seq()
     Link.objects.filter(pk=link.pk).update(starts_at=Now())
@@ -83,7 +83,7 @@ def test_several_processes_let_a_feature_begin_once():
     assert site_seq() == before + 1
 
 
-def test_a_feature_whose_time_is_changed_shows_accordingly():
+def test_changing_the_time_of_a_feature_takes_effect():
     link = feature(make_story(), starts_at=timezone.now() + HOUR)
     assert not link.active
     link.starts_at = timezone.now() - HOUR
@@ -92,7 +92,7 @@ def test_a_feature_whose_time_is_changed_shows_accordingly():
     assert verbs.save_link(link).active
 
 
-def test_only_a_feature_begins_and_ends_and_in_that_order():
+def test_only_features_have_a_start_and_a_later_end():
     now = timezone.now()
     with pytest.raises(Refused, match="Only a feature"):
         verbs.add_link("see", story=make_story(), title="A", starts_at=now)
@@ -148,7 +148,7 @@ def test_linking_both_ways_at_once_does_not_block():
     assert answers == [None, None]
 
 
-def test_links_stand_in_the_order_they_were_given():
+def test_links_keep_their_order():
     story = make_story()
     entry = make_update(story)
     names = ["First", "Second", "Third"]
@@ -160,7 +160,7 @@ def test_links_stand_in_the_order_they_were_given():
     assert (story.postings.get().seq or 0) > (before or 0)
 
 
-def test_what_only_machines_read_of_links_is_never_kept_too_long(client):
+def test_machine_readable_links_are_never_stale(client):
     """An entry's lines may look the same while the data of its story changes."""
     story = make_story(slug="fog")
     entry = make_update(story, "(Cross-posted from The Post and The Mail)")
@@ -183,7 +183,7 @@ def test_what_only_machines_read_of_links_is_never_kept_too_long(client):
     assert told()[0] != again
 
 
-def test_an_outside_source_is_named_with_the_entry():
+def test_an_external_source_is_named_with_the_entry():
     entry = make_update(make_story())
     source = {"title": "The Harbour Post", "target_url": "https://post.example/1"}
     verbs.add_link("cross-posted", entry=entry, **source)
@@ -191,7 +191,7 @@ def test_an_outside_source_is_named_with_the_entry():
     assert '(Cross-posted from <a href="https://post.example/1"' in text
 
 
-def test_a_new_lead_picture_reaches_the_rails_that_feature_its_story():
+def test_a_new_lead_image_updates_the_rails_that_feature_its_story():
     story, other = make_story(), make_story()
     feature(None, title="", target_story=other)
     stem = "ab/" + "c" * 40

@@ -74,7 +74,7 @@ def test_an_update_appears_in_place_at_the_top_of_the_page(
     expect_like_fresh(window)
 
 
-def test_updates_wait_behind_a_button_while_somebody_reads(
+def test_updates_wait_behind_a_button_while_the_reader_is_further_down(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -217,7 +217,7 @@ def test_a_paused_page_changes_nothing_until_it_is_resumed(
     state(window.page, "Live")
 
 
-def test_a_pause_holds_although_a_connection_was_on_its_way(
+def test_a_pause_holds_even_if_a_connection_was_starting(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window, streams = reader(), list[Route]()
@@ -240,7 +240,7 @@ def test_a_pause_holds_although_a_connection_was_on_its_way(
     state(window.page, "Live")
 
 
-def test_a_closed_story_says_when_it_ended_and_a_reopened_one_goes_on(
+def test_a_closed_story_shows_when_it_ended_and_a_reopened_one_continues(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -301,7 +301,7 @@ def test_a_page_whose_first_connection_fails_tries_again(
     expect_like_fresh(window)
 
 
-def test_a_page_whose_scripts_come_slowly_goes_live(
+def test_a_page_with_slow_scripts_goes_live(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -317,7 +317,7 @@ def test_a_page_whose_scripts_come_slowly_goes_live(
     window.sees("Heard over a slow line.")
 
 
-def test_a_page_that_gets_no_stream_polls(
+def test_a_page_without_a_stream_polls(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -343,7 +343,7 @@ def test_a_page_that_gets_no_stream_polls(
     expect_like_fresh(window)
 
 
-def test_a_page_asks_less_often_while_nobody_answers(
+def test_a_page_polls_less_often_while_nothing_responds(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -372,7 +372,7 @@ def passes(window: Reader, milliseconds: int) -> bool:
     return True
 
 
-def test_a_connection_that_dies_silently_is_noticed(
+def test_a_connection_that_dies_silently_is_detected(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     wire = room.wire(server)
@@ -395,7 +395,7 @@ def test_a_connection_that_dies_silently_is_noticed(
     expect_like_fresh(window, site=server.url)
 
 
-def test_a_cut_network_is_named_and_caught_up_with(
+def test_a_lost_network_is_shown_and_the_page_catches_up(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     wire = room.wire(server)
@@ -458,7 +458,7 @@ def test_a_withdrawn_story_leaves_the_open_page(
     assert window.page.goto(f"{server.url}/stories/{slug}/").status == 410  # type: ignore[union-attr]
 
 
-def test_older_pages_take_edits_and_point_to_what_is_new(
+def test_older_pages_get_edits_and_link_to_new_updates(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     room.call(actions.fill, slug, 120)
@@ -480,7 +480,7 @@ def test_older_pages_take_edits_and_point_to_what_is_new(
     window.sees("Fresh from the quay.")
 
 
-def test_a_page_oldest_first_takes_news_at_its_end(
+def test_a_chronological_page_gets_new_updates_at_its_end(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -493,7 +493,7 @@ def test_a_page_oldest_first_takes_news_at_its_end(
     expect_like_fresh(window)
 
 
-def test_an_announcement_that_waits_does_no_harm_when_the_story_is_withdrawn(
+def test_a_pending_announcement_does_no_harm_when_the_story_is_withdrawn(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = open_live(reader, server, slug)
@@ -539,7 +539,7 @@ def test_a_restored_story_comes_back_to_the_open_page(
     assert not window.problems
 
 
-def test_a_story_that_runs_again_is_not_taken_for_ended(
+def test_a_reopened_story_is_not_shown_as_ended(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     """By a page that a poll told of the end, nor by one whose poll comes late."""
@@ -601,7 +601,7 @@ OURS = """(() => {
 })()"""
 
 
-def test_an_old_word_of_the_stream_takes_nothing_from_a_poll_and_hides_no_rail(
+def test_an_old_stream_message_does_not_undo_a_poll_or_hide_the_rail(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = reader()
@@ -636,7 +636,7 @@ def test_an_old_word_of_the_stream_takes_nothing_from_a_poll_and_hides_no_rail(
     assert page.locator("#rail").inner_text() == "999"
 
 
-def test_what_was_withdrawn_or_moved_waits_no_more(
+def test_withdrawn_and_moved_updates_no_longer_wait_behind_the_button(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     room.call(actions.fill, slug, 120)
@@ -660,7 +660,7 @@ def test_what_was_withdrawn_or_moved_waits_no_more(
     expect(button).to_be_hidden()
 
 
-def test_an_original_that_has_no_place_on_a_page_is_left_out(
+def test_an_original_entry_is_shown_only_on_its_page(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     room.call(actions.fill, slug, 100)
@@ -677,7 +677,7 @@ def test_an_original_that_has_no_place_on_a_page_is_left_out(
     expect_like_fresh(window)
 
 
-def test_an_announced_story_turns_live_by_itself(
+def test_an_announced_story_goes_live_automatically(
     reader: Readers, room: Newsroom, server: Server
 ) -> None:
     room.call(actions.announce, "The vote on the bridge", "the-vote")
@@ -697,7 +697,7 @@ def test_an_announced_story_turns_live_by_itself(
     expect_like_fresh(window)
 
 
-def test_an_open_page_of_a_story_without_updates_stops_saying_live(
+def test_an_open_page_of_a_quiet_story_stops_saying_live(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:
     window = open_live(reader, server, slug)
@@ -713,7 +713,7 @@ def test_an_open_page_of_a_story_without_updates_stops_saying_live(
     expect_like_fresh(window)
 
 
-def test_an_open_page_of_an_announced_story_learns_that_it_was_withdrawn(
+def test_an_open_page_of_an_announced_story_shows_its_withdrawal(
     reader: Readers, room: Newsroom, server: Server
 ) -> None:
     room.call(actions.announce, "The parade", "the-parade")

@@ -63,7 +63,7 @@ def other() -> Iterator[Other]:
         pool.submit(lambda: connection.close()).result()
 
 
-def test_verbs_lock_entries_first_and_then_stories_from_the_lowest_up(
+def test_verbs_lock_entries_first_and_then_stories_in_ascending_order(
     other: Other,
 ) -> None:
     """What makes sure that no two of them ever wait for each other.
@@ -111,7 +111,7 @@ def test_a_story_is_deleted_after_its_drafts_are_locked(other: Other) -> None:
     assert not Story.objects.filter(pk=story.pk).exists()
 
 
-def test_a_story_of_its_own_is_made_once_the_home_story_is_locked(other: Other) -> None:
+def test_an_own_story_is_created_after_the_home_story_is_locked(other: Other) -> None:
     """Otherwise it would hold its slug, which a verb with the home story may want."""
     home = make_story()
     entry = make_update(home)
@@ -121,7 +121,7 @@ def test_a_story_of_its_own_is_made_once_the_home_story_is_locked(other: Other) 
     assert set(slugs) == {"fog-and-ice", "fog-and-ice-2"}
 
 
-def test_a_verb_that_took_its_locks_the_wrong_way_round_would_be_found(
+def test_a_verb_with_the_wrong_lock_order_would_be_found(
     other: Other,
 ) -> None:
     low, high = make_story(), make_story()

@@ -56,7 +56,7 @@ def test_a_refusal_is_logged_with_its_request(lines: io.StringIO):
     assert record["request"] == "from-the-proxy-8"
 
 
-def test_a_line_stays_one_line():
+def test_a_record_stays_on_one_line():
     record = logging.LogRecord("a", logging.INFO, "", 0, 'two\nlines "x"', (), None)
     line = logs.KeyValueFormatter().format(record)
     assert "\n" not in line
@@ -64,7 +64,7 @@ def test_a_line_stays_one_line():
 
 
 @pytest.mark.django_db
-def test_no_log_repeats_the_words_of_a_row_or_a_way_to_sign_in(
+def test_logs_contain_no_row_values_and_no_secrets(
     lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ):
     detail = "not null\nDETAIL:  Failing row contains (7, A secret\ndraft)."

@@ -125,7 +125,7 @@ def words(text: str) -> list[str]:
         (r"\*fog\* \# \_x\_ \[a\] 1\. \> \- \|", "<p>*fog* # _x_ [a] 1. &gt; - |</p>"),
     ],
 )
-def test_markup_is_read(body: str, shown: str) -> None:
+def test_markup_is_rendered(body: str, shown: str) -> None:
     assert render(body) == shown
 
 
@@ -189,13 +189,13 @@ def test_prose_comes_out_as_typed(prose: str) -> None:
     assert words(plain_text(render(prose))) == words(prose)
 
 
-def test_a_rule_needs_a_line_and_space_of_its_own() -> None:
+def test_a_rule_needs_its_own_line_and_empty_lines_around_it() -> None:
     assert render("Fog\n---\n\n----\n\n- - -x") == (
         "<p>Fog<br>---</p>\n<hr>\n<p>- - -x</p>"
     )
 
 
-def test_indented_text_is_no_code() -> None:
+def test_indented_text_is_not_code() -> None:
     assert render("    Indented by four.") == "<p>Indented by four.</p>"
 
 
@@ -206,7 +206,7 @@ def test_a_table_of_too_many_columns_stays_text() -> None:
     assert words(plain_text(render(wide))) == words(wide)
 
 
-def test_numbers_go_on_only_where_they_follow() -> None:
+def test_numbered_lists_continue_only_with_the_next_number() -> None:
     assert render("1. a\n2. b\n\nBetween.\n\n3. c") == (
         "<ol><li>a</li><li>b</li></ol>\n<p>Between.</p>\n<p>3. c</p>"
     )
@@ -216,7 +216,7 @@ def test_numbers_go_on_only_where_they_follow() -> None:
 
 
 @pytest.mark.parametrize("prose", PROSE)
-def test_prose_that_is_no_markup_is_left_as_it_is(prose: str) -> None:
+def test_prose_without_markup_is_unchanged(prose: str) -> None:
     if "\\" not in prose:
         assert escape_markdown(prose) == prose
 

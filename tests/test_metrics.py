@@ -49,7 +49,7 @@ def test_readers_and_deliveries_are_counted_over_all_workers(
     becomes(server, f'liveblog_story_readers{{story="{pk}"}}', 0)
 
 
-def test_kept_pages_and_refusals_are_counted(newsroom: Newsroom) -> None:
+def test_cached_pages_and_refusals_are_counted(newsroom: Newsroom) -> None:
     newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=3)
     newsroom.env["MAX_STREAMS"] = "1"
     server = newsroom.server()

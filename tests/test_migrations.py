@@ -44,7 +44,7 @@ def fill_first_release() -> None:
 NAMES = ("Site", "Story", "StorySlug", "Entry", "Posting")
 
 
-def test_data_of_the_first_release_arrives(newsroom: Newsroom) -> None:
+def test_data_of_the_first_release_is_migrated(newsroom: Newsroom) -> None:
     empty(newsroom)
     newsroom.call(fill_first_release)
     newsroom.manage("migrate", "--verbosity", "0")

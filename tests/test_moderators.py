@@ -60,7 +60,7 @@ def log() -> list[str]:
 # --- Cross-posting
 
 
-def test_part_of_a_title_finds_the_running_stories_alone(client, story):
+def test_part_of_a_title_finds_only_live_stories(client, story):
     entry = make_update(story)
     names = ["Ice on the sound", "Ice fair opens", "Ice of last year", "Ice to come"]
     running, second, closed, draft = (make_story(name) for name in names)
@@ -91,7 +91,7 @@ def test_stories_of_one_series_name_each_other_by_headline(story):
     assert "Sorrava Daily</a>)" in page(other)
 
 
-def test_a_cross_post_is_taken_back_from_its_home_row(client, story):
+def test_a_cross_post_is_removed_in_its_home_row(client, story):
     entry, other = make_update(story, "Seen from both."), make_story()
     verbs.cross_post(entry, other)
     assert 'name="back"' in html(client.get(cross(entry), headers=HTMX))
@@ -100,7 +100,7 @@ def test_a_cross_post_is_taken_back_from_its_home_row(client, story):
     assert "Seen from both." in page(story)
 
 
-def test_a_refusal_is_a_sentence_and_changes_nothing(client, story):
+def test_a_refusal_shows_a_message_and_changes_nothing(client, story):
     entry, closed = make_update(story, "Seen here alone."), make_story()
     verbs.close_story(closed)
     answer = client.post(cross(entry), {"to": closed.pk}, headers=HTMX)
@@ -112,7 +112,7 @@ def test_a_refusal_is_a_sentence_and_changes_nothing(client, story):
     assert "Seen here alone." in page(story)
 
 
-def test_only_what_readers_see_can_be_cross_posted(client, story):
+def test_only_visible_updates_can_be_cross_posted(client, story):
     draft, original = make_update(story, state="draft"), make_original(story)
     other = make_story()
     for entry in (draft, original):
@@ -128,7 +128,7 @@ def test_without_scripts_cross_posting_has_a_page(client, story):
     assert "Cross-posted to Ice on the sound." in html(answer)
 
 
-def test_the_log_says_who_cross_posted_what_and_took_it_back(client, story):
+def test_the_log_records_who_cross_posted_what_and_removed_it(client, story):
     entry, other = make_update(story, "Seen from both."), make_story("Ice on the sound")
     here, what = f"{entry.label} in {story.slug}", f"{entry.label} of {story.slug}"
     for data in ({"to": other.pk}, {"to": other.pk}, {"back": other.pk}):
@@ -205,7 +205,7 @@ def test_a_row_that_was_removed_leaves_a_line_with_undo(client, story):
     assert "Seen from both." in page(other)
 
 
-def test_what_was_withdrawn_meanwhile_is_not_put_back(client, story):
+def test_an_undo_does_not_restore_what_a_colleague_withdrew(client, story):
     entry, other = make_update(story, "Seen from both."), make_story()
     verbs.cross_post(entry, other)
     posting = entry.postings.get(story=other)
@@ -234,7 +234,7 @@ def lines_about(story: Story) -> QuerySet[LogEntry]:
     return own.filter(object_id=str(story.pk))
 
 
-def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story):
+def test_a_closed_story_gets_later_edits_and_its_desk_shows_them(editor, story):
     entry, closed = make_update(story, "Four are missing."), make_story("Last winter")
     verbs.cross_post(entry, closed)
     verbs.close_story(closed)
@@ -254,7 +254,7 @@ def test_a_closed_story_gets_later_edits_and_its_editors_are_told(editor, story)
     assert "was corrected there" in line
 
 
-def test_what_is_sent_twice_is_told_once(editor, story):
+def test_a_change_sent_twice_is_logged_once(editor, story):
     entry, closed = make_update(story, "Four are missing."), make_story()
     verbs.cross_post(entry, closed)
     verbs.close_story(closed)
@@ -267,7 +267,7 @@ def test_what_is_sent_twice_is_told_once(editor, story):
     assert ["edited there" in line for line in told] == [False, True]
 
 
-def test_a_running_storys_history_is_not_filled_with_edits_elsewhere(editor, story):
+def test_the_history_of_a_live_story_has_no_edits_made_elsewhere(editor, story):
     entry, other = make_update(story), make_story()
     verbs.cross_post(entry, other)
     edit(editor, entry, "Changed.")
@@ -308,7 +308,7 @@ def test_no_link_is_offered_to_a_story_that_was_withdrawn(client, story):
     assert f"story:{other.pk}" not in offered(client.get(way, headers=HTMX))
 
 
-def test_a_link_is_typed_by_part_of_a_title_and_reaches_readers(client, story):
+def test_a_link_is_added_by_part_of_a_title_and_reaches_readers(client, story):
     other = make_story("Ice on the sound")
     found = offered(client.get(f"{links(story)}?q=soun", headers=HTMX))
     assert found[0] == f"story:{other.pk}"
@@ -320,7 +320,7 @@ def test_a_link_is_typed_by_part_of_a_title_and_reaches_readers(client, story):
     assert client.post(links(story), data, headers=HTMX).status_code == 409
 
 
-def test_a_link_leads_to_a_series_an_address_or_nowhere_yet(client, story):
+def test_a_link_targets_a_series_a_url_or_nothing_yet(client, story):
     make_story(series="Isles Daily")
     way, kind = links(story), {"kind": "see"}
     typed = offered(client.get(f"{way}?q=isles", headers=HTMX))
@@ -352,7 +352,9 @@ def test_a_link_leads_to_a_series_an_address_or_nowhere_yet(client, story):
         {"do": "nothing"},
     ],
 )
-def test_a_link_that_cannot_stand_is_a_sentence(client, story, fields: dict[str, str]):
+def test_an_invalid_link_is_refused_with_a_message(
+    client, story, fields: dict[str, str]
+):
     data = {"kind": "see"} | fields
     answer = client.post(links(story), data, headers=HTMX)
     assert answer.status_code == 409
@@ -379,7 +381,7 @@ def fingerprint(answer: Any) -> str:
     return re.findall(r'name="fingerprint"[^>]* value="([^"]+)"', html(answer))[0]
 
 
-def test_the_second_of_two_moderators_sees_both_words_and_decides(client, story):
+def test_the_second_of_two_moderators_sees_both_link_texts_and_chooses(client, story):
     link = verbs.add_link("latest", story=story, title="The lamp")
     data = {
         "do": "save",
@@ -399,7 +401,7 @@ def test_the_second_of_two_moderators_sees_both_words_and_decides(client, story)
     assert "Lost" not in page(story)
 
 
-def test_the_list_of_all_links_asks_before_a_colleagues_words_go(client, story):
+def test_the_admin_asks_before_replacing_a_colleagues_link(client, story):
     link = verbs.add_link("latest", story=story, title="The lamp")
     way = f"/admin/entries/link/{link.pk}/change/"
     data = {"kind": "latest", "order": 0, "fingerprint": fingerprint(client.get(way))}
@@ -412,7 +414,7 @@ def test_the_list_of_all_links_asks_before_a_colleagues_words_go(client, story):
     assert Link.objects.get().order == 7
 
 
-def test_words_that_are_saved_leave_a_link_where_it_was_put_meanwhile(client, story):
+def test_saving_a_link_text_keeps_its_new_position(client, story):
     link, other = (verbs.add_link("see", story=story, title=t) for t in ("A", "B"))
     old = Link.objects.get(pk=link.pk)
     verbs.order_links([other, link])
@@ -437,14 +439,14 @@ def test_links_are_ordered_by_keys_and_by_dragging(client, story):
     assert [link.title for link in story.links.all()] == ["B", "A", "C"]
 
 
-def test_both_directions_are_one_tick(client, story):
+def test_a_link_in_both_directions_is_one_checkbox(client, story):
     other = make_story("Ice on the sound")
     data = {"kind": "see", "target": f"story:{other.pk}", "both": "on"}
     client.post(links(story), data)
     assert other.links.get().target_story == story
 
 
-def test_an_entry_gets_its_line_from_its_row(client, story):
+def test_an_entry_gets_a_link_in_its_row(client, story):
     entry, other = (
         make_update(story, "The ferry waits."),
         make_story("Ice on the sound"),
@@ -459,7 +461,7 @@ def test_an_entry_gets_its_line_from_its_row(client, story):
     assert "See <a" not in page(story)
 
 
-def test_the_log_says_who_changed_which_link_in_no_words_of_a_text(client, story):
+def test_the_log_records_changes_of_links_without_quoting_text(client, story):
     entry, other = make_update(story), make_story("Ice on the sound")
     client.post(links(story, entry), {"kind": "see", "target": f"story:{other.pk}"})
     outside = {"kind": "see", "target": "url", "q": "https://news.example/secret"}
@@ -480,14 +482,14 @@ def test_the_log_says_who_changed_which_link_in_no_words_of_a_text(client, story
     ]
 
 
-def test_a_place_changes_its_own_links_alone(client, story):
+def test_the_editor_of_a_place_changes_only_its_own_links(client, story):
     foreign = verbs.add_link("see", story=make_story(), title="Not yours")
     data = {"do": "remove", "link": foreign.pk}
     assert client.post(links(story), data, headers=HTMX).status_code == 409
     assert Link.objects.filter(pk=foreign.pk).exists()
 
 
-def test_editors_see_links_and_change_none(editor, story):
+def test_editors_see_links_but_cannot_change_them(editor, story):
     link = verbs.add_link("see", story=story, title="A")
     assert 'name="do"' not in html(editor.get(links(story))).split('id="links-')[1]
     for data in ({"do": "remove", "link": link.pk}, {"kind": "see", "target": "none"}):
@@ -540,7 +542,7 @@ def test_every_change_of_a_link_can_be_undone(client, story, htmx: bool):
         assert without_counters(page(story)) == without_counters(shown)
 
 
-def test_an_undo_does_not_overwrite_a_colleagues_words(client, story):
+def test_an_undo_does_not_overwrite_a_colleagues_change(client, story):
     link = verbs.add_link("latest", story=story, title="The lamp")
     data = {"do": "save", "link": link.pk, "title": "Lit"}
     answer = client.post(links(story), data, headers=HTMX)
@@ -552,7 +554,7 @@ def test_an_undo_does_not_overwrite_a_colleagues_words(client, story):
 # --- The moderators' page
 
 
-def test_the_page_shows_all_running_stories_and_what_came_in(client, story):
+def test_the_page_shows_all_live_stories_and_the_latest_updates(client, story):
     other, closed = make_story("Ice on the sound"), make_story("Last winter")
     for place in (story, other, closed):
         make_update(place, f"News of {place.headline}.")
@@ -569,7 +571,7 @@ def test_the_page_shows_all_running_stories_and_what_came_in(client, story):
     assert "secret" not in html(client.get("/admin/moderate/", headers=HTMX))
 
 
-def test_the_page_dates_every_time_since_stories_begin_on_different_days(client, story):
+def test_every_time_on_the_page_has_a_date(client, story):
     make_update(story)
     text = html(client.get("/admin/moderate/"))
     times = re.findall(r">(\d{4} GMT[^<]*)<", text)
@@ -577,7 +579,7 @@ def test_the_page_dates_every_time_since_stories_begin_on_different_days(client,
     assert all(re.fullmatch(r"\d{4} GMT, \d+ [A-Z][a-z]+( \d{4})?", at) for at in times)
 
 
-def test_a_cross_post_from_there_answers_its_row(client, story):
+def test_a_cross_post_from_the_page_updates_its_row(client, story):
     entry, other = make_update(story), make_story("Ice on the sound")
     data = {"to": other.pk, "page": "moderate"}
     answer = html(client.post(cross(entry), data, headers=HTMX))
@@ -585,7 +587,7 @@ def test_a_cross_post_from_there_answers_its_row(client, story):
     assert "Cross-posted to Ice on the sound." in answer
 
 
-def test_unresolved_links_are_worked_through_with_suggestions(client, story):
+def test_unresolved_links_have_suggestions(client, story):
     entry = make_update(story, "The ferry waits.\n\nSee Isles Daily: Ice on the Sound")
     link = verbs.add_link("see", entry=entry, title="Isles Daily: Ice on the Sound")
     other = make_story("Ice holds the ferries on the Sound", series="Isles Daily")
@@ -602,7 +604,7 @@ def test_unresolved_links_are_worked_through_with_suggestions(client, story):
     assert f'id="loose-{link.pk}"' not in html(client.get("/admin/moderate/"))
 
 
-def test_an_unresolved_link_can_be_removed_or_lead_outside(client, story):
+def test_an_unresolved_link_can_be_removed_or_point_to_a_url(client, story):
     one, two = (verbs.add_link("see", story=story, title=t) for t in ("One", "Two"))
     way = reverse("resolve", args=[one.pk])
     bad = {"target": "url", "q": "ftp://x.example"}
@@ -643,7 +645,7 @@ def test_a_target_and_a_removal_can_be_undone(client, story, htmx: bool):
     assert [link.title for link in entry.links.all()] == ["One", "Two"]
 
 
-def test_a_target_that_a_colleague_has_changed_is_not_taken_away(client, story):
+def test_an_undo_does_not_remove_a_target_that_a_colleague_has_changed(client, story):
     link = verbs.add_link("see", story=story, title="One")
     data = {"target": "url", "q": "https://x.example/1"}
     answer = client.post(reverse("resolve", args=[link.pk]), data, headers=HTMX)
@@ -654,7 +656,7 @@ def test_a_target_that_a_colleague_has_changed_is_not_taken_away(client, story):
     assert story.links.get().target_url == "https://y.example/"
 
 
-def test_what_one_moderator_has_resolved_no_other_resolves_anew(client, story):
+def test_a_link_is_resolved_by_one_moderator_only(client, story):
     link = verbs.add_link("see", story=story, title="One")
     way, first = reverse("resolve", args=[link.pk]), "https://x.example/1"
     client.post(way, {"target": "url", "q": first}, headers=HTMX)
@@ -673,7 +675,7 @@ def test_the_page_is_for_moderators(editor, story):
 # --- No dead ends
 
 
-def test_deleting_a_linked_draft_warns_and_keeps_no_words_but_the_lines_own(story):
+def test_deleting_a_linked_draft_warns_and_keeps_only_the_link_text(story):
     # Until now its headline, which nobody had read, became plain words for all.
     chief = Client()
     chief.force_login(make_user("chief", chief=True))
@@ -697,7 +699,7 @@ def test_deleting_a_linked_draft_warns_and_keeps_no_words_but_the_lines_own(stor
     assert "which was deleted. | chief" in "".join(log())
 
 
-def test_a_story_is_not_deleted_with_what_readers_have_seen(story):
+def test_a_story_with_entries_that_were_visible_is_not_deleted(story):
     entry, draft = make_update(story, "Seen here."), make_story(live=False)
     verbs.move(entry, draft)
     with pytest.raises(Refused, match="withdraw it"):

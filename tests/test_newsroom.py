@@ -63,7 +63,7 @@ def test_an_update_is_moved_to_a_story_found_by_its_title(client, story, htmx: b
     assert f"Moved here from {story.slug}." in html_of(client.get(history))
 
 
-def test_what_cannot_be_moved_is_refused_with_a_sentence(client, story):
+def test_an_invalid_move_is_refused_with_a_message(client, story):
     closed = make_story("Rain is over")
     entry = make_update(story)
     verbs.close_story(closed)
@@ -107,7 +107,7 @@ def writer_of(entry: Entry) -> Client:
     return client
 
 
-def test_the_queue_shows_what_waits_in_all_stories(client, submitted):
+def test_the_queue_shows_submitted_texts_of_all_stories(client, submitted):
     other = make_update(make_story("Rain"), "It rains.", at=None, state="submitted")
     make_update(submitted.story, "A draft of a colleague.", state="draft")
     page = html_of(client.get(QUEUE))
@@ -118,7 +118,7 @@ def test_the_queue_shows_what_waits_in_all_stories(client, submitted):
     assert f'id="entry-{other.pk}"' in page
 
 
-def test_the_first_page_of_the_admin_says_how_many_wait(client, submitted):
+def test_the_home_page_shows_how_many_texts_wait(client, submitted):
     page = html_of(client.get("/admin/"))
     assert QUEUE in page
     assert "1 waiting" in page
@@ -128,7 +128,7 @@ def test_the_first_page_of_the_admin_says_how_many_wait(client, submitted):
     assert QUEUE not in html_of(moderator.get("/admin/"))
 
 
-def test_its_writer_changes_nothing_in_what_an_editor_has_scheduled(submitted):
+def test_a_contributor_cannot_change_a_text_that_an_editor_has_scheduled(submitted):
     later = verbs.EntryText(submitted.body, at=timezone.now() + timedelta(hours=1))
     verbs.publish(verbs.edit(submitted, later, version=1))
     place = [submitted.story_id, submitted.pk]
@@ -149,7 +149,7 @@ def test_an_editor_publishes_from_the_queue(client, submitted):
     assert "This entry is not waiting to be published." in again
 
 
-def test_a_text_that_was_changed_after_it_was_read_is_not_published(client, submitted):
+def test_a_text_changed_since_it_was_read_is_not_published(client, submitted):
     verbs.edit(submitted, verbs.EntryText("Unread words."), version=1)
     data = {"do": "publish", "entry": submitted.pk, "version": 1}
     answer = client.post(QUEUE, data, follow=True)
@@ -158,7 +158,7 @@ def test_a_text_that_was_changed_after_it_was_read_is_not_published(client, subm
     assert submitted.state == "submitted"
 
 
-def test_a_text_is_sent_back_with_a_line_and_submitted_again(client, submitted):
+def test_a_text_is_sent_back_with_a_note_and_submitted_again(client, submitted):
     writer = writer_of(submitted)
     data = {"do": "send_back", "entry": submitted.pk, "line": "Who says so?"}
     client.post(QUEUE, data)
@@ -174,9 +174,7 @@ def test_a_text_is_sent_back_with_a_line_and_submitted_again(client, submitted):
     assert "Who says so?" not in page
 
 
-def test_nothing_is_sent_back_without_a_line_or_after_it_was_published(
-    client, submitted
-):
+def test_a_text_is_not_sent_back_without_a_note_or_after_publication(client, submitted):
     data = {"do": "send_back", "entry": submitted.pk, "line": " "}
     assert "in a line" in html_of(client.post(QUEUE, data, follow=True))
     verbs.publish(submitted)
@@ -186,7 +184,9 @@ def test_nothing_is_sent_back_without_a_line_or_after_it_was_published(
     assert (submitted.published, submitted.sent_back) == (True, "")
 
 
-def test_contributors_see_their_own_texts_and_act_on_none(story, submitted):
+def test_contributors_see_their_own_texts_in_the_queue_without_actions(
+    story, submitted
+):
     make_update(story, "Another writer's text.", at=None, state="submitted")
     writer = writer_of(submitted)
     make_update(story, "Published long ago.", author=submitted.author)
@@ -216,7 +216,7 @@ def head(story: Story) -> str:
     return read(story).partition('<div id="live"')[0]
 
 
-def test_a_closed_story_and_the_one_it_continues_in_name_each_other(client, story):
+def test_a_closed_story_and_its_follow_up_link_to_each_other(client, story):
     tomorrow = make_story("Fog lifts")
     before = tomorrow.head_seq
     turn(client, story, "close", continues_in=tomorrow.pk)
@@ -226,7 +226,7 @@ def test_a_closed_story_and_the_one_it_continues_in_name_each_other(client, stor
     assert tomorrow.head_seq > before
 
 
-def test_the_link_back_follows_what_becomes_of_the_first_story(story):
+def test_the_link_back_follows_the_state_of_the_first_story(story):
     tomorrow = make_story("Fog lifts")
     verbs.close_story(story, tomorrow)
 
@@ -250,7 +250,7 @@ def test_the_link_back_follows_what_becomes_of_the_first_story(story):
         assert (link_to(story) in head(tomorrow)) is shown
 
 
-def test_an_editor_may_end_a_story_alone_after_all(client, story):
+def test_the_follow_up_story_can_be_removed(client, story):
     verbs.edit_story(story, continues_in=make_story("Fog lifts"))
     turn(client, story, "close", continues_in="")
     assert "Coverage continues" not in head(story)
@@ -295,7 +295,7 @@ def test_a_renamed_series_takes_all_locks_at_once(ledgers):
         assert "Sorrava Daily" not in page
 
 
-def test_several_links_go_under_one_set_of_locks(ledgers, story):
+def test_several_links_are_removed_under_one_set_of_locks(ledgers, story):
     entry, other = make_update(story), make_update(make_story())
     target = make_story("The lighthouse keeper")
     links = [
@@ -329,13 +329,13 @@ def test_the_list_counts_readers_of_all_processes(client, story):
     assert Audience.now() == {story.pk: 3}
 
 
-def test_a_process_that_fell_silent_is_counted_no_more(story):
+def test_readers_of_a_silent_process_are_not_counted(story):
     AudienceWriter().write({str(story.pk): 3})
     Audience.objects.update(reported_at=timezone.now() - Audience.EXPIRES_AFTER)
     assert not Audience.now()
 
 
-def test_a_process_tells_its_readers_only_when_they_changed(story, monkeypatch):
+def test_a_process_writes_its_reader_counts_only_when_they_change(story, monkeypatch):
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     writer = AudienceWriter()
@@ -351,7 +351,7 @@ def test_a_process_tells_its_readers_only_when_they_changed(story, monkeypatch):
     assert writer.due_counts({story.pk: 2}) == {str(story.pk): 2}
 
 
-def test_the_list_says_when_the_last_update_was(client, story):
+def test_the_list_shows_the_time_of_the_last_update(client, story):
     make_update(story, at="1804")
     verbs.withdraw(make_update(story, at="2200"))
     make_update(story, at="2300", state="draft")
@@ -381,7 +381,7 @@ def test_the_list_is_filtered_by_state_and_series(client, story):
     assert "Frost" not in page.partition('id="changelist-filter"')[0]
 
 
-def test_a_long_story_goes_live_in_few_statements_drawn_as_one_by_one(
+def test_a_long_story_goes_live_in_few_statements_with_the_same_fragments(
     django_assert_max_num_queries: Any,
 ):
     elsewhere = make_story("Elsewhere")

@@ -45,7 +45,7 @@ def poll(client: Client, story: Story, since: object) -> Any:
     return client.get(way, {"have": str(since)}, headers=HTMX)
 
 
-def test_a_note_is_added_answered_and_done_without_a_script(client, story):
+def test_a_note_is_added_answered_and_done_without_scripts(client, story):
     way = notes_url(story)
     client.post(way, {"text": "Check the <b>figure</b>."})
     note = Note.objects.get()
@@ -61,7 +61,7 @@ def test_a_note_is_added_answered_and_done_without_a_script(client, story):
     assert note.done_at is None
 
 
-def test_a_form_that_is_sent_twice_makes_one_note(client, story):
+def test_a_form_sent_twice_makes_one_note(client, story):
     form = {"text": "Once.", "key": str(uuid4())}
     for _ in range(2):
         client.post(notes_url(story), form)
@@ -71,7 +71,7 @@ def test_a_form_that_is_sent_twice_makes_one_note(client, story):
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "x" * 1001])
-def test_what_is_no_note_is_refused(client, story, text: str):
+def test_an_invalid_note_is_refused(client, story, text: str):
     answer = client.post(notes_url(story), {"text": text}, headers=HTMX)
     assert answer.status_code == 409
     assert not Note.objects.exists()
@@ -101,7 +101,7 @@ def test_a_hand_over_stays_above_the_timeline_until_it_is_done(client, story):
     assert "Ines takes the desk" not in desk(client, story)
 
 
-def test_polls_bring_notes_and_what_is_done_about_them(client, story):
+def test_polls_return_notes_and_their_changes(client, story):
     entry = make_update(story, "The quay is closed.")
     before = current_pulse(story.pk)
     verbs.add_note(story, "The result comes at 0040.", handover=True)
@@ -141,7 +141,7 @@ def test_mentions_are_counted_until_they_are_read(client, story):
     assert unread_mentions(Permissions.of(jory)).count() == 0
 
 
-def test_nobody_is_told_of_a_text_that_they_may_not_see(story):
+def test_mentions_do_not_reveal_texts_that_a_user_may_not_see(story):
     contributor = make_user("contributor", "Contributors")
     client = Client()
     client.force_login(contributor)
@@ -166,7 +166,7 @@ def test_nobody_is_told_of_a_text_that_they_may_not_see(story):
     assert WORD not in client.get(notes_url(story)).content.decode()
 
 
-def test_who_may_write_at_a_desk_writes_notes_and_deletes_their_own(client, story):
+def test_writers_add_notes_and_delete_their_own(client, story):
     moderator = signed_in("moderator", "Moderators")
     writer = signed_in("writer", "Contributors")
     assert moderator.post(notes_url(story), {"text": "A"}).status_code == 403
@@ -180,7 +180,7 @@ def test_who_may_write_at_a_desk_writes_notes_and_deletes_their_own(client, stor
     assert not Note.objects.exists()
 
 
-def test_notes_go_with_what_they_are_about(story):
+def test_notes_are_deleted_with_their_subject(story):
     other = make_story()
     entry = make_update(story, "The quay is closed.")
     note = verbs.add_note(story, "Who says so?", entry=entry)
@@ -195,7 +195,7 @@ def test_notes_go_with_what_they_are_about(story):
     assert not Note.objects.exists()
 
 
-def test_notes_leave_by_no_public_address_and_no_export(client, story):
+def test_notes_are_not_in_any_public_response_or_export(client, story):
     entry = make_update(story, "The quay is closed.")
     before = Site.current().seq, Story.objects.get().seq
     verbs.add_note(story, f"{WORD}?", entry=entry)
@@ -214,7 +214,7 @@ def test_notes_leave_by_no_public_address_and_no_export(client, story):
         assert WORD not in reader.get(way).content.decode()
 
 
-def test_a_note_may_not_be_answered_once_it_is_gone(story):
+def test_a_deleted_note_cannot_be_answered(story):
     note = verbs.add_note(story, "Gone.")
     copy = Note.objects.get(pk=note.pk)
     verbs.delete_note(note)
@@ -240,7 +240,7 @@ def test_notes_cost_few_queries(client, story, django_assert_max_num_queries):
         assert poll(client, story, pulse).status_code == 204
 
 
-def test_an_old_note_says_when_it_was_written(client, story):
+def test_an_old_note_shows_its_date(client, story):
     note = verbs.add_note(story, "From yesterday.", handover=True)
     at = timezone.now() - timedelta(days=1)
     Note.objects.filter(pk=note.pk).update(created_at=at)
@@ -248,7 +248,7 @@ def test_an_old_note_says_when_it_was_written(client, story):
 
 
 @pytest.mark.parametrize("changed", [{"text": "Twice."}, {"note": "", "do": "reply"}])
-def test_a_form_that_says_something_else_when_it_is_sent_again_makes_a_note(
+def test_a_form_sent_again_with_another_text_makes_another_note(
     client, story, changed: dict[str, str]
 ):
     parent = verbs.add_note(story, "Parent.")
@@ -282,7 +282,7 @@ def test_notes_of_a_cross_post_are_answered_finished_and_deleted_in_its_row(
     assert not Note.objects.exists()
 
 
-def test_panels_of_several_rows_share_no_id(client, story):
+def test_panels_of_several_rows_have_different_ids(client, story):
     panels = []
     for entry in (make_update(story), make_update(story)):
         verbs.add_note(story, "Who says so?", entry=entry)
@@ -294,7 +294,7 @@ def test_panels_of_several_rows_share_no_id(client, story):
         assert set(re.findall(uses, html.decode())) <= set(ids)
 
 
-def test_only_a_note_that_was_sent_empties_the_form_and_leaves_its_page(client, story):
+def test_a_note_form_is_cleared_only_after_its_note_was_saved(client, story):
     """What is done about other notes must not take away what is being typed."""
     entry = make_update(story)
     for about, way in (
@@ -318,7 +318,7 @@ def test_only_a_note_that_was_sent_empties_the_form_and_leaves_its_page(client, 
     assert "<textarea" in answer.content.decode()
 
 
-def test_pages_of_their_own_say_whose_they_are(client, story):
+def test_standalone_pages_name_their_subject(client, story):
     """So that a form is not sent under the name of who signed in after that."""
     entry = make_update(story)
     mine = f'data-user="{client.session["_auth_user_id"]}"'

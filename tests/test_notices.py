@@ -42,7 +42,7 @@ def compose(client: Client, story: Story, **data: Any) -> Any:
     return client.post(way, data, headers=HTMX)
 
 
-def test_what_a_colleague_has_just_published_is_glanced_at(client, story):
+def test_a_colleagues_recent_update_is_shown(client, story):
     colleague = make_user("editor2", "Editors")
     entry = verbs.post(story, text("The ferry has moored.", at=None), author=colleague)
     html = look(client, story)
@@ -54,14 +54,14 @@ def test_what_a_colleague_has_just_published_is_glanced_at(client, story):
     assert look(client, story).strip() == ""
 
 
-def test_what_is_ones_own_or_not_published_is_no_news(client, story):
+def test_own_and_unpublished_texts_are_not_shown(client, story):
     compose(client, story, body="Mine.")
     make_update(story, "A draft.", at=None, state="draft")
     make_update(make_story(), "Elsewhere.", at=None)
     assert look(client, story).strip() == ""
 
 
-def test_an_address_that_the_story_has_is_said_with_its_place(client, story):
+def test_a_repeated_url_is_shown_with_its_entry(client, story):
     make_update(story, f"As [the port]({SOURCE}) says.", at="1804")
     html = look(client, story, "See http://www.news.example/ferry?id=7.")
     assert "news.example/ferry?id=7" in html
@@ -70,26 +70,26 @@ def test_an_address_that_the_story_has_is_said_with_its_place(client, story):
         assert "in this story already" not in look(client, story, other)
 
 
-def test_an_address_in_anothers_draft_is_told_to_those_who_may_see_it(client, story):
+def test_a_url_in_a_draft_is_shown_only_to_users_who_may_see_it(client, story):
     make_update(story, f"A secret draft: {SOURCE}", state="draft")
     assert "secret" in look(client, story, SOURCE)
     writer = signed_in("writer", "Contributors")
     assert look(writer, story, SOURCE).strip() == ""
 
 
-def test_it_never_stops_a_text(client, story):
+def test_notices_never_prevent_publishing(client, story):
     make_update(story, f"First: {SOURCE}", at=None)
     assert compose(client, story, body=f"Again: {SOURCE}").status_code == 200
 
 
-def test_looking_needs_few_queries(client, story, django_assert_max_num_queries):
+def test_notices_need_few_queries(client, story, django_assert_max_num_queries):
     for _ in range(3):
         make_update(story, f"Again: {SOURCE}", at=None)
     with django_assert_max_num_queries(8):
         look(client, story, f"{SOURCE} https://other.example/a")
 
 
-def test_addresses_are_compared_without_what_makes_no_difference():
+def test_urls_are_compared_in_normalized_form():
     body = "Here: HTTPS://WWW.News.Example/Ferry/#top, and (https://b.example/x)."
     assert outside_urls(body) == ["news.example/Ferry", "b.example/x"]
 
@@ -104,7 +104,7 @@ def test_addresses_are_compared_without_what_makes_no_difference():
         ("2026-03-13 23:50", "before this story began"),
     ],
 )
-def test_a_time_is_asked_about_where_it_is_hardly_meant(story, at, odd: str):
+def test_an_unlikely_time_must_be_confirmed(story, at, odd: str):
     story.first_day = datetime(2026, 3, 14, tzinfo=UTC).date()
     when = datetime.fromisoformat(f"{at}+00:00") if at else None
     now = datetime(2026, 3, 14, 18, 4, tzinfo=UTC)
@@ -112,7 +112,7 @@ def test_a_time_is_asked_about_where_it_is_hardly_meant(story, at, odd: str):
     assert (odd in words) if odd else not words
 
 
-def test_an_odd_time_is_asked_about_once_and_a_draft_never(client, story):
+def test_an_unlikely_time_is_confirmed_once_and_never_for_drafts(client, story):
     old = "0615 14 March 2026"
     assert compose(client, story, at=old, action="draft").status_code == 200
     first = compose(client, story, at=old)
@@ -124,7 +124,7 @@ def test_an_odd_time_is_asked_about_once_and_a_draft_never(client, story):
     assert compose(client, story, at="0616 14 March 2026", sure=sure).status_code == 422
 
 
-def test_without_htmx_the_question_comes_with_its_answer(client, story):
+def test_without_htmx_the_question_has_a_button_to_confirm(client, story):
     way = reverse("admin:entries_story_change", args=[story.pk])
     data = {"key": str(uuid4()), "action": "publish", "body": "Text."}
     html = client.post(way, data | {"at": "0615 14 March 2026"}).content.decode()
@@ -140,7 +140,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> datetime:
     return now
 
 
-def test_a_bare_time_long_past_offers_the_coming_one_in_the_hint(client, story, clock):
+def test_the_hint_offers_the_coming_time_instead_of_one_long_past(client, story, clock):
     way = reverse("admin:entries_story_time", args=[story.pk])
     html = client.get(way, {"at": "0005"}, headers=HTMX).content.decode()
     assert "Dated 0005 today, 23 hours ago." in html
@@ -150,9 +150,7 @@ def test_a_bare_time_long_past_offers_the_coming_one_in_the_hint(client, story, 
 
 
 @pytest.mark.parametrize("headers", [HTMX, {}])
-def test_the_question_offers_the_coming_time_as_one_press(
-    client, story, clock, headers
-):
+def test_the_question_offers_the_coming_time_as_a_button(client, story, clock, headers):
     verbs.edit_story(story, first_day=clock.date())
     way = reverse("admin:entries_story_change", args=[story.pk])
     data = {"key": str(uuid4()), "body": "The fog bell rings.", "at": "0005"}
@@ -181,12 +179,12 @@ def test_a_contributor_is_asked_to_submit_again(story, clock):
     assert story.entries.get().state == "submitted"
 
 
-def test_a_draft_of_now_gets_the_time_at_which_it_is_published(client, story):
+def test_a_draft_without_a_time_gets_the_time_of_its_publication(client, story):
     compose(client, story, at="now", action="draft")
     assert story.entries.get().at is None
 
 
-def test_an_offered_time_that_is_none_is_refused(client, story):
+def test_an_invalid_offered_time_is_refused(client, story):
     answer = compose(client, story, at="0005", coming="tomorrow")
     assert answer.status_code == 422
     assert not story.entries.exists()

@@ -204,7 +204,7 @@ def failures(client: Client, asked: list[Asked]) -> list[str]:
     return found
 
 
-def test_no_odd_request_ends_in_a_server_error(
+def test_no_odd_request_causes_a_server_error(
     world: World, people: dict[str, Client], hidden: list[str]
 ) -> None:
     wrong, random = [], Random(f"{connection.vendor} 14")
@@ -220,7 +220,7 @@ def test_no_odd_request_ends_in_a_server_error(
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_withdrawn_newest_update_is_no_broken_place(
+def test_a_withdrawn_newest_update_still_works_as_a_position(
     world: World, people: dict[str, Client], hidden: list[str]
 ) -> None:
     gone = Entry.objects.get(story=world.story, at=gmt("2359"))

@@ -115,7 +115,7 @@ class Coverage:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_open_pages_equal_fresh_ones_whatever_happened(
+def test_open_pages_equal_freshly_loaded_ones_after_random_actions(
     newsroom: Newsroom, reader: Readers, seed: str
 ) -> None:
     newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=30)
@@ -135,7 +135,7 @@ def test_open_pages_equal_fresh_ones_whatever_happened(
     assert newsroom.call(actions.inconsistent_rows) == []
 
 
-def test_what_editors_post_at_the_desk_reaches_pages_through_faults(
+def test_updates_from_the_desk_reach_pages_despite_faults(
     newsroom: Newsroom, reader: Readers
 ) -> None:
     pk = newsroom.call(actions.make_story, "Ice on the Sound", SLUG, updates=8)

@@ -75,7 +75,7 @@ def silent(server: Server) -> None:
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_finished_pages_are_served_until_the_database_answers(
+def test_cached_pages_are_served_until_the_database_responds(
     apart: Newsroom, database: Postgres, how: str
 ) -> None:
     server = apart.server()
@@ -112,7 +112,7 @@ def test_finished_pages_are_served_until_the_database_answers(
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_nobody_waits_longer_than_the_operators_chapter_says(
+def test_waiting_times_are_within_the_documented_limits(
     apart: Newsroom, database: Postgres, how: str
 ) -> None:
     server = apart.server()
@@ -150,7 +150,7 @@ def test_nobody_waits_longer_than_the_operators_chapter_says(
         assert max(took[path] for path in behind) < 8
 
 
-def test_what_was_withdrawn_here_is_not_shown_again(
+def test_content_withdrawn_by_this_process_is_not_served_stale(
     apart: Newsroom, database: Postgres
 ) -> None:
     server, other = apart.server(), apart.server()
@@ -168,7 +168,7 @@ def test_what_was_withdrawn_here_is_not_shown_again(
             assert answer.status_code == 503 or "Said too much." not in answer.text
 
 
-def test_what_a_stream_has_told_of_is_not_shown_again(
+def test_content_whose_withdrawal_was_streamed_is_not_served_stale(
     apart: Newsroom, database: Postgres
 ) -> None:
     server = apart.server()
@@ -185,7 +185,7 @@ def test_what_a_stream_has_told_of_is_not_shown_again(
             assert get(server, f"{PAGE}updates/{pk}/").status_code == 503
 
 
-def test_a_story_that_answered_410_does_not_come_back(
+def test_a_withdrawn_story_is_not_served_stale(
     apart: Newsroom, database: Postgres
 ) -> None:
     server = apart.server()
@@ -199,7 +199,7 @@ def test_a_story_that_answered_410_does_not_come_back(
 
 
 @pytest.mark.parametrize("seconds", [0, 3])
-def test_the_setting_says_for_how_long(
+def test_the_setting_limits_how_long_pages_are_stale(
     apart: Newsroom, database: Postgres, seconds: int
 ) -> None:
     apart.env["STALE_IF_ERROR_SECONDS"] = str(seconds)
@@ -218,7 +218,7 @@ def test_the_setting_says_for_how_long(
         database.start()
 
 
-def test_a_page_from_memory_says_that_it_is_reconnecting(
+def test_a_stale_page_says_that_it_is_reconnecting(
     apart: Newsroom, database: Postgres, reader: Callable[..., Reader]
 ) -> None:
     server = apart.server()

@@ -52,7 +52,7 @@ def test_an_update_becomes_the_original_entry_of_a_new_draft():
     assert "Ferry crews agree." in reader.get(made.get_absolute_url()).content.decode()
 
 
-def test_htmx_is_led_to_the_new_desk():
+def test_htmx_is_redirected_to_the_new_desk():
     client = signed_in("editor", "Editors")
     entry = make_update(make_story(), "Ferry crews agree.")
     answer = client.post(own_story(entry), {}, headers={"HX-Request": "true"})
@@ -61,7 +61,7 @@ def test_htmx_is_led_to_the_new_desk():
     assert made.headline.startswith("Ferry crews agree")
 
 
-def test_an_original_entry_and_an_erased_text_make_none():
+def test_original_entries_and_erased_texts_cannot_become_stories():
     client = signed_in("editor", "Editors")
     story = make_story()
     erased = verbs.erase(make_update(story))
@@ -72,7 +72,7 @@ def test_an_original_entry_and_an_erased_text_make_none():
     assert Story.objects.count() == 1
 
 
-def test_a_withdrawn_text_is_offered_to_no_story_and_published_by_none():
+def test_a_withdrawn_text_cannot_become_a_story():
     client, reader = signed_in("editor", "Editors"), Client()
     story = make_story()
     entry = verbs.withdraw(make_update(story, "Quokkas were seen."))

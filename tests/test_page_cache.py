@@ -44,7 +44,7 @@ def editor(server: Server) -> Iterator[Editor]:
         yield editor
 
 
-def test_what_an_editor_posts_stands_on_the_next_page_of_that_process(
+def test_a_published_update_is_on_the_next_page_of_the_same_process(
     room: Newsroom, server: Server, page: str, slug: str, editor: Editor
 ) -> None:
     other = room.servers[1]
@@ -58,7 +58,7 @@ def test_what_an_editor_posts_stands_on_the_next_page_of_that_process(
         wait_for(lambda: words in get(other, page).text, "the post elsewhere")  # noqa: B023
 
 
-def test_every_kind_of_change_is_on_the_page_at_once(
+def test_every_kind_of_change_is_on_the_next_page(
     room: Newsroom, server: Server, page: str, slug: str
 ) -> None:
     def shows(words: str, path: str = page) -> None:
@@ -81,7 +81,7 @@ def test_every_kind_of_change_is_on_the_page_at_once(
     wait_for(lambda: get(server, page).status_code == 410, "the story to be gone")
 
 
-def test_everybody_gets_the_same_bytes_and_no_cookie(
+def test_all_clients_get_the_same_bytes_and_no_cookie(
     server: Server, page: str, editor: Editor
 ) -> None:
     plain = get(server, page)
@@ -99,9 +99,7 @@ def test_everybody_gets_the_same_bytes_and_no_cookie(
     assert static.headers["Content-Security-Policy"] == "default-src 'self'"
 
 
-def test_a_page_comes_compressed_and_not_at_all_when_it_is_known(
-    server: Server, page: str
-) -> None:
+def test_pages_are_compressed_and_known_ones_are_304(server: Server, page: str) -> None:
     plain = get(server, page)
     for coding, unpack in (("gzip", gzip.decompress), ("br", brotli.decompress)):
         with httpx.stream(
@@ -119,7 +117,7 @@ def test_a_page_comes_compressed_and_not_at_all_when_it_is_known(
     assert not head.content
 
 
-def test_changes_are_the_same_for_all_who_lack_the_same(
+def test_changes_are_the_same_for_all_pages_with_the_same_cursor(
     room: Newsroom, server: Server, page: str, slug: str
 ) -> None:
     before = room.call(actions.cursor, slug)
@@ -135,7 +133,7 @@ def test_changes_are_the_same_for_all_who_lack_the_same(
         assert known.headers[name] == answer.headers[name]
 
 
-def test_what_is_not_public_does_not_get_through(
+def test_unpublished_content_is_not_cached(
     room: Newsroom, server: Server, page: str, slug: str
 ) -> None:
     room.call(actions.make_story, "Unsaid", "unsaid", live=False, updates=1)
@@ -147,7 +145,7 @@ def test_what_is_not_public_does_not_get_through(
     assert foreign.status_code == 400
 
 
-def test_pages_of_the_whole_site_follow_every_story(newsrooms: Newsrooms) -> None:
+def test_site_wide_pages_are_invalidated_by_every_story(newsrooms: Newsrooms) -> None:
     with newsrooms.open("sqlite") as newsroom:
         follow_every_story(newsroom, newsroom.server())
 
@@ -205,7 +203,7 @@ class Rows:
         await send({"type": "http.response.body", "body": b"page"})
 
 
-def test_addresses_that_lead_nowhere_cost_the_others_nothing() -> None:
+def test_unknown_urls_do_not_evict_cached_pages() -> None:
     async def ask() -> None:
         rows = Rows("fog", "ice")
         versions = StoryVersions(cast("Hub", rows))
@@ -225,7 +223,7 @@ def test_addresses_that_lead_nowhere_cost_the_others_nothing() -> None:
     asyncio.run(ask())
 
 
-def test_the_least_used_story_is_forgotten_first(
+def test_the_least_recently_used_story_is_evicted_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(page_cache, "MAX_STORIES", 2)
@@ -240,7 +238,7 @@ def test_the_least_used_story_is_forgotten_first(
     asyncio.run(ask())
 
 
-def test_a_page_is_made_once_for_all_who_come_after_the_same_change() -> None:
+def test_simultaneous_requests_render_a_page_once() -> None:
     async def ask() -> None:
         rows, sent = Rows("fog"), []
         entrance = PageCache(cast("Hub", rows), rows.answer, lambda: b"")

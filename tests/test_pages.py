@@ -103,7 +103,7 @@ def story() -> Story:
 # --- The story page is complete without a script
 
 
-def test_the_head_says_what_the_story_is(client: Client, story: Story) -> None:
+def test_the_head_describes_the_story(client: Client, story: Story) -> None:
     page = plain(get(client, "/stories/ferry-strike/"))
     assert in_order(
         page,
@@ -118,9 +118,7 @@ def test_the_head_says_what_the_story_is(client: Client, story: Story) -> None:
     )
 
 
-def test_the_lead_picture_has_its_words_and_its_size(
-    client: Client, story: Story
-) -> None:
+def test_the_lead_image_has_its_texts_and_size(client: Client, story: Story) -> None:
     page = get(client, "/stories/ferry-strike/")
     lead = page[page.index("<figure") : page.index("</figure>")]
     assert 'alt="A crane above an empty quay"' in lead
@@ -129,7 +127,7 @@ def test_the_lead_picture_has_its_words_and_its_size(
     assert "image/webp" in lead
 
 
-def test_updates_stand_newest_first_below_what_is_pinned(
+def test_updates_are_newest_first_below_pinned_ones(
     client: Client, story: Story
 ) -> None:
     page = plain(get(client, "/stories/ferry-strike/"))
@@ -144,12 +142,12 @@ def test_updates_stand_newest_first_below_what_is_pinned(
     )
 
 
-def test_oldest_first_turns_the_page_round(client: Client, story: Story) -> None:
+def test_oldest_first_reverses_the_page(client: Client, story: Story) -> None:
     page = plain(get(client, "/stories/ferry-strike/?order=oldest"))
     assert in_order(page, "ORIGINAL ENTRY:", "UPDATE 0910 GMT:", "UPDATE 1800 GMT:")
 
 
-def test_the_date_joins_on_other_days_than_the_first(
+def test_times_have_a_date_except_on_the_first_day(
     client: Client, story: Story
 ) -> None:
     page = plain(get(client, "/stories/ferry-strike/"))
@@ -157,12 +155,12 @@ def test_the_date_joins_on_other_days_than_the_first(
     assert "UPDATE 1800 GMT:" in page
 
 
-def test_every_time_can_be_read_by_machines(client: Client, story: Story) -> None:
+def test_every_time_is_machine_readable(client: Client, story: Story) -> None:
     page = get(client, "/stories/ferry-strike/")
     assert '<time datetime="2026-03-14T18:00Z">1800 GMT</time>' in page
 
 
-def test_a_pinned_update_stands_once(client: Client, story: Story) -> None:
+def test_a_pinned_update_appears_once(client: Client, story: Story) -> None:
     pinned = story.postings.get(pinned=True)
     page = get(client, "/stories/ferry-strike/")
     assert page.count(f'id="entry-{pinned.entry_id}"') == 1
@@ -172,7 +170,7 @@ def test_a_pinned_update_stands_once(client: Client, story: Story) -> None:
     )
 
 
-def test_a_key_event_is_listed_and_leads_to_its_entry(
+def test_a_key_event_is_listed_and_links_to_its_entry(
     client: Client, story: Story
 ) -> None:
     event = story.postings.get(key_event=True).entry
@@ -190,9 +188,7 @@ def test_the_sections_of_the_original_are_headings(
     assert "<h3>What they want</h3>" in original
 
 
-def test_latest_and_feature_stand_beside_the_story(
-    client: Client, story: Story
-) -> None:
+def test_latest_and_feature_are_beside_the_story(client: Client, story: Story) -> None:
     other = make_story("Fog Over the Sound")
     cover = make_picture("cover", alt="A lamp", caption="A lamp")
     essay = make_story("Who Owns the Quay?", lead_image=cover)
@@ -203,7 +199,7 @@ def test_latest_and_feature_stand_beside_the_story(
     assert in_order(rail, "LATEST", other.get_absolute_url(), "Fog Over the Sound")
 
 
-def test_see_lines_lead_where_they_say(client: Client, story: Story) -> None:
+def test_see_lines_link_to_their_stories(client: Client, story: Story) -> None:
     other = make_story("Fog Over the Sound", series="Sound Daily")
     entry = make_update(story, "See Sound Daily: Fog Over the Sound", at="1900")
     verbs.add_link("see", entry=entry, target_story=other)
@@ -212,7 +208,7 @@ def test_see_lines_lead_where_they_say(client: Client, story: Story) -> None:
     assert page.count("See <a") == 1
 
 
-def test_a_cross_post_says_where_it_comes_from(client: Client, story: Story) -> None:
+def test_a_cross_post_names_its_source(client: Client, story: Story) -> None:
     home = make_story("Fog Over the Sound", series="Sound Daily")
     entry = make_update(home, "The pilots stay ashore.", at="1900")
     verbs.cross_post(entry, story)
@@ -224,7 +220,7 @@ def test_a_cross_post_says_where_it_comes_from(client: Client, story: Story) -> 
     assert 'Also in <a href="/stories/ferry-strike/">Harbour Daily</a>' in at_home
 
 
-def test_a_correction_stands_on_its_entry(client: Client, story: Story) -> None:
+def test_a_correction_is_shown_with_its_entry(client: Client, story: Story) -> None:
     entry = make_update(story, "Forty ships wait.", at="1900")
     verbs.edit(
         entry,
@@ -237,7 +233,7 @@ def test_a_correction_stands_on_its_entry(client: Client, story: Story) -> None:
     assert "Forty ships wait." not in page
 
 
-def test_pictures_in_succession_come_together(client: Client, story: Story) -> None:
+def test_images_in_succession_are_grouped(client: Client, story: Story) -> None:
     for name in ("before", "after"):
         make_picture(name, alt=f"The quay {name} the strike")
     make_update(story, "![](image:before)\n![](image:after)", at="1900")
@@ -247,7 +243,9 @@ def test_pictures_in_succession_come_together(client: Client, story: Story) -> N
     assert pair.count('loading="lazy"') == 2
 
 
-def test_a_closed_story_says_so_and_leads_on(client: Client, story: Story) -> None:
+def test_a_closed_story_says_so_and_links_to_its_follow_up(
+    client: Client, story: Story
+) -> None:
     after = make_story("Ferries Sail Again", slug="ferries-sail")
     verbs.close_story(story, continues_in=after)
     page = get(client, "/stories/ferry-strike/")
@@ -255,7 +253,7 @@ def test_a_closed_story_says_so_and_leads_on(client: Client, story: Story) -> No
     assert 'Coverage continues in <a href="/stories/ferries-sail/">' in page
 
 
-def test_an_arabic_story_runs_from_right_to_left(client: Client) -> None:
+def test_an_arabic_story_is_right_to_left(client: Client) -> None:
     make_story("العبّارات متوقفة", slug="strike-ar", language="ar")
     make_story("Ferries", slug="strike-en")
     assert '<html lang="ar" dir="rtl">' in get(client, "/stories/strike-ar/")
@@ -282,7 +280,7 @@ def test_an_entry_looks_the_same_on_every_page(client: Client, story: Story) -> 
         assert posting.html in get(client, address)
 
 
-def test_the_front_page_shows_what_is_live_and_what_was(
+def test_the_front_page_shows_live_and_closed_stories(
     client: Client, story: Story
 ) -> None:
     verbs.close_story(make_story("Fog Over the Sound"))
@@ -297,9 +295,7 @@ def test_the_front_page_shows_what_is_live_and_what_was(
     )
 
 
-def test_a_series_page_shows_its_own_stories_alone(
-    client: Client, story: Story
-) -> None:
+def test_a_series_page_shows_only_its_own_stories(client: Client, story: Story) -> None:
     Series.objects.filter(pk=story.series_id).update(description="The port, hourly.")
     make_story("Fog Over the Sound", series="Sound Daily")
     page = plain(get(client, "/series/harbour-daily/"))
@@ -307,7 +303,7 @@ def test_a_series_page_shows_its_own_stories_alone(
     assert "Fog" not in page
 
 
-def test_what_has_news_comes_first_and_what_ended_last_after_it(
+def test_stories_with_recent_updates_come_first_and_then_closed_ones(
     client: Client, story: Story
 ) -> None:
     busy, quiet = make_story("Busy Quay"), make_story("Quiet Quay")
@@ -321,7 +317,7 @@ def test_what_has_news_comes_first_and_what_ended_last_after_it(
     assert in_order(page, *order, "Ended Late", "Ended Early")
 
 
-def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
+def test_the_front_page_stays_short_and_every_live_story_can_be_reached(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lists, "LIVE_PAGE_SIZE", 3)
@@ -347,7 +343,7 @@ def test_however_much_runs_the_front_page_stays_short_and_none_is_out_of_reach(
 
 
 @pytest.mark.parametrize("size", ["ENDED_PAGE_SIZE", "ANNOUNCED_SIZE"])
-def test_no_quiet_or_announced_story_is_out_of_reach(
+def test_every_quiet_and_announced_story_can_be_reached(
     client: Client, monkeypatch: pytest.MonkeyPatch, size: str
 ) -> None:
     monkeypatch.setattr(lists, size, 2)
@@ -370,7 +366,7 @@ def test_no_quiet_or_announced_story_is_out_of_reach(
     assert seen == ["Report 3", "Report 2", "Report 1", "Report 0"]
 
 
-def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
+def test_every_story_of_a_series_can_be_reached(client: Client) -> None:
     start = date(2026, 1, 1)
     for number in range(lists.ENDED_PAGE_SIZE + 2):
         day = start + timedelta(days=number // 2)
@@ -391,7 +387,7 @@ def test_a_series_has_its_days_and_none_is_out_of_reach(client: Client) -> None:
         assert client.get(f"/series/mirest-daily/{wrong}").status_code == 404
 
 
-def test_an_empty_site_says_that_nothing_runs(client: Client) -> None:
+def test_an_empty_site_says_that_nothing_is_live(client: Client) -> None:
     assert "No story is running at the moment." in plain(get(client, "/"))
 
 
@@ -425,7 +421,7 @@ def test_a_signed_in_editor_gets_the_same_bytes(
         assert client.get(address).content == admin_client.get(address).content
 
 
-def test_no_page_has_a_script_or_style_of_its_own(client: Client, story: Story) -> None:
+def test_no_page_has_inline_scripts_or_styles(client: Client, story: Story) -> None:
     data = r'type="application/ld\+json"'  # which no browser runs
     own = rf"<script(?! {data}|[^>]*\bsrc=)|<style\b|\s(style|on\w+)="
     for address in public_addresses(story):
@@ -437,7 +433,7 @@ def test_no_page_has_a_script_or_style_of_its_own(client: Client, story: Story) 
         assert "default-src 'self'" in response["Content-Security-Policy"]
 
 
-def test_a_known_page_is_not_sent_again(client: Client, story: Story) -> None:
+def test_a_page_with_the_same_etag_is_a_304(client: Client, story: Story) -> None:
     first = client.get("/stories/ferry-strike/")
     again = client.get(
         "/stories/ferry-strike/", headers={"If-None-Match": first["ETag"]}
@@ -462,7 +458,7 @@ def test_a_known_page_is_not_sent_again(client: Client, story: Story) -> None:
     ],
     ids=["post", "rename", "withdraw", "pin", "close", "rail", "backup"],
 )
-def test_a_changed_page_has_another_tag(
+def test_a_changed_page_has_another_etag(
     client: Client, story: Story, change: Callable[[Story], object]
 ) -> None:
     known = client.get("/stories/ferry-strike/")["ETag"]
@@ -476,7 +472,7 @@ def test_a_changed_page_has_another_tag(
     "address",
     ["ferry-strike/updates/{}/", "ferry-strike/feed/", "ferry-strike.json"],
 )
-def test_what_was_read_of_another_history_never_bears_the_name_of_the_new(
+def test_a_page_read_in_an_old_epoch_never_gets_an_etag_of_the_new_one(
     client: Client, story: Story, address: str
 ) -> None:
     address = f"/stories/{address}".format(make_update(story).pk)
@@ -522,7 +518,7 @@ def leaky(story: Story) -> Story:
     return story
 
 
-def test_no_unpublished_text_leaves_by_any_page(client: Client, leaky: Story) -> None:
+def test_no_page_contains_unpublished_text(client: Client, leaky: Story) -> None:
     assert Entry.objects.filter(body__contains=SECRET).count() > 4
     epoch = Site.current().epoch
     for address in (
@@ -533,7 +529,7 @@ def test_no_unpublished_text_leaves_by_any_page(client: Client, leaky: Story) ->
         assert SECRET not in client.get(address).content.decode(), address
 
 
-def test_links_to_what_is_not_public_are_plain_words(
+def test_links_to_stories_that_are_not_public_are_plain_text(
     client: Client, leaky: Story
 ) -> None:
     page = get(client, "/stories/ferry-strike/")
@@ -543,7 +539,9 @@ def test_links_to_what_is_not_public_are_plain_words(
     assert not [row for row in hidden if row.get_absolute_url() in page]
 
 
-def test_what_is_not_public_is_not_named_by_links(client: Client, story: Story) -> None:
+def test_links_do_not_name_stories_that_are_not_public(
+    client: Client, story: Story
+) -> None:
     for state in ("draft", "withdrawn"):
         other = make_story(f"{SECRET} {state}", live=state != "draft")
         entry = make_update(story, at="1900")
@@ -565,18 +563,14 @@ def test_unpublished_updates_have_no_page(client: Client, leaky: Story) -> None:
         assert SECRET not in get(client, entry.get_absolute_url(), status=404)
 
 
-def test_a_withdrawn_update_answers_gone_with_a_sentence(
-    client: Client, leaky: Story
-) -> None:
+def test_a_withdrawn_update_is_410_with_a_message(client: Client, leaky: Story) -> None:
     gone = leaky.entries.get(state=Entry.State.WITHDRAWN)
     page = get(client, gone.get_absolute_url(), status=410)
     assert "This is no longer published" in page
     assert SECRET not in page
 
 
-def test_a_withdrawn_story_answers_gone_everywhere(
-    client: Client, leaky: Story
-) -> None:
+def test_all_urls_of_a_withdrawn_story_are_410(client: Client, leaky: Story) -> None:
     entry = Entry.objects.get(story__slug="falls")
     for address in (
         "/stories/falls/",
@@ -587,15 +581,13 @@ def test_a_withdrawn_story_answers_gone_everywhere(
         assert SECRET not in get(client, address, status=410)
 
 
-def test_a_draft_story_is_not_there(client: Client, leaky: Story) -> None:
+def test_a_draft_story_is_404(client: Client, leaky: Story) -> None:
     draft = Story.objects.get(state=Story.State.DRAFT)
     for path in ("", "changes", f"updates/{draft.entries.get().pk}/"):
         assert SECRET not in get(client, draft.get_absolute_url() + path, status=404)
 
 
-def test_an_update_of_another_story_has_no_page_here(
-    client: Client, story: Story
-) -> None:
+def test_an_update_has_no_page_in_another_story(client: Client, story: Story) -> None:
     other = make_update(make_story("Fog Over the Sound"))
     get(client, f"/stories/ferry-strike/updates/{other.pk}/", status=404)
     get(client, other.get_absolute_url())
@@ -604,7 +596,9 @@ def test_an_update_of_another_story_has_no_page_here(
 # --- Addresses that stay, and those that never were
 
 
-def test_an_old_slug_leads_to_the_new_one(client: Client, story: Story) -> None:
+def test_a_former_slug_redirects_to_the_current_one(
+    client: Client, story: Story
+) -> None:
     entry = story.entries.get(at=gmt("1800"))
     verbs.edit_story(story, slug="ferries-sail")
     for path in ("", "?order=oldest", f"updates/{entry.pk}/"):
@@ -614,7 +608,7 @@ def test_an_old_slug_leads_to_the_new_one(client: Client, story: Story) -> None:
     assert "Ferry Strike" in get(client, "/stories/ferries-sail/")
 
 
-def test_an_old_slug_still_answers_open_pages(client: Client, story: Story) -> None:
+def test_a_former_slug_still_serves_open_pages(client: Client, story: Story) -> None:
     verbs.edit_story(story, slug="ferries-sail")
     response = client.get("/stories/ferry-strike/changes?after=")
     assert response.status_code == 200
@@ -636,25 +630,23 @@ def test_an_old_slug_still_answers_open_pages(client: Client, story: Story) -> N
         "from=x",
     ],
 )
-def test_a_place_that_never_was_is_not_found(
-    client: Client, story: Story, query: str
-) -> None:
+def test_an_unknown_position_is_404(client: Client, story: Story, query: str) -> None:
     get(client, f"/stories/ferry-strike/?{query}", status=404)
 
 
-def test_a_place_in_another_story_is_not_found(client: Client, story: Story) -> None:
+def test_a_position_in_another_story_is_404(client: Client, story: Story) -> None:
     other = make_update(make_story("Fog Over the Sound"))
     get(client, f"/stories/ferry-strike/?before={other.pk}", status=404)
 
 
-def test_a_place_nobody_has_seen_is_not_found(client: Client, leaky: Story) -> None:
+def test_a_position_that_was_never_public_is_404(client: Client, leaky: Story) -> None:
     draft = leaky.entries.get(state=Entry.State.DRAFT)
     gone = leaky.entries.get(state=Entry.State.WITHDRAWN)
     get(client, f"/stories/ferry-strike/?before={draft.pk}", status=404)
     get(client, f"/stories/ferry-strike/?before={gone.pk}")
 
 
-def test_older_updates_have_an_address_that_stays(client: Client) -> None:
+def test_older_updates_have_stable_urls(client: Client) -> None:
     story = make_story("Ferry Strike", slug="long-strike")
     bulk_updates(story, 120)
     match = re.search(
@@ -668,14 +660,16 @@ def test_older_updates_have_an_address_that_stays(client: Client) -> None:
 
 
 @pytest.mark.parametrize("address", ["/nothing/", "/series/none/", "/stories/none/"])
-def test_what_is_not_there_says_so_and_leads_on(client: Client, address: str) -> None:
+def test_a_404_page_offers_a_link(client: Client, address: str) -> None:
     page = get(client, address, status=404)
     assert "There is nothing at this address" in page
     assert '<a href="/">' in page
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_pages_are_only_read(client: Client, story: Story, method: str) -> None:
+def test_pages_accept_only_get_and_head(
+    client: Client, story: Story, method: str
+) -> None:
     for address in ("/", "/stories/ferry-strike/", "/series/harbour-daily/"):
         assert getattr(client, method)(address).status_code == 405
 
@@ -685,7 +679,7 @@ def test_a_series_without_stories_has_a_page(client: Client) -> None:
     assert "Quiet Daily" in plain(get(client, "/series/quiet-daily/"))
 
 
-def test_lists_across_stories_tell_the_day_and_break_no_sentence(client: Client):
+def test_lists_across_stories_show_dates_and_do_not_cut_sentences(client: Client):
     story = make_story("Fog over the harbour")
     words = "one two three four five six seven eight nine ten eleven twelve thirteen"
     make_update(story, f"{words} fourteen fifteen sixteen seventeen done. And more.")

@@ -52,7 +52,7 @@ def story() -> Story:
 # ---- authors
 
 
-def test_bylines_lead_to_the_page_of_their_author(story: Story):
+def test_bylines_link_to_the_page_of_their_author(story: Story):
     person(title="Reporter, Port Ilaria")
     entry = by_ann(story, "The ferry has moored.")
     page = get("/stories/fog/")
@@ -67,7 +67,7 @@ def test_bylines_lead_to_the_page_of_their_author(story: Story):
     assert f"/stories/fog/updates/{entry.pk}/" in found
 
 
-def test_somebody_without_visible_updates_has_no_page(story: Story):
+def test_an_author_without_visible_updates_has_no_page(story: Story):
     person()
     assert Client().get("/authors/ann-lee/").status_code == 404
     draft = make_story("Not yet", live=False)
@@ -98,7 +98,7 @@ def test_the_page_is_current_and_has_an_etag(story: Story):
     assert Client().get("/authors/ann-lee/")["ETag"] != after["ETag"]
 
 
-def test_a_cross_post_is_listed_once_and_pages_go_on(story: Story):
+def test_a_cross_post_is_listed_once_and_older_pages_are_linked(story: Story):
     person()
     other = make_story("The long strike", slug="strike")
     verbs.cross_post(by_ann(story, "Shared."), other)
@@ -114,7 +114,7 @@ def test_a_cross_post_is_listed_once_and_pages_go_on(story: Story):
     assert Client().get("/authors/ann-lee/?before=99999999").status_code == 404
 
 
-def test_earlier_updates_are_credited_when_somebody_gets_a_byline(story: Story):
+def test_earlier_updates_are_credited_when_a_person_gets_a_byline(story: Story):
     by_ann(story, "Before the account.")
     assert "/authors/" not in get("/stories/fog/")
     person()
@@ -122,7 +122,7 @@ def test_earlier_updates_are_credited_when_somebody_gets_a_byline(story: Story):
     assert "Before the account." in get("/authors/ann-lee/")
 
 
-def test_a_page_outlives_the_account(story: Story):
+def test_an_author_page_survives_its_account(story: Story):
     user = person()
     by_ann(story, "The ferry has moored.")
     verbs.set_person_active(user, False)
@@ -131,7 +131,7 @@ def test_a_page_outlives_the_account(story: Story):
     assert "The ferry has moored." in get("/authors/ann-lee/")
 
 
-def test_a_new_byline_keeps_the_address(story: Story):
+def test_a_new_byline_keeps_the_url(story: Story):
     user = person()
     by_ann(story, "As Ann Lee.")
     verbs.save_person(user, **PERSON, byline="Ann Lee-Fox")
@@ -147,7 +147,7 @@ def test_two_people_cannot_share_a_byline():
     assert refused.value.field == "byline"
 
 
-def test_the_composer_begins_with_the_byline(story: Story):
+def test_the_composer_starts_with_the_byline(story: Story):
     user = person()
     client = Client()
     client.force_login(user)
@@ -158,7 +158,7 @@ def test_the_composer_begins_with_the_byline(story: Story):
     assert Entry.objects.get(body="With a name.").credited == user.profile  # type: ignore[attr-defined]
 
 
-def test_a_byline_of_a_second_person_takes_over_no_entries(story: Story):
+def test_a_second_person_with_a_byline_gets_no_existing_entries(story: Story):
     first = person()
     by_ann(story, "The ferry has moored.")
     verbs.save_person(first, **PERSON, byline="Ann Lee-Fox")
@@ -167,7 +167,7 @@ def test_a_byline_of_a_second_person_takes_over_no_entries(story: Story):
     assert Client().get("/authors/ann-lee-2/").status_code == 404
 
 
-def test_saving_again_credits_what_was_left_out(story: Story):
+def test_saving_again_credits_omitted_entries(story: Story):
     user = person()
     by_ann(story, "The ferry has moored.")
     Entry.objects.update(credited=None)  # as if the process had ended too early
@@ -204,7 +204,7 @@ def portrait(story: Story) -> Image:
     return image
 
 
-def test_a_page_follows_its_portrait(portrait: Image):
+def test_an_author_page_changes_with_its_portrait(portrait: Image):
     before = Client().get("/authors/ann-lee/")
     assert "focal-x20" not in before.content.decode()
     portrait.focal_x = 20
@@ -217,7 +217,7 @@ def test_a_page_follows_its_portrait(portrait: Image):
         verbs.save_image(portrait, ["alt"])
 
 
-def test_a_portrait_is_not_deleted(portrait: Image, story: Story, chief: Client):
+def test_a_portrait_in_use_is_not_deleted(portrait: Image, story: Story, chief: Client):
     entry = verbs.post(story, EntryText("![](image:ann)", at=timezone.now()))
     assert entry.images.get() == portrait
     assert verbs.orphaned_images(entry) == []
@@ -238,7 +238,7 @@ def chief() -> Client:
     return signed_in("the-chief", chief=True)
 
 
-def test_a_chief_adds_somebody_and_gets_a_link_once(chief: Client):
+def test_a_chief_adds_a_person_and_sees_the_link_once(chief: Client):
     page = chief.post("/admin/people/add/", PERSON).content.decode()
     user = User.objects.get(email="ann@example.org")
     assert (user.username, user.get_full_name()) == ("ann", "Ann Lee")
@@ -266,7 +266,7 @@ def test_with_mail_the_invitation_is_sent(chief: Client, settings: Any):
     assert "/admin/password/" not in page.split("<main")[1]
 
 
-def test_deactivating_somebody_ends_their_sessions_at_once(chief: Client, story: Story):
+def test_deactivating_a_person_ends_their_sessions_at_once(chief: Client, story: Story):
     user = person()
     client = Client()
     client.force_login(user)
@@ -283,7 +283,7 @@ def test_deactivating_somebody_ends_their_sessions_at_once(chief: Client, story:
     assert client.get(desk_url(story)).status_code == 302
 
 
-def test_a_role_is_changed_and_others_groups_stay(chief: Client):
+def test_changing_a_role_keeps_other_groups(chief: Client):
     user = person()
     form = {**PERSON, "role": "Moderators", "languages": "EN, pt_br"}
     chief.post(f"/admin/people/{user.pk}/", form)
@@ -291,7 +291,7 @@ def test_a_role_is_changed_and_others_groups_stay(chief: Client):
     assert Profile.objects.get(user=user).languages == "en,pt-BR"
 
 
-def test_what_cannot_be_saved_is_refused(chief: Client):
+def test_invalid_people_are_refused(chief: Client):
     person()
     for wrong in (
         {"mail": "ann@example.org"},
@@ -314,7 +314,7 @@ def test_a_chief_cannot_lock_themselves_out(chief: Client):
     assert me.is_superuser
 
 
-def test_nobody_else_may_change_people():
+def test_only_chiefs_change_people():
     editors = Permissions.of(make_user("editor", "Editors"))
     with pytest.raises(Refused):
         verbs.save_person(User(), **PERSON, by=editors)

@@ -391,11 +391,11 @@ def ask(client: Client, method: str, path: str, data: Any = None) -> Any:
     return answer
 
 
-def test_every_address_has_its_line():
+def test_every_url_has_its_line():
     assert set(addresses()) == set(ADDRESSES)
 
 
-def test_everybody_may_do_what_the_table_says_and_nothing_else(
+def test_every_role_may_do_exactly_what_the_table_says(
     world: World, people: dict[str, Client]
 ):
     may, wrong = expected(), []
@@ -413,7 +413,7 @@ def test_everybody_may_do_what_the_table_says_and_nothing_else(
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
+def test_every_upload_url_uses_the_upload_threads(
     world: World, people: dict[str, Client], monkeypatch: pytest.MonkeyPatch
 ):
     """Whatever the size of the file, and nothing else has them."""
@@ -444,9 +444,7 @@ def test_every_address_that_takes_a_picture_has_the_threads_of_uploads(
     assert set(taken) == {b"a small file"}
 
 
-def test_nothing_unpublished_leaves_by_any_address(
-    world: World, people: dict[str, Client]
-):
+def test_no_url_returns_unpublished_text(world: World, people: dict[str, Client]):
     may, leaks = expected(), []
     # The newsroom knows its stories to come.
     desks = {"/admin/", "/admin/entries/story/"}
@@ -486,7 +484,7 @@ def test_nothing_unpublished_leaves_by_any_address(
     assert SECRET in shown  # it could have leaked
 
 
-def test_a_contributor_reads_no_text_that_readers_do_not(
+def test_contributors_cannot_read_other_unpublished_texts(
     world: World, people: dict[str, Client]
 ):
     """The desk of a story to come names it; what others wrote in it is not for all."""
@@ -519,7 +517,7 @@ def test_a_contributor_reads_no_text_that_readers_do_not(
     assert hidden.count() == 2
 
 
-def test_a_contributor_sees_no_picture_that_readers_do_not(
+def test_contributors_cannot_see_other_unpublished_images(
     world: World, people: dict[str, Client]
 ):
     """Whether one of that name is there, nothing tells either."""
@@ -553,7 +551,7 @@ def test_a_contributor_sees_no_picture_that_readers_do_not(
     assert STEM in people["editor"].post(desk_url(world.story), form).content.decode()
 
 
-def test_a_contributor_is_told_no_number_of_what_only_others_read(
+def test_contributors_cannot_see_counts_of_hidden_texts(
     world: World, people: dict[str, Client]
 ):
     ways = [f"/admin/entries/story/?state__exact={state}" for state in Story.State]
@@ -565,7 +563,7 @@ def test_a_contributor_is_told_no_number_of_what_only_others_read(
             assert told == (seen and "closed" not in way), (role, way)
 
 
-def test_the_list_of_stories_answers_no_question_about_what_is_hidden(
+def test_filters_of_the_list_of_stories_reveal_nothing_hidden(
     world: World, people: dict[str, Client]
 ):
     """Else a summary could be guessed word by word."""
@@ -578,7 +576,7 @@ def test_the_list_of_stories_answers_no_question_about_what_is_hidden(
     assert f"{SECRET} to come" in page
 
 
-def test_moderators_change_no_text_and_editors_no_permission(
+def test_moderators_cannot_change_text_nor_editors_permissions(
     world: World, people: dict[str, Client]
 ):
     texts = list(Entry.objects.order_by("pk").values_list("body", "headline", "state"))
@@ -651,7 +649,7 @@ def sent_for(entry: Entry) -> dict[str, Any]:
     }
 
 
-def test_no_answer_shows_a_text_that_its_asker_may_not_see(
+def test_no_response_shows_a_text_that_the_user_may_not_see(
     world: World, people: dict[str, Client]
 ):
     """By its key, its id, its draft, its link or its history, sent to any form."""
@@ -711,9 +709,7 @@ def everything(client: Client, method: str, path: str, data: Any) -> str:
     return f"{ways} {answer.headers} {answer.content.decode(errors='replace')}"
 
 
-def test_the_key_of_somebody_elses_form_is_no_key(
-    world: World, people: dict[str, Client]
-):
+def test_another_users_form_key_finds_nothing(world: World, people: dict[str, Client]):
     theirs = others_texts(world)[0]
     before = Entry.objects.filter(pk=theirs.pk).values().get()
     form = {"key": theirs.key, "body": "My own words.", "action": "submit"}
@@ -730,9 +726,7 @@ def test_the_key_of_somebody_elses_form_is_no_key(
     assert "My own words." in answer.content.decode()
 
 
-def test_somebody_elses_key_takes_no_kept_text_away(
-    world: World, people: dict[str, Client]
-):
+def test_another_users_key_deletes_no_draft(world: World, people: dict[str, Client]):
     theirs, way = others_texts(world)[0], desk_url(world.story, "draft")
     kept = KEEPING | {"key": str(theirs.key), "body": "Half a thought"}
     assert people["contributor"].post(way, kept).status_code == 204
@@ -746,7 +740,7 @@ def test_somebody_elses_key_takes_no_kept_text_away(
     assert not Draft.objects.filter(values__body=WORD, key=str(theirs.key)).exists()
 
 
-def test_what_is_typed_with_somebody_elses_key_is_erased_with_its_text(
+def test_a_draft_with_another_users_key_is_erased_with_its_text(
     world: World, people: dict[str, Client]
 ):
     theirs = others_texts(world)[0]
@@ -758,7 +752,7 @@ def test_what_is_typed_with_somebody_elses_key_is_erased_with_its_text(
     assert not Draft.objects.filter(values__body="My own words.").exists()
 
 
-def test_the_form_of_a_story_is_known_by_its_key_to_its_maker_alone(
+def test_the_key_of_a_new_story_works_only_for_its_creator(
     world: World, people: dict[str, Client]
 ):
     form = {"headline": "Ice on the sound", "original": "It came.", "key": uuid4()}

@@ -50,7 +50,7 @@ class Page:
         return answer
 
 
-def test_a_colleague_is_shown_with_what_is_being_done(story):
+def test_a_colleague_is_shown_with_their_activity(story):
     entry = make_update(story, at="1804")
     mine, theirs = Page(story, "editor"), Page(story, "editor2")
     mine.poll()
@@ -64,7 +64,7 @@ def test_a_colleague_is_shown_with_what_is_being_done(story):
     assert f'data-entry="{entry.pk}"' in mine.shown
 
 
-def test_who_was_seen_before_the_clock_was_put_back_fades_all_the_same(story):
+def test_presence_expires_even_after_the_clock_was_set_back(story):
     mine, theirs = Page(story, "editor"), Page(story, "editor2")
     mine.poll()
     assert "editor2 is here" in mine.shown
@@ -78,14 +78,14 @@ def test_who_was_seen_before_the_clock_was_put_back_fades_all_the_same(story):
     assert "editor2 is writing" in mine.shown
 
 
-def test_nobody_is_told_of_themselves_or_of_another_story(story):
+def test_presence_excludes_oneself_and_other_stories(story):
     mine = Page(story, "editor")
     Page(make_story(), "editor2").poll("new")
     assert mine.poll().status_code == 204
     assert "is" not in re.sub("<[^>]+>", "", mine.shown)
 
 
-def test_who_leaves_or_falls_silent_fades(story):
+def test_presence_ends_when_a_page_leaves_or_is_silent(story):
     mine, theirs, silent = (Page(story, name) for name in ("a", "b", "c"))
     mine.poll()
     assert "b is here" in mine.shown
@@ -102,7 +102,7 @@ def test_who_leaves_or_falls_silent_fades(story):
     assert "c is here" in mine.shown
 
 
-def test_a_poll_that_tells_of_itself_is_204_in_two_queries(
+def test_a_poll_that_reports_presence_is_204_in_two_queries(
     story, django_assert_max_num_queries
 ):
     mine = Page(story, "editor")
@@ -112,7 +112,7 @@ def test_a_poll_that_tells_of_itself_is_204_in_two_queries(
         assert mine.poll("").status_code == 204
 
 
-def test_a_draft_that_somebody_may_not_see_is_not_named(story):
+def test_presence_does_not_name_a_draft_that_the_user_may_not_see(story):
     secret = make_update(story, "A secret draft.", at="1804", state="draft")
     editor, writer = Page(story, "editor"), Page(story, "writer", "Contributors")
     editor.poll(f"edit-{secret.pk}")
@@ -121,7 +121,7 @@ def test_a_draft_that_somebody_may_not_see_is_not_named(story):
     assert "1804" not in writer.shown
 
 
-def test_an_entry_that_is_not_in_the_story_is_not_named(story):
+def test_presence_does_not_name_an_entry_of_another_story(story):
     """It is published where nobody sees it; the page of a public story tells nobody."""
     entry = make_update(make_story(live=False), at="1804")
     mine, theirs = Page(story, "writer", "Contributors"), Page(story, "editor2")
@@ -131,7 +131,7 @@ def test_an_entry_that_is_not_in_the_story_is_not_named(story):
     assert "1804" not in mine.shown
 
 
-def test_a_made_up_ticket_puts_nobody_at_a_desk(story):
+def test_a_forged_ticket_creates_no_presence(story):
     mine = Page(story, "editor")
     before = Presence.objects.count()
     other = Page(make_story(), "editor2")
@@ -144,7 +144,7 @@ def test_a_made_up_ticket_puts_nobody_at_a_desk(story):
     assert Presence.objects.filter(story=story).count() == before
 
 
-def test_an_old_ticket_asks_the_session_again(story, monkeypatch):
+def test_an_old_ticket_checks_the_session_again(story, monkeypatch):
     mine = Page(story, "editor")
     monkeypatch.setattr(presence, "TICKET_SECONDS", -1)
     assert mine.poll("").status_code == 200
@@ -152,13 +152,13 @@ def test_an_old_ticket_asks_the_session_again(story, monkeypatch):
     assert mine.poll("").status_code == 401
 
 
-def test_an_entry_that_is_not_there_breaks_nothing(story):
+def test_presence_ignores_an_entry_that_does_not_exist(story):
     mine = Page(story, "editor")
     for doing in ("edit-999999", "edit-x", "edit-" + "9" * 30, "?"):
         assert mine.poll(doing).status_code in (200, 204)
 
 
-def test_a_page_whose_stream_was_refused_is_told_that_it_is_signed_out(story):
+def test_a_page_whose_stream_was_refused_is_signed_out(story):
     mine = Page(story, "editor")
     mine.poll()
     mine.client.logout()
@@ -166,7 +166,7 @@ def test_a_page_whose_stream_was_refused_is_told_that_it_is_signed_out(story):
     assert mine.poll("", check="1").status_code == 401
 
 
-def test_pages_that_ask_at_once_share_what_is_read_and_nobody_sees_more_for_it(
+def test_simultaneous_polls_share_queries_but_not_permissions(
     story, django_assert_max_num_queries
 ):
     """Each still has its own session, account and permissions: five queries."""
@@ -185,7 +185,7 @@ def test_pages_that_ask_at_once_share_what_is_read_and_nobody_sees_more_for_it(
     assert f'hx-target="#row-{secret.pk}" hx-swap="delete"' in text
 
 
-def test_somebody_who_was_deactivated_is_not_shown_again(story):
+def test_a_deactivated_user_is_not_shown(story):
     mine, theirs = Page(story, "editor"), Page(story, "editor2")
     user = User.objects.get(username="editor2")
     verbs.set_person_active(user, False)

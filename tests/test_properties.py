@@ -39,7 +39,7 @@ HEADLINES = st.lists(ODD, min_size=1).map("".join).filter(one_line)
 
 @some
 @given(HEADLINES.map(lambda words: words[:90]))
-def test_any_headline_gets_a_slug_of_its_own(words: str):
+def test_any_headline_gets_a_unique_slug(words: str):
     series = find_series(words)
     story = verbs.go_live(verbs.create_story(words, series=series))
     again = verbs.create_story(words)
@@ -54,7 +54,7 @@ def test_any_headline_gets_a_slug_of_its_own(words: str):
 
 @some
 @given(ANY | st.from_regex(r"[0-9a-z]{1,16}-[0-9]{1,30}"))
-def test_any_text_is_a_cursor_or_asks_for_the_whole_page(text: str):
+def test_any_text_is_a_cursor_or_gets_a_reset(text: str):
     if cursor := Cursor.parse(text):
         assert Cursor.parse(str(cursor)) == cursor
     story = Story.objects.first() or make_story()
@@ -68,7 +68,7 @@ def test_any_text_is_a_cursor_or_asks_for_the_whole_page(text: str):
 
 @some
 @given(st.integers(0, 5))
-def test_a_cursor_of_this_history_is_answered_with_what_came_after(seq: int):
+def test_a_cursor_of_this_epoch_gets_the_later_changes(seq: int):
     story = make_story()
     entries = [make_update(story, f"Crossing {n}.") for n in range(3)]
     numbers = [entry.postings.get().seq or 0 for entry in entries]
@@ -89,7 +89,7 @@ values = st.one_of(
 
 @some
 @given(st.data())
-def test_any_change_to_a_file_of_ours_is_imported_or_refused_whole(data: Any):
+def test_any_modified_export_is_imported_or_refused_completely(data: Any):
     story = make_story("Fog")
     make_update(story, "The ferry waits.", headline="Fog")
     file = json.loads(json.dumps(story_data(story)))

@@ -94,7 +94,7 @@ def pour(line: socket.socket, piece: bytes, most: int = 2_000_000) -> bytes:
     ],
     ids=["value", "headers", "address", "name", "nothing"],
 )
-def test_a_head_without_an_end_is_refused(
+def test_a_request_head_without_an_end_is_refused(
     line: Line, start: bytes, piece: bytes
 ) -> None:
     first = line()
@@ -112,7 +112,9 @@ def test_a_head_without_an_end_is_refused(
     [b"X-Header: 1\r\n" * 101, b"Cookie: %b\r\n" % (b"a" * 40_000)],
     ids=["many", "large"],
 )
-def test_a_whole_head_that_is_too_large_is_refused(line: Line, headers: bytes) -> None:
+def test_a_complete_head_that_is_too_large_is_refused(
+    line: Line, headers: bytes
+) -> None:
     one = line()
     one.sendall(GET + headers + b"\r\n")
     assert b" 431 " in rest(one).partition(b"\r\n")[0]
@@ -128,7 +130,7 @@ def test_trailers_without_an_end_are_refused(line: Line) -> None:
     assert answer == b"" or b" 431 " in answer.partition(b"\r\n")[0]
 
 
-def test_a_head_that_comes_too_slowly_is_given_up(line: Line) -> None:
+def test_a_head_that_arrives_too_slowly_is_a_408(line: Line) -> None:
     first, second, silent = line(), line(), line()
     second.sendall(GET + b"\r\n")
     answer = b""
@@ -174,7 +176,7 @@ def test_a_body_may_be_slow_but_not_silent(line: Line) -> None:
     assert b" 408 " in rest(silent)
 
 
-def test_streams_and_slow_readers_are_left_alone(line: Line) -> None:
+def test_streams_and_slow_readers_have_no_timeout(line: Line) -> None:
     stream, slow = line(), line()
     close = b"Connection: close\r\n\r\n"
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -186,7 +188,7 @@ def test_streams_and_slow_readers_are_left_alone(line: Line) -> None:
     assert len(rest(slow)) > 1_000_000
 
 
-def test_many_requests_may_share_a_line(line: Line) -> None:
+def test_many_requests_may_share_a_connection(line: Line) -> None:
     one = line()
     for _ in range(200):  # together more than a head may have
         one.sendall(GET + b"Cookie: %b\r\n\r\n" % (b"a" * 1000))

@@ -75,13 +75,13 @@ def make_due(entry: Entry) -> None:
 # Posting
 
 
-def test_an_update_is_published_with_its_time_and_drawn_for_readers():
+def test_an_update_is_published_with_its_time_and_rendered():
     update = make_update(make_story(), "The *Corvina* is at anchor.", at="0915")
     assert (update.state, update.at) == ("published", gmt("0915"))
     assert "<em>Corvina</em>" in posting_of(update).html
 
 
-def test_an_empty_time_means_now_in_whole_minutes():
+def test_an_empty_time_is_the_current_minute():
     before = timezone.now().replace(second=0, microsecond=0)
     update = make_update(make_story(), at=None)
     assert update.at is not None
@@ -101,7 +101,7 @@ def test_an_empty_text_is_refused():
     assert not Entry.objects.exists()
 
 
-def test_a_picture_that_nobody_knows_is_refused_by_name():
+def test_an_unknown_image_is_refused_by_name():
     with pytest.raises(Refused, match="moored-barge"):
         make_update(make_story(), "Look.\n\n![](image:moored-barge)")
     assert not Entry.objects.exists()
@@ -124,21 +124,21 @@ def test_a_draft_may_be_written_in_a_closed_story():
 # One original a story
 
 
-def test_a_second_original_is_refused_with_a_sentence():
+def test_a_second_original_entry_is_refused_with_a_message():
     story = make_story()
     make_original(story)
     with pytest.raises(Refused, match="original entry already"):
         make_original(story, "How the fog really came.")
 
 
-def test_the_database_itself_holds_one_original_a_story():
+def test_the_database_allows_one_original_entry_per_story():
     story = make_story()
     make_original(story)
     with pytest.raises(IntegrityError), transaction.atomic():
         Entry.objects.create(story=story, kind="original", body="Once more.")
 
 
-def test_an_original_that_is_sent_again_is_one_entry():
+def test_an_original_entry_sent_again_is_one_entry():
     story, key = make_story(), uuid4()
     sent = {"kind": "original", "key": key}
     first = verbs.post(story, EntryText("How it began."), **sent)
@@ -147,7 +147,7 @@ def test_an_original_that_is_sent_again_is_one_entry():
 
 
 @at_once
-def test_of_two_originals_posted_at_once_one_is_refused():
+def test_one_of_two_simultaneous_original_entries_is_refused():
     story = make_story()
     answers = together(
         lambda: make_original(story, "The first account."),
@@ -159,7 +159,7 @@ def test_of_two_originals_posted_at_once_one_is_refused():
 # Numbers
 
 
-def test_every_visible_change_takes_the_next_number_of_the_story():
+def test_every_visible_change_takes_the_next_seq_of_the_story():
     story = make_story()
     update = make_update(story)
     before = posting_of(update).seq
@@ -170,14 +170,14 @@ def test_every_visible_change_takes_the_next_number_of_the_story():
     assert Story.objects.get(pk=story.pk).seq == before + 3
 
 
-def test_numbers_of_one_story_leave_another_alone():
+def test_seqs_of_stories_are_independent():
     one, other = make_story(), make_story()
     before = other.seq
     make_update(one)
     assert Story.objects.get(pk=other.pk).seq == before
 
 
-def test_a_number_stands_once_in_a_story_by_constraint():
+def test_a_constraint_makes_seqs_unique_in_a_story():
     story = make_story()
     first, second = make_update(story), make_update(story)
     taken = posting_of(first).seq
@@ -185,14 +185,14 @@ def test_a_number_stands_once_in_a_story_by_constraint():
         Posting.objects.filter(entry=second).update(seq=taken)
 
 
-def test_an_entry_stands_once_in_a_story_by_constraint():
+def test_a_constraint_makes_postings_unique_in_a_story():
     update = make_update(make_story())
     with pytest.raises(IntegrityError), transaction.atomic():
         Posting.objects.create(entry=update, story=update.story)
 
 
 @at_once
-def test_two_editors_who_post_at_once_take_different_numbers():
+def test_two_simultaneous_posts_take_different_seqs():
     story = make_story()
 
     def post_five() -> list[int]:
@@ -205,7 +205,7 @@ def test_two_editors_who_post_at_once_take_different_numbers():
 
 
 @at_once
-def test_whoever_reads_while_others_post_never_skips_a_number():
+def test_concurrent_readers_never_skip_a_seq():
     """No number appears below one that was already seen."""
     story = make_story()
     seen: list[int] = []
@@ -228,7 +228,7 @@ def test_whoever_reads_while_others_post_never_skips_a_number():
 # Drafts and stories that are not public yet
 
 
-def test_a_draft_story_keeps_its_postings_without_numbers_until_it_goes_live():
+def test_postings_of_a_draft_story_have_no_seq_until_it_goes_live():
     story = make_story(live=False)
     make_original(story)
     update, draft = make_update(story), make_update(story, state="draft")
@@ -240,7 +240,7 @@ def test_a_draft_story_keeps_its_postings_without_numbers_until_it_goes_live():
     assert "waits at the mole" in posting_of(update).html
 
 
-def test_going_live_gives_numbers_from_the_original_and_the_oldest_up():
+def test_going_live_assigns_seqs_from_the_original_and_the_oldest_update_on():
     story = make_story(live=False)
     late, early = make_update(story, at="1400"), make_update(story, at="0900")
     original = make_original(story)
@@ -256,14 +256,14 @@ def test_the_first_day_is_that_of_the_oldest_update():
     assert verbs.go_live(story).first_day == date(2026, 2, 1)
 
 
-def test_a_draft_never_takes_a_number_and_its_withdrawal_neither():
+def test_drafts_and_their_withdrawal_take_no_seq():
     draft = make_update(make_story(), state="draft")
     edit(draft, "Not for anybody yet.")
     verbs.withdraw(draft)
     assert posting_of(draft).seq is None
 
 
-def test_the_edit_of_a_draft_key_event_moves_nothing_that_readers_follow():
+def test_editing_a_draft_key_event_changes_nothing_public():
     draft = make_update(story := make_story(), state="draft", key_event=True)
     before = Story.objects.get(pk=story.pk).seq
     edit(draft, "Not for anybody yet.")
@@ -291,7 +291,7 @@ def test_a_form_sent_twice_may_carry_space_around_its_headline():
     assert verbs.post(story, sent, key=key).pk == first.pk
 
 
-def test_a_form_sent_again_with_another_text_is_a_conflict_that_shows_the_first():
+def test_a_form_sent_again_with_another_text_is_a_conflict_with_the_first():
     story, key = make_story(), uuid4()
     first = make_update(story, "The mole is closed.", key=key)
     with pytest.raises(EntryConflict) as caught:
@@ -300,7 +300,7 @@ def test_a_form_sent_again_with_another_text_is_a_conflict_that_shows_the_first(
     assert Entry.objects.count() == 1
 
 
-def test_one_form_is_not_for_two_stories():
+def test_one_form_cannot_post_to_two_stories():
     one, other, key = make_story(), make_story(), uuid4()
     sent = text("The mole is closed.")
     first = verbs.post(one, sent, key=key)
@@ -335,7 +335,7 @@ def test_a_form_sent_four_times_at_once_makes_one_entry():
 # Editing
 
 
-def test_an_edit_keeps_the_text_before_as_a_version():
+def test_an_edit_keeps_the_previous_text_as_a_version():
     update = make_update(make_story(), "Nine boats are out.")
     edit(update, "Eight boats are out.", correction="There are eight boats.")
     kept = update.versions.get()
@@ -344,7 +344,7 @@ def test_an_edit_keeps_the_text_before_as_a_version():
     assert "There are eight boats." in posting_of(update).html
 
 
-def test_the_second_of_two_editors_is_told_and_nothing_is_overwritten():
+def test_the_second_of_two_editors_gets_a_conflict_and_nothing_is_overwritten():
     update = make_update(make_story(), "Nine boats are out.")
     theirs = Entry.objects.get(pk=update.pk)
     edit(update, "Eight boats are out.")
@@ -354,7 +354,7 @@ def test_the_second_of_two_editors_is_told_and_nothing_is_overwritten():
 
 
 @at_once
-def test_of_two_edits_at_once_one_is_a_conflict():
+def test_one_of_two_simultaneous_edits_is_a_conflict():
     update = make_update(make_story(), "Nine boats are out.")
     answers = together(
         lambda: edit(Entry.objects.get(pk=update.pk), "Eight boats are out."),
@@ -366,7 +366,7 @@ def test_of_two_edits_at_once_one_is_a_conflict():
     assert versions == 1 + names.count("Entry")
 
 
-def test_a_published_update_is_not_retimed_into_the_future():
+def test_a_published_update_cannot_get_a_future_time():
     update = make_update(make_story(), at="0900")
     with pytest.raises(Refused, match="cannot move into the future"):
         edit(update, update.body, at=in_an_hour())
@@ -374,34 +374,34 @@ def test_a_published_update_is_not_retimed_into_the_future():
     assert update.at == gmt("0900")
 
 
-def test_a_withdrawn_update_does_not_come_back_from_the_future():
+def test_a_withdrawn_update_with_a_future_time_cannot_be_restored():
     update = verbs.withdraw(make_update(make_story(), at="0900"))
     with pytest.raises(Refused, match="future"):
         edit(update, update.body, at=in_an_hour())
     assert verbs.restore(update).at == gmt("0900")
 
 
-def test_a_published_update_is_retimed_into_the_past():
+def test_a_published_update_can_get_an_earlier_time():
     update = make_update(make_story(), at="0900")
     edit(update, update.body, at=gmt("0830"))
     assert "0830 GMT" in posting_of(update).html
 
 
-def test_marks_leave_the_version_alone():
+def test_marks_do_not_change_the_version():
     update = make_update(make_story())
     verbs.set_marks(posting_of(update), pinned=True, key_event=True)
     assert edit(update, "Still the same version.").version == 2
     assert posting_of(update).pinned
 
 
-def test_marking_as_it_is_marked_changes_nothing():
+def test_setting_the_same_mark_again_changes_nothing():
     update = make_update(make_story(), pinned=True)
     before = posting_of(update).seq
     verbs.set_marks(posting_of(update), pinned=True)
     assert posting_of(update).seq == before
 
 
-def test_a_key_event_moves_the_head_and_a_pin_does_not():
+def test_a_key_event_changes_the_head_and_a_pin_does_not():
     update = make_update(story := make_story())
     before = Story.objects.get(pk=story.pk).head_seq
     verbs.set_marks(posting_of(update), pinned=True)
@@ -430,7 +430,7 @@ def test_a_restored_update_comes_back_to_its_readers():
     assert posting_of(update).seq > before
 
 
-def test_what_was_published_never_becomes_a_draft_again():
+def test_a_published_entry_never_becomes_a_draft_again():
     update = make_update(make_story())
     with pytest.raises(Refused):
         verbs.unschedule(update)
@@ -438,12 +438,12 @@ def test_what_was_published_never_becomes_a_draft_again():
     assert verbs.restore(update).state == "published"
 
 
-def test_a_draft_that_was_put_aside_comes_back_as_a_draft():
+def test_a_withdrawn_draft_is_restored_as_a_draft():
     draft = verbs.withdraw(make_update(make_story(), state="draft"))
     assert verbs.restore(draft).state == "draft"
 
 
-def test_restoring_what_was_not_withdrawn_changes_nothing():
+def test_restoring_an_entry_that_is_not_withdrawn_changes_nothing():
     waiting = make_update(make_story(), at=in_an_hour())
     with pytest.raises(Refused):
         verbs.restore(waiting)
@@ -451,7 +451,7 @@ def test_restoring_what_was_not_withdrawn_changes_nothing():
     assert waiting.state == "scheduled"
 
 
-def test_withdrawing_twice_takes_one_number():
+def test_withdrawing_twice_takes_one_seq():
     update = verbs.withdraw(make_update(make_story()))
     before = posting_of(update).seq
     verbs.withdraw(update)
@@ -461,7 +461,7 @@ def test_withdrawing_twice_takes_one_number():
 # Scheduling
 
 
-def test_a_scheduled_update_is_published_when_its_time_has_come():
+def test_a_scheduled_update_is_published_at_its_time():
     update = make_update(make_story(), at=in_an_hour())
     assert verbs.publish_due() == 0
     make_due(update)
@@ -490,7 +490,7 @@ def test_a_due_update_is_published_once_by_several_processes():
     assert seqs(story) == [story.seq]
 
 
-def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeypatch):
+def test_an_update_unscheduled_at_the_last_moment_stays_a_draft(monkeypatch):
     """It was due when the scheduler looked, and a draft when it held the lock."""
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
@@ -506,7 +506,7 @@ def test_an_update_that_was_unscheduled_in_the_last_moment_stays_a_draft(monkeyp
     assert update.state == "draft"
 
 
-def test_an_update_that_was_put_off_in_the_last_moment_stays_scheduled(monkeypatch):
+def test_an_update_postponed_at_the_last_moment_stays_scheduled(monkeypatch):
     update = make_update(make_story(), at=in_an_hour())
     make_due(update)
     real = verbs.entries.open_ledger
@@ -531,7 +531,7 @@ def test_an_unscheduled_update_keeps_its_time():
 # Standing in several stories
 
 
-def test_a_cross_post_shows_where_it_came_from_and_links_back():
+def test_a_cross_post_shows_its_source_and_links_back():
     home = make_story(series="Sorrava Daily")
     other = make_story(series="Kestrel Sound")
     update = make_update(home)
@@ -541,7 +541,7 @@ def test_a_cross_post_shows_where_it_came_from_and_links_back():
     assert other.get_absolute_url() in posting_of(update, home).html
 
 
-def test_one_edit_changes_every_story_that_shows_the_update():
+def test_an_edit_changes_every_story_with_the_update():
     home, other = make_story(), make_story()
     update = make_update(home)
     verbs.cross_post(update, other)
@@ -550,7 +550,7 @@ def test_one_edit_changes_every_story_that_shows_the_update():
     assert "open again" in posting_of(update, other).html
 
 
-def test_one_withdrawal_reaches_every_story_that_shows_the_update():
+def test_a_withdrawal_reaches_every_story_with_the_update():
     home, other = make_story(), make_story()
     update = make_update(home)
     before = verbs.cross_post(update, other).seq
@@ -565,7 +565,7 @@ def test_cross_posting_twice_is_one_posting():
     assert verbs.cross_post(update, other).pk == first.pk
 
 
-def test_marks_belong_to_the_posting_and_not_to_the_entry():
+def test_marks_belong_to_the_posting_not_the_entry():
     update, other = make_update(make_story(), key_event=True), make_story()
     verbs.set_marks(verbs.cross_post(update, other), pinned=True)
     assert not posting_of(update, other).key_event
@@ -587,7 +587,7 @@ def test_an_update_of_a_draft_story_is_not_cross_posted_into_a_public_one():
         verbs.cross_post(update, make_story())
 
 
-def test_taking_back_a_cross_post_leaves_the_home_story_alone():
+def test_removing_a_cross_post_does_not_change_the_home_story():
     home, other = make_story(), make_story()
     update = make_update(home)
     verbs.remove_cross_post(verbs.cross_post(update, other))
@@ -596,12 +596,12 @@ def test_taking_back_a_cross_post_leaves_the_home_story_alone():
     assert other.get_absolute_url() not in posting_of(update, home).html
 
 
-def test_an_update_is_not_taken_back_from_its_own_story():
+def test_an_update_cannot_be_removed_from_its_own_story():
     with pytest.raises(Refused, match="own story"):
         verbs.remove_cross_post(posting_of(make_update(make_story())))
 
 
-def test_a_cross_post_that_was_taken_back_can_be_made_again():
+def test_a_removed_cross_post_can_be_added_again():
     update, other = make_update(make_story()), make_story()
     first = verbs.cross_post(update, other)
     verbs.remove_cross_post(first)
@@ -611,7 +611,7 @@ def test_a_cross_post_that_was_taken_back_can_be_made_again():
     assert again.seq > first.seq
 
 
-def test_a_moved_update_leaves_one_story_and_stands_in_the_other():
+def test_a_moved_update_leaves_one_story_and_appears_in_the_other():
     wrong, right = make_story(), make_story()
     update = make_update(wrong, key_event=True)
     before = posting_of(update, wrong).seq
@@ -661,7 +661,7 @@ def test_a_see_line_in_the_text_becomes_a_link_when_its_target_is_known():
     assert posting_of(update).html.count(line) == 1
 
 
-def test_renaming_a_story_redraws_the_lines_that_name_it():
+def test_renaming_a_story_rerenders_the_lines_that_name_it():
     target, story = make_story("The Low Bridge"), make_story()
     update = make_update(story)
     see(update, target)
@@ -672,7 +672,7 @@ def test_renaming_a_story_redraws_the_lines_that_name_it():
     assert posting_of(update).seq > before
 
 
-def test_a_new_slug_reaches_the_provenance_lines_and_the_see_lines():
+def test_a_new_slug_updates_provenance_and_see_lines():
     home, other = make_story(), make_story()
     update = make_update(home)
     verbs.cross_post(update, other)
@@ -703,7 +703,7 @@ def test_restoring_a_story_links_those_lines_again():
     assert home.get_absolute_url() in posting_of(pointing).html
 
 
-def test_closing_a_story_takes_no_number_where_nothing_changes():
+def test_closing_a_story_takes_no_seq_in_unchanged_stories():
     home, other = make_story(), make_story()
     pointing = make_update(other)
     see(pointing, home)
@@ -712,7 +712,7 @@ def test_closing_a_story_takes_no_number_where_nothing_changes():
     assert posting_of(pointing).seq == before
 
 
-def test_renaming_where_coverage_continues_tells_the_story_that_leads_there():
+def test_renaming_a_follow_up_story_updates_the_story_that_links_to_it():
     ended, onward = make_story(), make_story("The morning after")
     verbs.close_story(ended, continues_in=onward)
     before = Story.objects.get(pk=ended.pk).head_seq
@@ -720,7 +720,7 @@ def test_renaming_where_coverage_continues_tells_the_story_that_leads_there():
     assert Story.objects.get(pk=ended.pk).head_seq > before
 
 
-def test_removing_a_link_leaves_plain_words_in_the_text():
+def test_removing_a_link_leaves_plain_text():
     update = make_update(make_story(), "Traffic stands.\n\nSee The Low Bridge")
     link = see(update, make_story("The Low Bridge"), "The Low Bridge")
     verbs.remove_link(link)
@@ -729,7 +729,7 @@ def test_removing_a_link_leaves_plain_words_in_the_text():
     assert "<a href" not in body
 
 
-def test_a_link_without_words_or_target_is_refused():
+def test_a_link_without_text_and_target_is_refused():
     with pytest.raises(Refused, match="title or a target"):
         verbs.add_link("see", entry=make_update(make_story()))
     with pytest.raises(Refused, match="whole address"):
@@ -801,7 +801,7 @@ def test_a_slug_is_made_from_the_headline_and_never_given_twice():
     assert (first.slug, second.slug) == ("ferries-in-fog", "ferries-in-fog-2")
 
 
-def test_an_old_slug_stays_with_its_story():
+def test_a_former_slug_still_belongs_to_its_story():
     story = make_story("Ferries in fog")
     verbs.edit_story(story, slug="ferries")
     assert make_story("Ferries in fog").slug == "ferries-in-fog-2"
@@ -810,7 +810,7 @@ def test_an_old_slug_stays_with_its_story():
     assert StorySlug.objects.get(slug="ferries-in-fog").story == story
 
 
-def test_a_story_takes_its_own_old_slug_again():
+def test_a_story_can_use_its_own_former_slug_again():
     story = make_story("Ferries in fog")
     verbs.edit_story(story, slug="ferries")
     assert verbs.edit_story(story, slug="ferries-in-fog").slug == "ferries-in-fog"
@@ -821,14 +821,14 @@ def test_a_slug_of_other_letters_is_refused():
         verbs.create_story("Fog", slug="Fog & Ferries")
 
 
-def test_saving_a_story_as_it_is_takes_no_number():
+def test_saving_an_unchanged_story_takes_no_seq():
     story = make_story("Ferries in fog")
     before = story.seq
     verbs.edit_story(story, headline="Ferries in fog")
     assert Story.objects.get(pk=story.pk).seq == before
 
 
-def test_a_story_turns_only_the_ways_it_can():
+def test_a_story_allows_only_valid_changes_of_state():
     story = make_story(live=False)
     for verb in (verbs.close_story, verbs.reopen_story, verbs.withdraw_story):
         with pytest.raises(Refused):
@@ -838,12 +838,12 @@ def test_a_story_turns_only_the_ways_it_can():
         verbs.go_live(story)
 
 
-def test_a_story_that_was_closed_and_withdrawn_comes_back_closed():
+def test_a_closed_story_that_was_withdrawn_is_restored_as_closed():
     story = verbs.withdraw_story(verbs.close_story(make_story()))
     assert verbs.restore_story(story).state == "closed"
 
 
-def test_what_every_rail_shows_moves_with_stories_and_not_with_updates():
+def test_the_site_seq_changes_with_stories_not_with_updates():
     story = make_story()
     before = Site.current().seq
     make_update(story)
@@ -895,7 +895,7 @@ def test_a_story_page_takes_at_most_eight_queries(
 
 @at_once
 @pytest.mark.parametrize("first", ["caption", "update"])
-def test_a_caption_changed_while_an_update_is_posted_is_new_in_both(
+def test_a_caption_changed_while_an_update_is_posted_is_current_in_both(
     monkeypatch: pytest.MonkeyPatch, first: str
 ):
     story = make_story()
@@ -941,7 +941,7 @@ def slow(
     monkeypatch.setattr(module, name, waiting)
 
 
-def test_what_was_restored_in_a_withdrawn_story_comes_back_whole(client: Client):
+def test_an_entry_restored_in_a_withdrawn_story_is_complete_afterwards(client: Client):
     """It was published in a draft story and withdrawn there: no number was its own."""
     story = make_story(live=False)
     entry = make_update(story, "The lamp is lit.")
@@ -957,7 +957,7 @@ def test_what_was_restored_in_a_withdrawn_story_comes_back_whole(client: Client)
     assert client.get(f"{page}feed/")["ETag"] != before
 
 
-def test_a_page_made_while_its_story_went_does_not_stay_empty(client: Client):
+def test_a_page_rendered_during_a_withdrawal_does_not_stay_empty(client: Client):
     story = make_story()
     make_update(story, "The lamp is lit.")
     site, read = Site.current(), Story.objects.get(pk=story.pk)
@@ -969,7 +969,7 @@ def test_a_page_made_while_its_story_went_does_not_stay_empty(client: Client):
     assert b"The lamp is lit." in client.get(story.get_absolute_url()).content
 
 
-def test_rendering_anew_mends_what_another_release_has_written(client: Client):
+def test_rerender_repairs_rows_of_another_release(client: Client):
     story = make_story()
     shown, gone = make_update(story, "The lamp is lit."), make_update(story, "Fog.")
     Posting.objects.filter(entry=shown).update(visible=False)
@@ -984,7 +984,7 @@ def test_rendering_anew_mends_what_another_release_has_written(client: Client):
     assert b"Fog." not in html
 
 
-def test_mending_a_row_that_no_reader_sees_moves_no_number() -> None:
+def test_rerendering_an_invisible_row_takes_no_seq() -> None:
     story = make_story()
     draft = make_update(story, "A draft.", state="draft", key_event=True)
     Posting.objects.filter(entry=draft).update(at=gmt("0300"))

@@ -48,7 +48,7 @@ def test_a_story_with_updates_is_live(story: Story):
     assert "No updates since" not in get("/stories/fog/")
 
 
-def test_editors_are_reminded_first_and_readers_notice_nothing(story: Story):
+def test_editors_are_reminded_first_and_readers_see_nothing(story: Story):
     before = (story.seq, get("/stories/fog/"))
     rest(story, 4)
     assert story.reminded_at
@@ -65,7 +65,7 @@ def test_editors_are_reminded_first_and_readers_notice_nothing(story: Story):
     assert "Keep live" not in client.get(desk_url(story)).content.decode()
 
 
-def test_an_open_desk_hears_of_the_reminder(story: Story):
+def test_an_open_desk_shows_the_reminder(story: Story):
     client = signed_in("ed", "Editors")
     page = client.get(desk_url(story)).content.decode()
     have = page.split("?have=")[1].split('"')[0]
@@ -75,7 +75,7 @@ def test_an_open_desk_hears_of_the_reminder(story: Story):
     assert "Keep live" in client.get(way).content.decode()
 
 
-def test_later_readers_are_told_everywhere(story: Story):
+def test_later_readers_see_it_everywhere(story: Story):
     cursor = f"{Site.current().epoch}-{story.seq}"
     etags = [Client().get(path)["ETag"] for path in ("/stories/fog/", "/")]
     rest(story, 13)
@@ -106,7 +106,7 @@ def test_a_new_update_makes_it_live_again(story: Story):
     assert "The ferry sails." in changes
 
 
-def test_a_draft_or_an_edit_is_no_update(story: Story):
+def test_drafts_and_edits_do_not_count_as_updates(story: Story):
     entry = story.entries.get()
     rest(story, 13)
     make_update(story, "Not yet.", state="draft")
@@ -116,7 +116,7 @@ def test_a_draft_or_an_edit_is_no_update(story: Story):
     assert story.quiet
 
 
-def test_readers_are_told_the_time_of_the_update_that_is_left(story: Story):
+def test_readers_see_the_time_of_the_last_remaining_update(story: Story):
     first = story.entries.get()
     last = make_update(story, "The ferry sails.")
     now = timezone.now()
@@ -147,7 +147,7 @@ def test_readers_are_told_the_time_of_the_update_that_is_left(story: Story):
     assert told(last)
 
 
-def test_keeping_it_live_resets_the_clock(story: Story):
+def test_keeping_it_live_restarts_the_quiet_time(story: Story):
     rest(story, 13)
     verbs.keep_live(story)
     assert not story.quiet
@@ -161,7 +161,7 @@ def test_keeping_it_live_resets_the_clock(story: Story):
             verbs.keep_live(one)
 
 
-def test_the_series_says_when_and_what(story: Story):
+def test_a_series_can_have_its_own_rule(story: Story):
     series = make_series("Tides")
     series.quiet_reminder_hours, series.quiet_hours = 0, 30
     series.quiet_action = Series.QuietAction.CLOSE
@@ -175,7 +175,7 @@ def test_the_series_says_when_and_what(story: Story):
     assert verbs.mark_quiet_stories() == 0
 
 
-def test_the_settings_say_what_a_series_leaves_open(story: Story, settings: Any):
+def test_the_settings_are_defaults_for_a_series(story: Story, settings: Any):
     settings.QUIET_HOURS, settings.QUIET_ACTION = 2, "close"
     rest(story, 3)
     assert story.state == "closed"
@@ -191,7 +191,7 @@ def test_a_story_that_never_had_an_update_becomes_quiet_too():
     assert story.quiet_since == at
 
 
-def test_closing_withdrawing_and_restoring_forget_the_quiet(story: Story):
+def test_closing_withdrawing_and_restoring_reset_the_quiet_state(story: Story):
     rest(story, 13)
     verbs.withdraw_story(story)
     verbs.restore_story(story)
@@ -203,7 +203,7 @@ def test_closing_withdrawing_and_restoring_forget_the_quiet(story: Story):
     assert f"Ended {ended}" in get("/stories/fog/")
 
 
-def test_an_old_story_that_is_imported_live_is_not_called_live():
+def test_an_old_story_imported_as_live_is_quiet():
     story = make_story("Old news", live=False)
     make_update(story, at="1200")
     verbs.go_live(story, at=timezone.now() - timedelta(days=90))

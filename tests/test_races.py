@@ -266,7 +266,7 @@ def wrongs(
         yield "public and unreviewed"
 
 
-def test_no_verb_acts_upon_a_text_that_no_longer_allows_it(
+def test_no_verb_acts_on_a_text_whose_state_has_changed(
     desk: Desk, second: Second
 ) -> None:
     every = list(pairs())
@@ -283,7 +283,7 @@ def test_no_verb_acts_upon_a_text_that_no_longer_allows_it(
         assert "words." in page
 
 
-def test_what_a_contributor_typed_stays_where_an_editor_was_quicker(
+def test_a_contributors_text_is_kept_if_an_editor_was_faster(
     desk: Desk, second: Second
 ) -> None:
     """The answer says who has done what; the form holds the text still."""
@@ -307,7 +307,7 @@ def test_what_a_contributor_typed_stays_where_an_editor_was_quicker(
 
 
 @pytest.mark.parametrize("stop", ["is_active", "is_staff", "groups"])
-def test_rights_that_were_taken_away_meanwhile_are_none(
+def test_permissions_revoked_in_the_meantime_do_not_count(
     desk: Desk, second: Second, stop: str
 ) -> None:
     entry = desk.entry("submitted")
@@ -330,7 +330,7 @@ def test_rights_that_were_taken_away_meanwhile_are_none(
     assert not Entry.objects.get(pk=entry.pk).published
 
 
-def test_a_story_that_turned_meanwhile_takes_no_text(
+def test_a_story_closed_in_the_meantime_accepts_no_text(
     desk: Desk, second: Second
 ) -> None:
     """It was closed, withdrawn or deleted while somebody wrote for it."""
@@ -371,7 +371,7 @@ STORY = {
 ENDS = {"live": "live", "close": "closed", "reopen": "live", "withdraw": "withdrawn"}
 
 
-def test_a_story_turns_once(desk: Desk, second: Second) -> None:
+def test_a_change_of_state_happens_once(desk: Desk, second: Second) -> None:
     """Each button beside each other one: the second finds what the first has made."""
 
     def press(who: str, story: Story, do: str) -> Any:
@@ -397,7 +397,7 @@ def test_a_story_turns_once(desk: Desk, second: Second) -> None:
         assert refused != may or "Only a draft" in answer.content.decode(), (one, other)
 
 
-def test_what_is_erased_meanwhile_comes_back_by_no_way(
+def test_a_text_erased_in_the_meantime_does_not_come_back(
     desk: Desk, second: Second
 ) -> None:
     """Neither by an earlier text that is restored, nor by a form that keeps itself."""
@@ -437,7 +437,7 @@ def test_what_is_erased_meanwhile_comes_back_by_no_way(
     assert Story.objects.get(pk=head.pk).headline == "What is said"
 
 
-def test_a_picture_that_is_shown_meanwhile_is_neither_deleted_nor_mute(
+def test_an_image_used_in_the_meantime_is_neither_deleted_nor_without_alt_text(
     desk: Desk, second: Second
 ) -> None:
     files = {"stem": f"ab/{'c' * 40}", "widths": [320], "width": 320, "height": 240}
@@ -457,7 +457,7 @@ def test_a_picture_that_is_shown_meanwhile_is_neither_deleted_nor_mute(
         assert Image.objects.get(name=act).alt == "A quay"
 
 
-def test_a_text_that_is_published_meanwhile_is_not_deleted(
+def test_a_text_published_in_the_meantime_is_not_deleted(
     desk: Desk, second: Second
 ) -> None:
     entry = desk.entry("draft")

@@ -30,7 +30,7 @@ def _place(key: str) -> tuple[int, int]:
     return int(minute), int(pk)
 
 
-def test_older_updates_come_in_place_and_stay_true(
+def test_older_updates_are_loaded_in_place_and_stay_current(
     reader: Readers, room: Newsroom
 ) -> None:
     window = reader()
@@ -76,7 +76,7 @@ def test_a_link_to_the_third_of_four_hundred_updates_lands_on_it(
     assert entry.bounding_box() == before
 
 
-def test_who_comes_back_reads_what_came_since(reader: Readers, room: Newsroom) -> None:
+def test_returning_readers_find_what_is_new(reader: Readers, room: Newsroom) -> None:
     window = reader()
     page = window.page
     window.open(f"{room.servers[0].url}/stories/{SLUG}/")
@@ -97,9 +97,7 @@ def test_who_comes_back_reads_what_came_since(reader: Readers, room: Newsroom) -
     expect(stopped).to_be_focused()
 
 
-def test_what_comes_late_over_a_slow_line_pushes_nothing_down(
-    reader: Readers, room: Newsroom
-) -> None:
+def test_content_that_loads_late_moves_nothing(reader: Readers, room: Newsroom) -> None:
     """The live bar comes after what stands below it."""
     room.call(
         actions.edit_story, SLUG, summary="- The lamp is lit.\n- The tide is out."
@@ -129,7 +127,7 @@ REACH = """(element) => {
 }"""
 
 
-def test_every_update_offers_its_own_address(reader: Readers, room: Newsroom) -> None:
+def test_every_update_offers_its_permalink(reader: Readers, room: Newsroom) -> None:
     window = reader(
         permissions=["clipboard-read", "clipboard-write"],
         viewport={"width": 390, "height": 800},
@@ -147,7 +145,9 @@ def test_every_update_offers_its_own_address(reader: Readers, room: Newsroom) ->
     assert entry.locator(".stamp a").evaluate(REACH)
 
 
-def test_the_front_page_follows_what_is_newest(reader: Readers, room: Newsroom) -> None:
+def test_the_front_page_shows_the_newest_updates(
+    reader: Readers, room: Newsroom
+) -> None:
     window = reader()
     window.open(f"{room.servers[0].url}/")
     teasers = window.page.locator(".live-now .teaser")
@@ -203,9 +203,7 @@ def test_older_updates_that_come_late_miss_nothing(
     window.misses("Minute 8 at sea.")
 
 
-def test_with_large_letters_nothing_covers_anything(
-    reader: Readers, room: Newsroom
-) -> None:
+def test_nothing_overlaps_with_large_text(reader: Readers, room: Newsroom) -> None:
     window = reader(viewport={"width": 320, "height": 800})
     page = window.page
     letters = {"fontSizes": {"standard": 32, "fixed": 26}}

@@ -64,7 +64,7 @@ def add(channel: Channel, words: str, epoch: str = "old") -> None:
     channel.seq = cursor.seq
 
 
-def test_a_channel_forgets_its_log_when_a_backup_was_restored(
+def test_a_channel_clears_its_log_when_a_backup_was_restored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def run() -> str:
@@ -121,7 +121,7 @@ def test_a_rail_of_an_older_backup_is_sent_once(
     assert sent.text.count("rail") == 1
 
 
-def test_no_page_takes_the_number_of_another_history_for_its_own(
+def test_no_page_uses_a_seq_of_another_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def run() -> str:
@@ -142,7 +142,7 @@ def test_no_page_takes_the_number_of_another_history_for_its_own(
     assert "new-12" not in asyncio.run(run())
 
 
-def test_a_number_of_thousands_of_digits_is_no_rail(
+def test_a_number_with_thousands_of_digits_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def run() -> str:
@@ -159,7 +159,7 @@ def test_a_number_of_thousands_of_digits_is_no_rail(
 
 
 @pytest.mark.django_db
-def test_a_retiming_between_two_reads_leaves_no_entry_out_of_place(
+def test_a_changed_time_between_two_reads_leaves_no_entry_out_of_order(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     story = make_story()
@@ -205,7 +205,7 @@ def test_a_cross_post_does_not_name_a_home_that_is_not_public(
 
 
 @pytest.mark.django_db
-def test_an_old_slug_may_become_the_present_one_again(client: Client) -> None:
+def test_a_former_slug_can_become_the_current_one_again(client: Client) -> None:
     story = make_story(slug="fog")
     verbs.edit_story(story, slug="thick-fog")
     answer = client.get("/stories/fog/")
@@ -214,7 +214,7 @@ def test_an_old_slug_may_become_the_present_one_again(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_what_was_withdrawn_may_be_restored(client: Client) -> None:
+def test_a_withdrawn_update_can_be_restored(client: Client) -> None:
     story = make_story()
     verbs.withdraw_story(story)
     answer = client.get(story.get_absolute_url())
@@ -224,7 +224,7 @@ def test_what_was_withdrawn_may_be_restored(client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("number", ["9" * 19, "9" * 40, "9" * 5000])
-def test_no_id_is_too_big_to_be_looked_for(client: Client, number: str) -> None:
+def test_huge_ids_are_404(client: Client, number: str) -> None:
     story = make_story()
     address = story.get_absolute_url()
     assert client.get(f"{address}updates/{number}/").status_code == 404
@@ -232,7 +232,7 @@ def test_no_id_is_too_big_to_be_looked_for(client: Client, number: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_renamed_series_is_named_anew_by_lines_that_lead_to_it(
+def test_renaming_a_series_updates_the_lines_that_link_to_it(
     client: Client,
 ) -> None:
     entry, series = make_update(make_story()), make_series("Elsewhere Daily")
@@ -244,7 +244,7 @@ def test_a_renamed_series_is_named_anew_by_lines_that_lead_to_it(
 
 
 @pytest.mark.django_db
-def test_a_story_that_runs_on_stays_on_the_front(client: Client) -> None:
+def test_a_live_story_stays_on_the_front_page(client: Client) -> None:
     make_story("The long strike")
     for _ in range(41):
         verbs.close_story(make_story())
@@ -252,7 +252,7 @@ def test_a_story_that_runs_on_stays_on_the_front(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_bars_others_from_publishing_while_all_is_drawn_anew(
+def test_rerender_does_not_block_publishing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     story = make_story()

@@ -51,14 +51,14 @@ HOSTILE = st.lists(
 
 
 @pytest.mark.parametrize("family", ATTACKS)
-def test_no_attack_brings_anything_but_text_and_links(family: str) -> None:
+def test_attacks_render_only_text_and_links(family: str) -> None:
     shown = {attack: dangers(render(attack)) for attack in ATTACKS[family]}
 
     assert {attack: found for attack, found in shown.items() if found} == {}
 
 
 @pytest.mark.parametrize("family", ATTACKS)
-def test_the_parser_alone_lets_no_attack_through(
+def test_the_parser_alone_stops_every_attack(
     family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rendering, "_clean", tidy)
@@ -70,7 +70,7 @@ def test_the_parser_alone_lets_no_attack_through(
 
 @pytest.mark.parametrize("wall", ["_bleached", "_washed"])
 @pytest.mark.parametrize("family", ATTACKS)
-def test_each_cleaner_alone_lets_no_attack_through(family: str, wall: str) -> None:
+def test_each_cleaner_alone_stops_every_attack(family: str, wall: str) -> None:
     clean = getattr(rendering, wall)
 
     shown = {attack: dangers(tidy(clean(tidy(attack)))) for attack in ATTACKS[family]}
@@ -78,7 +78,7 @@ def test_each_cleaner_alone_lets_no_attack_through(family: str, wall: str) -> No
     assert {attack: found for attack, found in shown.items() if found} == {}
 
 
-def test_nh3_stops_an_address_that_bleach_takes_for_a_harmless_one(
+def test_nh3_stops_a_url_that_bleach_considers_harmless(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(urls, "is_safe", lambda address: True)
@@ -88,7 +88,7 @@ def test_nh3_stops_an_address_that_bleach_takes_for_a_harmless_one(
     assert "javascript:" not in rendering._clean(attack)
 
 
-def test_our_own_reading_stops_an_address_that_both_cleaners_leave(
+def test_our_own_check_stops_a_url_that_both_cleaners_allow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     attack = '<a href="//evil.example/x">words</a>'
@@ -100,7 +100,7 @@ def test_our_own_reading_stops_an_address_that_both_cleaners_leave(
 
 @settings(max_examples=examples(400), deadline=None)
 @given(HOSTILE)
-def test_nothing_typed_at_random_is_dangerous_either(body: str) -> None:
+def test_random_input_is_not_dangerous(body: str) -> None:
     shown = render(body)
 
     assert dangers(shown) == []
@@ -114,7 +114,7 @@ def test_cleaning_again_changes_nothing(family: str) -> None:
         assert rendering._clean(shown) == shown
 
 
-def test_a_script_that_was_typed_is_read_as_its_text() -> None:
+def test_a_typed_script_is_rendered_as_text() -> None:
     typed = "They hid <script>steal(1)</script> in the page &amp; it ran."
 
     shown = render(typed)
@@ -123,7 +123,7 @@ def test_a_script_that_was_typed_is_read_as_its_text() -> None:
     assert plain_text(shown) == typed
 
 
-def test_links_lead_out_without_a_vote_or_a_handle_on_the_page() -> None:
+def test_links_have_nofollow_and_noopener() -> None:
     shown = render("Read [the notice](https://harbour.example/notice).")
 
     assert shown == (
@@ -132,14 +132,14 @@ def test_links_lead_out_without_a_vote_or_a_handle_on_the_page() -> None:
     )
 
 
-def test_an_author_cannot_stand_where_our_html_will_stand() -> None:
+def test_authors_cannot_forge_placeholders_of_trusted_html() -> None:
     token = "0123456789abcdef0123456789abcdef"
     body = f"{token}0\n\n<p>{token}0</p>\n\n![](image:fog)"
 
     assert render(body, FIGURES).count("<figure>") == 1
 
 
-def test_our_html_goes_in_as_it_is() -> None:
+def test_trusted_html_is_inserted_unchanged() -> None:
     figure = r'<figure id="f" hx-get="/x"><img srcset="a 1x">\1 \g<0> &nbsp;</figure>'
 
     assert render("![](image:fog)", {"fog": figure}) == figure
@@ -152,19 +152,19 @@ def test_the_html_is_marked_safe_for_templates() -> None:
 # Pictures
 
 
-def test_a_picture_takes_the_place_of_its_line() -> None:
+def test_an_image_replaces_its_line() -> None:
     assert render("Before.\n\n![](image:fog)\n\nAfter.", FIGURES) == (
         "<p>Before.</p>\n<figure>Fog</figure>\n<p>After.</p>"
     )
 
 
-def test_a_picture_between_lines_divides_their_paragraph() -> None:
+def test_an_image_between_lines_splits_their_paragraph() -> None:
     assert render("Before.\n  ![the fog](image:fog) \nAfter.\nMore.", FIGURES) == (
         "<p>Before.</p>\n<figure>Fog</figure>\n<p>After.<br>More.</p>"
     )
 
 
-def test_pictures_in_succession_come_together() -> None:
+def test_images_in_succession_are_grouped() -> None:
     body = "![](image:fog)\n![](image:quay)\n\n![](image:dome)\n\nAfter."
 
     assert render(body, FIGURES) == (
@@ -173,14 +173,14 @@ def test_pictures_in_succession_come_together() -> None:
     )
 
 
-def test_a_missing_picture_draws_nothing() -> None:
+def test_a_missing_image_renders_nothing() -> None:
     body = "Before.\n\n![](image:lost)\n![](image:fog)\n\n![](image:gone)"
 
     assert render(body, FIGURES) == "<p>Before.</p>\n<figure>Fog</figure>"
     assert render("![](image:lost)") == ""
 
 
-def test_a_picture_after_a_list_is_drawn_below_it() -> None:
+def test_an_image_after_a_list_is_rendered_below_it() -> None:
     assert render("- one\n- two\n![](image:fog)", FIGURES) == (
         "<ul><li>one</li><li>two</li></ul>\n<figure>Fog</figure>"
     )
@@ -201,7 +201,7 @@ def test_a_picture_after_a_list_is_drawn_below_it() -> None:
         "![](image:fog",
     ],
 )
-def test_elsewhere_the_mark_of_a_picture_stays_text(body: str) -> None:
+def test_elsewhere_the_markup_of_an_image_stays_text(body: str) -> None:
     shown = render(body, FIGURES)
 
     assert "<figure>" not in shown
@@ -213,12 +213,12 @@ def test_elsewhere_the_mark_of_a_picture_stays_text(body: str) -> None:
     "body",
     ["```\n![](image:fog)\n```", "`![](image:fog)`", "a\n\n```\n\n![](image:fog)\n```"],
 )
-def test_code_may_speak_of_pictures(body: str) -> None:
+def test_code_may_contain_the_markup_of_an_image(body: str) -> None:
     assert "![](image:fog)</code>" in render(body, FIGURES)
     assert image_names(body) == []
 
 
-def test_names_of_pictures_come_in_order_and_once() -> None:
+def test_image_names_are_in_order_and_unique() -> None:
     body = (
         "![](image:quay)\ntext\n![](image:fog)\n\n![x](image:quay)\n![](image:no-1.b)"
     )
@@ -238,7 +238,7 @@ def test_names_of_pictures_come_in_order_and_once() -> None:
         max_size=14,
     ).map("\n".join)
 )
-def test_names_are_those_that_are_drawn(body: str) -> None:
+def test_image_names_are_those_that_are_rendered(body: str) -> None:
     shown = render(body, FIGURES)
 
     drawn = {name for name, figure in FIGURES.items() if figure in shown}
@@ -248,7 +248,7 @@ def test_names_are_those_that_are_drawn(body: str) -> None:
 # Lines of ours
 
 
-def test_a_line_takes_the_place_of_its_paragraph() -> None:
+def test_a_trusted_line_replaces_its_paragraph() -> None:
     body = "Fog.\n\nSee  Sorrava Daily: Fog \n\nMore."
 
     assert render(body, lines={" See Sorrava Daily:  Fog": SEE}) == (
@@ -256,7 +256,7 @@ def test_a_line_takes_the_place_of_its_paragraph() -> None:
     )
 
 
-def test_a_line_is_found_with_its_marks_escaped() -> None:
+def test_a_trusted_line_matches_escaped_marks() -> None:
     lines = {"See Sorrava Daily: 5 *Star* Fog": SEE}
 
     assert render(r"See Sorrava Daily: 5 \*Star\* Fog", lines=lines) == SEE
@@ -275,14 +275,14 @@ def test_a_line_is_found_with_its_marks_escaped() -> None:
         "See Fog.",
     ],
 )
-def test_elsewhere_a_line_stays_what_it_is(body: str) -> None:
+def test_elsewhere_a_line_stays_text(body: str) -> None:
     assert SEE not in render(body, lines={"See Fog": SEE})
 
 
 # What cannot be shown
 
 
-def test_a_body_at_the_limit_is_shown_and_one_beyond_refused() -> None:
+def test_a_body_at_the_limit_is_rendered_and_a_longer_one_is_refused() -> None:
     assert render("f" * MAX_BODY_LENGTH)
     with pytest.raises(BodyError, match=r"20,001 characters.*several updates"):
         render("f" * (MAX_BODY_LENGTH + 1))
@@ -290,17 +290,17 @@ def test_a_body_at_the_limit_is_shown_and_one_beyond_refused() -> None:
         image_names("f" * (MAX_BODY_LENGTH + 1))
 
 
-def test_line_breaks_of_two_characters_count_once() -> None:
+def test_line_breaks_with_two_characters_count_once() -> None:
     assert render("f\r\n" * (MAX_BODY_LENGTH // 2))
 
 
 @pytest.mark.parametrize("mark", ["> ", ">", "- ", "* ", "1. ", "> - ", "- > 1. "])
-def test_deep_nesting_is_refused_with_a_sentence(mark: str) -> None:
+def test_deep_nesting_is_refused_with_a_message(mark: str) -> None:
     with pytest.raises(BodyError, match=r"inside each other\. Take some"):
         render(mark * 300 + "x")
 
 
-def test_a_parser_at_its_wits_end_becomes_a_sentence(
+def test_an_exception_of_the_parser_becomes_a_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def give_up(*args: object) -> None:
@@ -330,7 +330,7 @@ SLOW_UNITS = [
 
 
 @pytest.mark.parametrize("unit", SLOW_UNITS)
-def test_no_body_keeps_the_parser_busy(unit: str) -> None:
+def test_no_body_takes_long_to_parse(unit: str) -> None:
     body = (unit * MAX_BODY_LENGTH)[:MAX_BODY_LENGTH]
 
     began = time.process_time()
@@ -357,7 +357,7 @@ def test_control_characters_never_come_out() -> None:
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\x0b", "\x0c", "\x85"])
-def test_every_kind_of_line_end_is_one(end: str) -> None:
+def test_every_kind_of_line_break_is_normalized(end: str) -> None:
     assert (
         render(f"Fog.{end}More.{end}{end}End.") == "<p>Fog.<br>More.</p>\n<p>End.</p>"
     )
@@ -365,7 +365,7 @@ def test_every_kind_of_line_end_is_one(end: str) -> None:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
-def test_what_is_tidied_can_be_stored(text: str) -> None:
+def test_a_tidied_text_can_be_stored(text: str) -> None:
     tidied = tidy(text)
 
     tidied.encode()

@@ -154,7 +154,7 @@ def grown(before: dict[str, int], after: dict[str, int]) -> list[str]:
     ]
 
 
-def test_nothing_costs_more_because_running_stories_are_long() -> None:
+def test_costs_do_not_grow_with_the_length_of_live_stories() -> None:
     site = Site()
     before = site.cost()
     for story in (site.story, site.other):
@@ -162,7 +162,7 @@ def test_nothing_costs_more_because_running_stories_are_long() -> None:
     assert grown(before, site.cost()) == []
 
 
-def test_nothing_costs_more_because_the_archive_is_large() -> None:
+def test_costs_do_not_grow_with_the_archive() -> None:
     site = Site()
     site.ended(45)  # a page of every list is full
     before = site.cost()

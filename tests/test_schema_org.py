@@ -105,7 +105,7 @@ def test_a_story_is_a_live_blog_posting_with_every_update_of_the_page(
             assert datetime.fromisoformat(update[name]).tzinfo
 
 
-def test_search_engines_find_all_that_they_ask_of_an_article(
+def test_structured_data_has_all_required_properties_of_an_article(
     client: Client, story: Story
 ) -> None:
     update = make_update(story, "By hand.", at="1900", headline="Signed")
@@ -122,9 +122,7 @@ def test_search_engines_find_all_that_they_ask_of_an_article(
     }
 
 
-def test_data_that_schema_org_does_not_allow_is_noticed(
-    client: Client, story: Story
-) -> None:
+def test_invalid_schema_org_data_is_detected(client: Client, story: Story) -> None:
     (data,) = head(client, "/stories/fog/").data
     update = data["liveBlogUpdate"][0]
     update["headlines"] = update.pop("headline")  # no such property
@@ -144,7 +142,7 @@ def test_data_that_schema_org_does_not_allow_is_noticed(
     }
 
 
-def test_an_ended_story_says_when_its_coverage_ended(
+def test_a_closed_story_has_the_end_of_its_coverage(
     client: Client, story: Story
 ) -> None:
     verbs.close_story(story, at=gmt("2210"))
@@ -153,7 +151,7 @@ def test_an_ended_story_says_when_its_coverage_ended(
     assert data["coverageStartTime"] < data["coverageEndTime"]
 
 
-def test_an_older_page_holds_its_own_updates(client: Client) -> None:
+def test_an_older_page_has_its_own_updates(client: Client) -> None:
     story = make_story(slug="long")
     bulk_updates(story, 120)
     place = story.postings.order_by("seq")[49].entry_id
@@ -165,7 +163,9 @@ def test_an_older_page_holds_its_own_updates(client: Client) -> None:
     assert len(urls) == 119
 
 
-def test_nothing_that_is_not_public_is_told(client: Client, story: Story) -> None:
+def test_structured_data_has_nothing_that_is_not_public(
+    client: Client, story: Story
+) -> None:
     make_update(story, "Zwyngaard draft", state="draft")
     make_update(story, "Zwyngaard later", at=timezone.now() + timedelta(hours=1))
     gone = make_update(story, "Zwyngaard gone", headline="Zwyngaard")
@@ -189,7 +189,7 @@ def test_the_card_of_a_story(client: Client, story: Story) -> None:
     assert datetime.fromisoformat(found.meta["article:published_time"])
 
 
-def test_the_card_of_an_update_has_its_own_words_and_picture(
+def test_the_card_of_an_update_has_its_own_text_and_image(
     client: Client, story: Story
 ) -> None:
     make_picture("mast", alt='A "mast" > all')
@@ -210,7 +210,7 @@ def test_the_card_of_an_update_has_its_own_words_and_picture(
     assert found.meta["og:image:alt"] == "A crane"  # its story's
 
 
-def test_a_page_without_a_picture_is_shared_with_the_card_of_the_site(
+def test_a_page_without_an_image_uses_the_card_of_the_site(
     client: Client,
 ) -> None:
     update = make_update(make_story("Plain", slug="plain", series="Harbour Daily"))
@@ -258,7 +258,9 @@ def test_a_changed_home_language_reaches_every_story_of_its_updates(
     assert page["ETag"] not in known
 
 
-def test_data_does_not_end_its_own_element(client: Client, story: Story) -> None:
+def test_structured_data_cannot_end_its_script_element(
+    client: Client, story: Story
+) -> None:
     page = client.get("/stories/fog/").content.decode()
     (text,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page)
     assert not set("<>&") & set(text)

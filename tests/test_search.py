@@ -25,7 +25,7 @@ def found(query: str) -> list[str]:
     return [result.url for result in search.search_public(query).found]
 
 
-def test_an_update_is_found_by_its_words_at_its_own_address() -> None:
+def test_an_update_is_found_by_its_words_with_its_permalink() -> None:
     story = make_story("Fog over the harbour", slug="fog")
     update = make_update(story, "The *pilots* have anchored off **Skerrin**.")
     make_update(story, "Nothing of the kind.")
@@ -46,7 +46,7 @@ def test_a_story_is_found_by_its_title_standfirst_and_summary() -> None:
         assert found(query) == ["/stories/levee/"], query
 
 
-def test_words_between_quotation_marks_stand_together(client: Client) -> None:
+def test_quoted_words_are_searched_as_a_phrase(client: Client) -> None:
     assert b"a phrase in quotation marks" in client.get("/search/").content
     story = make_story(slug="q")
     together = make_update(story, "The old bridge is shut.")
@@ -55,7 +55,7 @@ def test_words_between_quotation_marks_stand_together(client: Client) -> None:
     assert len(found("old bridge")) == 2
 
 
-def test_what_was_found_is_marked_and_all_else_escaped() -> None:
+def test_matches_are_highlighted_and_text_is_escaped() -> None:
     story = make_story(slug="m")
     make_update(story, "Zinc <3 at 5 & rising.", headline="Zinc < lead")
     (result,) = search.search_public("zinc").found
@@ -82,7 +82,7 @@ def test_what_was_found_is_marked_and_all_else_escaped() -> None:
         "it's",
     ],
 )
-def test_no_question_is_an_error(client: Client, query: str) -> None:
+def test_no_query_is_an_error(client: Client, query: str) -> None:
     make_update(make_story(), "It's a fine day.")
     assert client.get("/search/", {"q": query}).status_code == 200
 
@@ -133,7 +133,7 @@ def test_a_cross_posted_update_is_found_once_and_in_a_public_story() -> None:
     assert found("cinnabar") == [f"/stories/other/updates/{update.pk}/"]
 
 
-def test_what_stands_nowhere_any_more_leads_to_no_withdrawn_story() -> None:
+def test_an_update_left_only_in_a_withdrawn_story_is_not_found() -> None:
     home, other = make_story("Sealed", slug="home"), make_story(slug="other")
     posting = verbs.cross_post(make_update(home, "Cinnabar came."), other)
     verbs.withdraw_story(home)
@@ -150,19 +150,19 @@ def test_what_stands_nowhere_any_more_leads_to_no_withdrawn_story() -> None:
     assert not late
 
 
-def test_a_moved_update_is_found_where_it_stands() -> None:
+def test_a_moved_update_is_found_in_its_new_story() -> None:
     home, other = make_story(slug="home"), make_story(slug="other")
     update = make_update(home, "Cinnabar in the river.")
     verbs.move(update, other)
     assert found("cinnabar") == [f"/stories/other/updates/{update.pk}/"]
 
 
-def test_an_original_entry_is_found_in_its_page() -> None:
+def test_an_original_entry_is_found_on_its_story_page() -> None:
     original = make_original(make_story(slug="o"), "How cinnabar came here.")
     assert found("cinnabar") == [f"/stories/o/#entry-{original.pk}"]
 
 
-def test_the_words_can_be_kept_anew() -> None:
+def test_the_search_index_can_be_rebuilt() -> None:
     story = make_story("Fog", slug="f")
     make_update(story, "Quartz on the quay.")
     SearchText.objects.all().delete()
@@ -171,7 +171,7 @@ def test_the_words_can_be_kept_anew() -> None:
     assert len(found("quartz")) == len(found("fog")) == 1
 
 
-def test_all_is_drawn_anew_and_what_cannot_be_is_named() -> None:
+def test_rerender_reports_entries_that_cannot_be_rendered() -> None:
     story = make_story("Fog", summary="Ferries **wait**.")
     update = make_update(story)
     Story.objects.update(summary_html="<p>As it was drawn before.</p>")

@@ -65,7 +65,7 @@ def test_words_are_found_in_headline_text_and_byline(client, story):
     assert "No updates match." in search(client, story, q="zeppelin")
 
 
-def test_rows_have_the_form_and_the_buttons_they_have_at_the_desk(client, story):
+def test_found_rows_have_the_buttons_of_the_desk(client, story):
     entry = make_update(story, "The ferry has moored.")
     at_desk = client.get(reverse("admin:entries_story_change", args=[story.pk]))
     row = re.compile(rf'(?s)<li\s+id="row-{entry.pk}".*?class="slot"')
@@ -88,7 +88,7 @@ def test_rows_are_filtered_by_author_and_state(client, story):
     assert "jory" in search(client, story)
 
 
-def test_contributors_find_what_they_may_see(story):
+def test_contributors_find_only_what_they_may_see(story):
     writer = make_user("writer", "Contributors")
     client = Client()
     client.force_login(writer)
@@ -100,7 +100,7 @@ def test_contributors_find_what_they_may_see(story):
     assert "unseen-editor" not in page
 
 
-def test_a_time_or_a_day_is_jumped_to(client, story):
+def test_a_search_jumps_to_a_time_or_day(client, story):
     later = DAY + timedelta(days=1)
     times = [("2350", DAY), ("2355", DAY), ("0005", later), ("1200", later)]
     pks = [make_update(story, at=gmt(hhmm, day)).pk for hhmm, day in times]
@@ -116,7 +116,7 @@ def test_a_time_or_a_day_is_jumped_to(client, story):
     assert 'class="error"' in search(client, story, at="half past")
 
 
-def test_leaving_a_search_leads_to_the_same_place(client, story):
+def test_leaving_a_search_returns_to_the_same_position(client, story):
     entry = make_update(story)
     back = reverse("admin:entries_story_change", args=[story.pk])
     assert f'href="{back}"' in search(client, story, q="a")
@@ -124,7 +124,7 @@ def test_leaving_a_search_leads_to_the_same_place(client, story):
     assert f'href="{back}?from={entry.pk}#row-{entry.pk}"' in page
 
 
-def test_more_than_a_page_is_found_a_page_at_a_time(client, story):
+def test_many_results_come_in_pages(client, story):
     bulk_updates(story, PAGE_SIZE + 10)
     first = search(client, story, q="crossing")
     older = re.search(r'href="[^"]*\?(q=crossing&amp;before=\d+)"', first)

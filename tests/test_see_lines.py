@@ -61,7 +61,7 @@ def test_a_story_that_readers_cannot_see_is_not_offered_and_not_linked(client, s
     assert not Link.objects.exists()
 
 
-def test_a_line_with_the_exact_title_leads_there_when_it_is_sent(client, story):
+def test_a_line_with_the_exact_title_is_linked_when_it_is_sent(client, story):
     other = make_story("The *inquiry* opens", series="Sorrava Daily")
     bare = make_story("Tides of the week")
     compose(client, story, f"Done.\n\nSee {other.title}\n\nSee also {bare.title}")
@@ -71,20 +71,20 @@ def test_a_line_with_the_exact_title_leads_there_when_it_is_sent(client, story):
     assert Link.objects.count() == 2
 
 
-def test_words_that_name_no_story_stay_words(client, story):
+def test_a_title_of_no_story_stays_plain_text(client, story):
     compose(client, story, "Done.\n\nSee you tomorrow")
     assert "See you tomorrow" in page(story)
     assert not Link.objects.exists()
 
 
-def test_the_preview_shows_the_line_as_readers_will_get_it(client, story):
+def test_the_preview_shows_the_line_as_readers_will_see_it(client, story):
     other = make_story("The inquiry opens")
     html = compose(client, story, f"See {other.title}", action="preview")
     assert "&lt;p class=&quot;see&quot;&gt;See &lt;a href=" in html
     assert not Link.objects.exists()
 
 
-def test_an_edit_links_what_it_adds_and_unlinks_what_it_takes(client, story):
+def test_an_edit_links_added_lines_and_unlinks_removed_ones(client, story):
     first, second = make_story("The inquiry opens"), make_story("Tides of the week")
     compose(client, story, f"Done.\n\nSee {first.title}")
     entry = story.entries.get()
@@ -99,14 +99,14 @@ def test_an_edit_links_what_it_adds_and_unlinks_what_it_takes(client, story):
     assert Link.objects.filter(target_story=second).count() == 1
 
 
-def test_a_renamed_story_keeps_the_line_that_leads_to_it(client, story):
+def test_a_renamed_story_keeps_the_lines_that_link_to_it(client, story):
     other = make_story("The inquiry opens")
     compose(client, story, f"Done.\n\nSee {other.title}")
     verbs.edit_story(other, headline="The inquiry closes")
     assert ">The inquiry opens</a>" in page(story)
 
 
-def test_pictures_are_found_by_name_and_words_the_storys_own_first(client, story):
+def test_images_are_found_by_name_and_text_with_the_storys_own_first(client, story):
     for name in ("quay-old", "quay-new", "ferry", "quay-missing"):
         stem = "" if name == "quay-missing" else f"ab/{len(name):040x}"
         Image.objects.create(
@@ -120,7 +120,7 @@ def test_pictures_are_found_by_name_and_words_the_storys_own_first(client, story
     assert "quay-missing" not in html
 
 
-def test_only_those_who_write_may_look(story):
+def test_only_writers_can_use_the_picker(story):
     assert find(signed_in("m", "Moderators"), story, "x").status_code == 403
     assert find(signed_in("c", "Contributors"), story, "x").status_code == 200
     assert find(signed_in("d", "Contributors"), story, "", "picture").status_code == 403
@@ -144,7 +144,7 @@ def test_only_those_who_write_may_look(story):
         ("Ağır sis: Çelik", "ağır sis : çelik"),
     ],
 )
-def test_typography_does_not_keep_a_line_from_its_story(client, story, title, typed):
+def test_typography_makes_no_difference_for_a_title(client, story, title, typed):
     other = make_story(title)
     for n, see in enumerate(("See ", "SEE ALSO: ", "see also\u00a0", "See – "), 1):
         compose(client, story, f"Done {n}.\n\n{see}{typed}")
@@ -154,7 +154,7 @@ def test_typography_does_not_keep_a_line_from_its_story(client, story, title, ty
     assert page(story).count(f'<a href="{other.get_absolute_url()}">') >= 4
 
 
-def test_typography_that_fits_two_stories_is_asked_about(client, story):
+def test_a_title_that_fits_two_stories_is_asked_about(client, story):
     first, second = make_story("The harbour's night"), make_story("The harbour’s night")
     html = compose(client, story, "Done.\n\nSee the harbour´s night")
     assert "matches no story. Did you mean" in html
@@ -176,7 +176,7 @@ def test_typography_that_fits_two_stories_is_asked_about(client, story):
     ],
 )
 @pytest.mark.parametrize("headers", [HTMX, {}])
-def test_a_near_miss_is_offered_and_a_press_links_it(client, story, typed, headers):
+def test_a_near_miss_is_offered_and_can_be_linked(client, story, typed, headers):
     other = make_story("The inquiry opens", series="Sorrava Daily")
     compose(client, story, f"Done.\n\nSee {typed}")
     entry = story.entries.get()
@@ -207,7 +207,7 @@ def test_a_near_miss_is_offered_and_a_press_links_it(client, story, typed, heade
         "The weather service's warning",
     ],
 )
-def test_prose_and_titles_of_nothing_are_not_asked_about(client, story, typed):
+def test_prose_and_unknown_titles_are_not_asked_about(client, story, typed):
     make_story("The inquiry opens tomorrow", series="Sorrava Daily")
     make_story("Storm tomorrow")
     html = compose(client, story, f"Done.\n\nSee {typed}")
@@ -215,7 +215,7 @@ def test_prose_and_titles_of_nothing_are_not_asked_about(client, story, typed):
     assert not Link.objects.exists()
 
 
-def test_a_story_that_readers_cannot_see_is_no_near_miss_and_no_choice(client, story):
+def test_a_story_that_is_not_public_is_not_offered_as_a_near_miss(client, story):
     draft = make_story("A secret inquiry", live=False)
     gone = verbs.withdraw_story(make_story("A secret enquiry"))
     html = compose(client, story, "Done.\n\nSee A secret inquery")
@@ -232,7 +232,7 @@ def test_a_story_that_readers_cannot_see_is_no_near_miss_and_no_choice(client, s
         assert client.post(way, {"see": see}, headers=HTMX).status_code == 409
 
 
-def test_the_preview_says_what_a_line_comes_near_to(client, story):
+def test_the_preview_names_the_story_of_a_near_miss(client, story):
     make_story("The inquiry opens")
     html = compose(client, story, "See The inquiry opned", action="preview")
     assert "matches no story. Did you mean “The inquiry opens”?" in html
@@ -257,7 +257,7 @@ def test_a_line_finds_its_story_when_it_is_saved_again(client, story):
     assert Link.objects.get().target_story == other
 
 
-def test_a_near_miss_is_among_the_unresolved_links_and_in_the_review(story):
+def test_near_misses_are_listed_as_unresolved_links_and_in_the_review(story):
     other = make_story("The inquiry opens")
     writer = signed_in("writer", "Contributors")
     compose(writer, story, "Done.\n\nSee The inquiry opned", action="submit")
@@ -271,7 +271,7 @@ def test_a_near_miss_is_among_the_unresolved_links_and_in_the_review(story):
     assert f'value="story:{other.pk}"' in html
 
 
-def test_a_contributor_links_a_line_of_their_own_text_alone(story):
+def test_contributors_link_only_lines_of_their_own_texts(story):
     other = make_story("The inquiry opens")
     mine, theirs = signed_in("writer", "Contributors"), signed_in("w2", "Contributors")
     compose(mine, story, "Done.\n\nSee The inquiry opned", action="submit")
@@ -284,13 +284,13 @@ def test_a_contributor_links_a_line_of_their_own_text_alone(story):
     assert link.target_story == other
 
 
-def test_the_picker_finds_titles_typed_otherwise(client, story):
+def test_the_picker_ignores_typography(client, story):
     make_story("The harbour’s long night")
     for q in ("harbour's night", "harbor's long nigth"):
         assert "data-insert" in find(client, story, q).content.decode()
 
 
-def test_rows_without_loose_lines_cost_no_query_for_them(
+def test_rows_without_unresolved_lines_need_no_extra_query(
     client, story, django_assert_max_num_queries
 ):
     other = make_story("The inquiry opens")
@@ -301,7 +301,7 @@ def test_rows_without_loose_lines_cost_no_query_for_them(
         client.get(desk)
 
 
-def test_a_right_that_is_lost_meanwhile_links_no_line(story, monkeypatch):
+def test_a_permission_revoked_in_the_meantime_links_no_line(story, monkeypatch):
     other = make_story("The inquiry opens")
     writer = signed_in("writer", "Contributors")
     compose(writer, story, "Done.\n\nSee The inquiry opned", action="submit")

@@ -14,7 +14,7 @@ from tests.builders import bulk_updates, make_story, text
 pytestmark = pytest.mark.django_db
 
 
-def test_a_site_that_nobody_used_has_numbers_too():
+def test_an_unused_site_has_seqs_too():
     Site.objects.all().delete()
     epoch, seq, found = seqs.story_seqs([])
     site = Site.objects.get()
@@ -36,7 +36,7 @@ def test_seqs_of_stories_are_read_at_once(django_assert_num_queries: Any, many: 
     assert found[made[0].pk][1] == "closed"
 
 
-def test_seqs_by_slug_are_of_public_stories_alone(django_assert_num_queries: Any):
+def test_seqs_by_slug_include_only_public_stories(django_assert_num_queries: Any):
     shown, draft, gone = make_story(), make_story(live=False), make_story()
     verbs.withdraw_story(gone)
     slugs = [shown.slug, draft.slug, gone.slug, "x' OR 'a' = 'a"]
@@ -51,14 +51,14 @@ def test_seqs_by_slug_are_of_public_stories_alone(django_assert_num_queries: Any
     assert after[shown.slug] > found[shown.slug]
 
 
-def test_a_story_that_a_backup_took_away_is_another_history():
+def test_a_story_missing_from_a_restored_backup_gets_a_reset():
     story = make_story()
     cursor = f"{Site.current().epoch}-{story.seq}"
     Story.objects.filter(pk=story.pk).delete()
     assert changes_after(story.pk, cursor).reset
 
 
-def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(
+def test_a_poll_that_reports_the_end_has_the_current_rail(
     monkeypatch: pytest.MonkeyPatch,
 ):
     story, read = make_story(), seqs.story_seqs
@@ -77,7 +77,7 @@ def test_a_poll_that_tells_of_the_end_brings_the_rail_of_it(
 
 
 @pytest.mark.parametrize("many", [100, 300])
-def test_a_piece_of_a_catch_up_costs_the_same_however_much_is_left(
+def test_the_cost_of_a_batch_does_not_grow_with_what_is_left(
     django_assert_num_queries: Any, many: int
 ):
     story = make_story()

@@ -53,7 +53,7 @@ def setting(name: str, data: Path, **variables: str | None) -> Any:
 @pytest.mark.parametrize(
     "address", [None, "postgres://liveblog@db.example/news"], ids=["sqlite", "postgres"]
 )
-def test_the_data_folder_is_made_for_its_owner_alone(
+def test_the_data_folder_is_private(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str | None
 ):
     folder = tmp_path / "site" / "var"
@@ -93,7 +93,7 @@ def test_the_data_folder_is_made_for_its_owner_alone(
         ("EMAIL_PORT", "465", "take EMAIL_USE_TLS out"),
     ],
 )
-def test_a_bad_value_stops_the_start_with_a_sentence(
+def test_an_invalid_value_stops_startup_with_a_message(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
 ):
     monkeypatch.setenv("EMAIL_USE_TLS", "True")
@@ -122,7 +122,7 @@ def test_a_contact_is_a_person_or_a_page(monkeypatch: pytest.MonkeyPatch, value:
         ("serve", {}, "manage.py migrate"),
     ],
 )
-def test_who_starts_it_wrongly_reads_a_sentence_and_no_trace(
+def test_a_startup_error_prints_a_message_without_a_traceback(
     tmp_path: Path, command: str, changed: dict[str, str | None], sentence: str
 ):
     done = run("manage.py", command, data=tmp_path, **changed)
@@ -131,7 +131,7 @@ def test_who_starts_it_wrongly_reads_a_sentence_and_no_trace(
     assert "Traceback" not in done.stderr
 
 
-def test_a_key_that_can_be_guessed_is_refused_on_a_public_address(
+def test_a_weak_secret_key_is_refused_at_a_public_url(
     settings: Any,
 ):
     settings.SECRET_KEY = "word"
@@ -142,7 +142,7 @@ def test_a_key_that_can_be_guessed_is_refused_on_a_public_address(
 
 
 @pytest.mark.django_db
-def test_a_port_that_somebody_has_is_said_before_anything_is_made(tmp_path: Path):
+def test_a_port_in_use_is_reported_before_anything_is_created(tmp_path: Path):
     with closing(socket.create_server((HOST, 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CommandError, match=f"port {port} of {HOST}: Address al"):
@@ -150,7 +150,7 @@ def test_a_port_that_somebody_has_is_said_before_anything_is_made(tmp_path: Path
     assert not User.objects.exists()
 
 
-def test_the_links_of_a_demo_lead_to_its_port_unless_a_site_is_named(
+def test_the_demo_uses_its_port_in_links_unless_a_site_url_is_set(
     settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     settings.SITE_URL_FILE = tmp_path / "site-url"
@@ -169,12 +169,12 @@ def test_the_links_of_a_demo_lead_to_its_port_unless_a_site_is_named(
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "80a", "-1"])
-def test_a_port_is_a_number_that_there_is(port: str):
+def test_a_port_must_be_a_valid_number(port: str):
     with pytest.raises(CommandError, match="no whole number from 1 to 65535"):
         call_command("serve", f"--port={port}")
 
 
-def test_the_sample_and_the_table_name_every_setting_and_no_other():
+def test_env_example_and_readme_name_exactly_the_settings():
     read = set(
         re.findall(
             r"environment\.\w+\(\s*\"(\w+)\"", Path(settings.__file__).read_text()
@@ -188,24 +188,24 @@ def test_the_sample_and_the_table_name_every_setting_and_no_other():
     assert set(re.findall(r"`([A-Z]+_[A-Z_]+|DEBUG|CONTACT)`", "".join(rows))) == read
 
 
-def test_a_kept_key_is_read_from_the_data_folder(tmp_path: Path):
+def test_a_stored_secret_key_is_read_from_the_data_folder(tmp_path: Path):
     (tmp_path / "secret-key").write_text("a-key-that-was-made-before\n")
     key = setting("SECRET_KEY", tmp_path, SECRET_KEY=None)
     assert key == "a-key-that-was-made-before"
 
 
-def test_words_are_separated_by_commas_and_may_have_space_around(tmp_path: Path):
+def test_lists_are_comma_separated_and_may_have_spaces(tmp_path: Path):
     hosts = setting("ALLOWED_HOSTS", tmp_path, ALLOWED_HOSTS=" a.example, ,b.example ")
     assert hosts == ["a.example", "b.example"]
 
 
-def test_an_empty_environment_serves_the_own_machine_alone(tmp_path: Path):
+def test_an_empty_environment_serves_only_localhost(tmp_path: Path):
     empty = {"ALLOWED_HOSTS": None, "SITE_URL": None, "DEBUG": None}
     assert "127.0.0.1" in setting("ALLOWED_HOSTS", tmp_path, **empty)
     assert setting("DEBUG", tmp_path, **empty) is False
 
 
-def test_a_site_on_https_asks_for_it_everywhere(tmp_path: Path):
+def test_an_https_site_requires_https_everywhere(tmp_path: Path):
     there = {"SITE_URL": "https://news.example/"}
     assert setting("SITE_URL", tmp_path, **there) == "https://news.example"
     assert setting("SESSION_COOKIE_SECURE", tmp_path, **there) is True
@@ -213,14 +213,14 @@ def test_a_site_on_https_asks_for_it_everywhere(tmp_path: Path):
     assert setting("SECURE_SSL_REDIRECT", tmp_path) is False
 
 
-def test_preloading_is_asked_for_only_where_somebody_wants_it(tmp_path: Path):
+def test_hsts_preload_is_opt_in(tmp_path: Path):
     there = {"SITE_URL": "https://news.example/"}
     assert setting("SECURE_HSTS_PRELOAD", tmp_path, **there) is False
     there["HSTS_PRELOAD"] = "True"
     assert setting("SECURE_HSTS_INCLUDE_SUBDOMAINS", tmp_path, **there) is True
 
 
-def test_passwords_are_kept_as_argon2_and_older_ones_still_open(tmp_path: Path):
+def test_passwords_are_hashed_with_argon2_and_older_hashes_still_work(tmp_path: Path):
     names = setting("PASSWORD_HASHERS", tmp_path)
     assert [name.rpartition(".")[2] for name in names] == [
         "Argon2PasswordHasher",
@@ -236,7 +236,7 @@ def test_the_checks_for_deployment_find_nothing(tmp_path: Path, site: str):
     assert "no issues" in done.stdout
 
 
-def test_the_pool_gives_a_lost_database_up_soon_so_that_who_asks_tries_at_once(
+def test_the_pool_gives_up_soon_on_a_lost_database(
     tmp_path: Path,
 ):
     # By itself it would try at 1, 3, 7, 15, 31… seconds, and between that nobody can.

@@ -64,7 +64,7 @@ def test_what_is_not_public_is_not_listed(client: Client) -> None:
     assert set(rows(client, "/news-sitemap.xml")) == {"/stories/fog/"}
 
 
-def test_news_are_the_stories_that_began_in_two_days(client: Client) -> None:
+def test_the_news_sitemap_has_stories_of_the_last_two_days(client: Client) -> None:
     now = timezone.now()
     make_story("Fog\x07 & ice", slug="new", language="ar")
     make_story(slug="old")

@@ -54,7 +54,7 @@ def open_live(window: Reader, wire: Wire, slug: str, query: str = "") -> Page:
     return page
 
 
-def test_a_reader_who_missed_much_catches_up_over_a_slow_line_that_is_cut(
+def test_a_reader_catches_up_over_a_slow_connection_that_breaks(
     reader: Readers, room: Newsroom, wire: Wire, slug: str
 ) -> None:
     window = reader()
@@ -76,7 +76,7 @@ def test_a_reader_who_missed_much_catches_up_over_a_slow_line_that_is_cut(
     expect_all(room, window, slug)
 
 
-def test_a_line_that_carries_one_update_at_a_time_makes_progress(
+def test_a_connection_that_carries_one_update_at_a_time_makes_progress(
     reader: Readers, room: Newsroom, wire: Wire, slug: str
 ) -> None:
     """Each connection is cut before a usual piece has passed."""
@@ -93,7 +93,7 @@ def test_a_line_that_carries_one_update_at_a_time_makes_progress(
     expect_all(room, window, slug)
 
 
-def test_a_pause_rests_a_catch_up_and_the_end_waits_for_it(
+def test_pausing_stops_a_catch_up_and_the_end_waits_for_it(
     reader: Readers, room: Newsroom, wire: Wire, slug: str
 ) -> None:
     window = reader()
@@ -117,7 +117,7 @@ def test_a_pause_rests_a_catch_up_and_the_end_waits_for_it(
     expect_all(room, window, slug)
 
 
-def test_a_page_that_polls_takes_all_pieces_at_once(
+def test_a_polling_page_fetches_all_batches_at_once(
     reader: Readers, room: Newsroom, wire: Wire, slug: str
 ) -> None:
     window = reader()
@@ -133,7 +133,7 @@ def test_a_page_that_polls_takes_all_pieces_at_once(
     assert sum("/changes?" in url for url in asked) > 5
 
 
-def test_older_updates_in_place_are_brought_up_to_date_in_pieces(
+def test_older_updates_in_place_are_updated_in_batches(
     reader: Readers, room: Newsroom, server: Server, wire: Wire, slug: str
 ) -> None:
     """Where a cache gave them as they were long ago."""
@@ -159,7 +159,7 @@ def test_older_updates_in_place_are_brought_up_to_date_in_pieces(
     expect(page.locator(f"#entry-{pk - 1}")).to_have_count(0)
 
 
-def test_a_page_whose_stream_has_ended_is_live_again_only_when_the_next_says_so(
+def test_a_page_whose_stream_ended_is_live_again_only_after_the_next_ready(
     reader: Readers, wire: Wire, slug: str
 ) -> None:
     window = reader()

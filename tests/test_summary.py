@@ -34,7 +34,7 @@ def save(
     return client.post(way, data, headers={"HX-Request": htmx})
 
 
-def test_the_box_is_edited_at_the_desk_and_readers_get_it(story):
+def test_the_summary_is_edited_at_the_desk_and_reaches_readers(story):
     client = signed_in("editor", "Editors")
     desk = client.get(reverse("admin:entries_story_change", args=[story.pk]))
     assert "Two boats are out.</textarea>" in desk.content.decode()
@@ -43,7 +43,7 @@ def test_the_box_is_edited_at_the_desk_and_readers_get_it(story):
     assert b"<em>One</em> boat is out." in client.get(story.get_absolute_url()).content
 
 
-def test_the_second_of_two_sees_both_texts_and_decides(story):
+def test_the_second_editor_sees_both_texts_and_chooses(story):
     client = signed_in("editor", "Editors")
     verbs.edit_story(story, summary="All boats are in.")
     answer = save(client, story, "Three boats are out.")
@@ -71,7 +71,7 @@ def test_a_new_headline_is_no_conflict_for_the_summary(story):
     assert save(client, story, "Six boats are out.").status_code == 409
 
 
-def test_two_changes_of_a_summary_come_together(story):
+def test_two_changes_of_a_summary_are_merged(story):
     client = signed_in("editor", "Editors")
     editor2 = make_user("editor2", "Editors")
     verbs.edit_story(
@@ -86,7 +86,7 @@ def test_two_changes_of_a_summary_come_together(story):
 
 
 @pytest.mark.parametrize("theirs", ["All boats are in.", ""])
-def test_without_scripts_what_was_typed_comes_back_with_what_is_wrong(story, theirs):
+def test_without_scripts_the_typed_text_is_returned_with_its_errors(story, theirs):
     client = signed_in("editor", "Editors")
     typed = "Three boats are out."
     if theirs:
@@ -101,7 +101,7 @@ def test_without_scripts_what_was_typed_comes_back_with_what_is_wrong(story, the
     assert 'name="version" value="1"' in html
 
 
-def test_the_form_of_an_older_page_empties_no_box(story):
+def test_an_older_form_does_not_empty_the_summary(story):
     client = signed_in("editor", "Editors")
     way = reverse("admin:entries_story_summary", args=[story.pk])
     answer = client.post(way, {"summary": "Typed before.", "version": 1})
@@ -110,14 +110,14 @@ def test_the_form_of_an_older_page_empties_no_box(story):
     assert story.summary == "Two boats are out."
 
 
-def test_who_may_not_run_a_story_changes_no_box(story):
+def test_users_without_permission_cannot_change_the_summary(story):
     for name, group in (("m", "Moderators"), ("c", "Contributors")):
         assert save(signed_in(name, group), story, "Sneaked in.").status_code == 403
     story.refresh_from_db()
     assert story.summary == "Two boats are out."
 
 
-def test_a_text_typed_into_the_box_is_kept_until_it_is_saved(story):
+def test_a_typed_summary_is_kept_until_it_is_saved(story):
     client = signed_in("editor", "Editors")
     way = reverse("admin:entries_story_draft", args=[story.pk])
     data = {"form": "summary", "key": "1", "typed": 1, "body": "Half a box."}

@@ -51,15 +51,15 @@ def test_empty_means_now(empty: str):
         "  1015   20  Dec ",
     ],
 )
-def test_one_minute_is_written_in_many_ways(text: str):
+def test_times_have_many_spellings(text: str):
     assert parse_time(text, NOW) == at(2026, 12, 20, 10, 15)
 
 
-def test_a_time_alone_is_of_today_even_when_it_is_still_to_come():
+def test_a_time_without_a_day_is_today_even_if_it_is_in_the_future():
     assert parse_time("2310", NOW) == at(2026, 12, 20, 23, 10)
 
 
-def test_words_name_the_days_around():
+def test_yesterday_today_and_tomorrow_are_days():
     assert parse_time("yesterday 2310", NOW) == at(2026, 12, 19, 23, 10)
     assert parse_time("0600 tomorrow", NOW) == at(2026, 12, 21, 6, 0)
 
@@ -154,7 +154,7 @@ def test_a_day_without_a_year_is_the_nearest_one(now: datetime, text: str, year:
         ("20 Dec 10.15am", at(2026, 12, 20, 10, 15)),
     ],
 )
-def test_times_are_read_as_people_write_them(text: str, moment: datetime):
+def test_common_spellings_of_times_are_parsed(text: str, moment: datetime):
     assert parse_time(text, NOW) == moment
 
 
@@ -205,7 +205,7 @@ TYPED = st.one_of(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(TYPED, MINUTES)
-def test_any_text_is_a_time_or_a_sentence(text: str, now: datetime):
+def test_any_text_is_a_time_or_an_error_message(text: str, now: datetime):
     try:
         found = parse_time(text, now)
         coming_time(text, now)
@@ -218,14 +218,14 @@ def test_any_text_is_a_time_or_a_sentence(text: str, now: datetime):
 
 @settings(max_examples=examples(200), deadline=None)
 @given(MINUTES, st.integers(-500_000, 500_000))
-def test_what_is_shown_is_read_back(now: datetime, minutes: int):
+def test_a_formatted_time_is_parsed_again(now: datetime, minutes: int):
     moment = now + timedelta(minutes=minutes)
     assert parse_time(format_typed(moment), now) == moment
     told = describe_from_now(moment, now).rpartition(", ")[0]
     assert parse_time(told, now) == moment
 
 
-def test_early_hours_are_read_with_one_digit():
+def test_early_hours_may_have_one_digit():
     assert parse_time("9:05", NOW) == at(2026, 12, 20, 9, 5)
 
 
@@ -251,7 +251,7 @@ def test_early_hours_are_read_with_one_digit():
         ("2026-13-01 1015", "There is no 1 month 13."),
     ],
 )
-def test_what_cannot_be_understood_is_said_in_a_sentence(text: str, words: str):
+def test_times_that_cannot_be_parsed_get_a_message(text: str, words: str):
     with pytest.raises(TimeError) as refusal:
         parse_time(text, NOW)
     assert words in str(refusal.value)
@@ -264,7 +264,7 @@ def test_a_year_is_not_mistaken_for_the_time():
     assert parse_time("20:26 20 Dec", NOW) == at(2026, 12, 20, 20, 26)
 
 
-def test_the_field_shows_what_it_reads_back():
+def test_the_field_shows_a_time_that_it_can_parse():
     moment = at(2025, 2, 28, 6, 7)
     assert parse_time(format_typed(moment), NOW) == moment
 
@@ -292,7 +292,7 @@ def test_the_field_shows_what_it_reads_back():
         ("1015 10 Dec", "Dated Thursday 10 December, 1015 GMT, 10 days ago."),
     ],
 )
-def test_the_echo_says_what_it_means(text: str, words: str):
+def test_the_hint_explains_the_time(text: str, words: str):
     assert describe_time(parse_time(text, NOW), NOW) == words
 
 

@@ -67,21 +67,21 @@ def posting_of(entry_id: int) -> Posting:
 
 
 @pytest.mark.parametrize("number", BREAKS)
-def test_newest_first_all_pages_hold_every_update_once_and_in_order(number: int):
+def test_newest_first_pages_contain_every_update_once_and_in_order(number: int):
     story = filled(number)
     walked = [pk for page in walk(story, "newest") for pk in ids(page)]
     assert walked == in_order(story)[::-1]
 
 
 @pytest.mark.parametrize("number", BREAKS)
-def test_oldest_first_all_pages_hold_every_update_once_and_in_order(number: int):
+def test_oldest_first_pages_contain_every_update_once_and_in_order(number: int):
     story = filled(number)
     walked = [pk for page in walk(story, "oldest") for pk in ids(page)]
     assert walked == in_order(story)
 
 
 @pytest.mark.parametrize("number", BREAKS)
-def test_both_orders_break_at_the_same_places(number: int):
+def test_both_orders_have_the_same_page_breaks(number: int):
     story = filled(number)
     newest = [sorted(ids(page)) for page in walk(story, "newest")]
     oldest = [ids(page) for page in walk(story, "oldest")]
@@ -89,7 +89,7 @@ def test_both_orders_break_at_the_same_places(number: int):
 
 
 @pytest.mark.parametrize("number", BREAKS)
-def test_the_links_back_up_lead_through_the_same_pages(number: int):
+def test_links_to_newer_pages_go_through_the_same_pages(number: int):
     story = filled(number)
     for order in ("newest", "oldest"):
         pages = list(walk(story, order))
@@ -100,13 +100,15 @@ def test_the_links_back_up_lead_through_the_same_pages(number: int):
 
 
 @pytest.mark.parametrize("number", BREAKS)
-def test_the_front_holds_fifty_to_ninety_nine_and_older_pages_fifty(number: int):
+def test_the_first_page_has_fifty_to_ninety_nine_updates_and_older_pages_fifty(
+    number: int,
+):
     sizes = [len(ids(page)) for page in walk(filled(number), "newest")]
     assert sizes[1:] == [50] * (len(sizes) - 1)
     assert sizes[0] == (number if number < 100 else 50 + number % 50)
 
 
-def test_an_older_address_keeps_its_content_while_news_arrives():
+def test_an_older_page_keeps_its_content_while_updates_arrive():
     story = filled(130)
     first = timeline.timeline_page(story)
     assert first.older is not None
@@ -115,7 +117,7 @@ def test_an_older_address_keeps_its_content_while_news_arrives():
     assert ids(follow(story, first.older)) == before
 
 
-def test_every_older_address_ever_given_out_keeps_its_content():
+def test_every_older_page_url_keeps_its_content():
     story = make_story()
     given: dict[str, tuple[Pager, list[int]]] = {}
     for round_ in range(16):
@@ -128,7 +130,7 @@ def test_every_older_address_ever_given_out_keeps_its_content():
     assert all(ids(follow(story, pager)) == shown for pager, shown in given.values())
 
 
-def test_an_address_works_when_the_entry_it_names_was_withdrawn():
+def test_a_page_url_works_when_its_entry_was_withdrawn():
     story = filled(130)
     older = timeline.timeline_page(story).older
     assert older is not None
@@ -138,7 +140,7 @@ def test_an_address_works_when_the_entry_it_names_was_withdrawn():
     assert ids(follow(story, older)) == before
 
 
-def test_an_address_works_when_the_entry_it_names_was_moved_away():
+def test_a_page_url_works_when_its_entry_was_moved():
     story = filled(130)
     older = timeline.timeline_page(story).older
     assert older is not None
@@ -148,7 +150,7 @@ def test_an_address_works_when_the_entry_it_names_was_moved_away():
     assert ids(follow(story, older)) == before
 
 
-def test_a_page_below_what_was_the_newest_update_has_nothing_above_it():
+def test_a_page_below_the_former_newest_update_has_nothing_above_it():
     story = filled(3)
     newest = make_update(story, at="2359")
     verbs.withdraw(newest)
@@ -160,9 +162,7 @@ def test_a_page_below_what_was_the_newest_update_has_nothing_above_it():
 
 @pytest.mark.parametrize("number", BREAKS)
 @pytest.mark.parametrize("order", ["newest", "oldest"])
-def test_a_page_from_what_was_the_newest_update_is_the_last_one(
-    number: int, order: str
-):
+def test_a_page_from_the_former_newest_update_is_the_last_one(number: int, order: str):
     story = filled(number)
     newest = make_update(story, at="2359")
     verbs.withdraw(newest)
@@ -172,7 +172,7 @@ def test_a_page_from_what_was_the_newest_update_is_the_last_one(
     assert page.newer is None
 
 
-def test_a_withdrawn_update_stands_on_no_page():
+def test_a_withdrawn_update_is_on_no_page():
     story = filled(60)
     verbs.withdraw(Entry.objects.get(pk=in_order(story)[30]))
     walked = [pk for page in walk(story, "newest") for pk in ids(page)]
@@ -180,7 +180,7 @@ def test_a_withdrawn_update_stands_on_no_page():
     assert len(walked) == 59
 
 
-def test_a_place_that_never_was_public_in_the_story_is_none():
+def test_a_position_that_was_never_public_is_invalid():
     story, other = filled(3), filled(1)
     draft = make_update(story, state="draft")
     for entry_id in (draft.pk, in_order(other)[0], 987_654_321):
@@ -190,28 +190,28 @@ def test_a_place_that_never_was_public_in_the_story_is_none():
             timeline.timeline_page(story, start=entry_id)
 
 
-def test_the_original_is_no_place_in_the_timeline():
+def test_the_original_entry_is_no_position_in_the_timeline():
     story = filled(3)
     original = make_original(story)
     with pytest.raises(NoSuchEntry):
         timeline.timeline_page(story, before=original.pk)
 
 
-def test_equal_minutes_stand_in_the_order_of_their_ids():
+def test_updates_of_the_same_minute_are_in_the_order_of_their_ids():
     story = make_story()
     first, second = make_update(story, at="1200"), make_update(story, at="1200")
     assert ids(timeline.timeline_page(story)) == [second.pk, first.pk]
     assert ids(timeline.timeline_page(story, order="oldest")) == [first.pk, second.pk]
 
 
-def test_a_backdated_update_stands_at_its_time():
+def test_a_backdated_update_is_placed_by_its_time():
     story = make_story()
     late, early = make_update(story, at="1800"), make_update(story, at="0600")
     middle = make_update(story, at="1200")
     assert ids(timeline.timeline_page(story)) == [late.pk, middle.pk, early.pk]
 
 
-def test_a_pinned_update_stands_once_on_the_front_and_in_place_on_its_own_page():
+def test_a_pinned_update_is_once_on_the_first_page_and_in_place_on_its_own():
     story = filled(130)
     old = in_order(story)[10]
     verbs.set_marks(posting_of(old), pinned=True)
@@ -222,7 +222,7 @@ def test_a_pinned_update_stands_once_on_the_front_and_in_place_on_its_own_page()
     assert sum(old in ids(page) for page in rest) == 1
 
 
-def test_a_pinned_update_of_the_front_leaves_the_list_there():
+def test_a_pinned_update_is_not_in_the_list_of_the_first_page():
     story = filled(5)
     newest = in_order(story)[-1]
     verbs.set_marks(posting_of(newest), pinned=True)
@@ -232,7 +232,7 @@ def test_a_pinned_update_of_the_front_leaves_the_list_there():
     assert newest in ids(timeline.timeline_page(story, order="oldest"))
 
 
-def test_pinned_updates_stand_newest_first():
+def test_pinned_updates_are_newest_first():
     story = make_story()
     late = make_update(story, at="1800", pinned=True)
     early = make_update(story, at="0600", pinned=True)
@@ -240,7 +240,7 @@ def test_pinned_updates_stand_newest_first():
     assert [posting.entry_id for posting in pinned] == [late.pk, early.pk]
 
 
-def test_the_original_stands_on_the_front_and_where_the_updates_begin():
+def test_the_original_entry_is_on_the_first_and_the_oldest_page():
     story = filled(160)
     original = make_original(story)
     front, middle, last = walk(story, "newest")
@@ -253,7 +253,7 @@ def test_the_original_stands_on_the_front_and_where_the_updates_begin():
     assert oldest.original is not None
 
 
-def test_a_page_says_below_and_above_what_its_updates_stand():
+def test_a_page_knows_its_older_and_newer_neighbours():
     story = filled(160)
     front, middle, last = walk(story, "newest")
     keys = [e.sort_key for e in Entry.objects.filter(story=story).order_by("at", "pk")]
@@ -262,7 +262,7 @@ def test_a_page_says_below_and_above_what_its_updates_stand():
     assert (last.newer_key, last.older_key) == (keys[50], "")
 
 
-def test_a_page_tells_the_time_of_the_newest_update_of_the_whole_story():
+def test_a_page_knows_the_time_of_the_newest_update_of_the_story():
     story = filled(160, a_minute=1)
     assert {page.last_at for page in walk(story, "newest")} == {gmt("0239", DAY)}
     assert timeline.timeline_page(make_story()).last_at is None
@@ -274,7 +274,7 @@ def test_an_empty_story_has_one_page_without_links():
     assert page.has_original
 
 
-def test_an_update_far_down_is_led_to_on_the_page_that_shows_it(client: Client) -> None:
+def test_a_link_to_an_older_update_goes_to_its_page(client: Client) -> None:
     story = filled(260)
     every = in_order(story)
     pinned = every[7]
@@ -288,7 +288,7 @@ def test_an_update_far_down_is_led_to_on_the_page_that_shows_it(client: Client) 
     assert client.get(f"{story.get_absolute_url()}?at=99999999").status_code == 404
 
 
-def test_an_update_of_its_own_page_and_key_events_lead_into_the_live_page(
+def test_permalinks_and_key_events_link_to_the_live_page(
     client: Client,
 ) -> None:
     story = make_story()

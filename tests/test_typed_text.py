@@ -54,7 +54,7 @@ def hrefs(markup: str) -> list[str]:
         "# [a]({})",
     ],
 )
-def test_an_address_behind_text_is_the_one_typed(address: str, form: str) -> None:
+def test_the_url_of_a_link_is_the_one_typed(address: str, form: str) -> None:
     assert hrefs(render(form.format(address))) == [address]
 
 
@@ -72,19 +72,19 @@ def test_an_address_behind_text_is_the_one_typed(address: str, form: str) -> Non
         "> {}",
     ],
 )
-def test_a_bare_address_is_the_one_typed(address: str, form: str) -> None:
+def test_a_bare_url_is_the_one_typed(address: str, form: str) -> None:
     shown = render(form.format(address))
     assert hrefs(shown) == [address]
     assert address in plain_text(shown)
 
 
-def test_an_address_in_angle_brackets_keeps_its_last_character() -> None:
+def test_a_url_in_angle_brackets_keeps_its_last_character() -> None:
     address = "https://shop.example/?q=what%20now?&x=&lt;"
     assert hrefs(render(f"<{address}>")) == [address]
 
 
 @pytest.mark.django_db
-def test_addresses_are_the_same_on_every_way_out_and_back(tmp_path: Path) -> None:
+def test_urls_are_the_same_in_every_export_and_import(tmp_path: Path) -> None:
     story = make_story("Fog")
     links = [f"[link {n}]({address})" for n, address in enumerate(ADDRESSES)]
     entry = make_update(story, "\n\n".join([*links, *WEB]))
@@ -112,7 +112,7 @@ def test_addresses_are_the_same_on_every_way_out_and_back(tmp_path: Path) -> Non
 
 
 @pytest.mark.django_db
-def test_addresses_are_the_same_in_the_preview(story: Story) -> None:
+def test_urls_are_the_same_in_the_preview(story: Story) -> None:
     client = signed_in("editor", "Editors")
     url = reverse("admin:entries_story_change", args=[story.pk])
     data = {"key": str(uuid4()), "action": "preview", "body": "\n\n".join(WEB)}
@@ -200,7 +200,7 @@ def test_prose_keeps_every_character(text: str) -> None:
         ),
     ],
 )
-def test_lists_and_quotations_are_still_read(body: str, shown: str) -> None:
+def test_lists_and_quotations_are_still_rendered(body: str, shown: str) -> None:
     assert render(body) == shown
 
 
@@ -213,7 +213,7 @@ def test_every_separator_is_a_line_break(separator: str) -> None:
     assert one_line(f"Fog{separator}mist") == "Fog mist"
 
 
-def test_a_byte_order_mark_before_a_text_is_taken_out() -> None:
+def test_a_byte_order_mark_is_removed() -> None:
     assert tidy("\ufeff- a\n- b") == "- a\n- b"
     assert one_line("Fog\ufeff") == "Fog"
 
@@ -230,7 +230,7 @@ def test_a_byte_order_mark_before_a_text_is_taken_out() -> None:
         ("\u200fFog", "\u200fFog"),
     ],
 )
-def test_no_line_turns_what_is_shown_after_it(text: str, closed: str) -> None:
+def test_no_line_changes_the_direction_of_later_text(text: str, closed: str) -> None:
     assert tidy(text) == closed
     assert tidy(closed) == closed
 
@@ -240,7 +240,7 @@ def test_a_line_of_invisible_characters_is_empty() -> None:
 
 
 @pytest.mark.django_db
-def test_odd_separators_reach_no_page_feed_or_file(story: Story) -> None:
+def test_odd_separators_are_in_no_page_feed_or_file(story: Story) -> None:
     client = signed_in("editor", "Editors")
     url = reverse("admin:entries_story_change", args=[story.pk])
     data = {

@@ -50,7 +50,7 @@ def test_other_addresses_are_not(address: str) -> None:
         ("HTTP://harbour.example!", "HTTP://harbour.example"),
     ],
 )
-def test_a_bare_address_becomes_a_link_without_the_sentence(
+def test_a_bare_url_becomes_a_link_without_trailing_punctuation(
     body: str, address: str
 ) -> None:
     assert linked(body) == [address]
@@ -72,14 +72,14 @@ def test_other_text_does_not(body: str) -> None:
     assert linked(body) == []
 
 
-def test_a_link_stands_in_no_other_link() -> None:
+def test_links_are_not_nested() -> None:
     body = "[see https://harbour.example/a and](https://harbour.example/b)"
 
     assert linked(body) == ["https://harbour.example/b"]
     assert plain_text(render(body)) == "see https://harbour.example/a and"
 
 
-def test_a_long_row_of_brackets_is_taken_off_quickly() -> None:
+def test_many_trailing_brackets_are_removed_quickly() -> None:
     assert without_punctuation("https://a.example" + ")" * 20_000) == (
         "https://a.example"
     )
@@ -100,7 +100,7 @@ def test_a_long_row_of_brackets_is_taken_off_quickly() -> None:
         ("https://www.tiktok.com/@harbour/video/12", "Video on tiktok.com"),
     ],
 )
-def test_a_post_or_video_that_stands_alone_is_called_by_its_site(
+def test_a_post_or_video_alone_in_its_paragraph_is_named_by_its_site(
     address: str, name: str
 ) -> None:
     shown = render(f"Before.\n\n{address}\n\nAfter.")
@@ -122,12 +122,12 @@ def test_a_post_or_video_that_stands_alone_is_called_by_its_site(
         "javascript://x.com/harbour/status/12",
     ],
 )
-def test_no_other_address_is_called_by_a_site(address: str) -> None:
+def test_other_urls_are_not_named_by_their_site(address: str) -> None:
     assert platform_label(address) is None
     assert plain_text(render(address)) == address
 
 
-def test_in_a_sentence_an_address_stays_as_it_is() -> None:
+def test_a_url_in_a_sentence_is_unchanged() -> None:
     body = "See https://x.com/harbour/status/12"
 
     assert plain_text(render(body)) == body

@@ -14,16 +14,16 @@ def listed() -> dict[str, str]:
     return dict(ROW.findall((VENDOR / "README.md").read_text()))
 
 
-def test_every_script_is_listed_and_every_listed_one_is_there():
+def test_vendored_scripts_and_the_list_match():
     assert set(listed()) == {path.name for path in VENDOR.glob("*.js*")}
 
 
-def test_every_script_has_the_bytes_it_was_listed_with():
+def test_vendored_scripts_match_their_hashes():
     for name, digest in listed().items():
         assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_licences_stand_beside_the_scripts():
+def test_licences_are_beside_the_scripts():
     assert "Permission to use" in (VENDOR / "LICENSE-htmx").read_text()
     for name in ("text-expander", "emojilib"):
         licence = (VENDOR / f"LICENSE-{name}").read_text()
