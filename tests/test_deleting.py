@@ -153,7 +153,7 @@ def test_withdrawn_rows_of_a_day_are_folded_together(client, story):
     assert "<details open>" in shown
 
 
-def test_a_restored_backup_sends_no_tombstones_of_drafts_to_readers(story):
+def test_deleting_a_draft_changes_desks_but_no_public_page(story):
     draft = make_update(story, state="draft", at=None)
     url = story.get_absolute_url()
     before = Client().get(url).content

@@ -262,7 +262,7 @@ def test_every_picture_has_its_card_and_every_card_its_error(
     assert "“quay-29”" in html
 
 
-def test_many_cards_are_shown_again_after_an_error(client: Client, story: Story):
+def test_many_cards_are_shown_for_a_restored_text(client: Client, story: Story):
     names = [image.name for image in undescribed(29)]
     way = reverse("admin:entries_story_pictures", args=[story.pk])
     html = client.get(way, {"name": names}, headers=HTMX).content.decode()

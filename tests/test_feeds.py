@@ -188,7 +188,7 @@ def test_a_feed_is_sent_again_only_after_a_change(client: Client, story: Story) 
         Story.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
 
 
-def test_a_withdrawal_changes_the_etag_of_a_feed(client: Client) -> None:
+def test_a_feed_is_sent_again_after_a_withdrawal(client: Client) -> None:
     make_update(make_story(slug="ferries", series="Harbour Daily"))
     Story.objects.update(changed_at=timezone.now() - timedelta(minutes=9))
     gone = make_story(slug="leak", series="Harbour Daily")

@@ -176,7 +176,7 @@ def test_an_invalid_number_breaks_no_form_of_the_desk(huge: str):
 
 
 @pytest.mark.parametrize("name", ["a b", "\0", "x" * 121, '"><script>', "a/b"])
-def test_every_image_name_can_be_used_in_a_text(name: str):
+def test_an_image_name_that_no_text_could_use_is_refused(name: str):
     chief, story = signed_in("chief", chief=True), make_story()
     path = reverse("admin:entries_story_upload", args=[story.pk])
     answer = chief.post(path, {"file": photo(), "name": name})
@@ -184,7 +184,7 @@ def test_every_image_name_can_be_used_in_a_text(name: str):
     assert not Image.objects.exists()
 
 
-def test_changes_of_waiting_texts_send_nothing_to_readers():
+def test_changes_of_waiting_texts_change_no_public_response():
     story = make_story(slug="fog")
     make_update(story)
     ways = ("/", "/feed/", "/sitemap.xml", "/stories/fog/", "/stories/fog.json")

@@ -318,7 +318,7 @@ def test_a_note_form_is_cleared_only_after_its_note_was_saved(client, story):
     assert "<textarea" in answer.content.decode()
 
 
-def test_standalone_pages_name_their_subject(client, story):
+def test_standalone_pages_name_their_user(client, story):
     """So that a form is not sent under the name of who signed in after that."""
     entry = make_update(story)
     mine = f'data-user="{client.session["_auth_user_id"]}"'

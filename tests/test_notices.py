@@ -179,7 +179,7 @@ def test_a_contributor_is_asked_to_submit_again(story, clock):
     assert story.entries.get().state == "submitted"
 
 
-def test_a_draft_without_a_time_gets_the_time_of_its_publication(client, story):
+def test_a_draft_for_now_is_saved_without_a_time(client, story):
     compose(client, story, at="now", action="draft")
     assert story.entries.get().at is None
 

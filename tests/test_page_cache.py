@@ -133,7 +133,7 @@ def test_changes_are_the_same_for_all_pages_with_the_same_cursor(
         assert known.headers[name] == answer.headers[name]
 
 
-def test_unpublished_content_is_not_cached(
+def test_drafts_and_foreign_hosts_are_not_served(
     room: Newsroom, server: Server, page: str, slug: str
 ) -> None:
     room.call(actions.make_story, "Unsaid", "unsaid", live=False, updates=1)

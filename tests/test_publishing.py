@@ -374,7 +374,7 @@ def test_a_published_update_cannot_get_a_future_time():
     assert update.at == gmt("0900")
 
 
-def test_a_withdrawn_update_with_a_future_time_cannot_be_restored():
+def test_a_withdrawn_update_cannot_get_a_future_time():
     update = verbs.withdraw(make_update(make_story(), at="0900"))
     with pytest.raises(Refused, match="future"):
         edit(update, update.body, at=in_an_hour())

@@ -75,7 +75,7 @@ def test_an_open_desk_shows_the_reminder(story: Story):
     assert "Keep live" in client.get(way).content.decode()
 
 
-def test_later_readers_see_it_everywhere(story: Story):
+def test_after_the_quiet_time_readers_see_it_everywhere(story: Story):
     cursor = f"{Site.current().epoch}-{story.seq}"
     etags = [Client().get(path)["ETag"] for path in ("/stories/fog/", "/")]
     rest(story, 13)

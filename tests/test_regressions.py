@@ -214,7 +214,7 @@ def test_a_former_slug_can_become_the_current_one_again(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_withdrawn_update_can_be_restored(client: Client) -> None:
+def test_a_410_is_revalidated_since_its_story_may_be_restored(client: Client) -> None:
     story = make_story()
     verbs.withdraw_story(story)
     answer = client.get(story.get_absolute_url())
