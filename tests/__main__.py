@@ -31,7 +31,7 @@ SECOND_PASS = (
 )
 NOTHING_COLLECTED = 5
 # More workers than processors, since tests often wait for servers and browsers.
-WORKERS = ("-n", str((os.cpu_count() or 1) + 1))
+WORKERS = ("-n", str((os.cpu_count() or 1) + 2))
 # Tests of a module run in one worker, since they share servers and a browser.
 FIRST_PASS = ("--dist", "loadscope", "--no-loadscope-reorder")
 

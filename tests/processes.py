@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import TimeoutExpired
-from typing import Any
+from typing import TextIO
 
 FORKS = multiprocessing.get_context("forkserver")
 # Everything here can be imported without settings.
@@ -108,6 +107,10 @@ class ForkedCommand:
         return code
 
 
+def _writer(number: int) -> TextIO:
+    return os.fdopen(number, "w", buffering=1)
+
+
 def _run(
     arguments: list[str],
     folder: Path,
@@ -124,9 +127,7 @@ def _run(
         opened = os.open(path, flags)
         os.dup2(opened, number)
         os.close(opened)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", closefd=False, buffering=1)
-    sys.stderr = open(2, "w", closefd=False, buffering=1)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), _writer(1), _writer(2)
     sys.argv = ["manage.py", *arguments]
     from manage import main  # imports nothing that reads settings
 
