@@ -14,6 +14,7 @@ from entries.text import rendering, urls
 from entries.text.limits import MAX_BODY_LENGTH
 from entries.text.rendering import (
     BodyError,
+    ParsedBody,
     image_names,
     plain_text,
     render,
@@ -287,7 +288,7 @@ def test_a_body_at_the_limit_is_rendered_and_a_longer_one_is_refused() -> None:
     with pytest.raises(BodyError, match=r"20,001 characters.*several updates"):
         render("f" * (MAX_BODY_LENGTH + 1))
     with pytest.raises(BodyError):
-        image_names("f" * (MAX_BODY_LENGTH + 1))
+        ParsedBody("f" * (MAX_BODY_LENGTH + 1))
 
 
 def test_line_breaks_with_two_characters_count_once() -> None:

@@ -1,4 +1,4 @@
-"""Type aliases for ASGI."""
+"""Types and responses of ASGI."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -7,3 +7,18 @@ Scope = dict[str, Any]
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
+Header = tuple[bytes, bytes]
+
+
+def response_start(status: int, headers: list[Header]) -> Message:
+    """Return the message that starts a response."""
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+async def respond_text(send: Send, status: int, text: str, *headers: Header) -> None:
+    """Respond with a line of plain text, which must not be cached."""
+    plain = (b"content-type", b"text/plain; charset=utf-8")
+    await send(
+        response_start(status, [plain, *headers, (b"cache-control", b"no-store")])
+    )
+    await send({"type": "http.response.body", "body": f"{text}\n".encode()})

@@ -23,7 +23,14 @@ from typing import Any, NamedTuple
 from django.db import Error
 
 from entries.delivery import timings
-from entries.delivery.asgi import Message, Receive, Scope, Send
+from entries.delivery.asgi import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+    respond_text,
+    response_start,
+)
 from entries.delivery.channels import PING, body_message, named_event
 from entries.delivery.hub import Hub
 from entries.delivery.stream import STREAM_HEADERS
@@ -135,12 +142,13 @@ class Desks:
                 await send(message)
             return None
         if self._hub.stopping or not self._has_room(stream):
-            return await _refuse(send)
+            sentence = "Too many desks are open: poll the changes."
+            return await respond_text(send, 503, sentence, (b"retry-after", b"60"))
         self._streams.add(stream)
         self._changed.set()
         hangup = asyncio.create_task(_wait_for_hangup(receive, stream))
         try:
-            await stream.send(send, _start())
+            await stream.send(send, response_start(200, STREAM_HEADERS))
             await self._follow(stream, scope, send)
         except TimeoutError:  # the network is stuck
             return None
@@ -261,18 +269,6 @@ class Desks:
 def _next_check() -> float:
     spread = random.uniform(0.8, 1.2)  # noqa: S311 - spreads the load
     return time.monotonic() + timings.DESK_CHECK_SECONDS * spread
-
-
-def _start() -> Message:
-    return {"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS}
-
-
-async def _refuse(send: Send) -> None:
-    headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")]
-    headers.append((b"retry-after", b"60"))
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    body = b"Too many desks are open: poll the changes.\n"
-    await send({"type": "http.response.body", "body": body})
 
 
 def _empty_body() -> Receive:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from entries.delivery.asgi import Message, Scope
+from entries.delivery.asgi import Message, Scope, response_start
 
 # Public URLs that need the database. The desk's are not included: its own error pages
 # return the text that the editor has typed.
@@ -46,5 +46,5 @@ async def respond_503(scope: Scope, send: Any, page: bytes) -> None:
         (b"x-content-type-options", b"nosniff"),
         (b"content-security-policy", b"default-src 'self'"),
     ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send(response_start(503, headers))
     await send({"type": "http.response.body", "body": body})

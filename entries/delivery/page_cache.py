@@ -23,7 +23,14 @@ from django.conf import settings
 from django.db import Error
 
 from entries.delivery import outage, seqs, timings, watchers
-from entries.delivery.asgi import Message, Receive, Scope, Send
+from entries.delivery.asgi import (
+    Header,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    response_start,
+)
 from entries.delivery.cache_keys import (
     CacheableRequest,
     CacheKeys,
@@ -36,7 +43,6 @@ from entries.delivery.metrics import tally
 App = Callable[..., Awaitable[None]]
 Version = tuple[str, int, int]  # epoch, the story's seq, the site's seq
 Versions = dict[str, Version | None]  # by slug; None if there is no public story
-Headers = list[tuple[bytes, bytes]]
 
 MAX_PAGE_CACHE_BYTES = 64 * 1024 * 1024
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # of one response that is stored
@@ -60,7 +66,7 @@ class CachedResponse:
 
     @classmethod
     def build(
-        cls, version: Version, headers: Headers, bodies: dict[bytes, bytes]
+        cls, version: Version, headers: list[Header], bodies: dict[bytes, bytes]
     ) -> "CachedResponse":
         """Build the ASGI messages, once for all requests."""
         headers = [
@@ -72,12 +78,12 @@ class CachedResponse:
             body_headers = [(b"content-length", b"%d" % len(body))]
             if coding:
                 body_headers.append((b"content-encoding", coding))
-            start = _start(200, headers + body_headers)
+            start = response_start(200, headers + body_headers)
             by_coding[coding] = start, {"type": "http.response.body", "body": body}
         headers_of_304 = [pair for pair in headers if pair[0] in _HEADERS_OF_304]
         size = sum(map(len, bodies.values())) + _OVERHEAD_BYTES
         etag = dict(headers)[b"etag"]
-        return cls(version, etag, size, by_coding, _start(304, headers_of_304))
+        return cls(version, etag, size, by_coding, response_start(304, headers_of_304))
 
     def aged(self, seconds: float) -> "CachedResponse":
         """Return a stale copy of the response, with its age in seconds."""
@@ -96,10 +102,6 @@ class CachedResponse:
         tally.hits += 1
         accepted = headers.get(b"accept-encoding", b"")
         return self.by_coding[_coding(accepted, self.by_coding)]
-
-
-def _start(status: int, headers: Headers) -> Message:
-    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 class StoryVersions:

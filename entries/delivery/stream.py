@@ -16,7 +16,15 @@ from django.db import Error
 from django.http.request import validate_host
 
 from entries.delivery import channels, timings
-from entries.delivery.asgi import Message, Receive, Scope, Send
+from entries.delivery.asgi import (
+    Header,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    respond_text,
+    response_start,
+)
 from entries.delivery.changes import Cursor
 from entries.delivery.channels import MAX_CATCH_UP_BYTES, Channel, Reader
 from entries.delivery.direct_writes import DirectConnection
@@ -54,21 +62,9 @@ def _host(scope: Scope) -> str:
     return host if host.endswith("]") else host.rsplit(":", 1)[0]
 
 
-async def _refuse(
-    send: Send, status: int, sentence: str, *headers: tuple[bytes, bytes]
-) -> None:
+async def _refuse(send: Send, status: int, text: str, *headers: Header) -> None:
     tally.refused += status == 503
-    start = {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [
-            (b"content-type", b"text/plain; charset=utf-8"),
-            *headers,
-            (b"cache-control", b"no-store"),
-        ],
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": f"{sentence}\n".encode()})
+    await respond_text(send, status, text, *headers)
 
 
 async def serve_stream(
@@ -133,8 +129,7 @@ async def _stream(
     query = parse_qs(scope["query_string"].decode("latin-1"))
     given = _header(scope, b"last-event-id") or query.get("after", [""])[0]
     rail = query.get("rail", [""])[0]
-    start = {"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS}
-    await reader.send(start)
+    await reader.send(response_start(200, STREAM_HEADERS))
     if settings.DIRECT_WRITES:
         reader.direct = DirectConnection.from_send(reader.send)
     cursor = Cursor.parse(given) if given else Cursor(hub.epoch, channel.seq)

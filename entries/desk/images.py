@@ -167,11 +167,7 @@ def reserve_pending(permissions: Permissions, names: Sequence[str], body: str) -
 
     `names` are those that the page is uploading. An upload completes its row.
     """
-    try:
-        named = set(rendering.image_names(body)).intersection(names)
-    except rendering.BodyError:
-        return  # the verb refuses it
-    for name in sorted(named):
+    for name in sorted({*rendering.image_names(body)} & {*names}):
         verbs.reserve_image(name, by=permissions)
 
 
@@ -185,10 +181,7 @@ def _free_name(file_name: str) -> str:
 
 def images_in(body: str) -> list[Image]:
     """Return the images in a text, in order of appearance."""
-    try:
-        names = rendering.image_names(body)
-    except rendering.BodyError:
-        return []
+    names = rendering.image_names(body)
     found = {image.name: image for image in Image.objects.filter(name__in=names)}
     return [found[name] for name in names if name in found]
 
@@ -213,10 +206,7 @@ def check_images(permissions: Permissions, body: str) -> None:
     """Raise Refused if a text contains images that its writer may not see."""
     if permissions.can_view_unpublished:
         return
-    try:
-        names = set(rendering.image_names(body))
-    except rendering.BodyError:
-        return  # the verb will refuse it
+    names = set(rendering.image_names(body))
     allowed = visible_images(permissions).filter(name__in=names)
     if unknown := names - set(allowed.values_list("name", flat=True)):
         raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")

@@ -13,6 +13,7 @@ from django.urls import reverse
 from entries.images import ingest
 from entries.models import Link, Posting, Story
 from entries.pages import fragments
+from entries.text.urls import absolute_url
 
 # Regexes are safe here: in HTML we rendered, text has no "<" and attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
@@ -39,7 +40,7 @@ def story_html(story: Story) -> str:
         {
             "story": story,
             "style": _style(),
-            "address": f"{settings.SITE_URL}{story.get_absolute_url()}",
+            "address": absolute_url(story.get_absolute_url()),
             "head": fragments.head_html(story),
             "key_events": fragments.key_events_html(story, fragments.key_events(story)),
             "updates": [_html(p, story) for p in postings if not p.entry.original],

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Self, TypeVar
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import F, Model
 from pydantic import (
@@ -25,6 +24,7 @@ from entries.images import ingest
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Series, Story
 from entries.models.fields import max_length
 from entries.text import limits, markdown, rendering
+from entries.text.urls import absolute_url
 
 FORMAT: Final = "liveblog-story"
 FORMAT_VERSION: Final = 1
@@ -372,10 +372,6 @@ def _story_links(story: Story, public: bool) -> list[LinkData]:
     return _links(story.links.with_targets(), public)
 
 
-def _absolute(path: str) -> str:
-    return f"{settings.SITE_URL}{path}"
-
-
 def _head(story: Story, public: bool) -> HeadData:
     lead, follower = story.lead_image, story.continues_in
     series = _from_row(SeriesData, story.series) if story.series else None
@@ -398,7 +394,7 @@ def _head(story: Story, public: bool) -> HeadData:
             follower.slug if story.begun and follower and follower.public else None
         ),
         summary="" if story.announced else _without_missing(story.summary, set()),
-        url=_absolute(story.get_absolute_url()),
+        url=absolute_url(story.get_absolute_url()),
     )
 
 
@@ -424,7 +420,7 @@ def _entry(posting: Posting, public: bool, names: set[str]) -> EntryData:
         PublicEntryData,
         entry,
         body=_without_missing(entry.body, names),
-        url=_absolute(f"{posting.story.get_absolute_url()}updates/{entry.pk}/"),
+        url=absolute_url(f"{posting.story.get_absolute_url()}updates/{entry.pk}/"),
         corrections=[
             _from_row(CorrectionData, at=version.changed_at, note=version.correction)
             for version in versions
@@ -503,25 +499,18 @@ def _images(story: Story, postings: list[Posting], public: bool) -> list[Image]:
             name
             for posting in postings
             for version in posting.entry.versions.all()
-            for name in _image_names(version.body)
-        } | set(_image_names(story.summary))
+            for name in rendering.image_names(version.body)
+        } | set(rendering.image_names(story.summary))
         found |= {i.pk: i for i in Image.objects.filter(name__in=earlier)}
     rows = sorted(found.values(), key=lambda image: image.name)
     return [image for image in rows if image.visible] if public else rows
-
-
-def _image_names(body: str) -> list[str]:
-    try:
-        return rendering.image_names(body)
-    except rendering.BodyError:
-        return []
 
 
 def _image(image: Image, public: bool) -> ImageData:
     if not public:
         return _from_row(FullImageData, image)
     largest = image.variant_url(image.widths[-1], ingest.FORMATS[-1])
-    return _from_row(PublicImageData, image, url=_absolute(largest))
+    return _from_row(PublicImageData, image, url=absolute_url(largest))
 
 
 def image_file(image: Image) -> str:

@@ -149,8 +149,14 @@ def render(
 
 
 def image_names(body: str) -> list[str]:
-    """Return the names of the images in a body, in order and without duplicates."""
-    return ParsedBody(body).image_names
+    """Return the names of the images in a body, in order and without duplicates.
+
+    A body that cannot be rendered has none.
+    """
+    try:
+        return ParsedBody(body).image_names
+    except BodyError:
+        return []
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Verbs for entries: post, publish, edit, submit, withdraw, mark, cross-post, move."""
 
-import logging
 from datetime import datetime
 from uuid import UUID
 
@@ -31,10 +30,9 @@ from entries.verbs.entry_text import (
     render_text,
     rerender_if_changed,
 )
-from entries.verbs.ledger import Ledger, Refused, open_ledger
+from entries.verbs.ledger import Ledger, Refused, act_on_due, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
-logger = logging.getLogger(__name__)
 State = Entry.State
 
 
@@ -445,16 +443,9 @@ def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
 def publish_due() -> int:
     """Publish scheduled entries that are due; return how many.
 
-    Several processes may run this at once, since each entry is checked again under its
-    lock. The database's clock decides. Entries of draft or closed stories wait.
+    The database's clock decides. Entries of draft or closed stories wait.
     """
-    done = 0
-    for entry in due_entries().order_by("at", "pk"):
-        try:
-            done += _publish_due(entry)
-        except Exception:  # one failure must not block the others
-            logger.exception("Entry %s was due and could not be published.", entry.pk)
-    return done
+    return act_on_due(due_entries().order_by("at", "pk"), _publish_due)
 
 
 def due_entries() -> QuerySet[Entry]:

@@ -123,19 +123,12 @@ def orphaned_images(
     """
     if bodies is None:
         bodies = [entry.body, *entry.versions.values_list("body", flat=True)]
-    names = {name for body in bodies for name in _names(body)}
+    names = {name for body in bodies for name in rendering.image_names(body)}
     others = Entry.objects.all() if keep_entry else Entry.objects.exclude(pk=entry.pk)
     found = Image.objects.filter(
         name__in=names, led_stories=None, featured=None, portrait_of=None
     )
     return list(found.exclude(pk__in=others.filter(images__in=found).values("images")))
-
-
-def _names(body: str) -> list[str]:
-    try:
-        return rendering.image_names(body)
-    except rendering.BodyError:
-        return []
 
 
 def is_unused(image: Image) -> bool:

@@ -6,6 +6,7 @@ lock, so their order is the order of the commits, and a page that asks what chan
 after n misses nothing.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,7 +14,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, Model, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from entries import delivery
@@ -23,6 +24,9 @@ from entries.text import rendering
 
 P = ParamSpec("P")
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
+
+logger = logging.getLogger(__name__)
 
 _NEWEST = Subquery(Posting.objects.visible().newest_time_in("pk"))
 _SEEN_BEFORE = Posting.objects.filter(entry=OuterRef("entry"), first_seq__isnull=False)
@@ -37,6 +41,24 @@ class Refused(ValueError):
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+def act_on_due(rows: Iterable[M], act: Callable[[M], object]) -> int:
+    """Do scheduled work for rows; return for how many `act` returned something true.
+
+    Any number of processes may do the same work: each row is checked again under its
+    lock, and a refusal means that another process was faster.
+    """
+    done = 0
+    for row in rows:
+        name = f"{type(row).__name__} {row.pk}"  # never its text
+        try:
+            done += bool(act(row))
+        except Refused:
+            logger.info("Scheduled work was refused for %s.", name)
+        except Exception:  # one failure must not block the others
+            logger.exception("Scheduled work failed for %s.", name)
+    return done
 
 
 class StaleRead(Exception):

@@ -1,6 +1,5 @@
 """Verbs for stories: create, edit, announce, go live, close, withdraw, delete."""
 
-import logging
 from collections.abc import Callable, Container, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -25,7 +24,13 @@ from entries.models import (
 )
 from entries.models.fields import max_length
 from entries.text import gmt, languages, rendering, urls
-from entries.verbs.ledger import Ledger, Refused, StaleRead, open_ledger
+from entries.verbs.ledger import (
+    Ledger,
+    Refused,
+    StaleRead,
+    act_on_due,
+    open_ledger,
+)
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
     change_successor_heads,
@@ -34,7 +39,6 @@ from entries.verbs.references import (
     update_references,
 )
 
-logger = logging.getLogger(__name__)
 State = Story.State
 MAX_SLUG_LENGTH = max_length(Story, "slug")
 EDITABLE = frozenset(
@@ -349,20 +353,12 @@ def due_stories() -> QuerySet[Story]:
 
 
 def begin_due_stories() -> int:
-    """Make announced stories live whose time has come; return how many.
+    """Make announced stories live whose coverage begins now; return how many."""
+    return act_on_due(due_stories(), _begin)
 
-    Any number of processes may run it: each story is checked again under its lock.
-    """
-    done = 0
-    for story in due_stories():
-        try:
-            _go_live(story, None, SYSTEM, _is_due)
-            done += 1
-        except Refused:  # somebody else was faster
-            continue
-        except Exception:  # must not hold back the others
-            logger.exception("Story %s was due and could not begin.", story.pk)
-    return done
+
+def _begin(story: Story) -> Story:
+    return _go_live(story, None, SYSTEM, _is_due)
 
 
 def _is_due(story: Story) -> bool:
@@ -464,20 +460,12 @@ def _needs_reminder(story: Story, now: datetime) -> bool:
 
 
 def mark_quiet_stories() -> int:
-    """Do what the rules say about stories without updates; return to how many.
+    """Apply the rules for stories without updates; return how many have changed.
 
-    Editors are reminded first; later readers are told, or the story is closed. Any
-    number of processes may run it: each story is checked again under its lock.
+    Editors are reminded first. Later readers see since when there were no updates, or
+    the story is closed.
     """
-    done = 0
-    for story in quiet_stories():
-        try:
-            done += _mark_quiet(story)
-        except Refused:  # somebody else was faster
-            continue
-        except Exception:  # must not hold back the others
-            logger.exception("Story %s is quiet and was not marked.", story.pk)
-    return done
+    return act_on_due(quiet_stories(), _mark_quiet)
 
 
 def _mark_quiet(story: Story) -> bool:
