@@ -344,8 +344,8 @@ def _outcome(what: str, link: Link, undo: Undo) -> Outcome:
 def _form_of(link: Link) -> Undo:
     """Return the fields of a form that would save a link as it is."""
     typed = LinkRow(link, timezone.now()).typed
-    picture = link.image.name if link.image else ""
-    return {"title": link.title, "label": link.label, "picture": picture, **typed}
+    image = link.image.name if link.image else ""
+    return {"title": link.title, "label": link.label, "picture": image, **typed}
 
 
 def _target_of(link: Link) -> Undo:
@@ -359,7 +359,7 @@ def _target_of(link: Link) -> Undo:
 
 
 def put_back(link: Link) -> Undo:
-    """Return what a form sends to `add_link` to put a link back that is removed."""
+    """Return the form for `add_typed_link` that puts a removed link back."""
     place: Undo = {"kind": link.kind, "again": _links_like(link).index(link)}
     return place | _target_of(link) | _form_of(link)
 
@@ -371,7 +371,7 @@ def _order_of(links: Iterable[Link]) -> str:
 def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Outcome:
     data = request.POST
     if "target" in data:
-        return add_link(data, place, permissions)
+        return add_typed_link(data, place, permissions)
     do = data.get("do", "")
     if do == "order":
         return _order(place, data.get("order", ""), permissions)
@@ -383,7 +383,7 @@ def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Ou
     return EDITS[do](link, data, permissions)
 
 
-def add_link(data: Any, place: LinkPlace, permissions: Permissions) -> Outcome:
+def add_typed_link(data: Any, place: LinkPlace, permissions: Permissions) -> Outcome:
     """Add the link that a form describes.
 
     `again` puts one back that was removed, as the Undo of `_remove` does.

@@ -24,7 +24,7 @@ from entries.desk.links import (
     LinkPlace,
     LinkRow,
     Undo,
-    add_link,
+    add_typed_link,
     place_context,
     put_back,
 )
@@ -183,7 +183,7 @@ def _put_back(request: HttpRequest, pk: int) -> HttpResponse:
     added: list[Link] = []
 
     def act() -> str:
-        outcome = add_link(data, place, permissions)
+        outcome = add_typed_link(data, place, permissions)
         added.append(Link.objects.with_targets().get(pk=outcome.undo["link"]))
         log_action(permissions.user, place.row, outcome.log)
         return gettext("Undone. The link is there again.")

@@ -24,7 +24,7 @@ from entries.text import rendering
 
 P = ParamSpec("P")
 T = TypeVar("T")
-M = TypeVar("M", bound=Model)
+_Row = TypeVar("_Row", bound=Model)
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Refused(ValueError):
         self.field = field
 
 
-def act_on_due(rows: Iterable[M], act: Callable[[M], object]) -> int:
+def act_on_due(rows: Iterable[_Row], act: Callable[[_Row], object]) -> int:
     """Do scheduled work for rows; return for how many `act` returned something true.
 
     Any number of processes may do the same work: each row is checked again under its
