@@ -1007,3 +1007,35 @@ def test_text_typed_while_an_edit_is_being_saved_is_offered(editor, office, stor
     offered.get_by_role("button", name="Restore").click()
     expect(row.locator("[name=body]")).to_have_value("Eleven boats. And a tug.")
     assert office.call(texts, story.pk) == [("Eleven boats.", "published")]
+
+
+def delete(entry_id: int) -> None:
+    """Delete a draft as a colleague does."""
+    verbs.delete_entry(Entry.objects.get(pk=entry_id))
+
+
+def test_what_is_typed_for_a_draft_that_was_deleted_becomes_a_new_one(
+    editor, office, story
+):
+    page = editor.page
+    pk = office.call(post, story.pk, "Half a thought.", "draft")
+    page.locator("[data-tab=waiting]").click()
+    page.locator(f"#row-{pk}-edit").click()
+    form = page.locator(f"#edit-{pk}")
+    expect(form.locator("[name=body]")).to_be_focused()
+    office.call(delete, pk)
+    expect(page.locator(f"#edit-{pk}-status")).to_contain_text("no longer here")
+    form.locator("[name=body]").fill("A whole thought.")
+    page.keyboard.press("Control+Enter")
+    panel = form.locator(".lost")
+    expect(panel).to_contain_text("This draft was deleted.")
+    expect(form.locator("[name=body]")).to_have_value("A whole thought.")
+    panel.get_by_text("Save as a new draft").click()
+    row = page.locator("#waiting > .row")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("A whole thought.")
+    expect(row).to_be_focused()
+    assert office.call(texts, story.pk) == [("A whole thought.", "draft")]
+    page.reload()
+    expect(row).to_contain_text("A whole thought.")
+    expect(page.locator(".kept p")).to_have_count(0)

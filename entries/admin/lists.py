@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import DELETION
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from django.utils.text import capfirst
 
+from entries.desk import audit_log, gone
 from entries.desk.access import int_or_zero
 from entries.public import errors
 from entries.verbs import Refused
@@ -61,6 +63,20 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> HttpResponse:
         """List rows or run an action; respond 409 if a verb refuses."""
         return _handle_refusal(request, super().changelist_view, *args, **more)
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Show what was typed for a row that somebody has deleted meanwhile."""
+        if request.method != "POST":
+            admin_page: Any = super()
+            found: HttpResponse = admin_page._get_obj_does_not_exist_redirect(
+                request, opts, object_id
+            )
+            return found
+        line = audit_log.latest(self.model(pk=object_id), Q(action_flag=DELETION))
+        sentence = gone.deleted_message(line)
+        return errors.gone_response(request, sentence, 410 if line else 404)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Use the model's name as the title, and count the rows only once."""

@@ -269,7 +269,7 @@ class StoryAdmin(BaseAdmin):
 
     def details(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Show or save the head of a story."""
-        return desk_view("change_story")(self._details)(request, pk)
+        return desk_view("change_story")(self._details)(request, pk=pk)
 
     def _details(self, request: HttpRequest, pk: int) -> HttpResponse:
         story = get_story(pk)

@@ -8,16 +8,17 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
+from entries.desk import gone
 from entries.desk.responses import is_htmx, text_response
 from entries.models import Profile, Story
 from entries.public import errors
-from entries.verbs import NOT_ALLOWED
+from entries.verbs import NOT_ALLOWED, Permissions
 
 SIGNED_OUT = _(
     "You are signed out. Sign in in another tab, then press the button again."
@@ -28,6 +29,7 @@ OTHER_USER = _(
     "You’re signed in as {} now, and somebody else opened this page. Copy your text, "
     "then load the page again."
 )
+STILL_HERE = _("Your text is still here.")
 _LOOKUP_FIELDS = ("q", "picture", "key", "target")
 
 View = Callable[..., HttpResponseBase]
@@ -37,7 +39,8 @@ def desk_view(*permissions: str) -> Callable[[View], View]:
     """Restrict a view to staff with all of these permissions.
 
     For others, htmx gets a 401 or 403 with one sentence, so that nothing is swapped
-    into the page; browsers get the sign-in page or Django's 403 page.
+    into the page; browsers get the sign-in page or Django's 403 page. A form for
+    something that is no longer there is told what happened to it.
     """
 
     def decorate(view: View) -> View:
@@ -59,12 +62,32 @@ def desk_view(*permissions: str) -> Callable[[View], View]:
                 if not is_htmx(request):
                     raise
                 return text_response(NOT_ALLOWED, 403)
+            except Http404:
+                if request.method != "POST":
+                    raise
+                return _nothing_there(request, kwargs)
             response[errors.DESK_ANSWER] = "yes"
             return response
 
         return guarded
 
     return decorate
+
+
+def _nothing_there(request: HttpRequest, where: dict[str, Any]) -> HttpResponse:
+    """Explain what happened to the target of a form, whose text is not lost."""
+    permissions = Permissions.of(request.user)
+    sentence, status = gone.explain(permissions, where)
+    if is_htmx(request):
+        return text_response(f"{sentence} {STILL_HERE}", status)
+    starts_anew = "body" in request.POST and permissions.has("add_story")
+    story = where.get("pk")
+    if starts_anew and story and not Story.objects.filter(pk=story).exists():
+        to = reverse("admin:entries_story_add")
+        return errors.gone_response(
+            request, sentence, status, to=to, names={"body": "original"}
+        )
+    return errors.gone_response(request, sentence, status)
 
 
 def _check_permissions(user: User, permissions: tuple[str, ...]) -> None:

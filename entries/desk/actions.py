@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from entries import verbs
 from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import (
+    DELETION,
     PUBLISHED,
     log_action,
     log_cross_post,
@@ -153,11 +154,13 @@ def _delete(request: HttpRequest, row: Row) -> HttpResponse:
     if not (row.posting.home and row.permissions.can_delete(row.entry)):
         raise PermissionDenied
     story, entry_pk = row.posting.story, row.entry.pk
+    deleted = Entry(pk=entry_pk, story=story, kind=row.entry.kind)
 
     def act() -> str:
         about = f"Deleted {row.entry.label}, which was never public."
         version = int_or_zero(request.POST.get("version", "")) or None
         verbs.delete_entry(row.entry, version=version, by=row.permissions)
+        log_action(row.permissions.user, deleted, about, DELETION)
         log_action(row.permissions.user, story, about)
         return gettext("Deleted.")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, Q, QuerySet, TextField
@@ -20,9 +20,11 @@ from entries.models import Entry, Image, Link, Posting, Site, Story
 __all__ = [
     "ADDITION",
     "CHANGE",
+    "DELETION",
     "EDITED",
     "PUBLISHED",
     "created_by",
+    "latest",
     "log_action",
     "log_cross_post",
     "log_in_closed_stories",
@@ -115,6 +117,11 @@ def _about(row: Loggable) -> Q:
 def _lines(about: Q) -> QuerySet[LogEntry]:
     found = LogEntry.objects.filter(about)
     return found.select_related("user").order_by("-action_time", "-pk")
+
+
+def latest(row: Loggable, about: Q) -> LogEntry | None:
+    """Return the newest line on a row, deleted or not, that meets a condition."""
+    return _lines(_about(row) & about).first()
 
 
 def log_of_entry(entry: Entry) -> QuerySet[LogEntry]:

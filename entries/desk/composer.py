@@ -17,10 +17,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from entries import verbs
 from entries.desk import (
     drafts,
+    gone,
     images,
     notes,
     notices,
@@ -52,7 +54,7 @@ from entries.desk.rows import as_rows, row_postings
 from entries.models import Audience, Draft, Entry, Story
 from entries.pages.differences import diff_words
 from entries.text import gmt, time_input, urls
-from entries.verbs import EntryConflict, Permissions, Refused
+from entries.verbs import EntryConflict, Permissions, Refused, StoryNotOpen
 
 State = Entry.State
 STATES = {
@@ -60,6 +62,8 @@ STATES = {
     "submit": State.SUBMITTED,
     "draft": State.DRAFT,
 }
+_CLOSED_HINT = gettext_lazy("Reopen it to publish, or save your text as a draft.")
+_WITHDRAWN_HINT = gettext_lazy("Restore it to publish, or save your text as a draft.")
 # A question about a time, and a button that sends the text with the coming one.
 _COMING = '{} <button class="choice" name="coming" value="{}">{}</button>'
 
@@ -288,7 +292,14 @@ class _SubmittedForm:
     def _refuse(self, refused: Refused) -> HttpResponse:
         if isinstance(refused, EntryConflict):
             return self._conflict(refused.entry)
-        images.add_refusal(self.form, refused)
+        if isinstance(refused, StoryNotOpen):
+            self.story.refresh_from_db(fields=["state"])
+            message = gone.closed_message(self.story) or str(refused)
+            closed = self.story.state == Story.State.CLOSED
+            hint = _CLOSED_HINT if closed else _WITHDRAWN_HINT
+            self.form.refuse("", f"{message} {hint}")
+        else:
+            images.add_refusal(self.form, refused)
         return self.redisplay()
 
     def redisplay(self, status: int = 422, **extra: Any) -> HttpResponse:

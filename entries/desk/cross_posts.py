@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext
 
 from entries import verbs
-from entries.desk import picker
+from entries.desk import gone, picker
 from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import log_cross_post
 from entries.desk.responses import (
@@ -35,7 +35,8 @@ _GONE = "admin/entries/desk/_gone.html"
 def cross_post_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Offer live stories to cross-post an update to; add or remove a cross-post."""
     row = get_row(request, pk, entry_pk)
-    if not row.cross_postable:
+    withdrawn = request.method == "POST" and row.withdrawn
+    if not (row.cross_postable or withdrawn):
         raise Http404
     if request.method != "POST":
         context = _context(request, row)
@@ -46,7 +47,7 @@ def cross_post_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpRespon
         lambda: _post_or_remove(request, row),
         to=f"{desk_url(row.posting.story)}?from={row.entry.pk}",
         partial=lambda message: _row_with_note(request, row, message),
-        retry=lambda: redirect(request.get_full_path()),
+        retry=lambda: redirect(row if withdrawn else request.get_full_path()),
     )
 
 
@@ -74,6 +75,8 @@ def _post_or_remove(request: HttpRequest, row: Row) -> str:
 
     `again` is the story of a removed cross-post to put back.
     """
+    if row.withdrawn:
+        raise Refused(gone.not_there_message(row.entry))
     back, again = (
         int_or_zero(request.POST.get(name, "")) for name in ("back", "again")
     )

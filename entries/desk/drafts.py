@@ -8,18 +8,19 @@ from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from entries.desk.access import desk_view
+from entries.desk import gone
+from entries.desk.access import desk_view, get_story
 from entries.desk.forms import TextForm
 from entries.desk.responses import text_response
-from entries.models import Draft, Entry, Story
+from entries.models import Draft, Entry, Posting, Story
 from entries.models.desk import entries_made_from
 from entries.models.fields import max_length
-from entries.verbs import Permissions
+from entries.verbs import NOT_ALLOWED, Permissions
 
 MAX_OFFERED = 10  # newest drafts of a form
 MAX_DRAFT_LENGTH = 200_000  # a draft may exceed the limit of the text itself
@@ -68,21 +69,57 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
     edits = data["form"].startswith("edit-")
     # Under the entry's lock, so that no draft survives the erasure of its text.
     with transaction.atomic() if edits else nullcontext():
-        entry = _entry_of(permissions, pk, data["form"])
-        draft = Draft(**own, entry=entry, values=form.values(), typed=data["typed"])
-        Draft.objects.bulk_create(
-            [draft],
-            update_conflicts=True,
-            unique_fields=["user", "story", "form", "key"],
-            update_fields=["values", "typed", "saved_at"],
-        )
+        try:
+            entry = _entry_of(permissions, pk, data["form"])
+        except _Lost as lost:
+            return _save_lost(permissions, pk, form, lost)
+        _save(Draft(**own, entry=entry, values=form.values(), typed=data["typed"]))
     return HttpResponse(status=204)
+
+
+def _save(draft: Draft) -> None:
+    Draft.objects.bulk_create(
+        [draft],
+        update_conflicts=True,
+        unique_fields=["user", "story", "form", "key"],
+        update_fields=["values", "typed", "saved_at"],
+    )
+
+
+class _Lost(Exception):
+    """The text that a form edits is gone, or its writer may not change it now."""
+
+    def __init__(self, entry_id: int, entry: Entry | None = None) -> None:
+        super().__init__()
+        self.entry_id, self.entry = entry_id, entry
+
+
+def _save_lost(
+    permissions: Permissions, story_id: int, form: DraftForm, lost: _Lost
+) -> HttpResponse:
+    """Save an edit as the draft of a new text, and say why.
+
+    `Desk-Key` names the new text. The server saves nothing that may repeat a text that
+    was erased.
+    """
+    story, data = get_story(story_id), form.cleaned_data
+    found = gone.of_edit(permissions, story, lost.entry_id, lost.entry, data["key"])
+    if not permissions.can_write:
+        raise PermissionDenied
+    response = text_response(f"{found.message} {found.hint}", found.status)
+    if found.key and not (lost.entry and lost.entry.erased_at):
+        own = {"user": permissions.user, "story": story, "form": "composer"}
+        values, typed = form.values(), data["typed"]
+        _save(Draft(**own, key=str(found.key), values=values, typed=typed))
+        response["Desk-Key"] = str(found.key)
+    return response
 
 
 def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | None:
     """Lock and return the entry that a form edits; None for other forms.
 
-    Raises PermissionDenied or Http404 if the user may not use the form.
+    The entry may have been moved to another story. Raises PermissionDenied or Http404
+    if the user may not use the form, _Lost if there is no such entry.
     """
     if not name.startswith("edit-"):
         get_object_or_404(Story.objects.only("pk"), pk=story_id)
@@ -92,11 +129,18 @@ def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | Non
             raise PermissionDenied
         return None
     rows = Entry.objects.select_for_update(of=("self",)).select_related("story")
-    entry = get_object_or_404(rows, pk=int(name[5:]), story=story_id)
+    posted = Exists(Posting.objects.filter(story=story_id, entry=OuterRef("pk")))
+    entry = rows.filter(posted, pk=int(name[5:])).first()
+    if entry is None:
+        raise _Lost(int(name[5:]))
     if not permissions.can_see(entry, entry.story):
         raise Http404
+    if entry.erased_at:
+        raise _Lost(entry.pk, entry)
     if not permissions.can_change(entry):
-        raise PermissionDenied
+        if permissions.refusal_message(entry) == NOT_ALLOWED:
+            raise PermissionDenied
+        raise _Lost(entry.pk, entry)
     return entry
 
 

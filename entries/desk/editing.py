@@ -5,11 +5,12 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from entries import verbs
-from entries.desk import conflicts, drafts, images, see_lines
-from entries.desk.access import desk_url, desk_view
+from entries.desk import conflicts, drafts, gone, images, lost_edits, see_lines
+from entries.desk.access import desk_url, desk_view, get_story
 from entries.desk.audit_log import EDITED, PUBLISHED, log_action, log_in_closed_stories
 from entries.desk.conflicts import Choice
 from entries.desk.entry_responses import errors_response, preview_response
@@ -19,32 +20,38 @@ from entries.desk.responses import (
     is_htmx,
     render_panel,
     render_partial,
+    replace_response,
     respond,
-    text_response,
     trigger,
 )
-from entries.desk.rows import Row, get_row, row_response
+from entries.desk.rows import Row, find_row, get_row, row_response
 from entries.models import Draft, Entry
 from entries.verbs import (
-    NOT_ALLOWED,
     EntryConflict,
     EntryText,
     Forbidden,
     Refused,
+    StoryNotOpen,
     locked_entry,
 )
 
 _FOLDER = "admin/entries/desk"
+# Why a correction is not saved, and a button that restores the update with it.
+_RESTORE = '{} <button class="choice" name="restore" value="yes">{}</button>'
 _STILL_HERE = "Your text is still here."
 
 
 @desk_view("view_story")
 def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Show an entry's form in its row, save it, or preview it."""
-    row = get_row(request, pk, entry_pk)
-    if not row.editable:
-        return _refuse_edit(request, row)
-    if request.method != "POST":
+    if request.method == "POST":
+        row = _row_to_save(request, pk, entry_pk)
+        if row is None or not row.editable:
+            return lost_edits.respond_to_edit(request, get_story(pk), entry_pk, row)
+    else:
+        row = get_row(request, pk, entry_pk)
+        if not row.editable:
+            raise PermissionDenied
         form = EditForm.of(row.entry)
         wanted = request.GET.get("kept", "")
         drafts.offer_drafts(row.permissions, row.posting.story, form, wanted=wanted)
@@ -63,36 +70,40 @@ def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         request,
         lambda: _save(row, form, publish=action == "publish"),
         to=row,
-        partial=lambda message: trigger(
-            row_response(request, row), "desk:done", form=form.name
-        ),
+        partial=lambda message: _saved(request, pk, row, form),
         refused=lambda error: _refuse(request, row, form, error),
     )
+
+
+def _saved(request: HttpRequest, pk: int, row: Row, form: EditForm) -> HttpResponse:
+    """Return the row as it is now, or say which story it has moved to."""
+    if row.posting.story_id == pk:
+        response = row_response(request, row)
+    else:
+        context = {"row": row, "story": row.entry.story}
+        target, template = f"#row-{row.entry.pk}", f"{_FOLDER}/_moved.html"
+        response = replace_response(request, target, template, context)
+    return trigger(response, "desk:done", form=form.name)
+
+
+def _row_to_save(request: HttpRequest, pk: int, entry_pk: int) -> Row | None:
+    """Return the row of the text to save: here, or in the story it was moved to."""
+    if request.POST.get("way") == gone.AT_ITS_STORY:
+        moved = Entry.objects.filter(pk=entry_pk, postings__story=pk).first()
+        return find_row(request, moved.story_id, entry_pk) if moved else None
+    return find_row(request, pk, entry_pk)
 
 
 @desk_view("view_story", "add_image")
 def add_image_to_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Add an image to the unsaved text, for browsers without JavaScript."""
-    row = get_row(request, pk, entry_pk)
-    if not row.editable:
-        raise PermissionDenied
     if request.method != "POST":
         return redirect(desk_url(pk, "edit", entry_pk))
+    row = find_row(request, pk, entry_pk)
+    if row is None or not row.editable:
+        return lost_edits.respond_to_edit(request, get_story(pk), entry_pk, row)
     form = images.append_upload(request, EditForm, f"edit-{entry_pk}")
     return _show(request, row, form, 422 if form.form_error else 200)
-
-
-def _refuse_edit(request: HttpRequest, row: Row) -> HttpResponse:
-    """Refuse an edit, but return the text to a writer whose entry was published."""
-    message = row.permissions.refusal_message(row.entry)
-    if request.method != "POST" or not row.posting.home or message == NOT_ALLOWED:
-        raise PermissionDenied
-    message = f"{message} {_STILL_HERE}"
-    if is_htmx(request):
-        return text_response(message, 403)
-    form = EditForm(request.POST, name=f"edit-{row.entry.pk}")
-    form.refuse("", message)
-    return _show(request, row, form, 403)
 
 
 def _save(row: Row, form: EditForm, *, publish: bool) -> str:
@@ -110,6 +121,11 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
             Draft.objects.of_user(permissions.user, entry=entry).delete()
             return gettext("The current version is unchanged.")
         text = form.text(entry.byline)
+        if form.data.get("restore") and entry.state == Entry.State.WITHDRAWN:
+            verbs.restore(entry, by=permissions)
+            log_action(permissions.user, entry, "Restored.")
+        if data["correction"]:
+            _check_correction(entry)
         if data["correction"] or not _same_text(entry, text):
             try:
                 verbs.edit(
@@ -135,6 +151,19 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
     return gettext("Saved.")
 
 
+def _check_correction(entry: Entry) -> None:
+    """Refuse a correction that no reader would see: its note would be lost."""
+    seen = entry.postings.exclude(seq=None).exists()
+    if not seen or entry.postings.visible().exists():
+        return
+    if entry.state != Entry.State.WITHDRAWN:
+        hint = gettext("Restore it to publish the correction, or make a silent edit.")
+        raise Refused(f"{gone.closed_message(entry.story)} {hint}", "correction")
+    question = gone.withdrawn_message(entry)
+    button = gettext("Restore and save the correction")
+    raise Refused(format_html(_RESTORE, question, button), "correction")
+
+
 def _same_text(entry: Entry, text: EntryText) -> bool:
     text = text.tidy()
     same_time = text.at is None or text.at == entry.at
@@ -147,7 +176,15 @@ def _refuse(
 ) -> HttpResponse:
     if isinstance(refused, EntryConflict):
         return _conflict(request, row, form, refused.entry)
-    if isinstance(refused, Forbidden):
+    story, entry_id = row.posting.story, row.entry.pk
+    now = find_row(request, story.pk, entry_id)
+    if now is None or now.entry.erased_at:
+        return lost_edits.respond_to_edit(request, story, entry_id, now)
+    if isinstance(refused, StoryNotOpen):
+        story.refresh_from_db(fields=["state"])
+        hint = gettext("Save the text without publishing it, or reopen the story.")
+        form.refuse("", f"{gone.closed_message(story) or refused} {hint}")
+    elif isinstance(refused, Forbidden):
         form.refuse("", f"{refused} {_STILL_HERE}")
     else:
         images.add_refusal(form, refused)

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from entries.desk.forms import TextForm
-from entries.desk.images import ImageForm
+from entries.desk.images import ImageForm, deleted_images
 from entries.desk.preview import Preview
 from entries.desk.responses import render_partial, trigger
 from entries.models import Story
@@ -23,7 +23,7 @@ def errors_response(
 ) -> HttpResponse:
     """Return the errors and image cards for htmx, leaving the text in the page."""
     html = render_to_string(_SLOTS, {"slots": form.slots})
-    if cards:
+    if cards and not deleted_images(request):  # whose words are still in the page
         template = "admin/entries/desk/_pictures.html"
         context = {"pictures": cards, "story": story}
         html += render_partial(request, f"#{form.name}-pictures", template, context)

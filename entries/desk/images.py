@@ -234,6 +234,12 @@ def bound_cards(
     ]
 
 
+def deleted_images(request: HttpRequest) -> bool:
+    """Return whether an image whose card was sent has been deleted meanwhile."""
+    sent = {int_or_zero(pk) for pk in request.POST.getlist("picture")}
+    return bool(sent) and Image.objects.filter(pk__in=sent).count() < len(sent)
+
+
 def add_refusal(form: TextForm, refused: Refused) -> None:
     """Add a verb's refusal to the form, as an error of its field.
 

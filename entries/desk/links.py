@@ -379,7 +379,9 @@ def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Ou
         raise Refused("There is no such button.")
     link = place.links.filter(pk=int_or_zero(data.get("link", ""))).first()
     if link is None:
-        raise Refused("Somebody else has removed this link.")
+        raise Refused(
+            gettext("Somebody else has removed this link. Add it again below.")
+        )
     return EDITS[do](link, data, permissions)
 
 

@@ -8,14 +8,16 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from entries import verbs
+from entries.desk import gone
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
 from entries.desk.audit_log import log_action
-from entries.desk.responses import render_panel, render_partial, respond
-from entries.desk.rows import Row, get_row, row_response
+from entries.desk.responses import is_htmx, render_panel, render_partial, respond
+from entries.desk.rows import Row, find_row, row_response
 from entries.models import Entry, Mention, Note, Story
 from entries.models.desk import draft_keys
 from entries.models.entries import written_by
@@ -71,23 +73,42 @@ def story_notes(request: HttpRequest, pk: int) -> HttpResponse:
     story, permissions = get_story(pk), Permissions.of(request.user)
     if request.method == "POST":
         return _change(request, story, permissions)
-    context = notes_context(story, permissions) | {
-        "reply_to": _thread(story, permissions, request.GET.get("reply", ""))
-    }
+    reply_to = _thread(story, permissions, request.GET.get("reply", ""))
+    return _show_notes(request, story, permissions, reply_to=reply_to)
+
+
+def _show_notes(
+    request: HttpRequest,
+    story: Story,
+    permissions: Permissions,
+    status: int = 200,
+    **extra: Any,
+) -> HttpResponse:
+    """Show a story's notes; `extra` may have what was `typed` into the form."""
+    context = notes_context(story, permissions) | extra
     _read(context["notes"], permissions.user)
     panel, page = f"{_FOLDER}/_notes.html", f"{_FOLDER}/notes_page.html"
     title = gettext("Notes")
-    return render_panel(request, panel, page, context, title=title)
+    return render_panel(request, panel, page, context, title=title, status=status)
 
 
 @desk_view("view_story")
 def entry_notes(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Show the notes on an entry in its row, or add one."""
-    row = get_row(request, pk, entry_pk)
-    permissions = row.permissions
+    row = find_row(request, pk, entry_pk)
+    if row is None:
+        if request.method == "POST" and "text" in request.POST:
+            return _lost_note(request, get_story(pk), entry_pk)
+        raise Http404
     if request.method == "POST":
-        return _change(request, row.entry.story, permissions, row)
-    context = _entry_context(row)
+        return _change(request, row.entry.story, row.permissions, row)
+    return _show_entry_notes(request, row)
+
+
+def _show_entry_notes(
+    request: HttpRequest, row: Row, status: int = 200, **extra: Any
+) -> HttpResponse:
+    permissions, context = row.permissions, _entry_context(row)
     found = context["notes"]
     _read(found, permissions.user)
     context |= {
@@ -97,10 +118,37 @@ def entry_notes(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
             (n for n in found if n.pk == int_or_zero(request.GET.get("reply", ""))),
             None,
         ),
+        **extra,
     }
     panel, page = f"{_FOLDER}/_entry_notes.html", f"{_FOLDER}/entry_notes_page.html"
     title = gettext("Notes on %(entry)s") % {"entry": row.entry.label}
-    return render_panel(request, panel, page, context, title=title)
+    return render_panel(request, panel, page, context, title=title, status=status)
+
+
+def _lost_note(request: HttpRequest, story: Story, entry_pk: int) -> HttpResponse:
+    """Keep a note on a text that is gone: add it to the story's, or offer to."""
+    permissions = Permissions.of(request.user)
+    if not permissions.can_write:
+        raise PermissionDenied
+    if request.POST.get("do") == "add_to_story":
+        return _change(request, story, permissions, gone_pk=entry_pk)
+    message, status = gone.of_entry(permissions, story.pk, entry_pk)
+    if not is_htmx(request):
+        lost = {"message": message, "do": "add"}
+        extra = {"typed": request.POST["text"], "lost": lost}
+        return _show_notes(request, story, permissions, status, **extra)
+    return _lost_panel(request, message, "add_to_story", str(entry_pk), status)
+
+
+def _lost_panel(
+    request: HttpRequest, message: str, do: str, number: str, status: int
+) -> HttpResponse:
+    """Say in a note's form why it cannot be sent, with a button for another way."""
+    target, template = "#note-lost", f"{_FOLDER}/_lost_note.html"
+    target += f"-{number}" if number else ""
+    context = {"lost": {"message": message, "do": do}}
+    html = render_partial(request, target, template, context)
+    return HttpResponse(html, status=status)
 
 
 def _entry_context(row: Row) -> dict[str, Any]:
@@ -156,19 +204,15 @@ def _thread(story: Story, permissions: Permissions, pk: str) -> Note | None:
     return found.select_related("parent", "entry__story").first() if pk else None
 
 
-def _change(
-    request: HttpRequest, story: Story, permissions: Permissions, row: Row | None = None
-) -> HttpResponse:
-    """Do what a button of the notes says, and answer with the notes as they are.
-
-    `story` is the one the notes belong to. A cross-post's row is in another.
-    """
+def _acts(
+    request: HttpRequest,
+    story: Story,
+    permissions: Permissions,
+    row: Row | None,
+    note: Note | None,
+) -> dict[str, tuple[Callable[[], object], str]]:
+    """Return what the buttons of the notes do, with the messages that confirm it."""
     do, user = request.POST.get("do", "add"), permissions.user
-    if not (permissions.can_write or do == "read"):
-        raise PermissionDenied
-    note = _thread(story, permissions, request.POST.get("note", ""))
-    if do in ("reply", "done", "undo", "delete", "read") and note is None:
-        raise Http404
 
     def add() -> Note:
         return verbs.add_note(
@@ -195,7 +239,7 @@ def _change(
         assert note  # noqa: S101 - checked above
         verbs.mark_mentions_read([note], user)
 
-    acts: dict[str, tuple[Callable[[], object], str]] = {
+    return {
         "add": (add, gettext("Note added.")),
         "reply": (add, gettext("Reply added.")),
         "done": (finish, gettext("Done.")),
@@ -204,6 +248,31 @@ def _change(
         "read": (read, gettext("Marked as read.")),
     }
 
+
+def _change(
+    request: HttpRequest,
+    story: Story,
+    permissions: Permissions,
+    row: Row | None = None,
+    gone_pk: int = 0,
+) -> HttpResponse:
+    """Do what a button of the notes says, and answer with the notes as they are.
+
+    `story` is the one the notes belong to. A cross-post's row is in another. `gone_pk`
+    is the text that the note was written on, if that is gone.
+    """
+    do = "add" if gone_pk else request.POST.get("do", "add")
+    if not (permissions.can_write or do == "read"):
+        raise PermissionDenied
+    note = _thread(story, permissions, request.POST.get("note", ""))
+    if do == "reply" and note is None:
+        message = gettext("The note that you answer has been deleted.")
+        return _offer_reply(request, story, permissions, row, message)
+    if do in ("done", "undo", "delete", "read") and note is None:
+        raise Http404
+
+    acts = _acts(request, story, permissions, row, note)
+
     def act() -> str:
         if do not in acts:
             raise Refused(gettext("There is no such button."))
@@ -211,14 +280,44 @@ def _change(
         run()
         return message
 
+    def now(message: str) -> HttpResponse:
+        written = do in ("add", "reply")
+        response = _now(request, story, permissions, row, written=written)
+        if gone_pk:
+            context = {"story": story, "gone": [gone_pk]}
+            response.write(render_to_string(f"{_FOLDER}/_rows.html", context, request))
+        return response
+
+    def again() -> HttpResponse:
+        extra = {"typed": request.POST.get("text", "")}
+        if row:
+            return _show_entry_notes(request, row, 409, **extra)
+        return _show_notes(request, story, permissions, 409, **extra)
+
     return respond(
         request,
         act,
         to=row if row else desk_url(story, "notes"),
-        partial=lambda message: _now(
-            request, story, permissions, row, written=do in ("add", "reply")
-        ),
+        partial=now,
+        retry=again if do in ("add", "reply") else None,
     )
+
+
+def _offer_reply(
+    request: HttpRequest,
+    story: Story,
+    permissions: Permissions,
+    row: Row | None,
+    message: str,
+) -> HttpResponse:
+    """Offer to add a reply to a deleted note as a note of its own."""
+    if is_htmx(request):
+        return _lost_panel(request, message, "add", row.number if row else "", 404)
+    lost = {"message": message, "do": "add"}
+    extra = {"typed": request.POST.get("text", ""), "lost": lost}
+    if row:
+        return _show_entry_notes(request, row, 404, **extra)
+    return _show_notes(request, story, permissions, 404, **extra)
 
 
 def _now(

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
 from entries import verbs
+from entries.desk import gone
 from entries.desk.access import desk_url, desk_view
 from entries.desk.audit_log import ADDITION, created_by, log_action
 from entries.desk.responses import render_panel, respond
@@ -22,30 +23,41 @@ _FOLDER = "admin/entries/desk"
 def own_story(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     """Ask for a headline; make a draft story of the update, and go to its desk."""
     row = get_row(request, pk, entry_pk)
-    if not row.separable:
+    withdrawn = request.method == "POST" and row.withdrawn and not row.entry.erased_at
+    may = row.posting.home and row.permissions.has("add_story")
+    if not (row.separable or (withdrawn and may and not row.entry.original)):
         raise PermissionDenied
     if request.method != "POST":
-        context = {
-            "row": row,
-            "story": row.posting.story,
-            "form_key": uuid4(),
-            "headline": row.entry.first_words,
-        }
-        panel, page = f"{_FOLDER}/_own_story.html", f"{_FOLDER}/own_story_page.html"
-        title = gettext("Make %(entry)s a story of its own") % {
-            "entry": row.entry.label
-        }
-        return render_panel(request, panel, page, context, title=title)
+        return _show(request, row, row.entry.first_words)
     made = _Made(row)
 
     def act() -> str:
+        if row.withdrawn:
+            raise verbs.Refused(gone.not_there_message(row.entry))
         made.story = _make(request, row)
         return gettext("The new story is a draft. Both stories link to each other.")
 
-    def gone(message: str) -> HttpResponse:
+    def leave(message: str) -> HttpResponse:
         return HttpResponse(headers={"HX-Redirect": made.get_absolute_url()})
 
-    return respond(request, act, to=made, partial=gone)
+    def again() -> HttpResponse:
+        return _show(request, row, request.POST.get("headline", ""), 409)
+
+    return respond(request, act, to=made, partial=leave, retry=again)
+
+
+def _show(
+    request: HttpRequest, row: Row, headline: str, status: int = 200
+) -> HttpResponse:
+    context = {
+        "row": row,
+        "story": row.posting.story,
+        "form_key": uuid4(),
+        "headline": headline,
+    }
+    panel, page = f"{_FOLDER}/_own_story.html", f"{_FOLDER}/own_story_page.html"
+    title = gettext("Make %(entry)s a story of its own") % {"entry": row.entry.label}
+    return render_panel(request, panel, page, context, title=title, status=status)
 
 
 class _Made:

@@ -4,21 +4,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from entries import verbs
-from entries.desk import presence, titles
-from entries.desk.access import desk_view, display_name, int_or_zero
+from entries.desk import gone, presence, titles
+from entries.desk.access import desk_url, desk_view, display_name, int_or_zero
 from entries.desk.audit_log import log_action, log_of_user
 from entries.desk.responses import is_htmx, render_page, respond
-from entries.models import Entry, Posting
+from entries.models import DeletedEntry, Entry, Posting
 from entries.models.entries import written_by
 from entries.text import gmt, rendering
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
@@ -107,6 +108,16 @@ def review_queue(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST":
         return _review(request, permissions)
+    return _show(request, permissions)
+
+
+def _show(
+    request: HttpRequest,
+    permissions: Permissions,
+    status: int = 200,
+    **kept: Any,
+) -> HttpResponse:
+    """Show the list and one text; `kept` may have a note that was not sent, and why."""
     tab = "back" if request.GET.get("tab") == "back" else ""
     waiting, back = submitted_entries(), sent_back_entries()
     if not permissions.can_edit:
@@ -121,7 +132,7 @@ def review_queue(request: HttpRequest) -> HttpResponse:
         Review(entry, permissions, now, reviewers.get(entry.pk, []))
         for entry in rows[:MAX_QUEUED]
     ]
-    wanted = int_or_zero(request.GET.get("entry", ""))
+    wanted = int_or_zero(request.GET.get("entry", request.POST.get("entry", "")))
     chosen = next((one for one in reviews if one.entry.pk == wanted), None)
     shown = chosen or (reviews[0] if reviews else None)
     context = {
@@ -136,11 +147,12 @@ def review_queue(request: HttpRequest) -> HttpResponse:
         if permissions.can_edit and not tab
         else [],
         "ticket": _report_presence(request, permissions, shown),
+        **kept,
     }
     if is_htmx(request):
         return render(request, _LIST, context)
     title = gettext("Review") if permissions.can_edit else gettext("Your texts")
-    return render_page(request, _PAGE, context, title=title, model=Entry)
+    return render_page(request, _PAGE, context, title=title, model=Entry, status=status)
 
 
 def _report_presence(
@@ -176,38 +188,73 @@ def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
         raise PermissionDenied
     if do.startswith("publish") and not permissions.can_publish:
         raise PermissionDenied
-    entry = get_object_or_404(
-        Entry.objects.select_related("story"), pk=int_or_zero(data.get("entry", ""))
-    )
+    pk = int_or_zero(data.get("entry", ""))
+    entry = Entry.objects.select_related("story").filter(pk=pk).first()
+    if entry is None:
+        return _deleted(request, permissions, pk)
     version = int_or_zero(data.get("version", ""))
     to = reverse("admin:entries_entry_queue")
 
     def act() -> str:
-        if do in ("publish", "publish_now", "publish_own"):
-            _publish(entry, version, data, permissions)
-            done = REVIEWED
-            words = (
-                gettext("Published in %(story)s.")
-                if entry.published
-                else gettext("Scheduled in %(story)s.")
-            )
-            message = words % {"story": entry.story.title}
-        elif do == "undo":
-            done, message = _undo(entry, permissions)
-        elif do == "send_back":
-            note = data.get("line", "")
-            verbs.send_back(entry, note, version=version or None, by=permissions)
-            done, message = "Sent back.", gettext("Sent back to the contributor.")
-        elif do == "submit":
-            verbs.submit(entry, by=permissions)
-            done, message = "Submitted.", gettext("Submitted. Waiting for an editor.")
-        else:
-            raise Refused(gettext("There is no such button."))
+        done, message = _run(entry, version, data, permissions)
         log_action(permissions.user, entry, done)
         return message
 
-    stay = f"{to}?entry={entry.pk}"
-    return respond(request, act, to=to, retry=lambda: redirect(stay))
+    def again() -> HttpResponse:
+        if note := data.get("line", "").strip():
+            return _keep_note(request, permissions, entry, note)
+        return redirect(f"{to}?entry={entry.pk}")
+
+    return respond(request, act, to=to, retry=again)
+
+
+def _run(
+    entry: Entry, version: int, data: QueryDict, permissions: Permissions
+) -> tuple[str, str]:
+    """Do what a button says; return a message for the log, and one for the editor."""
+    do = data.get("do", "")
+    if do in ("publish", "publish_now", "publish_own"):
+        _publish(entry, version, data, permissions)
+        words = (
+            gettext("Published in %(story)s.")
+            if entry.published
+            else gettext("Scheduled in %(story)s.")
+        )
+        return REVIEWED, words % {"story": entry.story.title}
+    if do == "undo":
+        return _undo(entry, permissions)
+    if do == "send_back":
+        note = data.get("line", "")
+        verbs.send_back(entry, note, version=version or None, by=permissions)
+        return "Sent back.", gettext("Sent back to the contributor.")
+    if do == "submit":
+        verbs.submit(entry, by=permissions)
+        return "Submitted.", gettext("Submitted. Waiting for an editor.")
+    raise Refused(gettext("There is no such button."))
+
+
+def _keep_note(
+    request: HttpRequest, permissions: Permissions, entry: Entry, note: str
+) -> HttpResponse:
+    """Show a note that could not be sent: in its field, or as one for colleagues."""
+    entry.refresh_from_db()
+    if entry.state == State.SUBMITTED:  # its writer has changed it
+        return _show(request, permissions, line=note)
+    lost = {"note": note, "url": desk_url(entry.story, "entry_notes", entry.pk)}
+    return _show(request, permissions, lost=lost)
+
+
+def _deleted(request: HttpRequest, permissions: Permissions, pk: int) -> HttpResponse:
+    """Say who has deleted a text, and show the note that was typed for its writer."""
+    found = DeletedEntry.objects.filter(entry_pk=pk).select_related("story").first()
+    if found is None:
+        raise Http404
+    message, status = gone.of_entry(permissions, found.story_id, pk)
+    messages.error(request, message)
+    lost = None
+    if note := request.POST.get("line", "").strip():
+        lost = {"note": note, "url": desk_url(found.story, "notes")}
+    return _show(request, permissions, status, lost=lost)
 
 
 def _publish(entry: Entry, version: int, data: QueryDict, by: Permissions) -> None:

@@ -430,14 +430,19 @@ def as_rows(postings: Iterable[Posting], permissions: Permissions) -> list[Row]:
     return [Row(posting, permissions, now) for posting in postings]
 
 
-def get_row(request: HttpRequest, pk: int, entry_pk: int) -> Row:
-    """Return an entry's row in a story. Raises Http404 if the user may not see it."""
+def find_row(request: HttpRequest, pk: int, entry_pk: int) -> Row | None:
+    """Return an entry's row in a story; None if there is none that the user may see."""
     permissions = Permissions.of(request.user)
     found = row_postings(pk).filter(entry=entry_pk, removed=False)
     rows = as_rows(found, permissions)
-    if not rows or not rows[0].viewable:
-        raise Http404
-    return rows[0]
+    return rows[0] if rows and rows[0].viewable else None
+
+
+def get_row(request: HttpRequest, pk: int, entry_pk: int) -> Row:
+    """Return an entry's row in a story. Raises Http404 if the user may not see it."""
+    if row := find_row(request, pk, entry_pk):
+        return row
+    raise Http404
 
 
 def row_response(request: HttpRequest, row: Row) -> HttpResponse:

@@ -59,6 +59,8 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "refused_publish": _("Not published. Fix the fields marked in red."),
     "refused_save": _("Not saved. Fix the fields marked in red."),
     "conflict": _("Not saved yet. Compare the two texts."),
+    "gone_edit": _("Not saved. This text is no longer here, but yours is."),
+    "gone_note": _("This text is no longer here, but your note is."),
     "undone": _("Undone. The update is withdrawn and its text is back here."),
     # Drafts
     "saved": _("Saved {time}"),

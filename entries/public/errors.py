@@ -5,6 +5,7 @@ those may be what failed.
 """
 
 import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.views.defaults import page_not_found
 
 from entries.database.errors import Problem, disk_problem, is_conflict
@@ -66,6 +68,11 @@ MESSAGES: Final[dict[int, Problem]] = {
         "Failed: the database does not answer just now. The text is still in this "
         "page; press the button again in a moment, which is safe.",
     ),
+}
+_TYPED_FIELDS: Final = {
+    *("alt", "caption", "credit", "name", "description"),
+    *("headline", "body", "byline", "original", "summary", "standfirst"),
+    *("begins", "correction", "label", "line", "q", "text", "title"),
 }
 _CONFLICT_TITLE: Final = "Somebody else was quicker"
 CONFLICT: Final = Problem(
@@ -180,6 +187,39 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     problem = Problem("This form has expired", sentence, "")
     html = error_page(problem, 403, request.path)
     return HttpResponse(html, status=403, headers={"Cache-Control": "no-store"})
+
+
+def gone_response(
+    request: HttpRequest,
+    sentence: str,
+    status: int,
+    *,
+    to: str = "",
+    names: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """Respond that the target of a form is gone, with the text that was typed for it.
+
+    The text can be sent `to` another address, with fields renamed by `names`.
+    """
+    problem = Problem(gettext("This is no longer here"), sentence, sentence)
+    fields = _form_fields(request)
+    sent = [*fields.get("long", ()), *fields.get("short", ())]
+    pairs = [((names or {}).get(name, name), value) for name, value in sent]
+    typed = [(name, value) for name, value in pairs if value and _is_typed(name)]
+    fields |= {
+        "long": typed,
+        "short": [pair for pair in pairs if pair not in typed],
+        "again": typed and (to or fields.get("again")),
+        "moved_to": to,
+        "gone": True,
+    }
+    html = error_page(problem, status, request.path, **fields)
+    return HttpResponse(html, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _is_typed(name: str) -> bool:
+    """Return whether people type in a field, by its name."""
+    return name.rpartition("-")[2] in _TYPED_FIELDS
 
 
 def refused_response(request: HttpRequest, sentence: str) -> HttpResponse:

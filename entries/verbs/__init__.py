@@ -5,7 +5,11 @@ transaction. Other packages import from here, never from the modules inside.
 """
 
 from entries.verbs.bulk import BULK_BATCH_ROWS, NewEntry, bulk_post, prepare_entry
-from entries.verbs.conditions import WAITING_STATES, EntryConflict
+from entries.verbs.conditions import (
+    WAITING_STATES,
+    EntryConflict,
+    StoryNotOpen,
+)
 from entries.verbs.entries import (
     cross_post,
     due_entries,
@@ -113,6 +117,7 @@ __all__ = [
     "Refused",
     "StaleRead",
     "StoryConflict",
+    "StoryNotOpen",
     "add_image",
     "add_link",
     "add_link_both_ways",

@@ -39,9 +39,13 @@ def check_not_removed(posting: Posting) -> None:
         raise Refused("This update is not in this story any more.")
 
 
+class StoryNotOpen(Refused):
+    """The story is closed or withdrawn, so nothing can be published in it."""
+
+
 def check_story_open(story: Story) -> None:
-    """Raise Refused if a story is closed or withdrawn."""
+    """Raise StoryNotOpen if a story is closed or withdrawn."""
     if story.state == Story.State.CLOSED:
-        raise Refused("This story is closed. Reopen it to publish in it.")
+        raise StoryNotOpen("This story is closed. Reopen it to publish in it.")
     if story.state == Story.State.WITHDRAWN:
-        raise Refused("This story was withdrawn. Restore it to publish in it.")
+        raise StoryNotOpen("This story was withdrawn. Restore it to publish in it.")

@@ -62,7 +62,7 @@
       ...options,
     });
   const packed = (form, key) => {
-    const data = new URLSearchParams({ form: form.dataset.form, key, typed: Date.now() });
+    const data = new URLSearchParams({ form: keep.name(form), key, typed: Date.now() });
     for (const [name, value] of Object.entries(valuesOf(form))) {
       if (value !== false) data.set(name, value === true ? "on" : value);
     }
@@ -72,7 +72,7 @@
     const copy = copyOf(form);
     clearTimeout(copy.timer);
     copy.timer = 0;
-    const key = keyOf(form);
+    const key = keep.key(form);
     const data = packed(form, key);
     const gone = untouched(form);
     const text = gone ? "" : JSON.stringify(valuesOf(form));
@@ -88,6 +88,10 @@
         copy.kept.set(key, text);
         saved(form, gone ? "" : words("saved", { time: clock() }));
         recovered(form);
+      } else if (answer.headers.get("desk-key")) {
+        keep.rename(form, answer.headers.get("desk-key"));
+        saved(form, words("saved", { time: clock() }));
+        say(form, await answer.text(), "bad");
       } else refused(form, answer.status, ours && (await answer.text()));
     } catch (error) {
       if (error.name !== "AbortError") refused(form, 0);
@@ -102,6 +106,7 @@
   const refused = (form, status, reason) => {
     if (status === 422) return void saved(form, reason);
     saved(form, words("saved_here"));
+    if (reason && [403, 404, 410].includes(status)) return void say(form, reason, "bad");
     if (status === 401 || status === 403) {
       if (!$(".sign-in", statusOf(form) ?? form)) say(form, words("signed_out_again"), "bad", signInLink());
       copyOf(form).out = true;
@@ -129,7 +134,23 @@
 
   Object.assign(keep, {
     prefix: (name) => `desk:${desk.dataset.user}:${desk.dataset.story}:${name}:`,
-    id: (form) => keep.prefix(form.dataset.form) + keyOf(form),
+    // An edit of a text that is gone is kept as a new one, which its desk offers.
+    name: (form) => (form.dataset.newKey ? "composer" : form.dataset.form),
+    key: (form) => form.dataset.newKey ?? keyOf(form),
+    rename(form, key) {
+      if (form.dataset.newKey === key) return;
+      keep.drop(form);
+      form.dataset.newKey = key;
+      keep.store(form);
+    },
+    drop(form) {
+      try {
+        localStorage.removeItem(keep.id(form));
+      } catch {
+        /* forbidden */
+      }
+    },
+    id: (form) => keep.prefix(keep.name(form)) + keep.key(form),
     store(form) {
       later(form);
       try {

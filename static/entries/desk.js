@@ -233,7 +233,10 @@
   const disturbs = (task, target, source) => {
     if (!target || target.contains(source)) return false;
     if (["story-state", "summary-box"].includes(target.id)) return $("details[open]", target) !== null;
-    return task.swapSpec.style === "delete" && (editing(target) || noting(target));
+    if (task.swapSpec.style !== "delete" || !(editing(target) || noting(target))) return false;
+    const form = $(".slot form[data-form], .slot .note-form", target);
+    say(form, words(form.dataset.form ? "gone_edit" : "gone_note"), "bad");
+    return true;
   };
   const place = (row, list, source) => {
     const old = byId(row.id);
@@ -322,7 +325,7 @@
 
   // --- After a form was sent
 
-  document.addEventListener("desk:done", ({ detail: { form: name, key } }) => {
+  document.addEventListener("desk:done", ({ detail: { form: name, key, row } }) => {
     done = Date.now();
     const form = document.querySelector(`form[data-form="${name}"]`);
     if (name.startsWith("edit-")) {
@@ -330,6 +333,7 @@
       const was = sentEdits.get(name);
       const typedOn = was && typedSince(was);
       keep.forget(name);
+      if (was?.dataset.newKey) keep.drop(was);
       if (typedOn) keep.store(was);
       const before = byId("composer-conflict");
       if (before && $(`[data-form="${name}"]`, before)) {
@@ -338,8 +342,8 @@
         clear(byId("composer"), fresh);
       }
       const edit = byId(`row-${name.slice(5)}-edit`);
-      edit?.focus(); // scrolls it into view, since the form was tall
-      if (typedOn) edit?.click();
+      (row ? byId(row) : edit)?.focus(); // scrolls it into view, since the form was tall
+      if (typedOn && !row) edit?.click();
       return;
     }
     if (!form?.elements.key) return void keep.forget(name);
@@ -375,6 +379,14 @@
     const wrong = $("[aria-invalid=true]", form) ?? bodyOf(form);
     if (typedSince(form)) wrong.scrollIntoView({ block: "nearest" });
     else wrong.focus();
+  });
+  // Its text is gone: what is typed is the copy of a new one from now on.
+  document.addEventListener("desk:gone", ({ detail: { form: name, key } }) => {
+    const form = document.querySelector(`form[data-form="${name}"]`);
+    if (!form) return;
+    if (key) keep.rename(form, key);
+    say(form, words("gone_edit"), "bad");
+    $(".conflict", byId(`${name}-conflict`))?.focus();
   });
   document.addEventListener("desk:conflict", ({ detail: { form: name } }) => {
     const form = document.querySelector(`form[data-form="${name}"]`);
