@@ -1039,3 +1039,57 @@ def test_what_is_typed_for_a_draft_that_was_deleted_becomes_a_new_one(
     page.reload()
     expect(row).to_contain_text("A whole thought.")
     expect(page.locator(".kept p")).to_have_count(0)
+
+
+def withdraw(*entry_ids: int) -> None:
+    """Withdraw entries as a colleague does."""
+    for pk in entry_ids:
+        verbs.withdraw(Entry.objects.get(pk=pk))
+
+
+def restore(entry_id: int) -> None:
+    """Restore an entry as a colleague does."""
+    verbs.restore(Entry.objects.get(pk=entry_id))
+
+
+def test_a_row_that_a_colleague_withdraws_goes_into_its_fold(
+    reader, server, office, story
+):
+    pks = [row["pk"] for row in office.call(fill, story.pk, 12)]
+    page = at_the_desk(reader(), server, story).page
+    folds = page.locator("#timeline > .fold")
+    expect(rows(page)).to_have_count(12)
+    edited = page.locator(f"#row-{pks[5]}")
+    edited.hover()
+    page.locator(f"#row-{pks[5]}-edit").click()
+    area = page.locator(f"#edit-{pks[5]} [name=body]")
+    expect(area).to_be_focused()
+    page.keyboard.type("More: ")
+    place = area.bounding_box()
+    office.call(withdraw, pks[9], pks[10])  # above the row that is being edited
+    expect(folds).to_have_count(1)
+    expect(folds.locator("> details > summary")).to_have_text("2 withdrawn · Show")
+    office.call(withdraw, pks[8], pks[2])
+    expect(folds).to_have_count(2)
+    expect(folds.locator("> details > summary").first).to_have_text(
+        "3 withdrawn · Show"
+    )
+    expect(folds.first.locator(".row").last).to_have_id(f"row-{pks[8]}")
+    expect(area).to_be_focused()
+    assert area.bounding_box() == place
+    office.call(restore, pks[9])  # the fold around it is divided
+    expect(folds).to_have_count(3)
+    order = page.locator("#timeline .row").evaluate_all("all => all.map(r => r.id)")
+    assert order == [f"row-{pk}" for pk in reversed(pks)]
+    office.call(withdraw, pks[5])  # the one that is being edited stays
+    expect(page.locator(f"#edit-{pks[5]}-status")).to_contain_text("withdrawn")
+    expect(area).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(edited).to_have_attribute("data-state", "withdrawn")
+
+
+def fill(story_id: int, number: int) -> list[dict[str, int]]:
+    """Add updates, and return their ids, oldest first."""
+    story = Story.objects.get(pk=story_id)
+    builders.bulk_updates(story, number)
+    return list(story.entries.order_by("at").values("pk"))

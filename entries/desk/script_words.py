@@ -59,9 +59,16 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "refused_publish": _("Not published. Fix the fields marked in red."),
     "refused_save": _("Not saved. Fix the fields marked in red."),
     "conflict": _("Not saved yet. Compare the two texts."),
+    "changed_meanwhile": _(
+        "This entry has changed meanwhile. Saving shows both texts."
+    ),
+    "withdrawn_meanwhile": _("This update has been withdrawn meanwhile."),
     "gone_edit": _("Not saved. This text is no longer here, but yours is."),
     "gone_note": _("This text is no longer here, but your note is."),
     "undone": _("Undone. The update is withdrawn and its text is back here."),
+    # The timeline
+    "withdrawn_one": _("{number} withdrawn · Show"),
+    "withdrawn_many": _("{number} withdrawn · Show"),
     # Drafts
     "saved": _("Saved {time}"),
     "saved_here": _("Saved on this device only"),

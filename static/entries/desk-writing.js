@@ -33,9 +33,11 @@
   };
   const leave = (form, event) => {
     event.preventDefault();
-    const row = form.closest(".row");
+    const within = form.closest(".row");
     form.remove();
+    const row = window.Desk.settle(within);
     if (row) $("[id$=-edit]", row)?.focus();
+    else if (within) bodyOf(byId("composer") ?? document)?.focus();
   };
 
   document.addEventListener("click", (event) => {

@@ -209,11 +209,12 @@
 
   // --- Rows: sorted, without duplicates, and never removed while somebody works on them
 
-  const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
+  const { compare } = new Intl.Collator(undefined, { numeric: true });
   const editing = (row) => $(".slot form[data-form]", row) !== null;
   const noting = (row) => Boolean($(".slot .note-form [name=text]", row)?.value.trim());
   let focused = "";
-  let anchor = null;
+  let anchors = []; // rows and where they were, the one to hold still first
+  const pending = new Map(); // id of a row being edited -> its newer version, or null
   let arrived = []; // ids of rows that colleagues have just published
 
   const arrange = (tasks, source) => {
@@ -235,6 +236,7 @@
     if (["story-state", "summary-box"].includes(target.id)) return $("details[open]", target) !== null;
     if (task.swapSpec.style !== "delete" || !(editing(target) || noting(target))) return false;
     const form = $(".slot form[data-form], .slot .note-form", target);
+    pending.set(target.id, null);
     say(form, words(form.dataset.form ? "gone_edit" : "gone_note"), "bad");
     return true;
   };
@@ -249,9 +251,12 @@
     if (!old) return belongs(row, list) ? row.classList.add("arrived") : row.remove();
     if (old.dataset.is === row.dataset.is) return row.remove();
     if (editing(old) && !old.contains(source)) {
-      say($("form", $(".slot", old)), "This entry has changed meanwhile: saving will show both texts.", "bad");
+      const withdrawn = row.dataset.state === "withdrawn" && old.dataset.state !== "withdrawn";
+      say($("form", $(".slot", old)), words(withdrawn ? "withdrawn_meanwhile" : "changed_meanwhile"), "bad");
+      pending.set(row.id, { row: row.cloneNode(true), list });
       return row.remove();
     }
+    pending.delete(row.id);
     // Move an open form into the new version of its row, unless it was just sent.
     const slot = $(".slot", old);
     const sent = slot?.contains(source) && !source.matches(".notes .acts");
@@ -283,15 +288,95 @@
     const aimed = $(".row :is(a, button, summary):hover")?.closest(".row");
     const row = own && editing(own) ? own : (aimed ?? (first !== rows[0] ? first : null));
     const text = row && ($(".stamp", row) ?? row); // a day's heading may appear above it
-    anchor = row && { row: text, top: text.getBoundingClientRect().top };
+    const around = row ? rows.slice(rows.indexOf(first), rows.indexOf(first) + 8) : [];
+    anchors = [text, ...around.map((one) => $(".stamp", one) ?? one)]
+      .filter(Boolean)
+      .map((one) => ({ row: one, top: one.getBoundingClientRect().top }));
   };
-  // Update the folds of withdrawn rows, which a restored row leaves.
+
+  // --- Folds: withdrawn rows of a day that follow each other, as the server groups them
+
+  // A row that somebody works on, or has just pressed, is not folded away.
+  const inUse = (row) =>
+    row.matches(":hover") ||
+    row.contains(document.activeElement) ||
+    focused.match(/^row-\d+/)?.[0] === row.id ||
+    $(".slot", row)?.childElementCount > 0;
   const refold = () => {
-    for (const fold of document.querySelectorAll(".fold")) {
-      const rows = fold.querySelectorAll(".row").length;
-      if (rows) $(".count", fold).textContent = rows;
-      else fold.remove();
+    const list = byId("timeline");
+    if (!list?.querySelector("[data-state=withdrawn], .fold")) return;
+    const rows = [...list.querySelectorAll(".row[data-key]")];
+    rows.sort((a, b) => compare(b.dataset.key, a.dataset.key));
+    const folded = new Set(
+      rows.filter((row) => row.dataset.state === "withdrawn" && (row.closest(".fold") || !inUse(row))),
+    );
+    const folds = new Set();
+    let before = null;
+    for (let at = 0; at < rows.length;) {
+      const group = [rows[at]];
+      const more = () =>
+        folded.has(rows[at + group.length]) && rows[at + group.length].dataset.day === rows[at].dataset.day;
+      if (folded.has(rows[at])) while (more()) group.push(rows[at + group.length]);
+      const element = folded.has(rows[at]) ? fold(group, folds) : rows[at];
+      putAfter(list, before, element);
+      before = element;
+      at += group.length;
     }
+    for (const one of list.querySelectorAll(".fold")) if (!folds.has(one)) one.remove();
+  };
+  const fold = (rows, folds) => {
+    const own = rows.map((row) => row.closest(".fold")).find((one) => one && !folds.has(one)) ?? newFold();
+    folds.add(own);
+    own.dataset.key = rows[0].dataset.key;
+    const inner = $(".rows", own);
+    rows.forEach((row, index) => {
+      row.removeAttribute("data-day-begins");
+      if (inner.children[index] !== row) inner.insertBefore(row, inner.children[index] ?? null);
+    });
+    const count = document.createElement("span");
+    count.className = "count";
+    count.textContent = rows.length;
+    const [start, end] = words(rows.length === 1 ? "withdrawn_one" : "withdrawn_many").split("{number}");
+    $("summary", own).replaceChildren(start, count, end);
+    return own;
+  };
+  const newFold = () => {
+    const [item, details, summary, inner] = ["li", "details", "summary", "ol"].map((name) =>
+      document.createElement(name),
+    );
+    [item.className, inner.className] = ["fold", "rows"];
+    details.append(summary, inner);
+    item.append(details);
+    return item;
+  };
+  const putAfter = (list, before, element) => {
+    let next = before ? before.nextElementSibling : list.firstElementChild;
+    while (next && next !== element && !next.matches(".row[data-key], .fold")) next = next.nextElementSibling;
+    if (next === element) return;
+    if (before) before.after(element);
+    else list.prepend(element);
+  };
+
+  // Room above the rows, where the pane cannot scroll far enough to hold one still.
+  const makeRoom = (height) => {
+    if (scroller) scroller.style.paddingBlockStart = height ? `${height}px` : "";
+  };
+  // When an edit is left, its row becomes what it has become meanwhile.
+  const settle = (row) => {
+    makeRoom(0);
+    if (!row || !pending.has(row.id)) return row;
+    const found = pending.get(row.id);
+    pending.delete(row.id);
+    if (!found) return void row.remove();
+    const same = row.parentElement === found.list && row.dataset.key === found.row.dataset.key;
+    const below = [...found.list.children].find((one) => compare(one.dataset.key ?? "", found.row.dataset.key) < 0);
+    if (same) row.replaceWith(found.row);
+    else {
+      row.remove();
+      found.list.insertBefore(found.row, below ?? null);
+    }
+    htmx.process(found.row);
+    return found.row;
   };
   const whereTo = (id) => {
     if (id === "story-state") return $("#story-more summary");
@@ -301,6 +386,8 @@
     if (there?.checkVisibility()) return there;
     return (row && $("a, button, summary", row)) ?? $(".row.moved");
   };
+  // Before the other scripts' handlers, which say where a day begins.
+  document.addEventListener("htmx:after:swap", refold, true);
   document.addEventListener("htmx:after:swap", ({ target }) => {
     if (focused && document.activeElement === document.body) {
       whereTo(focused)?.focus({ preventScroll: true });
@@ -316,11 +403,12 @@
 
   // On `window`, so that it runs after the other scripts' handlers.
   window.addEventListener("htmx:after:swap", () => {
-    refold();
-    if (anchor?.row.isConnected) {
-      (scroller ?? window).scrollBy(0, anchor.row.getBoundingClientRect().top - anchor.top);
-    }
-    anchor = null;
+    const held = anchors.find(({ row }) => row.isConnected && row.checkVisibility());
+    const moved = () => (held ? held.row.getBoundingClientRect().top - held.top : 0);
+    makeRoom(0);
+    if (moved()) (scroller ?? window).scrollBy(0, moved());
+    if (moved() < 0) makeRoom(-moved());
+    anchors = [];
   });
 
   // --- After a form was sent
@@ -466,6 +554,7 @@
     say,
     keep,
     begin,
+    settle,
     sent: (form) => sending.get(form),
   };
 })();
