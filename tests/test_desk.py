@@ -21,7 +21,15 @@ from django.utils import timezone
 
 from entries import verbs
 from entries.desk import timeline
-from entries.models import Entry, EntryVersion, Posting, Series, Site, Story
+from entries.models import (
+    Entry,
+    EntryVersion,
+    Posting,
+    Series,
+    Site,
+    Snippet,
+    Story,
+)
 from tests.builders import (
     bulk_updates,
     gmt,
@@ -980,3 +988,19 @@ def test_rows_show_who_edited_and_what_was_corrected(client, story):
     html = client.get(desk(story)).content.decode()
     assert "edited by" not in html
     assert re.search(r"edited \d{4}", html)
+
+
+def test_snippets_are_found_by_their_words(client, story):
+    Snippet.objects.create(name="More soon", body="More soon.\r\n\r\nStay with us.")
+    Snippet.objects.create(name="Closing", body="This page is no longer updated.")
+    verbs.edit_story(story, language="ar")
+    way = address(story, "snippets")
+    listed = client.get(way, {"q": "SOON us"}, headers=HTMX).content.decode()
+    assert 'data-insert="More soon.\n\nStay with us."' in listed
+    assert 'lang="ar" dir="rtl"' in listed
+    assert "Closing" not in listed
+    nothing = client.get(way, {"q": "ferry"}, headers=HTMX).content.decode()
+    assert "No snippet has “ferry” in it." in nothing
+    assert "/snippet/" not in nothing  # only moderators edit the list
+    names = [one["name"] for one in client.get(way).json()["snippets"]]
+    assert names == ["Closing", "More soon"]

@@ -13,7 +13,7 @@ from PIL import Image as Pixels
 from playwright.sync_api import Locator, Page, Route, expect
 
 from entries import verbs
-from entries.models import Draft, Entry, Story
+from entries.models import Draft, Entry, Snippet, Story
 from tests import builders
 from tests.browser import Reader
 from tests.servers import PASSWORD, Newsroom, Newsrooms, Server, wait_for
@@ -1093,3 +1093,39 @@ def fill(story_id: int, number: int) -> list[dict[str, int]]:
     story = Story.objects.get(pk=story_id)
     builders.bulk_updates(story, number)
     return list(story.entries.order_by("at").values("pk"))
+
+
+def add_snippets() -> None:
+    """Add snippets as a moderator does."""
+    Snippet.objects.get_or_create(name="More soon", body="More soon.")
+    Snippet.objects.get_or_create(name="Closing", body="The page rests.\n\nThank you.")
+
+
+def test_a_snippet_is_inserted_at_the_caret_in_one_step(editor, office):
+    office.call(add_snippets)
+    page = editor.page
+    box(page).fill("The ferry  Ends.")
+    box(page).evaluate("area => area.setSelectionRange(10, 10)")
+    page.locator("#composer [data-find=snippet]").click()
+    page.locator("#composer .picker input").fill("soon")
+    expect(page.locator("#composer .picker li")).to_have_count(1)
+    page.locator("#composer .picker [data-snippet]").click()
+    expect(box(page)).to_have_value("The ferry More soon. Ends.")
+    expect(box(page)).to_be_focused()
+    page.keyboard.press("Control+z")
+    expect(box(page)).to_have_value("The ferry  Ends.")
+    box(page).fill("")
+    page.keyboard.type("/snip")
+    expect(page.locator(".suggestions")).to_contain_text("Insert a snippet")
+    page.keyboard.press("Enter")
+    page.keyboard.type("thank")
+    expect(page.locator("#composer .picker li")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(box(page)).to_have_value("The page rests.\n\nThank you.")
+    box(page).fill("")
+    page.keyboard.type("/so")
+    expect(page.locator(".suggestions")).to_contain_text("More soon")
+    page.keyboard.press("Enter")
+    expect(box(page)).to_have_value("More soon.")
+    page.keyboard.press("Control+z")
+    expect(box(page)).to_have_value("/so")

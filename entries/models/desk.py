@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from entries.models.entries import Entry, written_by
 from entries.models.fields import LineField
@@ -126,12 +127,25 @@ class DeletedEntry(models.Model):
         return f"{self.entry_pk} of {self.story_id}"
 
 
+class SnippetQuerySet(models.QuerySet["Snippet"]):
+    """Snippets by their words."""
+
+    def with_words(self, words: Iterable[str]) -> Self:
+        """Keep the snippets that have every word in their name or text."""
+        found = self
+        for word in words:
+            found = found.filter(Q(name__icontains=word) | Q(body__icontains=word))
+        return found
+
+
 class Snippet(models.Model):
     """A text that the newsroom writes again and again, offered in the composer."""
 
     name = LineField(max_length=60, unique=True)
     body = models.TextField("text", max_length=2000, help_text="In Markdown.")
     order = models.PositiveIntegerField(default=0)
+
+    objects = SnippetQuerySet.as_manager()
 
     class Meta:
         ordering = ["order", "name"]

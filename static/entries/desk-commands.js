@@ -20,6 +20,7 @@
     key: [(form) => $("[name=key_event]", form), press],
     pin: [(form) => $("[name=pinned]", form), press],
     see: [(form) => $("button[data-find=see]", form), press],
+    snippet: [(form) => $("button[data-find=snippet]", form), press],
     at: [(form) => $("[name=at]", form), (field, form) => type(bodyOf(form), "/at ")],
     preview: [(form) => $("[value=preview]", form), press],
     edit: [() => $("#timeline .row [id$=-edit]"), press],
@@ -75,6 +76,25 @@
     }));
   };
 
+  // --- Snippets: `/` and the first letters of a word of their names
+
+  let snippets = null;
+  const snippetsFor = async (form, typed) => {
+    const url = typed && $(".picker[data-snippets]", form)?.dataset.snippets;
+    if (!url) return [];
+    snippets ??= fetch(url).then((answer) => (answer.ok ? answer.json() : { snippets: [] }));
+    const starts = (name) =>
+      name
+        .toLowerCase()
+        .split(/\s+/)
+        .some((word) => word.startsWith(typed.toLowerCase()));
+    const found = (await snippets).snippets.filter(({ name }) => starts(name));
+    return found.map(({ name, body }) => ({ value: "", insert: body, text: name, note: words("snippet") }));
+  };
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest("[data-find=snippet]")) snippets = null; // whoever looks may have added one
+  });
+
   // --- The list under the caret: <text-expander>; the text is inserted by this script
 
   const LABELS = { "/": "commands", ":": "emoji", "@": "stories" };
@@ -83,7 +103,10 @@
     const form = formOf(area);
     const before = area.value[area.selectionEnd - typed.length - key.length - 1];
     if (key !== ":" && before && before !== "\n") return [];
-    if (key === "/") return /^\w*$/.test(typed) ? commandsFor(form, typed) : [];
+    if (key === "/") {
+      if (!/^[\p{L}\p{N}_]*$/u.test(typed)) return [];
+      return [...commandsFor(form, typed), ...(await snippetsFor(form, typed))];
+    }
     if (key === ":") return /^[\w+-]{2,}$/.test(typed) ? emojiFor(typed) : [];
     return typed.trim() && typed.length < 60 ? storiesFor(form, typed) : [];
   };
@@ -92,11 +115,12 @@
     list.className = "suggestions";
     list.setAttribute("role", "listbox");
     list.setAttribute("aria-label", words(LABELS[key]));
-    options.slice(0, MAX_OPTIONS).forEach(({ value, text, note }, at) => {
+    options.slice(0, MAX_OPTIONS).forEach(({ value, text, note, insert }, at) => {
       const option = document.createElement("li");
       option.id = `suggestion-${at}`;
       option.setAttribute("role", "option");
       option.dataset.value = value;
+      if (insert) option.dataset.insert = insert;
       option.append(text);
       if (note) {
         const quiet = document.createElement("span");
@@ -108,10 +132,11 @@
     });
     return list;
   };
-  const choose = (area, { key, text }, value) => {
+  const choose = (area, { key, text }, { value, insert }) => {
     const end = area.selectionEnd;
     area.focus();
     area.setSelectionRange(end - text.length - key.length, end);
+    if (insert) return void type(area, insert);
     type(area, key === ":" ? value : "");
     if (key === "@") insertBlock(area, value);
     if (key === "/") run(formOf(area), value);
@@ -152,10 +177,10 @@
     });
     expander.addEventListener("text-expander-value", (event) => {
       event.preventDefault(); // it would replace the whole value, which breaks undo
-      const { value } = event.detail.item.dataset;
+      const { value, insert } = event.detail.item.dataset;
       const match = matches.get(area);
       expander.dismiss();
-      choose(area, match, value);
+      choose(area, match, { value, insert });
     });
   };
   begin.push(expand);

@@ -2,11 +2,12 @@
 // The picker below the toolbar: find stories or images, and insert a line for them.
 (() => {
   if (!window.Desk) return;
-  const { $, formOf, bodyOf, insertLine } = window.Desk;
+  const { $, formOf, bodyOf, insertLine, insertText, words } = window.Desk;
   const PAUSE = 150; // milliseconds after the last key
   const LABELS = {
     see: "See: part of the story’s title",
     picture: "Picture: part of its name or words",
+    snippet: words("find_snippet"),
   };
 
   let timer = 0;
@@ -15,9 +16,12 @@
     const mine = ++turn;
     const query = new URLSearchParams({ what: picker.dataset.what, q: $("input", picker).value });
     try {
-      const answer = await fetch(`${picker.dataset.find}?${query}`, {
-        headers: { "HX-Request": "true" },
-      });
+      const answer = await fetch(
+        `${picker.dataset.what === "snippet" ? picker.dataset.snippets : picker.dataset.find}?${query}`,
+        {
+          headers: { "HX-Request": "true" },
+        },
+      );
       const text = await answer.text();
       if (mine !== turn || !answer.headers.get("desk-answer")) return;
       if (answer.ok) $(".found", picker).innerHTML = text;
@@ -44,10 +48,11 @@
   };
   const choose = (picker, button) => {
     const form = formOf(picker);
-    const { insert, picture } = button.dataset;
+    const { insert, snippet } = button.dataset;
     close(picker);
-    insertLine(bodyOf(form), insert);
-    if (picture) document.dispatchEvent(new CustomEvent("desk:restored", { detail: form }));
+    if (snippet === undefined) insertLine(bodyOf(form), insert);
+    else insertText(bodyOf(form), insert);
+    if (insert.includes("](image:")) document.dispatchEvent(new CustomEvent("desk:restored", { detail: form }));
   };
 
   document.addEventListener("click", ({ target }) => {

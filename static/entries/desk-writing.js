@@ -141,7 +141,15 @@
     setTimeout(() => afterComposing.splice(0).forEach((act) => act()));
   });
 
-  Object.assign(window.Desk, { type, insertLine: insertBlock, insertBlock, removeBlock });
+  // Insert a text at the caret, in place of the selection; paragraphs are a block there.
+  const insertText = (area, text) => {
+    const begins = /(^|\n)$/.test(area.value.slice(0, area.selectionStart));
+    if (composing || (text.includes("\n") && !begins)) return void insertBlock(area, text);
+    area.focus();
+    type(area, text);
+  };
+
+  Object.assign(window.Desk, { type, insertText, insertLine: insertBlock, insertBlock, removeBlock });
 
   // --- The length of a text, and its limit
 
