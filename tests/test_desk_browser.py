@@ -1129,3 +1129,40 @@ def test_a_snippet_is_inserted_at_the_caret_in_one_step(editor, office):
     expect(box(page)).to_have_value("More soon.")
     page.keyboard.press("Control+z")
     expect(box(page)).to_have_value("/so")
+
+
+def remind(story_id: int) -> None:
+    """Make a story quiet for long enough to remind its editors."""
+    Story.objects.filter(pk=story_id).update(reminded_at=datetime.now(UTC))
+
+
+def test_a_phone_shows_all_tools_and_that_the_story_is_quiet(
+    reader, server, office, story
+):
+    office.call(remind, story.pk)
+    window = reader(viewport={"width": 390, "height": 700}, has_touch=True)
+    page = at_the_desk(window, server, story).page
+    expect(page.locator(".bar .state-note")).to_contain_text("No updates since")
+    tools = page.locator("#composer .tools")
+    more = tools.locator("[data-more]")
+    listing = tools.locator(".tool")
+    fits = "tools => tools.scrollWidth <= tools.clientWidth"
+    expect(tools.get_by_text("Snippets")).to_be_hidden()
+    assert tools.evaluate(fits)
+    more.tap()
+    expect(more).to_have_attribute("aria-expanded", "true")
+    for tool in listing.all():
+        place = tool.bounding_box()
+        assert place
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= 390
+        assert min(place["width"], place["height"]) >= 43
+    assert tools.evaluate(fits)
+    box(page).fill("Two words")
+    tools.get_by_text("List", exact=True).locator("..").tap()
+    expect(box(page)).to_have_value("- Two words")
+    expect(more).to_have_attribute("aria-expanded", "false")
+    page.set_viewport_size({"width": 390, "height": 380})
+    for part in ("#composer [value=publish]", "#composer [name=body]", ".latest"):
+        expect(page.locator(part)).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -248,6 +248,7 @@
       row.dataset.arrived = new Date().toISOString();
       arrived.push(row.id);
     }
+    if (row.dataset.state === "withdrawn" && (!polls(source) || old?.hasAttribute("data-own"))) row.dataset.own = "";
     if (!old) return belongs(row, list) ? row.classList.add("arrived") : row.remove();
     if (old.dataset.is === row.dataset.is) return row.remove();
     if (editing(old) && !old.contains(source)) {
@@ -296,11 +297,11 @@
 
   // --- Folds: withdrawn rows of a day that follow each other, as the server groups them
 
-  // A row that somebody works on, or has just pressed, is not folded away.
+  // A row that was withdrawn in this page, or that somebody works on, is not folded away.
   const inUse = (row) =>
+    row.hasAttribute("data-own") ||
     row.matches(":hover") ||
     row.contains(document.activeElement) ||
-    focused.match(/^row-\d+/)?.[0] === row.id ||
     $(".slot", row)?.childElementCount > 0;
   const refold = () => {
     const list = byId("timeline");
