@@ -432,7 +432,7 @@ def _save(link: Link, data: Any, permissions: Permissions) -> Outcome:
     form = TypedLinkForm(data, link)
     form.check()
     saved = form.save_link(permissions)
-    return _outcome("Saved", link, undo | {"seen": saved.fingerprint})
+    return _outcome("Saved", link, undo | {"fingerprint": saved.fingerprint})
 
 
 def _remove(link: Link, data: Any, permissions: Permissions) -> Outcome:

@@ -160,7 +160,7 @@ def _open_again(request: HttpRequest, link: Link) -> HttpResponse:
     permissions = Permissions.of(request.user)
 
     def act() -> str:
-        if link.fingerprint != request.POST.get("seen", ""):
+        if link.fingerprint != request.POST.get("fingerprint", ""):
             raise Refused(gettext("Somebody else has changed this link since."))
         text, fingerprint = link.text, link.fingerprint
         for name, value in picker.target_fields("none", text).items():
@@ -243,4 +243,4 @@ def _resolve(request: HttpRequest, link: Link, query: str) -> str:
     log_action(permissions.user, home, message)
     done = gettext("“%(text)s” now links to %(target)s.")
     done %= {"text": text, "target": link.target_name}
-    return with_undo(request, done, url, do="undo", seen=link.fingerprint)
+    return with_undo(request, done, url, do="undo", fingerprint=link.fingerprint)
