@@ -55,7 +55,7 @@ class BackupError(Exception):
 def create_backup(target: Path) -> dict[str, Any]:
     """Write a backup to a new file and return its manifest."""
     if target.exists():
-        raise BackupError(f"“{target}” is there already: name another file.")
+        raise BackupError(f"“{target}” exists already: name another file.")
     part = target.with_name(f"{target.name}.part")
     try:
         with TemporaryDirectory(prefix="backup-", dir=target.parent) as folder:
@@ -199,7 +199,9 @@ def restore_backup(source: Path, *, replace: bool = False) -> dict[str, Any]:
             else:
                 counts = _restore_postgres(folder / "database", manifest)
     if differing := {t for t, n in manifest["counts"].items() if counts.get(t) != n}:
-        raise BackupError(f"After restoring, {min(differing)} has not as many rows.")
+        raise BackupError(
+            f"After restoring, {min(differing)} has a different number of rows."
+        )
     with _disk_errors_reported(source):
         call_command("migrate", verbosity=0)
         data_folder.renew_token()
@@ -233,7 +235,7 @@ def _unpack(source: Path, folder: Path) -> dict[str, Any]:
     except (tarfile.TarError, OSError, ValueError, KeyError, EOFError) as error:
         if errors.disk_problem(error):
             raise
-        raise BackupError(f"“{source}” is no whole backup: {error}") from error
+        raise BackupError(f"“{source}” is not a complete backup: {error}") from error
     return manifest
 
 
@@ -255,9 +257,9 @@ def _check_restorable(manifest: dict[str, Any], *, replace: bool) -> None:
         raise BackupError("The backup was made by a newer release: install that one.")
     if manifest["engine"] not in (connection.vendor, "sqlite"):
         raise BackupError(
-            f"The backup is of {manifest['engine']} and DATABASE_URL names "
-            f"{connection.vendor}: restore into the same kind of database. (From "
-            "SQLite there is a way to PostgreSQL, none back.)"
+            f"The backup is from {manifest['engine']}, and DATABASE_URL names "
+            f"{connection.vendor}: restore into the same kind of database. (A backup "
+            "from SQLite can be restored to PostgreSQL, but not the other way round.)"
         )
     migrations = {(app, name) for app, name in manifest["migrations"]}
     executor = MigrationExecutor(connection)
@@ -270,13 +272,13 @@ def _check_restorable(manifest: dict[str, Any], *, replace: bool) -> None:
     applied = _applied_migrations()
     if applied and _has_data() and not replace:
         raise BackupError(
-            "This site has data already. Restore into an empty place, or give "
-            "--replace, and all that is here now is lost."
+            "This site has data already. Restore to an empty site, or use --replace, "
+            "which deletes everything that is here now."
         )
     if applied - migrations and connection.vendor != "sqlite":
         raise BackupError(
-            "The tables here are of a newer release than the backup: restore into an "
-            "empty database; it is brought up to date afterwards."
+            "The tables here are of a newer release than the backup: restore to an "
+            "empty database, which is migrated afterwards."
         )
 
 

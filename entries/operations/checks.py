@@ -46,7 +46,7 @@ def check_data_directory(**_: Any) -> Sequence[CheckMessage]:
         return [
             Error(
                 f"DATA_DIR, {folder}, cannot be written.",
-                hint="Give it to the account that runs the site, or set another.",
+                hint="Make the account that runs the site its owner, or set another.",
                 id="entries.E001",
             )
         ]
@@ -59,8 +59,8 @@ def check_data_directory(**_: Any) -> Sequence[CheckMessage]:
         return []
     return [
         Error(
-            f"The SQLite file lies on a network file system ({kind}), which cannot "
-            "lock it: two writers would destroy it.",
+            f"The SQLite file is on a network file system ({kind}), which does not "
+            "support its locks: two writers could destroy it.",
             hint="Move DATA_DIR to a local disk, or use PostgreSQL (DATABASE_URL).",
             id="entries.E002",
         )
@@ -94,13 +94,13 @@ def check_data_folder_token(
     if not token or not data_folder.belongs_elsewhere(token):
         return []
     file = data_folder.token_file()
-    found = "another one's" if data_folder.read_token() else "none"
+    found = "belongs to another" if data_folder.read_token() else "is missing"
     return [
         checks.Warning(
             f"DATA_DIR, {settings.DATA_DIR}, is not the folder of this database: its "
-            f"{file.name} is {found}. Pictures would be missing, and /readyz says 503.",
-            hint="Mount or name the folder that the other machines use. If all "
-            f"pictures are here after all, write this line into {file}: {token}",
+            f"{file.name} {found}. Pictures would be missing, and /readyz returns 503.",
+            hint="Mount or name the folder that the other machines use. If it does "
+            f"have all pictures, write this line into {file}: {token}",
             id="entries.W010",
         )
     ]
@@ -137,8 +137,8 @@ def check_site_url(**_: Any) -> Sequence[CheckMessage]:
     return [
         Error(
             f"The host of SITE_URL, {host}, is not among ALLOWED_HOSTS: every page "
-            "would answer 400.",
-            hint="Add it to ALLOWED_HOSTS, or leave that variable out.",
+            "would return 400.",
+            hint="Add it to ALLOWED_HOSTS, or remove that variable.",
             id="entries.E008",
         )
     ]
@@ -153,7 +153,7 @@ def check_imprint_file(**_: Any) -> Sequence[CheckMessage]:
     return [
         Error(
             f"IMPRINT_FILE, {name}, cannot be read.",
-            hint="Write the whole path, and let the site's account read it.",
+            hint="Use an absolute path, and let the site's account read the file.",
             id="entries.E009",
         )
     ]
@@ -167,8 +167,8 @@ def check_debug(**_: Any) -> Sequence[CheckMessage]:
     return [
         Error(
             "DEBUG is on, and SITE_URL is a public address: error pages would show "
-            "the inside of the site to everybody.",
-            hint="Take DEBUG out of the environment.",
+            "internal details to everybody.",
+            hint="Remove DEBUG from the environment.",
             id="entries.E004",
         )
     ]
@@ -179,14 +179,16 @@ def check_pooler(**_: Any) -> Sequence[CheckMessage]:
     """Check that DATABASE_URL does not name a pooler such as PgBouncer."""
     if str(connection.settings_dict.get("PORT")) != POOLER_PORT:
         return []
-    return [_pooler_warning("DATABASE_URL names port 6432, where PgBouncer listens.")]
+    return [
+        _pooler_warning("DATABASE_URL has port 6432, where PgBouncer usually listens.")
+    ]
 
 
 def _pooler_warning(reason: str) -> CheckMessage:
     return checks.Warning(
-        f"{reason} LISTEN does not live through a pool that gives each transaction "
+        f"{reason} LISTEN does not work through a pooler that gives each transaction "
         "another connection: readers would wait a second or two for each update.",
-        hint="Name PostgreSQL itself; the site keeps a small pool of its own.",
+        hint="Connect to PostgreSQL directly; the site has a small pool of its own.",
         id="entries.W005",
     )
 
@@ -203,13 +205,13 @@ def check_listen_notify(
     except (psycopg.Error, DatabaseError) as error:
         return [
             Error(
-                f"The database does not answer: {str(error).strip()}",
-                hint="Look at DATABASE_URL, and whether PostgreSQL runs.",
+                f"The database does not respond: {str(error).strip()}",
+                hint="Check DATABASE_URL, and whether PostgreSQL is running.",
                 id="entries.E006",
             )
         ]
     return (
-        [] if received else [_pooler_warning("What NOTIFY said is not heard reliably.")]
+        [] if received else [_pooler_warning("Notifications do not arrive reliably.")]
     )
 
 
