@@ -21,7 +21,7 @@ from entries.desk.audit_log import (
     log_cross_post,
     log_in_closed_stories,
 )
-from entries.desk.cross_posts import gone_response, removed_message
+from entries.desk.cross_posts import removed_message, removed_row
 from entries.desk.responses import is_htmx, respond, text_response, trigger
 from entries.desk.rows import Row, get_row, row_response
 from entries.models import Entry
@@ -142,7 +142,7 @@ def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
 
     def updated(message: str) -> HttpResponse:
         if do == "take_back":
-            return gone_response(request, row)
+            return removed_row(request, row)
         response = row_response(request, row)
         return trigger(response, "desk:undone") if do == "undo" else response
 

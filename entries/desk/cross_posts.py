@@ -126,7 +126,7 @@ def removed_message(
     return _with_undo(request, entry, message, again=story.pk, **fields)
 
 
-def gone_response(request: HttpRequest, row: Row) -> HttpResponse:
+def removed_row(request: HttpRequest, row: Row) -> HttpResponse:
     """Replace the row of a cross-post that was removed by a line with an Undo."""
     story = row.posting.story
     message = removed_message(request, row.entry, story, page="gone")
@@ -135,7 +135,7 @@ def gone_response(request: HttpRequest, row: Row) -> HttpResponse:
 
 
 def _back_response(request: HttpRequest, row: Row) -> HttpResponse:
-    """Give a row back that `gone_response` has replaced."""
+    """Give a row back that `removed_row` has replaced."""
     story = int_or_zero(request.POST.get("again", ""))
     response = row_response(request, get_row(request, story, row.entry.pk))
     response.write(

@@ -1,8 +1,8 @@
-"""What happened to something while somebody was typing for it.
+"""Explain what happened to an entry or a story while somebody was typing.
 
-A draft may be deleted meanwhile, a text erased, withdrawn or moved, a story closed or
-deleted. Whoever sends a form for it reads who did that and when, and what can be done
-with what they typed, which stays in the form.
+In the meantime a draft may have been deleted, a text erased, withdrawn or moved, or a
+story closed or deleted. The response to a form says who did that and when, and what can
+be done with the typed text, which stays in the form.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,12 @@ AT_ITS_STORY: Final = "at_its_story"
 
 
 @dataclass(frozen=True)
-class Gone:
-    """What happened to a text, and what can be done with an edit of it.
+class Reason:
+    """Why an edit cannot be saved, and what can be done with it instead.
 
-    `way` is NEW_DRAFT (save it as one), AT_ITS_STORY (save it where the text is now) or
-    empty. `key` identifies the new draft. `status` is that of the response.
+    `way` is NEW_DRAFT (save it as a new draft), AT_ITS_STORY (save it in the story that
+    the entry was moved to) or empty. `key` identifies the new draft. `status` is the
+    status of the response.
     """
 
     message: str
@@ -45,15 +46,15 @@ def of_edit(
     entry_id: int,
     entry: Entry | None,
     version: str,
-) -> Gone:
-    """Explain why an edit cannot be saved; `entry` is the text if it is still there.
+) -> Reason:
+    """Explain why an edit cannot be saved; `entry` is None if it is not in the story.
 
-    The key of the draft that can be made of it is the same however often it is sent.
+    The key of the new draft is the same for each attempt, so that it is created once.
     """
     hint = gettext("Your text is still here.")
     if entry is None and _moved(permissions, story.pk, entry_id):
         message, status = of_entry(permissions, story.pk, entry_id)
-        return Gone(message, status, hint, AT_ITS_STORY)
+        return Reason(message, status, hint, AT_ITS_STORY)
     if entry and entry.erased_at:
         message, status = erased_message(entry), 410
         hint = gettext("Your text is still here. Leave out what was erased.")
@@ -62,9 +63,9 @@ def of_edit(
     else:
         message, status = of_entry(permissions, story.pk, entry_id)
     if not permissions.can_write:
-        return Gone(message, status, hint)
+        return Reason(message, status, hint)
     key = uuid5(NAMESPACE_OID, f"{permissions.user.pk}-{entry_id}-{version[:20]}")
-    return Gone(message, status, hint, NEW_DRAFT, key)
+    return Reason(message, status, hint, NEW_DRAFT, key)
 
 
 def of_entry(permissions: Permissions, story_id: int, entry_id: int) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from entries.desk.access import desk_url
 from entries.desk.audit_log import ADDITION, log_action
 from entries.desk.entry_responses import errors_response
 from entries.desk.forms import ComposerForm, EditForm, TextForm
-from entries.desk.gone import Gone
+from entries.desk.gone import Reason
 from entries.desk.responses import (
     is_htmx,
     render_panel,
@@ -66,7 +66,7 @@ class _LostEdit:
         permissions: Permissions,
         entry_id: int,
         entry: Entry | None,
-        found: Gone,
+        found: Reason,
     ) -> None:
         self.request, self.story, self.permissions = request, story, permissions
         self.entry_id, self.entry, self.gone = entry_id, entry, found

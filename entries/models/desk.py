@@ -128,13 +128,13 @@ class DeletedEntry(models.Model):
 
 
 class SnippetQuerySet(models.QuerySet["Snippet"]):
-    """Snippets by their words."""
+    """A query for the search in snippets."""
 
-    def with_words(self, words: Iterable[str]) -> Self:
-        """Keep the snippets that have every word in their name or text."""
+    def matching(self, terms: Iterable[str]) -> Self:
+        """Return the snippets that have every term in their name or text."""
         found = self
-        for word in words:
-            found = found.filter(Q(name__icontains=word) | Q(body__icontains=word))
+        for term in terms:
+            found = found.filter(Q(name__icontains=term) | Q(body__icontains=term))
         return found
 
 
