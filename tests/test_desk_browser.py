@@ -1166,3 +1166,72 @@ def test_a_phone_shows_all_tools_and_that_the_story_is_quiet(
     for part in ("#composer [value=publish]", "#composer [name=body]", ".latest"):
         expect(page.locator(part)).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def ferries(story_id: int) -> list[int]:
+    """Add a page of updates and more; return the ids of those about ferries."""
+    story = Story.objects.get(pk=story_id)
+    builders.bulk_updates(story, 70)
+    texts = {"0001": "The ferry waits.", "0050": "The ferry sails.", "0055": "Ferry."}
+    return [builders.make_update(story, body, at=at).pk for at, body in texts.items()]
+
+
+def test_a_search_shows_what_is_found_while_it_is_typed(reader, server, office, story):
+    old, middle, new = office.call(ferries, story.pk)
+    page = at_the_desk(reader(), server, story).page
+    scroller = page.locator("#timeline-pane > .scroll")
+    expect(page.locator(f"#row-{middle}")).to_be_attached()
+    before = scroller.evaluate(
+        "pane => { pane.scrollTop = 700; return pane.scrollTop; }"
+    )
+    count = rows(page).count()
+    box(page).click()
+    page.locator("#find-q").click()
+    page.keyboard.type("ferry")
+    number = page.locator("#found-number[role=status]")
+    expect(number).to_have_text("3 updates")
+    shown = page.locator("#timeline > .row:visible")
+    expect(shown).to_have_count(3)
+    assert shown.evaluate_all("all => all.map(row => row.id)") == [
+        f"row-{pk}" for pk in (new, middle, old)
+    ]
+    page.keyboard.type(" sails")
+    expect(number).to_have_text("1 update")
+    expect(shown).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(f"#row-{middle}")).to_be_focused()
+    page.keyboard.press("k")  # the rows' own keys work
+    expect(page.locator(f"#row-{middle} .label")).to_contain_text("Key event")
+    expect(shown).to_have_count(1)
+    office.call(post, story.pk, "Ferry news.")  # hidden, and there afterwards
+    page.locator("#find-q").fill("zeppelin")
+    expect(number).to_have_text("No updates match.")
+    expect(shown).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator("#find-q")).to_have_value("")
+    expect(box(page)).to_be_focused()
+    expect(rows(page)).to_have_count(count + 1)
+    expect(page.locator(f"#row-{old}")).to_have_count(0)
+    top = page.locator("#timeline .row", has_text="Ferry news.").bounding_box()
+    assert top
+    now = scroller.evaluate("pane => pane.scrollTop")
+    assert abs(now - before - top["height"]) < 30
+
+
+def test_a_search_is_narrowed_by_its_filters_and_finds_drafts(
+    reader, server, office, story
+):
+    office.call(ferries, story.pk)
+    draft = office.call(post, story.pk, "A ferry draft.", "draft")
+    page = at_the_desk(reader(), server, story).page
+    page.locator("#find-q").fill("ferry")
+    expect(page.locator("#found-number")).to_have_text("4 updates")
+    expect(page.locator(f"#row-{draft}")).to_be_visible()
+    page.locator("#find-state").select_option("draft")
+    expect(page.locator("#found-number")).to_have_text("1 update")
+    expect(page.locator("#find-state")).to_have_value("draft")
+    expect(page.locator("#timeline > .row:visible")).to_have_count(0)
+    page.locator("[data-clear-search]").click()
+    expect(page.locator(f"#row-{draft}")).to_be_hidden()
+    expect(page.locator("#timeline > .row:visible")).to_have_count(50)
+    expect(page.locator("#find-q")).to_have_value("")

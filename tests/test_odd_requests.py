@@ -43,7 +43,8 @@ PARAMETERS = {
     "admin:entries_story_edit": "kept",
     "admin:entries_story_cross": "q to",
     "admin:entries_story_move": "q to",
-    "admin:entries_story_search": "q author state at",
+    "admin:entries_story_search": "q author state at in_place",
+    "admin:entries_story_snippets": "q",
     "admin:entries_story_notes": "reply",
     "admin:entries_story_entry_notes": "reply",
     "admin:entries_story_own_story": "key",
@@ -57,7 +58,7 @@ PARAMETERS = {
 POSTED = {
     "admin:entries_story_change": "at headline body action kind key separate sure "
     "pinned picture coming",
-    "admin:entries_story_edit": "at body version how correction action picture "
+    "admin:entries_story_edit": "at body version how correction action picture way "
     "choice next",
     "admin:entries_story_act": "do version",
     "admin:entries_story_see": "see",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from datetime import date, timedelta
@@ -159,3 +160,22 @@ def test_a_long_timeline_is_searched_quickly(client, django_assert_max_num_queri
             took.append(time.perf_counter() - begun)
     assert found(search(client, story, q="quokkas")) == [one.pk]
     assert min(took) < 0.5  # 0.2 s on an idle machine
+
+
+def test_an_open_desk_gets_the_rows_for_its_own_lists(client, story):
+    entry = make_update(story, "The ferry has moored.")
+    draft = make_update(story, "A ferry waits.", state="draft", at=None)
+    make_update(story, "Another thing.")
+    way = reverse("admin:entries_story_search", args=[story.pk])
+    query = {"q": "ferry", "in_place": "1"}
+    answer = client.get(way, query, headers={"HX-Request": "true"})
+    page = answer.content.decode()
+    assert set(found(page)) == {entry.pk, draft.pk}
+    for place in ("timeline", "waiting"):
+        assert f'hx-target="#{place}"' in page
+    assert "2 updates" in " ".join(page.split())
+    event = json.loads(answer.headers["HX-Trigger"])["desk:found"]
+    assert set(event["rows"]) == {f"row-{entry.pk}", f"row-{draft.pk}"}
+    assert not event["more"]
+    assert 'form="find-updates"' in page  # the filters belong to the search field
+    assert '<div class="desk narrow"' in search(client, story, **query)  # no htmx

@@ -89,6 +89,7 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "find_snippet": _("Snippet: part of its name or text"),
     "command_at": _("Set the time: /at 1015"),
     "command_preview": _("Preview"),
+    "command_search": _("Search the timeline"),
     "command_edit": _("Edit the latest update"),
     "command_alt": _("Go to the alt text"),
     "command_help": _("Keyboard shortcuts"),

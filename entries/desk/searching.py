@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from entries.desk import picker, timeline
 from entries.desk.access import desk_url, desk_view, get_story, int_or_zero
-from entries.desk.responses import render_panel
+from entries.desk.responses import is_htmx, render_panel, trigger
 from entries.models import Story
 from entries.text import time_input
 from entries.verbs import Permissions
@@ -34,7 +35,8 @@ SEARCH_STATES = {
 def search_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the rows that match `q`, `author` and `state`, at or before the time `at`.
 
-    `from` is the entry at which to begin when the search is left.
+    `from` is the entry at which to begin when the search is left. With `in_place` they
+    are sent to the timeline of an open desk, which shows no other rows meanwhile.
     """
     story, permissions = get_story(pk), Permissions.of(request.user)
     asked = {name: request.GET.get(name, "") for name in ("q", "author", "state", "at")}
@@ -67,8 +69,18 @@ def search_timeline(request: HttpRequest, pk: int) -> HttpResponse:
         "start": start,
         "query": urlencode(kept | ({"from": start} if start else {})),
     }
+    if is_htmx(request) and request.GET.get("in_place"):
+        return _in_place(request, context)
     panel, page = f"{_FOLDER}/_search_results.html", f"{_FOLDER}/search_page.html"
     return render_panel(request, panel, page, context, title=gettext("Search updates"))
+
+
+def _in_place(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Return the rows for the lists of an open desk, and the ids of those to show."""
+    response = render(request, f"{_FOLDER}/_search_in_place.html", context)
+    ids = [f"row-{row.number}" for row in context["found"].rows]
+    more = bool(request.GET.get("before"))
+    return trigger(response, "desk:found", rows=ids, more=more)
 
 
 def _authors(story: Story, permissions: Permissions) -> list[User]:

@@ -23,6 +23,7 @@
     snippet: [(form) => $("button[data-find=snippet]", form), press],
     at: [(form) => $("[name=at]", form), (field, form) => type(bodyOf(form), "/at ")],
     preview: [(form) => $("[value=preview]", form), press],
+    search: [() => byId("find-q"), (field) => window.Desk.search.start?.(field)],
     edit: [() => $("#timeline .row [id$=-edit]"), press],
     alt: [altOf, (field) => field.focus()],
     help: [() => dialog, (box) => open(box)],
@@ -206,7 +207,8 @@
     }
   };
   const step = (row, key) => {
-    const all = [...document.querySelectorAll("#waiting > .row, #timeline > .row, #original > .row")];
+    const listed = document.querySelectorAll("#waiting > .row, #timeline .row[data-key], #original > .row");
+    const all = [...listed].filter((one) => one.checkVisibility());
     const next = all[all.indexOf(row) + (key === "ArrowDown" ? 1 : -1)];
     next?.focus();
     next?.scrollIntoView({ block: "nearest" });
@@ -227,7 +229,7 @@
       event.preventDefault();
       return void open(dialog);
     }
-    const row = target.closest?.("#waiting > .row, #timeline > .row, #original > .row");
+    const row = target.closest?.("#waiting > .row, #timeline .row[data-key], #original > .row");
     if (!row) return;
     if (/^Arrow(Up|Down)$/.test(event.key)) {
       if (step(row, event.key)) event.preventDefault();

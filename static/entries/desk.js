@@ -233,6 +233,7 @@
   };
   const disturbs = (task, target, source) => {
     if (!target || target.contains(source)) return false;
+    if (target.id === "found-filters") return target.childElementCount > 0;
     if (["story-state", "summary-box"].includes(target.id)) return $("details[open]", target) !== null;
     if (task.swapSpec.style !== "delete" || !(editing(target) || noting(target))) return false;
     const form = $(".slot form[data-form], .slot .note-form", target);
@@ -248,7 +249,16 @@
       row.dataset.arrived = new Date().toISOString();
       arrived.push(row.id);
     }
+    // A search adds rows and replaces none: a poll may have brought a newer version.
+    if (isSearch(source)) {
+      if (!search.on) return row.remove();
+      if (old && !("extra" in old.dataset)) return row.remove();
+      if (!old && belongs(row, list)) return undefined;
+      row.dataset.extra = "";
+    }
+    for (const mark of ["extra", "match"]) if (old && mark in old.dataset) row.dataset[mark] = "";
     if (row.dataset.state === "withdrawn" && (!polls(source) || old?.hasAttribute("data-own"))) row.dataset.own = "";
+    if (!old && isSearch(source)) return undefined;
     if (!old) return belongs(row, list) ? row.classList.add("arrived") : row.remove();
     if (old.dataset.is === row.dataset.is) return row.remove();
     if (editing(old) && !old.contains(source)) {
@@ -265,6 +275,8 @@
     if (old.parentElement !== list || old.dataset.key !== row.dataset.key) old.remove();
     return undefined;
   };
+  const search = { on: false }; // desk-search.js adds what it does
+  const isSearch = (source) => source.closest("#find-updates, #found-more") !== null;
   const isNews = (row, old, list, source) =>
     polls(source) &&
     list.id === "timeline" &&
@@ -273,7 +285,7 @@
     row.dataset.author !== desk.dataset.user;
   // Whether a row belongs on this page of the timeline, not on a newer or older one.
   const belongs = (row, list) => {
-    const rows = list.querySelectorAll(".row");
+    const rows = list.querySelectorAll(".row:not([data-extra])");
     if (list.id !== "timeline" || !rows.length) return true;
     const below = compare(row.dataset.key, rows[rows.length - 1].dataset.key) < 0;
     const above = compare(row.dataset.key, rows[0].dataset.key) > 0;
@@ -358,6 +370,7 @@
     else list.prepend(element);
   };
 
+  search.refold = refold;
   // Room above the rows, where the pane cannot scroll far enough to hold one still.
   const makeRoom = (height) => {
     if (scroller) scroller.style.paddingBlockStart = height ? `${height}px` : "";
@@ -555,6 +568,7 @@
     say,
     keep,
     begin,
+    search,
     settle,
     sent: (form) => sending.get(form),
   };

@@ -185,7 +185,8 @@
       $("span", latest).textContent = $(".row-words", newest).textContent.trim();
     }
     let day = "";
-    for (const row of all("#timeline > .row")) {
+    const listed = pane.hasAttribute("data-searching") ? "#timeline > [data-match]" : "#timeline > .row";
+    for (const row of all(listed)) {
       row.toggleAttribute("data-day-begins", row.dataset.day !== day);
       day = row.dataset.day;
     }
@@ -194,6 +195,7 @@
   arrange();
   showRow();
   document.addEventListener("htmx:after:swap", arrange);
+  document.addEventListener("desk:listed", arrange);
 
   // --- The publish button's label
 
