@@ -39,8 +39,8 @@ def desk_view(*permissions: str) -> Callable[[View], View]:
     """Restrict a view to staff with all of these permissions.
 
     For others, htmx gets a 401 or 403 with one sentence, so that nothing is swapped
-    into the page; browsers get the sign-in page or Django's 403 page. A form for
-    something that is no longer there is told what happened to it.
+    into the page; browsers get the sign-in page or Django's 403 page. The response to a
+    form for something that is no longer there says what happened to it.
     """
 
     def decorate(view: View) -> View:

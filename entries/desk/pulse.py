@@ -209,7 +209,7 @@ class Snapshot:
 
 @dataclass
 class _Slot:
-    """What desks that ask the same share, and the lock of whoever reads it first."""
+    """A value that desks with the same request share, and a lock for reading it."""
 
     lock: Lock = field(default_factory=Lock)
     snapshot: Snapshot | None = None
@@ -234,7 +234,7 @@ class Snapshots:
             if key not in self._slots and len(self._slots) >= self.MAX_NUMBER:
                 self._slots.clear()
             slot = self._slots.setdefault(key, _Slot())
-        # One lock a slot: a slow read delays nobody who asks about something else.
+        # One lock per slot, so that a slow read does not delay other requests.
         with slot.lock:
             found, now = slot.snapshot, monotonic()
             if found is None or now - found.read_at > self.MAX_SECONDS:

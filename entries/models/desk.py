@@ -47,7 +47,7 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         return own.filter(entry=entry) if entry else own.filter(key=str(key))
 
     def sent_as(self, entry: Entry) -> Self:
-        """Return the drafts of the form, of whoever began it, that became an entry."""
+        """Return the drafts of the form that became an entry, by its first author."""
         writer = entry.taken_from_id or entry.author_id
         own = self.filter(user=writer)
         keys = own.values_list("pk", "key") if entry.key and writer else []

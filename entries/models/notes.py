@@ -11,14 +11,14 @@ from entries.models.stories import Story
 
 
 class NoteQuerySet(models.QuerySet["Note"]):
-    """Notes by what is still to be done about them."""
+    """Queries for notes that are not done."""
 
     def threads(self) -> Self:
-        """Keep the notes that are no replies, the newest first."""
+        """Return the notes that are not replies, newest first."""
         return self.filter(parent=None).order_by("-pk")
 
     def open(self) -> Self:
-        """Keep what nobody has marked as done, replies by the note they answer."""
+        """Return the notes that are not done; replies count as their note does."""
         return self.filter(done_at=None, parent__done_at=None)
 
 
@@ -62,10 +62,10 @@ class Note(models.Model):
 
 
 class MentionQuerySet(models.QuerySet["Mention"]):
-    """Mentions by whose they are."""
+    """Queries for the mentions of a person."""
 
     def unread_by(self, user_id: int | None) -> Self:
-        """Keep those of a person who has not seen them, in notes still open."""
+        """Return the unread mentions of a person in notes that are not done."""
         mine = self.filter(user=user_id, read_at=None)
         return mine.filter(note__done_at=None, note__parent__done_at=None)
 

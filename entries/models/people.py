@@ -1,4 +1,4 @@
-"""What the newsroom's accounts say of the people behind them."""
+"""Profiles: the people of the newsroom, beside their accounts."""
 
 from django.conf import settings
 from django.db import models
@@ -14,7 +14,7 @@ class Profile(models.Model):
     `byline` is their usual one; entries with it are credited to them. `slug` is set
     with the first byline and stays, since pages link to it. `languages` are BCP 47
     tags, separated by commas; the first is the one they use the desk in. The profile
-    outlives the account, as their bylines do.
+    is kept if the account is deleted, as their bylines are.
     """
 
     user = models.OneToOneField(

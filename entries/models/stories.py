@@ -20,11 +20,11 @@ class StoryQuerySet(models.QuerySet["Story"]):
         return self.filter(state__in=Story.PUBLIC)
 
     def begun(self) -> Self:
-        """Keep the stories whose entries readers may see: not those announced."""
+        """Return the stories whose entries are public: live and closed ones."""
         return self.filter(state__in=Story.BEGUN)
 
     def announced(self) -> Self:
-        """Keep the stories whose coverage is still to begin, the next one first."""
+        """Return the stories whose coverage has not begun, the next one first."""
         return self.filter(state=Story.State.ANNOUNCED).order_by("begins_at", "pk")
 
     def live(self) -> Self:
@@ -160,7 +160,7 @@ class Story(models.Model):
 
     @property
     def quiet(self) -> bool:
-        """Whether readers are told that it has had no updates for long."""
+        """Whether readers see a notice that it has had no updates for long."""
         return self.state == self.State.LIVE and self.quiet_since is not None
 
     @property

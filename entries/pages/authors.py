@@ -1,4 +1,4 @@
-"""What a person's page lists: their visible updates, newest first."""
+"""The updates on a person's page: their visible ones, newest first."""
 
 from dataclasses import dataclass
 

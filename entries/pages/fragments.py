@@ -238,7 +238,7 @@ def head_html(story: Story) -> SafeString:
 
 
 def status_label(story: Story) -> str:
-    """Return what readers are told of a story's state; empty if it is simply live.
+    """Return the label of a story's state for readers, or "" if it is simply live.
 
     With date and year, since it has to stay true on any day.
     """

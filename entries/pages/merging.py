@@ -1,4 +1,4 @@
-"""Three-way merges: what two people made of the same text, word by word."""
+"""Three-way merges of two versions of a text, word by word."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,9 +69,9 @@ def _edits(base: list[str], text: list[str]) -> list[_Edit]:
 def _in_order(
     mine: list[_Edit], theirs: list[_Edit]
 ) -> Iterator[tuple[_Edit | None, str]]:
-    """Yield the edits of both by their places, each with whose it is.
+    """Yield the edits of both in order of position, each with its author.
 
-    An edit that both made comes once. None stands for edits that overlap.
+    An edit that both made is yielded once. None stands for edits that overlap.
     """
     shared = set(mine) & set(theirs)
     every = [(edit, MINE) for edit in mine if edit not in shared]
@@ -95,7 +95,7 @@ def _overlap(first: _Edit, second: _Edit) -> bool:
 
 @dataclass(frozen=True)
 class FieldMerge:
-    """What became of one field of a form that a colleague changed meanwhile.
+    """The merge of one form field that a colleague has changed too.
 
     `value` is the merged value, None if both changed the same words.
     """
@@ -127,7 +127,7 @@ def merge_fields(
 ) -> list[FieldMerge]:
     """Merge the named fields of a form; return those in which the two versions differ.
 
-    Without a base nobody knows what each of the two changed, so all of them overlap.
+    Without a base all of them overlap, since nothing shows who changed what.
     """
     found = []
     for name, label in labels.items():

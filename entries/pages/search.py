@@ -1,7 +1,7 @@
 """Full-text search on SQLite (FTS5) and PostgreSQL.
 
 `search_public` serves readers, `search_entries` the newsroom, and `suggest_stories`
-whoever links stories. The ledger updates the index in the transaction of each verb.
+the pickers for links. The ledger updates the index in the transaction of each verb.
 Visibility is checked against the rows themselves, so a stale index row cannot leak.
 """
 

@@ -293,7 +293,7 @@ def unschedule(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
 
 
 def take_over(entry: Entry, *, author: User, by: Permissions = SYSTEM) -> Entry:
-    """Make a colleague's draft one's own; whoever began it goes on seeing it.
+    """Take over a colleague's draft, which stays visible to its first author.
 
     Raises Refused if it is no draft any more.
     """

@@ -73,7 +73,7 @@ def save_link(
 
     `fingerprint` is the one that the editor has read, None to skip the check. A changed
     order is only saved with `placed`. With `line`, the link is refused unless the text
-    of its entry still has its "See" line; whoever may change the text may link it.
+    of its entry still has its "See" line; permission to change the text is enough.
 
     Raises Refused for an invalid or deleted link and for an erased entry, LinkConflict
     if somebody else has changed the link meanwhile.

@@ -36,8 +36,8 @@ def add_note(
 
     Replies to a reply join the same list. Colleagues named with @name are mentioned.
     `key` identifies the form: sent again by its author, it returns the note that it
-    made before, unless what it says has changed: that is a note of its own. Raises
-    Refused for an empty or too long text.
+    made before, unless its text has changed. Raises Refused for an empty or too long
+    text.
     """
     text, longest = rendering.tidy(text).strip(), max_length(Note, "text")
     if not text:
@@ -63,7 +63,7 @@ def add_note(
 
 
 def _says(note: Note) -> tuple[str, int | None, bool, int]:
-    """Return what a form must say to have made a note."""
+    """Return the values that identify the form of a note."""
     about = note.entry_id or note.story_id
     return (note.text, note.parent_id, note.handover, about)
 
@@ -166,7 +166,7 @@ def delete_note(note: Note, *, by: Permissions = SYSTEM) -> None:
 
 
 def _read_again(note: Note, by: Permissions) -> None:
-    """Read a note again under its locks, and check that the person may see it."""
+    """Refresh a note under its locks, and check that the person may see it."""
     row = Note.objects.filter(pk=note.pk).values("done_at", "story_id").first()
     if row is None or row["story_id"] != note.story_id:
         raise Refused(gettext("This note has been deleted."))

@@ -57,7 +57,7 @@ def story_from_entry(
         shown = entry.published and home.state != Story.State.WITHDRAWN
         state = State.PUBLISHED if shown else State.DRAFT
         post(story, text, author=entry.author, kind=Entry.Kind.ORIGINAL, state=state)
-        # Whoever may make the story may link it: no permission for links is asked.
+        # Permission to create the story is enough; none for links is needed.
         link = Link(kind=Link.Kind.SEE, entry=entry, target_story=story)
         add_link_both_ways(link)
     return story

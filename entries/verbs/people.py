@@ -1,4 +1,4 @@
-"""Verbs for people: add, edit, deactivate and reactivate those of the newsroom."""
+"""Verbs for people of the newsroom: add, edit, deactivate and reactivate."""
 
 from collections.abc import Collection
 from typing import Final
@@ -36,7 +36,7 @@ def save_person(
     """Save a person's account and profile; a new account gets its username.
 
     `role` is one of ROLES, `title` the role that readers see, `languages` BCP 47 tags
-    separated by commas. Raises Refused for what cannot be saved.
+    separated by commas. Raises Refused for invalid values.
     """
     name, mail = rendering.one_line(name), mail.strip()
     if not name:
@@ -136,7 +136,8 @@ def _save_profile(profile: Profile) -> None:
 def _credit_earlier_entries(profile: Profile) -> None:
     """Link the entries that already have a person's byline to their page.
 
-    Those credited to somebody else, who had the same byline before, stay theirs.
+    Entries that are credited to an earlier person with the same byline are not
+    changed.
     """
     if not profile.byline:
         return
@@ -152,7 +153,7 @@ def _credit_earlier_entries(profile: Profile) -> None:
 def set_person_active(user: User, active: bool, *, by: Permissions = SYSTEM) -> User:
     """Deactivate a person, which ends their sessions at once, or reactivate them.
 
-    What they published, their bylines and their page stay.
+    Their published texts, bylines and page are kept.
     """
     with transaction.atomic():
         by.check_chief()

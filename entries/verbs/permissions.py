@@ -186,7 +186,7 @@ class Permissions:
     def refusal_message(self, entry: Entry) -> str:
         """Return why they may not change an entry.
 
-        A contributor is told what an editor has done with their text.
+        For a contributor it says what an editor has done with their text.
         """
         if self.can_write and entry.taken_from_id == self.user.pk and self.user.pk:
             return gettext("An editor has taken over this draft.")

@@ -308,7 +308,7 @@ def go_live(
 ) -> Story:
     """Make a draft or announced story live, with everything published in it.
 
-    `at` is when its coverage began, for stories that an import brings.
+    `at` is when its coverage began, for imports.
     """
     return _go_live(story, at, by)
 
@@ -342,7 +342,7 @@ def _go_live(
 
 
 def _latest(story: Story, at: datetime) -> datetime:
-    """Return when the newest text was written that an import brings."""
+    """Return when the newest text was written, for imports."""
     newest: datetime | None = _published(story).aggregate(at=Max("entry__at"))["at"]
     return min(timezone.now(), max(at, newest or at))
 
@@ -421,7 +421,7 @@ def was_ever_visible(story: Story) -> bool:
 
 
 def keep_live(story: Story, *, by: Permissions = SYSTEM) -> Story:
-    """Keep a live story live although it has no updates: its quiet time starts anew."""
+    """Restart the quiet time of a live story, which keeps it live without updates."""
     with open_ledger(story.pk) as ledger:
         locked = ledger.story(story.pk)
         story.__dict__.update(locked.__dict__)
@@ -434,7 +434,7 @@ def keep_live(story: Story, *, by: Permissions = SYSTEM) -> Story:
 
 
 def quiet_stories() -> list[Story]:
-    """Return the live stories whose readers or editors are to hear of their quiet."""
+    """Return the live stories that must be shown as quiet, or need a reminder."""
     now = timezone.now()
     # An hour is the least that a rule may say; the rules themselves are read below.
     silent = Story.objects.live().filter(quiet_since=None)

@@ -93,7 +93,7 @@
     return found.map(({ name, body }) => ({ value: "", insert: body, text: name, note: words("snippet") }));
   };
   document.addEventListener("click", ({ target }) => {
-    if (target.closest("[data-find=snippet]")) snippets = null; // whoever looks may have added one
+    if (target.closest("[data-find=snippet]")) snippets = null; // reload: one may have been added
   });
 
   // --- The list under the caret: <text-expander>; the text is inserted by this script

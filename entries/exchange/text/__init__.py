@@ -7,7 +7,7 @@ Reading goes through these stages, each in the module of its name:
 3. `paragraphs`: blocks of lines to paragraphs, with `references` for "See" lines,
    cross-post lines and image names.
 4. `head`: the headline, photo, LATEST and FEATURE above the entries.
-5. `dates`: the date of each update. `headings`: the short lines that are headings.
+5. `update_dates`: the date of each update. `headings`: which short lines are headings.
 6. `reader` runs the stages and returns a `Document`.
 
 `writer` writes a story in this format, and checks that it reads back the same.
