@@ -148,7 +148,7 @@ class Posted:
 
     @property
     def url(self) -> str:
-        """Return the URL that readers have; empty while there is none."""
+        """Return the public URL, or "" if there is none."""
         public = self.entry.state == State.PUBLISHED and self.story.begun
         if self.entry.original or not public:
             return ""

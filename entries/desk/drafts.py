@@ -87,7 +87,7 @@ def _save(draft: Draft) -> None:
 
 
 class _Lost(Exception):
-    """The text that a form edits is gone, or its writer may not change it now."""
+    """The text that a form edits is gone, or its writer may no longer change it."""
 
     def __init__(self, entry_id: int, entry: Entry | None = None) -> None:
         super().__init__()

@@ -193,7 +193,7 @@ def _colleagues(permissions: Permissions) -> list[str]:
 
 
 def _read(threads: list[Note], user: User) -> None:
-    """Mark the person's mentions in what is shown to them as read."""
+    """Mark the person's mentions in the notes on the page as read."""
     shown = [n for thread in threads for n in (thread, *thread.replies.all())]
     if shown and Mention.objects.filter(user=user, read_at=None).exists():
         verbs.mark_mentions_read(shown, user)
@@ -211,7 +211,7 @@ def _acts(
     row: Row | None,
     note: Note | None,
 ) -> dict[str, tuple[Callable[[], object], str]]:
-    """Return what the buttons of the notes do, with the messages that confirm it."""
+    """Return the actions of the notes' buttons, with confirmation messages."""
     do, user = request.POST.get("do", "add"), permissions.user
 
     def add() -> Note:
@@ -256,7 +256,7 @@ def _change(
     row: Row | None = None,
     gone_pk: int = 0,
 ) -> HttpResponse:
-    """Do what a button of the notes says, and answer with the notes as they are.
+    """Run the action of a button, and respond with the current notes.
 
     `story` is the one the notes belong to. A cross-post's row is in another. `gone_pk`
     is the text that the note was written on, if that is gone.
@@ -328,7 +328,7 @@ def _now(
     *,
     written: bool,
 ) -> HttpResponse:
-    """Answer htmx with the notes, the hand-over notes, and the entry's row.
+    """Respond to htmx with the notes, the hand-over notes, and the entry's row.
 
     The form is replaced only if it was `written` and sent: it may hold another note.
     """

@@ -64,7 +64,7 @@ class PersonForm(forms.Form):
     )
 
     def clean_portrait(self) -> Image | None:
-        """Return the picture of that name."""
+        """Return the image with the typed name."""
         name = self.cleaned_data["portrait"].strip()
         found = Image.objects.filter(name=name).exclude(stem="").first()
         if name and found is None:
@@ -102,7 +102,7 @@ def _check_chief(request: HttpRequest) -> Permissions:
 
 @desk_view()
 def people(request: HttpRequest) -> HttpResponse:
-    """List everybody of the newsroom, those who are active first."""
+    """List the people of the newsroom, active ones first."""
     _check_chief(request)
     rows = User.objects.select_related("profile").prefetch_related("groups")
     found = rows.order_by("-is_active", "first_name", "username")
@@ -113,7 +113,7 @@ def people(request: HttpRequest) -> HttpResponse:
 
 @desk_view()
 def add_person(request: HttpRequest) -> HttpResponse:
-    """Add somebody to the newsroom, and invite them to choose a password."""
+    """Add a person, and invite them to choose a password."""
     permissions = _check_chief(request)
     form = PersonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -125,7 +125,7 @@ def add_person(request: HttpRequest) -> HttpResponse:
 
 @desk_view()
 def edit_person(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change, invite again, deactivate or reactivate somebody."""
+    """Change, invite again, deactivate or reactivate a person."""
     permissions = _check_chief(request)
     user = get_object_or_404(User, pk=pk)
     title = user.get_full_name() or user.get_username()
@@ -149,7 +149,7 @@ def edit_person(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _save(form: PersonForm, user: User, permissions: Permissions) -> bool:
-    """Save what a valid form says; return False if the verb refused it."""
+    """Save a valid form; return False if the verb refused it."""
     try:
         verbs.save_person(user, **form.cleaned_data, by=permissions)
     except Refused as refused:
@@ -174,7 +174,7 @@ def _show(
 
 
 def _invite(request: HttpRequest, user: User) -> HttpResponse:
-    """Mail somebody a link to choose a password, or show it to the chief once."""
+    """Mail a person a link to choose a password, or show it to the chief once."""
     uid = urlsafe_base64_encode(force_bytes(user.pk))
     token = default_token_generator.make_token(user)
     link = absolute_url(reverse("password_reset_confirm", args=[uid, token]))

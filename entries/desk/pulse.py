@@ -72,7 +72,7 @@ class Pulse:
 
     @property
     def changes(self) -> str:
-        """Return the part that presence does not move."""
+        """Return the part that does not depend on presence."""
         return str(self).removesuffix(self.seal)
 
 
@@ -100,7 +100,7 @@ def current_pulse(story_id: int) -> Pulse | None:
 
 
 def looks(story_ids: Collection[int]) -> dict[int, delivery.Look]:
-    """Return what streams tell the open pages of these stories."""
+    """Return the pulses that streams send to the open pages of these stories."""
     pulses = current_pulses(story_ids)
     return {pk: delivery.Look(one.changes, str(one)) for pk, one in pulses.items()}
 
@@ -131,7 +131,7 @@ def _state_mark(
     reminded_at: datetime | None,
     quiet_since: datetime | None,
 ) -> str:
-    """Return what changes with the state of a story as its desk shows it."""
+    """Return a value that changes with the state of a story as its desk shows it."""
     if state == Story.State.ANNOUNCED and begins_at:
         return f"{state}-{begins_at:%Y%m%d%H%M}"
     if quiet_since:
@@ -198,7 +198,7 @@ def _changes(
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What desks with one pulse lack, before anybody's permissions are applied."""
+    """The changes since one pulse, before permissions are applied."""
 
     story: Story
     postings: list[Posting]
@@ -216,7 +216,7 @@ class _Slot:
 
 
 class Snapshots:
-    """Reads that open desks share: after a change they all ask the same at once.
+    """A cache for open desks, which make the same request at once after a change.
 
     A snapshot is read after the pulse it is for, so it is never older than that pulse.
     """

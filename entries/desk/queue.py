@@ -64,7 +64,7 @@ class Review:
 
     @property
     def own_time(self) -> datetime:
-        """Return the time it was submitted with, or else at."""
+        """Return the time it was submitted with, or else the time of submission."""
         return self.entry.at or gmt.whole_minute(self.submitted_at)
 
     @property
@@ -170,7 +170,7 @@ def _report_presence(
 
 
 def _handled(permissions: Permissions, now: datetime) -> list[tuple[LogEntry, Entry]]:
-    """Return what the person has just published from the queue, newest first."""
+    """Return the texts a person has just published from the queue, newest first."""
     lines = list(log_of_user(permissions.user, Entry, REVIEWED, now - UNDO_WITHIN))
     found = Entry.objects.filter(pk__in=[line.object_id for line in lines])
     entries = {str(entry.pk): entry for entry in found.select_related("story__series")}
@@ -182,7 +182,7 @@ def _handled(permissions: Permissions, now: datetime) -> list[tuple[LogEntry, En
 
 
 def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
-    """Publish a submitted text, send it back, or undo; or submit one's own again."""
+    """Publish a submitted text, send it back, undo that, or submit again."""
     do, data = request.POST.get("do", ""), request.POST
     if not permissions.can_edit and do != "submit":
         raise PermissionDenied
@@ -211,7 +211,7 @@ def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
 def _run(
     entry: Entry, version: int, data: QueryDict, permissions: Permissions
 ) -> tuple[str, str]:
-    """Do what a button says; return a message for the log, and one for the editor."""
+    """Run a button's action; return a message for the log, and one for the editor."""
     do = data.get("do", "")
     if do in ("publish", "publish_now", "publish_own"):
         _publish(entry, version, data, permissions)

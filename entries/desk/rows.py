@@ -53,7 +53,7 @@ class Button(NamedTuple):
 
     @property
     def danger(self) -> bool:
-        """Whether it takes something away from readers."""
+        """Whether it removes something that readers see."""
         return self.do in ("withdraw", "take_back")
 
 
@@ -104,7 +104,7 @@ class Row:
 
     @property
     def status(self) -> tuple[object, ...]:
-        """Return what buttons change, to detect a press that had no effect."""
+        """Return the values that buttons change, to detect a press without effect."""
         posting = self.posting
         marks = (posting.pinned, posting.key_event, posting.removed)
         return (self.entry.state, self.entry.at, self.entry.author_id, *marks)
@@ -120,7 +120,7 @@ class Row:
 
     @property
     def hhmm(self) -> str:
-        """Return the time alone; lists have the day between their rows."""
+        """Return the time without the day, which lists show between their rows."""
         at = self.entry.at
         return gmt.format_hhmm(at) if at and not self.entry.original else ""
 
@@ -188,7 +188,7 @@ class Row:
 
     @property
     def corrected(self) -> str:
-        """Return when readers were last told of a correction; empty if never."""
+        """Return the time of the last correction; empty if there is none."""
         at = getattr(self.posting, "corrected_at", None)
         return gmt.format_hhmm(at) if at and self.entry.published_at else ""
 
@@ -235,7 +235,7 @@ class Row:
 
     @property
     def can_link_lines(self) -> bool:
-        """Whether the user may say where the “See” lines of its text lead."""
+        """Whether the user may choose the targets of its “See” lines."""
         return self.editable or (self.posting.home and self.permissions.can_edit_links)
 
     @property

@@ -1,4 +1,4 @@
-"""Titles as editors type them: which story one names, and which it comes near to.
+"""Titles as editors type them: the story that one names, or stories like it.
 
 Only public stories are found, so that no line can lead where readers may not go.
 """
@@ -44,7 +44,7 @@ class Offer:
 
 
 def fold(title: str) -> str:
-    """Return a title without what typing and typography make of it.
+    """Normalise a title, so that typography makes no difference.
 
     Quotation marks, dashes, spaces, case, and the stop at its end do not count.
     """
@@ -55,7 +55,7 @@ def fold(title: str) -> str:
 
 
 def named_story(title: str, stories: Iterable[Story]) -> Story | None:
-    """Return the one story that a title names but for typography, if it is one."""
+    """Return the story with a title, ignoring typography; None unless it is unique."""
     wanted = fold(title)
     found = [story for story in stories if fold(story.title) == wanted]
     return found[0] if wanted and len(found) == 1 else None
@@ -77,7 +77,7 @@ def similar_stories(titles: Iterable[str], exclude: Collection[int]) -> list[Sto
 def near_stories(
     title: str, stories: Iterable[Story], least: float | None = None
 ) -> list[Story]:
-    """Return the stories whose titles are most like one, the likeliest first."""
+    """Return the stories with the most similar titles, the best match first."""
     if least is None:
         first = title.lstrip("'\"“‘«„([¿¡ ")[:1]
         least = NEAR if first.upper() == first or first.isdigit() else NEAR_IN_PROSE
@@ -93,7 +93,7 @@ def loose_lines(entry: str) -> Exists:
 
 
 def offers(entry: Entry) -> list[Offer]:
-    """Return the titles of an entry that name no story, with those that they may."""
+    """Return the titles of an entry that name no story, with likely stories."""
     links = list(entry.links.unresolved().filter(kind=Link.Kind.SEE)[:MAX_NEAR])
     stories = similar_stories([link.title for link in links], [entry.story_id])
     found = (Offer(link, near_stories(link.title, stories)) for link in links)
@@ -101,14 +101,14 @@ def offers(entry: Entry) -> list[Offer]:
 
 
 def _words(title: str) -> list[str]:
-    """Return the words that tell a title from others, in the order of their length."""
+    """Return the distinctive words of a title, longest first."""
     words = dict.fromkeys(_WORD.findall(fold(title)))
     distinctive = [w for w in words if len(w) > 2 and w not in search.STOP_WORDS]
     return sorted(distinctive or words, key=len, reverse=True)
 
 
 def _likeness(title: str, story: Story) -> float:
-    """Return how much alike a title and that of a story are: 0 to 1."""
+    """Return the similarity of a title and a story's title, from 0 to 1."""
     typed, words = fold(title), set(_words(title))
     scores = []
     for other in {fold(story.title), fold(story.headline)}:

@@ -16,7 +16,7 @@ class StoryQuerySet(models.QuerySet["Story"]):
     """Queries for stories by their state and slug."""
 
     def public(self) -> Self:
-        """Return the stories that readers may see: live or closed."""
+        """Return the stories that readers may see: announced, live or closed."""
         return self.filter(state__in=Story.PUBLIC)
 
     def begun(self) -> Self:
