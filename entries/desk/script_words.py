@@ -78,6 +78,10 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "discard": _("Discard"),
     # Writing
     "characters": _("{length} of {limit} characters"),
+    "find_see": _("See: part of the story’s title"),
+    "find_picture": _("Picture: part of its name or alt text"),
+    "find_offline": _("No connection. Type again."),
+    "is_editing": _("{name} is editing"),
     "commands": _("Commands"),
     "emoji": _("Emoji"),
     "stories": _("Stories"),

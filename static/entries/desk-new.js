@@ -78,14 +78,14 @@
     };
     line.append(
       `${form.dataset.words} “${wordsOf(kept).slice(0, 80)}” `,
-      button("Restore", () => {
+      button(form.dataset.restore, () => {
         form.elements.key.value = id.slice(PLACE.length); // so that the story is not created twice
         for (const [name, value] of Object.entries(kept)) {
           if (form.elements[name]) form.elements[name].value = value;
         }
       }),
       " ",
-      button("Discard", () => forget(id)),
+      button(form.dataset.discard, () => forget(id)),
     );
     form.querySelector(".kept").append(line);
   };

@@ -5,8 +5,8 @@
   const { $, formOf, bodyOf, insertLine, insertText, words } = window.Desk;
   const PAUSE = 150; // milliseconds after the last key
   const LABELS = {
-    see: "See: part of the story’s title",
-    picture: "Picture: part of its name or words",
+    see: words("find_see"),
+    picture: words("find_picture"),
     snippet: words("find_snippet"),
   };
 
@@ -27,7 +27,7 @@
       if (answer.ok) $(".found", picker).innerHTML = text;
       else $(".found", picker).textContent = text;
     } catch {
-      $(".found", picker).textContent = "No connection. Type again.";
+      $(".found", picker).textContent = words("find_offline");
     }
   };
   const open = (button) => {

@@ -3,7 +3,7 @@
 // the page has a stream, the server knows that it is open.
 (() => {
   if (!window.Desk) return;
-  const { $, byId, formOf, empty, pollIsDue } = window.Desk;
+  const { $, byId, formOf, empty, pollIsDue, words } = window.Desk;
   const EVERY = 4500; // milliseconds between two reports; presence expires after 15 s
   const IDLE = 60000; // milliseconds after the last key until nobody counts as writing
   const AWAY = 240000; // milliseconds; then browsers slow down the timers of hidden pages
@@ -59,7 +59,7 @@
       if (!line) continue;
       const note = document.createElement("span");
       note.className = "at-it";
-      note.textContent = `${one.dataset.name} is editing`;
+      note.textContent = words("is_editing", one.dataset);
       line.append(note);
     }
   };

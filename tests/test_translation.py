@@ -1,0 +1,110 @@
+"""Words that people see at the desk can be translated: in scripts and templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from entries.desk.script_words import SCRIPT_MESSAGES
+
+pytestmark = pytest.mark.pure
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT / "templates"
+SCRIPTS = sorted((ROOT / "static/entries").glob("*.js"))
+PUBLIC_SCRIPTS = ("live.js", "reading.js", "front.js")
+# Names of keys, events, errors, headers and classes, in strings of scripts.
+NAMES = re.compile(
+    r"(Arrow(Up|Down|Left|Right)?|Escape|Enter|Tab|Control|Shift|Ctrl.[BIK]|Home|End|Files"
+    r"|DOMContentLoaded|\w+Error|[A-Z]+|(HX|X|Desk|Content|Last|Live|Retry)(-\w+)+"
+    r"|ETag|Apple-\S+)"
+)
+TOKENS = re.compile(
+    r"""
+    //[^\n]* | /\*.*?\*/                        # comments
+    | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'  # strings
+    | `(?:[^`\\]|\\.)*`
+    | (?<=[(=:,;!&|?{}\n])\s*/(?![/*])(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def sentences(script: str) -> Iterator[str]:
+    """Yield the strings of a script that look like words for people.
+
+    They begin with a capital letter, as every label and sentence does.
+    """
+    for token in TOKENS.findall(script):
+        text = re.sub(r"\$\{[^}]*\}", "", token[1:-1]).strip()
+        if token[0] not in "\"'`" or NAMES.fullmatch(text):
+            continue
+        label = re.match(r"[A-Z][a-z]", text)
+        sentence = re.search(r"[a-z]{2,} [a-z]{2,}[.…]", text)
+        filled = re.search(r"\$\{[^}]*\} [a-z]{2,}( [a-z]{2,})*`", token)
+        if label or sentence or filled:
+            yield text
+
+
+def test_scripts_get_their_words_from_the_page():
+    found = {}
+    for path in SCRIPTS:
+        words = list(sentences(path.read_text()))
+        if words and path.name not in PUBLIC_SCRIPTS:
+            found[path.name] = words
+    assert found == {}
+
+
+def test_every_word_that_a_script_asks_for_is_there():
+    asked = set()
+    for path in SCRIPTS:
+        asked |= set(re.findall(r'\bwords\("(\w+)"', path.read_text()))
+    assert asked
+    assert asked <= set(SCRIPT_MESSAGES)
+
+
+class Words(HTMLParser):
+    """What a template says itself, in text and in attributes that people perceive."""
+
+    SAID = ("title", "aria-label", "placeholder", "alt", "data-done", "data-empty")
+    SILENT = ("kbd", "code", "script", "style")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.silent += tag in self.SILENT
+        self.found += [value or "" for name, value in attrs if name in self.SAID]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.silent -= tag in self.SILENT
+
+    def handle_data(self, data: str) -> None:
+        if not self.silent:
+            self.found.append(data)
+
+
+def said(template: str) -> list[str]:
+    """Return the words of a template that no translation can replace."""
+    text = re.sub(r"\{#.*?#\}|\{% comment.*?endcomment %\}", "", template, flags=re.S)
+    text = re.sub(r"\{% block bodyclass %\}.*?\{% endblock", "", text, flags=re.S)
+    text = re.sub(r"\{% blocktrans.*?endblocktrans\w* %\}", "", text, flags=re.S)
+    text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.S)
+    text = re.sub(r"\b(Ctrl|Alt|Shift)\+|\b(Esc|Enter)\b", "", text)
+    parser = Words()
+    parser.feed(text)
+    return [found.strip() for found in parser.found if re.search(r"[a-z]{2}", found)]
+
+
+def test_templates_of_the_desk_say_nothing_outside_translations():
+    found = {}
+    for folder in ("admin", "registration"):
+        for path in (TEMPLATES / folder).rglob("*.*"):
+            if words := said(path.read_text()):
+                found[str(path.relative_to(TEMPLATES))] = words
+    assert found == {}
