@@ -77,7 +77,7 @@ async def _respond_413(scope: Any, send: Any) -> None:
     problem, content_type = errors.MESSAGES[413], b"text/html"
     extra = []
     if errors.from_desk(headers, scope["path"]):
-        text, content_type = problem.at_desk, b"text/plain"
+        text, content_type = problem.translated().at_desk, b"text/plain"
         extra = [(errors.DESK_ANSWER.lower().encode(), b"yes")]
     else:
         text = errors.error_page(problem, 413, scope["path"])

@@ -746,6 +746,72 @@ def test_axe_finds_nothing(reader, server, office, story, width: int, scheme: st
     assert not result.response["violations"], result.generate_report()
 
 
+# GitHub's element gives the textarea this role, which ARIA in HTML does not list.
+AXE = {"rules": {"aria-allowed-role": {"enabled": False}}}
+PANELS = [
+    "Cross-post…",
+    "Links…",
+    "Move to another story…",
+    "Add a note…",
+    "Make this a story of its own…",
+]
+
+
+def check_with_axe(page: Page, what: str) -> None:
+    result = Axe().run(page, options=AXE)
+    assert not result.response["violations"], f"{what}: {result.generate_report()}"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing_in_menus_dialogs_and_panels(
+    reader, server, office, width: int, scheme: str
+):
+    story = office.call(many, len(PANELS) + 1)
+    office.call(post, story.pk, "For review.", "submitted")
+    window = reader(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = at_the_desk(window, server, story, "chief").page
+    for menu in ("#story-more", ".switch", ".account"):
+        page.locator(f"{menu} > summary").click()
+        check_with_axe(page, menu)
+    page.keyboard.press("Escape")
+    page.locator("[data-shortcuts]").first.click()
+    check_with_axe(page, "shortcuts")
+    page.keyboard.press("Escape")
+    page.locator("#composer [data-find=see]").click()
+    expect(page.locator("#composer .found button").first).to_be_visible()
+    check_with_axe(page, "picker")
+    page.keyboard.press("Escape")
+    box(page).press_sequentially("/")
+    expect(page.get_by_role("listbox")).to_be_visible()
+    check_with_axe(page, "commands")
+    box(page).fill("")
+    if width < 900:
+        page.get_by_role("link", name="Timeline").click()
+    for number, label in enumerate(PANELS):
+        row = rows(page).nth(number)
+        row.locator(".more > summary").click()
+        row.get_by_text(label).click()
+        expect(row.locator(".slot > *").first).to_be_visible()
+    rows(page).last.locator(".more > summary").click()
+    check_with_axe(page, "panels and menu of rows")
+    queue = page.goto(f"{server.url}/admin/entries/entry/queue/")
+    assert queue
+    if width < 900:
+        page.locator("#queue a").first.click()
+    page.get_by_text("Send back…").click()
+    check_with_axe(page, "review")
+    page.goto(f"{server.url}/admin/moderate/")
+    page.locator("#lately .row").first.get_by_text("Links…").click()
+    page.locator("#context").get_by_text("More options").click()
+    check_with_axe(page, "moderate")
+    page.locator("#lately .row").first.get_by_text("Cross-post…").click()
+    expect(page.locator("#context [id^=cross-]").first).to_be_visible()
+    check_with_axe(page, "cross-post")
+    page.goto(f"{server.url}/admin/?order=title")
+    page.locator(".account > summary").click()
+    check_with_axe(page, "board")
+
+
 def test_a_new_story_and_a_summary_are_saved_while_typing(editor, server):
     page = editor.page
     add = f"{server.url}/admin/entries/story/add/"

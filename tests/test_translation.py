@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from entries.desk import audit_log
 from entries.desk.script_words import SCRIPT_MESSAGES
 
 pytestmark = pytest.mark.pure
@@ -108,3 +110,60 @@ def test_templates_of_the_desk_say_nothing_outside_translations():
             if words := said(path.read_text()):
                 found[str(path.relative_to(TEMPLATES))] = words
     assert found == {}
+
+
+# --- Messages from Python
+
+SAYING = ("Refused", "EntryConflict", "BodyError", "text_response", "add_error")
+SAYING += ("success", "info", "error", "log_action", "log_once")
+LOGGING = ("log_action", "log_once")
+CODE = [*(ROOT / "entries").rglob("*.py")]
+SPARED = ("management", "migrations", "demo", "exchange", "operations", "delivery")
+
+
+def calls() -> Iterator[tuple[Path, str, ast.Call]]:
+    """Yield the calls of functions that tell people something."""
+    for path in CODE:
+        if path.relative_to(ROOT / "entries").parts[0] in SPARED:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                of = getattr(getattr(node.func, "value", None), "id", "")
+                if name in SAYING and of != "logger":
+                    yield path, name, node
+
+
+def test_messages_to_editors_are_translated():
+    found = []
+    for path, name, call in calls():
+        for argument in call.args:
+            if not isinstance(argument, ast.Constant | ast.JoinedStr):
+                continue
+            own = re.sub(r"\{[^}]*\}", "", ast.unparse(argument).lstrip("f"))
+            if name not in LOGGING and re.search("[a-z] [a-z]", own):
+                found.append(f"{path.relative_to(ROOT)}:{argument.lineno}")
+    assert found == []
+
+
+def test_what_the_log_says_is_known_for_translation(monkeypatch):
+    monkeypatch.setattr(audit_log, "gettext", lambda message: "")
+    found = []
+    for _path, name, call in calls():
+        for argument in call.args if name in LOGGING else ():
+            if isinstance(argument, ast.Constant) and argument.value:
+                found.append(str(argument.value))
+            elif isinstance(argument, ast.JoinedStr):
+                whole = ast.unparse(argument)[2:-1]
+                found.append(re.sub(r"\{[^}]*\}", "x", whole))
+    assert len(found) > 10
+    own = [text for text in found if not text.startswith("People: ")]
+    assert [text for text in own if audit_log.translated(text)] == []
+
+
+def test_a_line_of_the_log_is_translated_with_its_names(monkeypatch):
+    german = {"Moved %(entry)s to %(story)s.": "%(entry)s nach %(story)s verschoben."}
+    monkeypatch.setattr(audit_log, "gettext", german.get)
+    moved = audit_log.translated("Moved UPDATE 1804 GMT to ice-on-the-sound.")
+    assert moved == "UPDATE 1804 GMT nach ice-on-the-sound verschoben."
+    assert audit_log.translated("Something older.") == "Something older."

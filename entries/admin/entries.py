@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin
@@ -44,7 +45,7 @@ class EntryAdmin(BaseAdmin):
     list_filter = ["state", "kind", ("author", AuthorFilter)]
     list_select_related = ["author", "story__series"]
     search_fields = ["headline", "body", "byline", "story__headline"]
-    search_help_text = "Words of the text, byline or story"
+    search_help_text = gettext_lazy("Words of the text, byline or story")
     ordering = ["-changed_at", "-pk"]
 
     def get_search_results(
@@ -75,17 +76,17 @@ class EntryAdmin(BaseAdmin):
             ids.update(newest.values_list("pk", flat=True)[: search.MAX_RANKED])
         return queryset.filter(pk__in=ids), False
 
-    @admin.display(description="entry")
+    @admin.display(description=gettext_lazy("entry"))
     def first_line(self, entry: Entry) -> str:
-        return entry.first_words or "(no text)"
+        return entry.first_words or gettext("(no text)")
 
-    @admin.display(description="time (GMT)", ordering="at")
+    @admin.display(description=gettext_lazy("time (GMT)"), ordering="at")
     def time(self, entry: Entry) -> str:
         if entry.at is None:
-            return "Original" if entry.original else "–"
+            return gettext("Original") if entry.original else "–"
         return f"{gmt.format_hhmm(entry.at)}, {gmt.format_day(entry.at.date())}"
 
-    @admin.display(description="story", ordering="story__headline")
+    @admin.display(description=gettext_lazy("story"), ordering="story__headline")
     def story_title(self, entry: Entry) -> str:
         url = desk_url(entry.story_id)
         return format_html('<a href="{}">{}</a>', url, entry.story.headline)

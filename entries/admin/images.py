@@ -27,7 +27,7 @@ class UploadForm(forms.Form):
     """An image file, and the name of a missing image if it is the file of one."""
 
     file = forms.FileField(
-        label="Picture",
+        label=gettext_lazy("Picture"),
         help_text=gettext_lazy("JPEG, PNG, WebP, GIF, AVIF or HEIC, up to 25 MB."),
         widget=forms.FileInput(attrs={"accept": images.ACCEPTED_FILES}),
     )
@@ -35,7 +35,9 @@ class UploadForm(forms.Form):
         required=False,
         allow_unicode=True,
         max_length=max_length(Image, "name"),
-        help_text="What texts call it. Empty: made from the file's name.",
+        help_text=gettext_lazy(
+            "The name that texts use for it. Empty: made from the file’s name."
+        ),
     )
 
 
@@ -60,10 +62,10 @@ class ImageAdmin(BaseAdmin):
             image.uses = uses.get(image.pk, 0)
         return changelist
 
-    @admin.display(description="picture")
+    @admin.display(description=gettext_lazy("picture"))
     def thumbnail(self, image: Image) -> str:
         if image.missing:
-            return "Missing file"
+            return gettext("Missing file")
         return format_html(
             '<img class="library-thumb" src="{}" alt="{}" width="{}" height="{}" '
             'loading="lazy">',
@@ -73,12 +75,17 @@ class ImageAdmin(BaseAdmin):
             image.height,
         )
 
-    @admin.display(description="picture")
+    @admin.display(description=gettext_lazy("picture"))
     def preview(self, image: Image) -> str:
         """Show the image, or link to the form that uploads its missing file."""
         if image.missing:
             url = f"{reverse('admin:entries_image_add')}?name={image.name}"
-            return format_html('Its file is missing. <a href="{}">Upload it</a>', url)
+            return format_html(
+                '{} <a href="{}">{}</a>',
+                gettext("Its file is missing."),
+                url,
+                gettext("Upload it"),
+            )
         return format_html(
             '<img class="library-picture" src="{}" alt="{}" width="{}" height="{}">',
             image.thumb,
@@ -87,12 +94,12 @@ class ImageAdmin(BaseAdmin):
             image.height,
         )
 
-    @admin.display(description="in a text")
+    @admin.display(description=gettext_lazy("in a text"))
     def embed(self, image: Image) -> str:
         """Return the Markdown that embeds the image in a text."""
         return format_html("<code>![](image:{})</code>", image.name)
 
-    @admin.display(description="entries")
+    @admin.display(description=gettext_lazy("entries"))
     def shown_in(self, image: Image) -> int:
         return int(getattr(image, "uses", 0))
 

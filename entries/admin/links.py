@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin
@@ -34,9 +35,9 @@ class AdminLinkForm(LinkForm):
             "order",
         ]
         help_texts = {
-            "story": "The story it stands beside…",
-            "entry": "…or the entry it stands in. Neither: the site's front page.",
-            "title": "Empty: the title of where it leads.",
+            "story": gettext_lazy("The story whose page shows it…"),
+            "entry": gettext_lazy("…or the entry. Neither: the front page."),
+            "title": gettext_lazy("Empty: the title of its target."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,20 +55,22 @@ class AdminLinkForm(LinkForm):
                 "fingerprint": current.fingerprint
             }
         if data.get("story") and data.get("entry"):
-            self.add_error("entry", "Choose the story or the entry, not both.")
+            self.add_error("entry", gettext("Choose the story or the entry, not both."))
         for name in [name for name in TARGETS if data.get(name)][1:]:
-            self.add_error(name, "A link leads to one place: empty the others.")
+            self.add_error(
+                name, gettext("A link leads to one place: empty the others.")
+            )
         return data
 
 
 class UnresolvedFilter(admin.SimpleListFilter):
     """Filter links by whether their target is known."""
 
-    title = "target"
+    title = gettext_lazy("target")
     parameter_name = "target"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("unresolved", "Unresolved"), ("known", "Known")]
+        return [("unresolved", gettext("Unresolved")), ("known", gettext("Known"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         unresolved = Q(pk__in=Link.objects.unresolved())
@@ -91,15 +94,16 @@ class LinkAdmin(BaseAdmin):
     search_fields = ["title", "story__headline", "target_story__headline"]
     autocomplete_fields = ["story", "entry", "target_story", "target_series", "image"]
 
-    @admin.display(description="from")
+    @admin.display(description=gettext_lazy("from"))
     def leaves_from(self, link: Link) -> str:
         if link.entry:
-            return f"{link.entry.label} in {link.entry.story}"
-        return str(link.story) if link.story else "The site"
+            names = {"entry": link.entry.label, "story": link.entry.story}
+            return gettext("%(entry)s in %(story)s") % names
+        return str(link.story) if link.story else gettext("The front page")
 
-    @admin.display(description="to")
+    @admin.display(description=gettext_lazy("to"))
     def leads_to(self, link: Link) -> str:
-        return link.target_name or "Unresolved"
+        return link.target_name or gettext("Unresolved")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Link | None = None

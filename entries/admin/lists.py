@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 
 from entries.desk import audit_log, gone
 from entries.desk.access import int_or_zero
@@ -129,4 +130,4 @@ class SeriesFilter(admin.RelatedFieldListFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.empty_value_display = escape("No series")
+        self.empty_value_display = escape(gettext("No series"))

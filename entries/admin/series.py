@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin
@@ -26,7 +27,7 @@ class SeriesAdmin(BaseAdmin):
         found: QuerySet[Series] = super().get_queryset(request)
         return found.annotate(number_of_stories=count)
 
-    @admin.display(description="stories", ordering="number_of_stories")
+    @admin.display(description=gettext_lazy("stories"), ordering="number_of_stories")
     def story_count(self, series: Series) -> int:
         return int(getattr(series, "number_of_stories", 0))
 

@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin, LiveDateFilter, SeriesFilter
@@ -76,7 +77,7 @@ class StoryAdmin(BaseAdmin):
     list_filter = ["state", ("series", SeriesFilter), ("live_at", LiveDateFilter)]
     list_select_related = ["series"]
     search_fields = ["headline", "slug", "series__name"]
-    search_help_text = "Headline, address or series"
+    search_help_text = gettext_lazy("Headline, address or series")
     ordering = ["-changed_at", "-pk"]
     autocomplete_fields = ["lead_image", "continues_in"]
 
@@ -96,13 +97,13 @@ class StoryAdmin(BaseAdmin):
         changelist.result_list = found
         return changelist
 
-    @admin.display(description="readers now")
+    @admin.display(description=gettext_lazy("readers now"))
     def readers_now(self, story: Story) -> int | str:
         """Return the number of open pages of a story that is live or announced."""
         is_open = story.state in Story.STREAMED
         return getattr(story, "readers", 0) if is_open else "–"
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_word(self, story: Story) -> str:
         return format_html(
             '<span class="state-word" data-state="{}">{}</span>',
@@ -110,11 +111,11 @@ class StoryAdmin(BaseAdmin):
             story.get_state_display(),
         )
 
-    @admin.display(description="updates")
+    @admin.display(description=gettext_lazy("updates"))
     def updates(self, story: Story) -> int:
         return int(getattr(story, "update_count", 0))
 
-    @admin.display(description="last update (GMT)", ordering="newest_at")
+    @admin.display(description=gettext_lazy("last update (GMT)"), ordering="newest_at")
     def last_update(self, story: Story) -> str:
         at = getattr(story, "updated_at", None)
         if at is None:
@@ -122,12 +123,12 @@ class StoryAdmin(BaseAdmin):
         day = gmt.format_day(at.date(), gmt.this_minute().date())
         return f"{gmt.format_hhmm(at)}, {day}"
 
-    @admin.display(description="readers' page")
+    @admin.display(description=gettext_lazy("readers’ page"))
     def public_page(self, story: Story) -> str:
         if not story.public:
             return "–"
         url = story.get_absolute_url()
-        return format_html('<a href="{}">Open public page</a>', url)
+        return format_html('<a href="{}">{}</a>', url, gettext("Open public page"))
 
     def deletable(self, obj: Story) -> bool:
         """Return False for stories that were ever visible."""
@@ -191,7 +192,7 @@ class StoryAdmin(BaseAdmin):
                 return redirect(desk_url(story))
         context = {"form": form, "key": key or uuid4()}
         template = "admin/entries/story/new.html"
-        return render_page(request, template, context, title="New story")
+        return render_page(request, template, context, title=gettext("New story"))
 
     def _create_once(self, request: HttpRequest, form: NewStoryForm) -> Story:
         """Create the story, or return it if the same form was sent before."""
@@ -205,15 +206,21 @@ class StoryAdmin(BaseAdmin):
                 except IntegrityError:  # sent before, or somebody else's key
                     story = self._created_with(permissions, keys)
         if story is None:
-            raise Refused("Its series is no more: choose another.", "series")
+            raise Refused(
+                gettext("This series has been deleted. Choose another."), "series"
+            )
         if not form.matches(story):
             raise Refused(
-                f"This form has made the story “{story.headline}” before: change that"
-                " one, or press again to make another."
+                gettext(
+                    "This form has made the story “%(story)s” before: change that one, "
+                    "or press again to make another."
+                )
+                % {"story": story.headline}
             )
         if story.state == Story.State.DRAFT:
             self._start(request, permissions, form, story)
-        messages.success(request, f"The story is {story.state}.")
+        state = story.get_state_display().lower()
+        messages.success(request, gettext("The story is %(state)s.") % {"state": state})
         return story
 
     def _start(
@@ -347,4 +354,4 @@ class StoryAdmin(BaseAdmin):
         if form.changed_data:
             changed = ", ".join(form.changed_data).replace("_", " ")
             log_action(permissions.user, story, f"Changed {changed}.")
-        messages.success(request, "Saved.")
+        messages.success(request, gettext("Saved."))

@@ -9,8 +9,14 @@ from typing import Final, NamedTuple
 
 from django.db import Error as DatabaseError
 from django.db import IntegrityError, connection
+from django.utils.translation import gettext
 
 logger = logging.getLogger(__name__)
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a message for translation, as Django's own function, without settings."""
+    return message
 
 
 class Problem(NamedTuple):
@@ -20,18 +26,28 @@ class Problem(NamedTuple):
     for_readers: str
     at_desk: str  # shown beside the form, which still has the text
 
+    def translated(self) -> "Problem":
+        """Return it in the language of the request."""
+        return Problem(*(gettext(text) if text else "" for text in self))
+
 
 FULL: Final = Problem(
-    "The disk is full",
-    "Nothing was saved. Whoever runs the site has to make room.",
-    "Failed: the disk is full, and nothing was saved. The text is still in this page; "
-    "tell whoever runs the site, then press the button again.",
+    gettext_noop("The disk is full"),
+    gettext_noop("Nothing was saved. Whoever runs the site has to make room."),
+    gettext_noop(
+        "Failed: the disk is full, and nothing was saved. The text is still in "
+        "this page; tell whoever runs the site, then press the button again."
+    ),
 )
 READ_ONLY: Final = Problem(
-    "The disk takes nothing",
-    "Nothing was saved. Whoever runs the site has to make its disk writable again.",
-    "Failed: the disk takes nothing just now, and nothing was saved. The text is still "
-    "in this page; tell whoever runs the site, then press the button again.",
+    gettext_noop("The disk takes nothing"),
+    gettext_noop(
+        "Nothing was saved. Whoever runs the site has to make its disk writable again."
+    ),
+    gettext_noop(
+        "Failed: the disk takes nothing just now, and nothing was saved. The text is "
+        "still in this page; tell whoever runs the site, then press the button again."
+    ),
 )
 # By errno or SQLSTATE, which do not depend on the server's language, or by message.
 _DISK_PROBLEMS: Final = (

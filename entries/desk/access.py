@@ -61,7 +61,7 @@ def desk_view(*permissions: str) -> Callable[[View], View]:
             except PermissionDenied:
                 if not is_htmx(request):
                     raise
-                return text_response(NOT_ALLOWED, 403)
+                return text_response(str(NOT_ALLOWED), 403)
             except Http404:
                 if request.method != "POST":
                     raise

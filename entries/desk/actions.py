@@ -125,7 +125,7 @@ def row_action(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         return _delete(request, row)
     action = ACTIONS.get(do)
     if action is None:
-        return text_response("There is no such button.", 400)
+        return text_response(gettext("There is no such button."), 400)
     if not action.allowed(row):
         raise PermissionDenied
 
@@ -174,7 +174,7 @@ def _delete(request: HttpRequest, row: Row) -> HttpResponse:
 def _check_version(row: Row, version: str) -> None:
     """Refuse to publish a text that changed after its button was rendered."""
     if version and version != str(row.entry.version):
-        raise Refused("Its writer has changed this text: read it again.")
+        raise Refused(gettext("Its writer has changed this text: read it again."))
 
 
 def _log(row: Row, action: Action) -> None:

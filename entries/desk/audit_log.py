@@ -1,8 +1,10 @@
 """The audit log: who did what at the desk, as Django's LogEntry rows.
 
-Messages never quote a text, because they remain when the text is erased.
+Messages never quote a text, because they remain when the text is erased. They are saved
+in English, by which they can be found, and translated when they are shown.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -13,6 +15,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from entries.database import errors, wiping
 from entries.models import Entry, Image, Link, Posting, Site, Story
@@ -34,11 +38,82 @@ __all__ = [
     "log_once",
     "rename_in_log",
     "target_label",
+    "translated",
 ]
 
 EDITED = "Changed the text."
 PUBLISHED = "Published."
 _ONCE_WITHIN = timedelta(minutes=10)
+
+# What the log says, to be translated; parts that are filled in are names and numbers.
+MESSAGES = (
+    _("Wrote it."),
+    _("Wrote it: %(state)s."),
+    _("Published."),
+    _("Published from review."),
+    _("Submitted."),
+    _("Sent back."),
+    _("Unscheduled."),
+    _("Made a draft again."),
+    _("Took over the draft."),
+    _("Changed the text."),
+    _("Corrected: %(correction)s"),
+    _("Marked as a key event."),
+    _("Took the key-event mark away."),
+    _("Pinned."),
+    _("Unpinned."),
+    _("Withdrew."),
+    _("Withdrew, just after publishing."),
+    _("Restored."),
+    _("Restored an earlier text."),
+    _("Hid a correction."),
+    _("Showed a correction."),
+    _("Erased the text for good."),
+    _("Erased an earlier text for good."),
+    _("Deleted %(entry)s, which was never public."),
+    _("Deleted a note."),
+    _("Cross-posted to %(story)s."),
+    _("Cross-posted here: %(entry)s."),
+    _("Took the cross-post back from %(story)s."),
+    _("Took back %(entry)s."),
+    _("%(entry)s of %(story)s was corrected there."),
+    _("%(entry)s of %(story)s was edited there."),
+    _("%(entry)s of %(story)s was restored there."),
+    _("%(entry)s of %(story)s was withdrawn there."),
+    _("Moved here from %(story)s."),
+    _("Moved %(entry)s to %(story)s."),
+    _("Made from %(entry)s."),
+    _("Made a story of its own: %(story)s."),
+    _("Linked: link (%(kind)s) to %(target)s."),
+    _("Linked both ways: link (%(kind)s) to %(target)s."),
+    _("Saved: link (%(kind)s) to %(target)s."),
+    _("Removed: link (%(kind)s) to %(target)s."),
+    _("Moved up: link (%(kind)s) to %(target)s."),
+    _("Moved down: link (%(kind)s) to %(target)s."),
+    _("Ordered its links."),
+    _("Said where a line leads: %(target)s."),
+    _("Took the target of a line away."),
+    _("Removed a line that led nowhere yet."),
+    _("Removed a line that led to a draft story, which was deleted."),
+    _("The story was made."),
+    _("Made the story."),
+    _("Changed %(fields)s."),
+    _("The story is live."),
+    _("The story stays live."),
+    _("Story closed."),
+    _("Story reopened."),
+    _("Story withdrawn."),
+    _("Story restored."),
+    _("Announced: coverage begins %(moment)s."),
+    _("Erased earlier words of the head for good."),
+    _("Restored earlier words of the head."),
+    _("Uploaded the file."),
+    _("Changed its words."),
+)
+_PATTERNS = [
+    (message, re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(message))))
+    for message in MESSAGES
+]
 
 Loggable = Entry | Story | Image | Link | Site
 
@@ -62,6 +137,14 @@ def log_action(user: User, row: Loggable, message: str, flag: int = CHANGE) -> L
     return line
 
 
+def translated(message: str) -> str:
+    """Return a message of the log in the language of the request."""
+    for known, pattern in _PATTERNS:
+        if found := pattern.fullmatch(message):
+            return gettext(known) % found.groupdict()
+    return message
+
+
 def log_once(user: User, row: Loggable, message: str) -> None:
     """Log an action that repeats while a user types, once in ten minutes at most."""
     recent = LogEntry.objects.filter(_about(row), user=user, change_message=message)
@@ -71,10 +154,13 @@ def log_once(user: User, row: Loggable, message: str) -> None:
 
 def log_cross_post(user: User, entry: Entry, story: Story, *, removed: bool) -> None:
     """Log a cross-post or its removal, for both the entry and the story."""
-    done = "Took the cross-post back from" if removed else "Cross-posted to"
-    log_action(user, entry, f"{done} {story.slug}.")
-    done = "Took back" if removed else "Cross-posted here:"
-    log_action(user, story, f"{done} {entry.label} of {entry.story.slug}.")
+    there = f"{entry.label} of {entry.story.slug}"
+    if removed:
+        log_action(user, entry, f"Took the cross-post back from {story.slug}.")
+        log_action(user, story, f"Took back {there}.")
+    else:
+        log_action(user, entry, f"Cross-posted to {story.slug}.")
+        log_action(user, story, f"Cross-posted here: {there}.")
 
 
 def log_in_closed_stories(
@@ -86,7 +172,7 @@ def log_in_closed_stories(
     """
     for posting in cross_posts:
         if posting.story.state == Story.State.CLOSED:
-            message = f"{entry.label} of {entry.story.title} was {done} there."
+            message = f"{entry.label} of {entry.story.slug} was {done} there."
             log_action(user, posting.story, message)
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from entries.desk import gone
@@ -59,7 +60,9 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
     permissions = Permissions.of(request.user)
     form = DraftForm(request.POST)
     if not form.is_valid():
-        return text_response("This text is too long to be kept while you type.", 422)
+        return text_response(
+            gettext("This text is too long to be kept while you type."), 422
+        )
     data = form.cleaned_data
     own = {"user": permissions.user, "story_id": pk, "form": data["form"]}
     own["key"] = data["key"]
@@ -138,7 +141,7 @@ def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | Non
     if entry.erased_at:
         raise _Lost(entry.pk, entry)
     if not permissions.can_change(entry):
-        if permissions.refusal_message(entry) == NOT_ALLOWED:
+        if permissions.refusal_message(entry) == str(NOT_ALLOWED):
             raise PermissionDenied
         raise _Lost(entry.pk, entry)
     return entry

@@ -6,7 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.desk import conflicts, drafts, gone, images, lost_edits, see_lines
@@ -38,7 +38,7 @@ from entries.verbs import (
 _FOLDER = "admin/entries/desk"
 # Why a correction is not saved, and a button that restores the update with it.
 _RESTORE = '{} <button class="choice" name="restore" value="yes">{}</button>'
-_STILL_HERE = "Your text is still here."
+_STILL_HERE = gettext_lazy("Your text is still here.")
 
 
 @desk_view("view_story")
@@ -205,7 +205,7 @@ def _show(
         **extra,
     }
     panel, page = f"{_FOLDER}/_edit.html", f"{_FOLDER}/edit_page.html"
-    title = f"Edit {row.entry.label}"
+    title = gettext("Edit %(entry)s") % {"entry": row.entry.label}
     return render_panel(request, panel, page, context, title=title, status=status)
 
 

@@ -43,10 +43,10 @@ class TypedTimeField(forms.CharField):
 class TextForm(forms.Form):
     """The text and the time of an entry."""
 
-    at = TypedTimeField(label="Time (GMT)")
+    at = TypedTimeField(label=gettext_lazy("Time (GMT)"))
     headline = forms.CharField(required=False, max_length=max_length(Entry, "headline"))
     # The verbs refuse a body that is missing or too long.
-    body = forms.CharField(label="Text", required=False, strip=False)
+    body = forms.CharField(label=gettext_lazy("Text"), required=False, strip=False)
 
     limit = limits.MAX_BODY_LENGTH
     kept = ""  # the writer's unsent drafts, as JSON for the script
@@ -110,7 +110,7 @@ class ComposerForm(TextForm):
 
     byline = forms.CharField(required=False, max_length=max_length(Entry, "byline"))
     key_event = forms.BooleanField(required=False)
-    pinned = forms.BooleanField(label="Pin to the top", required=False)
+    pinned = forms.BooleanField(label=gettext_lazy("Pin to the top"), required=False)
     key = forms.UUIDField(required=False)
     # An unlikely time that the writer has confirmed.
     sure = forms.CharField(required=False, max_length=MAX_TIME_LENGTH)
@@ -149,12 +149,15 @@ class EditForm(TextForm):
     byline = forms.CharField(required=False, max_length=max_length(Entry, "byline"))
     version = forms.IntegerField(min_value=1)
     how = forms.ChoiceField(
-        choices=[(QUIET, "Quiet edit"), (CORRECTION, "Correction")],
+        choices=[
+            (QUIET, gettext_lazy("Silent edit")),
+            (CORRECTION, gettext_lazy("Correction")),
+        ],
         required=False,
         initial=QUIET,
     )
     correction = forms.CharField(
-        label="Line for readers",
+        label=gettext_lazy("Correction note"),
         required=False,
         max_length=max_length(EntryVersion, "correction"),
     )
@@ -177,7 +180,9 @@ class EditForm(TextForm):
         data = super().clean() or self.cleaned_data
         corrects = data.get("how") == self.CORRECTION
         if corrects and not data.get("correction") and "correction" in data:
-            self.add_error("correction", "Tell readers in a line what was wrong.")
+            self.add_error(
+                "correction", gettext("Tell readers in a line what was wrong.")
+            )
         if not corrects:
             data["correction"] = ""
         return data
@@ -282,7 +287,7 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         ]
         help_texts = {
             "slug": gettext_lazy("URL. Old URLs redirect."),
-            "standfirst": "One or two sentences under the headline.",
+            "standfirst": gettext_lazy("One or two sentences under the headline."),
             "language": gettext_lazy("A language code such as en, ar or pt-BR."),
             "continues_in": gettext_lazy(
                 "Where coverage continues after this story has closed."

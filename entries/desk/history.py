@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.desk import audit_log
@@ -33,7 +34,7 @@ from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
 MAX_LOG_LINES = 300  # of a story
 EVENTS_PER_PAGE = 20  # comparing two very different texts takes 0.3 s
-_HEAD_CONFLICT = (
+_HEAD_CONFLICT = gettext_lazy(
     "Nothing was restored: somebody has changed the head meanwhile. Read what it says "
     "now, then press the button again."
 )
@@ -62,6 +63,7 @@ def _change_event(change: Change) -> Event:
     version = change.version
     correction = version.correction if isinstance(version, EntryVersion) else ""
     message = f"Corrected: {correction}" if correction else audit_log.EDITED
+    message = audit_log.translated(message)
     return Event(version.changed_at, version.changed_by, message, change)
 
 
@@ -70,7 +72,8 @@ def _log_event(line: LogEntry, story: Story | None = None) -> Event:
     if story and (kind := line.content_type) and kind.model == "entry":
         about = line.object_repr.partition(" in ")[0]
         url = desk_url(story, "versions", int(line.object_id or 0))
-    return Event(line.action_time, line.user, line.change_message, None, about, url)
+    message = audit_log.translated(line.get_change_message())
+    return Event(line.action_time, line.user, message, None, about, url)
 
 
 def _show(
@@ -84,7 +87,8 @@ def _show(
         **extra,
     }
     template = "admin/entries/story/history.html"
-    return render_page(request, template, context, title=f"History of {story.headline}")
+    title = gettext("History of %(story)s") % {"story": story.headline}
+    return render_page(request, template, context, title=title)
 
 
 @desk_view("view_story")
@@ -104,7 +108,7 @@ def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpRespon
     changes = differences.entry_changes(entry)
     events = [*map(_change_event, changes), *map(_log_event, lines)]
     if not any(line.is_addition() for line in lines):
-        events.append(Event(entry.created_at, entry.author, "Wrote it."))
+        events.append(Event(entry.created_at, entry.author, gettext("Wrote it.")))
     erasable = permissions.can_erase and not entry.erased_at
     orphans = verbs.orphaned_images(entry) if erasable else []
     story = row.posting.story
@@ -129,7 +133,7 @@ def _entry_action(
             version = get_object_or_404(versions, entry=entry, number=number)
             done = _change_version(request, version, permissions, do)
         audit_log.log_action(permissions.user, entry, done)
-        return done
+        return audit_log.translated(done)
 
     return act
 
@@ -148,7 +152,7 @@ def _change_version(
         _require(permissions.can_erase)
         verbs.erase_version(version, by=permissions)
         return "Erased an earlier text for good."
-    raise Refused("There is no such button.")
+    raise Refused(gettext("There is no such button."))
 
 
 def _restore(
@@ -160,7 +164,7 @@ def _restore(
     with locked_entry(entry):
         version = get_object_or_404(entry.versions, pk=version.pk)
         if version.erased:
-            raise Refused("This earlier text was erased.")
+            raise Refused(gettext("This earlier text was erased."))
         verbs.edit(
             entry,
             EntryText(version.body, version.headline, byline=entry.byline),
@@ -190,7 +194,7 @@ def history_of_story(request: HttpRequest, pk: int) -> HttpResponse:
     events = [
         *map(_change_event, differences.head_changes(story)),
         *(_log_event(line, story) for line in lines[:MAX_LOG_LINES]),
-        Event(story.created_at, None, "The story was made."),
+        Event(story.created_at, None, gettext("The story was made.")),
     ]
     return _show(request, story, events)
 
@@ -212,7 +216,7 @@ def _head_action(
             _restore_head(request, story, version, permissions)
             done = "Restored earlier words of the head."
         audit_log.log_action(permissions.user, story, done)
-        return done
+        return audit_log.translated(done)
 
     return act
 
@@ -229,4 +233,4 @@ def _restore_head(
             by=permissions,
         )
     except verbs.StoryConflict as conflict:
-        raise Refused(_HEAD_CONFLICT) from conflict
+        raise Refused(str(_HEAD_CONFLICT)) from conflict

@@ -301,7 +301,7 @@ def append_upload(request: HttpRequest, kind: type[Form], name: str) -> Form:
 def _file(request: HttpRequest) -> "UploadedFile[Any]":
     file = request.FILES.get("file")
     if file is None:
-        raise Refused("Choose a picture first.")
+        raise Refused(gettext("Choose a picture first."))
     return file
 
 
@@ -311,7 +311,7 @@ def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
     """Store an uploaded file, and respond with its card."""
     file = request.FILES.get("file")
     if file is None:
-        return text_response("Choose a picture first.", 400)
+        return text_response(gettext("Choose a picture first."), 400)
     permissions = Permissions.of(request.user)
     try:
         image = store_upload(permissions, file, request.POST.get("name", ""))

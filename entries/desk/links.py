@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.desk import picker
@@ -88,7 +88,9 @@ class TypedLinkForm(LinkForm):
         Image.objects.exclude(stem=""),
         to_field_name="name",
         required=False,
-        error_messages={"invalid_choice": "There is no picture named “%(value)s”."},
+        error_messages={
+            "invalid_choice": gettext_lazy("There is no picture named “%(value)s”.")
+        },
     )
     starts_at = TypedTimeField()
     ends_at = TypedTimeField()
@@ -137,14 +139,17 @@ class LinkRow:
         """Return when the link is active; empty if it always is."""
         start, end = self.link.starts_at, self.link.ends_at
         if end and end <= self.now:
-            return f"Ended {time_input.describe_moment(end, self.now)}"
+            ended = time_input.describe_moment(end, self.now)
+            return gettext("Ended %(time)s") % {"time": ended}
         if start and start > self.now:
-            begins = f"Begins {time_input.describe_moment(start, self.now)}"
+            at = time_input.describe_moment(start, self.now)
+            begins = gettext("Begins %(time)s") % {"time": at}
         else:
-            begins = "Shows now" if end else ""
+            begins = gettext("Shows now") if end else ""
         if not end:
             return begins
-        return f"{begins}, until {time_input.describe_moment(end, self.now)}"
+        until = time_input.describe_moment(end, self.now)
+        return gettext("%(begins)s, until %(time)s") % {"begins": begins, "time": until}
 
     @property
     def typed(self) -> dict[str, str]:
@@ -336,9 +341,21 @@ class Outcome(NamedTuple):
 Edit = Callable[[Link, Any, Permissions], Outcome]
 
 
+# What was done to a link: for the audit log, and for the editor.
+_DONE = {
+    "Linked": gettext_lazy("Linked: %(link)s"),
+    "Linked both ways": gettext_lazy("Linked both ways: %(link)s"),
+    "Saved": gettext_lazy("Saved: %(link)s"),
+    "Removed": gettext_lazy("Removed: %(link)s"),
+    "Moved up": gettext_lazy("Moved up: %(link)s"),
+    "Moved down": gettext_lazy("Moved down: %(link)s"),
+}
+
+
 def _outcome(what: str, link: Link, undo: Undo) -> Outcome:
-    kind, target = link.get_kind_display(), target_label(link)
-    return Outcome(f"{what}: {link.text}", f"{what}: link ({kind}) to {target}.", undo)
+    kind, target = Kind(link.kind).name.replace("_", " ").title(), target_label(link)
+    message = _DONE[what] % {"link": link.text}
+    return Outcome(message, f"{what}: link ({kind}) to {target}.", undo)
 
 
 def _form_of(link: Link) -> Undo:
@@ -376,7 +393,7 @@ def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Ou
     if do == "order":
         return _order(place, data.get("order", ""), permissions)
     if do not in EDITS:
-        raise Refused("There is no such button.")
+        raise Refused(gettext("There is no such button."))
     link = place.links.filter(pk=int_or_zero(data.get("link", ""))).first()
     if link is None:
         raise Refused(
@@ -392,7 +409,7 @@ def add_typed_link(data: Any, place: LinkPlace, permissions: Permissions) -> Out
     """
     kind, again = data.get("kind", ""), "again" in data  # a link that was removed
     if kind not in (Kind.values if again else Link.KINDS_BY_PLACE[place.kind]):
-        raise Refused("Choose what kind of link it is.", "kind")
+        raise Refused(gettext("Choose what kind of link it is."), "kind")
     same = place.links.filter(kind=kind)
     link = Link(
         kind=kind,
@@ -405,7 +422,7 @@ def add_typed_link(data: Any, place: LinkPlace, permissions: Permissions) -> Out
     form.check()
     target = {name: getattr(link, name) for name in TARGETS}
     if not link.unresolved and same.filter(**target).exists():
-        raise Refused("It is linked already.")
+        raise Refused(gettext("It is linked already."))
     undo: Undo = {"do": "remove"}
     if data.get("both"):
         back = verbs.add_link_both_ways(link, by=permissions)
@@ -491,5 +508,5 @@ def _order(place: LinkPlace, given: str, permissions: Permissions) -> Outcome:
         rest = [link for link in same if link not in named]
         verbs.order_links([*named, *rest], by=permissions)
     undo: Undo = {"do": "order", "order": _order_of(before)}
-    done = f"Ordered {gmt.format_hhmm(timezone.now())}"
+    done = gettext("Ordered %(time)s") % {"time": gmt.format_hhmm(timezone.now())}
     return Outcome(done, "Ordered its links.", undo)

@@ -49,7 +49,7 @@ def respond_to_edit(
         raise PermissionDenied
     version = request.POST.get("version", "")
     found = gone.of_edit(permissions, story, entry_id, entry, version)
-    if found.message == NOT_ALLOWED:
+    if found.message == str(NOT_ALLOWED):
         raise PermissionDenied
     lost = _LostEdit(request, story, permissions, entry_id, entry, found)
     wanted = request.POST.get("way") == gone.NEW_DRAFT == found.way
@@ -109,7 +109,7 @@ class _LostEdit:
             **extra,
         }
         panel, page = f"{_FOLDER}/_edit.html", f"{_FOLDER}/edit_page.html"
-        title = f"Edit {entry.label}"
+        title = gettext("Edit %(entry)s") % {"entry": entry.label}
         return render_panel(
             self.request, panel, page, context, title=title, status=status
         )

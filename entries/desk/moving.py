@@ -3,6 +3,7 @@
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 
 from entries import verbs
 from entries.desk import picker
@@ -27,7 +28,7 @@ def move_panel(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         found = picker.suggest_open(query, [row.entry.story_id])
         context = {"row": row, "story": story, "q": query, "found": found}
         panel, page = f"{_FOLDER}/_move.html", f"{_FOLDER}/move_page.html"
-        title = f"Move {row.entry.label}"
+        title = gettext("Move %(entry)s") % {"entry": row.entry.label}
         return render_panel(request, panel, page, context, title=title)
 
     def moved(message: str) -> HttpResponse:
@@ -49,4 +50,4 @@ def _move(row: Row, old: Story, to: str) -> str:
     verbs.move(row.entry, story, by=row.permissions)
     log_action(user, row.entry, f"Moved here from {old.slug}.")
     log_action(user, old, f"Moved {row.entry.label} to {story.slug}.")
-    return f"Moved to {story.title}."
+    return gettext("Moved to %(story)s.") % {"story": story.title}

@@ -81,7 +81,7 @@ def chosen_story(pk: str) -> Story:
     """Return the story chosen in a picker. Raises Refused if there is none."""
     story = Story.objects.select_related("series").filter(pk=int_or_zero(pk)).first()
     if story is None:
-        raise Refused("There is no such story: type part of its title.")
+        raise Refused(gettext("There is no such story: type part of its title."))
     return story
 
 
@@ -147,4 +147,6 @@ def target_fields(value: str, text: str) -> LinkFields:
         return fields | {"target_url": outside_url(text) or text.strip()}
     if kind == "none" and text.strip():
         return fields | {"title": text.strip()[: max_length(Link, "title")]}
-    raise Refused("Choose where it leads: type part of a title, or an address.", "q")
+    raise Refused(
+        gettext("Choose where it leads: type part of a title, or an address."), "q"
+    )

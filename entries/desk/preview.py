@@ -4,6 +4,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 
 from entries.desk import see_lines
 from entries.desk.forms import TextForm
@@ -61,7 +62,11 @@ def _notes(names: list[str], found: list[Image]) -> list[str]:
     missing = [image.name for image in found if image.missing]
     undescribed = [image.name for image in found if image.stem and not image.described]
     return [
-        *(f"There is no picture named “{name}”." for name in unknown),
-        *(f"The file of the picture “{name}” is missing." for name in missing),
-        *(f"The picture “{name}” has no alt text yet." for name in undescribed),
+        message % {"name": name}
+        for message, of in (
+            (gettext("There is no picture named “%(name)s”."), unknown),
+            (gettext("The file of the picture “%(name)s” is missing."), missing),
+            (gettext("The picture “%(name)s” has no alt text yet."), undescribed),
+        )
+        for name in of
     ]

@@ -18,6 +18,7 @@ from django.db.models import Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from entries import delivery
@@ -167,7 +168,7 @@ def _changes(
     if current is None:
         raise Http404
     if given is None:
-        return text_response("Load this page again.", 400)
+        return text_response(gettext("Load this page again."), 400)
     below = int_or_zero(request.GET.get("below", ""))
     found = snapshots.read(pk, current, given.known(current), below)
     changed = timeline.desk_changes(found.postings, permissions)

@@ -22,6 +22,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import formats, timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from entries.desk import titles
@@ -113,9 +114,9 @@ class Row:
     def stamp(self) -> str:
         """Return the time, with the date unless it is the story's first day."""
         if self.entry.original:
-            return "ORIGINAL ENTRY"
+            return gettext("ORIGINAL ENTRY")
         if self.entry.at is None:
-            return "No time yet"
+            return gettext("No time yet")
         return gmt.format_stamp(self.entry.at, self.posting.story.first_day)
 
     @property

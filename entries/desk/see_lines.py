@@ -161,7 +161,8 @@ def choose_story(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         fingerprint, link.target_story = link.fingerprint, target
         by = row.permissions
         verbs.save_link(link, fingerprint=fingerprint, line=True, by=by)
-        log_action(row.permissions.user, row.entry, f"Linked: “{link.title}”.")
+        message = f"Linked: link (See) to {target.slug}."
+        log_action(row.permissions.user, row.entry, message)
         return gettext("Linked: %(title)s") % {"title": target.title}
 
     return respond(

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop as _
 
 from entries import verbs
 from entries.desk import picker
@@ -25,7 +25,7 @@ class StateVerb(Protocol):
     def __call__(self, story: Story, *, by: Permissions) -> Story: ...
 
 
-STATE_VERBS: Final[dict[str, tuple[StateVerb, Any]]] = {
+STATE_VERBS: Final[dict[str, tuple[StateVerb, str]]] = {
     "live": (verbs.go_live, _("The story is live.")),
     "keep": (verbs.keep_live, _("The story stays live.")),
     "reopen": (verbs.reopen_story, _("Story reopened.")),
@@ -76,7 +76,7 @@ def _offer_continuations(request: HttpRequest, story: Story) -> HttpResponse:
         "onward": {"q": query, "chosen": chosen, "found": found},
     }
     panel, page = f"{_FOLDER}/_continues.html", f"{_FOLDER}/closing_page.html"
-    title = f"Close {story.headline}"
+    title = gettext("Close %(story)s") % {"story": story.headline}
     response = render_panel(request, panel, page, context, title=title)
     if is_htmx(request) and request.method == "POST":
         response["HX-Retarget"], response["HX-Reswap"] = "#continues-found", "outerHTML"
@@ -87,21 +87,26 @@ def _change(story: Story, permissions: Permissions, request: HttpRequest) -> str
     do = request.POST.get("do", "")
     if do == "close":
         _close(story, permissions, request.POST.get("continues_in"))
-        message = gettext("Story closed.")
+        message, values = _("Story closed."), {}
     elif do == "announce":
-        message = _announce(story, permissions, request.POST.get("begins", ""))
+        moment = _announce(story, permissions, request.POST.get("begins", ""))
+        message = _("Announced: coverage begins %(moment)s.")
+        values = {"moment": moment}
     elif do in STATE_VERBS:
-        verb, label = STATE_VERBS[do]
+        verb, message = STATE_VERBS[do]
         verb(story, by=permissions)
-        message = str(label)
+        values = {}
     else:
-        raise Refused("There is no such button.")
-    log_action(permissions.user, story, message)
-    return message
+        raise Refused(gettext("There is no such button."))
+    log_action(permissions.user, story, message % values)
+    return gettext(message) % values
 
 
 def _announce(story: Story, permissions: Permissions, begins: str) -> str:
-    """Announce a story, or change when its coverage begins, as an editor typed it."""
+    """Announce a story, or change when its coverage begins, as an editor typed it.
+
+    Return when that is, in words.
+    """
     now = timezone.now()
     try:
         begins_at = time_input.parse_time(begins, now)
@@ -109,8 +114,7 @@ def _announce(story: Story, permissions: Permissions, begins: str) -> str:
         raise Refused(str(error), "begins") from error
     verbs.announce(story, begins_at, by=permissions)
     assert story.begins_at  # noqa: S101 - the verb has set it
-    moment = time_input.describe_moment(story.begins_at, now)
-    return gettext("Announced: coverage begins %(moment)s.") % {"moment": moment}
+    return time_input.describe_moment(story.begins_at, now)
 
 
 def _close(story: Story, permissions: Permissions, continues_in: str | None) -> None:
@@ -119,6 +123,6 @@ def _close(story: Story, permissions: Permissions, continues_in: str | None) -> 
     if pk:
         target = Story.objects.filter(pk=pk).exclude(pk=story.pk).first()
         if target is None:
-            raise Refused("The story to continue in is not there any more.")
+            raise Refused(gettext("The story to continue in is not there any more."))
     alone = target is None and continues_in is not None
     verbs.close_story(story, continues_in=target, alone=alone, by=permissions)

@@ -48,7 +48,7 @@ def save_summary(request: HttpRequest, pk: int) -> HttpResponse:
     def box(status: int = 200, **extra: object) -> HttpResponse:
         context = {"story": story, "permissions": permissions, **extra}
         if not is_htmx(request):
-            template, title = "admin/entries/desk/summary_page.html", "Summary box"
+            template, title = "admin/entries/desk/summary_page.html", gettext("Summary")
             return render_page(request, template, context, title=title, status=status)
         target, template = "#summary-box", "admin/entries/desk/_summary.html"
         html = render_partial(request, target, template, context, "outerHTML")
@@ -82,7 +82,7 @@ def save_summary(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _save(story: Story, permissions: Permissions, form: SummaryForm) -> str:
     if "body" not in form.data or not form.is_valid():
-        raise Refused("Read it again, and save it once more.")
+        raise Refused(gettext("Read it again, and save it once more."))
     user = permissions.user
     choice = Choice.parse(form.data.get("choice", ""))
     version = form.cleaned_data["version"]

@@ -88,14 +88,18 @@ _DAMAGED: Final = gettext_noop(
     "The picture is damaged or incomplete. "
     "Open it in a picture editor, save it as JPEG or PNG, and upload that."
 )
-_NOT_SAVED: Final = (
-    "The picture was not saved because the disk {}. "
+_EMPTY: Final = gettext_noop("The file is empty. Choose the picture again.")
+_DISK_FULL: Final = gettext_noop(
+    "The picture was not saved because the disk is full. "
     "Tell whoever runs the site, then upload it again."
 )
 _DISK: Final = {
-    errno.ENOSPC: "is full",
-    errno.EDQUOT: "is full",
-    errno.EROFS: "takes nothing just now",
+    errno.ENOSPC: _DISK_FULL,
+    errno.EDQUOT: _DISK_FULL,
+    errno.EROFS: gettext_noop(
+        "The picture was not saved because the disk takes nothing just now. "
+        "Tell whoever runs the site, then upload it again."
+    ),
 }
 _TOO_MANY_BYTES: Final = gettext_noop(
     "The picture has more than {megabytes} MB. Make it smaller and upload that."
@@ -218,7 +222,7 @@ def read_upload(source: BinaryIO) -> bytes:
     """Return the bytes of a file. Raises ImageError if it is empty or too large."""
     data = source.read(MAX_UPLOAD_BYTES + 1)
     if not data:
-        raise ImageError("The file is empty. Choose the picture again.")
+        raise ImageError(_EMPTY)
     if len(data) > MAX_UPLOAD_BYTES:
         raise ImageError(_TOO_MANY_BYTES, megabytes=MAX_UPLOAD_BYTES >> 20)
     return data
@@ -399,8 +403,8 @@ def _publish(
                 remove_variants(folder, stem, (width for width, _ in sizes))
                 raise
     except OSError as error:
-        if words := _DISK.get(error.errno or 0):
-            raise ImageError(_NOT_SAVED.format(words)) from error
+        if message := _DISK.get(error.errno or 0):
+            raise ImageError(message) from error
         raise
     return made
 

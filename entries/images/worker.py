@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from entries.images import ingest
-from entries.images.ingest import ImageError, IngestedImage
+from entries.images.ingest import ImageError, IngestedImage, gettext_noop
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ MAX_MEMORY_BYTES: Final = 768 * 1024 * 1024  # the largest images take 600 MB
 _NICENESS: Final = 5  # a third of the CPU share of other processes
 _OOM_SCORE_ADJ: Final = "500"  # to be killed before the server when memory runs out
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_TOO_MUCH: Final = (
+_TOO_MUCH: Final = gettext_noop(
     "The picture could not be processed. "
     "Make it smaller, or save it anew as JPEG, and upload that."
 )

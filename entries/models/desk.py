@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from entries.models.entries import Entry, written_by
 from entries.models.fields import LineField
@@ -142,7 +143,7 @@ class Snippet(models.Model):
     """A text that the newsroom writes again and again, offered in the composer."""
 
     name = LineField(max_length=60, unique=True)
-    body = models.TextField("text", max_length=2000, help_text="In Markdown.")
+    body = models.TextField(_("text"), max_length=2000, help_text=_("In Markdown."))
     order = models.PositiveIntegerField(default=0)
 
     objects = SnippetQuerySet.as_manager()

@@ -9,6 +9,7 @@ from django.db import connection, models
 from django.db.models import OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from entries.models.fields import LineField
 from entries.models.images import Image
@@ -21,22 +22,22 @@ class Entry(models.Model):
     """A text: the original entry of a story, or an update with a time."""
 
     class Kind(models.TextChoices):
-        ORIGINAL = "original"
-        UPDATE = "update"
+        ORIGINAL = "original", _("Original")
+        UPDATE = "update", _("Update")
 
     class State(models.TextChoices):
-        DRAFT = "draft"
-        SUBMITTED = "submitted"
-        SCHEDULED = "scheduled"
-        PUBLISHED = "published"
-        WITHDRAWN = "withdrawn"
+        DRAFT = "draft", _("Draft")
+        SUBMITTED = "submitted", _("Submitted")
+        SCHEDULED = "scheduled", _("Scheduled")
+        PUBLISHED = "published", _("Published")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
 
     story = models.ForeignKey(Story, models.CASCADE, related_name="entries")
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.UPDATE)
     state = models.CharField(
         max_length=10, choices=State.choices, default=State.DRAFT, editable=False
     )
-    at = models.DateTimeField("time (GMT)", null=True, blank=True)
+    at = models.DateTimeField(_("time (GMT)"), null=True, blank=True)
     headline = LineField(max_length=200, blank=True)
     body = models.TextField(blank=True)
     html = models.TextField(editable=False, blank=True)
@@ -75,7 +76,7 @@ class Entry(models.Model):
 
     class Meta:
         verbose_name_plural = "entries"
-        permissions = [("erase_entry", "Can erase a text for good")]
+        permissions = [("erase_entry", _("Can erase a text for good"))]
         constraints = [
             models.UniqueConstraint(
                 fields=["story"],

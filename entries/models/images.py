@@ -41,9 +41,10 @@ class Image(models.Model):
     """
 
     name = models.SlugField(max_length=120, unique=True, allow_unicode=True)
-    alt = LineField("alt text", max_length=500, blank=True)
+    alt = LineField(gettext_lazy("alt text"), max_length=500, blank=True)
     decorative = models.BooleanField(
-        default=False, help_text="Says nothing that the text does not say."
+        default=False,
+        help_text=gettext_lazy("Says nothing that the text does not say."),
     )
     caption = LineField(max_length=1000, blank=True)
     credit = LineField(max_length=200, blank=True)

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from entries.models.entries import Entry
 from entries.models.fields import LineField
@@ -66,12 +67,12 @@ class Link(models.Model):
     """
 
     class Kind(models.TextChoices):
-        SEE = "see", "See"
-        CROSS_POSTED = "cross-posted", "Cross-posted from"
-        LATEST = "latest", "Latest"
-        FEATURE = "feature", "Feature"
-        PREVIOUS = "previous", "Previous"
-        NEXT = "next", "Next"
+        SEE = "see", _("See")
+        CROSS_POSTED = "cross-posted", _("Cross-posted from")
+        LATEST = "latest", _("Latest")
+        FEATURE = "feature", _("Feature")
+        PREVIOUS = "previous", _("Previous")
+        NEXT = "next", _("Next")
 
     # The kinds that each place may have, in the order in which its editor offers them.
     KINDS_BY_PLACE: ClassVar = {
@@ -103,9 +104,11 @@ class Link(models.Model):
     target_series = models.ForeignKey(
         Series, models.SET_NULL, null=True, blank=True, related_name="linked_from"
     )
-    target_url = models.CharField("outside address", max_length=500, blank=True)
+    target_url = models.CharField(_("outside address"), max_length=500, blank=True)
     title = LineField(max_length=300, blank=True)
-    label = LineField(max_length=60, blank=True, help_text="As in “Tuesday feature”.")
+    label = LineField(
+        max_length=60, blank=True, help_text=_("As in “Tuesday feature”.")
+    )
     order = models.PositiveIntegerField(default=0)
     image = models.ForeignKey(
         Image,
@@ -113,11 +116,11 @@ class Link(models.Model):
         null=True,
         blank=True,
         related_name="featured",
-        verbose_name="picture",
-        help_text="Empty: the lead picture of the story.",
+        verbose_name=_("picture"),
+        help_text=_("Empty: the lead picture of the story."),
     )
-    starts_at = models.DateTimeField("start (GMT)", null=True, blank=True)
-    ends_at = models.DateTimeField("end (GMT)", null=True, blank=True)
+    starts_at = models.DateTimeField(_("start (GMT)"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("end (GMT)"), null=True, blank=True)
     # Stored, because pages are rendered from rows alone, without a clock.
     active = models.BooleanField(default=True, editable=False)
 

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Sum
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from entries.models.fields import LineField
 from entries.models.images import Image
@@ -57,11 +58,11 @@ class Story(models.Model):
     """
 
     class State(models.TextChoices):
-        DRAFT = "draft"
-        ANNOUNCED = "announced"
-        LIVE = "live"
-        CLOSED = "closed"
-        WITHDRAWN = "withdrawn"
+        DRAFT = "draft", _("Draft")
+        ANNOUNCED = "announced", _("Announced")
+        LIVE = "live", _("Live")
+        CLOSED = "closed", _("Closed")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
 
     # Readers see its page. Of an announced story that is the headline, standfirst, lead
     # image and when coverage begins; everything else waits until it is live.
@@ -77,7 +78,7 @@ class Story(models.Model):
     )
     standfirst = LineField(max_length=500, blank=True)
     summary = models.TextField(
-        "summary box", blank=True, help_text="“What we know”, in Markdown."
+        _("summary box"), blank=True, help_text=_("“What we know”, in Markdown.")
     )
     summary_html = models.TextField(editable=False, blank=True)
     language = models.CharField(max_length=20, default="en")
@@ -90,7 +91,9 @@ class Story(models.Model):
     first_day = models.DateField(
         null=True,
         blank=True,
-        help_text="The day whose updates show no date; set when the story goes live.",
+        help_text=_(
+            "The day whose updates show no date; set when the story goes live."
+        ),
     )
     begins_at = models.DateTimeField(null=True, editable=False)  # as announced
     announced_at = models.DateTimeField(null=True, editable=False)  # the first time

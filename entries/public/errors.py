@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.template.loader import render_to_string
 from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 from django.views.defaults import page_not_found
 
 from entries.database.errors import Problem, disk_problem, is_conflict
@@ -31,42 +32,48 @@ DESK_ANSWER: Final = (
 )
 MESSAGES: Final[dict[int, Problem]] = {
     400: Problem(
-        "This request cannot be understood",
-        "Something in the address or in what was sent is not as it should be.",
-        "What was sent cannot be understood. Load the page again, then try again.",
+        _("This request cannot be understood"),
+        _("Something in the address or in what was sent is not as it should be."),
+        _("What was sent cannot be understood. Load the page again, then try again."),
     ),
     403: Problem(
-        "This is not open to you",
-        "Your account may not do this. Ask the chief of the desk.",
-        "Your account may not do this. Ask the chief of the desk.",
+        _("This is not open to you"),
+        _("Your account may not do this. Ask the chief of the desk."),
+        _("Your account may not do this. Ask the chief of the desk."),
     ),
     404: Problem(
-        "Page not found",
-        "It may have been deleted, or the address may be mistyped.",
-        "This is no longer here. Load the page again.",
+        _("Page not found"),
+        _("It may have been deleted, or the address may be mistyped."),
+        _("This is no longer here. Load the page again."),
     ),
     405: Problem(
-        "This page is for reading",
-        "Nothing can be sent to it.",
-        "Nothing can be sent to this address.",
+        _("This page is for reading"),
+        _("Nothing can be sent to it."),
+        _("Nothing can be sent to this address."),
     ),
     413: Problem(
-        "This is too large",
-        "What was sent is larger than this site takes: pictures may have 25 MB, "
-        "everything else together 2 MB.",
-        "This is too large: pictures may have 25 MB, everything else together 2 MB.",
+        _("This is too large"),
+        _(
+            "What was sent is larger than this site takes: pictures may have 25 MB, "
+            "everything else together 2 MB."
+        ),
+        _("This is too large: pictures may have 25 MB, everything else together 2 MB."),
     ),
     500: Problem(
-        "Something went wrong here",
-        "Nothing you read or wrote before is lost. Please try again in a moment.",
-        "Failed: something went wrong here. The text is still in this page; press the "
-        "button again, which is safe.",
+        _("Something went wrong here"),
+        _("Nothing you read or wrote before is lost. Please try again in a moment."),
+        _(
+            "Failed: something went wrong here. The text is still in this page; press "
+            "the button again, which is safe."
+        ),
     ),
     503: Problem(
-        "The site cannot answer just now",
-        "Please try again in a moment: nothing that was published is lost.",
-        "Failed: the database does not answer just now. The text is still in this "
-        "page; press the button again in a moment, which is safe.",
+        _("The site cannot answer just now"),
+        _("Please try again in a moment: nothing that was published is lost."),
+        _(
+            "Failed: the database does not answer just now. The text is still in this "
+            "page; press the button again in a moment, which is safe."
+        ),
     ),
 }
 _TYPED_FIELDS: Final = {
@@ -74,12 +81,14 @@ _TYPED_FIELDS: Final = {
     *("headline", "body", "byline", "original", "summary", "standfirst"),
     *("begins", "correction", "label", "line", "q", "text", "title"),
 }
-_CONFLICT_TITLE: Final = "Somebody else was quicker"
+_CONFLICT_TITLE: Final = _("Somebody else was quicker")
 CONFLICT: Final = Problem(
     _CONFLICT_TITLE,
-    "What was sent does not fit what stands there now.",
-    "Failed: somebody else has changed what this belongs to. The text is still in this "
-    "page; load the page anew in another tab, and compare.",
+    _("What you sent does not fit the current version."),
+    _(
+        "Failed: somebody else has changed what this belongs to. The text is still in "
+        "this page; load the page again in another tab, and compare."
+    ),
 )
 _TOO_LARGE: Final = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 # Bugs, not outages: trying again would not help.
@@ -96,7 +105,7 @@ def _stylesheet(name: str) -> str:
 
 def error_page(problem: Problem, status: int, path: str, **extra: Any) -> str:
     """Render an error page, with a link back to the desk or the front page."""
-    at_desk = path.startswith("/admin/")
+    at_desk, problem = path.startswith("/admin/"), problem.translated()
     context = {
         "title": problem.title,
         "sentence": problem.for_readers,
@@ -127,7 +136,7 @@ def error_response(
     """Respond with an error page, or with one sentence for htmx at the desk."""
     problem = problem or MESSAGES[status]
     if from_desk(request.headers, request.path):
-        sentence = problem.at_desk
+        sentence = problem.translated().at_desk
         response = HttpResponse(sentence, status=status, content_type="text/plain")
         response[DESK_ANSWER] = "yes"
     else:
@@ -180,11 +189,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         response = error_response(request, 405)
         response["Allow"] = "GET, HEAD"
         return response
-    sentence = (
-        "This form is older than your signing in, or cookies are off. Go back, load "
+    sentence = _(
+        "This form was opened before you signed in, or cookies are off. Go back, load "
         "the page again, and send it again: your browser keeps what you typed."
     )
-    problem = Problem("This form has expired", sentence, "")
+    problem = Problem(_("This form has expired"), sentence, "")
     html = error_page(problem, 403, request.path)
     return HttpResponse(html, status=403, headers={"Cache-Control": "no-store"})
 

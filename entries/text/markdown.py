@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
+from django.utils.translation import gettext
 from markdown import Markdown
 from markdown.blockparser import BlockParser
 from markdown.blockprocessors import (
@@ -462,8 +463,11 @@ def _prepared(prose: str) -> str:
         line = line[: min(len(line) - len(inner), MAX_INDENT)] + inner
         if _depth(line) > MAX_NESTING:
             raise BodyError(
-                f"The line “{inner[:40]}” opens more than {MAX_NESTING} lists or "
-                "quotes inside each other. Take some of the marks before it away."
+                gettext(
+                    "The line “%(line)s” opens more than %(number)s lists or quotes "
+                    "inside each other. Take some of the marks before it away."
+                )
+                % {"line": inner[:40], "number": MAX_NESTING}
             )
         # An image is a block of its own, even without empty lines around it.
         lines += ["", line, ""] if IMAGE.fullmatch(line) else [line]

@@ -20,6 +20,7 @@ from xml.etree import ElementTree as ET
 import bleach.sanitizer
 import nh3
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from markdown.util import AtomicString
 
 from entries.text import limits, markdown, urls
@@ -108,9 +109,14 @@ class ParsedBody:
         self.source = tidy(source)
         if len(self.source) > limits.MAX_BODY_LENGTH:
             raise BodyError(
-                f"This text has {len(self.source):,} characters, and "
-                f"{limits.MAX_BODY_LENGTH:,} is the limit. Divide it into several "
-                "updates."
+                gettext(
+                    "This text has %(length)s characters, and %(limit)s is the limit. "
+                    "Divide it into several updates."
+                )
+                % {
+                    "length": f"{len(self.source):,}",
+                    "limit": f"{limits.MAX_BODY_LENGTH:,}",
+                }
             )
         self._parser = markdown.Parser()
         with _refusing():
@@ -168,8 +174,10 @@ def _refusing() -> Iterator[None]:
         raise
     except Exception as error:
         raise BodyError(
-            "This text cannot be shown, because its markup is too entangled. Take away "
-            "brackets, asterisks, lists or quotes that are not needed."
+            gettext(
+                "This text cannot be shown, because its markup is too entangled. "
+                "Remove brackets, asterisks, lists or quotes that are not needed."
+            )
         ) from error
 
 

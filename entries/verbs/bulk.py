@@ -7,6 +7,8 @@ rows are written in a few statements.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 from entries.pages import fragments
 from entries.verbs.conditions import check_story_open
@@ -64,7 +66,7 @@ def prepare_entry(
     elif entry.published:
         entry.set_published()
     elif entry.state == Entry.State.SCHEDULED and not entry.at:
-        raise Refused("Give the time to publish at.", "at")
+        raise Refused(gettext("Give the time to publish at."), "at")
     posting.denormalize()
     if posting.visible:
         corrections = [one for one in versions if one.correction and not one.hidden]

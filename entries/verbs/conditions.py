@@ -1,5 +1,7 @@
 """Preconditions of verbs, to be checked once the rows are locked."""
 
+from django.utils.translation import gettext
+
 from entries.models import Entry, Posting, Story
 from entries.verbs.ledger import Refused
 
@@ -18,25 +20,27 @@ class EntryConflict(Refused):
 def check_waiting(entry: Entry) -> None:
     """Raise Refused unless an entry is a draft, submitted or scheduled."""
     if entry.state not in WAITING_STATES:
-        raise Refused("This entry is not waiting to be published.")
+        raise Refused(gettext("This entry is not waiting to be published."))
 
 
 def check_version(entry: Entry, version: int | None) -> None:
     """Raise EntryConflict if an entry has changed since a version; None skips this."""
     if version not in (None, entry.version):
-        raise EntryConflict("Its writer has changed this text: read it again.", entry)
+        raise EntryConflict(
+            gettext("Its writer has changed this text: read it again."), entry
+        )
 
 
 def check_not_erased(entry: Entry) -> None:
     """Raise Refused if an entry was erased."""
     if entry.erased_at:
-        raise Refused("This text was erased. Write a new one.")
+        raise Refused(gettext("This text was erased. Write a new one."))
 
 
 def check_not_removed(posting: Posting) -> None:
     """Raise Refused if an update was removed from the story or moved away."""
     if posting.removed:
-        raise Refused("This update is not in this story any more.")
+        raise Refused(gettext("This update is not in this story any more."))
 
 
 class StoryNotOpen(Refused):
@@ -46,6 +50,8 @@ class StoryNotOpen(Refused):
 def check_story_open(story: Story) -> None:
     """Raise StoryNotOpen if a story is closed or withdrawn."""
     if story.state == Story.State.CLOSED:
-        raise StoryNotOpen("This story is closed. Reopen it to publish in it.")
+        raise StoryNotOpen(gettext("This story is closed. Reopen it to publish in it."))
     if story.state == Story.State.WITHDRAWN:
-        raise StoryNotOpen("This story was withdrawn. Restore it to publish in it.")
+        raise StoryNotOpen(
+            gettext("This story was withdrawn. Restore it to publish in it.")
+        )

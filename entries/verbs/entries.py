@@ -91,7 +91,9 @@ def _insert(
     """Insert a new entry and its posting into a locked story."""
     entry, story = posting.entry, posting.story
     if entry.original and _has_original(story):
-        raise Refused("This story has its original entry already: edit that one.")
+        raise Refused(
+            gettext("This story has its original entry already: edit that one.")
+        )
     apply_text(entry, text, rendered)
     if state == State.PUBLISHED:
         check_story_open(story)
@@ -102,7 +104,7 @@ def _insert(
     else:
         entry.state = state
         if state == State.SCHEDULED and not entry.at:
-            raise Refused("Give the time to publish at.", "at")
+            raise Refused(gettext("Give the time to publish at."), "at")
     entry.save(force_insert=True)
     if rendered.images:
         entry.images.set(rendered.images)
@@ -124,9 +126,13 @@ def _has_original(story: Story) -> bool:
 def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
     """Raise EntryConflict unless the form was sent again unchanged."""
     if not earlier.postings.filter(story=story).exists():
-        raise EntryConflict("This form was sent before, in another story.", earlier)
+        raise EntryConflict(
+            gettext("This form was sent before, in another story."), earlier
+        )
     if (earlier.body, earlier.headline) != (text.body, text.headline):
-        raise EntryConflict("This form was sent before, with another text.", earlier)
+        raise EntryConflict(
+            gettext("This form was sent before, with another text."), earlier
+        )
 
 
 def publish(
@@ -173,7 +179,7 @@ def edit(
         by.check_change(entry)
         if entry.version != version:
             raise EntryConflict(
-                "Somebody else has changed this entry meanwhile.", entry
+                gettext("Somebody else has changed this entry meanwhile."), entry
             )
         rendered = rerender_if_changed(rendered, text, entry)
         if entry.published_at or entry.state == State.SCHEDULED:
@@ -182,8 +188,10 @@ def edit(
         moved = text.at if entry.published_at and text.at != entry.at else None
         if moved and moved > timezone.now():
             raise Refused(
-                "A published update cannot move into the future: withdraw it, "
-                "or choose a time that has passed.",
+                gettext(
+                    "A published update cannot move into the future: withdraw it, "
+                    "or choose a time that has passed."
+                ),
                 "at",
             )
         note = correction.strip()
@@ -233,7 +241,7 @@ def restore(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         if entry.state == state:
             return entry
         if entry.state != State.WITHDRAWN:
-            raise Refused("This entry is not withdrawn.")
+            raise Refused(gettext("This entry is not withdrawn."))
         _set_state(ledger, entry, state)
     return entry
 
@@ -246,7 +254,7 @@ def submit(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         if entry.state == State.SUBMITTED:
             return entry
         if entry.state != State.DRAFT:
-            raise Refused("Only a draft can be submitted.")
+            raise Refused(gettext("Only a draft can be submitted."))
         mark_submitted(entry)
         _save(ledger, entry)
     return entry
@@ -272,11 +280,11 @@ def send_back(
     """
     note = " ".join(note.split())[: max_length(Entry, "sent_back")]
     if not note:
-        raise Refused("Tell the writer in a line what is missing.", "line")
+        raise Refused(gettext("Tell the writer in a line what is missing."), "line")
     with open_ledger(entry=entry) as ledger:
         by.check_edit()
         if entry.state != State.SUBMITTED:
-            raise Refused("This text does not wait for an editor any more.")
+            raise Refused(gettext("This text does not wait for an editor any more."))
         check_version(entry, version)
         entry.sent_back = note
         _set_state(ledger, entry, State.DRAFT)
@@ -365,9 +373,9 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
 
 def _check_cross_postable(ledger: Ledger, entry: Entry) -> None:
     if entry.original or not entry.published:
-        raise Refused("Only a published update can be cross-posted.")
+        raise Refused(gettext("Only a published update can be cross-posted."))
     if not ledger.story(entry.story_id).begun:
-        raise Refused("Readers cannot see the story that this update is from.")
+        raise Refused(gettext("Readers cannot see the story that this update is from."))
 
 
 def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
@@ -377,7 +385,9 @@ def remove_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
         by.check_has("change_posting")
         posting.refresh_from_db()
         if posting.story_id == entry.story_id:
-            raise Refused("This is the update's own story: withdraw it or move it.")
+            raise Refused(
+                gettext("This is the update's own story: withdraw it or move it.")
+            )
         if not posting.removed:
             posting.removed = True
             posting.save()
@@ -418,11 +428,11 @@ def move(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Entry:
         by.check_edit()
         check_not_erased(entry)
         if entry.original:
-            raise Refused("An original entry stays with its story.")
+            raise Refused(gettext("An original entry stays with its story."))
         if entry.story_id == story.pk:
             return entry
         if entry.story_id != home:
-            raise Refused("Somebody else has moved this update.")
+            raise Refused(gettext("Somebody else has moved this update."))
         check_story_open(ledger.story(story.pk))
         old = entry.postings.get(story=entry.story_id)
         new, _ = Posting.objects.get_or_create(

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from entries.models import Entry, Image, Link, Profile
 from entries.pages import fragments
 from entries.text import gmt, rendering
 from entries.verbs.ledger import Refused
 
-UNKNOWN_IMAGE = (
-    "There is no picture named “{}”: upload it, or correct its name in the text."
+UNKNOWN_IMAGE = gettext_lazy(
+    "There is no picture named “{}”. Upload it, or correct its name in the text."
 )
 # Returns the images with these names, and the links of the entry.
 _FindRows = Callable[[Sequence[str]], tuple[list[Image], list[Link]]]
@@ -76,7 +76,7 @@ def render_text_with(text: EntryText, find_rows: _FindRows) -> RenderedBody:
     Raises Refused if the text is invalid.
     """
     if rendering.is_blank(text.body):
-        raise Refused("Write the text of the entry first.", "body")
+        raise Refused(gettext("Write the text of the entry first."), "body")
     try:
         body = rendering.ParsedBody(text.body)
         names = body.image_names

@@ -42,7 +42,7 @@ def _refresh(version: EntryVersion | StoryVersion) -> None:
     try:
         version.refresh_from_db(fields=own)
     except ObjectDoesNotExist:
-        raise Refused("This earlier text has been erased.") from None
+        raise Refused(gettext("This earlier text has been erased.")) from None
 
 
 def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.utils.crypto import salted_hmac
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from entries.images import ingest, worker
 from entries.models import Entry, Image
@@ -16,7 +16,7 @@ from entries.verbs.ledger import Refused, StaleRead, open_ledger, retry_on_stale
 from entries.verbs.links import visible_link_states
 from entries.verbs.permissions import SYSTEM, Permissions
 
-ALT_TEXT_MISSING: Final = "Readers see this picture: say what it shows."
+ALT_TEXT_MISSING: Final = gettext_lazy("Readers see this picture. Add alt text.")
 
 
 def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
@@ -72,13 +72,19 @@ def _check_name(name: str) -> None:
     try:
         Image._meta.get_field("name").clean(name, None)
     except ValidationError as error:
-        raise Refused("Name it with letters, digits and hyphens.", "name") from error
+        raise Refused(
+            gettext("Name it with letters, digits and hyphens."), "name"
+        ) from error
 
 
 def fill_image(image: Image, ingested: ingest.IngestedImage, **texts: Any) -> Image:
     """Assign an ingested file and texts to an image, without saving it."""
     if not image.missing and image.stem != ingested.stem:
-        raise Refused(f"There is another picture named “{image.name}”.", "name")
+        raise Refused(
+            gettext("There is another picture named “%(name)s”.")
+            % {"name": image.name},
+            "name",
+        )
     image.stem = ingested.stem
     image.width, image.height = ingested.width, ingested.height
     image.widths = list(ingested.widths)
@@ -105,9 +111,9 @@ def save_image(
         if fields is None:
             return
         if not _refresh(image, fields):
-            raise Refused("This picture has been deleted.")
+            raise Refused(gettext("This picture has been deleted."))
         if not image.described and seen_by_readers(Image.objects.get(pk=image.pk)):
-            raise Refused(ALT_TEXT_MISSING, "alt")
+            raise Refused(str(ALT_TEXT_MISSING), "alt")
 
     return _save(image, fields, check)
 

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import transaction
 from django.db.models import Exists, F, Model, OuterRef, QuerySet, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from entries import delivery
 from entries.models import DeletedEntry, Entry, Posting, Site, Story
@@ -105,7 +106,7 @@ class Ledger:
     def story(self, pk: int) -> Story:
         """Return a locked story. Raises Refused if it has been deleted meanwhile."""
         if pk not in self.stories:
-            raise Refused("This story has been deleted.")
+            raise Refused(gettext("This story has been deleted."))
         return self.stories[pk]
 
     def known_to_readers(self, story: Story) -> bool:
@@ -349,7 +350,7 @@ def _lock(entry: Entry) -> None:
     try:
         entry.refresh_from_db(from_queryset=Entry.objects.select_for_update())
     except Entry.DoesNotExist:
-        raise Refused("This text has been deleted.") from None
+        raise Refused(gettext("This text has been deleted.")) from None
 
 
 @contextmanager

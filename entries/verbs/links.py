@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db.models import Exists, F, Max, OuterRef, Q
+from django.utils.translation import gettext
 
 from entries.models import Entry, Link, Posting, Story
 from entries.models.links import LinkQuerySet
@@ -24,8 +25,11 @@ class LinkConflict(Refused):
 
     def __init__(self, link: Link) -> None:
         super().__init__(
-            f"Somebody else has made it “{link}” meanwhile. Compare, and save again: "
-            "what is written here then stands."
+            gettext(
+                "Somebody else has changed it to “%(link)s” meanwhile. Compare, and "
+                "save again to replace their version."
+            )
+            % {"link": link}
         )
         self.link = link
 
@@ -44,19 +48,21 @@ def add_link(
 def check_link(link: Link) -> None:
     """Raise Refused for a link without title and target, or with invalid values."""
     if link.unresolved and not rendering.one_line(link.title):
-        raise Refused("Give the link a title or a target.", "title")
+        raise Refused(gettext("Give the link a title or a target."), "title")
     if (link.starts_at or link.ends_at) and link.kind != Link.Kind.FEATURE:
-        raise Refused("Only a feature begins and ends.", "starts_at")
+        raise Refused(gettext("Only a feature begins and ends."), "starts_at")
     if link.starts_at and link.ends_at and link.starts_at >= link.ends_at:
-        raise Refused("It would end before it begins.", "ends_at")
+        raise Refused(gettext("It would end before it begins."), "ends_at")
     if link.target_url:
         try:
             _validate_url(link.target_url)
             Link._meta.get_field("target_url").run_validators(link.target_url)
         except ValidationError as error:
             raise Refused(
-                "Write the whole address, like https://news.example/page, in 500 "
-                "characters at most.",
+                gettext(
+                    "Write the whole address, like https://news.example/page, in 500 "
+                    "characters at most."
+                ),
                 "target_url",
             ) from error
 
@@ -87,7 +93,7 @@ def save_link(
         if link.entry:
             check_not_erased(link.entry)
         if line and not _text_has_line(link):
-            raise Refused("The text has no such line any more.")
+            raise Refused(gettext("The text has no such line any more."))
         if link.pk:
             order = _check_fingerprint(link, fingerprint).order
             link.order = link.order if placed else order
@@ -117,7 +123,7 @@ def _check_fingerprint(link: Link, fingerprint: str | None) -> Link:
     """Lock and return the saved link. Raises LinkConflict if it has changed."""
     saved = Link.objects.select_for_update().filter(pk=link.pk).first()
     if saved is None:
-        raise Refused("Somebody else has removed this link.")
+        raise Refused(gettext("Somebody else has removed this link."))
     known = (fingerprint, link.fingerprint)
     if fingerprint is not None and saved.fingerprint not in known:
         raise LinkConflict(saved)
@@ -133,7 +139,7 @@ def add_link_both_ways(link: Link, *, by: Permissions = SYSTEM) -> Link | None:
     home = link.entry.story if link.entry else link.story
     other = link.target_story
     if home is None or other is None or link.kind not in Link.REVERSE_KINDS:
-        raise Refused("Nothing leads back from there.", "both")
+        raise Refused(gettext("This kind of target cannot have a link back."), "both")
     back = Link(kind=Link.REVERSE_KINDS[link.kind], story=other, target_story=home)
     # Lock the stories of both links now, in the order that all verbs use.
     with open_ledger(home.pk, other.pk, entry=link.entry):
@@ -174,7 +180,7 @@ def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> 
     def act() -> None:
         _check_may(link, by, "change_link", "delete_link", line=line)
         if line and _text_has_line(link):
-            raise Refused("The text has this line again.")
+            raise Refused(gettext("The text has this line again."))
         link.delete()
 
     _apply(link, act)

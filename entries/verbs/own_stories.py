@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from entries.models import Entry, Link, Story
 from entries.models.fields import max_length
 from entries.text import rendering
@@ -38,7 +40,9 @@ def story_from_entry(
         by.check_see(entry, entry.story)
         check_not_erased(entry)
         if entry.original:
-            raise Refused("This text is the original entry of a story already.")
+            raise Refused(
+                gettext("This text is the original entry of a story already.")
+            )
         title = rendering.one_line(headline) or entry.first_words
         home = Story.objects.select_related("series").get(pk=entry.story_id)
         story = create_story(

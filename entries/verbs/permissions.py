@@ -11,12 +11,14 @@ from typing import Final
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, Q
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from entries.models import Entry, Story
 from entries.verbs.ledger import Refused
 
-NOT_ALLOWED: Final = "Your account may not do this. Ask the chief of the desk."
+NOT_ALLOWED: Final = gettext_lazy(
+    "Your account may not do this. Ask the chief of the desk."
+)
 State = Entry.State
 
 
@@ -24,9 +26,9 @@ class Forbidden(Refused):
     """The account does not have (or no longer has) the permission for a verb."""
 
 
-def _require(allowed: bool, message: str = NOT_ALLOWED) -> None:
+def _require(allowed: bool, message: str = "") -> None:
     if not allowed:
-        raise Forbidden(message)
+        raise Forbidden(message or str(NOT_ALLOWED))
 
 
 @dataclass(frozen=True)
@@ -191,12 +193,15 @@ class Permissions:
         if self.can_write and entry.taken_from_id == self.user.pk and self.user.pk:
             return gettext("An editor has taken over this draft.")
         if not (self.can_write and entry.author_id == self.user.pk):
-            return NOT_ALLOWED
-        done = "scheduled" if entry.state == State.SCHEDULED else "published"
+            return str(NOT_ALLOWED)
         if entry.published_at and not entry.published:
-            done = "withdrawn"
-        kind = "text" if entry.original else "update"
-        return f"An editor has {done} this {kind}. Ask an editor to change it."
+            done = gettext("An editor has withdrawn this %(kind)s.")
+        elif entry.state == State.SCHEDULED:
+            done = gettext("An editor has scheduled this %(kind)s.")
+        else:
+            done = gettext("An editor has published this %(kind)s.")
+        kind = gettext("text") if entry.original else gettext("update")
+        return f"{done % {'kind': kind}} {gettext('Ask an editor to change it.')}"
 
 
 class _System(Permissions):

@@ -1,5 +1,7 @@
 """Verbs for series: save and delete."""
 
+from django.utils.translation import gettext
+
 from entries.models import Entry, Series
 from entries.verbs.ledger import Refused, open_ledger, retry_on_stale_read
 from entries.verbs.permissions import SYSTEM, Permissions
@@ -33,7 +35,7 @@ def delete_series(series: Series, *, by: Permissions = SYSTEM) -> None:
         by.check_has("delete_series")
         locked = Series.objects.select_for_update().filter(pk=series.pk).first()
         if locked and (locked.stories.exists() or locked.linked_from.exists()):
-            raise Refused("A story is in it, or a line leads to it.")
+            raise Refused(gettext("A story is in it, or a line leads to it."))
         if locked:
             locked.delete()
             ledger.site_changed()

@@ -94,10 +94,14 @@ def free_slug(headline: str) -> str:
 def _check_slug(story: Story) -> None:
     if slugify(story.slug)[:MAX_SLUG_LENGTH] != story.slug:
         raise Refused(
-            f"Use small letters, digits and hyphens, {MAX_SLUG_LENGTH} at most.", "slug"
+            gettext("Use small letters, digits and hyphens, %(number)s at most.")
+            % {"number": MAX_SLUG_LENGTH},
+            "slug",
         )
     if StorySlug.objects.filter(slug=story.slug).exclude(story=story.pk).exists():
-        raise Refused("Another story has, or had, this slug: choose another.", "slug")
+        raise Refused(
+            gettext("Another story has, or had, this slug: choose another."), "slug"
+        )
 
 
 def _assign(story: Story, fields: dict[str, Any]) -> None:
@@ -108,7 +112,7 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
     for name, value in fields.items():
         setattr(story, name, value)
     if not rendering.one_line(story.headline):
-        raise Refused("Give the story a headline.", "headline")
+        raise Refused(gettext("Give the story a headline."), "headline")
     try:
         story.summary_html = rendering.render(story.summary)
     except rendering.BodyError as error:
@@ -226,7 +230,7 @@ def _earlier_text(version: StoryVersion) -> dict[str, str]:
     found = StoryVersion.objects.filter(pk=version.pk, erased=False)
     fields: dict[str, str] | None = found.values(*StoryVersion.FIELDS).first()
     if fields is None:
-        raise Refused("These earlier words have been erased.")
+        raise Refused(gettext("These earlier words have been erased."))
     return fields
 
 
@@ -245,8 +249,10 @@ def _check_story_version(
         for name in set(StoryVersion.FIELDS) & set(fields)
     ):
         raise StoryConflict(
-            "Somebody else has changed the headline, standfirst or summary meanwhile. "
-            "Compare, and save again: what is written here then stands."
+            gettext(
+                "Somebody else has changed the headline, standfirst or summary "
+                "meanwhile. Compare, and save again to replace their version."
+            )
         )
 
 
@@ -500,7 +506,7 @@ def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
     def act(ledger: Ledger) -> None:
         by.check_has("delete_story")
         if was_ever_visible(story):
-            raise Refused("Readers have seen it: withdraw it instead.")
+            raise Refused(gettext("Readers have seen it: withdraw it instead."))
         links = story.linked_from.all()
         entries = Entry.objects.filter(links__in=links)
         ids = set(entries.values_list("pk", flat=True)) | entries_in(story)
@@ -526,7 +532,8 @@ def _set_state(
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
         if story.state not in origins or not due(story):
-            raise Refused(f"This story is {story.state}.")
+            name = story.get_state_display().lower()
+            raise Refused(gettext("This story is %(state)s.") % {"state": name})
         before, successors = story.public, {story.continues_in_id}
         story.state = state or _state_before_withdrawal(story)
         story.quiet_since = story.reminded_at = None

@@ -65,13 +65,15 @@
 
   // --- Name the search fields of Django's select widgets like their labels
 
-  addEventListener("load", () => {
+  const nameSearches = () => {
     for (const select of all("select.admin-autocomplete")) {
       const name = select.labels[0]?.textContent.trim().split("\n")[0];
-      const shown = $("[role=combobox]", select.nextElementSibling ?? select);
-      if (name) shown?.setAttribute("aria-label", name);
+      const shown = all("[role=combobox], [role=textbox]", select.nextElementSibling ?? select);
+      for (const one of name ? shown : []) one.setAttribute("aria-label", name);
     }
-  });
+  };
+  // jQuery makes the widgets some time after the page has loaded, in the order of its queue.
+  addEventListener("load", () => window.django?.jQuery(nameSearches));
 
   // --- Refresh lists, unless focus is in them
 
