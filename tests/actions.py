@@ -29,6 +29,7 @@ from entries.models import (
     ImportedFile,
     Link,
     Posting,
+    Profile,
     Series,
     Site,
     Story,
@@ -74,12 +75,27 @@ def make_story(headline: str, slug: str, *, live: bool = True, updates: int = 0)
     return int(story.pk)
 
 
-def post(slug: str, body: str, *, minutes_ago: float | None = None, **more: Any) -> int:
+def post(
+    slug: str,
+    body: str,
+    *,
+    minutes_ago: float | None = None,
+    byline: str = "",
+    **more: Any,
+) -> int:
     """Post an update, now or with a time some minutes ago (negative for later)."""
     at = None
     if minutes_ago is not None:
         at = timezone.now() - timedelta(minutes=minutes_ago)
-    return int(verbs.post(story_of(slug), EntryText(body, at=at), **more).pk)
+    text = EntryText(body, at=at, byline=byline)
+    return int(verbs.post(story_of(slug), text, **more).pk)
+
+
+def credit(slug: str, byline: str) -> None:
+    """Add a person with a byline, who is the author of a story's updates."""
+    name = byline.lower().replace(" ", "-")
+    person = Profile.objects.create(slug=name, byline=byline)
+    story_of(slug).entries.update(byline=byline, credited=person)
 
 
 def open_sessions(slug: str, number: int) -> tuple[int, list[str]]:

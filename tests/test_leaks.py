@@ -20,7 +20,7 @@ from django.test import Client
 from django.utils import timezone
 
 from entries import verbs
-from entries.models import Entry, Image, Link, Posting, Site, Story
+from entries.models import Entry, Image, Link, Posting, Profile, Site, Story
 from entries.pages import story_page
 from entries.verbs import EntryText
 from tests.builders import make_original, make_series, make_story, make_update, text
@@ -70,6 +70,8 @@ class World:
                 "/news-sitemap.xml",
                 "/series/tides/",
                 "/series/tides/feed/",
+                "/authors/ann-lee/",
+                "/authors/ann-lee/feed/",
             ]
             paths += ["/search/?q=ferry", "/search/?q=quokkas"]
             paths += ["/stories/quokkas-to-come/", "/stories/quokkas-to-come.json"]
@@ -111,6 +113,10 @@ def world() -> World:
         kind = "see" if link else "feature"
         verbs.add_link(kind, target_story=draft, **link)
         verbs.add_link(kind, target_story=draft, title="Elsewhere", **link)
+    person = Profile.objects.create(slug="ann-lee", byline="Ann Lee")
+    verbs.post(story, EntryText("Ann saw it.", byline="Ann Lee"))
+    hidden = [past.pk, *(entry.pk for entry in waiting.values())]
+    Entry.objects.filter(pk__in=hidden).update(credited=person)
     Story.objects.update(changed_at=timezone.now() - LATER)  # Last-Modified is told
     return World(story, update, draft, waiting, gone, past, picture, planned)
 

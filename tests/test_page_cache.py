@@ -153,16 +153,18 @@ def test_site_wide_pages_are_invalidated_by_every_story(newsrooms: Newsrooms) ->
 def follow_every_story(newsroom: Newsroom, server: Server) -> None:
     newsroom.call(actions.make_story, "Ice on the Sound", "ice", updates=3)
     newsroom.call(actions.make_story, "The Long Strike", "strike", updates=1)
-    paths = ("/", "/feed/", "/stories/ice/feed/", "/sitemap.xml")
+    newsroom.call(actions.credit, "ice", "Ann Lee")
+    author = "/authors/ann-lee/feed/"
+    paths = ("/", "/feed/", "/stories/ice/feed/", author, "/sitemap.xml")
 
     def kept(path: str) -> bool:
         return get(server, path).headers.get("Vary") == "Accept-Encoding"
 
     wait_for(lambda: all(map(kept, paths)), "every page to be kept")
-    pk = newsroom.call(actions.post, "ice", "The pilot boat is out.")
+    pk = newsroom.call(actions.post, "ice", "The pilot boat is out.", byline="Ann Lee")
     there = get(server, f"/stories/ice/?at={pk}").headers["Location"]
     assert there == f"/stories/ice/#entry-{pk}"
-    for path in paths[:3]:
+    for path in paths[:4]:
         wait_for(lambda: "The pilot boat" in get(server, path).text, path)  # noqa: B023
     newsroom.call(actions.post, "strike", "Both sides have met.")
     wait_for(lambda: "Both sides have met." in get(server, "/").text, "the front")

@@ -7,7 +7,9 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import feedparser
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core import mail
@@ -65,6 +67,47 @@ def test_bylines_link_to_the_page_of_their_author(story: Story):
     assert "Reporter, Port Ilaria" in found
     assert "The ferry has moored." in found
     assert f"/stories/fog/updates/{entry.pk}/" in found
+
+
+FEED = "/authors/ann-lee/feed/"
+
+
+def test_an_author_has_a_feed_that_their_page_names(story: Story):
+    user = person(title="Reporter, Port Ilaria")
+    entry = by_ann(story, "The ferry has moored.")
+    by_ann(story, "Ann's secret.", state="draft")
+    make_update(story, "By nobody in particular.")
+    other = make_story("Ice on the sound", slug="ice")
+    verbs.cross_post(entry, other)
+    link = rf'type="application/atom\+xml"\s+title="Ann Lee"\s+href="{FEED}"'
+    assert re.search(link, get("/authors/ann-lee/"))
+    feed = feedparser.parse(Client().get(FEED).content)
+    assert feed.feed.title.startswith("Ann Lee – ")
+    assert feed.feed.subtitle == "Reporter, Port Ilaria"
+    assert [(one.link, one.author) for one in feed.entries] == [
+        (f"{settings.SITE_URL}/stories/fog/updates/{entry.pk}/", "Ann Lee")
+    ]
+    assert "The ferry has moored." in feed.entries[0].content[0].value
+    before = Client().get(FEED)
+    assert "Last-Modified" not in before
+    tag = {"If-None-Match": before["ETag"]}
+    assert Client().get(FEED, headers=tag).status_code == 304
+    verbs.save_person(user, **PERSON, byline="Ann Lee", title="Editor")
+    assert b"Editor" in Client().get(FEED, headers=tag).content
+    verbs.withdraw_story(story)
+    assert f"/ice/updates/{entry.pk}/" in get(FEED)
+    verbs.withdraw(entry)
+    assert Client().get(FEED).status_code == 404
+
+
+def test_a_feed_of_an_author_costs_few_queries(
+    story: Story, django_assert_max_num_queries
+):
+    person()
+    for number in range(5):
+        by_ann(story, f"Update {number}.")
+    with django_assert_max_num_queries(8):
+        Client().get(FEED)
 
 
 def test_an_author_without_visible_updates_has_no_page(story: Story):

@@ -88,6 +88,7 @@ def plain(
 PUBLIC = [
     "front",
     "author",
+    "author_feed",
     "feed",
     "search",
     "series",
@@ -354,6 +355,7 @@ def world() -> World:
     credited = [entry.pk, *(one.pk for one in hidden)]
     Entry.objects.filter(pk__in=credited).update(byline="Ann Lee", credited=person)
     ADDRESSES["author"].at["slug"] = person.slug
+    ADDRESSES["author_feed"].at["slug"] = person.slug
     ADDRESSES["person"].at["pk"] = other.pk
     ADDRESSES["series"].at["slug"] = story.series.slug if story.series else ""
     ADDRESSES["series_feed"].at["slug"] = ADDRESSES["series"].at["slug"]

@@ -34,6 +34,7 @@ CACHEABLE_URLS = (
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/"), ("before",)),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ()),
     (re.compile(rf"(?P<slug>)/authors/{_SLUG}/"), ("before",)),
+    (re.compile(rf"(?P<slug>)/authors/{_SLUG}/feed/"), ()),
     (re.compile(r"(?P<slug>)/"), ("from",)),
     (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)"), ()),
 )

@@ -1,4 +1,4 @@
-"""Atom feeds of the site, of a series and of a story (RFC 4287)."""
+"""Atom feeds of the site, of a series, of a story and of an author (RFC 4287)."""
 
 import re
 from datetime import UTC, datetime
@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 from django.utils.xmlutils import SimplerXMLGenerator
 
-from entries.models import Entry, Posting, Series, Site, Story
+from entries.models import Entry, Posting, Profile, Series, Site, Story
+from entries.pages import authors
 from entries.public import caching
 from entries.text.urls import absolute_url
 
@@ -78,15 +79,18 @@ class _EntriesFeed(_Feed):
         """Respond with the feed, or 304."""
         obj = self.get_object(request, *args, **kwargs)
         tag = self.tag(obj)  # read first, so it never claims more than the feed has
-        # Withdrawn stories count, so that Last-Modified never goes back.
-        newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
-        changed_at = newest.values_list("changed_at", flat=True).first()
         return caching.respond_or_304(
             request,
             f"{tag}-{request.path}",
             lambda: super(_EntriesFeed, self).__call__(request, *args, **kwargs),
-            changed_at,
+            self.changed_at(),
         )
+
+    def changed_at(self) -> datetime | None:
+        """Return a time for Last-Modified."""
+        # Withdrawn stories count, so that Last-Modified never goes back.
+        newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
+        return newest.values_list("changed_at", flat=True).first()
 
     def tag(self, obj: Any) -> str:
         """Return a tag that changes with every change of the feed, for its ETag."""
@@ -211,6 +215,45 @@ class SeriesFeed(_EntriesFeed):
 
     def subtitle(self, obj: Series) -> str:
         return obj.description
+
+
+class AuthorFeed(_EntriesFeed):
+    """The newest updates of a person, as on their page."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Profile:
+        person: Profile = kwargs["person"]
+        return person
+
+    def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Respond without Last-Modified, since changes of a role are not dated."""
+        response = super().__call__(request, *args, **kwargs)
+        del response["Last-Modified"]
+        return response
+
+    def changed_at(self) -> datetime | None:
+        return None
+
+    def path(self, obj: Profile) -> str:
+        return obj.get_absolute_url()
+
+    def title(self, obj: Profile) -> str:
+        return f"{self.name} – {settings.SITE_NAME}"
+
+    def subtitle(self, obj: Profile) -> str:
+        return obj.role
+
+    def author_name(self, obj: Profile) -> str:
+        return self.name
+
+    def items(self, obj: Profile) -> list[Entry]:
+        postings = authors.updates_page(obj).found
+        entries: list[Any] = [posting.entry for posting in postings]
+        for entry, posting in zip(entries, postings, strict=True):
+            entry.shown_in = posting.story
+        return entries
 
 
 class StoryFeed(_EntriesFeed):

@@ -12,6 +12,7 @@ urlpatterns = [
     path("feed/", views.feed, name="feed"),
     path("search/", views.search, name="search"),
     path("authors/<slug:slug>/", views.author, name="author"),
+    path("authors/<slug:slug>/feed/", views.author_feed, name="author_feed"),
     path("series/<slug:slug>/", views.series, name="series"),
     path("series/<slug:slug>/feed/", views.series_feed, name="series_feed"),
     path("stories/<slug:slug>/", views.story, name="story"),

@@ -27,6 +27,7 @@ from entries import delivery
 from entries.models import Link, Posting, Profile, Series, Site, Story
 from entries.pages import authors, differences, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
+from entries.pages.authors import UpdatesPage
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds
 from entries.text.urls import absolute_url
@@ -165,13 +166,10 @@ def author(request: HttpRequest, slug: str) -> HttpResponse:
     without any has no page.
     """
     tag = caching.site_tag()
-    people = Profile.objects.select_related("portrait")
-    person, before = get_object_or_404(people, slug=slug), _id(request, "before")
+    person, before = _person(slug), _id(request, "before")
     updates = authors.updates_page(person, before)
-    if not updates.found:
-        raise Http404
+    name = _credited_name(person, updates)
     url = f"{request.path}?before={before}" if before else request.path
-    name = person.byline or updates.found[0].entry.byline
     context = {
         "person": person,
         "name": name,
@@ -180,6 +178,26 @@ def author(request: HttpRequest, slug: str) -> HttpResponse:
         "card": _list_card(url, name, person.role),
     }
     return _respond(request, "entries/author.html", context, tag)
+
+
+def _person(slug: str) -> Profile:
+    people = Profile.objects.select_related("portrait")
+    return get_object_or_404(people, slug=slug)
+
+
+def _credited_name(person: Profile, updates: UpdatesPage | None = None) -> str:
+    """Return the name that a person's updates have. Raises Http404 without any."""
+    updates = updates or authors.updates_page(person)
+    if not updates.found:
+        raise Http404
+    return person.byline or updates.found[0].entry.byline
+
+
+@public_page
+def author_feed(request: HttpRequest, slug: str) -> HttpResponse:
+    """Return a person's newest updates as Atom; 404 without any."""
+    person = _person(slug)
+    return feeds.AuthorFeed(_credited_name(person))(request, person=person)
 
 
 @require_safe
