@@ -485,3 +485,17 @@ def test_what_was_typed_for_a_deleted_row_of_the_admin_is_shown(chief):
     snippet.delete()
     answer = chief.post(url, {"name": "More soon", "body": TYPED})
     assert value(answer, "body") == TYPED
+
+
+def test_a_correction_note_for_a_restored_version_is_kept(client, ana, story):
+    entry = make_update(story)
+    verbs.edit(entry, verbs.EntryText("Wrong."), version=1)
+    press(ana, entry, "withdraw")
+    url = desk(story, "versions", entry.pk)
+    form = {"do": "restore", "number": 1, "version": 2, "correction": TYPED}
+    answer = send(client, url, False, **form)
+    assert "withdrawn by Ana" in words(answer)
+    assert value(answer, "correction") == TYPED
+    press(ana, entry, "restore")
+    send(client, url, False, **form)
+    assert entry.versions.get(number=2).correction == TYPED

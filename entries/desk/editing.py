@@ -153,15 +153,13 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
 
 def _check_correction(entry: Entry) -> None:
     """Refuse a correction that no reader would see: its note would be lost."""
-    seen = entry.postings.exclude(seq=None).exists()
-    if not seen or entry.postings.visible().exists():
-        return
-    if entry.state != Entry.State.WITHDRAWN:
+    message = gone.unseen_message(entry)
+    if message and entry.state == Entry.State.WITHDRAWN:
+        button = gettext("Restore and save the correction")
+        raise Refused(format_html(_RESTORE, message, button), "correction")
+    if message:
         hint = gettext("Restore it to publish the correction, or make a silent edit.")
-        raise Refused(f"{gone.closed_message(entry.story)} {hint}", "correction")
-    question = gone.withdrawn_message(entry)
-    button = gettext("Restore and save the correction")
-    raise Refused(format_html(_RESTORE, question, button), "correction")
+        raise Refused(f"{message} {hint}", "correction")
 
 
 def _same_text(entry: Entry, text: EntryText) -> bool:

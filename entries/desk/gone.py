@@ -146,6 +146,19 @@ def not_there_message(entry: Entry) -> str:
     return erased_message(entry) if entry.erased_at else withdrawn_message(entry)
 
 
+def unseen_message(entry: Entry) -> str:
+    """Say why readers who have seen an entry do not see it now; empty if they do.
+
+    A correction would not reach them, and its note would be lost.
+    """
+    seen = entry.postings.exclude(seq=None).exists()
+    if not seen or entry.postings.visible().exists():
+        return ""
+    if entry.state == Entry.State.WITHDRAWN:
+        return not_there_message(entry)
+    return closed_message(entry.story)
+
+
 def closed_message(story: Story) -> str:
     """Say who has closed or withdrawn a story, and when; empty if it is neither."""
     if story.state == Story.State.CLOSED:
@@ -178,7 +191,10 @@ def explain(permissions: Permissions, where: Mapping[str, Any]) -> tuple[str, in
     if image:
         return _deleted(
             Image(pk=image),
-            gettext("This picture was deleted by %(name)s at %(time)s."),
+            gettext(
+                "This picture was deleted by %(name)s at %(time)s. Upload it again to "
+                "use it."
+            ),
         )
     return gettext("This is no longer here."), 404
 

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
-from entries.desk import audit_log
+from entries.desk import audit_log, gone
 from entries.desk.access import (
     desk_url,
     desk_view,
@@ -25,7 +25,7 @@ from entries.desk.access import (
     int_or_zero,
 )
 from entries.desk.responses import render_page, respond
-from entries.desk.rows import get_row
+from entries.desk.rows import Row, get_row
 from entries.models import Entry, EntryVersion, Story, StoryVersion
 from entries.models.fields import max_length
 from entries.pages import differences
@@ -103,7 +103,23 @@ def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpRespon
         raise PermissionDenied
     if request.method == "POST":
         act = _entry_action(request, entry, permissions)
-        return respond(request, act, to=url)
+        typed = {
+            "correction": request.POST.get("correction", "").strip(),
+            "number": int_or_zero(request.POST.get("number", "")),
+        }
+
+        def again() -> HttpResponse:
+            if not typed["correction"]:
+                return redirect(url)
+            return _show_entry(request, get_row(request, pk, entry_pk), typed=typed)
+
+        return respond(request, act, to=url, retry=again)
+    return _show_entry(request, row)
+
+
+def _show_entry(request: HttpRequest, row: Row, **extra: object) -> HttpResponse:
+    """Show the history of an entry; `typed` is a note that could not be sent."""
+    entry, permissions = row.entry, row.permissions
     lines = list(audit_log.log_of_entry(entry))
     changes = differences.entry_changes(entry)
     events = [*map(_change_event, changes), *map(_log_event, lines)]
@@ -112,7 +128,8 @@ def history_of_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpRespon
     erasable = permissions.can_erase and not entry.erased_at
     orphans = verbs.orphaned_images(entry) if erasable else []
     story = row.posting.story
-    return _show(request, story, events, row=row, entry=entry, orphans=orphans)
+    context = {"row": row, "entry": entry, "orphans": orphans, **extra}
+    return _show(request, story, events, **context)
 
 
 def _entry_action(
@@ -165,6 +182,9 @@ def _restore(
         version = get_object_or_404(entry.versions, pk=version.pk)
         if version.erased:
             raise Refused(gettext("This earlier text was erased."))
+        if correction.strip() and (message := gone.unseen_message(entry)):
+            hint = gettext("Restore it first, or leave the correction note empty.")
+            raise Refused(f"{message} {hint}")
         verbs.edit(
             entry,
             EntryText(version.body, version.headline, byline=entry.byline),

@@ -17,7 +17,7 @@
     } else if (form && MODIFIER(event) && key === "enter") press(event, $(".primary", form));
     else if (MODIFIER(event) && key === "s") {
       const within = form ?? byId("composer");
-      if (within) press(event, $("[value=draft], [value=save]", within));
+      if (within) press(event, $("[value=draft], .lost .primary, [value=save]", within));
     } else if (key === "escape" && form && $("[data-cancel]", form)) leave(form, event);
     else if (form && key === "enter" && event.target.matches("input[type=text]")) {
       event.preventDefault(); // in a one-line field, Enter would submit the form

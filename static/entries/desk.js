@@ -487,7 +487,7 @@
     const form = document.querySelector(`form[data-form="${name}"]`);
     if (!form) return;
     if (key) keep.rename(form, key);
-    say(form, words("gone_edit"), "bad");
+    say(form, words("lost_edit"), "bad");
     $(".conflict", byId(`${name}-conflict`))?.focus();
   });
   document.addEventListener("desk:conflict", ({ detail: { form: name } }) => {
