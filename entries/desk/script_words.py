@@ -64,7 +64,7 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     ),
     "withdrawn_meanwhile": _("This update has been withdrawn meanwhile."),
     "lost_edit": _("Not saved. Your text is still here."),
-    "gone_edit": _("Not saved. This text is no longer here, but yours is."),
+    "gone_edit": _("This text is no longer here. Press Save to keep yours."),
     "gone_note": _("This text is no longer here, but your note is."),
     "undone": _("Undone. The update is withdrawn and its text is back here."),
     # The timeline

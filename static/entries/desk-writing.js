@@ -43,13 +43,7 @@
   document.addEventListener("click", (event) => {
     const cancel = event.target.closest("[data-cancel]");
     if (cancel?.closest(".row, .conflict")) return void leave(formOf(cancel), event);
-    const tools = event.target.closest(".tools");
-    const more = tools && $("[data-more]", tools);
-    if (more && event.target.closest("[data-more], .rest")) {
-      const open = tools.toggleAttribute("data-open", !event.target.closest(".rest") && !tools.matches("[data-open]"));
-      more.setAttribute("aria-expanded", String(open));
-    }
-    const tool = event.target.closest(".tools [type=button]:not([data-find], [data-more])");
+    const tool = event.target.closest(".tools [type=button]:not([data-find])");
     if (!tool) return;
     const area = bodyOf(formOf(tool));
     area.focus();
