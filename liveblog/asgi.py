@@ -1,7 +1,8 @@
 """The ASGI application of the server.
 
-It serves streams, cached pages and static files itself, and passes other requests to
-Django in the thread pools of `liveblog.pools`.
+It serves the desks' streams, cached pages and static files itself, and passes other
+requests to Django in the thread pools of `liveblog.pools`. The streams of stories do
+not get here: see `liveblog.protocol`.
 """
 
 import asyncio
@@ -142,18 +143,17 @@ class Application:
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Return the awaitable that serves one connection."""
         if scope["type"] == "lifespan":
-            return self._lifespan(receive, send)
-        if slug := delivery.stream_slug(scope):
-            return delivery.serve_stream(self.hub, slug, scope, receive, send)
+            return self._lifespan(scope, receive, send)
         if self.desks.requested(scope):
             return self.desks.serve(scope, receive, send)
         return self.page_cache(scope, receive, send)
 
-    async def _lifespan(self, receive: Any, send: Any) -> None:
+    async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
         while True:
             kind = (await receive())["type"]
             if kind == "lifespan.startup":
                 self._start()
+                scope["state"]["streams"] = delivery.Streams(self.hub)
             await send({"type": f"{kind}.complete"})
             if kind == "lifespan.shutdown":
                 return

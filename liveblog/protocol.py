@@ -1,10 +1,12 @@
-"""HTTP/1.1 with limits for the size and the duration of requests.
+"""HTTP/1.1 with limits for requests, and with streams that own their connections.
 
 uvicorn accepts heads of any size and waits for them forever, which is unsafe without a
-proxy in front of the server.
+proxy in front of the server. And its cost of an open response, an ASGI scope, a task
+and a parser, is too high for thousands of streams.
 """
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -20,8 +22,9 @@ BODY_TIMEOUT_SECONDS: Final = 60.0  # between two chunks of a body
 class Protocol(HttpToolsProtocol):
     """A connection that rejects large heads (431) and slow requests (408).
 
-    Responses have no limit: no timer runs once a request is complete, so streams stay
-    open and readers may be slow.
+    Responses have no limit: no timer runs once a request is complete, so readers may be
+    slow. A request for a story's stream ends the work of this class: a reader takes over
+    the connection. `liveblog.asgi` adds `streams` to the state of the lifespan.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -31,6 +34,7 @@ class Protocol(HttpToolsProtocol):
         self._in_body = False
         self._too_large = False
         self._timer: asyncio.TimerHandle | None = None
+        self._taken_over = False
 
     def connection_made(self, transport: Any) -> None:
         """Start the timer for the first request."""
@@ -49,7 +53,7 @@ class Protocol(HttpToolsProtocol):
                 self._stop_timer()  # the timer of a head starts at its first byte
             self._head += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._taken_over or self.transport.is_closing():
             return
         if self._in_head and self._head > MAX_HEAD_BYTES:
             self._refuse(431)
@@ -77,9 +81,23 @@ class Protocol(HttpToolsProtocol):
         ):
             self._too_large = True
             raise ValueError("the head of a request is too large")
+        if self._taken_over:
+            raise ValueError("a request follows that for a stream")
         self._in_head, self._in_body, self._head = False, True, 0
         self._stop_timer()
-        super().on_headers_complete()
+        method, streams = self.parser.get_method(), self.app_state["streams"]
+        request = streams.parse_request(method, self.url, self.headers)
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if not (request and is_idle):
+            super().on_headers_complete()
+            return
+        self._taken_over = True
+        # The parser's calls for the rest of the data at hand are ignored.
+        self.cycle = SimpleNamespace(response_complete=True)  # type: ignore[assignment]
+        self.connections.discard(self)
+        streams.serve(
+            request, self.transport, self.connections, self.server_state.default_headers
+        )
 
     def _size(self) -> int:
         """Return the bytes of the request line and the headers."""
@@ -94,6 +112,8 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Respond 431 to a large head, 400 to anything else that cannot be parsed."""
+        if self._taken_over:
+            return
         if self._too_large:
             self._refuse(431)
         else:

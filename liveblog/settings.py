@@ -157,7 +157,6 @@ DATABASES = {"default": _database()}
 MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
 # How long stale pages are served while the database is unreachable; 0 for never.
 STALE_IF_ERROR_SECONDS = environment.number("STALE_IF_ERROR_SECONDS", 60, 0, 86_400)
-DIRECT_WRITES = environment.flag("DIRECT_WRITES", default=False)
 # For live stories without updates; a series may have its own values.
 QUIET_REMINDER_HOURS = environment.number("QUIET_REMINDER_HOURS", 3, 0, 8760)
 QUIET_HOURS = environment.number("QUIET_HOURS", 12, 1, 8760)

@@ -328,8 +328,8 @@ class Event(NamedTuple):
 class Stream:
     """A client that records the events of a stream, in a thread.
 
-    It parses bytes by itself, as the HTML standard says, so that it shares no bugs with
-    browsers or the server.
+    It accepts gzip, and parses bytes by itself, as the HTML standard says, so that it
+    shares no bugs with browsers or the server.
     """
 
     def __init__(
@@ -406,7 +406,7 @@ class Stream:
             self._response = response = self._client.send(request, stream=True)
             self.status, self.headers = response.status_code, response.headers
             self._responded.set()
-            self._parse(response.iter_raw())
+            self._parse(response.iter_bytes())
             self.complete = True
         except httpx.HTTPError:
             pass

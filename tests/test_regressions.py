@@ -13,10 +13,11 @@ from django.db import connection
 from django.test import Client
 
 from entries import verbs
-from entries.delivery import channels, stream
+from entries.delivery import messages
 from entries.delivery.changes import Changes, Cursor
-from entries.delivery.channels import Channel, Reader
+from entries.delivery.channels import Channel, Frame
 from entries.delivery.hub import Hub
+from entries.delivery.messages import Message
 from entries.management.commands import rerender
 from entries.models import Entry, Posting, Story
 from entries.pages import fragment_cache
@@ -29,20 +30,7 @@ from tests.builders import (
     make_update,
     make_user,
 )
-
-
-class Sent:
-    """What a reader's network was given."""
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-
-    async def __call__(self, one: dict[str, Any]) -> None:
-        self.bodies.append(one.get("body", b""))
-
-    @property
-    def text(self) -> str:
-        return b"".join(self.bodies).decode()
+from tests.networks import reader_of, replay
 
 
 def hub_of(monkeypatch: pytest.MonkeyPatch, **reads: Any) -> Hub:
@@ -59,8 +47,8 @@ def hub_of(monkeypatch: pytest.MonkeyPatch, **reads: Any) -> Hub:
 
 def add(channel: Channel, words: str, epoch: str = "old") -> None:
     cursor = Cursor(epoch, channel.seq + 1)
-    one = channels.body_message(channels.html_event(words, cursor))
-    channel.append(channels.Frame(channel.seq, cursor.seq, one))
+    one = Message(messages.html_event(words, cursor))
+    channel.append(Frame(channel.seq, cursor.seq, one))
     channel.seq = cursor.seq
 
 
@@ -81,13 +69,8 @@ def test_a_channel_clears_its_log_when_a_backup_was_restored(
         add(channel, "lost too")
         await hub._refresh()
         await hub._advance(channel, 10, "live")
-        sent = Sent()
-        task = asyncio.current_task()
-        assert task is not None
-        reader = Reader(sent, task)
         async with asyncio.timeout(2):
-            await stream._replay(hub, channel, reader, Cursor("new", 9), "2")
-        return sent.text
+            return (await replay(hub, channel, Cursor("new", 9), "2")).text
 
     text = asyncio.run(asyncio.wait_for(run(), 5))
     assert "restored news" in text
@@ -98,13 +81,7 @@ def test_a_channel_clears_its_log_when_a_backup_was_restored(
 def test_a_rail_of_an_older_backup_is_sent_once(
     monkeypatch: pytest.MonkeyPatch, epoch: str
 ) -> None:
-    sent = Sent()
-
-    async def counted(one: dict[str, Any]) -> None:
-        await sent(one)
-        assert len(sent.bodies) < 5
-
-    async def run() -> None:
+    async def run() -> str:
         hub = hub_of(
             monkeypatch,
             story_seqs=lambda _ids: (epoch, 3, {1: (8, "live")}),
@@ -112,13 +89,9 @@ def test_a_rail_of_an_older_backup_is_sent_once(
         )
         channel = hub.channels[1] = Channel(1, 8, "live", 9, streams=1)
         await hub._refresh()
-        task = asyncio.current_task()
-        assert task is not None
-        reader = Reader(counted, task)
-        await stream._replay(hub, channel, reader, Cursor(epoch, 8), "2")
+        return (await replay(hub, channel, Cursor(epoch, 8), "2")).text
 
-    asyncio.run(run())
-    assert sent.text.count("rail") == 1
+    assert asyncio.run(asyncio.wait_for(run(), 5)).count("rail") == 1
 
 
 def test_no_page_uses_a_seq_of_another_epoch(
@@ -131,13 +104,10 @@ def test_no_page_uses_a_seq_of_another_epoch(
             story_seqs=lambda _ids: ("old", 9, {1: (9, "live")}),
             changes_after=lambda *_: other,
         )
-        sent = Sent()
-        task = asyncio.current_task()
-        assert task is not None
-        channel = hub.channels[1] = Channel(1, 8, "live", 9, streams=1)
-        channel.readers[Reader(sent, task)] = None
+        channel = hub.channels[1] = Channel(1, 8, "live", 9)
+        _, network = reader_of(channel, hub)
         await hub._refresh()
-        return sent.text
+        return network.text
 
     assert "new-12" not in asyncio.run(run())
 
@@ -146,14 +116,9 @@ def test_a_number_with_thousands_of_digits_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def run() -> str:
-        hub, sent = hub_of(monkeypatch), Sent()
-        task = asyncio.current_task()
-        assert task is not None
         channel = Channel(1, 8, "live", 9)
-        reader = Reader(sent, task)
-        cursor = Cursor("old", 8)
-        await stream._replay(hub, channel, reader, cursor, "9" * 5000)
-        return sent.text
+        hub, cursor = hub_of(monkeypatch), Cursor("old", 8)
+        return (await replay(hub, channel, cursor, "9" * 5000)).text
 
     assert "event: ready" in asyncio.run(run())
 

@@ -32,7 +32,7 @@ from entries.delivery.desks import ADMITTED, Desks, Look
 from entries.delivery.hub import Hub
 from entries.delivery.metrics import render_metrics
 from entries.delivery.page_cache import PageCache
-from entries.delivery.stream import serve_stream, stream_slug
+from entries.delivery.stream import Streams
 from entries.delivery.watchers import nudge, nudge_desks
 
 __all__ = [
@@ -43,10 +43,9 @@ __all__ = [
     "Hub",
     "Look",
     "PageCache",
+    "Streams",
     "changes_after",
     "nudge",
     "nudge_desks",
     "render_metrics",
-    "serve_stream",
-    "stream_slug",
 ]

@@ -1,6 +1,6 @@
 """Types and responses of ASGI."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 Scope = dict[str, Any]
@@ -8,9 +8,10 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 Header = tuple[bytes, bytes]
+Headers = Sequence[Header]
 
 
-def response_start(status: int, headers: list[Header]) -> Message:
+def response_start(status: int, headers: Headers) -> Message:
     """Return the message that starts a response."""
     return {"type": "http.response.start", "status": status, "headers": headers}
 

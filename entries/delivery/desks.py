@@ -31,8 +31,8 @@ from entries.delivery.asgi import (
     respond_text,
     response_start,
 )
-from entries.delivery.channels import PING, body_message, named_event
 from entries.delivery.hub import Hub
+from entries.delivery.messages import named_event
 from entries.delivery.stream import STREAM_HEADERS
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 ADMITTED = "Desk-Stream"  # header of Django's response: "<user> <story> <page>"
 MAX_STREAMS_PER_PERSON = 8  # per process; further pages poll
 _PATH = re.compile(r"/admin/entries/story/[0-9]{1,18}/desk/stream/")
-_REFUSED = body_message(named_event("refused"))  # the session has ended
 _LAST = {"type": "http.response.body", "body": b"", "more_body": False}
 _DENIED = (401, 403, 404)
 
@@ -189,12 +188,12 @@ class Desks:
             look = self._looks.get(stream.story)
             if look and look.pulse != sent:
                 sent = look.pulse
-                await stream.send(send, body_message(named_event("look", sent)))
+                await stream.send(send, _event("look", sent))
             with suppress(TimeoutError):
                 async with asyncio.timeout(timings.HEARTBEAT_SECONDS):
                     await stream.woken.wait()
             if not stream.woken.is_set():
-                await stream.send(send, PING)
+                await stream.send(send, _PING)
             stream.woken.clear()
             if time.monotonic() > check_at:
                 response = await self._request_django(scope)
@@ -269,6 +268,15 @@ class Desks:
 def _next_check() -> float:
     spread = random.uniform(0.8, 1.2)  # noqa: S311 - spreads the load
     return time.monotonic() + timings.DESK_CHECK_SECONDS * spread
+
+
+def _event(name: str, data: str = "") -> Message:
+    body = named_event(name, data)
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+_PING = _event("ping")  # the heartbeat
+_REFUSED = _event("refused")  # the session has ended
 
 
 def _empty_body() -> Receive:

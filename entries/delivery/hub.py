@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import Error, close_old_connections
 
 from entries.database import timeouts
 from entries.delivery import audience, metrics, seqs, timings, watchers
-from entries.delivery.asgi import Message
 from entries.delivery.changes import (
     Changes,
     Cursor,
@@ -25,20 +24,13 @@ from entries.delivery.changes import (
     public_story,
     rail_partial,
 )
-from entries.delivery.channels import (
-    END,
-    PING,
-    RESET,
-    CatchUp,
-    Channel,
-    Frame,
-    Reader,
-    body_message,
-    end_streams,
-    html_event,
-)
+from entries.delivery.channels import CatchUp, Channel, Frame
+from entries.delivery.messages import END, PING, RESET, Message, html_event
 from entries.delivery.metrics import tally
 from entries.models import Story
+
+if TYPE_CHECKING:
+    from entries.delivery.stream import Reader
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -102,7 +94,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         for channel in list(self.channels.values()):
-            await self._in_batches(channel, end_streams)
+            await self._end_streams(channel)
         with contextlib.suppress(Error):
             await self.run_query(self._audience.write, {})
 
@@ -178,14 +170,14 @@ class Hub:
         tally.catch_ups += after < channel.seq
         cursor = Cursor(self.epoch, after)
         found = await self.run_query(changes_after, channel.story_id, cursor)
-        return CatchUp(found, body_message(html_event(found.html, found.cursor)))
+        return CatchUp(found, Message(html_event(found.html, found.cursor)))
 
     async def rail(self, channel: Channel) -> tuple[int, Message]:
         """Return the current rail of a story as a message, with its site seq."""
         if channel.rail is None or channel.rail[0] != self.site_seq:
             site_seq = self.site_seq
             html = await self.run_query(rail_partial, channel.story_id)
-            channel.rail = (site_seq, body_message(html_event(html)))
+            channel.rail = (site_seq, Message(html_event(html)))
         return channel.rail
 
     async def _poll(self) -> None:
@@ -280,17 +272,17 @@ class Hub:
             channel.state = "gone"
             await self._end_streams(channel, RESET)
 
-    async def _end_streams(self, channel: Channel, last: Message) -> None:
-        """Send a last message to all readers of a channel, and end their streams."""
+    async def _end_streams(self, channel: Channel, last: Message | None = None) -> None:
+        """End the streams of all readers of a channel, after a last message."""
 
-        def end(readers: Sequence[Reader]) -> None:
-            channel.broadcast(readers, last)
-            end_streams(readers)
+        def end(readers: "Sequence[Reader]") -> None:
+            for reader in readers:
+                reader.end(last)
 
         await self._in_batches(channel, end)
 
     async def _in_batches(
-        self, channel: Channel, act: Callable[[Sequence[Reader]], object]
+        self, channel: Channel, act: "Callable[[Sequence[Reader]], object]"
     ) -> None:
         """Call a function with all readers of a channel, in batches.
 
