@@ -25,12 +25,7 @@ from benchmarks.measures import Fanout
 from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
 
-PRODUCTS = (  # database, workers, DIRECT_WRITES
-    ("sqlite", 1, False),
-    ("sqlite", 1, True),
-    ("postgres", 1, False),
-    ("postgres", 2, False),
-)
+PRODUCTS = (("sqlite", 1), ("postgres", 1), ("postgres", 2))  # database, workers
 COLUMNS = (
     ("cpu", "CPU µs per delivery", "{:.1f}"),
     ("p50", "delay p50 ms", "{:.0f}"),
@@ -91,8 +86,8 @@ def fanouts(
     found: list[Fanout] = []
     size = 1500
     for count in counts:
-        for kind, workers, direct in PRODUCTS:
-            with subjects.product(newsrooms, kind, workers, direct=direct) as subject:
+        for kind, workers in PRODUCTS:
+            with subjects.product(newsrooms, kind, workers) as subject:
                 one = measures.fanout(folder, subject, count, marks, 1500)
             size = round(
                 one.figures["bytes"]

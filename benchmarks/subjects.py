@@ -123,14 +123,12 @@ def family(pid: int) -> list[int]:
 
 @contextmanager
 def product(
-    newsrooms: Newsrooms, kind: str, workers: int = 1, *, direct: bool = False
+    newsrooms: Newsrooms, kind: str, workers: int = 1
 ) -> Iterator[Product]:
     """Run the product on `sqlite` or `postgres`, with a number of workers."""
     name = f"liveblog, {kind}" + (f", {workers} workers" if workers > 1 else "")
-    name += ", direct writes" if direct else ""
     with newsrooms.open(kind) as newsroom:
         newsroom.env["MAX_STREAMS"] = "19500"
-        newsroom.env["DIRECT_WRITES"] = str(direct)
         yield Product(name, newsroom, workers)
 
 
