@@ -122,9 +122,7 @@ def family(pid: int) -> list[int]:
 
 
 @contextmanager
-def product(
-    newsrooms: Newsrooms, kind: str, workers: int = 1
-) -> Iterator[Product]:
+def product(newsrooms: Newsrooms, kind: str, workers: int = 1) -> Iterator[Product]:
     """Run the product on `sqlite` or `postgres`, with a number of workers."""
     name = f"liveblog, {kind}" + (f", {workers} workers" if workers > 1 else "")
     with newsrooms.open(kind) as newsroom:

@@ -23,8 +23,8 @@ class Protocol(HttpToolsProtocol):
     """A connection that rejects large heads (431) and slow requests (408).
 
     Responses have no limit: no timer runs once a request is complete, so readers may be
-    slow. A request for a story's stream ends the work of this class: a reader takes over
-    the connection. `liveblog.asgi` adds `streams` to the state of the lifespan.
+    slow. A request for a story's stream ends the work of this class: a reader takes
+    over the connection. `liveblog.asgi` adds `streams` to the state of the lifespan.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

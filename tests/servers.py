@@ -328,8 +328,8 @@ class Event(NamedTuple):
 class Stream:
     """A client that records the events of a stream, in a thread.
 
-    It accepts gzip, and parses bytes by itself, as the HTML standard says, so that it
-    shares no bugs with browsers or the server.
+    By default it accepts gzip. It parses bytes by itself, as the HTML standard says, so
+    that it shares no bugs with browsers or the server.
     """
 
     def __init__(
@@ -338,6 +338,7 @@ class Stream:
         after: str | None = None,
         last_id: str | None = None,
         cookie: str = "",
+        encoding: str = "gzip",
     ) -> None:
         self.events: list[Event] = []
         self.comments: list[str] = []
@@ -347,7 +348,7 @@ class Stream:
         self.complete = False  # whether the server ended it, not the network
         self._responded = threading.Event()
         self._params = {"after": after} if after is not None else {}
-        self._headers = {"Accept": "text/event-stream"}
+        self._headers = {"Accept": "text/event-stream", "Accept-Encoding": encoding}
         if last_id is not None:
             self._headers["Last-Event-ID"] = last_id
         if cookie:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
 
 from tests import actions
-from tests.servers import Newsroom, Server, Stream, wait_for
+from tests.servers import HOST, Newsroom, Server, Stream, wait_for
 
 SLUG = "ice-on-the-sound"
 
@@ -209,6 +211,52 @@ def test_the_rail_is_sent_without_an_id_even_to_late_readers(
         f"{server.url}/stories/{slug}/changes", params={"after": at, "rail": shown[1]}
     )
     assert "A story still to come" in answer.text
+
+
+def test_a_compressed_stream_is_readable_from_any_message_on(
+    room: Newsroom, slug: str
+) -> None:
+    url = f"{room.servers[0].url}/stories/{slug}/stream"
+    with (
+        Stream(url) as early,
+        Stream(url, encoding="identity") as plain,
+        Stream(url, encoding="br, gzip;q=0") as refused,
+    ):
+        streams = [early, plain, refused]
+        for stream in streams:
+            stream.wait_named("ready")
+        room.call(actions.post, slug, "The ice is a foot thick.")
+        for stream in streams:
+            stream.wait("The ice is a foot thick.")
+        with Stream(url) as late:
+            late.wait_named("ready")
+            room.call(actions.post, slug, "The ice has cracked.")
+            news = [stream.wait("The ice has cracked.") for stream in (*streams, late)]
+        assert len(set(news)) == 1
+    assert early.headers["content-encoding"] == "gzip"
+    for stream in (plain, refused):
+        assert "content-encoding" not in stream.headers
+
+
+def test_a_stream_is_alone_on_its_connection(room: Newsroom, slug: str) -> None:
+    port = room.servers[0].port
+    ask = f"GET /stories/{slug}/stream HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    page = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+    with closing(socket.create_connection((HOST, port), 10)) as line:
+        line.sendall(page)
+        answer = b""
+        while b"</html>" not in answer:
+            answer += line.recv(65_536)
+        line.sendall(ask + page)  # on a connection that was used before
+        answer = b""
+        while b"event: ready" not in answer:
+            answer += line.recv(65_536)
+        line.sendall(page)
+        room.call(actions.post, slug, "Skaters are on the ice.")
+        while b"Skaters are on the ice." not in answer:
+            answer += line.recv(65_536)
+    assert answer.count(b"HTTP/1.1 200 OK") == 1
+    assert b"<html" not in answer
 
 
 def test_two_writers_in_two_processes_lose_and_duplicate_nothing(

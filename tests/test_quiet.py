@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from entries import verbs
 from entries.desk.access import desk_url
-from entries.models import Entry, Series, Site, Story
+from entries.models import Entry, QuietRule, Series, Site, Story
 from entries.pages import story_page
 from entries.text import gmt as times
 from entries.verbs import Permissions, Refused
@@ -210,3 +211,21 @@ def test_an_old_story_imported_as_live_is_quiet():
     verbs.mark_quiet_stories()
     story.refresh_from_db()
     assert story.quiet
+
+
+def test_an_editor_sets_the_quiet_hours_of_a_series():
+    series = make_series("Harbour watch")
+    chief = signed_in("chief", chief=True)
+    url = reverse("admin:entries_series_change", args=[series.pk])
+    fields = {
+        "name": series.name,
+        "description": "",
+        "quiet_reminder_hours": "0",
+        "quiet_hours": "30",
+        "quiet_action": "close",
+    }
+    assert chief.post(url, fields).status_code == 302
+    rule = QuietRule.of(Series.objects.get(pk=series.pk))
+    assert rule == QuietRule(None, timedelta(hours=30), closes=True)
+    refused = chief.post(url, fields | {"quiet_hours": "0"})
+    assert "greater than or equal to 1" in refused.content.decode()

@@ -420,7 +420,7 @@ def test_a_text_erased_in_the_meantime_does_not_come_back(
         partial(erase, "erase"),
         lambda: writer.post(desk_url(desk.story, "draft"), kept),
     )
-    assert answer.status_code == 403
+    assert answer.status_code == 410
     assert not Draft.objects.exists()
     with pytest.raises(Refused):
         verbs.add_link("see", entry=entry, title="Words of it")

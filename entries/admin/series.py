@@ -20,7 +20,13 @@ class SeriesAdmin(BaseAdmin):
 
     list_display = ["name", "description", "story_count"]
     search_fields = ["name"]
-    fields = ["name", "slug", "description"]
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "description"]}),
+        (
+            gettext_lazy("Stories without updates"),
+            {"fields": ["quiet_reminder_hours", "quiet_hours", "quiet_action"]},
+        ),
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Series]:
         count = Count("stories")

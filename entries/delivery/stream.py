@@ -67,7 +67,7 @@ class StreamRequest:
 
     slug: str
     method: bytes
-    query: str
+    query_string: str
     headers: Headers  # lower-case names
 
     @classmethod
@@ -84,6 +84,10 @@ class StreamRequest:
     def header(self, name: bytes) -> bytes:
         """Return the value of a header; empty if there is none."""
         return next((value for key, value in self.headers if key == name), b"")
+
+    def query(self, name: str) -> str:
+        """Return the value of a query parameter; empty if there is none."""
+        return parse_qs(self.query_string).get(name, [""])[0]
 
     @property
     def host(self) -> str:
@@ -236,9 +240,7 @@ class Reader(asyncio.Protocol):
         tally.refused += 1
         self._refuse(503, sentence, (b"retry-after", str(wait).encode()))
 
-    def _refuse(
-        self, status: int, sentence: str, *headers: Header
-    ) -> None:
+    def _refuse(self, status: int, sentence: str, *headers: Header) -> None:
         if self.ended:
             return
         self.ended = True
@@ -254,10 +256,10 @@ class Reader(asyncio.Protocol):
         self.transport.close()
 
     def _write_head(self, status: int, *headers: Header) -> None:
-        lines = [b"HTTP/1.1 %d %b" % (status, _REASONS[status])]
-        for header in (*self._server_headers, *headers, (b"connection", b"close")):
-            lines.append(b"%b: %b" % header)
-        self.transport.write(b"\r\n".join((*lines, b"", b"")))
+        first = b"HTTP/1.1 %d %b" % (status, _REASONS[status])
+        every = (*self._server_headers, *headers, (b"connection", b"close"))
+        lines = [b"%b: %b" % header for header in every]
+        self.transport.write(b"\r\n".join((first, *lines, b"", b"")))
 
     async def _serve(self, request: StreamRequest) -> None:
         """Subscribe, replay, and join the channel, or end the stream."""
@@ -298,17 +300,12 @@ class Reader(asyncio.Protocol):
         cursor is of another epoch, `behind` if the page missed more than a stream may
         replay, `end` if the story is closed or withdrawn.
         """
-        hub, query = self._hub, parse_qs(request.query)
-        given = request.header(b"last-event-id").decode("latin-1")
-        given = given or query.get("after", [""])[0]
-        rail = query.get("rail", [""])[0]
-        self._start_response(gzip=request.accepts_gzip)
-        cursor = Cursor.parse(given) if given else Cursor(hub.epoch, channel.seq)
+        hub = self._hub
+        cursor = self._start_response(channel, request)
         if cursor is None:
             return messages.RESET
-        if not given:
-            self.write(_at_message(str(cursor)))
         at, sent = cursor.seq, 0
+        rail = request.query("rail")
         rail_seq = int(rail) if _DIGITS.fullmatch(rail) else channel.site_seq
         if cursor.epoch != hub.epoch or at > channel.seq:
             await hub.poll_now()
@@ -333,13 +330,26 @@ class Reader(asyncio.Protocol):
                 return None
         return messages.RESET
 
-    def _start_response(self, *, gzip: bool) -> None:
-        self.gzip = gzip
-        encoding = [(b"content-encoding", b"gzip")] if gzip else []
+    def _start_response(
+        self, channel: Channel, request: StreamRequest
+    ) -> Cursor | None:
+        """Start the response, and return the cursor of the page.
+
+        A page without one is up to date, and gets a cursor. Return None for a malformed
+        one.
+        """
+        self.gzip = request.accepts_gzip
+        encoding = [(b"content-encoding", b"gzip")] if self.gzip else []
         chunked = (b"transfer-encoding", b"chunked")
         self._write_head(200, *STREAM_HEADERS, *encoding, chunked)
-        if gzip:
+        if self.gzip:
             self.transport.write(messages.frame_chunk(messages.GZIP_HEADER))
+        given = request.header(b"last-event-id").decode("latin-1")
+        if given := given or request.query("after"):
+            return Cursor.parse(given)
+        cursor = Cursor(self._hub.epoch, channel.seq)
+        self.write(_at_message(str(cursor)))
+        return cursor
 
     def _follow(self, channel: Channel) -> None:
         """Add the reader, which is up to date, to the channel, and send `ready`."""
