@@ -499,3 +499,21 @@ def test_a_correction_note_for_a_restored_version_is_kept(client, ana, story):
     press(ana, entry, "restore")
     send(client, url, False, **form)
     assert entry.versions.get(number=2).correction == TYPED
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize("what", ["update", "story"])
+def test_an_edit_of_what_was_withdrawn_is_saved_and_that_is_said(
+    client, ana, story, what, htmx
+):
+    entry = make_update(story)
+    if what == "update":
+        press(ana, entry, "withdraw")
+    else:
+        send(ana, desk(story, "state"), do="withdraw")
+    answer = edit(client, entry, htmx)
+    if not htmx:
+        answer = client.get(desk(story))
+    assert re.search(rf"Saved\. This {what} was withdrawn by Ana at", words(answer))
+    entry.refresh_from_db()
+    assert entry.body == TYPED

@@ -70,15 +70,21 @@ def edit_entry(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
         request,
         lambda: _save(row, form, publish=action == "publish"),
         to=row,
-        partial=lambda message: _saved(request, pk, row, form),
+        partial=lambda message: _saved(request, pk, row, form, message),
         refused=lambda error: _refuse(request, row, form, error),
     )
 
 
-def _saved(request: HttpRequest, pk: int, row: Row, form: EditForm) -> HttpResponse:
-    """Return the row as it is now, or say which story it has moved to."""
+def _saved(
+    request: HttpRequest, pk: int, row: Row, form: EditForm, message: str
+) -> HttpResponse:
+    """Return the row as it is now, or say which story it has moved to.
+
+    The message is in the row only if it says more than that the text is saved.
+    """
     if row.posting.story_id == pk:
-        response = row_response(request, row)
+        note = "" if message == gettext("Saved.") else message
+        response = row_response(request, row, note)
     else:
         context = {"row": row, "story": row.entry.story}
         target, template = f"#row-{row.entry.pk}", f"{_FOLDER}/_moved.html"
@@ -148,7 +154,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
             log_action(permissions.user, entry, PUBLISHED)
         Draft.objects.of_user(permissions.user, entry=entry).delete()
     see_lines.update_links(entry, before, by=permissions)
-    return gettext("Saved.")
+    return f"{gettext('Saved.')} {gone.unseen_message(entry)}".rstrip()
 
 
 def _check_correction(entry: Entry) -> None:

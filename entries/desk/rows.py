@@ -446,13 +446,17 @@ def get_row(request: HttpRequest, pk: int, entry_pk: int) -> Row:
     raise Http404
 
 
-def row_response(request: HttpRequest, row: Row) -> HttpResponse:
-    """Return the updated row for htmx, or remove it if it has left the story."""
+def row_response(request: HttpRequest, row: Row, note: str = "") -> HttpResponse:
+    """Return the updated row for htmx, or remove it if it has left the story.
+
+    `note` is a message that the row shows.
+    """
     postings = row_postings(row.posting.story_id).filter(entry=row.entry.pk)
     fresh = as_rows(postings, row.permissions)
     context = {
         "story": row.posting.story,
         "rows": [one for one in fresh if not one.posting.removed],
         "gone": [one.entry.pk for one in fresh if one.posting.removed],
+        "note": note,
     }
     return render(request, "admin/entries/desk/_rows.html", context)
