@@ -746,6 +746,32 @@ def test_axe_finds_nothing(reader, server, office, story, width: int, scheme: st
     assert not result.response["violations"], result.generate_report()
 
 
+def cross_post(home_id: int, story_id: int) -> int:
+    """Cross-post a new update as a colleague does."""
+    entry = verbs.post(Story.objects.get(pk=home_id), verbs.EntryText("Seen in both."))
+    verbs.cross_post(entry, Story.objects.get(pk=story_id))
+    return entry.pk
+
+
+def test_a_removed_row_leaves_undo_in_its_place_with_focus(
+    editor, server, office, story
+):
+    page, home = editor.page, office.call(builders.make_story)
+    pk = office.call(cross_post, home.pk, story.pk)
+    office.call(post, story.pk, "Below it.")
+    # A window of the timeline that begins with the row.
+    page.goto(f"{server.url}/admin/entries/story/{story.pk}/change/?from={pk}")
+    row = page.locator(f"#row-{pk}")
+    row.locator(".more > summary").press("Enter")
+    row.get_by_role("button", name="Remove").press("Enter")
+    undo = page.locator(".gone").get_by_role("button", name="Undo")
+    expect(undo).to_be_focused()
+    expect(row).to_have_count(0)
+    undo.press("Enter")
+    expect(row).to_be_focused()
+    expect(page.locator(".gone")).to_have_count(0)
+
+
 # GitHub's element gives the textarea this role, which ARIA in HTML does not list.
 AXE = {"rules": {"aria-allowed-role": {"enabled": False}}}
 PANELS = [

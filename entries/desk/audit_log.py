@@ -114,6 +114,8 @@ _PATTERNS = [
     (message, re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(message))))
     for message in MESSAGES
 ]
+# What was done to a cross-post, in another story than its own.
+_IN_STORY = re.compile(r"(?P<done>.+\.) In (?P<story>\S+)\.")
 
 Loggable = Entry | Story | Image | Link | Site
 
@@ -142,6 +144,9 @@ def translated(message: str) -> str:
     for known, pattern in _PATTERNS:
         if found := pattern.fullmatch(message):
             return gettext(known) % found.groupdict()
+    if there := _IN_STORY.fullmatch(message):
+        where = gettext("In %(story)s.") % {"story": there["story"]}
+        return f"{translated(there['done'])} {where}"
     return message
 
 

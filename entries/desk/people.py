@@ -37,7 +37,7 @@ class PersonForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=150)
     mail = forms.EmailField(label=_("Mail"), max_length=254)
     role = forms.ChoiceField(
-        label=_("Works as"), choices=[(role, role) for role in ROLES]
+        label=_("Works as"), choices=[(role, _(role)) for role in ROLES]
     )
     languages = forms.CharField(
         label=_("Languages"),

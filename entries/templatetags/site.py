@@ -1,13 +1,17 @@
 """Template tags for links, languages and the site's own data."""
 
+import json
+
 from django import template
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from entries.models import Link, Story
 from entries.pages import fragments
+from entries.public.script_words import READER_MESSAGES
 from entries.text import languages
 
 register = template.Library()
@@ -32,6 +36,13 @@ def anchor(link: Link) -> SafeString:
 def see_line(link: Link) -> SafeString:
     """Render the line `See …`."""
     return fragments.see_line_html(link)
+
+
+@register.simple_tag
+def reader_words() -> SafeString:
+    """Render the messages that the scripts of public pages need, as JSON."""
+    content = json.dumps(READER_MESSAGES, cls=DjangoJSONEncoder, ensure_ascii=False)
+    return format_html('<meta name="reader-words" content="{}">', content)
 
 
 @register.simple_tag

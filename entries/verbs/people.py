@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from entries.models import Entry, Image, Presence, Profile
 from entries.text import languages as language_tags
@@ -16,8 +16,13 @@ from entries.text import rendering, urls
 from entries.verbs.ledger import Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
-CHIEF: Final = "Chief"  # not a group: may do everything
-ROLES: Final = ("Contributors", "Editors", "Moderators", CHIEF)
+CHIEF: Final = gettext_noop("Chief")  # not a group: may do everything
+ROLES: Final = (
+    gettext_noop("Contributors"),
+    gettext_noop("Editors"),
+    gettext_noop("Moderators"),
+    CHIEF,
+)
 _FIELDS: Final = ("first_name", "last_name", "email", "is_staff", "is_superuser")
 
 

@@ -221,7 +221,9 @@
     const active = document.activeElement;
     focused = active.closest("#story-state") ? "story-state" : "";
     if (active.closest("#summary-box")) focused = "summary-box";
-    if (active.closest(".row")) focused = active.dataset.after || active.id;
+    const row = active.closest(".row");
+    if (row) focused = active.dataset.after || active.id || row.id;
+    if (active.closest(".gone")) focused = active.closest(".gone").id.replace("gone", "row");
     holdStill(active);
     for (const task of [...tasks]) {
       if (task.type !== "partial") continue;
@@ -286,7 +288,7 @@
   // Whether a row belongs on this page of the timeline, not on a newer or older one.
   const belongs = (row, list) => {
     const rows = list.querySelectorAll(".row:not([data-extra])");
-    if (list.id !== "timeline" || !rows.length) return true;
+    if (list.id !== "timeline" || !rows.length || byId(row.id.replace("row", "gone"))) return true;
     const below = compare(row.dataset.key, rows[rows.length - 1].dataset.key) < 0;
     const above = compare(row.dataset.key, rows[0].dataset.key) > 0;
     return !(below && byId("older")) && !(above && list.dataset.front !== "yes");
@@ -398,7 +400,7 @@
     const row = byId(id.match(/^row-\d+/)?.[0]); // the pressed button may be gone
     const there = byId(id);
     if (there?.checkVisibility()) return there;
-    return (row && $("a, button, summary", row)) ?? $(".row.moved");
+    return (row && $("a, button, summary", row)) ?? $(".row.moved") ?? $(".gone .undo");
   };
   // Before the other scripts' handlers, which say where a day begins.
   document.addEventListener("htmx:after:swap", refold, true);

@@ -14,6 +14,9 @@
   const TOP = 100; // px from the top that still count as the top
 
   const $ = (id) => document.getElementById(id);
+  const given = JSON.parse(document.querySelector("meta[name=reader-words]")?.content ?? "{}");
+  const say = (key) => given[key] ?? key;
+  const plural = (n, key) => say(n === 1 ? `${key}_one` : `${key}_many`).replace("{number}", n);
   const seqOf = (el) => Number(el.dataset.seq || 0);
   const parse = (cursor) => {
     const cut = (cursor ||= "").lastIndexOf("-");
@@ -33,17 +36,16 @@
 
   const words = () => {
     if (line.ended) return ["ended", endedWord()];
-    if (paused) return ["paused", "Paused"];
+    if (paused) return ["paused", say("paused")];
     // The server's status of the story, if it is not simply "Live".
     const status = $("story-head")?.dataset.status;
-    if (line.stream) return status ? [storyState(), status] : ["live", "Live"];
-    if (!navigator.onLine) return ["offline", "Offline…"];
-    if (line.behind)
-      return ["behind", line.left > 0 ? `Catching up: ${plural(line.left, "update")} left` : "Catching up…"];
-    if (line.polling) return status ? [storyState(), status] : ["polling", "Live, every few seconds"];
-    return line.attempts || line.lost ? ["reconnecting", "Reconnecting…"] : ["connecting", "Connecting…"];
+    if (line.stream) return status ? [storyState(), status] : ["live", say("live")];
+    if (!navigator.onLine) return ["offline", say("offline")];
+    if (line.behind) return ["behind", line.left > 0 ? plural(line.left, "left") : say("behind")];
+    if (line.polling) return status ? [storyState(), status] : ["polling", say("polling")];
+    return line.attempts || line.lost ? ["reconnecting", say("reconnecting")] : ["connecting", say("connecting")];
   };
-  const endedWord = () => (closed() && $("story-head").dataset.status) || "Ended";
+  const endedWord = () => (closed() && $("story-head").dataset.status) || say("ended");
   const closed = () => $("story-head")?.dataset.state === "closed";
   const storyState = () => ($("story-head").dataset.state === "announced" ? "announced" : "quiet");
   const show = () => {
@@ -54,7 +56,7 @@
     if (place.textContent !== word) place.textContent = word;
     const pause = live.querySelector(".pause");
     pause.hidden = line.ended;
-    pause.textContent = paused ? "Resume" : "Pause";
+    pause.textContent = say(paused ? "resume" : "pause");
     pause.setAttribute("aria-pressed", String(paused));
   };
 
@@ -446,12 +448,11 @@
 
   // ---- the button, the title, the announcement ----------------------------------
 
-  const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
   const count = () => {
     const n = page.held.size + page.elsewhere.size;
     const button = live.querySelector(".arrivals");
     button.hidden = !n;
-    const text = plural(n, "new update");
+    const text = plural(n, "new");
     if (n && button.textContent !== text) {
       button.textContent = text;
       announce(n);
@@ -460,7 +461,7 @@
     link.hidden = !page.below.size;
     if (page.below.size) {
       const inPlace = [...page.below.values()].every((address) => address.startsWith("#"));
-      link.textContent = `${plural(page.below.size, "earlier update")} added`;
+      link.textContent = plural(page.below.size, "earlier");
       link.href = [...page.below.values()].pop();
       link.classList.toggle("elsewhere", !inPlace);
     }
@@ -474,7 +475,7 @@
     announceTimer = setTimeout(() => {
       if (!live?.isConnected) return;
       announced = Date.now();
-      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new update");
+      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new");
     }, wait);
   };
   const reveal = () => {

@@ -41,7 +41,7 @@
   document.addEventListener("click", ({ target }) => {
     for (const menu of openMenus()) if (!menu.contains(target)) shut(menu);
     const chosen = target.closest(".acts .sheet-menu :is(a, button)");
-    if (chosen) shut(chosen.closest("details.menu"));
+    if (chosen) shut(chosen.closest("details.menu"), true); // focus would be lost in it
   });
   document.addEventListener("keydown", (event) => {
     const menu = event.target.closest?.("details.menu[open]");

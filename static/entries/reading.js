@@ -6,6 +6,8 @@
   const AWAY = 10 * 60e3; // ms after which a visit counts as a new one
   const KEEP = 10e3; // ms between two saves of the reading position
   const $ = (id) => document.getElementById(id);
+  const given = JSON.parse(document.querySelector("meta[name=reader-words]")?.content ?? "{}");
+  const say = (key, values = {}) => (given[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
   const clock = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" }); // slow to create
@@ -13,7 +15,7 @@
     for (const el of root.querySelectorAll(".local[data-local]")) {
       const at = new Date(el.dataset.local);
       if (at.getTimezoneOffset() === 0) continue;
-      el.textContent = `${clock.format(at)} your time`;
+      el.textContent = say("your_time", { time: clock.format(at) });
     }
   };
 
@@ -24,7 +26,7 @@
       const button = document.createElement("button");
       button.type = "button";
       button.className = "share";
-      button.textContent = "Share";
+      button.textContent = say("share");
       button.setAttribute("aria-describedby", header.querySelector(".stamp").id);
       header.append(button);
     }
@@ -36,10 +38,10 @@
     try {
       if (navigator.share) return await navigator.share({ title: document.title, url: href });
       await navigator.clipboard.writeText(href);
-      button.textContent = "Link copied";
+      button.textContent = say("link_copied");
       const announcer = $("announcer");
-      if (announcer) announcer.textContent = "Link copied";
-      setTimeout(() => (button.textContent = "Share"), 3e3);
+      if (announcer) announcer.textContent = say("link_copied");
+      setTimeout(() => (button.textContent = say("share")), 3e3);
     } catch (error) {
       if (error.name !== "AbortError") location.assign(href);
     }
@@ -75,16 +77,17 @@
     const n = shown().filter((el) => compare(el.dataset.key, last.key) > 0).length;
     if (!n) return;
     const at = new Date(last.at).toISOString();
-    const day = at.slice(0, 10) === new Date().toISOString().slice(0, 10) ? "" : ` on ${at.slice(0, 10)}`;
+    const day = at.slice(0, 10);
+    const hhmm = at.slice(11, 13) + at.slice(14, 16);
+    const today = day === new Date().toISOString().slice(0, 10);
+    const time = today ? `${hhmm} GMT` : say("on_day", { time: hhmm, day });
     const id = last.key.split("-")[1];
     const found = $(`entry-${id}`);
     const link = line.querySelector("a");
     link.href = found ? `#entry-${id}` : `?at=${id}#entry-${id}`;
     link.dataset.jump = `entry-${id}`;
-    const more = found ? "" : "more than ";
-    line.prepend(
-      `Since you were here at ${at.slice(11, 13)}${at.slice(14, 16)} GMT${day}: ${more}${n} ${n > 1 ? "updates" : "update"}. `,
-    );
+    const key = `since${found ? "" : "_more"}_${n > 1 ? "many" : "one"}`;
+    line.prepend(`${say(key, { time, number: n })} `);
     line.hidden = false;
     mark();
   };
