@@ -25,7 +25,8 @@ WATCH = """() => {
   addEventListener("keydown", () => { began = performance.now(); }, true);
   const done = new MessageChannel();
   done.port1.onmessage = () => window.keys.push(performance.now() - began);
-  addEventListener("input", () => requestAnimationFrame(() => done.port2.postMessage(0)));
+  const drawn = () => done.port2.postMessage(0);
+  addEventListener("input", () => requestAnimationFrame(drawn));
 }"""
 SEARCH = """(words) => new Promise((resolve) => {
   const field = document.querySelector("#find-q");
