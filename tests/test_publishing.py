@@ -297,6 +297,9 @@ def test_a_form_sent_again_with_another_text_is_a_conflict_with_the_first():
     with pytest.raises(EntryConflict) as caught:
         make_update(story, "The mole is open.", key=key)
     assert caught.value.entry == first
+    signed = EntryText("The mole is closed.", byline="Berrin Aksu")
+    with pytest.raises(EntryConflict):
+        verbs.post(story, signed, key=key)
     assert Entry.objects.count() == 1
 
 

@@ -4,6 +4,7 @@ Each button names the state to reach, so pressing it twice is harmless.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from django.core.exceptions import PermissionDenied
@@ -48,7 +49,7 @@ def _publish(row: Row) -> object:
     entry, version = row.entry, row.entry.version
     with locked_entry(entry):
         if entry.state == Entry.State.SCHEDULED and not row.late:
-            now = EntryText(entry.body, entry.headline, gmt.this_minute(), entry.byline)
+            now = replace(EntryText.of(entry), at=gmt.this_minute())
             author, by = row.permissions.user, row.permissions
             verbs.edit(entry, now, version=version, author=author, by=by)
             version = entry.version

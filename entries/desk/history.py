@@ -4,7 +4,7 @@ Earlier versions can be restored, corrections hidden, and texts erased for good.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.admin.models import LogEntry
@@ -187,7 +187,7 @@ def _restore(
             raise Refused(f"{message} {hint}")
         verbs.edit(
             entry,
-            EntryText(version.body, version.headline, byline=entry.byline),
+            replace(EntryText.of(version), at=None, byline=entry.byline),
             version=int_or_zero(request.POST.get("version", "")),
             author=permissions.user,
             correction=correction[: max_length(EntryVersion, "correction")],

@@ -1,6 +1,6 @@
 """The review queue: texts that contributors have submitted, in all stories."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -275,7 +275,7 @@ def _publish(entry: Entry, version: int, data: QueryDict, by: Permissions) -> No
         at = gmt.whole_minute(entry.changed_at)
     with locked_entry(entry):
         if at and entry.state == State.SUBMITTED and version == entry.version:
-            text = EntryText(entry.body, entry.headline, at, entry.byline)
+            text = replace(EntryText.of(entry), at=at)
             verbs.edit(entry, text, version=version, author=by.user, by=by)
             version = entry.version
         if marks and not entry.original:

@@ -1,5 +1,6 @@
 """Verbs for entries: post, publish, edit, submit, withdraw, mark, cross-post, move."""
 
+from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -129,7 +130,7 @@ def _check_same(earlier: Entry, story: Story, text: EntryText) -> None:
         raise EntryConflict(
             gettext("This form was sent before, in another story."), earlier
         )
-    if (earlier.body, earlier.headline) != (text.body, text.headline):
+    if replace(text, at=None) != replace(EntryText.of(earlier), at=None):
         raise EntryConflict(
             gettext("This form was sent before, with another text."), earlier
         )
@@ -211,13 +212,10 @@ def _save_version(
     EntryVersion.objects.create(
         entry=entry,
         number=entry.version,
-        at=entry.at,
-        headline=entry.headline,
-        body=entry.body,
-        byline=entry.byline,
         correction=note,
         changed_by=author,
         changed_at=changed_at or timezone.now(),
+        **asdict(EntryText.of(entry)),
     )
     entry.version += 1
 

@@ -1,12 +1,12 @@
 """Check and render what an editor writes, before any lock is taken."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from entries.models import Entry, Image, Link, Profile
+from entries.models import Entry, EntryVersion, Image, Link, Profile
 from entries.pages import fragments
 from entries.text import gmt, rendering
 from entries.verbs.ledger import Refused
@@ -29,6 +29,11 @@ class EntryText:
     headline: str = ""
     at: datetime | None = None
     byline: str = ""
+
+    @classmethod
+    def of(cls, row: Entry | EntryVersion) -> "EntryText":
+        """Return the text of an entry, or of an earlier version."""
+        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
 
     def tidy(self) -> "EntryText":
         """Return the text as it is saved: uniform line endings, whole minutes."""

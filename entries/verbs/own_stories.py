@@ -1,5 +1,6 @@
 """The verb that makes a story of its own from an update."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.utils.translation import gettext
@@ -52,11 +53,9 @@ def story_from_entry(
             series=home.series,
             language=home.language,
         )
-        text = EntryText(
-            entry.body,
-            "" if title == entry.headline else entry.headline,
-            byline=entry.byline,
-        )
+        text = replace(EntryText.of(entry), at=None)
+        if title == entry.headline:
+            text = replace(text, headline="")
         # What readers do not see, such as a withdrawn text, stays with the editors.
         shown = entry.published and home.state != Story.State.WITHDRAWN
         state = State.PUBLISHED if shown else State.DRAFT

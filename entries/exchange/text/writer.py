@@ -136,7 +136,7 @@ def _omissions(story: Story) -> Iterator[str]:
     corrected = Entry.objects.filter(postings__in=postings).exclude(versions=None)
     if count := corrected.distinct().count():
         yield f"earlier versions of {count}"
-    if story.links.filter(kind__in=["previous", "next", "see"]).exists():
+    if story.links.filter(kind__in=Link.RELATED_KINDS).exists():
         yield "links to related stories"
 
 

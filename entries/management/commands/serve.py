@@ -25,7 +25,7 @@ from entries.operations import data_folder
 
 MIN_KEY_LENGTH = 32  # characters, for sites with a public URL
 RELOAD_FOLDERS = [settings.BASE_DIR / n for n in ("liveblog", "entries", "templates")]
-SILENT_CONNECTION_SECONDS = 60.0  # an idle stream gets a heartbeat every 15
+SILENT_CONNECTION_SECONDS = 60.0  # several heartbeats of a silent stream
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
