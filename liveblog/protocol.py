@@ -85,8 +85,8 @@ class Protocol(HttpToolsProtocol):
             raise ValueError("a request follows that for a stream")
         self._in_head, self._in_body, self._head = False, True, 0
         self._stop_timer()
-        method, streams = self.parser.get_method(), self.app_state["streams"]
-        request = streams.parse_request(method, self.url, self.headers)
+        method, streams = self.parser.get_method(), self.app_state.get("streams")
+        request = streams and streams.parse_request(method, self.url, self.headers)
         is_idle = self.cycle is None or self.cycle.response_complete
         if not (request and is_idle):
             super().on_headers_complete()

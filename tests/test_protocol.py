@@ -135,7 +135,8 @@ def test_a_head_that_arrives_too_slowly_is_a_408(line: Line) -> None:
     second.sendall(GET + b"\r\n")
     answer = b""
     while not answer.endswith(b"0\r\n\r\n"):
-        answer += second.recv(1000)
+        answer += (data := second.recv(1000))
+        assert data
     ended: dict[str, bytes] = {}
 
     def drip(name: str, one: socket.socket) -> None:
