@@ -30,7 +30,7 @@ def plain(page: str) -> str:
 def pages(url: str, ids: list[int]) -> list[str]:
     paths = [f"/stories/{SLUG}/", "/", f"/stories/{SLUG}.json", "/feed/"]
     paths += [f"/stories/{SLUG}/updates/{pk}/" for pk in ids]
-    answers = [httpx.get(f"{url}{path}") for path in paths]
+    answers = [httpx.get(f"{url}{path}", timeout=30) for path in paths]
     assert {answer.status_code for answer in answers} == {200}
     return [plain(answer.text) for answer in answers]
 
