@@ -269,6 +269,33 @@ def test_no_copy_of_an_erased_text_is_saved(client, story):
     assert not Draft.objects.exists()
 
 
+@pytest.mark.parametrize("do", ["erase", "erase_version"])
+def test_erasing_deletes_the_copy_of_an_edit_that_became_a_new_text(
+    client, chief, story, do
+):
+    writer = make_user("writer", "Contributors")
+    contributor = Client()
+    contributor.force_login(writer)
+    entry = make_update(story, "Her name.", state="submitted", at=None, author=writer)
+    press(client, entry, "publish")
+    edit(client, entry, body="No name.")
+    answer = keep(contributor, story, entry, "Her name. And more.")
+    key = answer.headers["Desk-Key"]
+    new = {"form": "composer", "key": key, "typed": 2, "body": "Her name. Restored."}
+    assert send(contributor, desk(story, "draft"), **new).status_code == 204
+    own = {"form": "composer", "key": str(uuid4()), "typed": 2, "body": "My own."}
+    send(contributor, desk(story, "draft"), **own)
+    versions = desk(story, "versions", entry.pk)
+    send(chief, versions, False, do=do, number=1)
+    assert [draft.values["body"] for draft in Draft.objects.all()] == ["My own."]
+    assert "Her name" not in contributor.get(reverse("admin:index")).content.decode()
+    if do == "erase":  # nor does an open page save it again
+        answer = send(contributor, desk(story, "draft"), **new)
+        assert answer.status_code == 410
+        assert "erased for good by chief" in words(answer)
+        assert Draft.objects.count() == 1
+
+
 def test_a_copy_of_an_edit_follows_a_moved_update(client, story):
     entry, other = make_update(story), make_story()
     verbs.move(entry, other)

@@ -19,7 +19,7 @@ from entries.desk.access import desk_view, get_story
 from entries.desk.forms import TextForm
 from entries.desk.responses import text_response
 from entries.models import Draft, Entry, Posting, Story
-from entries.models.desk import entries_made_from
+from entries.models.desk import copy_keys, entries_made_from
 from entries.models.fields import max_length
 from entries.verbs import NOT_ALLOWED, Permissions
 
@@ -69,6 +69,8 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
     if request.POST.get("forget"):
         Draft.objects.filter(**own).delete()
         return HttpResponse(status=204)
+    if data["form"] == "composer" and (erased := _erased(permissions, pk, data["key"])):
+        return text_response(gone.erased_message(erased), 410)
     edits = data["form"].startswith("edit-")
     # Under the entry's lock, so that no draft survives the erasure of its text.
     with transaction.atomic() if edits else nullcontext():
@@ -78,6 +80,13 @@ def save_draft(request: HttpRequest, pk: int) -> HttpResponse:
             return _save_lost(permissions, pk, form, lost)
         _save(Draft(**own, entry=entry, values=form.values(), typed=data["typed"]))
     return HttpResponse(status=204)
+
+
+def _erased(permissions: Permissions, story_id: int, key: str) -> Entry | None:
+    """Return the erased entry that a new text was copied from, if there is one."""
+    found = Entry.objects.filter(postings__story=story_id).exclude(erased_at=None)
+    user = permissions.user.pk
+    return next((entry for entry in found if key in copy_keys(user, entry)), None)
 
 
 def _save(draft: Draft) -> None:

@@ -8,7 +8,7 @@ be done with the typed text, which stays in the form.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.db.models import Q
@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 
 from entries.desk import audit_log
 from entries.models import DeletedEntry, Entry, Image, Story
+from entries.models.desk import copy_key
 from entries.text import time_input
 from entries.verbs import Permissions
 
@@ -64,7 +65,7 @@ def of_edit(
         message, status = of_entry(permissions, story.pk, entry_id)
     if not permissions.can_write:
         return Reason(message, status, hint)
-    key = uuid5(NAMESPACE_OID, f"{permissions.user.pk}-{entry_id}-{version[:20]}")
+    key = copy_key(permissions.user.pk, entry_id, version[:20])
     return Reason(message, status, hint, NEW_DRAFT, key)
 
 

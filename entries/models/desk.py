@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Self
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.conf import settings
 from django.db import models
@@ -37,6 +37,22 @@ def entries_made_from(author: Any, keys: Iterable[Any]) -> dict[Any, Entry]:
     return {k: made[one] for k, ones in own.items() for one in ones if one in made}
 
 
+def copy_key(user_id: int, entry_id: int, version: str) -> UUID:
+    """Return the key of the new text that a user's lost edit is kept as.
+
+    `version` is the one that the edit started from. The key is the same for each save,
+    so that the text is created once, and tells which entry the text may repeat.
+    """
+    number = int(version) if version.isdecimal() else 0
+    return uuid5(NAMESPACE_OID, f"{user_id}-{entry_id}-{number}")
+
+
+def copy_keys(user_id: int, entry: Entry, version: int | None = None) -> set[str]:
+    """Return the keys of a user's lost edits of an entry, or of one version of it."""
+    numbers = range(entry.version + 1) if version is None else [version]
+    return {str(copy_key(user_id, entry.pk, str(number))) for number in numbers}
+
+
 class DraftQuerySet(models.QuerySet["Draft"]):
     """Queries for drafts by their user."""
 
@@ -54,6 +70,13 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         keys = own.values_list("pk", "key") if entry.key and writer else []
         sent = [pk for pk, k in keys if entry.key in draft_keys(k, writer)]
         return own.filter(pk__in=sent)
+
+    def copied_from(self, entry: Entry, version: int | None = None) -> Self:
+        """Return the lost edits of an entry that are kept as drafts of new texts."""
+        new = self.filter(form="composer", story__postings__entry=entry)
+        rows = list(new.values_list("pk", "user_id", "key"))
+        keys = {user: copy_keys(user, entry, version) for _pk, user, _key in rows}
+        return self.filter(pk__in=[pk for pk, user, key in rows if key in keys[user]])
 
 
 class Draft(models.Model):

@@ -59,6 +59,7 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         entry.versions.all().delete()
         Draft.objects.filter(entry=entry).delete()
         Draft.objects.sent_as(entry).delete()
+        Draft.objects.copied_from(entry).delete()
         if entry.notes.all().delete()[0]:
             ledger.notes_changed(ledger.story(entry.story_id))
             ledger.row_changed(entry)
@@ -94,6 +95,7 @@ def erase_version(version: EntryVersion, *, by: Permissions = SYSTEM) -> EntryVe
         version.save()
         # A draft of an edit that began from this version contains its text.
         Draft.objects.filter(entry=entry, key=str(version.number)).delete()
+        Draft.objects.copied_from(entry, version.number).delete()
         ledger.save_postings_of(entry)
         _delete_unused(images)
     return version
