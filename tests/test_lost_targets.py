@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from entries import verbs
-from entries.desk import editing
+from entries.desk import editing, queue
 from entries.models import Draft, Entry, Image, Link, Note, Snippet, Story
 from tests.builders import make_story, make_update, make_user, signed_in
 
@@ -431,6 +431,40 @@ def test_a_note_for_a_text_that_its_writer_changed_is_in_its_field(client, submi
     assert value(answer, "line") == TYPED
 
 
+@pytest.mark.parametrize("change", ["changed", "published"])
+def test_a_note_is_never_put_into_the_field_of_another_text(
+    client, ana, story, submitted, monkeypatch, change
+):
+    """A changed text goes to the end of the queue, and may be off the page."""
+    monkeypatch.setattr(queue, "MAX_QUEUED", 1)
+    other = make_update(story, "Another text.", state="submitted", at=None)
+    verbs.edit(submitted, verbs.EntryText("Changed."), version=1)
+    if change == "published":
+        monkeypatch.undo()
+        press(ana, submitted, "publish")
+    answer = send_back(client, submitted)
+    page = answer.content.decode()
+    assert f'data-shown="{other.pk}"' in page
+    assert value(answer, "line") == ""
+    assert '<details class="confirm note" open' not in " ".join(page.split())
+    assert value(answer, "text") == TYPED
+    url = desk(submitted.story, "entry_notes", submitted.pk)
+    assert f'action="{url}"' in page
+
+
+def test_an_unsent_note_that_is_added_twice_is_one_note(client, ana, submitted):
+    press(ana, submitted, "publish")
+    answer = send_back(client, submitted)
+    url = desk(submitted.story, "entry_notes", submitted.pk)
+    form = answer.content.decode().partition(f'action="{url}"')[2]
+    assert form.partition(">")[0].strip() == "data-once"
+    key = re.search('name="key" value="([^"]+)"', form)
+    for _ in range(2):
+        fields = {"text": TYPED, "do": "add", "key": key[1] if key else ""}
+        assert send(client, url, False, **fields).status_code == 302
+    assert Note.objects.get().text == TYPED
+
+
 def test_a_note_for_a_text_that_was_deleted_is_kept(client, ana, submitted):
     press(ana, submitted, "unschedule")
     press(ana, submitted, "delete")
@@ -438,6 +472,28 @@ def test_a_note_for_a_text_that_was_deleted_is_kept(client, ana, submitted):
     assert "was deleted by Ana" in words(answer)
     assert value(answer, "text") == TYPED
     assert f'action="{desk(submitted.story, "notes")}"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("line", [TYPED, ""])
+def test_a_note_is_kept_if_its_text_is_deleted_while_it_is_sent(
+    client, submitted, monkeypatch, line
+):
+    sent = verbs.send_back
+
+    def deleted_first(*args: Any, **kwargs: Any) -> Any:
+        verbs.delete_entry(verbs.unschedule(Entry.objects.get(pk=submitted.pk)))
+        return sent(*args, **kwargs)
+
+    monkeypatch.setattr(verbs, "send_back", deleted_first)
+    answer = send_back(client, submitted, line=line)
+    if not line:
+        assert answer.status_code == 302
+        return
+    assert value(answer, "text") == TYPED
+    url = desk(submitted.story, "entry_notes", submitted.pk)
+    assert f'action="{url}"' in answer.content.decode()
+    answer = send(client, url, False, text=TYPED, do="add")
+    assert (answer.status_code, value(answer, "text")) == (410, TYPED)
 
 
 # Everything else that takes typed text

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
@@ -97,6 +98,23 @@ class Review:
         return list(self.entry.images.all())
 
 
+@dataclass(frozen=True)
+class Unsent:
+    """A note that could not be sent with a text, and where colleagues' notes go."""
+
+    note: str
+    entry_pk: int
+    url: str
+    key: UUID = field(default_factory=uuid4)  # so that it is added once
+
+    def is_for(self, review: Review | None) -> bool:
+        """Whether its text is the one that is shown, and can be sent back still."""
+        entry = review.entry if review else None
+        return bool(
+            entry and entry.pk == self.entry_pk and entry.state == State.SUBMITTED
+        )
+
+
 @desk_view("view_story")
 def review_queue(request: HttpRequest) -> HttpResponse:
     """Show submitted texts to editors, and their own texts to contributors.
@@ -115,9 +133,13 @@ def _show(
     request: HttpRequest,
     permissions: Permissions,
     status: int = 200,
-    **kept: Any,
+    unsent: Unsent | None = None,
 ) -> HttpResponse:
-    """Show the list and one text; `kept` may have a note that was not sent, and why."""
+    """Show the list and one text, and a note that was not sent.
+
+    The note is in its field if that text is shown and waits still. If not, it is in a
+    form that adds it as a note to colleagues.
+    """
     tab = "back" if request.GET.get("tab") == "back" else ""
     waiting, back = submitted_entries(), sent_back_entries()
     if not permissions.can_edit:
@@ -147,7 +169,7 @@ def _show(
         if permissions.can_edit and not tab
         else [],
         "ticket": _report_presence(request, permissions, shown),
-        **kept,
+        ("line" if unsent and unsent.is_for(shown) else "lost"): unsent,
     }
     if is_htmx(request):
         return render(request, _LIST, context)
@@ -237,11 +259,8 @@ def _keep_note(
     request: HttpRequest, permissions: Permissions, entry: Entry, note: str
 ) -> HttpResponse:
     """Show a note that could not be sent: in its field, or as one for colleagues."""
-    entry.refresh_from_db()
-    if entry.state == State.SUBMITTED:  # its writer has changed it
-        return _show(request, permissions, line=note)
-    lost = {"note": note, "url": desk_url(entry.story, "entry_notes", entry.pk)}
-    return _show(request, permissions, lost=lost)
+    url = desk_url(entry.story, "entry_notes", entry.pk)
+    return _show(request, permissions, unsent=Unsent(note, entry.pk, url))
 
 
 def _deleted(request: HttpRequest, permissions: Permissions, pk: int) -> HttpResponse:
@@ -251,10 +270,9 @@ def _deleted(request: HttpRequest, permissions: Permissions, pk: int) -> HttpRes
         raise Http404
     message, status = gone.of_entry(permissions, found.story_id, pk)
     messages.error(request, message)
-    lost = None
-    if note := request.POST.get("line", "").strip():
-        lost = {"note": note, "url": desk_url(found.story, "notes")}
-    return _show(request, permissions, status, lost=lost)
+    note, url = request.POST.get("line", "").strip(), desk_url(found.story, "notes")
+    unsent = Unsent(note, pk, url) if note else None
+    return _show(request, permissions, status, unsent)
 
 
 def _publish(entry: Entry, version: int, data: QueryDict, by: Permissions) -> None:
