@@ -181,6 +181,55 @@ def test_an_edit_of_a_moved_update_is_saved_where_it_is_now(client, ana, story, 
     assert (entry.body, entry.story) == (TYPED, other)
 
 
+def hidden_fields(answer: Any) -> dict[str, str]:
+    """Return what the hidden fields of a panel add to its form."""
+    found = re.findall(r"<input[^>]*hidden[^>]*>", answer.content.decode())
+    return {
+        name[1]: html.unescape(value[1])
+        for field in found
+        if (name := re.search('name="(.*?)"', field))
+        and (value := re.search('value="(.*?)"', field))
+    }
+
+
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_a_conflict_in_a_moved_update_is_resolved_where_it_is_now(
+    client, ana, story, overlaps
+):
+    entry, other = make_update(story, "It sails.\n\nAt ten."), make_story("Snow")
+    theirs = "It sinks.\n\nAt ten." if overlaps else "It sails.\n\nAt nine."
+    mine = "It stays.\n\nAt ten."
+    edit(ana, entry, body=theirs)
+    send(ana, desk(story, "move", entry.pk), to=other.pk)
+    assert edit(client, entry, body=mine).status_code == 409
+    answer = edit(client, entry, body=mine, way="at_its_story")
+    assert answer.status_code == 409
+    assert "while you were editing" in words(answer)
+    entry.refresh_from_db()
+    chosen = {"choice": f"mine-{entry.version}"} if overlaps else {}
+    version = 1 if overlaps else entry.version
+    form = {"body": mine, "version": version} | hidden_fields(answer) | chosen
+    there = desk(story, "edit", entry.pk)
+    assert send(client, there, action="save", **form).status_code == 200
+    entry.refresh_from_db()
+    assert (entry.body, entry.story) == (mine, other)
+
+
+def test_a_correction_of_a_moved_and_withdrawn_update_restores_it(client, ana, story):
+    entry, other = make_update(story), make_story("Snow")
+    form = {"how": "correction", "correction": "It sails at ten."}
+    send(ana, desk(story, "move", entry.pk), to=other.pk)
+    press(ana, Entry.objects.get(pk=entry.pk), "withdraw")
+    answer = edit(client, entry, way="at_its_story", **form)
+    button = re.search(
+        r'name="restore" value="(\w+)"', html.unescape(answer.content.decode())
+    )
+    assert button
+    assert edit(client, entry, restore=button[1], **form).status_code == 200
+    entry.refresh_from_db()
+    assert (entry.body, entry.published, entry.story) == (TYPED, True, other)
+
+
 def test_a_contributor_saves_what_was_typed_for_a_published_text_anew(client, story):
     writer = make_user("writer", "Contributors")
     contributor = Client()

@@ -38,7 +38,7 @@ from entries.verbs import (
 
 _FOLDER = "admin/entries/desk"
 # Why a correction is not saved, and a button that restores the update with it.
-_RESTORE = '{} <button class="choice" name="restore" value="yes">{}</button>'
+_RESTORE = '{} <button class="choice" name="restore" value="{}">{}</button>'
 _STILL_HERE = gettext_lazy("Your text is still here.")
 
 
@@ -95,7 +95,7 @@ def _saved(
 
 def _row_to_save(request: HttpRequest, pk: int, entry_pk: int) -> Row | None:
     """Return the row of the text to save: here, or in the story it was moved to."""
-    if request.POST.get("way") == gone.AT_ITS_STORY:
+    if gone.AT_ITS_STORY in (request.POST.get("way"), request.POST.get("restore")):
         moved = Entry.objects.filter(pk=entry_pk, postings__story=pk).first()
         return find_row(request, moved.story_id, entry_pk) if moved else None
     return find_row(request, pk, entry_pk)
@@ -132,7 +132,7 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
             verbs.restore(entry, by=permissions)
             log_action(permissions.user, entry, "Restored.")
         if data["correction"]:
-            _check_correction(entry)
+            _check_correction(entry, form.data.get("way") or "yes")
         if data["correction"] or not _same_text(entry, text):
             try:
                 verbs.edit(
@@ -158,12 +158,15 @@ def _save(row: Row, form: EditForm, *, publish: bool) -> str:
     return f"{gettext('Saved.')} {gone.unseen_message(entry)}".rstrip()
 
 
-def _check_correction(entry: Entry) -> None:
-    """Refuse a correction that no reader would see: its note would be lost."""
+def _check_correction(entry: Entry, restore: str) -> None:
+    """Refuse a correction that no reader would see: its note would be lost.
+
+    `restore` is the value of the button that restores the update and saves it.
+    """
     message = gone.unseen_message(entry)
     if message and entry.state == Entry.State.WITHDRAWN:
         button = gettext("Restore and save the correction")
-        raise Refused(format_html(_RESTORE, message, button), "correction")
+        raise Refused(format_html(_RESTORE, message, restore, button), "correction")
     if message:
         hint = gettext("Restore it to publish the correction, or make a silent edit.")
         raise Refused(f"{message} {hint}", "correction")
@@ -258,7 +261,7 @@ def _conflict(
             data[name] = value
         form = EditForm(data, name=form.name)
         return _show(request, row, form, 409, conflict=conflict)
-    context = {"conflict": conflict, "form": form}
+    context = {"conflict": conflict, "form": form, "way": request.POST.get("way")}
     target, template = f"#{form.name}-conflict", f"{_FOLDER}/_conflict.html"
     html = render_partial(request, target, template, context)
     return trigger(HttpResponse(html, status=409), "desk:conflict", form=form.name)
