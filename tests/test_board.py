@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -246,9 +247,64 @@ def test_marks_that_a_text_has_are_shown_and_can_be_taken_away(client, submitted
     page = html(client.get(QUEUE, {"entry": submitted.pk}))
     assert 'name="pinned" checked' in page
     assert 'name="key_event" checked' not in page
-    send = {"do": "publish_now", "entry": submitted.pk, "version": 1}
-    client.post(QUEUE, send | {"marks": "1"})
+    send = {name: field for name, field in fields(page).items() if name != "pinned"}
+    client.post(QUEUE, send | {"do": "publish_now"})
     assert not submitted.postings.get().pinned
+
+
+def fields(page: str) -> dict[str, str]:
+    """Return what the form that publishes would send, as the page has it."""
+    form = page.partition('<form class="buttons"')[2].partition("</form>")[0]
+    found: dict[str, str] = {}
+    for field in re.findall(r"<input ([^>]*)>", form):
+        has = dict(re.findall(r'(\w+)="([^"]*)"', field))
+        if has["type"] != "checkbox" or "checked" in field.split():
+            found[has["name"]] = has.get("value", "on")
+    return found
+
+
+def test_publishing_from_review_keeps_the_marks_of_a_colleague(client, submitted):
+    pinned = fields(html(client.get(QUEUE, {"entry": submitted.pk})))
+    verbs.set_marks(submitted.postings.get(), key_event=True)
+    client.post(QUEUE, pinned | {"do": "publish_now", "pinned": "on"})
+    posting = submitted.postings.get()
+    assert (posting.visible, posting.pinned, posting.key_event) == (True, True, True)
+
+
+def test_publishing_from_review_does_not_mark_again(client, submitted):
+    verbs.set_marks(submitted.postings.get(), key_event=True, pinned=True)
+    sent = fields(html(client.get(QUEUE, {"entry": submitted.pk})))
+    verbs.set_marks(submitted.postings.get(), key_event=False)
+    client.post(QUEUE, sent | {"do": "publish_own"})
+    posting = submitted.postings.get()
+    assert (posting.visible, posting.pinned, posting.key_event) == (True, True, False)
+
+
+def test_ticks_are_kept_if_publishing_from_review_is_refused(client, submitted):
+    make_update(submitted.story, "Another text.", at=None, state="submitted")
+    verbs.set_marks(submitted.postings.get(), pinned=True)
+    sent = fields(html(client.get(QUEUE, {"entry": submitted.pk})))
+    del sent["pinned"]
+    verbs.edit(submitted, verbs.EntryText("Unread words."), version=1)
+    sent |= {"do": "publish_now", "key_event": "on"}
+    page = html(client.post(QUEUE, sent, follow=True))
+    assert f'data-shown="{submitted.pk}"' in page
+    assert "read it again" in page
+    again = fields(page)
+    assert (again.get("key_event"), again.get("pinned")) == ("on", None)
+    client.post(QUEUE, again | {"do": "publish_now"})
+    posting = submitted.postings.get()
+    assert (posting.visible, posting.pinned, posting.key_event) == (True, False, True)
+
+
+def test_ticks_of_a_refused_form_are_not_those_of_another_text(client, submitted):
+    other = make_update(submitted.story, "Another text.", at=None, state="submitted")
+    sent = fields(html(client.get(QUEUE, {"entry": submitted.pk})))
+    verbs.publish(submitted)
+    sent |= {"do": "publish_now", "key_event": "on"}
+    page = html(client.post(QUEUE, sent, follow=True))
+    assert f'data-shown="{other.pk}"' in page
+    assert "key_event" not in fields(page)
 
 
 def test_a_text_without_a_time_can_be_stamped_with_its_submission(client, story):

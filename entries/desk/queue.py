@@ -1,7 +1,9 @@
 """The review queue: texts that contributors have submitted, in all stories."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,13 +22,14 @@ from entries.desk import gone, presence, titles
 from entries.desk.access import desk_url, desk_view, display_name, int_or_zero
 from entries.desk.audit_log import log_action, log_of_user
 from entries.desk.responses import is_htmx, render_page, respond
-from entries.models import DeletedEntry, Entry, Posting
+from entries.models import DeletedEntry, Entry
 from entries.models.entries import written_by
 from entries.text import gmt, rendering
 from entries.verbs import EntryText, Permissions, Refused, locked_entry
 
 MAX_QUEUED = 100
 REVIEW_EXCERPT_WORDS = 18
+MARKS = ("key_event", "pinned")
 UNDO_WITHIN = timedelta(minutes=10)
 REVIEWED = "Published from review."
 State = Entry.State
@@ -53,6 +56,7 @@ class Review:
     permissions: Permissions
     now: datetime
     reviewers: list[str] = field(default_factory=list)
+    changes: dict[str, bool] = field(default_factory=dict)  # of marks, not saved yet
 
     @property
     def author(self) -> str:
@@ -83,9 +87,16 @@ class Review:
         return self.permissions.owns(self.entry)
 
     @property
-    def posting(self) -> Posting:
-        """Return its place in its own story, with its marks."""
-        return self.entry.postings.get(story=self.entry.story_id)
+    def marks(self) -> list[tuple[str, bool]]:
+        """Return the marks that its form offers, and whether each one is ticked."""
+        ticked = dict.fromkeys(self.saved_marks, True) | self.changes
+        return [(name, ticked.get(name, False)) for name in MARKS]
+
+    @cached_property
+    def saved_marks(self) -> list[str]:
+        """Return the marks that it has, which the form sends to be compared."""
+        posting = self.entry.postings.get(story=self.entry.story_id)
+        return [name for name in MARKS if getattr(posting, name)]
 
     @property
     def see_offers(self) -> list[titles.Offer]:
@@ -134,8 +145,11 @@ def _show(
     permissions: Permissions,
     status: int = 200,
     unsent: Unsent | None = None,
+    changes: Mapping[str, bool] | None = None,
 ) -> HttpResponse:
     """Show the list and one text, and a note that was not sent.
+
+    `changes` are the marks that were changed in a form that was refused.
 
     The note is in its field if that text is shown and waits still. If not, it is in a
     form that adds it as a note to colleagues.
@@ -154,9 +168,11 @@ def _show(
         Review(entry, permissions, now, reviewers.get(entry.pk, []))
         for entry in rows[:MAX_QUEUED]
     ]
-    wanted = int_or_zero(request.GET.get("entry", request.POST.get("entry", "")))
+    wanted = int_or_zero((request.POST or request.GET).get("entry", ""))
     chosen = next((one for one in reviews if one.entry.pk == wanted), None)
     shown = chosen or (reviews[0] if reviews else None)
+    if chosen:
+        chosen.changes.update(changes or {})
     context = {
         "permissions": permissions,
         "reviews": reviews,
@@ -225,6 +241,8 @@ def _review(request: HttpRequest, permissions: Permissions) -> HttpResponse:
     def again() -> HttpResponse:
         if note := data.get("line", "").strip():
             return _keep_note(request, permissions, entry, note)
+        if do.startswith("publish") and (changes := _changed_marks(data)):
+            return _show(request, permissions, changes=changes)
         return redirect(f"{to}?entry={entry.pk}")
 
     return respond(request, act, to=to, retry=again)
@@ -279,14 +297,10 @@ def _publish(entry: Entry, version: int, data: QueryDict, by: Permissions) -> No
     """Publish a text now, with the time it was submitted with, or either.
 
     `publish` takes the text's own time if it has one, as the desk does. The marks that
-    are chosen in the form are set with it.
+    were changed in the form are set with it; a colleague may have set the others.
     """
     do, at = data["do"], None
-    marks = {
-        name: name in data
-        for name in ("key_event", "pinned")
-        if name in data or "marks" in data
-    }
+    marks = _changed_marks(data)
     if do == "publish_now" and entry.at:
         at = gmt.this_minute()
     elif do == "publish_own" and not entry.at:
@@ -301,6 +315,12 @@ def _publish(entry: Entry, version: int, data: QueryDict, by: Permissions) -> No
             posting.entry = entry
             verbs.set_marks(posting, by=by, **marks)
         verbs.publish(entry, version=version, by=by)
+
+
+def _changed_marks(data: QueryDict) -> dict[str, bool]:
+    """Return the marks whose ticks differ from those that the form was shown with."""
+    before = data.get("marks", "").split()
+    return {name: name in data for name in MARKS if (name in data) != (name in before)}
 
 
 def _undo(entry: Entry, permissions: Permissions) -> tuple[str, str]:
