@@ -318,6 +318,35 @@ def test_no_copy_of_an_erased_text_is_saved(client, story):
     assert not Draft.objects.exists()
 
 
+@pytest.mark.parametrize("then", ["typed on", "saved", "left"])
+def test_an_edit_of_a_draft_that_was_taken_over_does_not_keep_it_from_deletion(
+    client, ana, story, then
+):
+    writer = make_user("writer", "Contributors")
+    contributor = Client()
+    contributor.force_login(writer)
+    entry = make_update(story, "Half.", state="draft", at=None, author=writer)
+    assert keep(contributor, story, entry, "Half a").status_code == 204
+    answer = send(client, desk(story, "act", entry.pk), do="delete")
+    assert "writer is editing this text" in words(answer)
+    press(client, entry, "take_over")
+    if then == "typed on":
+        assert keep(contributor, story, entry, "Half a thought").status_code == 403
+    elif then == "saved":
+        form = {"version": 1, "body": "Half a thought", "way": "new_draft"}
+        edit(contributor, entry, **form)
+        assert not Draft.objects.exists()
+    press(ana, entry, "delete")
+    assert not Entry.objects.filter(pk=entry.pk).exists()
+    if then == "saved":
+        assert story.entries.get().body == "Half a thought"
+    else:
+        copy = Draft.objects.get()
+        typed = "Half a" if then == "left" else "Half a thought"
+        page = contributor.get(f"{desk(story)}?kept={copy.key}")
+        assert value(page, "body") == typed
+
+
 @pytest.mark.parametrize("do", ["erase", "erase_version"])
 def test_erasing_deletes_the_copy_of_an_edit_that_became_a_new_text(
     client, chief, story, do

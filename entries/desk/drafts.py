@@ -120,7 +120,9 @@ def _save_lost(
         raise PermissionDenied
     response = text_response(f"{found.message} {found.hint}", found.status)
     if found.key and not (lost.entry and lost.entry.erased_at):
-        own = {"user": permissions.user, "story": story, "form": "composer"}
+        user = permissions.user
+        Draft.objects.filter(user=user, entry=lost.entry_id).become_new_texts()
+        own = {"user": user, "story": story, "form": "composer"}
         values, typed = form.values(), data["typed"]
         _save(Draft(**own, key=str(found.key), values=values, typed=typed))
         response["Desk-Key"] = str(found.key)

@@ -28,7 +28,7 @@ from entries.desk.responses import (
     trigger,
 )
 from entries.desk.rows import Row, as_rows, find_row, row_postings
-from entries.models import Entry, Story
+from entries.models import Draft, Entry, Story
 from entries.verbs import NOT_ALLOWED, EntryConflict, Permissions, Refused
 
 _FOLDER = "admin/entries/desk"
@@ -135,6 +135,7 @@ class _LostEdit:
     def _post(self, made: list[Entry]) -> str:
         begun, user = timezone.now(), self.permissions.user
         images.check_images(self.permissions, self.form.cleaned_data["body"])
+        Draft.objects.filter(user=user, entry=self.entry_id).become_new_texts()
         entry = verbs.post(
             self.story,
             self.form.text(),
@@ -144,6 +145,7 @@ class _LostEdit:
             by=self.permissions,
         )
         see_lines.update_links(entry, by=self.permissions)
+        Draft.objects.of_user(user, key=self.gone.key).delete()
         if entry.created_at >= begun:  # else the form was sent before
             log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
         made.append(entry)

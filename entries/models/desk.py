@@ -78,6 +78,26 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         keys = {user: copy_keys(user, entry, version) for _pk, user, _key in rows}
         return self.filter(pk__in=[pk for pk, user, key in rows if key in keys[user]])
 
+    def become_new_texts(self) -> None:
+        """Keep edits that can no longer be sent as drafts of new texts.
+
+        A copy of the same edit that was saved already is newer.
+        """
+        copies = [
+            Draft(
+                user_id=edit.user_id,
+                story_id=edit.story_id,
+                form="composer",
+                key=str(copy_key(edit.user_id, edit.entry_id, edit.key)),
+                values=edit.values,
+                typed=edit.typed,
+            )
+            for edit in self
+            if edit.entry_id
+        ]
+        Draft.objects.bulk_create(copies, ignore_conflicts=True)
+        self.delete()
+
 
 class Draft(models.Model):
     """The unsent content of a form at the desk, visible to its user only.

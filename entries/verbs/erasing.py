@@ -188,12 +188,17 @@ def delete_entry(
 
 
 def _check_no_unsent_edit(entry: Entry, by: Permissions) -> None:
-    """Raise Refused while somebody else has an edit of an entry that was not sent."""
+    """Raise Refused while somebody else has an edit of an entry that was not sent.
+
+    Edits of people who may no longer change it are kept as drafts of new texts.
+    """
     drafts = Draft.objects.filter(entry=entry).exclude(user=by.user.pk)
-    if draft := drafts.select_related("user").first():
-        name = draft.user.get_full_name() or draft.user.get_username()
-        message = gettext("%(name)s is editing this text, and has not saved it yet.")
-        raise Refused(message % {"name": name})
+    for draft in drafts.select_related("user"):
+        if Permissions.of(draft.user).can_change(entry):
+            name = draft.user.get_full_name() or draft.user.get_username()
+            words = gettext("%(name)s is editing this text, and has not saved it yet.")
+            raise Refused(words % {"name": name})
+    drafts.become_new_texts()
 
 
 def _delete_with_files(image: Image) -> None:
