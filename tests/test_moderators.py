@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from entries import verbs
+from entries.desk import links as desk_links
 from entries.models import Entry, Link, Story
 from entries.verbs import EntryText, Refused
 from tests.builders import make_original, make_story, make_update, make_user, signed_in
@@ -549,6 +550,91 @@ def test_an_undo_does_not_overwrite_a_colleagues_change(client, story):
     client.post(links(story), data | {"title": "Lamps"}, headers=HTMX)
     assert undo(client, answer).status_code == 409
     assert story.links.get().title == "Lamps"
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize("changed", ["link", "link back"])
+def test_undoing_an_added_link_does_not_remove_a_colleagues_edit(
+    client, story, htmx: bool, changed: str
+):
+    other = make_story("Ice on the sound")
+    headers = HTMX if htmx else {}
+    data = {"kind": "see", "target": f"story:{other.pk}", "both": "on"}
+    answer = client.post(links(story), data, headers=headers, follow=not htmx)
+    place = story if changed == "link" else other
+    link = place.links.get()
+    edit = {"do": "save", "link": link.pk, "title": "Their words"}
+    signed_in("moderator2", "Moderators").post(links(place), edit, headers=HTMX)
+    undone = undo(client, answer)
+    assert "Somebody else has changed" in html(undone)
+    assert place.links.get().title == "Their words"
+    assert story.links.exists()
+    assert other.links.exists()
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize("mine", ["down", "order"])
+def test_undoing_a_move_does_not_overwrite_a_colleagues_order(
+    client, story, htmx: bool, mine: str
+):
+    names = ("A", "B", "C")
+    a, b, c = (verbs.add_link("see", story=story, title=name) for name in names)
+    data = {"do": "down", "link": a.pk}
+    if mine == "order":
+        data = {"do": "order", "order": f"{b.pk},{a.pk},{c.pk}"}
+    headers = HTMX if htmx else {}
+    answer = client.post(links(story), data, headers=headers, follow=not htmx)
+    colleague = signed_in("moderator2", "Moderators")
+    colleague.post(links(story), {"do": "up", "link": c.pk}, headers=HTMX)
+    undone = undo(client, answer)
+    assert "Somebody else has changed the order" in html(undone)
+    assert [link.title for link in story.links.all()] == ["B", "C", "A"]
+
+
+@pytest.mark.parametrize("do", ["remove", "up", "down", "resolve"])
+def test_a_link_that_a_colleague_is_just_removing_is_refused(
+    client, story, monkeypatch, do: str
+):
+    link = verbs.add_link("see", story=story, title="A")
+    verbs.add_link("see", story=story, title="B")
+    like = desk_links._links_like
+
+    def removed_first(link: Link) -> list[Link]:
+        verbs.remove_link(Link.objects.get(pk=link.pk))
+        return like(link)
+
+    monkeypatch.setattr(desk_links, "_links_like", removed_first)
+    url, data = links(story), {"do": do, "link": link.pk}
+    if do == "resolve":
+        url, data = reverse("resolve", args=[link.pk]), {"do": "remove"}
+    answer = client.post(url, data, headers=HTMX)
+    assert answer.status_code == 409
+    assert "Somebody else has removed this link." in html(answer)
+
+
+def test_adding_a_feature_with_its_times_can_be_undone(client, story):
+    data = {"kind": "feature", "target": "url", "q": "https://post.example/1"}
+    data |= {
+        "title": " The  lamp ",
+        "label": "x",
+        "starts": "1015",
+        "ends": "2359 tomorrow",
+    }
+    answer = client.post(links(story), data, headers=HTMX)
+    assert story.links.exists()
+    assert undo(client, answer).status_code == 200
+    assert not story.links.exists()
+
+
+def test_undoing_a_move_keeps_what_colleagues_added_and_removed(client, story):
+    names = ("A", "B", "C")
+    a, _, c = (verbs.add_link("see", story=story, title=name) for name in names)
+    data = {"do": "down", "link": a.pk}
+    answer = client.post(links(story), data, headers=HTMX)
+    verbs.add_link("see", story=story, title="D", order=9)
+    verbs.remove_link(c)
+    assert undo(client, answer).status_code == 200
+    assert [link.title for link in story.links.all()] == ["A", "B", "D"]
 
 
 # --- The moderators' page

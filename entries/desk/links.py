@@ -377,8 +377,13 @@ def _target_of(link: Link) -> Undo:
 
 def put_back(link: Link) -> Undo:
     """Return the form for `add_typed_link` that puts a removed link back."""
-    place: Undo = {"kind": link.kind, "again": _links_like(link).index(link)}
+    _, here = _place_of(link)
+    place: Undo = {"kind": link.kind, "again": here}
     return place | _target_of(link) | _form_of(link)
+
+
+def _ids(given: str) -> list[int]:
+    return list(dict.fromkeys(map(int_or_zero, given.split(","))))
 
 
 def _order_of(links: Iterable[Link]) -> str:
@@ -391,7 +396,7 @@ def _run(request: HttpRequest, place: LinkPlace, permissions: Permissions) -> Ou
         return add_typed_link(data, place, permissions)
     do = data.get("do", "")
     if do == "order":
-        return _order(place, data.get("order", ""), permissions)
+        return _order(place, data, permissions)
     if do not in EDITS:
         raise Refused(gettext("There is no such button."))
     link = place.links.filter(pk=int_or_zero(data.get("link", ""))).first()
@@ -427,11 +432,18 @@ def add_typed_link(data: Any, place: LinkPlace, permissions: Permissions) -> Out
     if data.get("both"):
         back = verbs.add_link_both_ways(link, by=permissions)
         undo |= {"link": link.pk} | ({"back": back.pk} if back else {})
+        undo["fingerprint"] = _fingerprints(link, back)
         return _outcome("Linked both ways", link, undo)
     form.save_link(permissions)
     if again:
         _put_at(int_or_zero(data["again"]), link, list(same), permissions)
-    return _outcome("Linked", link, undo | {"link": link.pk})
+    undo |= {"link": link.pk, "fingerprint": _fingerprints(link)}
+    return _outcome("Linked", link, undo)
+
+
+def _fingerprints(*links: Link | None) -> str:
+    """Return what the Undo of added links sends, so that it removes no other ones."""
+    return " ".join(link.fingerprint for link in links if link)
 
 
 def _put_at(
@@ -454,12 +466,13 @@ def _save(link: Link, data: Any, permissions: Permissions) -> Outcome:
 
 def _remove(link: Link, data: Any, permissions: Permissions) -> Outcome:
     undo = put_back(link)
-    back = _link_back(link, data)
-    if back:
-        verbs.remove_links([link, back], by=permissions)
+    links = [link]
+    if back := _link_back(link, data):
+        links.append(back)
         undo["both"] = "on"
-    else:
-        verbs.remove_link(link, by=permissions)
+    read = data.get("fingerprint", "").split()
+    fingerprints = {one.pk: value for one, value in zip(links, read, strict=False)}
+    verbs.remove_links(links, fingerprints=fingerprints, by=permissions)
     return _outcome("Removed", link, undo)
 
 
@@ -475,12 +488,20 @@ def _links_like(link: Link) -> list[Link]:
     return list(same)
 
 
+def _place_of(link: Link) -> tuple[list[Link], int]:
+    """Return the links of the same kind, and where among them a link is."""
+    links = _links_like(link)
+    if link not in links:
+        raise Refused(gettext("Somebody else has removed this link."))
+    return links, links.index(link)
+
+
 def _move(by: int) -> Edit:
     def move(link: Link, data: Any, permissions: Permissions) -> Outcome:
-        links = _links_like(link)
-        undo: Undo = {"do": "order", "order": _order_of(links)}
-        here = links.index(link)
+        links, here = _place_of(link)
+        before = _order_of(links)
         links.insert(max(0, here + by), links.pop(here))
+        undo: Undo = {"do": "order", "order": before, "was": _order_of(links)}
         verbs.order_links(links, by=permissions)
         return _outcome(f"Moved {'up' if by < 0 else 'down'}", link, undo)
 
@@ -495,18 +516,24 @@ EDITS: dict[str, Edit] = {
 }
 
 
-def _order(place: LinkPlace, given: str, permissions: Permissions) -> Outcome:
-    """Put links into the given order, with those added meanwhile at the end."""
+def _order(place: LinkPlace, data: Any, permissions: Permissions) -> Outcome:
+    """Put links into the given order, with those added meanwhile at the end.
+
+    An Undo also sends the order that it undoes, so that it changes no other one.
+    """
     links = {link.pk: link for link in place.links}
-    wanted = dict.fromkeys(map(int_or_zero, given.split(",")))
+    wanted = _ids(data.get("order", ""))
+    was = _ids(data["was"]) if "was" in data else None
     named = [links[pk] for pk in wanted if pk in links]
     before: list[Link] = []
+    after: list[Link] = []
     if named:
         kind = named[0].kind
         same = before = [link for link in links.values() if link.kind == kind]
         named = [link for link in named if link.kind == kind]
         rest = [link for link in same if link not in named]
-        verbs.order_links([*named, *rest], by=permissions)
-    undo: Undo = {"do": "order", "order": _order_of(before)}
+        after = [*named, *rest]
+        verbs.order_links(after, was=was, by=permissions)
+    undo: Undo = {"do": "order", "order": _order_of(before), "was": _order_of(after)}
     done = gettext("Ordered %(time)s") % {"time": gmt.format_hhmm(timezone.now())}
     return Outcome(done, "Ordered its links.", undo)

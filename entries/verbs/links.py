@@ -1,6 +1,6 @@
 """Verbs for links: add, save, order and remove them; features begin and end."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -157,18 +157,38 @@ def next_order(links: LinkQuerySet) -> int:
     return 0 if last is None else last + 1
 
 
-def order_links(links: Sequence[Link], *, by: Permissions = SYSTEM) -> None:
-    """Save the order of links of one kind in one place."""
+def order_links(
+    links: Sequence[Link],
+    *,
+    was: Sequence[int] | None = None,
+    by: Permissions = SYSTEM,
+) -> None:
+    """Save the order of links of one kind in one place.
+
+    With `was`, the ids in the order that the editor has read, this is refused if
+    somebody else has changed that. Links added after them, or removed, do not count.
+    """
     entry = links[0].entry if links else None
     ids = [link.pk for link in links]
     with open_ledger(*_stories_around(links), entry=entry) as ledger:
         by.check_has("change_link")
         before = visible_link_states(ids, lock=True)
+        if links and was is not None:
+            _check_order(links[0], was)
         for number, pk in enumerate(ids):
             Link.objects.filter(pk=pk).update(order=number)
         _record_changes(
             ledger, [entry] if entry else [], before ^ visible_link_states(ids)
         )
+
+
+def _check_order(link: Link, was: Sequence[int]) -> None:
+    """Raise Refused unless the links like this one are in the order that was read."""
+    same = Link.objects.filter(story=link.story_id, entry=link.entry_id, kind=link.kind)
+    now = list(same.values_list("pk", flat=True))
+    known = [pk for pk in was if pk in now]
+    if now[: len(known)] != known:
+        raise Refused(gettext("Somebody else has changed the order since."))
 
 
 def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> None:
@@ -186,14 +206,27 @@ def remove_link(link: Link, *, line: bool = False, by: Permissions = SYSTEM) -> 
     _apply(link, act)
 
 
-def remove_links(links: Iterable[Link], *, by: Permissions = SYSTEM) -> None:
-    """Remove several links in one transaction."""
+def remove_links(
+    links: Iterable[Link],
+    *,
+    fingerprints: Mapping[int, str] | None = None,
+    by: Permissions = SYSTEM,
+) -> None:
+    """Remove several links in one transaction.
+
+    `fingerprints` are those that the editor has read, by the ids of the links. Raises
+    Refused if somebody else has changed one of these meanwhile.
+    """
     links = sorted(links, key=lambda link: link.pk)  # the order of all locks
     ids = [link.pk for link in links]
     entries = {link.entry_id for link in links if link.entry_id}
     with open_ledger(*_stories_around(links), entries=entries) as ledger:
         by.check_has("delete_link")
         before = visible_link_states(ids, lock=True)
+        read = fingerprints or {}
+        for saved in Link.objects.filter(pk__in=read):
+            if saved.fingerprint != read[saved.pk]:
+                raise Refused(gettext("Somebody else has changed this link since."))
         for link in links:
             link.delete()
         found = Entry.objects.filter(pk__in=ledger.entries).order_by("pk")
