@@ -86,9 +86,11 @@ class Protocol(HttpToolsProtocol):
         self._in_head, self._in_body, self._head = False, True, 0
         self._stop_timer()
         method, streams = self.parser.get_method(), self.app_state.get("streams")
-        request = streams and streams.parse_request(method, self.url, self.headers)
         is_idle = self.cycle is None or self.cycle.response_complete
-        if not (request and is_idle):
+        request = None
+        if streams is not None and is_idle:
+            request = streams.parse_request(method, self.url, self.headers)
+        if streams is None or request is None:
             super().on_headers_complete()
             return
         self._taken_over = True
@@ -96,7 +98,11 @@ class Protocol(HttpToolsProtocol):
         self.cycle = SimpleNamespace(response_complete=True)  # type: ignore[assignment]
         self.connections.discard(self)
         streams.serve(
-            request, self.transport, self.connections, self.server_state.default_headers
+            request,
+            self.transport,
+            self.connections,
+            self.server_state.default_headers,
+            paused=self.flow.write_paused,
         )
 
     def _size(self) -> int:

@@ -32,11 +32,12 @@ from entries.delivery import channels, hub, messages, timings
 from entries.delivery.changes import Changes, Cursor
 from entries.delivery.channels import Channel
 from entries.delivery.messages import Message
+from entries.delivery.stream import Reader
 from entries.management.commands import serve
 from tests import actions, crowd, seeds
 from tests.desk import Editor
 from tests.fault_injection import DIARY, GATE, diary, inject
-from tests.networks import reader_of
+from tests.networks import Network, reader_of
 from tests.photos import flat_png, photograph
 from tests.servers import (
     HOST,
@@ -590,6 +591,33 @@ def test_a_reader_with_a_lost_network_is_dropped(
         assert stuck.aborted
         assert gone not in channel.readers
         assert len(quick.bodies) == channels.MAX_LOG_FRAMES + 10
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("what", ["pauses", "ends"])
+def test_a_connection_that_takes_nothing_is_cut(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Also one that is full of an earlier response, and one that ends and is stuck."""
+    monkeypatch.setattr(timings, "SEND_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(Network, "close", lambda _: None)
+
+    async def run() -> None:
+        channel, network = Channel(1, 0, "live", 0), Network()
+        reader = Reader(hub.Hub(), network, set(), paused=what == "pauses")
+        reader.channel = channel
+        channel.streams += 1
+        channel.readers[reader] = None
+        say(channel, "Nobody reads this." if what == "pauses" else "The last.")
+        if what == "ends":
+            reader.end()
+        before = len(network.written)
+        assert before == (0 if what == "pauses" else 2)
+        await asyncio.sleep(0.2)
+        assert network.aborted
+        assert len(network.written) == before
+        assert not channel.readers
 
     asyncio.run(run())
 

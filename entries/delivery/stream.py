@@ -47,10 +47,11 @@ _READY = [
 ]
 STREAM_HEADERS: Headers = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
+    (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
 )
+_STOPPING = "The server stops."
 _NO_DATABASE = "The database does not answer."
 _REASONS = {
     200: b"OK",
@@ -125,11 +126,13 @@ class Reader(asyncio.Protocol):
         transport: asyncio.Transport,
         connections: set[Any],
         headers: Headers = (),
+        *,
+        paused: bool = False,
     ) -> None:
         self.transport = transport
         self.channel: Channel | None = None
         self.position = 0  # in the channel's log
-        self.paused = False  # the write buffer is full
+        self.paused = paused  # the write buffer is full
         self.ended = False
         self.gzip = False
         self._hub = hub
@@ -140,6 +143,8 @@ class Reader(asyncio.Protocol):
         hub.stream_count += 1
         connections.add(self)
         transport.set_protocol(self)
+        if paused:  # an earlier response is still in the buffer
+            self.pause_writing()
 
     # --- The connection
 
@@ -154,6 +159,8 @@ class Reader(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Write what was logged meanwhile."""
         self.paused = False
+        if self.ended:
+            return
         self._set_timer(None)
         if self.channel and self in self.channel.readers:
             self.channel.serve(self)
@@ -176,7 +183,9 @@ class Reader(asyncio.Protocol):
         self.end()
 
     def write(self, message: Message) -> None:
-        """Send a message."""
+        """Send a message, unless the response has ended."""
+        if self.ended:
+            return
         tally.deliveries += 1
         self.transport.write(message.gzip if self.gzip else message.plain)
 
@@ -184,16 +193,21 @@ class Reader(asyncio.Protocol):
         """Finish the response, after a last message; cut it off if it is stuck."""
         if self.ended:
             return
-        if self.channel is None:
-            self._refuse_for_now("The server stops.")
+        if self.channel is None:  # the response has not begun
+            self._refuse_for_now(_STOPPING if self._hub.stopping else _NO_DATABASE)
             return
+        if last and not self.paused:
+            self.write(last)
         self.ended = True
         if self.paused:
             self.transport.abort()
-            return
-        if last:
-            self.write(last)
-        self.transport.write(messages.LAST_CHUNK)
+        else:
+            self.transport.write(messages.LAST_CHUNK)
+            self._close()
+
+    def _close(self) -> None:
+        """Close the connection once all is sent, or after a time."""
+        self._set_timer(timings.SEND_TIMEOUT_SECONDS)
         self.transport.close()
 
     def drop(self) -> None:
@@ -214,7 +228,9 @@ class Reader(asyncio.Protocol):
 
     def _on_timeout(self) -> None:
         self._timer = None
-        if self.paused:
+        if self.ended:
+            self.transport.abort()
+        elif self.paused:
             self.drop()
         else:
             self._refuse_for_now(_NO_DATABASE)
@@ -233,7 +249,7 @@ class Reader(asyncio.Protocol):
             self._refuse_for_now("Too many readers: poll the changes.", wait)
         else:
             self._task = _run_eagerly(self._serve(request))
-            if self._task and not self.ended and self.channel is None:
+            if self._task and not (self.ended or self.paused or self.channel):
                 self._set_timer(timings.SUBSCRIBE_TIMEOUT_SECONDS)
 
     def _refuse_for_now(self, sentence: str, wait: int = 5) -> None:
@@ -253,7 +269,7 @@ class Reader(asyncio.Protocol):
             *headers,
         )
         self.transport.write(body)
-        self.transport.close()
+        self._close()
 
     def _write_head(self, status: int, *headers: Header) -> None:
         first = b"HTTP/1.1 %d %b" % (status, _REASONS[status])
@@ -290,7 +306,8 @@ class Reader(asyncio.Protocol):
             return None
         else:
             self.channel = channel
-            self._set_timer(None)
+            if not self.paused:
+                self._set_timer(None)
         return channel
 
     async def _replay(self, channel: Channel, request: StreamRequest) -> Message | None:
@@ -374,13 +391,17 @@ class Streams:
         transport: asyncio.Transport,
         connections: set[Any],
         headers: Headers,
+        *,
+        paused: bool,
     ) -> None:
         """Take over a connection, and respond to its request.
 
         `connections` are all connections of the server, which ends them when it stops.
-        `headers` are part of every response.
+        `headers` are part of every response. `paused` is whether the write buffer is
+        full.
         """
-        Reader(self._hub, transport, connections, headers).respond(request)
+        reader = Reader(self._hub, transport, connections, headers, paused=paused)
+        reader.respond(request)
 
 
 @lru_cache(64)

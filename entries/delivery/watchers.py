@@ -13,10 +13,11 @@ import asyncio
 import itertools
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import psycopg
@@ -227,27 +228,39 @@ class Watcher:
         self.wake_desks()
 
     async def _poll_file(self) -> None:
-        """Poll the file's version in a thread.
+        """Poll the file's version in a thread, for as long as the file can be read.
 
         It takes microseconds, but if the index of the write-ahead log is locked, SQLite
         retries for ten seconds, which must not block the event loop.
         """
-        last_version = -1
-        polled = _open_file()  # not closed here: the thread may still be using it
+        loop, stopped = asyncio.get_running_loop(), threading.Event()
         with closing(_open_file()) as file:
             try:
                 self._file, self._version = file, -1
                 self.notice_commit()  # the versions of a new connection start over
-                while True:
-                    began = time.monotonic()
-                    version = await self._in_thread(self._timed_version, polled)
-                    self.answered_at = began
-                    if version != last_version:
-                        last_version, self.last_stamp = version, None
-                        self._wake()
-                    await asyncio.sleep(timings.SQLITE_POLL_SECONDS)
+                await self._in_thread(self._watch_file, loop, stopped)
             finally:
                 self._file = None
+                stopped.set()
+
+    def _watch_file(
+        self, loop: asyncio.AbstractEventLoop, stopped: threading.Event
+    ) -> None:
+        """Tell the event loop when the file's version changes. Raises sqlite3.Error."""
+        last_version = -1
+        with closing(_open_file()) as file:
+            while not stopped.wait(timings.SQLITE_POLL_SECONDS):
+                began = time.monotonic()
+                version = self._timed_version(file)
+                self.answered_at = began
+                if version != last_version:
+                    last_version = version
+                    with suppress(RuntimeError):  # the loop is closed
+                        loop.call_soon_threadsafe(self._notice_version)
+
+    def _notice_version(self) -> None:
+        self.last_stamp = None
+        self._wake()
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function in one of the watcher's own threads."""
