@@ -312,6 +312,16 @@ def test_a_copy_of_an_edit_of_a_deleted_draft_is_offered_as_a_new_text(
     assert not Draft.objects.exists()
 
 
+def test_a_copy_tells_nobody_of_a_text_that_they_might_not_see(draft):
+    contributor = signed_in("writer", "Contributors")
+    answers = [
+        keep(contributor, draft.story, Entry(pk=pk)) for pk in (draft.pk, draft.pk + 1)
+    ]
+    seen = [(a.status_code, words(a), "Desk-Key" in a.headers) for a in answers]
+    assert seen == [(404, seen[0][1], False)] * 2
+    assert not Draft.objects.exists()
+
+
 def test_no_copy_of_an_erased_text_is_saved(client, story):
     entry = verbs.erase(make_update(story))
     assert keep(client, story, entry).status_code == 410

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
@@ -99,7 +99,10 @@ def _save(draft: Draft) -> None:
 
 
 class _Lost(Exception):
-    """The text that a form edits is gone, or its writer may no longer change it."""
+    """The text that a form edits is gone, or its writer may no longer change it.
+
+    `entry` is that text, None if they may not see it.
+    """
 
     def __init__(self, entry_id: int, entry: Entry | None = None) -> None:
         super().__init__()
@@ -112,14 +115,15 @@ def _save_lost(
     """Save an edit as the draft of a new text, and say why.
 
     `Desk-Key` names the new text. The server saves nothing that may repeat a text that
-    was erased.
+    was erased, and nothing for a text that the user may never have seen.
     """
     story, data = get_story(story_id), form.cleaned_data
     found = gone.of_edit(permissions, story, lost.entry_id, lost.entry, data["key"])
     if not permissions.can_write:
         raise PermissionDenied
     response = text_response(f"{found.message} {found.hint}", found.status)
-    if found.key and not (lost.entry and lost.entry.erased_at):
+    told = found.status != 404 or permissions.can_view_unpublished
+    if found.key and told and not (lost.entry and lost.entry.erased_at):
         user = permissions.user
         Draft.objects.filter(user=user, entry=lost.entry_id).become_new_texts()
         own = {"user": user, "story": story, "form": "composer"}
@@ -133,7 +137,8 @@ def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | Non
     """Lock and return the entry that a form edits; None for other forms.
 
     The entry may have been moved to another story. Raises PermissionDenied or Http404
-    if the user may not use the form, _Lost if there is no such entry.
+    if the user may not use the form, _Lost if there is no such entry, which is also
+    what they learn of one that they may not see.
     """
     if not name.startswith("edit-"):
         get_object_or_404(Story.objects.only("pk"), pk=story_id)
@@ -145,10 +150,8 @@ def _entry_of(permissions: Permissions, story_id: int, name: str) -> Entry | Non
     rows = Entry.objects.select_for_update(of=("self",)).select_related("story")
     posted = Exists(Posting.objects.filter(story=story_id, entry=OuterRef("pk")))
     entry = rows.filter(posted, pk=int(name[5:])).first()
-    if entry is None:
+    if entry is None or not permissions.can_see(entry, entry.story):
         raise _Lost(int(name[5:]))
-    if not permissions.can_see(entry, entry.story):
-        raise Http404
     if entry.erased_at:
         raise _Lost(entry.pk, entry)
     if not permissions.can_change(entry):
