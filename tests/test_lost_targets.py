@@ -490,6 +490,36 @@ def test_a_refused_note_is_still_in_its_form(client, story):
         assert value(answer, "text") == too_long
 
 
+@pytest.mark.parametrize("htmx", [True, False])
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_note_on_a_cross_post_that_was_removed_says_so(client, story, htmx, moved):
+    """It was not moved from here, even if it once was from another story."""
+    moderator = signed_in("moderator", "Moderators")
+    entry, other = make_update(story), make_story("Snow on the pass")
+    if moved:
+        home = make_story("Ice on the sound")
+        send(client, desk(story, "move", entry.pk), to=home.pk)
+        entry.refresh_from_db()
+        assert entry.story == home
+    send(moderator, desk(entry.story, "cross", entry.pk), to=other.pk)
+    url = desk(other, "act", entry.pk)
+    assert send(moderator, url, do="take_back").status_code == 200
+    url = desk(other, "entry_notes", entry.pk)
+    answer = send(client, url, htmx, text=TYPED, do="add")
+    assert answer.status_code == 409
+    assert "This update is not in this story any more." in words(answer)
+    assert "moved" not in words(answer)
+    assert htmx or value(answer, "text") == TYPED
+
+
+def test_a_note_on_a_moved_update_says_so(client, ana, story):
+    entry, other = make_update(story), make_story("Snow on the pass")
+    send(ana, desk(story, "move", entry.pk), to=other.pk)
+    verbs.edit_story(story, slug="another-slug")
+    answer = send(client, desk(story, "entry_notes", entry.pk), text=TYPED, do="add")
+    assert "Ana moved this update to Snow on the pass" in words(answer)
+
+
 # Notes to contributors
 
 

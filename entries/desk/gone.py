@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from entries.desk import audit_log
-from entries.models import DeletedEntry, Entry, Image, Story
+from entries.models import DeletedEntry, Entry, Image, Story, StorySlug
 from entries.models.desk import copy_key
 from entries.text import time_input
 from entries.verbs import Permissions
@@ -53,9 +53,9 @@ def of_edit(
     The key of the new draft is the same for each attempt, so that it is created once.
     """
     hint = gettext("Your text is still here.")
-    if entry is None and _moved(permissions, story.pk, entry_id):
-        message, status = of_entry(permissions, story.pk, entry_id)
-        return Reason(message, status, hint, AT_ITS_STORY)
+    if entry is None and (moved := _moved(permissions, story.pk, entry_id)):
+        message = _moved_message(moved, _line_of_move(moved, story.pk))
+        return Reason(message, 409, hint, AT_ITS_STORY)
     if entry and entry.erased_at:
         message, status = erased_message(entry), 410
         hint = gettext("Your text is still here. Leave out what was erased.")
@@ -75,14 +75,9 @@ def of_entry(permissions: Permissions, story_id: int, entry_id: int) -> tuple[st
     Nobody learns that there was a text which they were not allowed to see.
     """
     if moved := _moved(permissions, story_id, entry_id):
-        line = audit_log.latest(moved, Q(change_message__startswith="Moved here"))
-        message = _said(
-            line,
-            gettext("%(name)s moved this update to %(story)s at %(time)s."),
-            gettext("This update was moved to %(story)s."),
-            story=moved.story.title,
-        )
-        return message, 409
+        if line := _line_of_move(moved, story_id):
+            return _moved_message(moved, line), 409
+        return gettext("This update is not in this story any more."), 409
     deleted = DeletedEntry.objects.filter(story=story_id, entry_pk=entry_id)
     entry = Entry(pk=entry_id)
     wrote = Q(action_flag=ADDITION, user=permissions.user)
@@ -98,12 +93,31 @@ def of_entry(permissions: Permissions, story_id: int, entry_id: int) -> tuple[st
 
 
 def _moved(permissions: Permissions, story_id: int, entry_id: int) -> Entry | None:
-    """Return a text that was moved away from a story, if the user may change it."""
+    """Return a text that was moved away from a story, if the user may change it.
+
+    Or one whose cross-post there was removed; only the log tells the two apart.
+    """
     found = Entry.objects.filter(pk=entry_id, postings__story=story_id)
     entry = found.exclude(story=story_id).select_related("story__series").first()
     if entry is None or not permissions.can_see(entry, entry.story):
         return None
     return entry if permissions.can_change(entry) else None
+
+
+def _line_of_move(entry: Entry, story_id: int) -> LogEntry | None:
+    """Return the line in the log about moving an entry away from a story."""
+    slugs = StorySlug.objects.filter(story=story_id).values_list("slug", flat=True)
+    logged = [f"Moved here from {slug}." for slug in slugs]
+    return audit_log.latest(entry, Q(change_message__in=logged))
+
+
+def _moved_message(entry: Entry, line: LogEntry | None) -> str:
+    return _said(
+        line,
+        gettext("%(name)s moved this update to %(story)s at %(time)s."),
+        gettext("This update was moved to %(story)s."),
+        story=entry.story.title,
+    )
 
 
 def _said(line: LogEntry | None, known: str, unknown: str, **more: str) -> str:
