@@ -117,6 +117,16 @@ def test_the_row_of_the_new_draft_takes_the_place_of_the_deleted_one(
     assert "desk:done" in answer.headers["HX-Trigger"]
 
 
+@pytest.mark.parametrize("htmx", [True, False])
+def test_the_correction_note_of_a_lost_edit_is_said(client, story, htmx):
+    entry = verbs.erase(make_update(story))
+    form = {"how": "correction", "correction": "It sails at <ten>."}
+    answer = edit(client, entry, htmx, way="new_draft", **form)
+    page = answer if htmx else client.get(answer.url)
+    said = "Saved as a new draft. Your correction note: “It sails at &lt;ten&gt;.”"
+    assert said in page.content.decode()
+
+
 def test_a_wrong_time_in_a_lost_edit_is_said_and_the_text_stays(client, ana, draft):
     press(ana, draft, "delete")
     answer = edit(client, draft, htmx=False, way="new_draft", at="half past")

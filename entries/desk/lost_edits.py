@@ -149,7 +149,17 @@ class _LostEdit:
         if entry.created_at >= begun:  # else the form was sent before
             log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
         made.append(entry)
-        return gettext("Saved as a new draft.")
+        saved, note = gettext("Saved as a new draft."), self._correction()
+        if not note:
+            return saved
+        return gettext("%(saved)s Your correction note: “%(note)s”") % {
+            "saved": saved,
+            "note": note,
+        }
+
+    def _correction(self) -> str:
+        """Return the typed correction note, which a draft has no place for."""
+        return " ".join(self.request.POST.get("correction", "").split())
 
     def _saved(self, draft: Entry, message: str) -> HttpResponse:
         """Return the row of the new draft, and what is left of the old one."""
