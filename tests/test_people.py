@@ -19,8 +19,9 @@ from django.utils import timezone
 from entries import verbs
 from entries.delivery.audience import AudienceWriter
 from entries.desk.access import desk_url
-from entries.models import AudienceMinute, Entry, Image, Profile, Story
+from entries.models import AudienceMinute, Entry, Image, Profile, Series, Story
 from entries.pages import fragment_cache, story_page
+from entries.public import caching
 from entries.text import gmt as times
 from entries.verbs import EntryText, Permissions, Refused
 from tests.builders import make_story, make_update, make_user, signed_in, text
@@ -98,6 +99,34 @@ def test_an_author_has_a_feed_that_their_page_names(story: Story):
     assert f"/ice/updates/{entry.pk}/" in get(FEED)
     verbs.withdraw(entry)
     assert Client().get(FEED).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/authors/ann-lee/", FEED, "/series/harbour/feed/"])
+def test_a_change_while_a_page_is_read_is_not_missed(
+    story: Story, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    """The ETag is never newer than what it stands for."""
+    user = person(title="Reporter")
+    series = verbs.save_series(
+        Series(name="Harbour", slug="harbour", description="Reporter")
+    )
+    by_ann(story, "The ferry has moored.")
+    read_tag, changed = caching.site_tag, []
+
+    def changed_first() -> str:
+        if not changed:
+            changed.append(path)
+            verbs.save_person(user, **PERSON, byline="Ann Lee", title="Editor")
+            series.description = "Editor"
+            verbs.save_series(series)
+        return read_tag()
+
+    monkeypatch.setattr(caching, "site_tag", changed_first)
+    first = Client().get(path)
+    assert changed
+    again = Client().get(path, headers={"If-None-Match": first["ETag"]})
+    newest = first if again.status_code == 304 else again
+    assert b"Editor" in newest.content
 
 
 def test_a_feed_of_an_author_costs_few_queries(

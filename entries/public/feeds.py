@@ -77,8 +77,9 @@ class _EntriesFeed(_Feed):
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Respond with the feed, or 304."""
-        obj = self.get_object(request, *args, **kwargs)
-        tag = self.tag(obj)  # read first, so it never claims more than the feed has
+        # Read first, so that it never claims more than the feed has.
+        tag = self.tag(**kwargs)
+        self.get_object(request, *args, **kwargs)  # 404 rather than 304
         return caching.respond_or_304(
             request,
             f"{tag}-{request.path}",
@@ -92,7 +93,7 @@ class _EntriesFeed(_Feed):
         newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
         return newest.values_list("changed_at", flat=True).first()
 
-    def tag(self, obj: Any) -> str:
+    def tag(self, **kwargs: Any) -> str:
         """Return a tag that changes with every change of the feed, for its ETag."""
         return caching.site_tag()
 
@@ -220,8 +221,12 @@ class SeriesFeed(_EntriesFeed):
 class AuthorFeed(_EntriesFeed):
     """The newest updates of a person, as on their page."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, site_tag: str, name: str) -> None:
+        self.site_tag = site_tag  # read before the person
         self.name = name
+
+    def tag(self, **kwargs: Any) -> str:
+        return self.site_tag
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Profile:
         person: Profile = kwargs["person"]
@@ -268,9 +273,9 @@ class StoryFeed(_EntriesFeed):
         story: Story = kwargs["story"]
         return story
 
-    def tag(self, obj: Story) -> str:
+    def tag(self, **kwargs: Any) -> str:
         """Return the story's tag, from the seqs that were read with it."""
-        return caching.story_tag(self.site, obj)
+        return caching.story_tag(self.site, kwargs["story"])
 
     def stories(self, obj: Story) -> QuerySet[Story]:
         return Story.objects.public().filter(pk=obj.pk)

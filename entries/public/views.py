@@ -196,8 +196,9 @@ def _credited_name(person: Profile, updates: UpdatesPage | None = None) -> str:
 @public_page
 def author_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a person's newest updates as Atom; 404 without any."""
+    tag = caching.site_tag()
     person = _person(slug)
-    return feeds.AuthorFeed(_credited_name(person))(request, person=person)
+    return feeds.AuthorFeed(tag, _credited_name(person))(request, person=person)
 
 
 @require_safe
