@@ -500,6 +500,39 @@ def test_a_refused_note_is_still_in_its_form(client, story):
         assert value(answer, "text") == too_long
 
 
+@pytest.mark.parametrize("about", ["story", "entry"])
+def test_a_refused_reply_is_still_a_reply(client, story, about):
+    entry = make_update(story) if about == "entry" else None
+    note = verbs.add_note(story, "Who says so?", author=make_user("ines"), entry=entry)
+    url = desk(story, *(["entry_notes", entry.pk] if entry else ["notes"]))
+    form = {"do": "reply", "note": note.pk, "text": "x" * 1001}
+    answer = send(client, url, False, **form)
+    assert value(answer, "text") == form["text"]
+    page = answer.content.decode()
+    form_html = page.partition('class="note-form"')[2].partition("</form>")[0]
+    assert f'name="note" value="{note.pk}"' in form_html
+    assert 'name="do" value="reply"' in form_html
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_a_refused_hand_over_note_is_still_one(client, story, ticked):
+    form = {"do": "add", "text": "x" * 1001} | ({"handover": "on"} if ticked else {})
+    page = send(client, desk(story, "notes"), False, **form).content.decode()
+    box = re.search(r'<input[^>]*name="handover"[^>]*>', page)
+    assert box
+    assert ("checked" in box[0]) == ticked
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_a_hand_over_for_a_text_that_is_gone_keeps_its_tick(client, story, ticked):
+    form = {"do": "reply", "note": 999, "text": TYPED}
+    form |= {"handover": "on"} if ticked else {}
+    page = send(client, desk(story, "notes"), False, **form).content.decode()
+    box = re.search(r'<input[^>]*name="handover"[^>]*>', page)
+    assert box
+    assert ("checked" in box[0]) == ticked
+
+
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize("moved", [True, False])
 def test_a_note_on_a_cross_post_that_was_removed_says_so(client, story, htmx, moved):

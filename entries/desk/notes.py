@@ -135,7 +135,7 @@ def _lost_note(request: HttpRequest, story: Story, entry_pk: int) -> HttpRespons
     message, status = gone.of_entry(permissions, story.pk, entry_pk)
     if not is_htmx(request):
         lost = {"message": message, "do": "add"}
-        extra = {"typed": request.POST["text"], "lost": lost}
+        extra = _typed(request) | {"lost": lost}
         return _show_notes(request, story, permissions, status, **extra)
     return _lost_panel(request, message, "add_to_story", str(entry_pk), status)
 
@@ -289,7 +289,7 @@ def _change(
         return response
 
     def again() -> HttpResponse:
-        extra = {"typed": request.POST.get("text", "")}
+        extra = _typed(request) | {"reply_to": note if do == "reply" else None}
         if row:
             return _show_entry_notes(request, row, 409, **extra)
         return _show_notes(request, story, permissions, 409, **extra)
@@ -303,6 +303,12 @@ def _change(
     )
 
 
+def _typed(request: HttpRequest) -> dict[str, Any]:
+    """Return what was entered into a note's form, to show it there again."""
+    data = request.POST
+    return {"typed": data.get("text", ""), "handover_ticked": "handover" in data}
+
+
 def _offer_reply(
     request: HttpRequest,
     story: Story,
@@ -314,7 +320,7 @@ def _offer_reply(
     if is_htmx(request):
         return _lost_panel(request, message, "add", row.number if row else "", 404)
     lost = {"message": message, "do": "add"}
-    extra = {"typed": request.POST.get("text", ""), "lost": lost}
+    extra = _typed(request) | {"lost": lost}
     if row:
         return _show_entry_notes(request, row, 404, **extra)
     return _show_notes(request, story, permissions, 404, **extra)
