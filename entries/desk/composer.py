@@ -179,6 +179,23 @@ class Posted:
         return words.format(time=time)
 
 
+def post_text(
+    permissions: Permissions, story: Story, form: ComposerForm, **options: Any
+) -> Entry:
+    """Create an entry from a form, with its links, and log it.
+
+    A form that is sent again returns the entry that it created before.
+    """
+    begun = timezone.now()
+    images.check_images(permissions, form.cleaned_data["body"])
+    user, text = permissions.user, form.text()
+    entry = verbs.post(story, text, author=user, by=permissions, **options)
+    see_lines.update_links(entry, by=permissions)
+    if entry.created_at >= begun:  # else the form was sent before
+        log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
+    return entry
+
+
 def _submitted_form(
     request: HttpRequest, story: Story, permissions: Permissions
 ) -> "_SubmittedForm":
@@ -243,31 +260,23 @@ class _SubmittedForm:
         return False
 
     def _post(self) -> str:
-        data, user, begun = (
-            self.form.cleaned_data,
-            self.permissions.user,
-            timezone.now(),
-        )
+        data = self.form.cleaned_data
         if self.action == "draft":
             pending = self.request.POST.getlist("pending")
             images.reserve_pending(self.permissions, pending, data["body"])
-        images.check_images(self.permissions, data["body"])
-        entry = verbs.post(
+        entry = post_text(
+            self.permissions,
             self.story,
-            self.form.text(),
-            author=user,
+            self.form,
             kind=self.kind,
             state=STATES[self.action],
             pinned=data["pinned"] and self.permissions.can_edit,
             key_event=data["key_event"] and self.permissions.can_edit,
             key=data["separate"] or data["key"],
-            by=self.permissions,
         )
-        see_lines.update_links(entry, by=self.permissions)
         if data["separate"]:
-            Draft.objects.of_user(user, key=data["key"]).delete()
-        if entry.created_at >= begun:  # else the form was sent before
-            log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
+            own = Draft.objects.of_user(self.permissions.user, key=data["key"])
+            own.delete()
         self.posted = Posted(self.form.name, entry, self.story)
         return self.posted.message
 

@@ -14,12 +14,15 @@ from entries.desk import conflicts, drafts, gone, images, lost_edits, see_lines
 from entries.desk.access import desk_url, desk_view, get_story
 from entries.desk.audit_log import EDITED, PUBLISHED, log_action, log_in_closed_stories
 from entries.desk.conflicts import Choice
-from entries.desk.entry_responses import errors_response, preview_response
+from entries.desk.entry_responses import (
+    edit_response,
+    errors_response,
+    preview_response,
+)
 from entries.desk.forms import EditForm
 from entries.desk.preview import render_preview
 from entries.desk.responses import (
     is_htmx,
-    render_panel,
     render_partial,
     replace_response,
     respond,
@@ -202,17 +205,13 @@ def _show(
 ) -> HttpResponse:
     """Render the form for its row (htmx), or on a separate page."""
     context = {
-        "form": form,
-        "edit_entry": row.entry,
         "story": row.posting.story,
         "permissions": row.permissions,
         "pictures": _cards(request, row, form),
         "elsewhere": row.elsewhere,
         **extra,
     }
-    panel, page = f"{_FOLDER}/_edit.html", f"{_FOLDER}/edit_page.html"
-    title = gettext("Edit %(entry)s") % {"entry": row.entry.label}
-    return render_panel(request, panel, page, context, title=title, status=status)
+    return edit_response(request, row.entry, form, context, status)
 
 
 def _cards(request: HttpRequest, row: Row, form: EditForm) -> list[images.ImageForm]:

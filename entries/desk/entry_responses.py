@@ -1,17 +1,33 @@
 """Responses of the composer and the edit form: errors, image cards, a preview."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 
 from entries.desk.forms import TextForm
 from entries.desk.images import ImageForm, deleted_images
 from entries.desk.preview import Preview
-from entries.desk.responses import render_partial, trigger
-from entries.models import Story
+from entries.desk.responses import render_panel, render_partial, trigger
+from entries.models import Entry, Story
 
+_EDIT = ("admin/entries/desk/_edit.html", "admin/entries/desk/edit_page.html")
 _SLOTS = "admin/entries/desk/_slots.html"
+
+
+def edit_response(
+    request: HttpRequest,
+    entry: Entry,
+    form: TextForm,
+    context: Mapping[str, Any],
+    status: int = 200,
+) -> HttpResponse:
+    """Return the edit form of an entry for its row (htmx), or on a separate page."""
+    given = {"form": form, "edit_entry": entry, **context}
+    title = gettext("Edit %(entry)s") % {"entry": entry.label}
+    return render_panel(request, *_EDIT, given, title=title, status=status)
 
 
 def errors_response(

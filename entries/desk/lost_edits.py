@@ -10,19 +10,16 @@ from uuid import UUID, uuid4
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext
 
-from entries import verbs
-from entries.desk import gone, images, see_lines
+from entries.desk import gone, images
 from entries.desk.access import desk_url
-from entries.desk.audit_log import ADDITION, log_action
-from entries.desk.entry_responses import errors_response
+from entries.desk.composer import post_text
+from entries.desk.entry_responses import edit_response, errors_response
 from entries.desk.forms import ComposerForm, EditForm, TextForm
 from entries.desk.gone import Reason
 from entries.desk.responses import (
     is_htmx,
-    render_panel,
     render_partial,
     respond,
     trigger,
@@ -100,19 +97,9 @@ class _LostEdit:
     def _page(self, form: TextForm, status: int, **extra: Any) -> HttpResponse:
         """Show the form on a page of its own, with everything that was typed."""
         entry = self.entry or Entry(pk=self.entry_id, story=self.story)
-        context = {
-            "form": form,
-            "edit_entry": entry,
-            "story": self.story,
-            "permissions": self.permissions,
-            "pictures": self._cards(),
-            **extra,
-        }
-        panel, page = f"{_FOLDER}/_edit.html", f"{_FOLDER}/edit_page.html"
-        title = gettext("Edit %(entry)s") % {"entry": entry.label}
-        return render_panel(
-            self.request, panel, page, context, title=title, status=status
-        )
+        context = {"story": self.story, "permissions": self.permissions, **extra}
+        context["pictures"] = self._cards()
+        return edit_response(self.request, entry, form, context, status)
 
     def _cards(self) -> list[images.ImageForm]:
         if not self.permissions.can_upload:
@@ -133,21 +120,11 @@ class _LostEdit:
         )
 
     def _post(self, made: list[Entry]) -> str:
-        begun, user = timezone.now(), self.permissions.user
-        images.check_images(self.permissions, self.form.cleaned_data["body"])
+        user = self.permissions.user
         Draft.objects.filter(user=user, entry=self.entry_id).become_new_texts()
-        entry = verbs.post(
-            self.story,
-            self.form.text(),
-            author=user,
-            state=Entry.State.DRAFT,
-            key=self.key,
-            by=self.permissions,
-        )
-        see_lines.update_links(entry, by=self.permissions)
+        state, key = Entry.State.DRAFT, self.key
+        entry = post_text(self.permissions, self.story, self.form, state=state, key=key)
         Draft.objects.of_user(user, key=self.gone.key).delete()
-        if entry.created_at >= begun:  # else the form was sent before
-            log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
         made.append(entry)
         saved, note = gettext("Saved as a new draft."), self._correction()
         if not note:
