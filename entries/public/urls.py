@@ -25,7 +25,7 @@ urlpatterns = [
     ),
     path("stories/<slug:slug>.json", views.story_json, name="story_json"),
     path("stories/<slug:slug>/changes", views.change_feed, name="changes"),
-    path("stories/<slug:slug>/stream", views.stream, name="stream"),
+    path("stories/<slug:slug>/stream", views.change_feed, name="stream"),
     re_path(
         rf"^pictures/(?P<path>{_VARIANT})$",
         views.send_image,

@@ -334,21 +334,6 @@ def story_feed(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def stream(request: HttpRequest, slug: str) -> HttpResponse:
-    """Respond 503 to a request for a stream that the server did not take over.
-
-    Such a request follows another one too closely, or the server is not that of
-    `manage.py serve`. Pages poll the changes then.
-    """
-    response = HttpResponse(
-        "No stream here: poll the changes.\n", status=503, content_type="text/plain"
-    )
-    response["Retry-After"] = "5"
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-@require_safe
 def change_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a batch of the changes after a cursor, as HTML for htmx.
 
