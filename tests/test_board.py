@@ -318,7 +318,7 @@ def test_a_text_without_a_time_can_be_stamped_with_its_submission(client, story)
 
 
 def test_publishing_from_the_queue_is_undone_there(client, submitted):
-    client.post(QUEUE, {"do": "publish", "entry": submitted.pk, "version": 1})
+    client.post(QUEUE, {"do": "publish_now", "entry": submitted.pk, "version": 1})
     page = html(client.get(QUEUE))
     assert 'value="undo"' in page
     answer = client.post(QUEUE, {"do": "undo", "entry": submitted.pk}, follow=True)

@@ -166,7 +166,7 @@ def test_an_invalid_number_breaks_no_form_of_the_desk(huge: str):
     words = {"body": "Words.", "action": "publish", "picture": huge}
     assert chief.post(f"{desk}/change/", words).status_code < 500
     queue = "/admin/entries/entry/queue/"
-    assert chief.post(queue, {"do": "publish", "entry": huge}).status_code == 404
+    assert chief.post(queue, {"do": "publish_now", "entry": huge}).status_code == 404
     for name in ("move", "cross", "entry_links"):
         path = reverse(f"admin:entries_story_{name}", args=[story.pk, entry.pk])
         given = {"to": huge, "target": f"story:{huge}", "q": "x", "link": huge}

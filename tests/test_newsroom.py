@@ -141,7 +141,7 @@ def test_a_contributor_cannot_change_a_text_that_an_editor_has_scheduled(submitt
 
 
 def test_an_editor_publishes_from_the_queue(client, submitted):
-    data = {"do": "publish", "entry": submitted.pk, "version": 1}
+    data = {"do": "publish_own", "entry": submitted.pk, "version": 1}
     answer = client.post(QUEUE, data, follow=True)
     assert "Published in Fog over the harbour." in html_of(answer)
     assert "The <em>mole</em> is closed." in read(submitted.story)
@@ -151,7 +151,7 @@ def test_an_editor_publishes_from_the_queue(client, submitted):
 
 def test_a_text_changed_since_it_was_read_is_not_published(client, submitted):
     verbs.edit(submitted, verbs.EntryText("Unread words."), version=1)
-    data = {"do": "publish", "entry": submitted.pk, "version": 1}
+    data = {"do": "publish_own", "entry": submitted.pk, "version": 1}
     answer = client.post(QUEUE, data, follow=True)
     assert "read it again" in html_of(answer)
     submitted.refresh_from_db()
@@ -194,7 +194,7 @@ def test_contributors_see_their_own_texts_in_the_queue_without_actions(
     assert "mole" in page
     assert "Another writer" not in page
     assert "long ago" not in page
-    for do in ("publish", "send_back"):
+    for do in ("publish_own", "publish_now", "send_back"):
         data = {"do": do, "entry": submitted.pk, "version": 1, "line": "x"}
         assert writer.post(QUEUE, data).status_code == 403
     assert signed_in("moderator", "Moderators").get(QUEUE).status_code == 403

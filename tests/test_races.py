@@ -181,7 +181,7 @@ WRITER = {
 }
 EDITOR = {
     "publishes": Act(post("act", do="publish"), WAITING, reads=True),
-    "accepts": Act(queue("publish"), "submitted", reads=True),
+    "accepts": Act(queue("publish_own"), "submitted", reads=True),
     "sends back": Act(queue("send_back"), "submitted", reads=True),
     "edits": Act(post("edit", **EDITED), ANY_STATE, reads=True),
     "schedules": Act(post("edit", **EDITED | SCHEDULE), "draft submitted", reads=True),

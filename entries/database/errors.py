@@ -11,12 +11,10 @@ from django.db import Error as DatabaseError
 from django.db import IntegrityError, connection
 from django.utils.translation import gettext
 
+# The one that needs no settings, since commands import this module before them.
+from django.utils.translation.trans_null import gettext_noop
+
 logger = logging.getLogger(__name__)
-
-
-def gettext_noop(message: str) -> str:
-    """Mark a message for translation, as Django's own function, without settings."""
-    return message
 
 
 class Problem(NamedTuple):

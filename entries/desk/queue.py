@@ -253,7 +253,7 @@ def _run(
 ) -> tuple[str, str]:
     """Run a button's action; return a message for the log, and one for the editor."""
     do = data.get("do", "")
-    if do in ("publish", "publish_now", "publish_own"):
+    if do in ("publish_now", "publish_own"):
         _publish(entry, version, data, permissions)
         words = (
             gettext("Published in %(story)s.")
@@ -294,10 +294,10 @@ def _deleted(request: HttpRequest, permissions: Permissions, pk: int) -> HttpRes
 
 
 def _publish(entry: Entry, version: int, data: QueryDict, by: Permissions) -> None:
-    """Publish a text now, with the time it was submitted with, or either.
+    """Publish a text now, or with the time it was submitted with.
 
-    `publish` takes the text's own time if it has one, as the desk does. The marks that
-    were changed in the form are set with it; a colleague may have set the others.
+    The marks that were changed in the form are set with it; a colleague may have set
+    the others.
     """
     do, at = data["do"], None
     marks = _changed_marks(data)
