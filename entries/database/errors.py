@@ -31,7 +31,7 @@ class Problem(NamedTuple):
 
 FULL: Final = Problem(
     gettext_noop("The disk is full"),
-    gettext_noop("Nothing was saved. Whoever runs the site has to make room."),
+    gettext_noop("Nothing was saved. Ask the site’s operator to free disk space."),
     gettext_noop(
         "Failed: the disk is full, and nothing was saved. The text is still in "
         "this page; tell whoever runs the site, then press the button again."
@@ -40,7 +40,7 @@ FULL: Final = Problem(
 READ_ONLY: Final = Problem(
     gettext_noop("The disk takes nothing"),
     gettext_noop(
-        "Nothing was saved. Whoever runs the site has to make its disk writable again."
+        "Nothing was saved. Ask the site’s operator to make its disk writable again."
     ),
     gettext_noop(
         "Failed: the disk takes nothing just now, and nothing was saved. The text is "

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Coroutine[Any, Any, None]]
+AsgiMessage = dict[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Coroutine[Any, Any, None]]
 Header = tuple[bytes, bytes]
 Headers = Sequence[Header]
 
 
-def response_start(status: int, headers: Headers) -> Message:
+def response_start(status: int, headers: Headers) -> AsgiMessage:
     """Return the message that starts a response."""
     return {"type": "http.response.start", "status": status, "headers": headers}
 

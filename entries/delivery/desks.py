@@ -24,7 +24,7 @@ from django.db import Error
 
 from entries.delivery import timings
 from entries.delivery.asgi import (
-    Message,
+    AsgiMessage,
     Receive,
     Scope,
     Send,
@@ -68,7 +68,7 @@ class DeskStream:
     ended: bool = False
 
     @classmethod
-    def admitted(cls, response: list[Message]) -> "DeskStream | None":
+    def admitted(cls, response: list[AsgiMessage]) -> "DeskStream | None":
         """Return a new stream if Django's response admits one, else None."""
         name = ADMITTED.encode()
         headers = dict(response[0]["headers"]) if response else {}
@@ -84,7 +84,7 @@ class DeskStream:
             self.ended = True
             self.task.cancel()
 
-    async def send(self, send: Send, message: Message) -> None:
+    async def send(self, send: Send, message: AsgiMessage) -> None:
         """Send a message, or end the stream if its network takes too long."""
         self.sending = True
         async with asyncio.timeout(timings.SEND_TIMEOUT_SECONDS):
@@ -161,11 +161,11 @@ class Desks:
             await send(_LAST)
         return None
 
-    async def _request_django(self, scope: Scope) -> list[Message]:
+    async def _request_django(self, scope: Scope) -> list[AsgiMessage]:
         """Return Django's response to the request for a stream."""
-        response: list[Message] = []
+        response: list[AsgiMessage] = []
 
-        async def collect(message: Message) -> None:
+        async def collect(message: AsgiMessage) -> None:
             response.append(message)
 
         # With this header a desk view responds 401 or 403 instead of redirecting.
@@ -270,7 +270,7 @@ def _next_check() -> float:
     return time.monotonic() + timings.DESK_CHECK_SECONDS * spread
 
 
-def _event(name: str, data: str = "") -> Message:
+def _event(name: str, data: str = "") -> AsgiMessage:
     body = named_event(name, data)
     return {"type": "http.response.body", "body": body, "more_body": True}
 
@@ -283,7 +283,7 @@ def _empty_body() -> Receive:
     """Return a `receive` for a request without a body that never disconnects."""
     sent = False
 
-    async def receive() -> Message:
+    async def receive() -> AsgiMessage:
         nonlocal sent
         if sent:
             await asyncio.Event().wait()

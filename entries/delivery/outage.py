@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from entries.delivery.asgi import Message, Scope, response_start
+from entries.delivery.asgi import AsgiMessage, Scope, response_start
 
 # Public URLs that need the database. The desk's are not included: its own error pages
 # return the text that the editor has typed.
@@ -28,7 +28,7 @@ def needs_database(scope: Scope) -> bool:
     return _DATABASE_URLS.fullmatch(scope["path"]) is not None
 
 
-def stale_start(start: Message, seconds: float) -> Message:
+def stale_start(start: AsgiMessage, seconds: float) -> AsgiMessage:
     """Add an Age to the start of a response, and make caches revalidate it."""
     headers = [pair for pair in start["headers"] if pair[0] != b"cache-control"]
     headers += [(b"cache-control", _UNCACHED), (b"age", b"%d" % seconds)]

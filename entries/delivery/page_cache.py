@@ -24,8 +24,8 @@ from django.db import Error
 
 from entries.delivery import outage, seqs, timings, watchers
 from entries.delivery.asgi import (
+    AsgiMessage,
     Header,
-    Message,
     Receive,
     Scope,
     Send,
@@ -51,7 +51,7 @@ _MIN_COMPRESSED_BYTES = 500
 _OVERHEAD_BYTES = 2048  # of one response: headers and objects
 _LIVE_HEADERS = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
 _HEADERS_OF_304 = {b"etag", b"cache-control", b"vary"} | _LIVE_HEADERS
-_EMPTY: Message = {"type": "http.response.body", "body": b""}
+_EMPTY: AsgiMessage = {"type": "http.response.body", "body": b""}
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class CachedResponse:
     version: Version
     etag: bytes
     size: int
-    by_coding: dict[bytes, tuple[Message, Message]]  # start and body
-    not_modified: Message
+    by_coding: dict[bytes, tuple[AsgiMessage, AsgiMessage]]  # start and body
+    not_modified: AsgiMessage
 
     @classmethod
     def build(
@@ -93,7 +93,7 @@ class CachedResponse:
         }
         return replace(self, by_coding=by_coding, not_modified=stale(self.not_modified))
 
-    def messages(self, headers: RequestHeaders) -> tuple[Message, Message]:
+    def messages(self, headers: RequestHeaders) -> tuple[AsgiMessage, AsgiMessage]:
         """Return the start and body for a request: a 304 if its ETag matches."""
         given = headers.get(b"if-none-match")
         if given and _matches(given, self.etag):
@@ -252,7 +252,7 @@ class PageCache:
             return await self.app(scope, receive, send)
         begun, refused = asyncio.Event(), asyncio.Event()
 
-        async def send_unless_refused(message: Message) -> None:
+        async def send_unless_refused(message: AsgiMessage) -> None:
             if not refused.is_set():
                 begun.set()
                 await send(message)
@@ -338,15 +338,15 @@ class PageCache:
 
         Return None if it is not. Raises ServiceUnavailable if Django responded 503.
         """
-        start: Message = {}
+        start: AsgiMessage = {}
         body = bytearray()
         requests = [{"type": "http.request", "body": b"", "more_body": False}]
 
-        async def receive() -> Message:
+        async def receive() -> AsgiMessage:
             # Never report a disconnect: other clients may wait for this response too.
             return requests.pop() if requests else await asyncio.Future()
 
-        async def send(message: Message) -> None:
+        async def send(message: AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 start.update(message)
             else:

@@ -46,7 +46,7 @@ PUBLISHED = "Published."
 _ONCE_WITHIN = timedelta(minutes=10)
 
 # What the log says, to be translated; parts that are filled in are names and numbers.
-MESSAGES = (
+LOG_MESSAGES = (
     _("Wrote it."),
     _("Wrote it: %(state)s."),
     _("Published."),
@@ -112,7 +112,7 @@ MESSAGES = (
 )
 _PATTERNS = [
     (message, re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(message))))
-    for message in MESSAGES
+    for message in LOG_MESSAGES
 ]
 # What was done to a cross-post, in another story than its own.
 _IN_STORY = re.compile(r"(?P<done>.+\.) In (?P<story>\S+)\.")

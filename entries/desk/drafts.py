@@ -122,8 +122,8 @@ def _save_lost(
     if not permissions.can_write:
         raise PermissionDenied
     response = text_response(f"{found.message} {found.hint}", found.status)
-    told = found.status != 404 or permissions.can_view_unpublished
-    if found.key and told and not (lost.entry and lost.entry.erased_at):
+    may_know = found.status != 404 or permissions.can_view_unpublished
+    if found.key and may_know and not (lost.entry and lost.entry.erased_at):
         user = permissions.user
         Draft.objects.filter(user=user, entry=lost.entry_id).become_new_texts()
         own = {"user": user, "story": story, "form": "composer"}
