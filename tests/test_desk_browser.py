@@ -942,6 +942,13 @@ def test_the_main_button_and_the_newest_row_are_in_view(
     expect(page.locator(newest)).to_contain_text("The ferry has moored.")
     wanted = ["#composer .primary", "#composer-status", newest]
     assert page.evaluate(IN_WINDOW, wanted) == []
+    if width > 900:  # the tools fill one line, and nothing is cut off at the edge
+        tools = page.locator("#composer .tools").bounding_box()
+        search = page.locator("#find-q").bounding_box()
+        assert tools
+        assert search
+        assert tools["height"] < 50
+        assert search["x"] + search["width"] <= width - 10
 
 
 def polls(window: Reader) -> int:
