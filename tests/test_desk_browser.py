@@ -1318,6 +1318,26 @@ def test_a_search_shows_what_is_found_while_it_is_typed(reader, server, office, 
     assert abs(now - before - top["height"]) < 30
 
 
+def test_a_click_is_not_lost_to_a_search_that_begins_meanwhile(
+    reader, server, office, story
+):
+    office.call(ferries, story.pk)
+    page = at_the_desk(reader(), server, story).page
+    page.locator("#find-q").fill("ferry")
+    edit = page.locator("#timeline > .row").first.get_by_role("link", name="Edit")
+    place = edit.bounding_box()
+    assert place
+    page.mouse.move(place["x"] + 5, place["y"] + 5)
+    with page.expect_request("**/desk/search/**", timeout=5000) as search:
+        page.mouse.down()  # longer than the pause after which a search is sent
+        page.wait_for_timeout(400)
+        assert edit.bounding_box() == place
+        page.mouse.up()
+    assert search.value.response()
+    expect(page.locator(".editing [name=body]")).to_be_visible()
+    expect(page.locator("#timeline > .row:visible")).to_have_count(4)
+
+
 def test_a_search_is_narrowed_by_its_filters_and_finds_drafts(
     reader, server, office, story
 ):

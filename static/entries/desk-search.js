@@ -45,6 +45,7 @@
     (event) => {
       const { target } = event;
       if (target === form) {
+        if (pressed) return void postpone(event);
         if (blank()) {
           event.preventDefault();
           return void (search.on && clear(false));
@@ -58,20 +59,50 @@
   document.addEventListener("htmx:after:swap", ({ target, detail }) => {
     if (target.id === "poll" && detail?.ctx?.response?.status === 200) polls += 1;
   });
-  // The filters are outside the form, which htmx listens to.
-  bar.addEventListener("change", () => htmx.trigger(form, "change"));
+  const ask = () => htmx.trigger(form, "ask");
+  bar.addEventListener("change", ask);
   const begin = () => {
     remember(before);
     search.on = true;
-    pane.toggleAttribute("data-searching", true);
-    scroller.scrollTop = 0;
   };
+
+  // --- Nothing moves between the press and the release of a pointer, or its click is lost
+
+  let pressed = false;
+  let postponed = false;
+  const postpone = (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    postponed = true;
+  };
+  const release = () => {
+    pressed = false;
+    if (postponed) ask();
+    postponed = false;
+  };
+  pane.addEventListener("pointerdown", () => {
+    pressed = true;
+  });
+  for (const end of ["pointerup", "pointercancel"]) {
+    window.addEventListener(end, () => pressed && setTimeout(release), true);
+  }
 
   // --- Showing what was found
 
+  document.addEventListener(
+    "htmx:before:swap",
+    (event) => {
+      if (event.target !== form) return;
+      if (pressed) return void postpone(event);
+      if (!search.on || pane.hasAttribute("data-searching")) return;
+      pane.toggleAttribute("data-searching", true);
+      scroller.scrollTop = 0;
+    },
+    true,
+  );
   document.addEventListener("desk:found", ({ detail }) => {
-    if (!search.on) return;
-    if (polls !== asked && !detail.more) return void htmx.trigger(form, "change"); // ask again: rows may be older
+    if (!search.on || (postponed && !detail.more)) return;
+    if (polls !== asked && !detail.more) return void ask(); // again: rows may be older
     if (!detail.more) for (const row of rows()) delete row.dataset.match;
     for (const id of detail.rows) {
       const row = byId(id);
