@@ -99,6 +99,8 @@
       line.connecting = true;
       // The URL has only the cursor of the page as it was loaded.
       event.detail.ctx.request.headers["Last-Event-ID"] = page.cursor;
+      // Firefox lets one request wait for another of the same URL, unless it bypasses the cache.
+      event.detail.ctx.request.cache = "no-store";
     });
     live.addEventListener("htmx:before:response", (event) => {
       const type = event.detail.ctx.response.raw.headers.get("Content-Type") || "";
@@ -642,6 +644,8 @@
   document.addEventListener("htmx:after:swap", extend);
   addEventListener("online", wake);
   addEventListener("offline", () => live?.isConnected && show());
+  // Firefox ends a stream before `pagehide`, as an error.
+  addEventListener("beforeunload", () => live && disconnect());
   addEventListener("pageshow", (event) => {
     if (!live || !event.persisted) return;
     line.heard = 0;
