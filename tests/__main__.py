@@ -1,7 +1,7 @@
 """Run the linters, Django's checks, and the test suite on both databases.
 
 `python -m tests [--all] [pytest arguments]` provides what the suite needs: Chromium,
-and PostgreSQL in a temporary folder. `--all` runs every random seed.
+Firefox, WebKit, and PostgreSQL in a temporary folder. `--all` runs every random seed.
 `python -m tests --lint` only runs the linters, and `--format` rewrites the files.
 """
 
@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests import lint
-from tests.browser import NAMES
+from tests import engines, lint
+from tests.browser import NAMES, runs
 from tests.servers import environment, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
-INSTALL_TIMEOUT_SECONDS = 180
+INSTALL_TIMEOUT_SECONDS = 600
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("manage.py", "check"),
     ("manage.py", "makemigrations", "--check", "--dry-run"),
@@ -43,14 +43,9 @@ def say(words: str) -> None:
 
 
 def can_run(path: str) -> bool:
-    """Return whether a browser starts, since its libraries may be missing."""
-    if not path or not (found := shutil.which(path)):
-        return False
-    try:
-        done = subprocess.run([found, "--version"], capture_output=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+    """Return whether a browser starts."""
+    found = path and shutil.which(path)
+    return bool(found) and runs([str(found), "--version"])
 
 
 def playwright_chromium() -> str:
@@ -74,10 +69,16 @@ def install_chromium() -> None:
     """Try to install Chromium, with playwright or else with apt."""
     say("No Chromium found: installing one.")
     attempt([sys.executable, "-m", "playwright", "install", "chromium"])
-    if find_chromium() or not shutil.which("apt-get") or os.geteuid() != 0:
+    if not find_chromium():
+        install(["chromium"])
+
+
+def install(packages: Sequence[str]) -> None:
+    """Try to install packages of Debian or Ubuntu."""
+    if not shutil.which("apt-get") or os.geteuid() != 0:
         return
     attempt(["apt-get", "update", "--quiet"])
-    attempt(["apt-get", "install", "--yes", "--quiet", "chromium"])
+    attempt(["apt-get", "install", "--yes", "--quiet", *packages])
 
 
 def attempt(command: Sequence[str]) -> None:
@@ -104,6 +105,19 @@ def chromium() -> str:
     return path
 
 
+def other_engines() -> None:
+    """Install what Firefox and WebKit need; exit if that fails."""
+    if packages := engines.missing():
+        say(f"Installing Firefox and WebKit: {' '.join(packages)}")
+        install(packages)
+    if packages := engines.missing():
+        sys.exit(
+            "The tests need Firefox and WebKitGTK, and they could not be installed. "
+            f"Install these packages: {' '.join(packages)} (or name a Firefox in "
+            "FIREFOX); then try again."
+        )
+
+
 def step(name: str, command: Sequence[str], env: dict[str, str]) -> bool:
     """Run a command, print its outcome, and return whether it succeeded."""
     say(f"\n== {name}")
@@ -120,6 +134,7 @@ def run(arguments: list[str], folder: Path) -> list[str]:
     pytest = [sys.executable, "-m", "pytest", *WORKERS]
     with postgres(folder / "postgres") as url:
         env = os.environ | environment(folder / "data")
+        other_engines()
         env |= {"CHROMIUM": chromium(), "TEST_POSTGRES_URL": url}
         steps = {" ".join(tool): lint.command(tool) for tool in lint.LINT} | {
             " ".join(command): [sys.executable, *command] for command in COMMANDS

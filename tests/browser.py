@@ -6,8 +6,9 @@ import difflib
 import functools
 import os
 import shutil
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -68,7 +69,7 @@ PARTS = (
 )
 # Ignore what may differ between a page that was updated and a fresh one: traces of
 # htmx, the highlighting of new updates, times in the reader's time zone, whitespace.
-_NORMALIZE = """(parts) => {
+NORMALIZE = """(parts) => {
   const passing = /^(htmx-.*|fresh|arrived|arriving|tinted|new)$/;
   const ignored = (name) => name.startsWith("hx-") || name.startsWith("data-htmx")
     || name === "style" || name === "data-fresh";
@@ -110,6 +111,14 @@ _HIDE = """(hidden) => {
     {value: state, configurable: true});
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
+
+
+def runs(command: Sequence[str]) -> bool:
+    """Return whether a command succeeds, since the libraries of one may be missing."""
+    try:
+        return subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def installed() -> str | None:
@@ -255,7 +264,7 @@ def normalized_dom(page: Page, parts: tuple[str, ...] = PARTS) -> str:
 
     Reveal new updates first, since the `hidden` attribute is part of the text.
     """
-    return str(page.evaluate(_NORMALIZE, list(parts)))
+    return str(page.evaluate(NORMALIZE, list(parts)))
 
 
 def fresh_dom(
