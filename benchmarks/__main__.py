@@ -9,6 +9,7 @@ the tests. `--record TITLE` appends the figures to RESULTS.md.
 `python -m benchmarks scale` measures how cost grows with the size of a site.
 `python -m benchmarks desks` measures many open desks.
 `python -m benchmarks long-desk` measures the desk of a long story in a browser.
+`python -m benchmarks arrivals` measures what updates cost in a reader's phone.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from benchmarks import desks, long_desk, measures, scale, subjects
+from benchmarks import arrivals, desks, long_desk, measures, scale, subjects
 from benchmarks.measures import Fanout
 from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
@@ -186,5 +187,7 @@ if __name__ == "__main__":
         desks.main(sys.argv[2:])
     elif sys.argv[1:2] == ["long-desk"]:
         long_desk.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["arrivals"]:
+        arrivals.main(sys.argv[2:])
     else:
         main()

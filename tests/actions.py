@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from datetime import timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from random import Random
 from typing import Any
 from unittest import mock
@@ -19,9 +19,11 @@ from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from PIL import Image as Picture
 
 from entries import delivery, verbs
 from entries.delivery import watchers
+from entries.images import ingest
 from entries.models import (
     Audience,
     Entry,
@@ -363,3 +365,31 @@ def flood(slug: str, number: int, words: int = 150) -> None:
             body = " ".join(random.choices(lexicon, k=words))
             at = start + timedelta(minutes=turn)
             verbs.post(story, EntryText(f"Report {turn} of many. {body}.", at=at))
+
+
+def add_picture(name: str, width: int, height: int) -> None:
+    """Add a picture that texts can name."""
+    upload = BytesIO()
+    Picture.new("RGB", (width, height), (90, 120, 150)).save(upload, "PNG")
+    upload.seek(0)
+    ingested = ingest.ingest_image(upload, settings.IMAGES_DIR, b"key")
+    verbs.add_image(name, ingested, alt="The quay")
+
+
+def flood_now(slug: str, number: int) -> None:
+    """Post many updates of random words with the present time."""
+    random = Random(number)
+    words = [
+        "pilot",
+        "ferry",
+        "harbour",
+        "quay",
+        "tide",
+        "lamp",
+        "fog",
+        "signal",
+        "keeper",
+        "crew",
+    ]
+    for _ in range(number):
+        post(slug, " ".join(random.choices(words, k=60)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ def room(newsrooms: Newsrooms) -> Iterator[Newsroom]:
 @pytest.fixture
 def slug(room: Newsroom, request: pytest.FixtureRequest) -> str:
     """Give a live story of twelve updates to each test."""
-    name = request.node.name.replace("_", "-").split("[")[0][:90]
+    name = re.sub(r"[\W_]+", "-", request.node.name)[-90:].strip("-")
     room.call(actions.make_story, "Ice on the Sound", name, updates=12)
     return name
 
@@ -129,6 +130,83 @@ def test_nothing_on_screen_moves_when_entries_above_it_change(
     # A screen has no halves of pixels to scroll by.
     assert all(abs(after[name] - before[name]) <= 1 for name in before)
     expect_like_fresh(window)
+
+
+# Where words stand, or a picture, if there are no words.
+TOP_OF = """(words) => {
+  if (!words) return document.querySelector("#updates .body img")
+    .getBoundingClientRect().top;
+  const walk = document.createTreeWalker(
+    document.querySelector("#updates"), NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const at = walk.currentNode.data.indexOf(words);
+    if (at < 0) continue;
+    const range = document.createRange();
+    range.setStart(walk.currentNode, at);
+    range.setEnd(walk.currentNode, at + words.length);
+    return range.getBoundingClientRect().top;
+  }
+}"""
+TALL = {
+    "list": "\n".join(f"- Berth number {n:02} is empty." for n in range(80)),
+    "paragraph": " ".join(f"Berth number {n:02} is empty now." for n in range(400)),
+    "table": "Berth | State\n--- | ---\n"
+    + "\n".join(f"Number {n:02} | is empty" for n in range(80)),
+    "picture": "![](image:quay)",
+}
+
+
+@pytest.mark.parametrize("kind", TALL)
+def test_nothing_moves_inside_a_block_taller_than_the_window(
+    reader: Readers, room: Newsroom, server: Server, slug: str, kind: str
+) -> None:
+    """Changes come above: in the entry itself, in another entry, and in the head."""
+    if kind == "picture":
+        room.call(actions.add_picture, "quay", 600, 900)
+    tall = room.call(actions.post, slug, f"At first.\n\n{TALL[kind]}", minutes_ago=3)
+    above = room.call(actions.post, slug, "The ice holds.")
+    window = open_live(reader, server, slug, viewport={"width": 844, "height": 390})
+    page = window.page
+    words = "" if kind == "picture" else "umber 40"
+    scroll(page, page.evaluate(TOP_OF, words) + (200 if not words else -200))
+    before = page.evaluate(TOP_OF, words)
+
+    def still() -> None:
+        assert abs(page.evaluate(TOP_OF, words) - before) <= 1
+
+    longer = "At first, and then on and on and on. " * 9
+    room.call(actions.edit, tall, f"{longer}\n\n{TALL[kind]}", "It began earlier.")
+    window.sees("It began earlier.")
+    still()
+    changed = TALL[kind].replace(
+        "umber 03", "umber 03, where the ferry was until noon,"
+    )
+    room.call(actions.edit, tall, f"## Ferries\n\n{longer}\n\n{changed}")
+    window.sees("Ferries")
+    still()
+    room.call(actions.edit, above, "Much longer than it was before. " * 20)
+    window.sees("Much longer than it was")
+    still()
+    room.call(actions.edit_story, slug, summary="- The ice.\n- The ferries.")
+    window.sees("What we know")
+    room.call(actions.edit_story, slug, standfirst="What the ice does. " * 20)
+    window.sees("What the ice does.")
+    still()
+    expect_like_fresh(window)
+
+
+def test_a_mark_keeps_the_selection(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    pk = window.entries()[1]
+    body = window.page.locator(f"#entry-{pk} .body")
+    body.evaluate("(el) => getSelection().selectAllChildren(el)")
+    selected = window.page.evaluate("`${getSelection()}`")
+    assert selected
+    room.call(actions.mark, pk, slug, key_event=True)
+    expect(window.page.locator(f"#entry-{pk} .mark")).to_be_visible()
+    assert window.page.evaluate("`${getSelection()}`") == selected
 
 
 def test_edits_marks_links_and_the_head_reach_an_open_page(

@@ -22,8 +22,11 @@
     const cut = (cursor ||= "").lastIndexOf("-");
     return { epoch: cursor.slice(0, cut), seq: Number(cursor.slice(cut + 1)) };
   };
-  // Compare keys as hx-upsert does: by time, then id, as numbers.
-  const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
+  // Compare keys by time, then id, as numbers.
+  const compare = (a, b) => {
+    const [[minuteA, idA], [minuteB, idB]] = [a.split("-"), b.split("-")];
+    return minuteA - minuteB || idA - idB;
+  };
 
   let live; // the live bar; htmx attaches the connection to it
   let page; // what the page shows; reset with each new bar, like…
@@ -295,21 +298,70 @@
 
   // ---- keeping the view and the focus -------------------------------------------
 
-  // Return a function that restores the scroll position: the first line of text or entry
-  // that begins on screen, and still exists, keeps its place.
+  // The entries that are shown, from top to bottom.
+  const shown = () => {
+    const rows = ["pinned", "updates"].flatMap((id) => [...$(id).children]);
+    const original = [...$("original").children];
+    const all = page.order === "oldest" ? [...original, ...rows] : [...rows, ...original];
+    return all.filter((el) => !el.hidden);
+  };
+  // Return the first index whose element fits, if all that follow it fit too.
+  const firstFit = (length, fits) => {
+    let [low, high] = [0, length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (fits(middle)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+  // Return a live range of the character at a point, if it is inside an element.
+  const lineAt = (x, y, inside) => {
+    const found = document.caretPositionFromPoint?.(x, y) || document.caretRangeFromPoint?.(x, y);
+    const node = found?.offsetNode || found?.startContainer;
+    if (node?.nodeType !== Node.TEXT_NODE || !inside.contains(node)) return null;
+    const start = Math.min(found.offset ?? found.startOffset, node.length - 1);
+    const range = document.createRange();
+    range.setStart(node, start);
+    range.setEnd(node, start + 1);
+    return range;
+  };
+  // Return a function that restores the scroll position: what begins first on screen, and
+  // still exists, keeps its place; inside a tall block, the line at its upper edge.
   const anchor = () => {
     if (scrollY === 0) return () => {};
     const top = Math.max(0, live.getBoundingClientRect().bottom);
-    const seen = [];
-    for (const el of document.querySelectorAll("#story article.entry, #story .entry .body > *")) {
-      const box = el.getBoundingClientRect();
-      if (box.height && box.top >= top - 1 && box.top < innerHeight) seen.push([el, el.id, box.top]);
+    const seen = []; // elements and ranges with their ids and tops
+    const covering = []; // the same for what begins above the screen
+    const look = (part) => {
+      const box = part.getBoundingClientRect();
+      const row = [part, part.id, box.top];
+      if (!box.height || box.bottom <= top) return null;
+      if (box.top >= top - 1) return box.top < innerHeight && seen.push(row) && box;
+      covering.unshift(row);
+      return box;
+    };
+    const rows = shown();
+    const from = firstFit(rows.length, (n) => rows[n].getBoundingClientRect().bottom > top);
+    for (const el of rows.slice(from)) {
+      if (!look(el)) break;
+      for (const block of el.querySelectorAll(".entry-content > *, .body > *")) {
+        const box = look(block);
+        if (!box || box.top >= top - 1 || block.matches(".body")) continue;
+        block.querySelectorAll("li, tr, p, figure").forEach(look);
+        const line = lineAt(box.left + 8, top + 8, block) || lineAt(box.left + box.width / 2, top + 8, block);
+        if (!line) continue;
+        const row = [line, "", line.getBoundingClientRect().top];
+        if (box.bottom > (top + innerHeight) / 2) seen.unshift(row);
+        else seen.push(row);
+      }
     }
     return () => {
-      for (const [old, id, before] of seen) {
-        const el = old.isConnected ? old : id && $(id);
-        if (!el || el.hidden) continue;
-        const moved = el.getBoundingClientRect().top - before;
+      for (const [part, id, before] of [...seen, ...covering]) {
+        const now = part.isConnected === false ? id && $(id) : part;
+        const box = now && now.getBoundingClientRect();
+        if (!box?.height) continue;
+        const moved = box.top - before;
         if (Math.abs(moved) >= 0.5) scrollBy({ top: moved, behavior: "instant" });
         return;
       }
@@ -331,6 +383,57 @@
     };
   };
   const atTop = () => scrollY <= TOP && !document.hidden && !paused && page.kind === "front";
+
+  // ---- changing elements in place --------------------------------------------------
+
+  // What stays the same keeps its node, and so its selection, focus and place.
+  const patch = (present, fresh) => {
+    if (present.isEqualNode(fresh)) return;
+    if (present.nodeType === Node.TEXT_NODE) return patchText(present, fresh.data);
+    for (const { name } of [...present.attributes])
+      if (name !== "style" && !fresh.hasAttribute(name)) present.removeAttribute(name);
+    for (const { name, value } of fresh.attributes)
+      if (present.getAttribute(name) !== value) present.setAttribute(name, value);
+    patchChildren(present, [...present.childNodes], [...fresh.childNodes]);
+  };
+  const patchText = (text, words) => {
+    const { data } = text;
+    const least = Math.min(data.length, words.length);
+    let [start, end] = [0, 0];
+    while (start < least && data[start] === words[start]) start += 1;
+    while (end < least - start && data.at(-1 - end) === words.at(-1 - end)) end += 1;
+    text.replaceData(start, data.length - start - end, words.slice(start, words.length - end));
+  };
+  const patchChildren = (parent, olds, news) => {
+    while (olds.length && news.length && olds[0].isEqualNode(news[0])) {
+      olds.shift();
+      news.shift();
+    }
+    let after = null; // the first node of the equal end
+    while (olds.length && news.length && olds.at(-1).isEqualNode(news.at(-1))) {
+      after = olds.pop();
+      news.pop();
+    }
+    const kept = new Map(); // new elements to the equal old ones
+    let from = 0;
+    for (const node of news) {
+      if (node.nodeType !== Node.ELEMENT_NODE) continue;
+      const at = olds.findIndex((old, n) => n >= from && old.isEqualNode(node));
+      if (at < 0) continue;
+      kept.set(node, olds[at]);
+      from = at + 1;
+    }
+    const staying = new Set(kept.values());
+    for (const node of news) {
+      const old = kept.get(node);
+      if (old) {
+        while (olds[0] !== old) olds.shift().remove();
+        olds.shift();
+      } else if (olds[0]?.nodeName === node.nodeName && !staying.has(olds[0])) patch(olds.shift(), node);
+      else parent.insertBefore(node, olds[0] || after);
+    }
+    for (const old of olds) old.remove();
+  };
 
   // ---- placing entries ----------------------------------------------------------
 
@@ -359,23 +462,31 @@
       return drop(task);
     }
     dress(task.fragment);
-    task.target = home;
-    task.swapSpec = { ...task.swapSpec, sort: page.order === "oldest" ? "asc" : "desc" };
-    if (present) {
-      el.hidden = present.hidden;
-      if (present.parentElement !== home || present.dataset.key !== el.dataset.key) present.remove();
-    } else {
+    drop(task);
+    if (!present) {
       forget(el.id);
       arrive(el, home);
+      return insert(el, home);
     }
+    el.hidden = present.hidden;
+    for (const name of ["arrived", "stopped"]) el.classList.toggle(name, present.classList.contains(name));
+    const stays = present.parentElement === home && present.dataset.key === el.dataset.key;
+    patch(present, el);
+    if (!stays) insert(present, home);
+  };
+  const insert = (el, home) => {
+    el.remove();
+    const rows = home.children;
+    const sign = page.order === "oldest" ? 1 : -1;
+    const at = firstFit(rows.length, (n) => sign * compare(rows[n].dataset.key, el.dataset.key) > 0);
+    home.insertBefore(el, rows[at] || null);
   };
   const arrive = (el, home) => {
-    const keys = [...home.children].map((child) => child.dataset.key);
-    const newest = keys.every((key) => compare(key, el.dataset.key) < 0);
     if (home.id !== "updates") return;
     if (atTop()) {
       el.classList.add("arrived");
-      if (!newest) page.below.set(el.id, `#${el.id}`);
+      const newest = page.order === "oldest" ? home.lastElementChild : home.firstElementChild;
+      if (newest && compare(newest.dataset.key, el.dataset.key) > 0) page.below.set(el.id, `#${el.id}`);
       announce(1);
     } else {
       el.hidden = true;
@@ -399,6 +510,14 @@
     const rail = task.fragment.firstElementChild;
     return rail?.id === "rail" ? seqOf(rail) < seqOf($("rail") ?? rail) : late;
   };
+  // Change the head, the rail or a line of the page in place.
+  const renew = (task) => {
+    const fresh = task.fragment.firstElementChild;
+    const present = fresh?.id && $(fresh.id);
+    if (!present || task.fragment.childElementCount > 1) return;
+    patch(present, fresh);
+    drop(task);
+  };
   const adapt = (event) => {
     const { ctx, tasks } = event.detail;
     const type = ctx.response?.raw?.headers.get("Content-Type");
@@ -411,6 +530,7 @@
       if (passed(task, late)) drop(task);
       else if (task.swapSpec.style === "upsert") place(task);
       else if (task.swapSpec.style === "delete") forget(task.fragment.textContent);
+      else if (task.swapSpec.style === "outerHTML") renew(task);
     }
     const done = () => {
       live.removeEventListener("htmx:finally:swap", done);
@@ -435,8 +555,19 @@
       const bound = $(`entry-${id}`);
       if (!bound || bound.dataset.key !== page.older) rebound(older);
     }
+    lead();
     count();
     show();
+  };
+  // On a narrow screen FEATURE follows the third entry that is shown.
+  let leading = [];
+  const lead = () => {
+    for (const el of leading) el.style.order = "";
+    leading = [];
+    if (!page.held.size) return;
+    for (let el = $("updates").firstElementChild; el && leading.length < 3; el = el.nextElementSibling)
+      if (!el.hidden) leading.push(el);
+    for (const el of leading) el.style.order = 1;
   };
   const rebound = (older) => {
     const rows = [...document.querySelectorAll("#pinned > article, #updates > article")];
@@ -489,6 +620,7 @@
       el.classList.add("arrived");
     }
     page.held.clear();
+    lead();
     stay();
     count();
     const first = shown.sort((a, b) => a.compareDocumentPosition(b) & 2 || -1)[0];
