@@ -4,8 +4,8 @@ A window of 390 × 800 px with a CPU slowed down four times (Chromium's emulatio
 a story, opened to its end through "Older updates". Twenty updates are posted, while the
 reader taps every 100 ms. Reports, at the top and scrolled: the slowest tap (from the
 event's time stamp to the next paint), the longest task, the time of the browser's main
-thread per update, by kind, and the layout shift. `--record TITLE` appends the figures to
-RESULTS.md.
+thread per update, by kind, and the layout shift. `--record TITLE` appends the figures
+to RESULTS.md.
 """
 
 import argparse
@@ -29,8 +29,9 @@ _WATCH = """() => {
   window.found = {tap: 0, task: 0, shift: 0};
   const watch = (type, note, more) => new PerformanceObserver(
     (list) => list.getEntries().forEach(note)).observe({type, ...more});
-  watch("event", (e) => { if (e.interactionId) found.tap = Math.max(found.tap, e.duration); },
-    {durationThreshold: 16});
+  watch("event", (e) => {
+    if (e.interactionId) found.tap = Math.max(found.tap, e.duration);
+  }, {durationThreshold: 16});
   watch("longtask", (e) => { found.task = Math.max(found.task, e.duration); });
   watch("layout-shift", (e) => { found.shift += e.hadRecentInput ? 0 : e.value; });
 }"""

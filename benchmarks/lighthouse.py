@@ -41,7 +41,7 @@ LEAST = 95  # lowest acceptable score of 100, in every category
 BUDGET = {
     "HTML": 60,
     "CSS": 15,
-    "JS": 25,
+    "JS": 27,
 }  # kB with gzip, for a story with fifty updates
 KILO = 1024
 HIDDEN = {"search"}  # excluded from search engines on purpose

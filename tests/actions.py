@@ -376,6 +376,14 @@ def add_picture(name: str, width: int, height: int) -> None:
     verbs.add_image(name, ingested, alt="The quay")
 
 
+def fill_now(slug: str, number: int) -> None:
+    """Add many updates with the present time."""
+    story = story_of(slug)
+    with transaction.atomic():  # one commit, since many would be slow
+        for turn in range(number):
+            verbs.post(story, EntryText(f"Mile {turn} at sea."))
+
+
 def flood_now(slug: str, number: int) -> None:
     """Post many updates of random words with the present time."""
     random = Random(number)

@@ -153,7 +153,8 @@ class Wire:
     `cut` resets all connections, including new ones. `stall` keeps them open but passes
     no data. `heal` accepts new connections and, with `resume`, continues stalled ones.
     `to` directs new connections to another server. `slow` limits the bandwidth of all
-    connections together, and can reset them repeatedly.
+    connections together, and can reset them repeatedly. With `lump`, streams pass on
+    only whole lumps of so many bytes.
     """
 
     def __init__(self, target: int) -> None:
@@ -165,6 +166,7 @@ class Wire:
         self._lock = threading.Lock()
         self._rate = 0  # bytes per second; 0 for no limit
         self._cut_after = 0  # bytes of a connection; 0 for no limit
+        self.lump = 0  # bytes; 0 to pass on everything at once
         self._free_at = 0.0  # when all packets sent so far have arrived
         self._closed = threading.Event()
         self.received = 0  # bytes from the server
@@ -269,9 +271,17 @@ class Wire:
     def _sender(self) -> Callable[[socket.socket, bytes], None]:
         """Return a function that sends data to a client at the proxy's rate."""
         sent = 0
+        held: bytes | None = None  # the part of a stream that waits for a whole lump
 
         def send(sink: socket.socket, data: bytes) -> None:
-            nonlocal sent
+            nonlocal sent, held
+            if held is not None:
+                held += data
+                whole = len(held) // self.lump * self.lump
+                data, held = held[:whole], held[whole:]
+            elif self.lump and b"text/event-stream" in data:
+                head, end, held = data.partition(b"\r\n\r\n")
+                data = head + end
             for start in range(0, len(data), MTU):
                 part = data[start : start + MTU]
                 if self._rate:

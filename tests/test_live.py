@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from random import Random
 
 import httpx
 import pytest
@@ -33,7 +34,7 @@ def room(newsrooms: Newsrooms) -> Iterator[Newsroom]:
 @pytest.fixture
 def slug(room: Newsroom, request: pytest.FixtureRequest) -> str:
     """Give a live story of twelve updates to each test."""
-    name = re.sub(r"[\W_]+", "-", request.node.name)[-90:].strip("-")
+    name = re.sub(r"[\W_]+", "-", request.node.name.lower())[-90:].strip("-")
     room.call(actions.make_story, "Ice on the Sound", name, updates=12)
     return name
 
@@ -207,6 +208,127 @@ def test_a_mark_keeps_the_selection(
     room.call(actions.mark, pk, slug, key_event=True)
     expect(window.page.locator(f"#entry-{pk} .mark")).to_be_visible()
     assert window.page.evaluate("`${getSelection()}`") == selected
+
+
+def test_announcements_count_every_update_once(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    window.page.clock.install()
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Live")
+    window.page.evaluate("""() => {
+      window.said = [];
+      const announcer = document.querySelector("#announcer");
+      new MutationObserver(() => said.push(announcer.textContent))
+        .observe(announcer, {childList: true});
+    }""")
+    for number in range(3):
+        room.call(actions.post, slug, f"Floe number {number}.")
+        window.page.clock.run_for(100)
+        window.sees(f"Floe number {number}.")
+    wait_for(
+        lambda: passes(window, 5_000) and len(window.page.evaluate("said")) > 1,
+        "a second announcement",
+    )
+    said = window.page.evaluate("said")
+    assert said in (
+        ["1 new update", "2 new updates"],
+        ["2 new updates", "1 new update"],
+    )
+
+
+def test_a_dead_connection_is_detected_if_the_clock_is_set_back(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    """`Date` goes back an hour, as the reader's clock does."""
+    window = open_live(reader, server, slug)
+    back = """() => {
+      const now = Date.now;
+      Date.now = () => now() - 3600e3;
+      const elapsed = performance.now.bind(performance);
+      performance.now = () => elapsed() + 46e3;
+    }"""
+    with window.page.expect_request("**/stream?*"):
+        window.page.evaluate(back)
+
+
+def test_the_address_in_the_bar_keeps_leading_to_the_update(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader()
+    page = window.page
+    pk = room.call(actions.post, slug, "The first floe.")
+    window.open(f"{server.url}/stories/{slug}/?at={pk}#entry-{pk}")
+    state(page, "Live")
+    address = page.url
+    assert address.endswith(f"/stories/{slug}/?at={pk}#entry-{pk}")
+    room.call(actions.fill_now, slug, 95)
+    other = reader()
+    other.open(address)
+    expect(other.page.locator(f"#entry-{pk}")).to_be_in_viewport()
+
+
+def test_back_returns_from_a_key_event_to_where_one_was(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = reader(viewport={"width": 390, "height": 700})
+    page = window.page
+    window.open(f"{server.url}/")
+    page.goto(f"{server.url}/stories/{slug}/")
+    state(page, "Live")
+    room.call(actions.mark, window.entries()[-1], slug, key_event=True)
+    event = page.locator("#key-events a")
+    expect(event).to_be_visible()
+    address, y = page.url, page.evaluate("scrollY")
+    event.click()
+    wait_for(lambda: page.evaluate("scrollY") > y + 500, "the key event")
+    page.go_back()
+    wait_for(lambda: abs(page.evaluate("scrollY") - y) <= 1, "the place before")
+    assert page.url == address
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+def test_nothing_in_the_bar_moves_when_the_first_key_event_comes(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    window = open_live(reader, server, slug)
+    jump = window.page.locator("#live .jump")
+    before = jump.bounding_box()
+    room.call(actions.mark, window.entries()[0], slug, key_event=True)
+    expect(window.page.locator("#live .to-key-events")).to_be_visible()
+    assert jump.bounding_box() == before
+
+
+@pytest.mark.parametrize(
+    "without", ["Array.prototype.findLast", "window.ReadableStream"]
+)
+def test_an_old_browser_says_that_it_shows_no_live_updates(
+    reader: Readers, server: Server, slug: str, without: str
+) -> None:
+    window = reader()
+    window.page.add_init_script(f"delete {without}")
+    window.open(f"{server.url}/stories/{slug}/")
+    line = "This browser does not show live updates. Reload for news."
+    expect(window.page.locator("#live .word")).to_have_text(line)
+    expect(window.page.locator("#live .word")).to_be_visible()
+    expect(window.page.locator("#live .pause")).to_be_hidden()
+
+
+def test_a_stream_that_is_held_back_is_replaced_by_polling(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    """The proxy passes on only whole lumps of 4 kB."""
+    wire = room.wire(server)
+    wire.lump = 4096
+    window = reader()
+    window.open(f"{wire.url}/stories/{slug}/")
+    random = Random(4096)
+    for number in range(5):
+        words = " ".join(f"{random.getrandbits(40):x}" for _ in range(300))
+        room.call(actions.post, slug, f"Floe {number}. {words}")
+        window.sees(f"Floe {number}.", 6 + 1)  # and a second for a slow machine
+    state(window.page, "every few seconds")
 
 
 def test_edits_marks_links_and_the_head_reach_an_open_page(

@@ -7,7 +7,8 @@
   "use strict";
 
   const SILENCE = 45e3; // ms without an event (heartbeats come every 15 s)
-  const CONNECT = 6e3; // ms without a stream until the page polls
+  const CONNECT = 5e3; // ms without a stream until the page polls
+  const AGAIN = 600e3; // ms until a page whose stream was held back tries it again
   const WATCHDOG = 20e3; // ms without a byte until a request is aborted
   const POLL = { fallback: 5e3, hidden: 20e3, ended: 60e3 };
   const ANNOUNCE = 20e3; // ms between two announcements
@@ -32,6 +33,7 @@
   let page; // what the page shows; reset with each new bar, like…
   let line; // …the state of the connection
   let paused = false; // by the reader; stays set for the next bar
+  let withheld = false; // whether something on the way holds streams back
   let retryTimer = 0;
   let pollTimer = 0;
 
@@ -68,22 +70,33 @@
   const connection = () => live._htmx?.sse;
   const connect = () => {
     clearTimeout(retryTimer);
-    if (!live || line.stream || paused || line.ended || line.behind || document.hidden || connection()) return;
+    if (!live || line.stream || paused || withheld || line.ended || line.behind || document.hidden || connection())
+      return;
     retryTimer = setTimeout(connect, WATCHDOG);
     htmx.trigger(live, "live-connect");
   };
+  // Poll instead, since the stream is slower: a proxy may pass on only whole kilobytes.
+  const withhold = () => {
+    withheld = true;
+    setTimeout(() => {
+      withheld = false;
+      connect();
+    }, AGAIN);
+    lose();
+    disconnect();
+  };
   const reconnectLater = () => {
-    if (paused || line.ended) return;
+    if (paused || withheld || line.ended) return;
     const pause = Math.min(500 * 2 ** line.attempts, 15e3) * (0.5 + Math.random());
     line.attempts += 1;
     clearTimeout(retryTimer);
     retryTimer = setTimeout(connect, pause);
   };
   const hear = () => {
-    line.heard = Date.now();
+    line.heard = performance.now();
   };
   const lose = () => {
-    if (line.stream || !line.lost) line.lost = Date.now();
+    if (line.stream || !line.lost) line.lost = performance.now();
     line.stream = false;
     show();
     schedule();
@@ -91,7 +104,7 @@
   const disconnect = () => connection()?.reader?.cancel();
 
   const watch = () => {
-    if (!connection()?.reader || Date.now() - line.heard < SILENCE) return;
+    if (!connection()?.reader || performance.now() - line.heard < SILENCE) return;
     lose();
     disconnect(); // htmx reconnects with the cursor
   };
@@ -111,14 +124,22 @@
     });
     live.addEventListener("htmx:sse:before:connection", (event) => {
       if (line.stream) lose(); // the end of a stream is no error event
-      if (paused || line.ended || line.behind) event.preventDefault();
+      if (paused || withheld || line.ended || line.behind) event.preventDefault();
       event.detail.connection.lastEventId = page.cursor; // overrides htmx's own record
     });
-    live.addEventListener("htmx:sse:after:connection", hear);
+    live.addEventListener("htmx:sse:after:connection", () => {
+      line.opening = performance.now();
+      hear();
+    });
     live.addEventListener("htmx:sse:before:message", (event) => {
-      if (paused) {
+      if (paused || withheld) {
         event.preventDefault(); // htmx may still be waiting to reconnect
         return disconnect();
+      }
+      // Streams begin with an event, at once.
+      if (!line.stream && line.heard - line.opening < 1 && performance.now() - line.heard > CONNECT) {
+        event.preventDefault();
+        return withhold();
       }
       hear();
       line.arriving = event.detail.message.id;
@@ -196,8 +217,9 @@
     if (now || (line.behind && !line.failures)) wait = 0;
     else if (line.ended) wait = POLL.ended;
     else if (document.hidden && !line.behind) wait = POLL.hidden;
-    else if (line.failures) wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (Date.now() - line.asked));
-    else if (!line.polling) wait = Math.max(500, CONNECT - (Date.now() - (line.lost || line.opened)));
+    else if (line.failures)
+      wait = Math.max(500, Math.min(500 * 2 ** line.failures, 30e3) - (performance.now() - line.asked));
+    else if (!line.polling) wait = Math.max(500, CONNECT - (performance.now() - (line.lost || line.opened)));
     pollTimer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   };
   const stopAsking = () => {
@@ -211,7 +233,7 @@
     let wasBehind = false;
     try {
       do {
-        line.asked = Date.now();
+        line.asked = performance.now();
         // After a failure, request a single change, for very slow connections.
         const single = line.failures && 1;
         const answer = await ask(
@@ -250,12 +272,15 @@
     if (state === "reset") return replacePage();
     if (old(answer.headers.get("Live-Latest"))) return -1;
     const swap = html && htmx.swap({ text: html, sourceElement: live, target: live, swap: "none", request: {} });
+    const news = parse(at).seq > parse(page.cursor).seq;
     advance(at); // before the swap, so that older messages of the stream are ignored
     try {
       await swap;
     } catch {
       return replacePage();
     }
+    // The poll was faster than a stream that has been open for some time.
+    if (news && !line.stream && connection()?.reader && performance.now() - line.opening > 2e3) withhold();
     if (answer.status === 410) return end();
     if (!live.isConnected) return replacePage(); // the story was withdrawn and restored
     if (left || line.stream) return left; // the stream sends `end` if the story has ended
@@ -268,6 +293,8 @@
 
   // ---- another epoch: load the whole page again --------------------------------
 
+  // The page's own address, for the one in the bar may lead to an update instead.
+  const address = location.pathname + location.search;
   let replacing = 0;
   const replacePage = async () => {
     if (replacing) return;
@@ -276,7 +303,7 @@
     disconnect();
     for (let pause = 500; ; pause = Math.min(pause * 2, 30e3)) {
       try {
-        const [answer, text] = await ask(location.pathname + location.search);
+        const [answer, text] = await ask(address);
         const fresh = new DOMParser().parseFromString(text, "text/html");
         const story = fresh.getElementById("story");
         const notice = fresh.querySelector(".notice");
@@ -300,8 +327,9 @@
 
   // The entries that are shown, from top to bottom.
   const shown = () => {
-    const rows = ["pinned", "updates"].flatMap((id) => [...$(id).children]);
-    const original = [...$("original").children];
+    const rowsOf = (id) => [...($(id)?.children || [])];
+    const rows = [...rowsOf("pinned"), ...rowsOf("updates")];
+    const original = rowsOf("original");
     const all = page.order === "oldest" ? [...original, ...rows] : [...rows, ...original];
     return all.filter((el) => !el.hidden);
   };
@@ -559,15 +587,16 @@
     count();
     show();
   };
-  // On a narrow screen FEATURE follows the third entry that is shown.
+  // In one column FEATURE follows the third entry that is shown.
   let leading = [];
   const lead = () => {
-    for (const el of leading) el.style.order = "";
-    leading = [];
-    if (!page.held.size) return;
-    for (let el = $("updates").firstElementChild; el && leading.length < 3; el = el.nextElementSibling)
-      if (!el.hidden) leading.push(el);
-    for (const el of leading) el.style.order = 1;
+    const first = [];
+    for (let el = $("updates").firstElementChild; el && first.length < 3; el = el.nextElementSibling)
+      if (!el.hidden) first.push(el);
+    for (const el of leading) if (!first.includes(el)) el.style.order = "";
+    for (const el of first) el.style.order = 1;
+    leading = first;
+    if ($("first")) $("first").disabled = true;
   };
   const rebound = (older) => {
     const rows = [...document.querySelectorAll("#pinned > article, #updates > article")];
@@ -588,7 +617,7 @@
     const text = plural(n, "new");
     if (n && button.textContent !== text) {
       button.textContent = text;
-      announce(n);
+      announce(0);
     }
     const link = live.querySelector(".earlier");
     link.hidden = !page.below.size;
@@ -600,15 +629,19 @@
     }
     document.title = n ? `(${n}) ${page.title}` : page.title;
   };
-  let announced = 0; // time in ms
+  let announced = -Infinity; // time in ms
   let announceTimer = 0;
-  const announce = (n) => {
+  let unsaid = 0; // updates shown since the last announcement
+  const announce = (shown) => {
+    unsaid += shown;
     clearTimeout(announceTimer);
-    const wait = Math.max(0, announced + ANNOUNCE - Date.now());
+    const wait = Math.max(0, announced + ANNOUNCE - performance.now());
     announceTimer = setTimeout(() => {
-      if (!live?.isConnected) return;
-      announced = Date.now();
-      $("announcer").textContent = plural(Math.max(n, page.held.size + page.elsewhere.size), "new");
+      const n = unsaid + page.held.size + page.elsewhere.size;
+      if (!live?.isConnected || !n) return;
+      announced = performance.now();
+      unsaid = 0;
+      $("announcer").textContent = plural(n, "new");
     }, wait);
   };
   const reveal = () => {
@@ -627,6 +660,11 @@
     first?.focus({ preventScroll: true });
     first?.scrollIntoView({ block: "start", behavior: "instant" });
   };
+  // The address leads to the update, on whichever page it will be.
+  const addressOf = (id) => {
+    const oldest = new URLSearchParams(location.search).has("order"); // its pages stay
+    return oldest ? `#${id}` : `?at=${id.slice("entry-".length)}#${id}`;
+  };
   const jump = (event) => {
     const link = event.target.closest("[data-jump], .earlier");
     if (!link) return;
@@ -634,6 +672,8 @@
     if (link.matches(".earlier")) page.below.clear();
     if (!el) return;
     event.preventDefault();
+    // A step in the history, so that Back returns to where the reader was.
+    if (el.id.startsWith("entry-")) history.pushState(null, "", addressOf(el.id));
     if (el.hidden) reveal();
     el.focus({ preventScroll: true });
     el.scrollIntoView({ block: "start", behavior: "instant" });
@@ -719,7 +759,8 @@
       stream: false, // whether the stream is open
       ended: !["live", "announced"].includes($("story-head").dataset.state),
       arriving: "", // cursor of the stream's latest message
-      opened: Date.now(), // time in ms
+      opened: performance.now(), // time in ms
+      opening: 0, // time of the last connection in ms
       lost: 0, // time in ms
       heard: 0, // time of the last event or byte in ms
       attempts: 0, // failed connections in a row
@@ -731,6 +772,8 @@
       left: 0, // number of missing changes, if known
     };
     dress(document);
+    cover.disconnect();
+    cover.observe(live);
     listen();
     live.addEventListener("htmx:before:swap", adapt);
     live.querySelector(".arrivals").addEventListener("click", reveal);
@@ -763,29 +806,56 @@
       connection()?.delayCanceller?.();
       connect();
     }
-    line.lost = line.lost || Date.now();
+    line.lost = line.lost || performance.now();
     schedule(line.ended); // poll at once if the story had ended
     show();
   };
+
+  const nameUpdate = () => {
+    const id = location.hash.slice(1);
+    if (/^entry-\d+$/.test(id) && $(id)) history.replaceState(history.state, "", addressOf(id));
+  };
+  // Other scripts' changes to the page, which must not move the text.
+  const move = (event) => {
+    if (!live?.isConnected) return;
+    event.preventDefault();
+    const keep = anchor();
+    event.detail();
+    keep();
+  };
+  // How much the bar covers, even with large letters.
+  const cover = new ResizeObserver(([{ target }]) => {
+    const height = target.offsetHeight + Math.min(0, parseFloat(getComputedStyle(target).insetBlockStart) || 0);
+    document.documentElement.style.setProperty("--cover", `${height}px`);
+  });
 
   // This script keeps the view still itself, in the same way in every browser.
   document.documentElement.style.overflowAnchor = "none";
   document.addEventListener("visibilitychange", wake);
   document.addEventListener("click", jump);
+  document.addEventListener("entries:move", move);
   document.addEventListener("htmx:before:swap", older);
   document.addEventListener("htmx:after:swap", extend);
-  addEventListener("online", wake);
+  addEventListener("online", () => {
+    withheld = false; // perhaps another network
+    wake();
+  });
   addEventListener("offline", () => live?.isConnected && show());
   // Firefox ends a stream before `pagehide`, as an error.
   addEventListener("beforeunload", () => live && disconnect());
   addEventListener("pageshow", (event) => {
     if (!live || !event.persisted) return;
-    line.heard = 0;
+    line.heard = -Infinity;
     if (live.isConnected) watch();
     wake();
   });
   setInterval(() => live?.isConnected && watch(), 5e3);
-  const start = () => setTimeout(begin); // after htmx has processed the page
+  addEventListener("hashchange", nameUpdate);
+  const start = () => {
+    if ($("live")?.dataset.state === "unsupported") return;
+    nameUpdate();
+    setTimeout(begin);
+  }; // after htmx has processed the page
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

@@ -4,25 +4,30 @@
   "use strict";
 
   const AWAY = 10 * 60e3; // ms after which a visit counts as a new one
+  const ARRIVING = 60e3; // ms in which a page catches up
   const KEEP = 10e3; // ms between two saves of the reading position
   const $ = (id) => document.getElementById(id);
   const given = JSON.parse(document.querySelector("meta[name=reader-words]")?.content ?? "{}");
   const say = (key, values = {}) => (given[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
 
-  const clock = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" }); // slow to create
+  const time = { hour: "numeric", minute: "2-digit" };
+  const clock = new Intl.DateTimeFormat([], time); // slow to create
+  const dayAndClock = new Intl.DateTimeFormat([], { weekday: "short", ...time });
   const localTimes = (root) => {
     for (const el of root.querySelectorAll(".local[data-local]")) {
       const at = new Date(el.dataset.local);
       if (at.getTimezoneOffset() === 0) continue;
-      el.textContent = say("your_time", { time: clock.format(at) });
+      const { format } = at.getDate() === at.getUTCDate() ? clock : dayAndClock;
+      el.textContent = say("your_time", { time: format(at) });
     }
   };
 
   // ---- share ------------------------------------------------------------------
 
   const shareButtons = (root) => {
-    for (const header of root.querySelectorAll("article.entry > header:has(.stamp a):not(:has(.share))")) {
+    for (const header of root.querySelectorAll("article.entry > header")) {
+      if (!header.querySelector(".stamp a") || header.querySelector(".share")) continue;
       const button = document.createElement("button");
       button.type = "button";
       button.className = "share";
@@ -36,7 +41,8 @@
     if (!button) return;
     const { href } = button.closest("header").querySelector(".stamp a");
     try {
-      if (navigator.share) return await navigator.share({ title: document.title, url: href });
+      if (navigator.share)
+        return await navigator.share({ title: $("story-head")?.dataset.title || document.title, url: href });
       await navigator.clipboard.writeText(href);
       button.textContent = say("link_copied");
       const announcer = $("announcer");
@@ -50,10 +56,13 @@
   // ---- since you were here ------------------------------------------------------
 
   const place = `seen ${location.pathname}`;
-  const shown = () => [...document.querySelectorAll("#updates > article:not([hidden]), #pinned > article")];
+  const entries = () => [...$("pinned").children, ...$("updates").children];
+  // The newest is at one end of each list.
   const newest = () =>
-    shown()
-      .map((el) => el.dataset.key)
+    ["pinned", "updates"]
+      .flatMap((id) => [$(id).firstElementChild, $(id).lastElementChild])
+      .map((el) => el?.dataset.key)
+      .filter(Boolean)
       .sort(compare)
       .pop();
   let last = null; // {key, at}: the newest entry of the previous visit, and when it ended
@@ -62,19 +71,36 @@
   } catch {
     // Storage is forbidden, or the value is damaged.
   }
+  let present = last; // the same for this visit, so far
   const note = () => {
     const key = $("live")?.dataset.page === "front" && newest();
     if (!key || document.hidden) return;
+    if (present && Date.now() - present.at >= AWAY) {
+      last = present; // the reader is back
+      since();
+    }
+    present = { key, at: Date.now() };
     try {
-      localStorage.setItem(place, JSON.stringify({ key, at: Date.now() }));
+      localStorage.setItem(place, JSON.stringify(present));
     } catch {
       // Storage is forbidden.
     }
   };
+  // Change the page without moving the text; live.js knows how.
+  const still = (change) => {
+    const event = new CustomEvent("entries:move", { detail: change, cancelable: true });
+    if (document.dispatchEvent(event)) change();
+  };
+  let back = -Infinity; // when the reader came back to this page
   const since = () => {
+    back = Date.now();
+    tell();
+  };
+  // What was missed may still arrive, so it is counted again then.
+  const tell = () => {
     const line = $("since");
-    if (!line || !last?.key || Date.now() - last.at < AWAY) return;
-    const n = shown().filter((el) => compare(el.dataset.key, last.key) > 0).length;
+    if (!line || !last?.key || Date.now() - back > ARRIVING) return;
+    const n = entries().filter((el) => compare(el.dataset.key, last.key) > 0).length;
     if (!n) return;
     const at = new Date(last.at).toISOString();
     const day = at.slice(0, 10);
@@ -83,17 +109,19 @@
     const time = today ? `${hhmm} GMT` : say("on_day", { time: hhmm, day });
     const id = last.key.split("-")[1];
     const found = $(`entry-${id}`);
-    const link = line.querySelector("a");
-    link.href = found ? `#entry-${id}` : `?at=${id}#entry-${id}`;
-    link.dataset.jump = `entry-${id}`;
     const key = `since${found ? "" : "_more"}_${n > 1 ? "many" : "one"}`;
-    line.prepend(`${say(key, { time, number: n })} `);
-    line.hidden = false;
-    mark();
-  };
-  // Mark the entry that was the newest then; the line appears above it.
-  const mark = () => {
-    if (last?.key && !$("since")?.hidden) $(`entry-${last.key.split("-")[1]}`)?.classList.add("stopped");
+    const words = `${say(key, { time, number: n })} `;
+    if (!line.hidden && line.firstChild.data === words) return;
+    still(() => {
+      const link = line.querySelector("a");
+      link.href = found ? `#entry-${id}` : `?at=${id}#entry-${id}`;
+      link.dataset.jump = `entry-${id}`;
+      line.replaceChildren(words, link);
+      line.hidden = false;
+      // Mark the entry that was the newest then; the line appears above it.
+      for (const el of document.querySelectorAll(".stopped")) el.classList.remove("stopped");
+      found?.classList.add("stopped");
+    });
   };
 
   const dress = (root) => {
@@ -102,9 +130,10 @@
   };
   document.addEventListener("click", share);
   document.addEventListener("entries:come", (event) => dress(event.detail));
-  document.addEventListener("htmx:finally:swap", mark);
+  document.addEventListener("htmx:finally:swap", tell);
+  document.addEventListener("visibilitychange", note);
+  addEventListener("pageshow", note);
   dress(document);
-  since();
   note();
   setInterval(note, KEEP);
 })();
