@@ -10,10 +10,11 @@ from playwright.sync_api import Page, Route, expect
 
 from tests import actions
 from tests.browser import Reader
-from tests.servers import Newsroom, Newsrooms
+from tests.servers import Newsroom, Newsrooms, wait_for
 
 Readers = Callable[..., Reader]
 SLUG = "the-long-watch"
+DAYS = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,141 @@ def test_returning_readers_find_what_is_new(reader: Readers, room: Newsroom) -> 
     expect(stopped).to_have_attribute("data-key", str(key))
     page.locator("#since a").click()
     expect(stopped).to_be_focused()
+
+
+def test_readers_of_a_tab_that_slept_find_what_is_new(
+    reader: Readers, room: Newsroom
+) -> None:
+    window = reader(viewport={"width": 390, "height": 800})
+    page = window.page
+    page.clock.install()
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    line, key = page.locator("#since"), page.locator("#updates > article").first
+    stopped = key.get_attribute("data-key")
+    page.evaluate("scrollTo(0, 1500)")
+    window.hide()
+    page.clock.fast_forward(11 * 60_000)
+    came = [room.call(actions.post, SLUG, f"Rocket {n} is up.") for n in range(2)]
+    top = "document.elementFromPoint(100, 400).closest('article')"
+    place = f"[{top}.id, {top}.getBoundingClientRect().top]"
+    before = page.evaluate(place)
+    window.hide(False)
+    expect(page.locator(f"#entry-{came[1]}")).to_be_attached()
+    expect(line).to_contain_text("2 updates")
+    found = page.locator("#updates > article.stopped")
+    expect(found).to_have_attribute("data-key", str(stopped))
+    after = page.evaluate(place)
+    assert after[0] == before[0]
+    assert abs(after[1] - before[1]) <= 1
+
+
+def test_a_local_time_names_its_day_if_that_is_another(
+    reader: Readers, room: Newsroom
+) -> None:
+    """Kiritimati is 14 hours ahead: most of its times there are tomorrow's."""
+    names = set()
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        window = reader(timezone_id=zone, locale="en-GB")
+        window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+        times = window.page.evaluate("""() => [...document.querySelectorAll(".local")]
+          .filter((el) => el.dataset.local).map((el) => {
+            const at = new Date(el.dataset.local);
+            return [at.getDate() !== at.getUTCDate(), el.textContent];
+          })""")
+        assert times
+        for other_day, words in times:
+            assert words.endswith("your time")
+            assert (words[:3] in DAYS) == other_day, words
+            names.add(other_day)
+    assert True in names
+
+
+def test_share_stands_beside_the_stamp_from_right_to_left(
+    reader: Readers, room: Newsroom
+) -> None:
+    window = reader(viewport={"width": 390, "height": 800})
+    page = window.page
+    room.call(actions.edit_story, SLUG, language="ar")
+    try:
+        window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        entry = page.locator("#updates > article").first
+        share = entry.locator(".share").bounding_box()
+        stamp = entry.locator(".stamp a").bounding_box()
+        assert share["x"] + share["width"] < stamp["x"]  # type: ignore[index]
+    finally:
+        room.call(actions.edit_story, SLUG, language="en")
+
+
+def test_the_shared_title_counts_no_updates(reader: Readers, room: Newsroom) -> None:
+    window = reader()
+    page = window.page
+    page.add_init_script("navigator.share = async (what) => { window.shared = what; }")
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    title = page.title()
+    page.evaluate("scrollTo(0, 2000)")
+    room.call(actions.post, SLUG, "A sail.")
+    expect(page).to_have_title(f"(1) {title}")
+    page.locator("#updates .share").nth(5).click()
+    assert page.evaluate("shared.title") == title
+
+
+def test_a_print_says_what_is_missing(reader: Readers, room: Newsroom) -> None:
+    window = reader()
+    page = window.page
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    line = page.get_by_text("Older updates are not in this print")
+    expect(line).to_be_hidden()
+    page.emulate_media(media="print")
+    expect(line).to_be_visible()
+    expect(page.locator("#older")).to_be_hidden()
+    page.emulate_media(media="screen")
+    page.locator("#older").click()
+    expect(page.locator("#older")).to_have_count(0)
+    expect(line).to_have_count(0)
+
+
+# The words of an element that are broken over several lines.
+BROKEN = """(element) => {
+  const text = element.firstChild, broken = [];
+  for (const {0: word, index} of text.data.matchAll(/\\S+/g)) {
+    const range = document.createRange();
+    range.setStart(text, index);
+    range.setEnd(text, index + word.length);
+    if (range.getClientRects().length > 1) broken.push(word);
+  }
+  return broken;
+}"""
+
+
+def test_with_large_letters_no_word_breaks_and_the_bar_covers_no_stamp(
+    reader: Readers, room: Newsroom
+) -> None:
+    """Letters of twice the size, as WebKit's text zoom makes them."""
+    window = reader(viewport={"width": 390, "height": 800})
+    page = window.page
+    pk = room.call(actions.entry_with_body, SLUG, "Minute 99 at sea.")
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert page.locator(".nameplate").evaluate(BROKEN) == []
+    bar, stamp = page.locator("#live"), page.locator(f"#stamp-{pk}")
+    found = [0.0, 0.0]
+
+    def covers_nothing() -> bool:
+        page.evaluate(
+            "(id) => document.getElementById(id).scrollIntoView()", f"entry-{pk}"
+        )
+        above, below = bar.bounding_box(), stamp.bounding_box()
+        assert above
+        assert below
+        found[:] = above["y"] + above["height"], below["y"]
+        return found[0] <= found[1]
+
+    wait_for(covers_nothing, "the stamp below the bar")
+    assert found[1] < 400
 
 
 def test_content_that_loads_late_moves_nothing(reader: Readers, room: Newsroom) -> None:
