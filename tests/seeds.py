@@ -9,6 +9,9 @@ T = TypeVar("T")
 
 ALL = os.environ.get("TEST_ALL_SEEDS") == "1"
 DAILY = 4  # one in so many
+# Of the oracle, in Chromium alone and in each engine.
+ORACLE = os.environ.get("ORACLE_SEEDS", "1,2,3,4" if ALL else "1").split(",")
+ORACLE_TURNS = int(os.environ.get("ORACLE_TURNS", "60"))
 
 
 def part(items: Iterable[T], which: str) -> list[T]:

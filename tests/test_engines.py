@@ -1,6 +1,7 @@
 """The promise in Chromium, Firefox and WebKit.
 
-The rest of the suite runs in Chromium alone; `tests/engines.py` drives all three.
+The rest of the suite runs in Chromium alone; `tests/engines.py` drives all three. With
+`--postgres` these tests run on PostgreSQL instead of SQLite.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import pytest
 from pypdf import PdfReader
 
-from tests import actions
+from tests import actions, random_actions, seeds
 from tests.engines import NAMES, Engine, Window, engine
 from tests.servers import PASSWORD, Newsroom, Newsrooms, Server, Wire, wait_for
 
@@ -24,13 +26,16 @@ TOPS = """() => Object.fromEntries(
     .filter(([, box]) => box.top >= 60 && box.top < innerHeight)
     .map(([id, box]) => [id, box.top]))"""
 TOP_OF = "(selector) => document.querySelector(selector).getBoundingClientRect().top"
+SOON = 5.0  # seconds until a page is live; far less than Firefox's lock of its cache
+CHECK = 30  # random actions between two comparisons
 Opens = Callable[..., Window]
 _numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def room(newsrooms: Newsrooms) -> Iterator[Newsroom]:
-    with newsrooms.open("sqlite") as newsroom:
+def room(request: pytest.FixtureRequest, newsrooms: Newsrooms) -> Iterator[Newsroom]:
+    kind = "postgres" if request.config.getoption("--postgres") else "sqlite"
+    with newsrooms.open(kind) as newsroom:
         newsroom.server()
         yield newsroom
 
@@ -99,7 +104,7 @@ def stays(before: dict[str, float], after: dict[str, float]) -> bool:
 def test_an_update_appears_at_the_top(opens: Opens, room: Newsroom, slug: str) -> None:
     window = opens(slug)
     pk = room.call(actions.post, slug, "The pilot boat is out.")
-    window.sees("The pilot boat is out.", "#updates", 2)
+    window.sees("The pilot boat is out.", "#updates", SOON)
     assert window.entries()[0] == pk
     assert not window.text("button.arrivals")
     window.is_like_fresh()
@@ -248,8 +253,8 @@ def test_back_returns_to_the_place_and_is_live(
     room.call(actions.post, slug, "While the reader was away.")
     window.back()
     wait_for(lambda: slug in window.url(), "the page to return")
-    says(window, "Live", 2)
-    wait_for(lambda: stays(before, window.evaluate(TOPS)), "the place", 2)
+    says(window, "Live", SOON)
+    wait_for(lambda: stays(before, window.evaluate(TOPS)), "the place", SOON)
     window.is_like_fresh()
 
 
@@ -260,8 +265,8 @@ def test_a_reload_keeps_the_place_and_the_console_clean(
     window.scroll(1200)
     before = window.evaluate(TOPS)
     window.reload()
-    says(window, "Live", 2)
-    wait_for(lambda: stays(before, window.evaluate(TOPS)), "the place", 2)
+    says(window, "Live", SOON)
+    wait_for(lambda: stays(before, window.evaluate(TOPS)), "the place", SOON)
     assert window.errors() == []
 
 
@@ -271,10 +276,10 @@ def test_a_second_window_of_the_story_is_live_at_once(
     first = opens(slug)
     second = opens()
     second.open(first.url())
-    says(second, "Live", 2)
+    says(second, "Live", SOON)
     room.call(actions.post, slug, "Heard in both.")
     for window in (first, second):
-        window.sees("Heard in both.", "#updates", 2)
+        window.sees("Heard in both.", "#updates", SOON)
 
 
 def test_a_closed_story_says_so_and_a_reopened_one_continues(
@@ -359,6 +364,41 @@ def test_a_long_update_is_printed_whole_and_fills_the_sheets(
     assert [line for line in lines if line not in printed] == []
     for number in range(12):
         assert f"Report {number} from the quay" in printed
+
+
+@pytest.mark.parametrize("seed", seeds.ORACLE)
+def test_a_page_equals_a_fresh_one_after_random_actions(
+    opens: Opens, room: Newsroom, server: Server, slug: str, seed: str
+) -> None:
+    """The oracle with one window; its other windows are in `test_oracle.py`."""
+    other, coming = f"{slug}-elsewhere", f"{slug}-to-come"
+    room.call(actions.fill, slug, 98)  # as many as the random actions keep
+    room.call(actions.make_story, "The Long Strike", other, updates=5)
+    room.call(actions.announce, "The Vote", coming)
+    wire = room.wire(server)
+    window = opens(slug, site=wire)
+    faults = {
+        "cut": wire.cut,
+        "drop": wire.drop,
+        "hide": window.hide,
+        "scroll": lambda: window.scroll(900),
+    }
+    chance, log = Random(seed), []
+    for turn in range(1, seeds.ORACLE_TURNS // 2 + 1):
+        act = f"{seed}-{turn}"
+        log.append(room.call(random_actions.happen, slug, other, coming, act))
+        if chance.random() < 0.15:
+            log.append(f"* {chance.choice(list(faults))}")
+            faults[log[-1].removeprefix("* ")]()
+        if turn % CHECK == 0:
+            wait_for(lambda: room.call(actions.nothing_is_due), "what is due")
+            wire.heal()
+            window.hide()  # a page that has ended asks again when it is shown
+            window.hide(False)
+            try:
+                window.is_like_fresh(server.url, 40)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n" + "\n".join(log)) from None
 
 
 # ---- the desk ---------------------------------------------------------------------

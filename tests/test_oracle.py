@@ -7,7 +7,6 @@ tries four seeds, `ORACLE_SEEDS=5,6` others, `ORACLE_TURNS=300` more actions.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -21,8 +20,6 @@ from tests.browser import Reader, expect_like_fresh
 from tests.servers import Newsroom, Server, Wire, wait_for
 
 Readers = Callable[..., Reader]
-SEEDS = os.environ.get("ORACLE_SEEDS", "1,2,3,4" if seeds.ALL else "1").split(",")
-TURNS = int(os.environ.get("ORACLE_TURNS", "60"))
 CHECK = 25  # actions between two comparisons
 SLUG, OTHER, COMING = "ice-on-the-sound", "the-long-strike", "the-vote"
 
@@ -114,7 +111,7 @@ class Coverage:
             wait_for(same, f"{path} to be made of its rows", 20)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds.ORACLE)
 def test_open_pages_equal_freshly_loaded_ones_after_random_actions(
     newsroom: Newsroom, reader: Readers, seed: str
 ) -> None:
@@ -124,7 +121,7 @@ def test_open_pages_equal_freshly_loaded_ones_after_random_actions(
     newsroom.call(actions.announce, "The Vote", COMING)
     coverage = Coverage(newsroom, reader, Random(seed))
     helpers = [newsroom.helper(), newsroom.helper()]
-    for turn in range(1, TURNS + 1):
+    for turn in range(1, seeds.ORACLE_TURNS + 1):
         helper = helpers[coverage.chance.randrange(2)]
         name = helper.call(random_actions.happen, SLUG, OTHER, COMING, f"{seed}-{turn}")
         coverage.log.append(name)
