@@ -43,6 +43,8 @@ PACKAGES = {
         "--check",
     ],
 }
+# What the drivers say when the page is left during a call.
+LEFT = re.compile("context was destroyed|destroyed before|unload event|no such frame")
 WIDTH, HEIGHT = 1280, 800
 # No requests of its own, no other windows, and the back/forward cache of readers.
 PREFERENCES = {
@@ -115,7 +117,7 @@ class Window(ABC):
         """Go to a URL, and wait until the page has loaded."""
 
     @abstractmethod
-    def evaluate(self, script: str, *arguments: Any) -> Any:
+    def _evaluate(self, script: str, *arguments: Any) -> Any:
         """Call a function in the page, and return its result."""
 
     @abstractmethod
@@ -145,6 +147,18 @@ class Window(ABC):
     @abstractmethod
     def _keys(self, text: str) -> None:
         """Type a text into the focused element."""
+
+    def evaluate(self, script: str, *arguments: Any) -> Any:
+        """Call a function in the page, and return its result.
+
+        If the page is left meanwhile, call it in the next one.
+        """
+        try:
+            return self._evaluate(script, *arguments)
+        except Exception as error:
+            if not LEFT.search(str(error)):
+                raise
+        return self._evaluate(script, *arguments)
 
     def click(self, selector: str) -> None:
         """Click an element as soon as it is visible."""
@@ -264,7 +278,7 @@ class ChromiumWindow(Window):
     def open(self, url: str) -> None:
         self.page.goto(url)
 
-    def evaluate(self, script: str, *arguments: Any) -> Any:
+    def _evaluate(self, script: str, *arguments: Any) -> Any:
         return self.page.evaluate(f"(all) => ({script})(...all)", list(arguments))
 
     def reload(self) -> None:
@@ -324,7 +338,7 @@ class FirefoxWindow(Window):
     def open(self, url: str) -> None:
         self._call("browsingContext.navigate", url=url, wait="complete")
 
-    def evaluate(self, script: str, *arguments: Any) -> Any:
+    def _evaluate(self, script: str, *arguments: Any) -> Any:
         text = json.dumps(arguments)
         done = self.engine.call(
             "script.callFunction",
@@ -439,7 +453,7 @@ class WebKitWindow(Window):
     def open(self, url: str) -> None:
         self._driver.get(url)
 
-    def evaluate(self, script: str, *arguments: Any) -> Any:
+    def _evaluate(self, script: str, *arguments: Any) -> Any:
         return self._driver.execute_async_script(
             "const [done, all] = [arguments[1], arguments[0]];"
             f"Promise.resolve(({script})(...all)).then(done);",
@@ -546,7 +560,7 @@ def _firefox(folder: Path) -> Iterator[Engine]:
         found = wait_for(
             lambda: re.search(r"ws://[\d.:]+", errors.read_text()), "Firefox", 60
         )
-        with connect(f"{found[0]}/session", max_size=None) as socket:
+        with connect(f"{found[0]}/session", max_size=None, proxy=None) as socket:
             yield Firefox(socket)
 
 

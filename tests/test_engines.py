@@ -160,6 +160,26 @@ def test_nothing_on_screen_moves_when_entries_above_it_change(
     window.is_like_fresh()
 
 
+def test_a_list_taller_than_the_window_keeps_still(
+    opens: Opens, room: Newsroom, slug: str
+) -> None:
+    lines = "\n".join(f"* Berth {n}: " + "open water. " * 9 for n in range(40))
+    pk = room.call(actions.post, slug, lines)
+    window = opens(slug, width=390, height=600)
+    line = f"#entry-{pk} li:nth-child(20)"
+    window.scroll(
+        window.evaluate(TOP_OF, line) + window.evaluate("() => scrollY") - 300
+    )
+    before = window.evaluate(TOP_OF, line)
+    room.call(actions.edit_story, slug, standfirst="What the ice does. " * 20)
+    window.sees("What the ice does.")
+    assert abs(window.evaluate(TOP_OF, line) - before) <= 1
+    top = lines.replace("Berth 0:", "Berth 0, at the mole, and " + "so on. " * 50)
+    room.call(actions.edit, pk, top)
+    window.sees("at the mole", "#updates")
+    assert abs(window.evaluate(TOP_OF, line) - before) <= 1
+
+
 def test_edits_marks_and_times_reach_the_page(
     opens: Opens, room: Newsroom, slug: str
 ) -> None:
