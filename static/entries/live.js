@@ -588,15 +588,15 @@
     show();
   };
   // In one column FEATURE follows the third entry that is shown.
-  let leading = [];
+  let leading = []; // at first set by early.js
   const lead = () => {
     const first = [];
     for (let el = $("updates").firstElementChild; el && first.length < 3; el = el.nextElementSibling)
       if (!el.hidden) first.push(el);
+    if (!leading.length) leading = [...$("updates").children].slice(0, 3);
     for (const el of leading) if (!first.includes(el)) el.style.order = "";
     for (const el of first) el.style.order = 1;
     leading = first;
-    if ($("first")) $("first").disabled = true;
   };
   const rebound = (older) => {
     const rows = [...document.querySelectorAll("#pinned > article, #updates > article")];
