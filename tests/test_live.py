@@ -76,6 +76,26 @@ def test_an_update_appears_in_place_at_the_top_of_the_page(
     expect_like_fresh(window)
 
 
+# The elements of entries that are layers, which every tap must look through.
+LAYERS = """() => [...document.querySelectorAll("#story .entry, #story .entry *")]
+  .flatMap((el) => ["", "::before", "::after"].map((pseudo) => [el, pseudo]))
+  .filter(([el, pseudo]) => getComputedStyle(el, pseudo).position !== "static")
+  .map(([el, pseudo]) => el.className + pseudo)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_entries_contain_no_layers(
+    reader: Readers, room: Newsroom, server: Server, slug: str, width: int
+) -> None:
+    size = {"width": width, "height": 800}
+    window = open_live(reader, server, slug, viewport=size)
+    room.call(actions.post, slug, "The pilot boat is out.")
+    window.sees("The pilot boat is out.")
+    tinted = window.page.locator(".arrived")
+    expect(tinted).to_have_count(0)  # the tint has faded
+    assert window.page.evaluate(LAYERS) == []
+
+
 def test_updates_wait_behind_a_button_while_the_reader_is_further_down(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:

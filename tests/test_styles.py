@@ -79,3 +79,15 @@ def test_no_arrival_makes_a_browser_match_all_entries_anew() -> None:
         for one in selector.split(","):
             assert not re.search(r"(?:^|[\s>+~]):nth-", one.strip()), one
     assert not re.search(r"\.entry[^{},]*[+~]|[+~]\s*\.entry", text)
+
+
+def test_no_arrival_makes_a_browser_search_all_entries_anew() -> None:
+    """What a `:has()` is tried against contains few elements, or only its children."""
+    text = rules(ENTRIES / "site.css")
+    subjects = re.findall(
+        r"(?:^|[\s>+~,])([\w.#*-]*)(?::not\()?:has\(\s*([^\s)])", text
+    )
+    assert ("header", ".") in subjects
+    holders = r"[.#](?:story|column|timeline|updates|pinned)|(?!header)\w*"
+    for subject, argument in subjects:
+        assert argument in ">+~" or not re.fullmatch(holders, subject), subject

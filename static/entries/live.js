@@ -12,6 +12,7 @@
   const WATCHDOG = 20e3; // ms without a byte until a request is aborted
   const POLL = { fallback: 5e3, hidden: 20e3, ended: 60e3 };
   const ANNOUNCE = 20e3; // ms between two announcements
+  const BUSY = 50; // ms of work without a rest
   const TOP = 100; // px from the top that still count as the top
 
   const $ = (id) => document.getElementById(id);
@@ -143,6 +144,7 @@
       }
       hear();
       line.arriving = event.detail.message.id;
+      if (performance.now() - line.rested > BUSY && !document.hidden) rest(event.detail);
     });
     live.addEventListener("htmx:sse:after:message", (event) => advance(event.detail.message.id));
     live.addEventListener("htmx:sse:error", lose);
@@ -172,6 +174,17 @@
     });
     live.addEventListener("end", end);
     live.addEventListener("reset", replacePage);
+  };
+
+  // Let the browser draw, and respond to the reader, before the next message of a burst.
+  const rest = (detail) => {
+    const resting = line;
+    const proceed = (done) => {
+      line.rested = performance.now();
+      detail.cancelled = paused || withheld || line !== resting;
+      done();
+    };
+    detail.waitUntil(new Promise((done) => setTimeout(proceed, 0, done)));
   };
 
   // Whether a message only repeats what the page has already.
@@ -343,16 +356,23 @@
     }
     return low;
   };
-  // Return a live range of the character at a point, if it is inside an element.
-  const lineAt = (x, y, inside) => {
-    const found = document.caretPositionFromPoint?.(x, y) || document.caretRangeFromPoint?.(x, y);
-    const node = found?.offsetNode || found?.startContainer;
-    if (node?.nodeType !== Node.TEXT_NODE || !inside.contains(node)) return null;
-    const start = Math.min(found.offset ?? found.startOffset, node.length - 1);
+  // Return a live range of the first character below a height, if the element has one.
+  const lineAt = (top, inside) => {
     const range = document.createRange();
-    range.setStart(node, start);
-    range.setEnd(node, start + 1);
-    return range;
+    const passes = (node, end) => {
+      range.setStart(node, 0);
+      range.setEnd(node, end);
+      return range.getBoundingClientRect().bottom > top;
+    };
+    const texts = document.createTreeWalker(inside, NodeFilter.SHOW_TEXT);
+    for (let node; (node = texts.nextNode());) {
+      if (!passes(node, node.length)) continue;
+      const at = firstFit(node.length, (n) => passes(node, n + 1));
+      range.setStart(node, at);
+      range.setEnd(node, at + 1);
+      return range;
+    }
+    return null;
   };
   // Return a function that restores the scroll position: what begins first on screen, and
   // still exists, keeps its place; inside a tall block, the line at its upper edge.
@@ -377,9 +397,10 @@
         const box = look(block);
         if (!box || box.top >= top - 1 || block.matches(".body")) continue;
         block.querySelectorAll("li, tr, p, figure").forEach(look);
-        const line = lineAt(box.left + 8, top + 8, block) || lineAt(box.left + box.width / 2, top + 8, block);
-        if (!line) continue;
-        const row = [line, "", line.getBoundingClientRect().top];
+        const line = lineAt(top + 8, block);
+        const at = line?.getBoundingClientRect().top ?? innerHeight;
+        if (at >= innerHeight) continue;
+        const row = [line, "", at];
         if (box.bottom > (top + innerHeight) / 2) seen.unshift(row);
         else seen.push(row);
       }
@@ -710,6 +731,7 @@
     const next = from.querySelector(".timeline ~ .pager");
     const original = from.getElementById("original");
     if (original && !$("original")) {
+      dress(original);
       pager.after(original);
       live.querySelector(".jump").href = "#original";
     }
@@ -717,7 +739,6 @@
     if (next) pager.replaceWith(next);
     else pager.remove();
     if (next) htmx.process(next);
-    dress($("story"));
     $(first?.id)?.focus({ preventScroll: true });
     settle();
     if (parse(at).epoch !== parse(page.cursor).epoch) return replacePage();
@@ -763,6 +784,7 @@
       opening: 0, // time of the last connection in ms
       lost: 0, // time in ms
       heard: 0, // time of the last event or byte in ms
+      rested: 0, // time of the last rest in ms
       attempts: 0, // failed connections in a row
       polling: false, // whether the last poll succeeded
       failures: 0, // failed polls in a row
@@ -851,6 +873,7 @@
   });
   setInterval(() => live?.isConnected && watch(), 5e3);
   addEventListener("hashchange", nameUpdate);
+  addEventListener("animationend", ({ target }) => target.classList.remove("arrived"));
   const start = () => {
     if ($("live")?.dataset.state === "unsupported") return;
     nameUpdate();

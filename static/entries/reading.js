@@ -9,7 +9,7 @@
   const $ = (id) => document.getElementById(id);
   const given = JSON.parse(document.querySelector("meta[name=reader-words]")?.content ?? "{}");
   const say = (key, values = {}) => (given[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const compare = (a, b) => a.localeCompare(b, undefined, { numeric: true });
+  const { compare } = new Intl.Collator(undefined, { numeric: true }); // slow to create
 
   const time = { hour: "numeric", minute: "2-digit" };
   const clock = new Intl.DateTimeFormat([], time); // slow to create
