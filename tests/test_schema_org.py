@@ -122,6 +122,66 @@ def test_structured_data_has_all_required_properties_of_an_article(
     }
 
 
+def articles(client: Client, story: Story) -> list[dict[str, Any]]:
+    """Return every article in the pages of a story and of its updates."""
+    found = []
+    (data,) = head(client, story.get_absolute_url()).data
+    found += [data, *data["liveBlogUpdate"]]
+    for entry in story.entries.all():
+        (data,) = head(client, f"{story.get_absolute_url()}updates/{entry.pk}/").data
+        found += [data, data["isPartOf"]]
+    return found
+
+
+@pytest.mark.parametrize("lead", [True, False])
+def test_every_article_has_an_image_and_its_publisher_a_logo(
+    client: Client, story: Story, *, lead: bool
+) -> None:
+    make_picture("mast", alt="A mast")
+    make_update(story, "It stands.\n\n![](image:mast)", at="1900")
+    if not lead:
+        verbs.edit_story(story, lead_image=None)
+    own, stories = set(), set()
+    for article in articles(client, story):
+        if "articleBody" not in article and "liveBlogUpdate" not in article:
+            continue  # a reference
+        logo = article["publisher"]["logo"]["url"]
+        assert logo == f"{settings.SITE_URL}{static('entries/apple-touch-icon.png')}"
+        assert (article["author"].get("logo") or {"url": logo})["url"] == logo
+        images = article["image"]
+        images = images if isinstance(images, list) else [images]
+        urls = {image["url"] for image in images}
+        (own if "It stands." in article.get("articleBody", "") else stories).update(
+            urls
+        )
+    card = f"{settings.SITE_URL}{static('entries/card.png')}"
+    assert len(own) == 1
+    assert len(stories) == 1
+    assert own.isdisjoint(stories)
+    assert (stories == {card}) == (not lead)
+
+
+@pytest.mark.parametrize(
+    ("headline", "shown"),
+    [
+        ("Fog. " * 22, ("Fog. " * 22).strip()),  # 109 characters
+        ("F" * 110, "F" * 110),
+        ("Fog, " * 30, "Fog, " * 20 + "Fog, Fog…"),
+        ("F" * 200, "F" * 109 + "…"),
+        ("雾" * 200, "雾" * 109 + "…"),
+    ],
+)
+def test_no_headline_is_longer_than_110_characters(
+    client: Client, story: Story, headline: str, shown: str
+) -> None:
+    verbs.edit_story(story, headline=headline)
+    make_update(story, at="1900", headline=headline)
+    make_update(story, headline, at="1901")
+    found = [article["headline"] for article in articles(client, story)]
+    assert max(map(len, found)) <= 110
+    assert found.count(shown) >= 8
+
+
 def test_invalid_schema_org_data_is_detected(client: Client, story: Story) -> None:
     (data,) = head(client, "/stories/fog/").data
     update = data["liveBlogUpdate"][0]
@@ -222,7 +282,6 @@ def test_a_page_without_an_image_uses_the_card_of_the_site(
         assert meta["og:image:alt"] == settings.SITE_NAME
     found = head(client, "/stories/plain/")
     assert found.meta["description"].startswith("Harbour Daily: Plain")
-    assert "image" not in found.data[0]  # no picture of the news
     with Image.open(str(finders.find(name))) as card:
         size = (found.meta["og:image:width"], found.meta["og:image:height"])
         assert tuple(map(int, size)) == card.size

@@ -22,10 +22,12 @@ from entries.text import rendering
 from entries.text.urls import absolute_url
 
 MAX_DESCRIPTION = 200  # characters of a card's description
+MAX_HEADLINE = 110  # characters that search engines show
 JsonObject = dict[str, Any]
 # For figures that we rendered ourselves, where no attribute contains a ">".
 _IMG: Final = re.compile(r"<img\b([^>]*)>")
 _ATTRIBUTE: Final = re.compile(r'\b(srcset|width|height|alt)="([^"]*)"')
+_IMAGES: Final = b'"image":['  # cannot be in a text, whose quotes are escaped
 # Characters by which the data could end its `<script>` element or break in JavaScript.
 _ESCAPES: Final = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -82,14 +84,19 @@ def story_script(
     `updates` come from `update_script`. `first_at` is the time of the story's oldest
     update: coverage began then, if that is before the story went live on this site.
     """
-    head, joined = json_script(_story(story, first_at)).encode(), b",".join(updates)
+    head = json_script(_story(story, first_at)).encode()
+    image = json_script({"image": [_image(story).data]}).encode()
+    joined = b",".join(
+        update if _IMAGES in update else update[:-1] + b"," + image[1:]
+        for update in updates
+    )
     if not joined:
         return [head]
     return [head[:-1], b',"liveBlogUpdate":[', joined, b"]}"]
 
 
 def _story(story: Story, first_at: datetime | None) -> JsonObject:
-    url, lead = absolute_url(story.get_absolute_url()), _lead(story)
+    url = absolute_url(story.get_absolute_url())
     began = min(filter(None, (story.live_at, first_at)), default=story.begins_at)
     return _without_empty(
         {
@@ -98,11 +105,11 @@ def _story(story: Story, first_at: datetime | None) -> JsonObject:
             "@id": url,
             "url": url,
             "mainEntityOfPage": url,
-            "headline": story.headline,
+            "headline": _headline(story.headline),
             "description": story.standfirst,
             "inLanguage": story.language,
             "articleSection": story.series and story.series.name,
-            "image": lead and lead.data,
+            "image": _image(story).data,
             "coverageStartTime": format_iso_seconds(began),
             "coverageEndTime": format_iso_seconds(story.closed_at),
             "datePublished": format_iso_seconds(story.live_at or story.announced_at),
@@ -114,7 +121,10 @@ def _story(story: Story, first_at: datetime | None) -> JsonObject:
 
 
 def update_script(url: str, entry: Entry) -> SafeString:
-    """Return the BlogPosting of an update for its story's page, as `<script>` text."""
+    """Return the BlogPosting of an update for its story's page, as `<script>` text.
+
+    Without images of its own it gets the story's, by `story_script`.
+    """
     return json_script(_update(url, entry))
 
 
@@ -125,7 +135,7 @@ def story_card(story: Story) -> Card:
         story.title,
         story.standfirst or f"{story.title}: every update, in order, with its time.",
         absolute_url(story.get_absolute_url()),
-        _lead(story) or default_card_image(),
+        _image(story),
         format_iso_seconds(story.live_at or story.announced_at) or "",
         format_iso_seconds(story.changed_at) or "",
         story.series.name if story.series else "",
@@ -140,13 +150,14 @@ def update_data(story: Story, entry: Entry, url: str) -> JsonObject:
     return _without_empty(
         {
             "@context": "https://schema.org",
+            "image": [_image(story).data],
             **_update(url, entry),
             "mainEntityOfPage": url,
             "inLanguage": story.language,
             "isPartOf": {
                 "@type": "LiveBlogPosting",
                 "@id": absolute_url(story.get_absolute_url()),
-                "headline": story.headline,
+                "headline": _headline(story.headline),
             },
         }
     )
@@ -160,9 +171,7 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
         entry.headline or f"{entry.label}: {story.headline}",
         Truncator(" ".join(text.split())).chars(MAX_DESCRIPTION),
         url,
-        next(iter(_body_images(entry.html)), None)
-        or _lead(story)
-        or default_card_image(),
+        next(iter(_body_images(entry.html)), None) or _image(story),
         format_iso_seconds(entry.at or entry.published_at) or "",
         format_iso_seconds(entry.changed_at) or "",
         story.series.name if story.series else "",
@@ -178,7 +187,7 @@ def _update(url: str, entry: Entry) -> JsonObject:
             "@type": "BlogPosting",
             "@id": url,
             "url": url,
-            "headline": entry.first_words,
+            "headline": _headline(entry.first_words),
             "articleBody": text,
             "image": images,
             "datePublished": format_iso_seconds(entry.at or entry.published_at),
@@ -197,8 +206,23 @@ def _author(entry: Entry) -> JsonObject:
 
 
 def _publisher() -> JsonObject:
-    name, url = settings.SITE_NAME, absolute_url("/")
-    return {"@type": "Organization", "name": name, "url": url}
+    logo = absolute_url(static("entries/apple-touch-icon.png"))
+    return {
+        "@type": "Organization",
+        "name": settings.SITE_NAME,
+        "url": absolute_url("/"),
+        "logo": {"@type": "ImageObject", "url": logo},
+    }
+
+
+def _headline(text: str) -> str:
+    """Return a headline, or its first words if it is too long."""
+    if len(text) <= MAX_HEADLINE:
+        return text
+    words = text[: MAX_HEADLINE - 1]
+    if not text[len(words)].isspace():
+        words = words.rpartition(" ")[0] or words
+    return words.rstrip(" ,;:.–—-") + "…"
 
 
 def format_iso_seconds(at: datetime | None) -> str | None:
@@ -216,8 +240,10 @@ def default_card_image() -> CardImage:
     return CardImage(absolute_url(static("entries/card.png")), 1200, 630, name)
 
 
-def _lead(story: Story) -> CardImage | None:
-    return card_image(story.lead_image) if story.lead_image else None
+def _image(story: Story) -> CardImage:
+    """Return the lead image of a story, or else the site's own."""
+    lead = card_image(story.lead_image) if story.lead_image else None
+    return lead or default_card_image()
 
 
 def card_image(image: Image) -> CardImage | None:
