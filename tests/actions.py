@@ -37,6 +37,7 @@ from entries.models import (
     Story,
 )
 from entries.pages import fragment_cache, story_page
+from entries.public import caching, feeds
 from entries.text import gmt
 from entries.verbs import EntryText
 from tests import builders
@@ -298,9 +299,18 @@ def site_seq() -> int:
     return int(Site.current().seq)
 
 
+def place_in_feed(pk: int) -> str:
+    """Return the position below which a page of a feed begins."""
+    return str(feeds.Position.of(Posting.objects.visible().filter(entry=pk)[0]))
+
+
 def new_epoch(name: str) -> None:
     """Change the site's epoch, as a restore from a backup does."""
     Site.objects.update(epoch=name)
+
+
+def record_release() -> None:
+    caching.record_release()
 
 
 def visible(slug: str) -> dict[int, int]:

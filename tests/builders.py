@@ -7,13 +7,13 @@ from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group, User
-from django.db.models import Subquery
+from django.db.models import F, Subquery
 from django.test import Client
 from django.utils import timezone
 
 from entries import verbs
 from entries.demo import loading
-from entries.models import Entry, Image, Posting, Series, Story
+from entries.models import Entry, EntryVersion, Image, Posting, Series, Site, Story
 from entries.verbs import EntryText
 from tests.servers import PASSWORD
 
@@ -103,6 +103,7 @@ def bulk_updates(
             seq=story.seq + index,
             first_seq=story.seq + index,
             at=entry.at,
+            public_at=entry.at,
             visible=story.public,
             desk_seq=story.desk_seq + 1,
             html=f'<article id="entry-{entry.pk}"></article>',
@@ -110,9 +111,24 @@ def bulk_updates(
         for index, entry in enumerate(entries, 1)
     )
     story.seq, story.desk_seq = story.seq + number, story.desk_seq + 1
-    newest = Posting.objects.visible().newest_time_in("pk")
-    numbers = {"seq": story.seq, "desk_seq": story.desk_seq}
-    Story.objects.filter(pk=story.pk).update(**numbers, newest_at=Subquery(newest))
+    visible = Posting.objects.visible()
+    Story.objects.filter(pk=story.pk).update(
+        seq=story.seq,
+        desk_seq=story.desk_seq,
+        newest_at=Subquery(visible.newest_time_in("pk")),
+        newest_public_at=Subquery(visible.newest_time_in("pk", "public_at")),
+    )
+
+
+def let_time_pass(minutes: float = 1) -> None:
+    """Let everything that readers see have changed some minutes earlier."""
+    passed = timedelta(minutes=minutes)
+    for changed in (Story.objects, Site.objects):
+        changed.update(changed_at=F("changed_at") - passed)
+    Posting.objects.update(public_at=F("public_at") - passed)
+    EntryVersion.objects.update(changed_at=F("changed_at") - passed)
+    published = Entry.objects.exclude(published_at=None)
+    published.update(published_at=F("published_at") - passed)
 
 
 def make_user(name: str, *groups: str, chief: bool = False) -> User:

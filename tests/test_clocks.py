@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from entries import verbs
 from entries.delivery.changes import Cursor, changes_after
-from entries.models import Audience, Entry, Site, Story
+from entries.models import Audience, Entry, Site
 from entries.verbs import EntryText, Refused
-from tests.builders import make_story, make_update
+from tests.builders import let_time_pass, make_story, make_update
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +82,7 @@ def test_a_feed_changed_after_the_clock_was_set_back_is_not_a_304(
 ):
     story, reader = make_story(), Client()
     make_update(story, "Before.")
-    Story.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
+    let_time_pass()
     address = f"{story.get_absolute_url()}feed/"
     shown = {"If-Modified-Since": reader.get(address)["Last-Modified"]}
     assert reader.get(address, headers=shown).status_code == 304

@@ -73,6 +73,8 @@ class World:
                 "/authors/ann-lee/",
                 "/authors/ann-lee/feed/",
             ]
+            older = "feed/?before=99999999999999999-1"
+            paths += [f"{way}{older}" for way in ("/", at, "/series/tides/")]
             paths += ["/search/?q=ferry", "/search/?q=quokkas"]
             paths += ["/stories/quokkas-to-come/", "/stories/quokkas-to-come.json"]
             paths += ["/stories/quokkas-gone/", "/stories/quokkas-gone/feed/"]
@@ -117,7 +119,8 @@ def world() -> World:
     verbs.post(story, EntryText("Ann saw it.", byline="Ann Lee"))
     hidden = [past.pk, *(entry.pk for entry in waiting.values())]
     Entry.objects.filter(pk__in=hidden).update(credited=person)
-    Story.objects.update(changed_at=timezone.now() - LATER)  # Last-Modified is told
+    for changed in (Story.objects, Site.objects):  # Last-Modified is told
+        changed.update(changed_at=timezone.now() - LATER)
     return World(story, update, draft, waiting, gone, past, picture, planned)
 
 

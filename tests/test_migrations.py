@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+
 import httpx
 
 from tests.servers import Newsroom
@@ -10,7 +13,7 @@ from tests.test_backups import empty
 
 def fill_first_release() -> None:
     """Write a story as the first release kept it, past all present models."""
-    from datetime import UTC, datetime
+    from datetime import UTC, datetime, timedelta
 
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
@@ -39,6 +42,40 @@ def fill_first_release() -> None:
     models["Posting"].objects.create(
         entry=entry, story=story, seq=2, first_seq=2, html=html
     )
+    old = models["Entry"].objects.create(
+        story=story,
+        state="published",
+        at=at - timedelta(days=9),
+        published_at=at - timedelta(days=9),
+        body="The lamp is lit.",
+        html="<p>The lamp is lit.</p>",
+        version=4,
+    )
+    models["Posting"].objects.create(
+        entry=old, story=story, seq=1, first_seq=1, html="<article></article>"
+    )
+
+
+def correct_before_feeds() -> None:
+    """Write corrections as the release before the dates of feeds kept them."""
+    from datetime import UTC, datetime, timedelta
+
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    before = ("entries", "0016_people_and_audience")
+    executor = MigrationExecutor(connection)
+    apps = executor.migrate([before]).apps
+    at = datetime(2026, 3, 14, 18, 4, tzinfo=UTC)
+    entry = apps.get_model("entries", "Entry").objects.get(body="The lamp is lit.")
+    for number, note in enumerate(("It is lit.", "", "Never said."), 1):
+        apps.get_model("entries", "EntryVersion").objects.create(
+            entry=entry,
+            number=number,
+            correction=note,
+            hidden=number == 3,
+            changed_at=at - timedelta(days=4 - number),
+        )
 
 
 NAMES = ("Site", "Story", "StorySlug", "Entry", "Posting")
@@ -47,6 +84,7 @@ NAMES = ("Site", "Story", "StorySlug", "Entry", "Posting")
 def test_data_of_the_first_release_is_migrated(newsroom: Newsroom) -> None:
     empty(newsroom)
     newsroom.call(fill_first_release)
+    newsroom.call(correct_before_feeds)
     newsroom.manage("migrate", "--verbosity", "0")
     newsroom.manage("rerender")
     server = newsroom.server()
@@ -54,3 +92,11 @@ def test_data_of_the_first_release_is_migrated(newsroom: Newsroom) -> None:
     assert "The ferry has moored." in page
     assert "UPDATE" in page
     assert httpx.get(f"{server.url}/search/?q=moored").status_code == 200
+    feed = httpx.get(f"{server.url}/feed/").text
+    made = f"{datetime.now(UTC):%Y-%m-}"
+    ids = re.findall(r"<id>(tag:testserver,[\d-]+:entry-\d)</id>", feed)
+    assert [one[-7:] for one in ids] == ["entry-1", "entry-2"]  # as they were
+    assert all(made in one for one in ids)
+    updated = re.findall(r"<updated>([^<]*)</updated>", feed)
+    now, lit = "2026-03-14T18:04:00+00:00", "2026-03-11T18:04:00+00:00"
+    assert updated == [now, now, lit]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -117,6 +118,100 @@ def test_pages_are_compressed_and_known_ones_are_304(server: Server, page: str) 
     assert not head.content
 
 
+def public_paths(room: Newsroom, server: Server, slug: str) -> list[str]:
+    """Return paths of every kind of public page and feed of a story, and of lists."""
+    byline = f"Ann {slug}"
+    pk = room.call(actions.post, slug, "The pilot boat is out.")
+    room.call(actions.credit, slug, byline)
+    room.call(actions.edit, pk, "It is in.", "It was not out.")
+    own, author = f"/stories/{slug}/", f"/authors/ann-{slug}/"
+    paths = ["/", "/sitemap.xml", "/news-sitemap.xml", "/series/sorrava-daily/", author]
+    paths += [
+        own,
+        f"{own}?order=oldest",
+        f"/stories/{slug}.json",
+        f"{own}updates/{pk}/",
+    ]
+    paths += [f"{own}updates/{pk}/history/"]
+    feeds = [f"{way}feed/" for way in ("/", "/series/sorrava-daily/", author, own)]
+    place = room.call(actions.place_in_feed, pk)
+    return [*paths, *feeds, *(f"{feed}?before={place}" for feed in feeds)]
+
+
+def test_if_modified_since_is_answered_on_every_public_page(
+    room: Newsroom, server: Server, slug: str
+) -> None:
+    room.call(actions.record_release)  # as a start does, after another test's restore
+    paths = public_paths(room, server, slug)
+
+    def dates(server: Server) -> dict[str, str | None]:
+        return {p: get(server, p).headers.get("Last-Modified") for p in paths}
+
+    def answers(server: Server, since: dict[str, Any]) -> dict[str, int]:
+        return {
+            p: get(server, p, **{"If-Modified-Since": since[p]}).status_code
+            for p in paths
+        }
+
+    wait_for(lambda: all(dates(server).values()), "every page to be dated")
+    since = dates(server)
+    for one in room.servers:
+        wait_for(lambda: dates(one) == since, "the same dates")  # noqa: B023
+        assert set(answers(one, since).values()) == {304}
+    for path in paths:
+        known = {"If-Modified-Since": since[path] or ""}
+        assert not get(server, path, **known).content
+        assert "ETag" in get(server, path, **known).headers
+        other = get(server, path, **known, **{"If-None-Match": '"other"'})
+        assert other.status_code == 200, path  # which takes precedence
+        assert httpx.head(f"{server.url}{path}", headers=known).status_code == 304
+    odd = {"never": "", "later": "Fri, 01 Jan 2100 00:00:00 GMT", "no date": "soon"}
+    for name, date in odd.items():
+        assert set(answers(server, dict.fromkeys(paths, date)).values()) == {200}, name
+    room.call(actions.post, slug, "The ferry is stuck.")
+    for one in room.servers:
+        wait_for(
+            lambda: "is stuck" in get(one, f"/stories/{slug}/").text,  # noqa: B023
+            "the update",
+        )
+        assert set(answers(one, since).values()) == {200}
+
+
+def test_two_contents_never_have_the_same_date(
+    room: Newsroom, server: Server, page: str, slug: str
+) -> None:
+    feed, contents = f"{page}feed/", {}
+    for turn in range(8):
+        words = f"Report {turn}, of the same second."
+        room.call(actions.post, slug, words)
+        wait_for(lambda: words in get(server, page).text, words)  # noqa: B023
+        for path in (page, feed, "/feed/"):
+            answer = get(server, path)
+            dates = {answer.headers.get(name) for name in ("Last-Modified", "Date")}
+            contents |= {(path, date): words for date in dates if date}
+    for (path, date), words in contents.items():
+        answer = get(server, path, **{"If-Modified-Since": date})
+        assert answer.status_code == 200, (path, date, words)
+    wait_for(lambda: "Last-Modified" in get(server, feed).headers, "the date")
+
+
+def test_pages_of_a_feed_are_stored_if_a_feed_leads_to_them(
+    room: Newsroom, server: Server, page: str, slug: str
+) -> None:
+    room.call(actions.fill, slug, 60)
+    for feed in (f"{page}feed/", "/feed/"):
+        wait_for(lambda: 'rel="next"' in get(server, feed).text, "two pages")  # noqa: B023
+        next_link = r'href="http://testserver([^"]*)" rel="next"'
+        (older,) = re.findall(next_link, get(server, feed).text)
+        plain = get(server, older)
+        assert plain.headers["Vary"] == "Accept-Encoding"  # by the page cache
+        assert plain.content == get(server, f"{older}&utm_source=letter").content
+        unknown = get(server, re.sub(r"=\d{6}", "=1", older))
+        assert unknown.status_code == 200
+        assert "ETag" not in unknown.headers
+        assert get(server, f"{feed}?before=soon").status_code == 404
+
+
 def test_changes_are_the_same_for_all_pages_with_the_same_cursor(
     room: Newsroom, server: Server, page: str, slug: str
 ) -> None:
@@ -148,6 +243,33 @@ def test_drafts_and_foreign_hosts_are_not_served(
 def test_site_wide_pages_are_invalidated_by_every_story(newsrooms: Newsrooms) -> None:
     with newsrooms.open("sqlite") as newsroom:
         follow_every_story(newsroom, newsroom.server())
+
+
+def test_a_site_that_moves_keeps_the_ids_of_its_feeds(newsrooms: Newsrooms) -> None:
+    with newsrooms.open("sqlite") as newsroom:
+        newsroom.call(actions.make_story, "Ice on the Sound", "ice", updates=3)
+        path, found = "/stories/ice/feed/", []
+        for site in ("https://old.example", "https://new.example:8443"):
+            newsroom.env["SITE_URL"] = site
+            newsroom.env["ALLOWED_HOSTS"] = "*"
+            server = newsroom.server()
+            proxied = {"X-Forwarded-Proto": "https"}
+            wait_for(lambda: "Vary" in get(server, path, **proxied).headers, "it")  # noqa: B023
+            feed = get(server, path, **proxied)
+            assert f'href="{site}{path}"' in feed.text
+            found.append(re.findall("<id>([^<]*)</id>", feed.text))
+            wait_for(
+                lambda: "Last-Modified" in get(server, path, **proxied).headers,  # noqa: B023
+                "the date",
+            )
+            dated = get(server, path, **proxied).headers["Last-Modified"]
+            known = get(server, path, **proxied, **{"If-Modified-Since": dated})
+            assert known.status_code == 304
+            found.append([dated])
+        (old, before, new, after) = found
+        assert old == new
+        assert len(set(old)) == 5  # the feed's, and those of four entries
+        assert before != after  # its links are others
 
 
 def follow_every_story(newsroom: Newsroom, server: Server) -> None:

@@ -18,12 +18,15 @@ from PIL import Image as Picture
 
 from entries import verbs
 from entries.images import ingest
-from entries.models import Entry, Image, Posting, Series, Site, Story
+from entries.models import Entry, Image, Posting, Profile, Series, Site, Story
 from entries.pages import lists
+from entries.public import caching
+from entries.verbs import EntryText
 from tests.builders import (
     DAY,
     bulk_updates,
     gmt,
+    let_time_pass,
     make_original,
     make_series,
     make_story,
@@ -431,6 +434,81 @@ def test_no_page_has_inline_scripts_or_styles(client: Client, story: Story) -> N
         assert not re.search(r'<(script|img|source)[^>]* src(set)?="(https?:)?//', page)
         assert not re.search(r'<link rel="(icon|stylesheet)" href="(https?:)?//', page)
         assert "default-src 'self'" in response["Content-Security-Policy"]
+
+
+@pytest.fixture
+def paths(story: Story) -> list[str]:
+    """Return paths of every kind of public page."""
+    entry = story.entries.filter(kind=Entry.Kind.UPDATE)[0]
+    Profile.objects.create(slug="ann-lee", byline="Ann Lee")
+    words = EntryText(entry.body, at=entry.at, byline="Ann Lee")
+    verbs.edit(entry, words, version=entry.version, correction="By Ann Lee.")
+    assert story.series
+    own, series = story.get_absolute_url(), story.series.get_absolute_url()
+    lists = ["/", series, "/authors/ann-lee/"]
+    pages = [own, f"{own}?order=oldest", f"{own}updates/{entry.pk}/"]
+    pages += [f"{own}updates/{entry.pk}/history/", f"/stories/{story.slug}.json"]
+    feeds = [f"{path}feed/" for path in (*lists, own)]
+    return [*lists, *pages, *feeds, "/sitemap.xml", "/news-sitemap.xml"]
+
+
+def dates(client: Client, paths: list[str]) -> dict[str, str]:
+    """Return when pages were last changed, by their paths."""
+    return {path: client.get(path).get("Last-Modified", "") for path in paths}
+
+
+def fresh(client: Client, since: dict[str, str]) -> list[str]:
+    """Return the paths that are sent to a client that has them since some time."""
+    asked = {p: client.get(p, headers={"If-Modified-Since": since[p]}) for p in since}
+    assert {answer.status_code for answer in asked.values()} <= {200, 304}
+    return [path for path, answer in asked.items() if answer.status_code == 200]
+
+
+def test_pages_are_dated_once_nothing_else_can_have_that_date(
+    client: Client, story: Story, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "SETTLED_AFTER", timedelta(minutes=5))
+    assert set(dates(client, paths).values()) == {""}  # changed in this second
+    let_time_pass(20)
+    since = dates(client, paths)
+    assert "" not in since.values()
+    assert fresh(client, since) == []
+    make_update(story, "In this second.")
+    assert set(dates(client, paths).values()) == {""}
+    assert fresh(client, since) == paths
+    let_time_pass(10)
+    assert not set(dates(client, paths).values()) & {"", *since.values()}
+    assert fresh(client, since) == paths
+
+
+@pytest.mark.parametrize(
+    "act", ["rename", "link", "another story", "restore a backup", "another release"]
+)
+def test_a_change_of_what_is_around_a_text_is_a_change_of_its_page(
+    client: Client, story: Story, paths: list[str], act: str
+) -> None:
+    caching.record_release()
+    let_time_pass()
+    since = dates(client, paths)
+    assert fresh(client, since) == []
+    if act == "rename":
+        verbs.edit_story(story, headline="The strike is over")
+    elif act == "link":
+        verbs.add_link("feature", target_story=story)
+    elif act == "another story":
+        make_story("The low bridge")
+    elif act == "restore a backup":
+        Site.objects.update(epoch="restored")
+    else:
+        Site.objects.update(release="another-release")
+    assert fresh(client, since) == paths
+    if act in ("restore a backup", "another release"):
+        caching.record_release()  # as the next start of the server does
+        assert fresh(client, since) == paths
+    let_time_pass(0.5)
+    now = dates(client, paths)
+    assert fresh(client, since) == paths
+    assert fresh(client, now) == []
 
 
 def test_a_page_with_the_same_etag_is_a_304(client: Client, story: Story) -> None:

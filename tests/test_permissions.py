@@ -463,6 +463,8 @@ def test_no_url_returns_unpublished_text(world: World, people: dict[str, Client]
     ]
     more += [f"/stories/{slug}.json" for slug in ("fog", "gone", "quokkas-to-come")]
     more += [f"/stories/fog/?before={entry.pk}" for entry in world.hidden]
+    feeds = [world.path(name) for name in PUBLIC if name.endswith("feed")]
+    more += [f"{feed}?before=99999999999999999-1" for feed in feeds]
     more += ["/search/?q=quokkas", "/search/?q=swim", "/search/?q=gone"]
     for role in ("reader", "contributor"):
         assert not may[SEE][role]

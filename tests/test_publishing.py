@@ -975,13 +975,17 @@ def test_a_page_rendered_during_a_withdrawal_does_not_stay_empty(client: Client)
 def test_rerender_repairs_rows_of_another_release(client: Client):
     story = make_story()
     shown, gone = make_update(story, "The lamp is lit."), make_update(story, "Fog.")
+    undated = make_update(story, "The bell rings.")
     Posting.objects.filter(entry=shown).update(visible=False)
+    Posting.objects.filter(entry=undated).update(public_at=None)
     Entry.objects.filter(pk=gone.pk).update(state="withdrawn")
     page = story.get_absolute_url()
+    assert b"The bell rings." not in client.get(f"{page}feed/").content
     assert client.get(f"{page}updates/{gone.pk}/").status_code == 410
-    for entry in (shown, gone):
+    for entry in (shown, gone, undated):
         entry.refresh_from_db()
         assert rerender_entry(entry)
+    assert b"The bell rings." in client.get(f"{page}feed/").content
     html = client.get(page).content
     assert b"The lamp is lit." in html
     assert b"Fog." not in html

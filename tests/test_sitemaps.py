@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 from usp.objects.page import SitemapPage
@@ -14,7 +16,7 @@ from usp.tree import sitemap_from_str
 
 from entries import verbs
 from entries.models import Story
-from tests.builders import make_story, make_update
+from tests.builders import let_time_pass, make_story, make_update
 
 pytestmark = pytest.mark.django_db
 
@@ -80,9 +82,80 @@ def test_the_news_sitemap_has_stories_of_the_last_two_days(client: Client) -> No
     assert about.publish_date.tzinfo
 
 
-def test_a_sitemap_is_sent_again_only_after_a_change(client: Client) -> None:
+@pytest.mark.parametrize("old", [False, True])
+def test_a_news_sitemap_without_news_has_the_front_page(
+    client: Client, *, old: bool
+) -> None:
+    if old:
+        make_story(slug="old")
+        let_time_pass(2 * 24 * 60 + 1)
+        Story.objects.update(live_at=F("changed_at"))
+    source = client.get("/news-sitemap.xml").content.decode()
+    (url,) = re.findall("<url>.*</url>", source)  # a sitemap must have one
+    assert f"<loc>{settings.SITE_URL}/</loc>" in url
+    assert "news:news>" not in source
+    if old:
+        assert set(rows(client, "/news-sitemap.xml")) == {"/"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("pt-BR", "pt"),
+        ("en", "en"),
+        ("sr-Latn-RS", "sr"),
+        ("zh", "zh-cn"),
+        ("zh-SG", "zh-cn"),
+        ("zh-Hans-TW", "zh-cn"),
+        ("zh-TW", "zh-tw"),
+        ("zh-HK", "zh-tw"),
+        ("zh-Hant", "zh-tw"),
+        ("yue", "yue"),
+        ("gsw", "gsw"),
+        ("no such-tag!", "no such"),  # from a release that did not check
+    ],
+)
+def test_the_news_sitemap_names_languages_by_iso_639(
+    client: Client, tag: str, code: str
+) -> None:
+    make_story(slug="new", language="en")
+    Story.objects.update(language=tag)
+    about = rows(client, "/news-sitemap.xml")["/stories/new/"].news_story
+    assert about is not None
+    assert about.publication_language == code
+
+
+@pytest.mark.parametrize("path", ["/sitemap.xml", "/news-sitemap.xml"])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")],
+)
+def test_a_sitemap_is_sent_again_only_after_a_change(
+    client: Client, path: str, asked: str, told: str
+) -> None:
     story = make_story()
-    tag = client.get("/sitemap.xml")["ETag"]
-    assert client.get("/sitemap.xml", headers={"If-None-Match": tag}).status_code == 304
+    let_time_pass()
+    known = {asked: client.get(path)[told]}
+    assert client.get(path, headers=known).status_code == 304
     make_update(story)
-    assert client.get("/sitemap.xml", headers={"If-None-Match": tag}).status_code == 200
+    assert client.get(path, headers=known).status_code == 200
+    let_time_pass(0.5)
+    assert client.get(path, headers=known).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")],
+)
+def test_the_news_sitemap_is_sent_again_once_a_story_is_old(
+    client: Client, asked: str, told: str
+) -> None:
+    make_story(slug="new")
+    let_time_pass()
+    known = {asked: client.get("/news-sitemap.xml")[told]}
+    assert client.get("/news-sitemap.xml", headers=known).status_code == 304
+    old = timezone.now() - timedelta(days=2, seconds=10)
+    Story.objects.update(live_at=old)
+    assert client.get("/news-sitemap.xml", headers=known).status_code == 200
+    known = {asked: client.get("/news-sitemap.xml")[told]}
+    assert client.get("/news-sitemap.xml", headers=known).status_code == 304

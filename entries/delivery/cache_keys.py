@@ -29,14 +29,15 @@ CACHEABLE_URLS = (
         re.compile(rf"/stories/(?P<slug>{_SLUG})/updates/[1-9]\d{{,17}}/(?:history/)?"),
         (),
     ),
-    (re.compile(rf"/stories/(?P<slug>{_SLUG})/feed/"), ()),
+    (re.compile(rf"/stories/(?P<slug>{_SLUG})/feed/"), ("before",)),
     (re.compile(rf"/stories/(?P<slug>{_SLUG})\.json"), ()),
     (re.compile(rf"(?P<slug>)/series/{_SLUG}/"), ("before",)),
-    (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ()),
+    (re.compile(rf"(?P<slug>)/series/{_SLUG}/feed/"), ("before",)),
     (re.compile(rf"(?P<slug>)/authors/{_SLUG}/"), ("before",)),
-    (re.compile(rf"(?P<slug>)/authors/{_SLUG}/feed/"), ()),
+    (re.compile(rf"(?P<slug>)/authors/{_SLUG}/feed/"), ("before",)),
     (re.compile(r"(?P<slug>)/"), ("from",)),
-    (re.compile(r"(?P<slug>)/(?:feed/|sitemap\.xml)"), ()),
+    (re.compile(r"(?P<slug>)/feed/"), ("before",)),
+    (re.compile(r"(?P<slug>)/sitemap\.xml"), ()),
 )
 NUMERIC_PARAMETERS = {"before", "from", "rail"}
 ONLY_VALUES = {"order": "oldest", "single": "1"}  # any other value means the default
@@ -57,10 +58,17 @@ class CacheableRequest:
     key: PageKey
 
     def anonymous_scope(self, scope: Scope) -> Scope:
-        """Return a copy of a scope without anything that is not part of the key."""
+        """Return a copy of a scope without anything that is not part of the key.
+
+        `page_cache` tells Django that the response may be stored.
+        """
         headers = [pair for pair in scope["headers"] if pair[0] not in _PRIVATE_HEADERS]
-        query = self.key[2].encode()
-        return {**scope, "method": "GET", "query_string": query, "headers": headers}
+        own = {
+            "method": "GET",
+            "query_string": self.key[2].encode(),
+            "headers": headers,
+        }
+        return {**scope, **own, "page_cache": True}
 
 
 class CacheKeys:

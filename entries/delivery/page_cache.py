@@ -11,6 +11,7 @@ While the database is unreachable, a stored page may be served stale for
 
 import asyncio
 import gzip
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
@@ -21,6 +22,7 @@ from typing import Any
 import brotli
 from django.conf import settings
 from django.db import Error
+from django.utils.http import parse_http_date
 
 from entries.delivery import outage, seqs, timings, watchers
 from entries.delivery.asgi import (
@@ -48,6 +50,9 @@ MAX_PAGE_CACHE_BYTES = 64 * 1024 * 1024
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # of one response that is stored
 MAX_STORIES = 1000  # whose versions are cached
 _MIN_COMPRESSED_BYTES = 500
+# A response is dated when nothing can have changed any more in the second before
+# (see `entries.public.caching`).
+_SETTLED_AFTER = 4.0  # seconds after that second began
 _OVERHEAD_BYTES = 2048  # of one response: headers and objects
 _LIVE_HEADERS = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
 _HEADERS_OF_304 = {b"etag", b"cache-control", b"vary"} | _LIVE_HEADERS
@@ -56,12 +61,18 @@ _EMPTY: AsgiMessage = {"type": "http.response.body", "body": b""}
 
 @dataclass(frozen=True)
 class CachedResponse:
-    """A finished response in every content coding, and the story version it shows."""
+    """A finished response in every content coding, and the story version it shows.
+
+    Its start is sent with Last-Modified (`modified`) from the time `settled_at`.
+    """
 
     version: Version
     etag: bytes
+    modified: bytes
+    settled_at: float
     size: int
-    by_coding: dict[bytes, tuple[AsgiMessage, AsgiMessage]]  # start and body
+    # Start without and with Last-Modified, and body
+    by_coding: dict[bytes, tuple[AsgiMessage, AsgiMessage, AsgiMessage]]
     not_modified: AsgiMessage
 
     @classmethod
@@ -69,39 +80,55 @@ class CachedResponse:
         cls, version: Version, headers: list[Header], bodies: dict[bytes, bytes]
     ) -> "CachedResponse":
         """Build the ASGI messages, once for all requests."""
-        headers = [
-            pair for pair in headers if pair[0] not in (b"content-length", b"vary")
-        ]
+        by_name = dict(headers)
+        own = (b"content-length", b"vary", b"last-modified")
+        headers = [pair for pair in headers if pair[0] not in own]
         headers.append((b"vary", b"Accept-Encoding"))
+        modified = by_name.get(b"last-modified", b"")
+        settled_at = math.inf
+        if modified:
+            settled_at = parse_http_date(modified.decode()) + _SETTLED_AFTER
+        dated = [*headers, (b"last-modified", modified)]
         by_coding = {}
         for coding, body in bodies.items():
             body_headers = [(b"content-length", b"%d" % len(body))]
             if coding:
                 body_headers.append((b"content-encoding", coding))
-            start = response_start(200, headers + body_headers)
-            by_coding[coding] = start, {"type": "http.response.body", "body": body}
+            by_coding[coding] = (
+                response_start(200, headers + body_headers),
+                response_start(200, dated + body_headers),
+                {"type": "http.response.body", "body": body},
+            )
         headers_of_304 = [pair for pair in headers if pair[0] in _HEADERS_OF_304]
         size = sum(map(len, bodies.values())) + _OVERHEAD_BYTES
-        etag = dict(headers)[b"etag"]
-        return cls(version, etag, size, by_coding, response_start(304, headers_of_304))
+        not_modified = response_start(304, headers_of_304)
+        etag = by_name[b"etag"]
+        return cls(version, etag, modified, settled_at, size, by_coding, not_modified)
 
     def aged(self, seconds: float) -> "CachedResponse":
         """Return a stale copy of the response, with its age in seconds."""
         stale = partial(outage.stale_start, seconds=seconds)
         by_coding = {
-            c: (stale(start), body) for c, (start, body) in self.by_coding.items()
+            coding: (stale(start), stale(dated), body)
+            for coding, (start, dated, body) in self.by_coding.items()
         }
         return replace(self, by_coding=by_coding, not_modified=stale(self.not_modified))
 
     def messages(self, headers: RequestHeaders) -> tuple[AsgiMessage, AsgiMessage]:
-        """Return the start and body for a request: a 304 if its ETag matches."""
+        """Return the start and body for a request: a 304 if it has this response."""
         given = headers.get(b"if-none-match")
-        if given and _matches(given, self.etag):
+        settled = time.time() > self.settled_at
+        if given:
+            known = _matches(given, self.etag)
+        else:
+            known = settled and headers.get(b"if-modified-since") == self.modified
+        if known:
             tally.not_modified += 1
             return self.not_modified, _EMPTY
         tally.hits += 1
         accepted = headers.get(b"accept-encoding", b"")
-        return self.by_coding[_coding(accepted, self.by_coding)]
+        start, dated, body = self.by_coding[_coding(accepted, self.by_coding)]
+        return dated if settled else start, body
 
 
 class StoryVersions:
@@ -238,7 +265,8 @@ class PageCache:
             if response is None:
                 return await outage.respond_503(scope, send, self.unavailable())
             # A 304 would renew a response in the client's cache.
-            headers.pop(b"if-none-match", None)
+            for name in (b"if-none-match", b"if-modified-since"):
+                headers.pop(name, None)
         if response is None:
             return await self._pass_to_django(scope, receive, send)
         start, body = response.messages(headers)

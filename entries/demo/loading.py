@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import Group, User
-from django.db.models import F
+from django.db.models import F, Subquery
 from django.utils import timezone
 
 from entries import verbs
-from entries.models import Entry, Image, Series, Snippet, Story
+from entries.models import Entry, Image, Posting, Series, Snippet, Story
 from entries.verbs import EntryText
 
 HERE = Path(__file__).parent
@@ -74,6 +74,19 @@ class Loader:
         # Moderators' pages list entries by their time of publication.
         published = Entry.objects.exclude(published_at=None).exclude(at=None)
         published.update(published_at=F("at"))
+        self._date_postings()
+
+    def _date_postings(self) -> None:
+        """Date what feeds show, which was all published at this moment."""
+        found = list(Posting.objects.visible().select_related("entry", "story"))
+        for posting in found:
+            corrections = posting.entry.versions.public_corrections()
+            dates = [one.changed_at for one in corrections]
+            begun = posting.entry.at or posting.story.live_at or self.now
+            posting.public_at = max([begun, *dates])
+        Posting.objects.bulk_update(found, ["public_at"])
+        newest = Posting.objects.visible().newest_time_in("pk", "public_at")
+        Story.objects.update(newest_public_at=Subquery(newest))
 
     def _at(self, minutes_ago: int) -> datetime:
         return self.now - timedelta(minutes=minutes_ago)

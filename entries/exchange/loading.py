@@ -422,8 +422,10 @@ class _Import:
         if self.story.live_at:  # otherwise the verb has just set them
             names += ["begins_at", "announced_at"]
         times = {name: getattr(self.document, name) for name in names}
-        if given := {name: at for name, at in times.items() if at}:
-            Story.objects.filter(pk=self.story.pk).update(**given)
+        given = {name: at for name, at in times.items() if at}
+        # The import may have taken long, and pages are dated by what was committed.
+        given["changed_at"] = datetime.now(UTC)
+        Story.objects.filter(pk=self.story.pk).update(**given)
 
 
 def _users(document: Document) -> dict[str, User]:

@@ -166,6 +166,14 @@ def written_by(user: Any, at: str = "") -> Q:
     return Q(**{f"{at}author": user}) | Q(**{f"{at}taken_from": user})
 
 
+class EntryVersionQuerySet(models.QuerySet["EntryVersion"]):
+    """Queries for versions by what readers see of them."""
+
+    def public_corrections(self) -> Self:
+        """Return the versions that were corrected, with a note that readers see."""
+        return self.exclude(correction="").filter(hidden=False)
+
+
 class EntryVersion(models.Model):
     """An earlier version of an entry, and the change that replaced it.
 
@@ -186,6 +194,8 @@ class EntryVersion(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"
     )
     changed_at = models.DateTimeField()
+
+    objects = EntryVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["number"]
@@ -218,6 +228,13 @@ class PostingQuerySet(models.QuerySet["Posting"]):
         """Order by time and then id, newest first."""
         return self.order_by("-at", "-entry_id")
 
+    def newest_public(self) -> Self:
+        """Order by the latest public change and then id, newest first.
+
+        Leaves out what never had one, or was written by a release without the field.
+        """
+        return self.exclude(public_at=None).order_by("-public_at", "-entry_id")
+
     def first_per_story(
         self, stories: Iterable[Story], number: int
     ) -> "PostingQuerySet":
@@ -242,12 +259,14 @@ class PostingQuerySet(models.QuerySet["Posting"]):
             found = [pk for (pk,) in cursor.fetchall()]
         return Posting.objects.filter(pk__in=found)
 
-    def newest_time_in(self, story: str) -> QuerySet[Any, Any]:
+    def newest_time_in(self, story: str, name: str = "at") -> QuerySet[Any, Any]:
         """Return a subquery for the newest time in a story of the outer query.
 
-        `story` is the outer query's reference to the story.
+        `story` is the outer query's reference to the story, `name` the field.
         """
-        return self.filter(story=OuterRef(story)).order_by("-at").values("at")[:1]
+        found = self.filter(story=OuterRef(story)).order_by(f"-{name}")
+        newest: QuerySet[Any, Any] = found.values(name)[:1]
+        return newest
 
     def changed_between(self, after: int, until: int) -> Self:
         """Return what changed after one seq, up to another one, in order of seq."""
@@ -265,6 +284,10 @@ class Posting(models.Model):
 
     `at` and `visible` are denormalized from the entry and the story, so that an index
     finds the newest postings of a story or the site. The ledger updates them.
+
+    `public_at` is the time of the latest public change, by which feeds are ordered:
+    when readers could see it here for the first time (or again), or its latest
+    correction. Other edits do not count. It is NULL until then.
     """
 
     entry = models.ForeignKey(Entry, models.CASCADE, related_name="postings")
@@ -276,6 +299,7 @@ class Posting(models.Model):
     first_seq = models.BigIntegerField(null=True, editable=False)
     desk_seq = models.BigIntegerField(default=0, editable=False)
     at = models.DateTimeField(default=timezone.now, editable=False)
+    public_at = models.DateTimeField(null=True, editable=False)
     visible = models.BooleanField(default=False, editable=False)
     html = models.TextField(editable=False, blank=True)
 
@@ -299,6 +323,16 @@ class Posting(models.Model):
                 fields=["-at", "-entry"],
                 condition=Q(visible=True),
                 name="posting_on_site",
+            ),
+            models.Index(
+                fields=["story", "-public_at", "-entry"],
+                condition=Q(visible=True),
+                name="posting_in_feed",
+            ),
+            models.Index(
+                fields=["-public_at", "-entry"],
+                condition=Q(visible=True),
+                name="posting_in_site_feed",
             ),
             models.Index(
                 fields=["story"], condition=Q(key_event=True), name="posting_key_events"

@@ -117,6 +117,8 @@ class Story(models.Model):
     notes_seq = models.BigIntegerField(default=0, editable=False)
     # The time of the newest visible posting.
     newest_at = models.DateTimeField(null=True, editable=False)
+    # The latest public change of a visible posting, for feeds.
+    newest_public_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now_add=True)
 
@@ -133,6 +135,7 @@ class Story(models.Model):
             models.Index(fields=["-changed_at", "-id"], name="story_changed"),
             models.Index(fields=["-newest_at", "-id"], name="story_newest"),
             models.Index(fields=["series", "-newest_at"], name="story_in_series"),
+            models.Index(fields=["series", "-newest_public_at"], name="story_in_feed"),
             models.Index(
                 fields=["series", "state", "-first_day", "-live_at", "-id"],
                 name="story_of_day",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
+from django.db.models import Model
 
 from entries.models import Image, Site
 
@@ -47,13 +48,17 @@ def claim_data_folder(**signal: Any) -> None:
     """
     models = signal.get("apps", apps).all_models["entries"]
     site = models.get("site")
-    if site is None or not hasattr(site, "folder"):
+    if site is None or _columns(site) != _columns(Site):
         return  # partly migrated, or migrated back to an older release
     row = Site.objects.filter(pk=Site.current().pk, folder="")
     if not row.exists() or _lacks_images():
         return
     if token := read_token() or _create_token():
         row.update(folder=token)
+
+
+def _columns(model: type[Model]) -> set[str]:
+    return {field.name for field in model._meta.fields}
 
 
 def _lacks_images() -> bool:

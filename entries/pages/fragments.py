@@ -110,7 +110,7 @@ def entry_html(posting: Posting) -> SafeString:
     entry = posting.entry
     links = _read(entry, "links", entry.links.visible().with_targets)
     corrections = (
-        _read(entry, "versions", lambda: _public_corrections(entry.versions.all()))
+        _read(entry, "versions", entry.versions.public_corrections)
         if entry.version > 1
         else []
     )
@@ -120,7 +120,7 @@ def entry_html(posting: Posting) -> SafeString:
 def prefetch_for_rendering(postings: QuerySet[Posting]) -> QuerySet[Posting]:
     """Prefetch what `entry_html` needs, for postings that are rendered in bulk."""
     links = Link.objects.visible().with_targets()
-    corrections = _public_corrections(EntryVersion.objects.all())
+    corrections = EntryVersion.objects.public_corrections()
     postings_of_each = _visible_postings(Posting.objects.all())
     return postings.select_related("entry__credited").prefetch_related(
         Prefetch("entry__links", links, "read_links"),
@@ -218,10 +218,6 @@ def _also_in(posting: Posting) -> list[tuple[Story, str]]:
         for other in others
         if other.pk != posting.pk
     ]
-
-
-def _public_corrections(versions: QuerySet[EntryVersion]) -> QuerySet[EntryVersion]:
-    return versions.exclude(correction="").filter(hidden=False)
 
 
 def _visible_postings(postings: QuerySet[Posting]) -> QuerySet[Posting]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 from secrets import token_hex
+from typing import NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -24,12 +25,24 @@ if _STALE := settings.STALE_IF_ERROR_SECONDS:
     # A proxy may serve a stale page for a while when the site does not respond.
     PAGE_CACHE_CONTROL = f"public, max-age=0, s-maxage=1, stale-if-error={_STALE}"
 IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
-_SAME_SECOND = timedelta(seconds=2)
+# After this long, no process can change anything, or show what it was, in the same
+# second any more: commits take a moment to reach other processes, and clocks differ.
+SETTLED_AFTER = timedelta(seconds=3)
+
+
+class Version(NamedTuple):
+    """What a response shows: a tag for its ETag, and when that was last changed.
+
+    Without `changed_at` the response gets no Last-Modified.
+    """
+
+    tag: str
+    changed_at: datetime | None
 
 
 @cache
 def _release() -> str:
-    """Return a hash that changes with the version and the static files.
+    """Return a hash that changes with the version, the static files and the settings.
 
     With DEBUG every process has its own, since the server restarts when code changes.
     """
@@ -37,7 +50,26 @@ def _release() -> str:
         return token_hex(4)
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     made = manifest.read_bytes() if manifest.is_file() else b""
-    return f"{zlib.crc32(version('liveblog').encode() + made):x}"
+    names = (version("liveblog"), settings.SITE_URL, settings.SITE_NAME)
+    return f"{zlib.crc32(' '.join(names).encode() + made):x}"
+
+
+def record_release() -> None:
+    """Record which release serves the site, and when that is another one than before.
+
+    Its pages differ from those of the former one, and so does their Last-Modified. The
+    epoch is part of it, so that the same happens when a backup was restored.
+    """
+    site = Site.current()
+    if site.release != (release := f"{_release()}-{site.epoch}"):
+        now = datetime.now(UTC)
+        Site.objects.filter(pk=site.pk).update(release=release, changed_at=now)
+
+
+@cache
+def _first_seen(epoch: str) -> datetime:
+    """Return when this process first saw the epoch of a restored backup."""
+    return datetime.now(UTC)
 
 
 def etag(tag: str) -> str:
@@ -47,18 +79,17 @@ def etag(tag: str) -> str:
 
 def respond_or_304(
     request: HttpRequest,
-    tag: str,
+    shown: Version,
     make: Callable[[], HttpResponse],
-    changed_at: datetime | None = None,
+    variant: object = "",
 ) -> HttpResponse:
-    """Respond 304 if the client has the content that `tag` names, else call `make`.
+    """Respond 304 if the client has the content of `shown`, else call `make`.
 
-    `changed_at` becomes Last-Modified once its second is over, since another change
-    in the same second would go unnoticed.
+    `variant` tells apart the responses of one URL.
     """
-    quoted, modified = etag(tag), None
-    if changed_at and datetime.now(UTC) - changed_at > _SAME_SECOND:
-        modified = int(changed_at.timestamp())
+    quoted, modified = etag(f"{shown.tag}-{variant}"), None
+    if shown.changed_at and _may_be_dated(request, shown.changed_at):
+        modified = int(shown.changed_at.timestamp())
     # If-Modified-Since must be equal, not just later: after the clock was set back,
     # newer content has an earlier date.
     given = request.headers.get("If-Modified-Since")
@@ -68,21 +99,51 @@ def respond_or_304(
     unchanged = get_conditional_response(request, etag=quoted, last_modified=known)
     response = unchanged or make()
     response["ETag"] = quoted
+    del response["Last-Modified"]  # Django's own, of feeds
     if modified:
         response["Last-Modified"] = http_date(modified)
     response["Cache-Control"] = PAGE_CACHE_CONTROL
     return response
 
 
-def site_tag() -> str:
-    """Return a tag that changes with every visible change of any public story."""
-    site = Site.current()
-    return f"{site.epoch}-{site.seq}-{Story.objects.public().total_seq()}"
+def respond_uncached(response: HttpResponse) -> HttpResponse:
+    """Return a response without what lets caches keep it."""
+    del response["Last-Modified"]
+    response["Cache-Control"] = PAGE_CACHE_CONTROL
+    return response
 
 
-def story_tag(site: Site, story: Story) -> str:
-    """Return a tag that changes with every visible change of a story.
+def _may_be_dated(request: HttpRequest, changed_at: datetime) -> bool:
+    """Return whether no other content can have the same Last-Modified.
+
+    The page cache finds that out itself, each time it sends a stored response.
+    """
+    stored = getattr(request, "scope", {}).get("page_cache", False)
+    return stored or datetime.now(UTC) - changed_at > SETTLED_AFTER
+
+
+def site_version(site: Site | None = None) -> Version:
+    """Return a version that changes with every visible change of any public story."""
+    site = site or Site.current()
+    tag = f"{site.epoch}-{site.seq}-{Story.objects.public().total_seq()}"
+    # Withdrawn stories count too, so that a withdrawal is a change.
+    newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
+    return Version(tag, _latest(site, *newest.values_list("changed_at", flat=True)[:1]))
+
+
+def story_version(site: Site, story: Story) -> Version:
+    """Return a version that changes with every visible change of a story.
 
     The site's seq is part of it for the rail, which shows other stories.
     """
-    return f"{site.epoch}-{story.seq}-{site.seq}"
+    tag = f"{site.epoch}-{story.seq}-{site.seq}"
+    return Version(tag, _latest(site, story.changed_at))
+
+
+def _latest(site: Site, *changed_at: datetime) -> datetime | None:
+    """Return the latest of the times; None if another release serves the site too."""
+    release, _, epoch = site.release.partition("-")
+    if release not in ("", _release()):
+        return None
+    restored = [_first_seen(site.epoch)] if epoch and epoch != site.epoch else []
+    return max([site.changed_at, *changed_at, *restored])

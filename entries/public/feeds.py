@@ -1,22 +1,28 @@
-"""Atom feeds of the site, of a series, of a story and of an author (RFC 4287)."""
+"""Atom feeds of the site, of a series, of a story and of an author (RFC 4287).
+
+They are ordered by the latest public change: what is backdated, and what is corrected
+late, comes first. Each page leads to the next one (RFC 5005, 3).
+"""
 
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from django.conf import settings
 from django.contrib.syndication.views import Feed
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.xmlutils import SimplerXMLGenerator
 
-from entries.models import Entry, Posting, Profile, Series, Site, Story
-from entries.pages import authors
+from entries.models import EntryVersion, Posting, Profile, Series, Site, Story
+from entries.models.entries import PostingQuerySet
 from entries.public import caching
+from entries.text import gmt
 from entries.text.urls import absolute_url
 
 FEED_ENTRIES = 50
@@ -26,6 +32,9 @@ _RESPONSIVE: Final = re.compile(
     r'\s(?:srcset|sizes|loading|decoding|fetchpriority)="[^"]*"'
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_POSITION: Final = re.compile(r"([1-9]\d{0,16})-([1-9]\d{0,17})")
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _PATH: Final = re.compile(r'(?<=\s)(href|src)="(?=/)')
 
 
@@ -40,18 +49,53 @@ def _without_controls(value: Any) -> Any:
     return value
 
 
+class Position(NamedTuple):
+    """A position in a feed, and the entry there: a page begins below it.
+
+    It is a time, so that the page stays the same when news comes, and also when that
+    entry moves to the top of the feed.
+    """
+
+    at: datetime
+    entry_id: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Parse a position from a URL; "" is the top. Raises Http404 if invalid."""
+        if not text:
+            return None
+        if not (match := _POSITION.fullmatch(text)):
+            raise Http404
+        at, entry_id = map(int, match.groups())
+        return cls(_EPOCH + at * _MICROSECOND, entry_id)
+
+    @classmethod
+    def of(cls, posting: Posting) -> Self:
+        """Return the position of a visible posting."""
+        return cls(posting.public_at or _EPOCH, posting.entry_id)
+
+    def __str__(self) -> str:
+        return f"{(self.at - _EPOCH) // _MICROSECOND}-{self.entry_id}"
+
+
 class _Atom(Atom1Feed):
     """An Atom feed with the full text of each entry."""
 
     def add_root_elements(self, handler: SimplerXMLGenerator) -> None:
         self.feed = _without_controls(self.feed)
         super().add_root_elements(handler)
+        for rel, url in self.feed["pages"].items():
+            handler.addQuickElement("link", "", {"rel": rel, "href": url})
 
     def latest_post_date(self) -> datetime:
-        """Return when the newest entry changed; without one, when its story did."""
-        if not self.items:
-            return self.feed["changed_at"]() or datetime.fromtimestamp(0, UTC)
-        return super().latest_post_date()
+        """Return the time of the latest public change."""
+        changed_at: datetime = self.feed["changed_at"]
+        return changed_at
+
+    def item_attributes(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Name the language of an entry if it is another than the feed's."""
+        own = item["language"] != self.feed["language"]
+        return {"xml:lang": item["language"]} if own else {}
 
     def add_item_elements(
         self, handler: SimplerXMLGenerator, item: dict[str, Any]
@@ -70,53 +114,106 @@ else:
 
 
 class _EntriesFeed(_Feed):
-    """A feed of entries; each subclass names their stories."""
+    """A feed of postings; each subclass says which.
+
+    `site` and `shown` were read before everything else, so that the feed never claims
+    more than it has.
+    """
 
     feed_type = _Atom
+    language = settings.LANGUAGE_CODE
     title_of_story = True  # whether the title of an entry begins with its story's
 
+    def __init__(self, site: Site, shown: caching.Version) -> None:
+        self.site = site
+        self.shown = shown
+        self.before: Position | None = None
+
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Respond with the feed, or 304."""
-        # Read first, so that it never claims more than the feed has.
-        tag = self.tag(**kwargs)
+        """Respond with the feed or, with `before`, an older page of it; or 304."""
+        self.before = Position.parse(request.GET.get("before", ""))
         self.get_object(request, *args, **kwargs)  # 404 rather than 304
-        return caching.respond_or_304(
-            request,
-            f"{tag}-{request.path}",
-            lambda: super(_EntriesFeed, self).__call__(request, *args, **kwargs),
-            self.changed_at(),
-        )
 
-    def changed_at(self) -> datetime | None:
-        """Return a time for Last-Modified."""
-        # Withdrawn stories count, so that Last-Modified never goes back.
-        newest = Story.objects.exclude(state=Story.State.DRAFT).order_by("-changed_at")
-        return newest.values_list("changed_at", flat=True).first()
+        def make() -> HttpResponse:
+            return super(_EntriesFeed, self).__call__(request, *args, **kwargs)
 
-    def tag(self, **kwargs: Any) -> str:
-        """Return a tag that changes with every change of the feed, for its ETag."""
-        return caching.site_tag()
+        if self.before and not self._is_of_a_posting(self.before):
+            return caching.respond_uncached(make())
+        variant = f"{request.path}{self.before or ''}"
+        return caching.respond_or_304(request, self.shown, make, variant)
 
-    def stories(self, obj: Any) -> QuerySet[Story]:
-        """Return the public stories whose entries are in the feed."""
-        return Story.objects.public()
+    def _is_of_a_posting(self, position: Position) -> bool:
+        """Return whether some posting has a position, as in all links to pages.
+
+        The other ones are as many as anybody likes, so no cache keeps their pages.
+        """
+        at, entry_id = position
+        return Posting.objects.filter(entry=entry_id, public_at=at).exists()
+
+    def scope(self, obj: Any) -> PostingQuerySet:
+        """Return the visible postings of all entries in the feed."""
+        return Posting.objects.visible()
 
     def path(self, obj: Any) -> str:
         """Return the path of the HTML page with the same entries."""
         return "/"
 
+    def tag(self, obj: Any) -> str:
+        """Return what the feed's id ends in."""
+        return "feed"
+
+    def _places(self, obj: Any) -> PostingQuerySet:
+        """Return where each entry is in the feed, newest first, from `before` on.
+
+        A cross-posted entry is at its newest posting.
+        """
+        found, entry = self.scope(obj), OuterRef("entry")
+        newer = Q(public_at__gt=OuterRef("public_at"))
+        newer |= Q(public_at=OuterRef("public_at"), pk__gt=OuterRef("pk"))
+        found = found.filter(~Exists(self.scope(obj).filter(newer, entry=entry)))
+        if self.before:
+            at, entry_id = self.before
+            below = Q(public_at__lt=at) | Q(entry__lt=entry_id)
+            found = found.filter(below, public_at__lte=at)
+        return found.newest_public()
+
+    def _page(self, obj: Any) -> list[Posting]:
+        """Return the postings of this page, and one more if there is another page."""
+        corrections = EntryVersion.objects.public_corrections().defer("body")
+        found = self._places(obj).select_related(
+            "entry__story__series", "story__series"
+        )
+        found = found.defer("html", "entry__body")
+        noted = Prefetch("entry__versions", corrections, "corrections")
+        return list(found.prefetch_related(noted)[: FEED_ENTRIES + 1])
+
     def feed_extra_kwargs(self, obj: Any) -> dict[str, Any]:
-        """Return when the stories changed, for a feed without entries."""
-        newest = self.stories(obj).order_by("-changed_at")
-        return {"changed_at": newest.values_list("changed_at", flat=True).first}
+        """Find the postings of this page; return its time, and links to other pages."""
+        found = self._page(obj)
+        self.page, more = found[:FEED_ENTRIES], found[FEED_ENTRIES:]
+        pages = {}
+        if self.before:
+            pages["first"] = self._url(obj)
+        if more:
+            pages["next"] = self._url(obj, Position.of(self.page[-1]))
+        dates = [Position.of(one).at for one in self.page]
+        dates += [self.item_updateddate(one) for one in self.page]
+        newest = max(dates, default=self.shown.changed_at or _EPOCH)
+        return {"changed_at": newest, "pages": pages}
+
+    def _url(self, obj: Any, before: Position | None = None) -> str:
+        query = f"?before={before}" if before else ""
+        return f"{self.link(obj)}feed/{query}"
 
     def link(self, obj: Any) -> str:
         return absolute_url(self.path(obj))
 
     def feed_url(self, obj: Any) -> str:
-        return f"{self.link(obj)}feed/"
+        return self._url(obj, self.before)
 
-    feed_guid = feed_url
+    def feed_guid(self, obj: Any) -> str:
+        """Return the feed's permanent id, whatever its URL becomes (RFC 4151)."""
+        return f"tag:{self.site.feed_authority},2026:{self.tag(obj)}"
 
     def title(self, obj: Any) -> str:
         return str(settings.SITE_NAME)
@@ -124,92 +221,108 @@ class _EntriesFeed(_Feed):
     def author_name(self, obj: Any) -> str:
         return str(settings.SITE_NAME)
 
-    def items(self, obj: Any) -> list[Entry]:
-        """Return the newest public entries, each with a public story as `shown_in`."""
-        # That many entries are in at most as many stories, the most recently updated.
-        stories = self.stories(obj).filter(newest_at__isnull=False)
-        stories = stories.order_by("-newest_at", "-pk")[:FEED_ENTRIES]
-        visible = (
-            Posting.objects.visible().newest().first_per_story(stories, FEED_ENTRIES)
-        )
-        ids = visible.newest().values_list("entry_id", flat=True)
-        newest = list(dict.fromkeys(ids))[:FEED_ENTRIES]
-        found = Entry.objects.select_related("story__series").defer("body")
-        rows = found.in_bulk(newest)
-        entries = [rows[pk] for pk in newest if pk in rows]
-        # Checked again, since one may have been withdrawn in between.
-        return self._with_stories([one for one in entries if one.published], visible)
+    def items(self, obj: Any) -> list[Posting]:
+        """Return the postings of this page."""
+        return self.page
 
-    def _with_stories(
-        self, entries: list[Any], visible: QuerySet[Posting]
-    ) -> list[Entry]:
-        """Set `shown_in`: the home story if it has begun, else one with a cross-post.
+    def item_extra_kwargs(self, item: Posting) -> dict[str, Any]:
+        return {"language": item.entry.story.language}
 
-        Leaves out entries that are no longer in any public story.
-        """
-        without_home = [row for row in entries if not row.story.begun]
-        elsewhere = visible.filter(entry__in=without_home).order_by("-story_id")
-        shown = {
-            row.entry_id: row.story
-            for row in elsewhere.select_related("story__series").defer("html")
-        }
-        for entry in entries:
-            home = entry.story if entry.story.begun else None
-            entry.shown_in = home or shown.get(entry.pk)
-        return [entry for entry in entries if entry.shown_in]
-
-    def item_title(self, entry: Any) -> str:
+    def item_title(self, item: Posting) -> str:
         """Return the headline of an entry, or the first words of its text."""
-        if self.title_of_story:
-            return f"{entry.shown_in.title} – {entry.first_words}"
-        return str(entry.first_words)
+        words = item.entry.first_words
+        return f"{_shown_in(item).title} – {words}" if self.title_of_story else words
 
-    def item_description(self, entry: Any) -> str:
-        """Return the full text, with absolute URLs and plain images."""
-        html = _RESPONSIVE.sub("", _SOURCE.sub("", entry.html))
-        return _PATH.sub(rf'\1="{settings.SITE_URL}', html)
+    def item_description(self, item: Posting) -> str:
+        """Return the text and its corrections, with absolute URLs and plain images."""
+        html = _RESPONSIVE.sub("", _SOURCE.sub("", item.entry.html))
+        notes = [self._correction(item, one) for one in _corrections(item)]
+        return _PATH.sub(rf'\1="{settings.SITE_URL}', "".join([html, *notes]))
 
-    def item_link(self, entry: Any) -> str:
-        path = reverse("entry", args=[entry.shown_in.slug, entry.pk])
+    def _correction(self, item: Posting, version: EntryVersion) -> str:
+        at, what = gmt.format_full(version.changed_at), gettext("What changed")
+        return format_html(
+            '<p><strong>{}</strong> {} <a href="{}">{}</a></p>',
+            gettext("Corrected %(time)s:") % {"time": at},
+            version.correction,
+            reverse("entry_history", args=[_shown_in(item).slug, item.entry_id]),
+            what,
+        )
+
+    def item_link(self, item: Posting) -> str:
+        path = reverse("entry", args=[_shown_in(item).slug, item.entry_id])
         return absolute_url(path)
 
-    def item_guid(self, entry: Any) -> str:
+    def item_guid(self, item: Posting) -> str:
         """Return a permanent id, the same in every feed (RFC 4151)."""
-        host = urlsplit(settings.SITE_URL).hostname
-        return f"tag:{host},{entry.created_at:%Y-%m-%d}:entry-{entry.pk}"
+        made = f"{item.entry.created_at:%Y-%m-%d}"
+        return f"tag:{self.site.feed_authority},{made}:entry-{item.entry_id}"
 
-    def item_pubdate(self, entry: Any) -> datetime:
+    def item_pubdate(self, item: Posting) -> datetime:
         """Return the time of an update, or when an original was published."""
-        since: datetime = entry.at or entry.published_at
-        return since
+        return item.entry.placed_at
 
-    def item_updateddate(self, entry: Any) -> datetime:
-        changed_at: datetime = entry.changed_at
-        return changed_at
+    def item_updateddate(self, item: Posting) -> datetime:
+        """Return when an entry was published or corrected: other edits do not count."""
+        entry = item.entry
+        dates = [entry.placed_at, entry.published_at or entry.placed_at]
+        return max([*dates, *(one.changed_at for one in _corrections(item))])
 
-    def item_author_name(self, entry: Any) -> str:
-        return entry.byline or str(settings.SITE_NAME)
+    def item_author_name(self, item: Posting) -> str:
+        return item.entry.byline or str(settings.SITE_NAME)
 
-    def item_categories(self, entry: Any) -> list[str]:
-        series = entry.shown_in.series
+    def item_categories(self, item: Posting) -> list[str]:
+        series = _shown_in(item).series
         return [series.name] if series else []
 
 
+def _shown_in(item: Posting) -> Story:
+    """Return the home story of an entry if it has begun, else the posting's."""
+    home = item.entry.story
+    return home if home.begun else item.story
+
+
+def _corrections(item: Posting) -> list[EntryVersion]:
+    found: list[EntryVersion] = getattr(item.entry, "corrections")  # noqa: B009
+    return found
+
+
 class SiteFeed(_EntriesFeed):
-    """The newest entries of all stories."""
+    """The entries of all stories."""
 
 
 class SeriesFeed(_EntriesFeed):
-    """The newest entries of the stories of a series."""
+    """The entries of the stories of a series."""
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Series:
         return get_object_or_404(Series, slug=kwargs["slug"])
 
-    def stories(self, obj: Series) -> QuerySet[Story]:
-        return Story.objects.public().filter(series=obj)
+    def scope(self, obj: Series) -> PostingQuerySet:
+        return Posting.objects.visible().filter(story__series=obj)
+
+    def _places(self, obj: Series) -> PostingQuerySet:
+        """Return the places, from the stories that can have any on this page."""
+        number = FEED_ENTRIES + 1
+        places = super()._places(obj)
+        stories = self._stories(obj)[:number]
+        return places.first_per_story(stories, number).newest_public()
+
+    def _stories(self, obj: Series) -> QuerySet[Story]:
+        """Return the stories of the series, the one with the newest place first."""
+        stories = Story.objects.begun().filter(series=obj)
+        if not self.before:
+            stories = stories.filter(newest_public_at__isnull=False)
+            return stories.order_by("-newest_public_at", "-pk")
+        below = Posting.objects.visible().filter(public_at__lte=self.before.at)
+        newest = Subquery(below.newest_time_in("pk", "public_at"))
+        found = stories.alias(newest=newest).filter(newest__isnull=False)
+        return found.order_by("-newest", "-pk")
 
     def path(self, obj: Series) -> str:
         return obj.get_absolute_url()
+
+    def tag(self, obj: Series) -> str:
+        return f"series-{obj.pk}"
 
     def title(self, obj: Series) -> str:
         return f"{obj.name} – {settings.SITE_NAME}"
@@ -219,30 +332,24 @@ class SeriesFeed(_EntriesFeed):
 
 
 class AuthorFeed(_EntriesFeed):
-    """The newest updates of a person, as on their page."""
+    """The updates of a person."""
 
-    def __init__(self, site_tag: str, name: str) -> None:
-        self.site_tag = site_tag  # read before the person
+    def __init__(self, site: Site, shown: caching.Version, name: str) -> None:
+        super().__init__(site, shown)
         self.name = name
-
-    def tag(self, **kwargs: Any) -> str:
-        return self.site_tag
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Profile:
         person: Profile = kwargs["person"]
         return person
 
-    def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Respond without Last-Modified, since changes of a role are not dated."""
-        response = super().__call__(request, *args, **kwargs)
-        del response["Last-Modified"]
-        return response
-
-    def changed_at(self) -> datetime | None:
-        return None
+    def scope(self, obj: Profile) -> PostingQuerySet:
+        return Posting.objects.visible().filter(entry__credited=obj)
 
     def path(self, obj: Profile) -> str:
         return obj.get_absolute_url()
+
+    def tag(self, obj: Profile) -> str:
+        return f"author-{obj.pk}"
 
     def title(self, obj: Profile) -> str:
         return f"{self.name} – {settings.SITE_NAME}"
@@ -253,35 +360,25 @@ class AuthorFeed(_EntriesFeed):
     def author_name(self, obj: Profile) -> str:
         return self.name
 
-    def items(self, obj: Profile) -> list[Entry]:
-        postings = authors.updates_page(obj).found
-        entries: list[Any] = [posting.entry for posting in postings]
-        for entry, posting in zip(entries, postings, strict=True):
-            entry.shown_in = posting.story
-        return entries
-
 
 class StoryFeed(_EntriesFeed):
-    """The newest entries of a story, including those cross-posted to it."""
+    """The entries of a story, including those cross-posted to it."""
 
     title_of_story = False
 
-    def __init__(self, site: Site) -> None:
-        self.site = site  # read before the story
-
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Story:
         story: Story = kwargs["story"]
+        self.language = story.language
         return story
 
-    def tag(self, **kwargs: Any) -> str:
-        """Return the story's tag, from the seqs that were read with it."""
-        return caching.story_tag(self.site, kwargs["story"])
-
-    def stories(self, obj: Story) -> QuerySet[Story]:
-        return Story.objects.public().filter(pk=obj.pk)
+    def scope(self, obj: Story) -> PostingQuerySet:
+        return Posting.objects.visible().filter(story=obj)
 
     def path(self, obj: Story) -> str:
         return obj.get_absolute_url()
+
+    def tag(self, obj: Story) -> str:
+        return f"story-{obj.pk}"
 
     def title(self, obj: Story) -> str:
         return f"{obj.title} – {settings.SITE_NAME}"

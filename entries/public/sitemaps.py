@@ -1,16 +1,13 @@
 """The sitemap of all pages, and the news sitemap of the last two days."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
-from django.conf import settings
-from django.contrib.sitemaps import Sitemap
-from django.contrib.sitemaps.views import sitemap
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
@@ -32,11 +29,6 @@ _URLSET: Final = (
 )
 _SLUG: Final = "-slug-"  # placeholder in a reversed URL
 
-# Django's own classes are not generic at run time.
-if TYPE_CHECKING:
-    _Sitemap = Sitemap[Any]
-else:
-    _Sitemap = Sitemap
 _Pages = Iterator[tuple[str, datetime | None]]  # paths, and when they changed
 
 
@@ -89,37 +81,34 @@ def _render_sitemap() -> HttpResponse:
 @require_safe
 def site_map(request: HttpRequest) -> HttpResponse:
     """Return the sitemap: lists, stories and updates."""
-    return caching.respond_or_304(
-        request, f"{caching.site_tag()}-sitemap", _render_sitemap
-    )
+    return caching.respond_or_304(request, caching.site_version(), _render_sitemap)
 
 
-class _NewsSitemap(_Sitemap):
-    protocol = urlsplit(settings.SITE_URL).scheme
-
-    def get_domain(self, site: Any = None) -> str:
-        """Return the host of the site's URL, whatever host was requested."""
-        return urlsplit(settings.SITE_URL).netloc
-
-    def items(self) -> Iterable[Story]:
-        """Return the stories that began in the last two days, newest first."""
-        since = timezone.now() - _NEWS_AGE
-        return Story.objects.begun().filter(live_at__gte=since).newest()[:_MAX_NEWS]
-
-    def lastmod(self, item: Story) -> datetime:
-        return item.changed_at
+def _news_version(since: datetime) -> caching.Version:
+    """Return the version of the news sitemap, which also changes as stories get old."""
+    shown = caching.site_version()
+    left = Story.objects.begun().filter(live_at__lt=since).newest().first()
+    if left is None or left.live_at is None:
+        return shown
+    changed_at = shown.changed_at and max(shown.changed_at, left.live_at + _NEWS_AGE)
+    return caching.Version(f"{shown.tag}-{left.pk}", changed_at)
 
 
 @require_safe
 def news_sitemap(request: HttpRequest) -> HttpResponse:
-    """Return the news sitemap, in Google's format (sitemap-news/0.9).
+    """Return the stories that began in the last two days (sitemap-news/0.9).
 
-    It depends on the time of day too, so the page cache does not store it.
+    Without any it has the front page, since a sitemap must have a URL. It depends on
+    the time of day too, so the page cache does not store it.
     """
-    template = "entries/news_sitemap.xml"
-    response = sitemap(request, {"news": _NewsSitemap}, template_name=template)
-    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
-    response.render()
-    # Headlines may contain characters that XML forbids.
-    response.content = rendering.tidy(response.content.decode())
-    return response
+    since = timezone.now() - _NEWS_AGE
+    shown = _news_version(since)
+
+    def make() -> HttpResponse:
+        stories = Story.objects.begun().filter(live_at__gte=since).newest()[:_MAX_NEWS]
+        context = {"stories": stories, "front": next(_list_pages())}
+        xml = render_to_string("entries/news_sitemap.xml", context)
+        # Headlines may contain characters that XML forbids.
+        return HttpResponse(rendering.tidy(xml), content_type="application/xml")
+
+    return caching.respond_or_304(request, shown, make)

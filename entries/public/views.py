@@ -89,11 +89,14 @@ def public_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
 
 
 def _respond(
-    request: HttpRequest, template: str, context: dict[str, Any], tag: str
+    request: HttpRequest,
+    template: str,
+    context: dict[str, Any],
+    shown: caching.Version,
 ) -> HttpResponse:
     """Render a page that is the same for every reader, or respond 304."""
     return caching.respond_or_304(
-        request, tag, lambda: render(request, template, context)
+        request, shown, lambda: render(request, template, context)
     )
 
 
@@ -113,7 +116,7 @@ def front(request: HttpRequest) -> HttpResponse:
 
     `?from=<story id>` shows a page of all live stories instead, when there are many.
     """
-    tag = caching.site_tag()  # read first, so it never claims more than the page has
+    shown = caching.site_version()  # first, so it never claims more than the page has
     start = _id(request, "from")
     context: dict[str, Any] = {"start": start}
     if start:
@@ -126,7 +129,7 @@ def front(request: HttpRequest) -> HttpResponse:
         context["features"] = Link.objects.site_features().visible().with_targets()
     url = f"{request.path}?from={start}" if start else request.path
     context["card"] = _list_card(url, settings.SITE_NAME)
-    return _respond(request, "entries/front.html", context, tag)
+    return _respond(request, "entries/front.html", context, shown)
 
 
 @public_page
@@ -135,7 +138,7 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
 
     `?before=<story id>` continues with the stories older than that one.
     """
-    tag = caching.site_tag()
+    shown = caching.site_version()
     row, before = get_object_or_404(Series, slug=slug), _id(request, "before")
     try:
         listing = lists.series_listing(row, before)
@@ -149,7 +152,7 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
         "feed": f"{request.path}feed/",
         "card": _list_card(url, row.name, row.description),
     }
-    return _respond(request, "entries/series.html", context, tag)
+    return _respond(request, "entries/series.html", context, shown)
 
 
 def _list_card(url: str, name: str, about: str = "") -> schema_org.Card:
@@ -165,7 +168,7 @@ def author(request: HttpRequest, slug: str) -> HttpResponse:
     `?before=<entry id>` continues with the updates older than that one. Somebody
     without any has no page.
     """
-    tag = caching.site_tag()
+    shown = caching.site_version()
     person, before = _person(slug), _id(request, "before")
     updates = authors.updates_page(person, before)
     name = _credited_name(person, updates)
@@ -177,7 +180,7 @@ def author(request: HttpRequest, slug: str) -> HttpResponse:
         "before": before,
         "card": _list_card(url, name, person.role),
     }
-    return _respond(request, "entries/author.html", context, tag)
+    return _respond(request, "entries/author.html", context, shown)
 
 
 def _person(slug: str) -> Profile:
@@ -196,9 +199,10 @@ def _credited_name(person: Profile, updates: UpdatesPage | None = None) -> str:
 @public_page
 def author_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a person's newest updates as Atom; 404 without any."""
-    tag = caching.site_tag()
-    person = _person(slug)
-    return feeds.AuthorFeed(tag, _credited_name(person))(request, person=person)
+    site = Site.current()
+    shown, person = caching.site_version(site), _person(slug)
+    feed = feeds.AuthorFeed(site, shown, _credited_name(person))
+    return feed(request, person=person)
 
 
 @require_safe
@@ -236,9 +240,9 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         )
         return HttpResponse(html)
 
-    tag = f"{caching.story_tag(site, row)}-{order}-{before}-{start}"
+    shown = caching.story_version(site, row)
     try:
-        return caching.respond_or_304(request, tag, make)
+        return caching.respond_or_304(request, shown, make, f"{order}-{before}-{start}")
     except timeline.NoSuchEntry as error:
         raise Http404 from error
 
@@ -298,7 +302,7 @@ def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResp
     if name == "entry_history":
         context["corrections"] = differences.public_corrections(entry)
     return _respond(
-        request, f"entries/{name}.html", context, caching.story_tag(site, row)
+        request, f"entries/{name}.html", context, caching.story_version(site, row)
     )
 
 
@@ -311,26 +315,29 @@ def story_json(request: HttpRequest, slug: str) -> HttpResponse:
         data = story_data(row)
         return JsonResponse(data, json_dumps_params={"ensure_ascii": False})
 
-    return caching.respond_or_304(request, f"{caching.story_tag(site, row)}-json", make)
+    return caching.respond_or_304(request, caching.story_version(site, row), make)
 
 
 @require_safe
 def feed(request: HttpRequest) -> HttpResponse:
     """Return the newest entries of the site as Atom."""
-    return feeds.SiteFeed()(request)
+    site = Site.current()
+    return feeds.SiteFeed(site, caching.site_version(site))(request)
 
 
 @require_safe
 def series_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Return the newest entries of a series as Atom."""
-    return feeds.SeriesFeed()(request, slug=slug)
+    site = Site.current()
+    return feeds.SeriesFeed(site, caching.site_version(site))(request, slug=slug)
 
 
 @public_page
 def story_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Return the newest entries of a story as Atom."""
     site, row = _site_and_story(slug)
-    return feeds.StoryFeed(site)(request, story=row)
+    feed = feeds.StoryFeed(site, caching.story_version(site, row))
+    return feed(request, story=row)
 
 
 @require_safe

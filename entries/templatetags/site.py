@@ -13,9 +13,12 @@ from entries.models import Link, Story
 from entries.pages import fragments
 from entries.public.script_words import READER_MESSAGES
 from entries.text import languages
+from entries.text.urls import absolute_url
 
 register = template.Library()
 register.filter("direction", languages.direction)
+register.filter("absolute_url", absolute_url)
+register.filter("news_code", languages.news_code)
 register.filter("status_label", fragments.status_label)
 
 

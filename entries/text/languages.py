@@ -91,3 +91,19 @@ def direction(tag: str) -> str:
             continue
         return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
     return "ltr"
+
+
+def news_code(tag: str) -> str:
+    """Return a language as news sitemaps name it: by its code of ISO 639 alone.
+
+    Chinese is `zh-cn` or `zh-tw`, by its script. An invalid tag, which old rows may
+    have, is returned up to its first hyphen.
+    """
+    code = tag.partition("-")[0].lower()
+    try:
+        language = Language.get(tag).maximize()
+    except ValueError:
+        return code
+    if language.language in ("zh", "cmn"):
+        return "zh-tw" if language.script in ("Hant", "Bopo") else "zh-cn"
+    return language.language or code

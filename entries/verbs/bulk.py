@@ -70,6 +70,7 @@ def prepare_entry(
     posting.denormalize()
     if posting.visible:
         corrections = [one for one in versions if one.correction and not one.hidden]
+        posting.public_at = max((one.changed_at for one in corrections), default=None)
         posting.html = fragments.provisional_html(posting, visible_links, corrections)
     return NewEntry(posting, rendered.images, links, versions, undescribed)
 

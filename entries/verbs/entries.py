@@ -198,23 +198,24 @@ def edit(
         note = correction.strip()
         if note and not (changed_at or entry.postings.visible().exists()):
             note = ""
-        _save_version(entry, author, note, changed_at)
+        edited_at = changed_at or timezone.now()
+        _save_version(entry, author, note, edited_at)
         apply_text(entry, text, rendered)
         entry.save()
         entry.images.set(rendered.images)
-        ledger.save_postings_of(entry)
+        ledger.save_postings_of(entry, edited_at if note else None)
     return entry
 
 
 def _save_version(
-    entry: Entry, author: User | None, note: str, changed_at: datetime | None
+    entry: Entry, author: User | None, note: str, changed_at: datetime
 ) -> None:
     EntryVersion.objects.create(
         entry=entry,
         number=entry.version,
         correction=note,
         changed_by=author,
-        changed_at=changed_at or timezone.now(),
+        changed_at=changed_at,
         **asdict(EntryText.of(entry)),
     )
     entry.version += 1

@@ -9,12 +9,13 @@ after n misses nothing.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
 from django.db.models import Exists, F, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -30,6 +31,7 @@ _Row = TypeVar("_Row", bound=Model)
 logger = logging.getLogger(__name__)
 
 _NEWEST = Subquery(Posting.objects.visible().newest_time_in("pk"))
+_NEWEST_PUBLIC = Subquery(Posting.objects.visible().newest_time_in("pk", "public_at"))
 _SEEN_BEFORE = Posting.objects.filter(entry=OuterRef("entry"), first_seq__isnull=False)
 
 
@@ -156,6 +158,7 @@ class Ledger:
         self._search_entries[posting.entry_id] = posting.entry
         if posting.first_seq is None:
             posting.first_seq = posting.seq
+            _set_public(posting, at or timezone.now())
             self.note_activity(posting.story, at)
             if posting.entry_id not in self._seen_entries:
                 self.first_publication(posting.entry)
@@ -180,7 +183,12 @@ class Ledger:
 
     def save_posting(self, posting: Posting) -> bool:
         """Save one posting; return whether readers are notified of the change."""
+        was_visible = posting.visible
         changed = self._prepare(posting)
+        if posting.visible and not was_visible:
+            _set_public(posting, timezone.now())
+        elif posting.visible and not posting.public_at:  # see `_is_stale`
+            _set_public(posting, posting.entry.published_at or posting.at)
         posting.save()
         return changed
 
@@ -201,7 +209,7 @@ class Ledger:
             if getattr(posting, "seen_before"):  # noqa: B009 - an annotation
                 self._seen_entries.add(posting.entry_id)
             self._prepare(posting)
-        fields = ["seq", "first_seq", "desk_seq", "at", "visible", "html"]
+        fields = ["seq", "first_seq", "desk_seq", "at", "public_at", "visible", "html"]
         Posting.objects.bulk_update(found, fields, batch_size=200)
 
     def save_new_postings(self, postings: Sequence[Posting]) -> None:
@@ -228,9 +236,18 @@ class Ledger:
             posting.entry, posting.story = entry, self.stories[posting.story_id]
         return postings
 
-    def save_postings_of(self, entry: Entry) -> None:
-        """Save every posting of a changed entry, and update lists of key events."""
-        self._save_all(self._postings_of(entry))
+    def save_postings_of(
+        self, entry: Entry, corrected_at: datetime | None = None
+    ) -> None:
+        """Save every posting of a changed entry, and update lists of key events.
+
+        `corrected_at` is set if the change was a correction.
+        """
+        postings = self._postings_of(entry)
+        for posting in postings:
+            if corrected_at and posting.public_at:
+                _set_public(posting, corrected_at)
+        self._save_all(postings)
 
     def rerender_entry(self, entry: Entry) -> bool:
         """Rerender an entry; return whether readers are notified of a change."""
@@ -250,6 +267,8 @@ class Ledger:
         posting.denormalize()
         if before != (posting.at, posting.visible):
             return True
+        if posting.visible and posting.public_at is None:
+            return True  # written by a release without the field
         known = posting.seq is not None and posting.published
         return known and posting.html != fragments.entry_html(posting)
 
@@ -314,7 +333,7 @@ class Ledger:
 
     def close(self) -> None:
         """Save the counters, update the search index, and nudge delivery."""
-        now = timezone.now()
+        now = self._time_of_change()
         for pk in sorted(self._changed | self._desk_changed | self._active):
             story = self.stories[pk]
             self._correct_quiet_time(story)
@@ -334,16 +353,36 @@ class Ledger:
                     "head_seq": story.head_seq,
                     "changed_at": story.changed_at,
                     "newest_at": _NEWEST,
+                    "newest_public_at": _NEWEST_PUBLIC,
                 }
             Story.objects.filter(pk=pk).update(**fields)
-        site = Site.objects.filter(pk=1)
-        if self._site_changed and not site.update(seq=F("seq") + 1):
-            Site.current()
+        if self._site_changed:
+            later = Greatest(now, F("changed_at") + timedelta(seconds=1))
+            site = Site.objects.filter(pk=1)
+            if not site.update(seq=F("seq") + 1, changed_at=later):
+                Site.current()
         search.index_texts(self._search_entries.values(), self._search_stories.values())
         if self._changed or self._site_changed:
             delivery.nudge()
         elif self._desk_changed:
             delivery.nudge_desks()
+
+    def _time_of_change(self) -> datetime:
+        """Return the current time, or a later one if the clock was set back.
+
+        Of two changes, the later one has the later time, which is what tells lists
+        apart that were requested with If-Modified-Since.
+        """
+        now = timezone.now()
+        if not self._changed:
+            return now
+        newest = Story.objects.order_by("-changed_at").values_list("changed_at")[:1]
+        return max([now, *(at + timedelta(seconds=1) for (at,) in newest if at >= now)])
+
+
+def _set_public(posting: Posting, at: datetime) -> None:
+    """Set the time of a posting's latest public change, unless it has a later one."""
+    posting.public_at = max(posting.public_at or at, at)
 
 
 def _lock(entry: Entry) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandParser
-from django.db import connection, transaction
+from django.db import transaction
 
 from entries.demo import loading, newsroom
 from entries.management.commands.serve import (
@@ -55,7 +55,6 @@ class Command(ServingCommand):
                 "keep their\npasswords (manage.py changepassword NAME sets another)."
             )
         prepare_static(reload=options["reload"])
-        connection.close()
         url = f"http://{options['host']}:{options['port']}/"
         self.stdout.write(
             f"\nReaders:  {url}\nThe desk: {url}admin/\nCtrl+C ends it.\n"

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.statreload import StatReload
 
 from entries.operations import data_folder
+from entries.public import caching
 
 MIN_KEY_LENGTH = 32  # characters, for sites with a public URL
 RELOAD_FOLDERS = [settings.BASE_DIR / n for n in ("liveblog", "entries", "templates")]
@@ -95,7 +97,6 @@ class Command(ServingCommand):
         listener = bind_socket(options["host"], options["port"])
         set_local_site_url(options["port"])
         prepare_static(reload=options["reload"])
-        connection.close()
         self.stdout.write(f"Serving on http://{options['host']}:{options['port']}/")
         self.stdout.flush()
         run_server(listener, options["workers"], reload=options["reload"])
@@ -199,7 +200,13 @@ class Reload(StatReload):
 def run_server(
     listener: socket.socket, workers: int = 1, *, reload: bool = False
 ) -> None:
-    """Run uvicorn until a signal stops it; `reload` restarts it on changes."""
+    """Run uvicorn until a signal stops it; `reload` restarts it on changes.
+
+    The static files must have been collected.
+    """
+    with suppress(DatabaseError):  # it may be full, and readers are served anyway
+        caching.record_release()
+    connection.close()
     with TemporaryDirectory(prefix="liveblog-metrics-") as folder:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
