@@ -17,6 +17,7 @@ from unittest import mock
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import Max
 from django.test import Client
 from django.utils import timezone
 from PIL import Image as Picture
@@ -55,10 +56,13 @@ def inconsistent_rows() -> list[str]:
         posting.denormalize()
         if kept != (posting.at, posting.visible):
             wrong.append(f"{posting}: {kept}")
+        if posting.visible and not posting.public_at:
+            wrong.append(f"{posting}: without the time of a public change")
     for story in Story.objects.all():
-        newest = story.postings.visible().newest().values_list("at", flat=True).first()
-        if story.newest_at != newest:
-            wrong.append(f"{story.slug}: {story.newest_at}, not {newest}")
+        kept = (story.newest_at, story.newest_public_at)
+        newest = story.postings.visible().aggregate(Max("at"), Max("public_at"))
+        if kept != tuple(newest.values()):
+            wrong.append(f"{story.slug}: {kept}, not {newest}")
     return wrong
 
 

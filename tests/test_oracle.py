@@ -95,6 +95,8 @@ class Coverage:
                 self.expect_like_rows(window.page.url)
             except AssertionError as error:
                 raise AssertionError(f"{error}\n" + "\n".join(self.log)) from None
+        for path in ("", f"stories/{SLUG}/", f"stories/{OTHER}/"):
+            self.expect_like_rows(f"{self.servers[0].url}/{path}feed/")
 
     def expect_like_rows(self, url: str) -> None:
         """Fail unless every server gives what a process makes that keeps nothing."""
