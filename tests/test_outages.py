@@ -118,6 +118,7 @@ def test_waiting_times_are_within_the_documented_limits(
     server = apart.server()
     paths = [*PAGES, *NEVER_STALE, *WITHOUT_ROWS, *DESK, "/readyz"]
     paths += ["/stories/never-asked-for/", f"{PAGE}?before=1", changes(apart)]
+    paths += ["/feed/?before=1-1", "/authors/never-asked-for/"]
     warm(server, PAGE)
     took: dict[str, float] = {}
 

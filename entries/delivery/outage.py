@@ -8,7 +8,7 @@ from entries.delivery.asgi import AsgiMessage, Scope, response_start
 # Public URLs that need the database. The desk's are not included: its own error pages
 # return the text that the editor has typed.
 _DATABASE_URLS = re.compile(
-    r"/(?:stories/.*|series/.*|search/|feed/|(?:news-)?sitemap\.xml)?"
+    r"/(?:stories/.*|series/.*|authors/.*|search/|feed/|(?:news-)?sitemap\.xml)?"
 )
 _UNCACHED = b"public, max-age=0, must-revalidate"
 
