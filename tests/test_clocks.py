@@ -91,3 +91,26 @@ def test_a_feed_changed_after_the_clock_was_set_back_is_not_a_304(
     answer = reader.get(address, headers=shown)
     assert answer.status_code == 200
     assert "Behind." in answer.content.decode()
+
+
+@pytest.mark.parametrize("before", ["an update", "a link"])
+@pytest.mark.parametrize("after", ["an update", "a link", "another story's update"])
+def test_every_change_after_the_clock_was_set_back_has_a_later_date(
+    monkeypatch: pytest.MonkeyPatch, before: str, after: str
+):
+    story, other, reader = make_story(), make_story(), Client()
+    acts = {
+        "an update": lambda: make_update(story),
+        "a link": lambda: verbs.add_link("feature", target_story=other),
+        "another story's update": lambda: make_update(other),
+    }
+    acts[before]()
+    with monkeypatch.context() as back:
+        let_time_pass(1)
+        since = reader.get("/")["Last-Modified"]
+        step(back, -3)
+        acts[after]()
+    # The clock is right again.
+    known = {"If-Modified-Since": since}
+    assert reader.get("/", headers=known).status_code == 200
+    assert reader.get("/")["Last-Modified"] > ""

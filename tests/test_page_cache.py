@@ -193,6 +193,8 @@ def test_two_contents_never_have_the_same_date(
         answer = get(server, path, **{"If-Modified-Since": date})
         assert answer.status_code == 200, (path, date, words)
     wait_for(lambda: "Last-Modified" in get(server, feed).headers, "the date")
+    dates = {get(server, path).headers["Last-Modified"] for path in (page, feed)}
+    assert not dates & {date for _, date in contents}
 
 
 def test_pages_of_a_feed_are_stored_if_a_feed_leads_to_them(

@@ -50,9 +50,6 @@ MAX_PAGE_CACHE_BYTES = 64 * 1024 * 1024
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # of one response that is stored
 MAX_STORIES = 1000  # whose versions are cached
 _MIN_COMPRESSED_BYTES = 500
-# A response is dated when nothing can have changed any more in the second before
-# (see `entries.public.caching`).
-_SETTLED_AFTER = 4.0  # seconds after that second began
 _OVERHEAD_BYTES = 2048  # of one response: headers and objects
 _LIVE_HEADERS = {b"live-cursor", b"live-latest", b"live-left", b"live-state"}
 _HEADERS_OF_304 = {b"etag", b"cache-control", b"vary"} | _LIVE_HEADERS
@@ -63,7 +60,8 @@ _EMPTY: AsgiMessage = {"type": "http.response.body", "body": b""}
 class CachedResponse:
     """A finished response in every content coding, and the story version it shows.
 
-    Its start is sent with Last-Modified (`modified`) from the time `settled_at`.
+    Its start is sent with Last-Modified (`modified`) from that second on, `settled_at`
+    (see `SETTLED_AFTER` in `entries.public.caching`).
     """
 
     version: Version
@@ -87,7 +85,7 @@ class CachedResponse:
         modified = by_name.get(b"last-modified", b"")
         settled_at = math.inf
         if modified:
-            settled_at = parse_http_date(modified.decode()) + _SETTLED_AFTER
+            settled_at = parse_http_date(modified.decode())
         dated = [*headers, (b"last-modified", modified)]
         by_coding = {}
         for coding, body in bodies.items():
@@ -117,7 +115,7 @@ class CachedResponse:
     def messages(self, headers: RequestHeaders) -> tuple[AsgiMessage, AsgiMessage]:
         """Return the start and body for a request: a 304 if it has this response."""
         given = headers.get(b"if-none-match")
-        settled = time.time() > self.settled_at
+        settled = time.time() >= self.settled_at
         if given:
             known = _matches(given, self.etag)
         else:

@@ -4,6 +4,7 @@ ETags and Cache-Control headers, for browsers, proxies and the page cache
 (`entries.delivery.page_cache`).
 """
 
+import time
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -25,9 +26,10 @@ if _STALE := settings.STALE_IF_ERROR_SECONDS:
     # A proxy may serve a stale page for a while when the site does not respond.
     PAGE_CACHE_CONTROL = f"public, max-age=0, s-maxage=1, stale-if-error={_STALE}"
 IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
-# After this long, no process can change anything, or show what it was, in the same
-# second any more: commits take a moment to reach other processes, and clocks differ.
-SETTLED_AFTER = timedelta(seconds=3)
+# A change gets its Last-Modified this long afterwards, when no process can show what
+# was before: commits take a moment to reach other processes, and clocks differ. So
+# nobody was sent anything else in that second, or with that date.
+SETTLED_AFTER = timedelta(seconds=4)
 
 
 class Version(NamedTuple):
@@ -88,10 +90,13 @@ def respond_or_304(
     `variant` tells apart the responses of one URL.
     """
     quoted, modified = etag(f"{shown.tag}-{variant}"), None
-    if shown.changed_at and _may_be_dated(request, shown.changed_at):
-        modified = int(shown.changed_at.timestamp())
-    # If-Modified-Since must be equal, not just later: after the clock was set back,
-    # newer content has an earlier date.
+    if shown.changed_at:
+        settled_at = int((shown.changed_at + SETTLED_AFTER).timestamp())
+        # The page cache waits itself, since it stores the response.
+        if settled_at <= time.time() or _is_stored(request):
+            modified = settled_at
+    # If-Modified-Since must be equal, not just later: it may be from a client's clock,
+    # or from ours before it was set back.
     given = request.headers.get("If-Modified-Since")
     known = (
         modified if given is None or parse_http_date_safe(given) == modified else None
@@ -113,13 +118,9 @@ def respond_uncached(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _may_be_dated(request: HttpRequest, changed_at: datetime) -> bool:
-    """Return whether no other content can have the same Last-Modified.
-
-    The page cache finds that out itself, each time it sends a stored response.
-    """
-    stored = getattr(request, "scope", {}).get("page_cache", False)
-    return stored or datetime.now(UTC) - changed_at > SETTLED_AFTER
+def _is_stored(request: HttpRequest) -> bool:
+    """Return whether the page cache may store the response."""
+    return bool(getattr(request, "scope", {}).get("page_cache"))
 
 
 def site_version(site: Site | None = None) -> Version:

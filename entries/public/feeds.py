@@ -121,7 +121,7 @@ class _EntriesFeed(_Feed):
     """
 
     feed_type = _Atom
-    language = settings.LANGUAGE_CODE
+    language = settings.LANGUAGE_CODE.partition("-")[0]  # as that of HTML pages
     title_of_story = True  # whether the title of an entry begins with its story's
 
     def __init__(self, site: Site, shown: caching.Version) -> None:

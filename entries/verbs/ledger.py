@@ -15,7 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import transaction
 from django.db.models import Exists, F, Model, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -356,11 +355,9 @@ class Ledger:
                     "newest_public_at": _NEWEST_PUBLIC,
                 }
             Story.objects.filter(pk=pk).update(**fields)
-        if self._site_changed:
-            later = Greatest(now, F("changed_at") + timedelta(seconds=1))
-            site = Site.objects.filter(pk=1)
-            if not site.update(seq=F("seq") + 1, changed_at=later):
-                Site.current()
+        site = Site.objects.filter(pk=1)
+        if self._site_changed and not site.update(seq=F("seq") + 1, changed_at=now):
+            Site.current()
         search.index_texts(self._search_entries.values(), self._search_stories.values())
         if self._changed or self._site_changed:
             delivery.nudge()
@@ -370,14 +367,16 @@ class Ledger:
     def _time_of_change(self) -> datetime:
         """Return the current time, or a later one if the clock was set back.
 
-        Of two changes, the later one has the later time, which is what tells lists
-        apart that were requested with If-Modified-Since.
+        Last-Modified is made of these times, so a later change must have a later one.
         """
         now = timezone.now()
-        if not self._changed:
+        if not (self._changed or self._site_changed):
             return now
-        newest = Story.objects.order_by("-changed_at").values_list("changed_at")[:1]
-        return max([now, *(at + timedelta(seconds=1) for (at,) in newest if at >= now)])
+        newest = Story.objects.order_by("-changed_at").values("changed_at")[:1]
+        site = Site.objects.annotate(newest=Subquery(newest))
+        times = site.values_list("changed_at", "newest").first() or ()
+        late = [at + timedelta(seconds=1) for at in times if at and at >= now]
+        return max([now, *late])
 
 
 def _set_public(posting: Posting, at: datetime) -> None:
