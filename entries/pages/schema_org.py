@@ -114,7 +114,7 @@ def _story(story: Story, first_at: datetime | None) -> JsonObject:
             "coverageEndTime": format_iso_seconds(story.closed_at),
             "datePublished": format_iso_seconds(story.live_at or story.announced_at),
             "dateModified": format_iso_seconds(story.changed_at),
-            "author": _publisher(),
+            "author": _newsroom(),
             "publisher": _publisher(),
         }
     )
@@ -181,7 +181,7 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
 def _update(url: str, entry: Entry) -> JsonObject:
     text = rendering.plain_text(entry.html)
     images = [image.data for image in _body_images(entry.html)]
-    author = _author(entry) if entry.byline else _publisher()
+    author = _author(entry) if entry.byline else _newsroom()
     return _without_empty(
         {
             "@type": "BlogPosting",
@@ -205,14 +205,14 @@ def _author(entry: Entry) -> JsonObject:
     return person
 
 
+def _newsroom() -> JsonObject:
+    name, url = settings.SITE_NAME, absolute_url("/")
+    return {"@type": "Organization", "name": name, "url": url}
+
+
 def _publisher() -> JsonObject:
     logo = absolute_url(static("entries/apple-touch-icon.png"))
-    return {
-        "@type": "Organization",
-        "name": settings.SITE_NAME,
-        "url": absolute_url("/"),
-        "logo": {"@type": "ImageObject", "url": logo},
-    }
+    return _newsroom() | {"logo": {"@type": "ImageObject", "url": logo}}
 
 
 def _headline(text: str) -> str:
