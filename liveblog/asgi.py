@@ -126,9 +126,7 @@ _ticks = itertools.count()
 
 def _tick() -> None:
     """Run scheduled work; every process calls this once a second."""
-    verbs.begin_due_stories()
-    verbs.publish_due()
-    verbs.toggle_due_features()
+    verbs.do_due_work()
     if next(_ticks) % _QUIET_SECONDS == 0:
         verbs.mark_quiet_stories()
 

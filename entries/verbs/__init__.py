@@ -10,6 +10,7 @@ from entries.verbs.conditions import (
     EntryConflict,
     StoryNotOpen,
 )
+from entries.verbs.due import do_due_work
 from entries.verbs.entries import (
     cross_post,
     due_entries,
@@ -134,6 +135,7 @@ __all__ = [
     "delete_note",
     "delete_series",
     "delete_story",
+    "do_due_work",
     "due_entries",
     "due_stories",
     "edit",
