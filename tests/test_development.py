@@ -1,10 +1,14 @@
-"""The development server: it reloads changes, and streams go on."""
+"""Servers show what their files say: while they change, and after an upgrade."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +96,34 @@ def test_runserver_names_the_command_to_run_instead(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert "`manage.py demo --reload`" in done.stderr
     assert "`manage.py serve --reload`" in done.stderr
+
+
+def test_an_upgrade_replaces_static_files_that_are_newer(newsrooms: Newsrooms) -> None:
+    with newsrooms.open("sqlite") as newsroom:
+        newsroom.server()
+        static = newsroom.data / "static"
+        # The files of an earlier release, which were collected after this one's were
+        # packed: one has changed, and the newest did not exist.
+        record = static / "sources.sha256"
+        if record.is_file():
+            replace(record, "that of the earlier release")
+        manifest = json.loads((static / "staticfiles.json").read_text())
+        del manifest["paths"]["entries/icons.svg"]
+        replace(static / "staticfiles.json", json.dumps(manifest))
+        replace(static / "entries/site.css", "body { color: red; }")
+
+        server = newsroom.server()
+        page = httpx.get(server.url).text
+        (address,) = re.findall(r'"(/static/entries/site[^"]+)', page)
+        styles = httpx.get(server.url + address)
+
+    assert "color: red" not in styles.text
+    manifest = json.loads((static / "staticfiles.json").read_text())
+    assert "entries/icons.svg" in manifest["paths"]
+
+
+def replace(file: Path, text: str) -> None:
+    """Replace a file, which may be linked from other folders, by a newer one."""
+    file.unlink()
+    file.write_text(text)
+    os.utime(file, (time.time() + 60,) * 2)

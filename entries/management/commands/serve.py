@@ -1,6 +1,8 @@
 """The command `serve`: the production server."""
 
 import argparse
+import contextlib
+import hashlib
 import os
 import signal
 import socket
@@ -129,16 +131,27 @@ def prepare_static(*, reload: bool) -> None:
 
 
 def collect_static() -> None:
-    """Copy the static files to DATA_DIR, unless those there are up to date."""
-    manifest = settings.STATIC_ROOT / "staticfiles.json"
-    collected_at = manifest.stat().st_mtime if manifest.is_file() else 0.0
-    newest = max(
-        Path(storage.path(name)).stat().st_mtime
+    """Copy the static files to DATA_DIR, unless they are there already.
+
+    Names, sizes and times show whether they are the files that were copied last. That
+    they are older than the copies does not: an upgrade may bring files that were packed
+    before the release they replace was started.
+    """
+    files = {
+        name: Path(storage.path(name)).stat()
         for source in finders.get_finders()
         for name, storage in source.list([])
-    )
-    if newest >= collected_at:
-        call_command("collectstatic", interactive=False, verbosity=0)
+    }
+    known = [(name, file.st_size, file.st_mtime_ns) for name, file in files.items()]
+    digest = hashlib.sha256(repr(sorted(known)).encode()).hexdigest()
+    record = settings.STATIC_ROOT / "sources.sha256"
+    if record.is_file() and record.read_text() == digest:
+        return
+    for name in files:  # collectstatic keeps copies that are newer than their source
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(settings.STATIC_ROOT / name, (0, 0))
+    call_command("collectstatic", interactive=False, verbosity=0)
+    record.write_text(digest)
 
 
 def check_settings() -> None:
