@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, Final
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.apps import AdminConfig
 from django.contrib.admin.options import TO_FIELD_VAR
@@ -45,6 +46,13 @@ class DeskSite(AdminSite):
     """The admin site, without the sidebar, which would repeat the index page."""
 
     enable_nav_sidebar = False
+    index_title = "The newsroom"
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Name the site's desk in the header and the title of each page."""
+        name = f"{settings.SITE_NAME} desk"
+        titles = {"site_header": name, "site_title": name}
+        return {**super().each_context(request), **titles}
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Wrap a view so that invalid query parameters cause a 400 instead of a 500."""

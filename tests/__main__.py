@@ -110,6 +110,7 @@ def other_engines() -> None:
     if packages := engines.missing():
         say(f"Installing Firefox and WebKit: {' '.join(packages)}")
         install(packages)
+        install(["chromium-headless-shell"])  # Debian has it, and it is the fastest
     if packages := engines.missing():
         sys.exit(
             "The tests need Firefox and WebKitGTK, and they could not be installed. "

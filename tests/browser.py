@@ -55,7 +55,13 @@ FLAGS.append(
 )
 # playwright's flag that disables the back/forward cache, which real readers have.
 IGNORED_FLAGS = ["--disable-back-forward-cache"]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = (
+    "chromium-headless-shell",  # needs a third less processor time than the others
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 expect.set_options(timeout=TIMEOUT_SECONDS * 1000)
 
 PARTS = (

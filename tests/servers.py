@@ -31,7 +31,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from tests.processes import FORKS, ForkedCommand
+from tests.processes import FORKS, ForkedCommand, use_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -544,8 +544,7 @@ class Server:
 class Helper:
     """A separate process that calls Python functions with the servers' database.
 
-    It is forked from a process that has imported slow modules already, which saves two
-    thirds of its startup time.
+    It is forked from a process in which Django is set up (`tests/processes.py`).
     """
 
     def __init__(self, env: dict[str, str]) -> None:
@@ -781,8 +780,7 @@ def _make_accounts() -> None:
 
 def _run_helper(env: dict[str, str], calls: Connection) -> None:
     """Run the calls of a `Helper`, until it disconnects."""
-    os.environ.clear()
-    os.environ.update(env)
+    use_environment(env)
     import django
 
     django.setup()
