@@ -10,6 +10,7 @@ the tests. `--record TITLE` appends the figures to RESULTS.md.
 `python -m benchmarks desks` measures many open desks.
 `python -m benchmarks long-desk` measures the desk of a long story in a browser.
 `python -m benchmarks arrivals` measures what updates cost in a reader's phone.
+`python -m benchmarks open-page` measures a page that is open all day.
 """
 
 import argparse
@@ -22,7 +23,15 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from benchmarks import arrivals, desks, long_desk, measures, scale, subjects
+from benchmarks import (
+    arrivals,
+    desks,
+    long_desk,
+    measures,
+    open_page,
+    scale,
+    subjects,
+)
 from benchmarks.measures import Fanout
 from benchmarks.tables import record, say, table
 from tests.servers import HOST, Newsrooms, postgres
@@ -189,5 +198,7 @@ if __name__ == "__main__":
         long_desk.main(sys.argv[2:])
     elif sys.argv[1:2] == ["arrivals"]:
         arrivals.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["open-page"]:
+        open_page.main(sys.argv[2:])
     else:
         main()
