@@ -270,6 +270,10 @@ def link_latest(slug: str, title: str) -> None:
     verbs.add_link("latest", story=story_of(slug), title=title)
 
 
+def feature(slug: str, title: str) -> None:
+    verbs.add_link("feature", story=story_of(slug), title=title)
+
+
 def see(pk: int, slug: str) -> None:
     verbs.add_link("see", entry=Entry.objects.get(pk=pk), target_story=story_of(slug))
 

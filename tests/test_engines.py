@@ -180,6 +180,28 @@ def test_a_list_taller_than_the_window_keeps_still(
     assert abs(window.evaluate(TOP_OF, line) - before) <= 1
 
 
+def test_nothing_moves_when_feature_follows_another_entry(
+    opens: Opens, room: Newsroom, slug: str
+) -> None:
+    """On a phone it follows the third entry that is shown."""
+    room.call(actions.feature, slug, "Ice charts")
+    window = opens(slug, width=390, height=600)
+    _, second, _, fourth, *_ = window.entries()
+    entry = f"#entry-{fourth}"
+    assert window.evaluate(TOP_OF, ".feature") < window.evaluate(TOP_OF, entry)
+    window.scroll(window.evaluate(TOP_OF, entry))
+    before = window.evaluate(TOP_OF, entry)
+    room.call(actions.withdraw, second)
+    wait_for(lambda: second not in window.entries(), "the update to go")
+    assert window.evaluate(TOP_OF, ".feature") > window.evaluate(TOP_OF, entry)
+    assert abs(window.evaluate(TOP_OF, entry) - before) <= 1
+    window.evaluate("() => { document.querySelector('#story').dataset.former = ''; }")
+    room.call(actions.new_epoch, f"restored{next(_numbers)}")
+    former = "() => document.querySelectorAll('#story[data-former]').length"
+    wait_for(lambda: not window.evaluate(former), "the page to be replaced")
+    assert abs(window.evaluate(TOP_OF, entry) - before) <= 1
+
+
 def test_edits_marks_and_times_reach_the_page(
     opens: Opens, room: Newsroom, slug: str
 ) -> None:

@@ -273,6 +273,17 @@ def test_a_dead_connection_is_detected_if_the_clock_is_set_back(
         window.page.evaluate(back)
 
 
+def test_a_dead_connection_is_detected_after_a_device_slept(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    """In some engines only `Date` goes on while a device sleeps."""
+    window = open_live(reader, server, slug)
+    window.page.wait_for_timeout(6_000)  # the page has looked at its clocks
+    ahead = "() => { const now = Date.now; Date.now = () => now() + 3600e3; }"
+    with window.page.expect_request("**/stream?*"):
+        window.page.evaluate(ahead)
+
+
 def test_the_address_in_the_bar_keeps_leading_to_the_update(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:

@@ -98,6 +98,22 @@ def test_returning_readers_find_what_is_new(reader: Readers, room: Newsroom) -> 
     expect(stopped).to_be_focused()
 
 
+def test_updates_that_were_held_back_are_new_at_the_next_visit(
+    reader: Readers, room: Newsroom
+) -> None:
+    window = reader(viewport={"width": 390, "height": 800})
+    page = window.page
+    window.open(f"{room.servers[0].url}/stories/{SLUG}/")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    key = page.locator("#updates > article").first.get_attribute("data-key")
+    page.evaluate("scrollTo(0, 1500)")
+    room.call(actions.post, SLUG, "A lamp nobody has seen.")
+    expect(page.locator("button.arrivals")).to_have_text("1 new update")
+    page.evaluate("dispatchEvent(new Event('pageshow'))")  # notes what was seen
+    seen = "JSON.parse(localStorage.getItem('seen ' + location.pathname)).key"
+    assert page.evaluate(seen) == key
+
+
 def test_readers_of_a_tab_that_slept_find_what_is_new(
     reader: Readers, room: Newsroom
 ) -> None:

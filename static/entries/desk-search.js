@@ -80,8 +80,8 @@
     if (postponed) ask();
     postponed = false;
   };
-  pane.addEventListener("pointerdown", () => {
-    pressed = true;
+  pane.addEventListener("pointerdown", ({ button }) => {
+    pressed = button === 0; // a menu of the browser may swallow the end of others
   });
   for (const end of ["pointerup", "pointercancel"]) {
     window.addEventListener(end, () => pressed && setTimeout(release), true);

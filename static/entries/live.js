@@ -77,9 +77,11 @@
     htmx.trigger(live, "live-connect");
   };
   // Poll instead, since the stream is slower: a proxy may pass on only whole kilobytes.
+  let againTimer = 0;
   const withhold = () => {
     withheld = true;
-    setTimeout(() => {
+    clearTimeout(againTimer);
+    againTimer = setTimeout(() => {
       withheld = false;
       connect();
     }, AGAIN);
@@ -104,7 +106,11 @@
   };
   const disconnect = () => connection()?.reader?.cancel();
 
+  let drift = 0; // ms between the clocks; in some engines one stops while a device sleeps
   const watch = () => {
+    const before = drift;
+    drift = Date.now() - performance.now();
+    if (before && drift - before > SILENCE) line.heard = -Infinity;
     if (!connection()?.reader || performance.now() - line.heard < SILENCE) return;
     lose();
     disconnect(); // htmx reconnects with the cursor
@@ -314,6 +320,7 @@
     replacing = 1;
     stopAsking();
     disconnect();
+    let keep;
     for (let pause = 500; ; pause = Math.min(pause * 2, 30e3)) {
       try {
         const [answer, text] = await ask(address);
@@ -321,12 +328,11 @@
         const story = fresh.getElementById("story");
         const notice = fresh.querySelector(".notice");
         if (!(story || notice) || answer.status >= 500) throw new Error(String(answer.status));
-        const keep = anchor();
+        keep = anchor();
         if (story) $("story").replaceWith(document.adoptNode(story));
         else $("story").replaceChildren(document.adoptNode(notice));
         htmx.process($("story"));
         document.title = fresh.title;
-        keep();
         break;
       } catch {
         await new Promise((done) => setTimeout(done, pause * (0.5 + Math.random())));
@@ -334,6 +340,7 @@
     }
     replacing = 0;
     begin();
+    keep();
   };
 
   // ---- keeping the view and the focus -------------------------------------------
@@ -585,6 +592,7 @@
       live.removeEventListener("htmx:finally:swap", done);
       if (!live.isConnected) return;
       refocus();
+      lead();
       keep();
       settle();
     };
@@ -611,6 +619,7 @@
   // In one column FEATURE follows the third entry that is shown.
   let leading = []; // at first set by early.js
   const lead = () => {
+    if (!$("updates")) return;
     const first = [];
     for (let el = $("updates").firstElementChild; el && first.length < 3; el = el.nextElementSibling)
       if (!el.hidden) first.push(el);

@@ -57,11 +57,19 @@
 
   const place = `seen ${location.pathname}`;
   const entries = () => [...$("pinned").children, ...$("updates").children];
-  // The newest is at one end of each list.
+  // The newest that was shown is at one end of each list, beside those that are held back.
   const newest = () =>
     ["pinned", "updates"]
-      .flatMap((id) => [$(id).firstElementChild, $(id).lastElementChild])
-      .map((el) => el?.dataset.key)
+      .flatMap((id) =>
+        [
+          ["firstElementChild", "nextElementSibling"],
+          ["lastElementChild", "previousElementSibling"],
+        ].map(([end, next]) => {
+          let el = $(id)[end];
+          while (el?.hidden) el = el[next];
+          return el?.dataset.key;
+        }),
+      )
       .filter(Boolean)
       .sort(compare)
       .pop();

@@ -1,7 +1,6 @@
 """The command `serve`: the production server."""
 
 import argparse
-import contextlib
 import hashlib
 import os
 import signal
@@ -144,12 +143,13 @@ def collect_static() -> None:
     }
     known = [(name, file.st_size, file.st_mtime_ns) for name, file in files.items()]
     digest = hashlib.sha256(repr(sorted(known)).encode()).hexdigest()
-    record = settings.STATIC_ROOT / "sources.sha256"
-    if record.is_file() and record.read_text() == digest:
+    folder = settings.STATIC_ROOT
+    record, manifest = folder / "sources.sha256", folder / "staticfiles.json"
+    if record.is_file() and record.read_text() == digest and manifest.is_file():
         return
     for name in files:  # collectstatic keeps copies that are newer than their source
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(settings.STATIC_ROOT / name, (0, 0))
+        with suppress(OSError):
+            os.utime(folder / name, (0, 0))
     call_command("collectstatic", interactive=False, verbosity=0)
     record.write_text(digest)
 
