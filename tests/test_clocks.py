@@ -11,6 +11,7 @@ from django.utils import timezone
 from entries import verbs
 from entries.delivery.changes import Cursor, changes_after
 from entries.models import Audience, Entry, Site
+from entries.public import caching
 from entries.verbs import EntryText, Refused
 from tests.builders import let_time_pass, make_story, make_update
 
@@ -21,6 +22,19 @@ def step(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     """Put the server's clock forward, or back; the database keeps its own."""
     real = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(hours=hours))
+
+
+def test_another_release_after_the_clock_was_set_back_has_a_later_date() -> None:
+    make_update(make_story())
+    caching.record_release()
+    let_time_pass(-180)
+    before = caching.site_version().changed_at
+    Site.objects.update(release=f"another-{Site.current().epoch}")
+    caching.record_release()
+    after = caching.site_version().changed_at
+    assert before
+    assert after
+    assert after > before
 
 
 @pytest.mark.parametrize("hours", [-3, 3])

@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 from entries import verbs
 from entries.exchange import ExchangeError
 from entries.exchange.json import read_json
-from entries.models import Entry, EntryVersion, Image, Link, Story, StorySlug
+from entries.models import (
+    Entry,
+    EntryVersion,
+    Image,
+    ImportedFile,
+    Link,
+    Site,
+    Story,
+    StorySlug,
+)
 from entries.pages.story_data import story_data
 from entries.verbs import EntryText
 from tests.builders import (
@@ -198,6 +207,27 @@ def test_importing_a_story_beside_itself_gives_a_new_slug_and_no_duplicates(
         for entry in each["entries"]:
             del entry["posted_in"]
     assert copy == data
+
+
+def test_everything_an_import_changed_is_dated_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    full_story(tmp_path / "in")
+    path = exported("fog", tmp_path)
+    make_story("A bystander")
+    before = dict(Story.objects.values_list("pk", "seq"))
+    ended, create = [], ImportedFile.objects.create
+
+    def create_late(**fields: Any) -> ImportedFile:
+        ended.append(timezone.now())
+        return create(**fields)
+
+    monkeypatch.setattr(ImportedFile.objects, "create", create_late)
+    Ran("import_story", path, "--publish", "--again", "--slug", "fog-2")
+    changed = set(Story.objects.filter(changed_at__gt=ended[0]))
+    assert changed == {s for s in Story.objects.all() if s.seq != before.get(s.pk)}
+    assert {story.slug for story in changed} == {"fog", "fog-2", "lamps-lit"}
+    assert Site.current().changed_at > ended[0]
 
 
 def test_without_publish_it_is_a_draft(tmp_path: Path):

@@ -175,12 +175,14 @@ def test_a_correction_is_in_the_text_and_changes_updated(
 
 def test_a_hidden_correction_is_in_no_feed(client: Client, story: Story) -> None:
     before = entry_of(client, "/feed/")
+    feed_updated = read(client, "/stories/fog/feed/").feed.updated
     edit(story, "It lifts slowly.", correction="Zwyngaard.")
     assert "Zwyngaard" in entry_of(client, "/feed/").content[0].value
     verbs.hide_correction(story.entries.get(headline="Fog lifts").versions.get())
     after = entry_of(client, "/feed/")
     assert "Zwyngaard" not in after.content[0].value
     assert after.updated == before.updated
+    assert read(client, "/stories/fog/feed/").feed.updated == feed_updated
 
 
 @pytest.mark.parametrize(
@@ -215,6 +217,42 @@ def test_what_readers_see_new_is_at_the_top_of_a_full_feed(
         first = read(client, path).entries[0]
         assert first.link.endswith(f"/updates/{entry.pk}/"), path
         assert read(client, path).feed.updated >= first.updated
+
+
+def test_a_restored_story_is_at_the_top_in_the_order_of_its_texts(
+    client: Client, story: Story
+) -> None:
+    newest_first = titles(client, "/stories/fog/feed/")
+    verbs.withdraw_story(story)
+    # As a release without the field left it.
+    Posting.objects.filter(story=story).update(public_at=None)
+    Story.objects.filter(pk=story.pk).update(newest_public_at=None)
+    later = make_story("Ferries", slug="ferries", series="Harbour Daily")
+    make_update(later, "A ferry turned back.")
+    verbs.restore_story(story)
+    assert titles(client, "/stories/fog/feed/") == newest_first
+    for path in FEEDS[:2]:
+        assert "Fog lifts" in titles(client, path)[0]
+        assert "A ferry turned back" in titles(client, path)[-1]
+
+
+def test_what_rerender_makes_visible_again_is_at_the_top(
+    client: Client, story: Story
+) -> None:
+    posting = story.postings.get(entry__body__startswith="The *pilots*")
+    Posting.objects.filter(pk=posting.pk).update(visible=False)
+    verbs.rerender_entry(posting.entry)
+    assert "pilots" in titles(client, "/stories/fog/feed/")[0]
+
+
+def test_a_posting_without_a_date_does_not_undate_its_story(
+    client: Client, story: Story
+) -> None:
+    Posting.objects.filter(entry__headline="Fog lifts").update(public_at=None)
+    make_update(story, "The newest.")
+    story.refresh_from_db()
+    assert story.newest_public_at
+    assert "The newest." in titles(client, "/series/harbour-daily/feed/")[0]
 
 
 def test_an_imported_story_is_in_feeds_by_the_times_of_its_texts(
@@ -349,6 +387,43 @@ def test_the_pages_of_a_feed_have_every_entry_once(
     assert len({page["id"] for page in pages}) == 1
 
 
+def every_entry_once(client: Client, path: str) -> bool:
+    """Whether the pages of a feed have every entry of the site once, and are full."""
+    pages = walk(client, path)
+    found = [entry.id for page in pages for entry in page["entries"]]
+    assert {len(page["entries"]) for page in pages[:-1]} == {feeds.FEED_ENTRIES}
+    return len(found) == len(set(found)) == Entry.objects.count()
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_a_series_has_what_more_than_a_page_of_stories_got_at_once(
+    client: Client, *, newer: bool
+) -> None:
+    stories = [make_story(series="Harbour Daily") for _ in range(55)]
+    for one in reversed(stories):  # the oldest story has the newest entry
+        bulk_updates(one, 1, gmt("0600"))
+    for one in stories if newer else []:
+        bulk_updates(one, 1, gmt("0700"))
+    assert every_entry_once(client, FEEDS[1])
+
+
+@pytest.mark.parametrize("newer", [0, 50])
+def test_a_series_has_what_is_below_more_than_a_page_of_cross_posts(
+    client: Client, newer: int
+) -> None:
+    stories = [make_story(series="Harbour Daily") for _ in range(54)]
+    bulk_updates(stories[0], 3, gmt("0800"))
+    bulk_updates(stories[-1], 60, gmt("0700"))
+    shared, at = make_update(stories[-1], "The tide turns."), timezone.now()
+    Posting.objects.bulk_create(
+        Posting(entry=shared, story=one, visible=True) for one in stories[:-1]
+    )
+    Posting.objects.filter(entry=shared).update(public_at=at)
+    Story.objects.update(newest_public_at=at)
+    bulk_updates(stories[1], newer, at + timedelta(minutes=1))
+    assert every_entry_once(client, FEEDS[1])
+
+
 @pytest.mark.parametrize("path", [*FEEDS, AUTHOR])
 def test_a_page_of_a_feed_keeps_its_entries(
     client: Client, long: Story, path: str
@@ -378,7 +453,9 @@ def test_only_positions_in_the_feed_can_be_cached(client: Client, story: Story) 
     place = str(feeds.Position.of(posting))
     for path in FEEDS:
         assert "ETag" in client.get(path, {"before": place})
-        assert "ETag" not in client.get(path, {"before": f"1{place}"})
+        unknown = client.get(path, {"before": f"1{place}"})
+        assert "ETag" not in unknown
+        assert unknown["Cache-Control"] == "no-store"
         assert client.get(path, {"before": "1-1"}).content.count(b"<entry") == 0
         for odd in (f"0{place}", "1", "-", "x", f"{place}-1", "9" * 18 + "-1", "٣-١"):
             assert client.get(path, {"before": odd}).status_code == 404, odd

@@ -76,6 +76,22 @@ def correct_before_feeds() -> None:
             hidden=number == 3,
             changed_at=at - timedelta(days=4 - number),
         )
+    withdrawn = apps.get_model("entries", "Story").objects.create(
+        headline="A bell", slug="bell", state="withdrawn", live_at=at, seq=2
+    )
+    inside = apps.get_model("entries", "Entry").objects.create(
+        story=withdrawn, state="published", at=at, published_at=at, body="It rings."
+    )
+    apps.get_model("entries", "Posting").objects.create(
+        entry=inside, story=withdrawn, seq=1, first_seq=1, at=at
+    )
+
+
+def seen_but_undated() -> int:
+    """Count the postings that readers saw before there were dates of feeds."""
+    from entries.models import Posting
+
+    return Posting.objects.filter(first_seq__gt=0, public_at=None).count()
 
 
 NAMES = ("Site", "Story", "StorySlug", "Entry", "Posting")
@@ -86,6 +102,7 @@ def test_data_of_the_first_release_is_migrated(newsroom: Newsroom) -> None:
     newsroom.call(fill_first_release)
     newsroom.call(correct_before_feeds)
     newsroom.manage("migrate", "--verbosity", "0")
+    assert newsroom.call(seen_but_undated) == 0
     newsroom.manage("rerender")
     server = newsroom.server()
     page = httpx.get(f"{server.url}/stories/fog/").text

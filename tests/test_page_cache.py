@@ -211,6 +211,7 @@ def test_pages_of_a_feed_are_stored_if_a_feed_leads_to_them(
         unknown = get(server, re.sub(r"=\d{6}", "=1", older))
         assert unknown.status_code == 200
         assert "ETag" not in unknown.headers
+        assert unknown.headers["Cache-Control"] == "no-store"
         assert get(server, f"{feed}?before=soon").status_code == 404
 
 
@@ -310,6 +311,7 @@ class Rows:
         self.asked: list[list[str]] = []
         self.watcher = self
         self.let = asyncio.Event()
+        self.tagged = True
 
     def stamp(self) -> tuple[int, int]:
         return (self.commits, 0)
@@ -320,11 +322,14 @@ class Rows:
         await asyncio.sleep(0)
         return "e", 1, found
 
+    async def is_answering(self) -> bool:
+        return True
+
     async def answer(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer as Django does, as soon as it is let."""
         self.asked.append([scope["path"]])
         await self.let.wait()
-        head = [(b"etag", b'W/"1"')]
+        head = [(b"etag", b'W/"1"')] if self.tagged else []
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": b"page"})
 
@@ -360,6 +365,31 @@ def test_the_least_recently_used_story_is_evicted_first(
             assert versions.known(slug) or await versions.current(slug)
         assert versions.known("fog")
         assert versions.known("ice") is None
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_page_is_rendered_once_and_stored_if_it_has_an_etag(*, tagged: bool) -> None:
+    async def ask() -> None:
+        rows, sent = Rows("fog"), []
+        rows.tagged = tagged
+        rows.let.set()
+        entrance = PageCache(cast("Hub", rows), rows.answer, lambda: b"")
+
+        async def send(part: Any) -> None:
+            sent.append(part)
+
+        heads = [(b"host", b"testserver"), (b"if-none-match", b"*,")]
+        scope = {"type": "http", "method": "GET", "path": "/stories/fog/feed/"}
+        scope |= {"query_string": b"before=1-1", "scheme": "http", "headers": heads}
+        for turn in (1, 2):
+            await entrance(scope, None, send)
+            rendered = rows.asked.count(["/stories/fog/feed/"])
+            assert rendered == (1 if tagged else turn)
+            assert sent[-2]["status"] == (304 if tagged else 200)
+            assert sent[-1]["body"] == (b"" if tagged else b"page")
+        assert entrance.size == 0 or tagged
 
     asyncio.run(ask())
 

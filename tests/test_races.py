@@ -26,7 +26,8 @@ from django.utils import timezone
 from entries import verbs
 from entries.apps import create_groups
 from entries.desk.access import desk_url
-from entries.models import Draft, Entry, Image, Posting, Story
+from entries.models import Draft, Entry, Image, Posting, Site, Story
+from entries.pages import search
 from entries.verbs import EntryText, Refused
 from tests import seeds
 from tests.builders import make_story, make_update, make_user
@@ -131,6 +132,40 @@ class Desk:
 @pytest.fixture
 def desk(transactional_db: None) -> Desk:
     return Desk()
+
+
+def test_a_change_that_waited_for_another_is_dated_after_it(
+    desk: Desk, second: Second, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited, wait = [], second._wait
+
+    def wait_and_note(future: Future[Any]) -> None:
+        wait(future)
+        waited.append(timezone.now())
+
+    monkeypatch.setattr(second, "_wait", wait_and_note)
+    second.begins_during(
+        lambda: verbs.add_link("feature", target_story=desk.story),
+        lambda: verbs.edit_story(desk.other, headline="The ice breaks"),
+    )
+    desk.other.refresh_from_db()
+    assert desk.other.changed_at > waited[0]
+    assert Site.current().changed_at > waited[0]
+
+
+def test_a_change_is_dated_after_its_texts_are_indexed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed, index = [], search.index_texts
+
+    def index_and_note(*texts: Any) -> None:
+        index(*texts)
+        indexed.append(timezone.now())
+
+    monkeypatch.setattr(search, "index_texts", index_and_note)
+    make_update(desk.story)
+    desk.story.refresh_from_db()
+    assert desk.story.changed_at > indexed[-1]
 
 
 Send = Callable[[Desk, Client, Entry], Any]

@@ -43,8 +43,8 @@ from entries.delivery.hub import Hub
 from entries.delivery.metrics import tally
 
 App = Callable[..., Awaitable[None]]
-Version = tuple[str, int, int]  # epoch, the story's seq, the site's seq
-Versions = dict[str, Version | None]  # by slug; None if there is no public story
+PageVersion = tuple[str, int, int]  # epoch, the story's seq, the site's seq
+Versions = dict[str, PageVersion | None]  # by slug; None if there is no public story
 
 MAX_PAGE_CACHE_BYTES = 64 * 1024 * 1024
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024  # of one response that is stored
@@ -64,7 +64,7 @@ class CachedResponse:
     (see `SETTLED_AFTER` in `entries.public.caching`).
     """
 
-    version: Version
+    version: PageVersion
     etag: bytes
     modified: bytes
     settled_at: float
@@ -75,7 +75,7 @@ class CachedResponse:
 
     @classmethod
     def build(
-        cls, version: Version, headers: list[Header], bodies: dict[bytes, bytes]
+        cls, version: PageVersion, headers: list[Header], bodies: dict[bytes, bytes]
     ) -> "CachedResponse":
         """Build the ASGI messages, once for all requests."""
         by_name = dict(headers)
@@ -100,7 +100,7 @@ class CachedResponse:
         headers_of_304 = [pair for pair in headers if pair[0] in _HEADERS_OF_304]
         size = sum(map(len, bodies.values())) + _OVERHEAD_BYTES
         not_modified = response_start(304, headers_of_304)
-        etag = by_name[b"etag"]
+        etag = by_name.get(b"etag", b"")
         return cls(version, etag, modified, settled_at, size, by_coding, not_modified)
 
     def aged(self, seconds: float) -> "CachedResponse":
@@ -117,7 +117,7 @@ class CachedResponse:
         given = headers.get(b"if-none-match")
         settled = time.time() >= self.settled_at
         if given:
-            known = _matches(given, self.etag)
+            known = bool(self.etag) and _matches(given, self.etag)
         else:
             known = settled and headers.get(b"if-modified-since") == self.modified
         if known:
@@ -141,10 +141,10 @@ class StoryVersions:
         self._stamp: tuple[int, int] | None = None
         self._read_at = 0.0  # monotonic seconds
         self._local_changes = (0, 0)
-        self._known: OrderedDict[str, Version] = OrderedDict()  # least used first
+        self._known: OrderedDict[str, PageVersion] = OrderedDict()  # least used first
         self._reading: dict[str | None, asyncio.Future[Versions]] = {}
 
-    def known(self, slug: str) -> Version | None:
+    def known(self, slug: str) -> PageVersion | None:
         """Return the version of a public story, if it is known and still current."""
         if not self._is_current(self.hub.watcher.stamp()):
             return None
@@ -158,7 +158,7 @@ class StoryVersions:
         same = stamp is not None and stamp == self._stamp
         return same and self._local_changes == watchers.local_changes()
 
-    def last_known(self, slug: str) -> tuple[Version, float] | None:
+    def last_known(self, slug: str) -> tuple[PageVersion, float] | None:
         """Return the last version of a story, and when it was last known to be current.
 
         The time is in monotonic seconds. Return None if this process knows of a later
@@ -173,7 +173,7 @@ class StoryVersions:
         same = hub.watcher.last_stamp == self._stamp
         return version, hub.watcher.answered_at if same else self._read_at
 
-    async def current(self, slug: str) -> Version | None:
+    async def current(self, slug: str) -> PageVersion | None:
         """Return the current version of a public story, or None for any other slug.
 
         Return None too if the database does not answer in `UNREACHABLE_AFTER_SECONDS`:
@@ -241,7 +241,7 @@ class PageCache:
         self.size = 0
         self._responses: OrderedDict[PageKey, CachedResponse] = OrderedDict()
         self._pending: dict[
-            tuple[PageKey, Version], asyncio.Future[CachedResponse | None]
+            tuple[PageKey, PageVersion], asyncio.Future[CachedResponse | None]
         ] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -337,7 +337,7 @@ class PageCache:
         return response.aged(age)
 
     async def _make_once(
-        self, request: CacheableRequest, scope: Scope, version: Version
+        self, request: CacheableRequest, scope: Scope, version: PageVersion
     ) -> CachedResponse | None:
         """Let Django make a response, once for all simultaneous requests for it."""
         key = (request.key, version)
@@ -351,18 +351,19 @@ class PageCache:
         return job.result()
 
     def _finished(
-        self, key: tuple[PageKey, Version], job: "asyncio.Future[Any]"
+        self, key: tuple[PageKey, PageVersion], job: "asyncio.Future[Any]"
     ) -> None:
         self._pending.pop(key, None)
         if not job.cancelled():
             job.exception()  # retrieved, because no request may be waiting any more
 
     async def _make(
-        self, request: CacheableRequest, scope: Scope, version: Version
+        self, request: CacheableRequest, scope: Scope, version: PageVersion
     ) -> CachedResponse | None:
-        """Let Django make a response, and store it if it is cacheable.
+        """Let Django make a response, and store it if it has an ETag.
 
-        Return None if it is not. Raises ServiceUnavailable if Django responded 503.
+        Return None if it may not be for everybody. Raises ServiceUnavailable if Django
+        responded 503.
         """
         start: AsgiMessage = {}
         body = bytearray()
@@ -383,14 +384,15 @@ class PageCache:
         by_name = dict(headers)
         if start["status"] == 503:
             raise outage.ServiceUnavailable
-        if start["status"] != 200 or b"set-cookie" in by_name or b"etag" not in by_name:
+        if start["status"] != 200 or b"set-cookie" in by_name:
             return None
         varies = b"cookie" in by_name.get(b"vary", b"").lower()
         if varies or len(body) > MAX_RESPONSE_BYTES:
             return None
         bodies = await asyncio.to_thread(_compressed, bytes(body))
         response = CachedResponse.build(version, headers, bodies)
-        self._store(request.key, response)
+        if response.etag:
+            self._store(request.key, response)
         return response
 
     def _store(self, key: PageKey, response: CachedResponse) -> None:

@@ -423,9 +423,8 @@ class _Import:
             names += ["begins_at", "announced_at"]
         times = {name: getattr(self.document, name) for name in names}
         given = {name: at for name, at in times.items() if at}
-        # The import may have taken long, and pages are dated by what was committed.
-        given["changed_at"] = datetime.now(UTC)
-        Story.objects.filter(pk=self.story.pk).update(**given)
+        if given:
+            Story.objects.filter(pk=self.story.pk).update(**given)
 
 
 def _users(document: Document) -> dict[str, User]:

@@ -18,12 +18,13 @@ def date_postings(apps, editor):
     Posting, Story, Version = (
         apps.get_model("entries", name) for name in ("Posting", "Story", "EntryVersion")
     )
-    visible = Posting.objects.filter(visible=True)
+    seen = Posting.objects.filter(first_seq__isnull=False)  # now or before
     corrections = Version.objects.filter(entry=OuterRef("entry"), hidden=False)
     corrections = corrections.exclude(correction="").order_by("-changed_at")
     corrected_at = Coalesce(Subquery(corrections.values("changed_at")[:1]), "at")
-    visible.update(public_at=Greatest("at", corrected_at))
-    newest = visible.filter(story=OuterRef("pk")).order_by("-public_at")
+    seen.update(public_at=Greatest("at", corrected_at))
+    visible = seen.filter(visible=True, story=OuterRef("pk"))
+    newest = visible.order_by("-public_at")
     Story.objects.update(newest_public_at=Subquery(newest.values("public_at")[:1]))
 
 

@@ -236,9 +236,11 @@ class PostingQuerySet(models.QuerySet["Posting"]):
         return self.exclude(public_at=None).order_by("-public_at", "-entry_id")
 
     def first_per_story(
-        self, stories: Iterable[Story], number: int
+        self, stories: Iterable[Story | int], number: int
     ) -> "PostingQuerySet":
         """Return the first `number` rows of each story, in the order of this queryset.
+
+        `stories` may be ids.
 
         This takes one index lookup per story, however long the story is; a window
         function or a correlated subquery would read every row. There may be at most
@@ -264,7 +266,9 @@ class PostingQuerySet(models.QuerySet["Posting"]):
 
         `story` is the outer query's reference to the story, `name` the field.
         """
-        found = self.filter(story=OuterRef(story)).order_by(f"-{name}")
+        # PostgreSQL puts NULL before all times.
+        found = self.filter(**{"story": OuterRef(story), f"{name}__isnull": False})
+        found = found.order_by(f"-{name}")
         newest: QuerySet[Any, Any] = found.values(name)[:1]
         return newest
 

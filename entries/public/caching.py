@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, parse_http_date_safe, quote_etag
 
+from entries import verbs
 from entries.models import Site, Story
 
 EXACT_CACHE_CONTROL = "public, max-age=0, s-maxage=1, must-revalidate"
@@ -64,7 +65,7 @@ def record_release() -> None:
     """
     site = Site.current()
     if site.release != (release := f"{_release()}-{site.epoch}"):
-        now = datetime.now(UTC)
+        now = verbs.time_of_change()
         Site.objects.filter(pk=site.pk).update(release=release, changed_at=now)
 
 
@@ -98,13 +99,11 @@ def respond_or_304(
     # If-Modified-Since must be equal, not just later: it may be from a client's clock,
     # or from ours before it was set back.
     given = request.headers.get("If-Modified-Since")
-    known = (
-        modified if given is None or parse_http_date_safe(given) == modified else None
-    )
-    unchanged = get_conditional_response(request, etag=quoted, last_modified=known)
+    equal = given is None or parse_http_date_safe(given) == modified
+    settled = modified if equal else None
+    unchanged = get_conditional_response(request, etag=quoted, last_modified=settled)
     response = unchanged or make()
     response["ETag"] = quoted
-    del response["Last-Modified"]  # Django's own, of feeds
     if modified:
         response["Last-Modified"] = http_date(modified)
     response["Cache-Control"] = PAGE_CACHE_CONTROL
@@ -112,9 +111,8 @@ def respond_or_304(
 
 
 def respond_uncached(response: HttpResponse) -> HttpResponse:
-    """Return a response without what lets caches keep it."""
-    del response["Last-Modified"]
-    response["Cache-Control"] = PAGE_CACHE_CONTROL
+    """Return a response that no cache may keep."""
+    response["Cache-Control"] = "no-store"
     return response
 
 

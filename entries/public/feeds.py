@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from django.conf import settings
 from django.contrib.syndication.views import Feed
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Prefetch, Q, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -33,7 +33,7 @@ _RESPONSIVE: Final = re.compile(
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _POSITION: Final = re.compile(r"([1-9]\d{0,16})-([1-9]\d{0,17})")
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_UNIX_START: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _PATH: Final = re.compile(r'(?<=\s)(href|src)="(?=/)')
 
@@ -67,15 +67,15 @@ class Position(NamedTuple):
         if not (match := _POSITION.fullmatch(text)):
             raise Http404
         at, entry_id = map(int, match.groups())
-        return cls(_EPOCH + at * _MICROSECOND, entry_id)
+        return cls(_UNIX_START + at * _MICROSECOND, entry_id)
 
     @classmethod
     def of(cls, posting: Posting) -> Self:
         """Return the position of a visible posting."""
-        return cls(posting.public_at or _EPOCH, posting.entry_id)
+        return cls(posting.public_at or _UNIX_START, posting.entry_id)
 
     def __str__(self) -> str:
-        return f"{(self.at - _EPOCH) // _MICROSECOND}-{self.entry_id}"
+        return f"{(self.at - _UNIX_START) // _MICROSECOND}-{self.entry_id}"
 
 
 class _Atom(Atom1Feed):
@@ -88,9 +88,9 @@ class _Atom(Atom1Feed):
             handler.addQuickElement("link", "", {"rel": rel, "href": url})
 
     def latest_post_date(self) -> datetime:
-        """Return the time of the latest public change."""
-        changed_at: datetime = self.feed["changed_at"]
-        return changed_at
+        """Return the latest `updated` of the entries on the page."""
+        updated_at: datetime = self.feed["updated_at"]
+        return updated_at
 
     def item_attributes(self, item: dict[str, Any]) -> dict[str, Any]:
         """Name the language of an entry if it is another than the feed's."""
@@ -132,10 +132,11 @@ class _EntriesFeed(_Feed):
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Respond with the feed or, with `before`, an older page of it; or 304."""
         self.before = Position.parse(request.GET.get("before", ""))
-        self.get_object(request, *args, **kwargs)  # 404 rather than 304
+        obj = self.get_object(request, *args, **kwargs)  # 404 rather than 304
 
         def make() -> HttpResponse:
-            return super(_EntriesFeed, self).__call__(request, *args, **kwargs)
+            feed = self.get_feed(obj, request)
+            return HttpResponse(feed.writeString("utf-8"), _Atom.content_type)
 
         if self.before and not self._is_of_a_posting(self.before):
             return caching.respond_uncached(make())
@@ -196,10 +197,9 @@ class _EntriesFeed(_Feed):
             pages["first"] = self._url(obj)
         if more:
             pages["next"] = self._url(obj, Position.of(self.page[-1]))
-        dates = [Position.of(one).at for one in self.page]
-        dates += [self.item_updateddate(one) for one in self.page]
-        newest = max(dates, default=self.shown.changed_at or _EPOCH)
-        return {"changed_at": newest, "pages": pages}
+        dates = [self.item_updateddate(one) for one in self.page]
+        newest = max(dates, default=self.shown.changed_at or _UNIX_START)
+        return {"updated_at": newest, "pages": pages}
 
     def _url(self, obj: Any, before: Position | None = None) -> str:
         query = f"?before={before}" if before else ""
@@ -304,19 +304,27 @@ class SeriesFeed(_EntriesFeed):
         """Return the places, from the stories that can have any on this page."""
         number = FEED_ENTRIES + 1
         places = super()._places(obj)
-        stories = self._stories(obj)[:number]
+        stories = self._stories(obj, places.filter(story=OuterRef("pk")), number)
         return places.first_per_story(stories, number).newest_public()
 
-    def _stories(self, obj: Series) -> QuerySet[Story]:
-        """Return the stories of the series, the one with the newest place first."""
+    def _stories(self, obj: Series, places: PostingQuerySet, number: int) -> list[int]:
+        """Return the ids of the stories of the series that have the newest places.
+
+        `places` are those in a story of the outer query.
+        """
         stories = Story.objects.begun().filter(series=obj)
+        stories = stories.filter(newest_public_at__isnull=False)
         if not self.before:
-            stories = stories.filter(newest_public_at__isnull=False)
-            return stories.order_by("-newest_public_at", "-pk")
-        below = Posting.objects.visible().filter(public_at__lte=self.before.at)
-        newest = Subquery(below.newest_time_in("pk", "public_at"))
-        found = stories.alias(newest=newest).filter(newest__isnull=False)
-        return found.order_by("-newest", "-pk")
+            # An index finds the newest stories. Some may have only copies of entries
+            # there, and their places further below.
+            first = places.filter(public_at=OuterRef("newest_public_at"))
+            found = stories.filter(Exists(first)).order_by("-newest_public_at")
+            times = found.values_list("newest_public_at", flat=True)
+            if least := times[number - 1 : number].first():
+                stories = stories.filter(newest_public_at__gte=least)
+        newest = stories.values(place=Subquery(places.values("pk")[:1]))
+        ranked = Posting.objects.filter(pk__in=newest).newest_public()
+        return list(ranked.values_list("story", flat=True)[:number])
 
     def path(self, obj: Series) -> str:
         return obj.get_absolute_url()

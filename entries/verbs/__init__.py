@@ -58,6 +58,7 @@ from entries.verbs.ledger import (
     rerender_entry,
     rerender_summary,
     retry_on_stale_read,
+    time_of_change,
 )
 from entries.verbs.links import (
     LinkConflict,
@@ -186,6 +187,7 @@ __all__ = [
     "story_from_entry",
     "submit",
     "take_over",
+    "time_of_change",
     "toggle_due_features",
     "unschedule",
     "was_ever_visible",

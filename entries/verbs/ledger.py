@@ -9,6 +9,7 @@ after n misses nothing.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 _NEWEST = Subquery(Posting.objects.visible().newest_time_in("pk"))
 _NEWEST_PUBLIC = Subquery(Posting.objects.visible().newest_time_in("pk", "public_at"))
+# The ledger of the verb that calls other verbs in its transaction.
+_open: ContextVar["Ledger | None"] = ContextVar("_open", default=None)
 _SEEN_BEFORE = Posting.objects.filter(entry=OuterRef("entry"), first_seq__isnull=False)
 
 
@@ -103,6 +106,8 @@ class Ledger:
         self._search_entries: dict[int, Entry] = {}
         self._search_stories: dict[int, Story] = {}
         self._site_changed = False
+        self._dated: set[int] = set()  # stories whose changes readers can see
+        self._site_dated = False
 
     def story(self, pk: int) -> Story:
         """Return a locked story. Raises Refused if it has been deleted meanwhile."""
@@ -171,23 +176,23 @@ class Ledger:
         posting.story = self.stories[posting.story_id]
         if posting.home:
             posting.entry.story = posting.story
+        was_visible = posting.visible
         posting.denormalize()
         posting.desk_seq = self._next_desk_seq(posting.story)
         known = posting.seq is not None and (posting.published or posting.html)
         if not (posting.visible or known):
             return False
         self._number(posting)
+        if posting.visible and not was_visible:
+            _set_public(posting, timezone.now())
+        elif posting.visible and not posting.public_at:  # see `_is_stale`
+            _set_public(posting, posting.entry.published_at or posting.at)
         posting.html = fragments.entry_html(posting) if posting.published else ""
         return True
 
     def save_posting(self, posting: Posting) -> bool:
         """Save one posting; return whether readers are notified of the change."""
-        was_visible = posting.visible
         changed = self._prepare(posting)
-        if posting.visible and not was_visible:
-            _set_public(posting, timezone.now())
-        elif posting.visible and not posting.public_at:  # see `_is_stale`
-            _set_public(posting, posting.entry.published_at or posting.at)
         posting.save()
         return changed
 
@@ -265,6 +270,7 @@ class Ledger:
         before = (posting.at, posting.visible)
         posting.denormalize()
         if before != (posting.at, posting.visible):
+            posting.at, posting.visible = before  # `_prepare` compares them too
             return True
         if posting.visible and posting.public_at is None:
             return True  # written by a release without the field
@@ -332,10 +338,13 @@ class Ledger:
 
     def close(self) -> None:
         """Save the counters, update the search index, and nudge delivery."""
-        now = self._time_of_change()
-        for pk in sorted(self._changed | self._desk_changed | self._active):
+        changed = sorted(self._changed | self._desk_changed | self._active)
+        for pk in changed:
+            self._correct_quiet_time(self.stories[pk])
+        search.index_texts(self._search_entries.values(), self._search_stories.values())
+        now = self._date_changes()
+        for pk in changed:
             story = self.stories[pk]
-            self._correct_quiet_time(story)
             fields: dict[str, Any] = {
                 "desk_seq": story.desk_seq,
                 "notes_seq": story.notes_seq,
@@ -344,8 +353,7 @@ class Ledger:
                 names = ("active_at", "reminded_at", "quiet_since")
                 fields |= {name: getattr(story, name) for name in names}
             if pk in self._changed:
-                # A withdrawn story keeps its time, since readers do not see the change.
-                if story.state != Story.State.WITHDRAWN or self.known_to_readers(story):
+                if pk in self._dated:
                     story.changed_at = now
                 fields |= {
                     "seq": story.seq,
@@ -355,28 +363,55 @@ class Ledger:
                     "newest_public_at": _NEWEST_PUBLIC,
                 }
             Story.objects.filter(pk=pk).update(**fields)
-        site = Site.objects.filter(pk=1)
-        if self._site_changed and not site.update(seq=F("seq") + 1, changed_at=now):
-            Site.current()
-        search.index_texts(self._search_entries.values(), self._search_stories.values())
+        # Those that verbs inside this one changed, and the site
+        Story.objects.filter(pk__in=self._dated - self._changed).update(changed_at=now)
+        if self._site_dated:
+            self._save_site(now)
         if self._changed or self._site_changed:
             delivery.nudge()
         elif self._desk_changed:
             delivery.nudge_desks()
 
-    def _time_of_change(self) -> datetime:
-        """Return the current time, or a later one if the clock was set back.
+    def _date_changes(self) -> datetime:
+        """Return the time of all changes that readers can see.
 
-        Last-Modified is made of these times, so a later change must have a later one.
+        Nothing slow may follow, since Last-Modified is made of it: it must be about
+        the time of the commit.
         """
-        now = timezone.now()
-        if not (self._changed or self._site_changed):
-            return now
-        newest = Story.objects.order_by("-changed_at").values("changed_at")[:1]
-        site = Site.objects.annotate(newest=Subquery(newest))
-        times = site.values_list("changed_at", "newest").first() or ()
-        late = [at + timedelta(seconds=1) for at in times if at and at >= now]
-        return max([now, *late])
+        self._site_dated |= self._site_changed
+        # A withdrawn story keeps its time, since readers do not see the change.
+        self._dated |= {
+            pk
+            for pk in self._changed
+            if self.stories[pk].state != Story.State.WITHDRAWN
+            or self.known_to_readers(self.stories[pk])
+        }
+        if self._site_changed:  # others may have locked it
+            Site.objects.select_for_update().filter(pk=1).first()
+        return time_of_change() if self._dated or self._site_dated else timezone.now()
+
+    def _save_site(self, now: datetime) -> None:
+        number = F("seq") + int(self._site_changed)
+        if not Site.objects.filter(pk=1).update(seq=number, changed_at=now):
+            Site.current()
+
+    def date_again(self, inner: "Ledger") -> None:
+        """Date what a verb inside this one changed by the end of the transaction."""
+        self._dated |= inner._dated
+        self._site_dated |= inner._site_dated
+
+
+def time_of_change() -> datetime:
+    """Return the current time, or a later one if the clock was set back.
+
+    Last-Modified is made of these times, so a later change must have a later one.
+    """
+    newest = Story.objects.order_by("-changed_at").values("changed_at")[:1]
+    site = Site.objects.annotate(newest=Subquery(newest))
+    times = site.values_list("changed_at", "newest").first() or ()
+    now = timezone.now()
+    late = [at + timedelta(seconds=1) for at in times if at and at >= now]
+    return max([now, *late])
 
 
 def _set_public(posting: Posting, at: datetime) -> None:
@@ -419,9 +454,15 @@ def open_ledger(
             ids |= set(locked.order_by("pk").values_list("story_id", flat=True))
             postings = Posting.objects.filter(entry__in=entries)
             ids |= set(postings.values_list("story_id", flat=True))
-        ledger = Ledger(ids, entries)
-        yield ledger
+        ledger, outer = Ledger(ids, entries), _open.get()
+        token = _open.set(ledger)
+        try:
+            yield ledger
+        finally:
+            _open.reset(token)
         ledger.close()
+        if outer:
+            outer.date_again(ledger)
 
 
 def rerender_entry(entry: Entry) -> bool:
