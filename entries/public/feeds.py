@@ -314,14 +314,9 @@ class SeriesFeed(_EntriesFeed):
         """
         stories = Story.objects.begun().filter(series=obj)
         stories = stories.filter(newest_public_at__isnull=False)
-        if not self.before:
-            # An index finds the newest stories. Some may have only copies of entries
-            # there, and their places further below.
-            first = places.filter(public_at=OuterRef("newest_public_at"))
-            found = stories.filter(Exists(first)).order_by("-newest_public_at")
-            times = found.values_list("newest_public_at", flat=True)
-            if least := times[number - 1 : number].first():
-                stories = stories.filter(newest_public_at__gte=least)
+        if not self.before:  # by an index, for the page that is read most
+            stories = stories.order_by("-newest_public_at", "-pk")
+            return list(stories.values_list("pk", flat=True)[:number])
         newest = stories.values(place=Subquery(places.values("pk")[:1]))
         ranked = Posting.objects.filter(pk__in=newest).newest_public()
         return list(ranked.values_list("story", flat=True)[:number])
