@@ -332,7 +332,7 @@ def test_publishing_needs_few_queries(client, story):
     # Outside of a test the savepoint is the transaction itself.
     own = ("SAVEPOINT", "RELEASE")
     asked = [q["sql"] for q in context.captured_queries if not q["sql"].startswith(own)]
-    assert len(asked) <= 15
+    assert len(asked) <= 16  # one for an exact Last-Modified if clocks differ
 
 
 # --- What colleagues do
