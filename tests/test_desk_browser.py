@@ -1226,6 +1226,7 @@ def test_a_snippet_is_inserted_at_the_caret_in_one_step(editor, office):
     box(page).fill("")
     page.keyboard.type("/snip")
     expect(page.locator(".suggestions")).to_contain_text("Insert a snippet")
+    expect(page.locator(".suggestions [aria-selected=true]")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.locator("#composer .picker input")).to_be_focused()
     page.keyboard.type("thank")
