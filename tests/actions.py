@@ -309,7 +309,7 @@ def site_seq() -> int:
 
 def place_in_feed(pk: int) -> str:
     """Return the position below which a page of a feed begins."""
-    return str(feeds.Position.of(Posting.objects.visible().filter(entry=pk)[0]))
+    return str(feeds.FeedPosition.of(Posting.objects.visible().filter(entry=pk)[0]))
 
 
 def new_epoch(name: str) -> None:

@@ -151,7 +151,7 @@ class Window(ABC):
     def evaluate(self, script: str, *arguments: Any) -> Any:
         """Call a function in the page, and return its result.
 
-        If the page is left meanwhile, call it in the next one.
+        If the browser leaves the page, call it in the next one.
         """
         try:
             return self._evaluate(script, *arguments)

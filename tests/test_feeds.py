@@ -448,7 +448,7 @@ def test_a_page_of_a_feed_keeps_its_entries(
 def test_only_positions_in_the_feed_can_be_cached(client: Client, story: Story) -> None:
     posting = story.postings.visible().first()
     assert posting is not None
-    place = str(feeds.Position.of(posting))
+    place = str(feeds.FeedPosition.of(posting))
     for path in FEEDS:
         assert "ETag" in client.get(path, {"before": place})
         unknown = client.get(path, {"before": f"1{place}"})

@@ -119,7 +119,7 @@ def world() -> World:
     verbs.post(story, EntryText("Ann saw it.", byline="Ann Lee"))
     hidden = [past.pk, *(entry.pk for entry in waiting.values())]
     Entry.objects.filter(pk__in=hidden).update(credited=person)
-    for changed in (Story.objects, Site.objects):  # Last-Modified is told
+    for changed in (Story.objects, Site.objects):  # Last-Modified is compared
         changed.update(changed_at=timezone.now() - LATER)
     return World(story, update, draft, waiting, gone, past, picture, planned)
 

@@ -517,7 +517,7 @@ EDITS: dict[str, Edit] = {
 
 
 def _order(place: LinkPlace, data: Any, permissions: Permissions) -> Outcome:
-    """Put links into the given order, with those added meanwhile at the end.
+    """Put links into the given order, and those that a colleague has added at the end.
 
     An Undo also sends the order that it undoes, so that it changes no other one.
     """

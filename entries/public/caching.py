@@ -82,17 +82,17 @@ def etag(tag: str) -> str:
 
 def respond_or_304(
     request: HttpRequest,
-    shown: Version,
+    content: Version,
     make: Callable[[], HttpResponse],
     variant: object = "",
 ) -> HttpResponse:
-    """Respond 304 if the client has the content of `shown`, else call `make`.
+    """Respond 304 if the client has the `content`, else call `make`.
 
     `variant` tells apart the responses of one URL.
     """
-    quoted, modified = etag(f"{shown.tag}-{variant}"), None
-    if shown.changed_at:
-        settled_at = int((shown.changed_at + SETTLED_AFTER).timestamp())
+    quoted, modified = etag(f"{content.tag}-{variant}"), None
+    if content.changed_at:
+        settled_at = int((content.changed_at + SETTLED_AFTER).timestamp())
         # The page cache waits itself, since it stores the response.
         if settled_at <= time.time() or _is_stored(request):
             modified = settled_at

@@ -49,7 +49,7 @@ def _without_controls(value: Any) -> Any:
     return value
 
 
-class Position(NamedTuple):
+class FeedPosition(NamedTuple):
     """A position in a feed, and the entry there: a page begins below it.
 
     It is a time, so that the page stays the same when news comes, and also when that
@@ -116,7 +116,7 @@ else:
 class _EntriesFeed(_Feed):
     """A feed of postings; each subclass says which.
 
-    `site` and `shown` were read before everything else, so that the feed never claims
+    `site` and `version` were read before everything else, so that the feed never claims
     more than it has.
     """
 
@@ -124,14 +124,14 @@ class _EntriesFeed(_Feed):
     language = settings.LANGUAGE_CODE.partition("-")[0]  # as that of HTML pages
     title_of_story = True  # whether the title of an entry begins with its story's
 
-    def __init__(self, site: Site, shown: caching.Version) -> None:
+    def __init__(self, site: Site, version: caching.Version) -> None:
         self.site = site
-        self.shown = shown
-        self.before: Position | None = None
+        self.version = version
+        self.before: FeedPosition | None = None
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Respond with the feed or, with `before`, an older page of it; or 304."""
-        self.before = Position.parse(request.GET.get("before", ""))
+        self.before = FeedPosition.parse(request.GET.get("before", ""))
         obj = self.get_object(request, *args, **kwargs)  # 404 rather than 304
 
         def make() -> HttpResponse:
@@ -141,9 +141,9 @@ class _EntriesFeed(_Feed):
         if self.before and not self._is_of_a_posting(self.before):
             return caching.respond_uncached(make())
         variant = f"{request.path}{self.before or ''}"
-        return caching.respond_or_304(request, self.shown, make, variant)
+        return caching.respond_or_304(request, self.version, make, variant)
 
-    def _is_of_a_posting(self, position: Position) -> bool:
+    def _is_of_a_posting(self, position: FeedPosition) -> bool:
         """Return whether some posting has a position, as in all links to pages.
 
         The other ones are as many as anybody likes, so no cache keeps their pages.
@@ -196,12 +196,12 @@ class _EntriesFeed(_Feed):
         if self.before:
             pages["first"] = self._url(obj)
         if more:
-            pages["next"] = self._url(obj, Position.of(self.page[-1]))
+            pages["next"] = self._url(obj, FeedPosition.of(self.page[-1]))
         dates = [self.item_updateddate(one) for one in self.page]
-        newest = max(dates, default=self.shown.changed_at or _UNIX_START)
+        newest = max(dates, default=self.version.changed_at or _UNIX_START)
         return {"updated_at": newest, "pages": pages}
 
-    def _url(self, obj: Any, before: Position | None = None) -> str:
+    def _url(self, obj: Any, before: FeedPosition | None = None) -> str:
         query = f"?before={before}" if before else ""
         return f"{self.link(obj)}feed/{query}"
 
@@ -337,8 +337,8 @@ class SeriesFeed(_EntriesFeed):
 class AuthorFeed(_EntriesFeed):
     """The updates of a person."""
 
-    def __init__(self, site: Site, shown: caching.Version, name: str) -> None:
-        super().__init__(site, shown)
+    def __init__(self, site: Site, version: caching.Version, name: str) -> None:
+        super().__init__(site, version)
         self.name = name
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Profile:

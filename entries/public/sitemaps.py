@@ -86,12 +86,14 @@ def site_map(request: HttpRequest) -> HttpResponse:
 
 def _news_version(since: datetime) -> caching.Version:
     """Return the version of the news sitemap, which also changes as stories get old."""
-    shown = caching.site_version()
+    version = caching.site_version()
     left = Story.objects.begun().filter(live_at__lt=since).newest().first()
     if left is None or left.live_at is None:
-        return shown
-    changed_at = shown.changed_at and max(shown.changed_at, left.live_at + _NEWS_AGE)
-    return caching.Version(f"{shown.tag}-{left.pk}", changed_at)
+        return version
+    changed_at = version.changed_at and max(
+        version.changed_at, left.live_at + _NEWS_AGE
+    )
+    return caching.Version(f"{version.tag}-{left.pk}", changed_at)
 
 
 @require_safe
@@ -102,7 +104,7 @@ def news_sitemap(request: HttpRequest) -> HttpResponse:
     the time of day too, so the page cache does not store it.
     """
     since = timezone.now() - _NEWS_AGE
-    shown = _news_version(since)
+    version = _news_version(since)
 
     def make() -> HttpResponse:
         stories = Story.objects.begun().filter(live_at__gte=since).newest()[:_MAX_NEWS]
@@ -111,4 +113,4 @@ def news_sitemap(request: HttpRequest) -> HttpResponse:
         # Headlines may contain characters that XML forbids.
         return HttpResponse(rendering.tidy(xml), content_type="application/xml")
 
-    return caching.respond_or_304(request, shown, make)
+    return caching.respond_or_304(request, version, make)

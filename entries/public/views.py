@@ -92,11 +92,11 @@ def _respond(
     request: HttpRequest,
     template: str,
     context: dict[str, Any],
-    shown: caching.Version,
+    version: caching.Version,
 ) -> HttpResponse:
     """Render a page that is the same for every reader, or respond 304."""
     return caching.respond_or_304(
-        request, shown, lambda: render(request, template, context)
+        request, version, lambda: render(request, template, context)
     )
 
 
@@ -116,7 +116,7 @@ def front(request: HttpRequest) -> HttpResponse:
 
     `?from=<story id>` shows a page of all live stories instead, when there are many.
     """
-    shown = caching.site_version()  # first, so it never claims more than the page has
+    version = caching.site_version()  # first, so it never claims more than the page has
     start = _id(request, "from")
     context: dict[str, Any] = {"start": start}
     if start:
@@ -129,7 +129,7 @@ def front(request: HttpRequest) -> HttpResponse:
         context["features"] = Link.objects.site_features().visible().with_targets()
     url = f"{request.path}?from={start}" if start else request.path
     context["card"] = _list_card(url, settings.SITE_NAME)
-    return _respond(request, "entries/front.html", context, shown)
+    return _respond(request, "entries/front.html", context, version)
 
 
 @public_page
@@ -138,7 +138,7 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
 
     `?before=<story id>` continues with the stories older than that one.
     """
-    shown = caching.site_version()
+    version = caching.site_version()
     row, before = get_object_or_404(Series, slug=slug), _id(request, "before")
     try:
         listing = lists.series_listing(row, before)
@@ -152,7 +152,7 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
         "feed": f"{request.path}feed/",
         "card": _list_card(url, row.name, row.description),
     }
-    return _respond(request, "entries/series.html", context, shown)
+    return _respond(request, "entries/series.html", context, version)
 
 
 def _list_card(url: str, name: str, about: str = "") -> schema_org.Card:
@@ -168,7 +168,7 @@ def author(request: HttpRequest, slug: str) -> HttpResponse:
     `?before=<entry id>` continues with the updates older than that one. Somebody
     without any has no page.
     """
-    shown = caching.site_version()
+    version = caching.site_version()
     person, before = _person(slug), _id(request, "before")
     updates = authors.updates_page(person, before)
     name = _credited_name(person, updates)
@@ -180,7 +180,7 @@ def author(request: HttpRequest, slug: str) -> HttpResponse:
         "before": before,
         "card": _list_card(url, name, person.role),
     }
-    return _respond(request, "entries/author.html", context, shown)
+    return _respond(request, "entries/author.html", context, version)
 
 
 def _person(slug: str) -> Profile:
@@ -200,8 +200,8 @@ def _credited_name(person: Profile, updates: UpdatesPage | None = None) -> str:
 def author_feed(request: HttpRequest, slug: str) -> HttpResponse:
     """Return a person's newest updates as Atom; 404 without any."""
     site = Site.current()
-    shown, person = caching.site_version(site), _person(slug)
-    feed = feeds.AuthorFeed(site, shown, _credited_name(person))
+    version, person = caching.site_version(site), _person(slug)
+    feed = feeds.AuthorFeed(site, version, _credited_name(person))
     return feed(request, person=person)
 
 
@@ -240,9 +240,11 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
         )
         return HttpResponse(html)
 
-    shown = caching.story_version(site, row)
+    version = caching.story_version(site, row)
     try:
-        return caching.respond_or_304(request, shown, make, f"{order}-{before}-{start}")
+        return caching.respond_or_304(
+            request, version, make, f"{order}-{before}-{start}"
+        )
     except timeline.NoSuchEntry as error:
         raise Http404 from error
 

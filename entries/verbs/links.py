@@ -215,7 +215,7 @@ def remove_links(
     """Remove several links in one transaction.
 
     `fingerprints` are those that the editor has read, by the ids of the links. Raises
-    Refused if somebody else has changed one of these meanwhile.
+    Refused if somebody else has changed one of these since.
     """
     links = sorted(links, key=lambda link: link.pk)  # the order of all locks
     ids = [link.pk for link in links]

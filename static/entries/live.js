@@ -312,8 +312,8 @@
 
   // ---- another epoch: load the whole page again --------------------------------
 
-  // The page's own address, for the one in the bar may lead to an update instead.
-  const address = location.pathname + location.search;
+  // The page's own URL, for the one in the bar may lead to an update instead.
+  const ownUrl = location.pathname + location.search;
   let replacing = 0;
   const replacePage = async () => {
     if (replacing) return;
@@ -323,7 +323,7 @@
     let keep;
     for (let pause = 500; ; pause = Math.min(pause * 2, 30e3)) {
       try {
-        const [answer, text] = await ask(address);
+        const [answer, text] = await ask(ownUrl);
         const fresh = new DOMParser().parseFromString(text, "text/html");
         const story = fresh.getElementById("story");
         const notice = fresh.querySelector(".notice");
@@ -690,8 +690,8 @@
     first?.focus({ preventScroll: true });
     first?.scrollIntoView({ block: "start", behavior: "instant" });
   };
-  // The address leads to the update, on whichever page it will be.
-  const addressOf = (id) => {
+  // The URL leads to the update, on whichever page it will be.
+  const urlOf = (id) => {
     const oldest = new URLSearchParams(location.search).has("order"); // its pages stay
     return oldest ? `#${id}` : `?at=${id.slice("entry-".length)}#${id}`;
   };
@@ -703,7 +703,7 @@
     if (!el) return;
     event.preventDefault();
     // A step in the history, so that Back returns to where the reader was.
-    if (el.id.startsWith("entry-")) history.pushState(null, "", addressOf(el.id));
+    if (el.id.startsWith("entry-")) history.pushState(null, "", urlOf(el.id));
     if (el.hidden) reveal();
     el.focus({ preventScroll: true });
     el.scrollIntoView({ block: "start", behavior: "instant" });
@@ -844,7 +844,7 @@
 
   const nameUpdate = () => {
     const id = location.hash.slice(1);
-    if (/^entry-\d+$/.test(id) && $(id)) history.replaceState(history.state, "", addressOf(id));
+    if (/^entry-\d+$/.test(id) && $(id)) history.replaceState(history.state, "", urlOf(id));
   };
   // Other scripts' changes to the page, which must not move the text.
   const move = (event) => {

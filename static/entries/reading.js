@@ -57,22 +57,12 @@
 
   const place = `seen ${location.pathname}`;
   const entries = () => [...$("pinned").children, ...$("updates").children];
-  // The newest that was shown is at one end of each list, beside those that are held back.
+  // Of those that were shown: the others wait behind the button.
   const newest = () =>
-    ["pinned", "updates"]
-      .flatMap((id) =>
-        [
-          ["firstElementChild", "nextElementSibling"],
-          ["lastElementChild", "previousElementSibling"],
-        ].map(([end, next]) => {
-          let el = $(id)[end];
-          while (el?.hidden) el = el[next];
-          return el?.dataset.key;
-        }),
-      )
-      .filter(Boolean)
-      .sort(compare)
-      .pop();
+    entries()
+      .filter(({ hidden }) => !hidden)
+      .map(({ dataset }) => dataset.key)
+      .reduce((best, key) => (compare(key, best) > 0 ? key : best), "");
   let last = null; // {key, at}: the newest entry of the previous visit, and when it ended
   try {
     last = JSON.parse(localStorage.getItem(place));
@@ -102,10 +92,10 @@
   let back = -Infinity; // when the reader came back to this page
   const since = () => {
     back = Date.now();
-    tell();
+    announce();
   };
   // What was missed may still arrive, so it is counted again then.
-  const tell = () => {
+  const announce = () => {
     const line = $("since");
     if (!line || !last?.key || Date.now() - back > ARRIVING) return;
     const n = entries().filter((el) => compare(el.dataset.key, last.key) > 0).length;
@@ -138,7 +128,7 @@
   };
   document.addEventListener("click", share);
   document.addEventListener("entries:come", (event) => dress(event.detail));
-  document.addEventListener("htmx:finally:swap", tell);
+  document.addEventListener("htmx:finally:swap", announce);
   document.addEventListener("visibilitychange", note);
   addEventListener("pageshow", note);
   dress(document);
