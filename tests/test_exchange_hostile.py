@@ -15,7 +15,7 @@ from django.core.management import CommandError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from entries.models import Entry, Story
+from entries.models import Entry, Note, Story
 from tests import seeds
 from tests.test_import_story import Ran
 
@@ -76,7 +76,9 @@ stamps = st.builds(
 )
 
 
-STAMPED = re.compile(r"(?i)\(?update:? (at )?[\w:.]+?( ?(GMT|UTC|Z))?(?=[\s,)])")
+STAMPED = re.compile(
+    r"(?i)\(?update:? (at )?[\w:.]+?( ?(GMT(\+1)?|UTC|Z|BST))?(?=[\s,)])"
+)
 DATED = re.compile(  # what a stamp may take for its day
     r"(?i)\d[-/.]\d+[-/.]\d|dec|feb|may|jun|[sſ]ept|augu|day\b|tue|[sſ]un|sat|mon"
 )
@@ -91,6 +93,7 @@ def kept() -> str:
     """Return all the text of the only story."""
     story = Story.objects.get()
     texts = [story.headline, story.standfirst, story.summary]
+    texts += Note.objects.values_list("text", flat=True)
     return "\n".join([*texts, *Entry.objects.values_list("body", flat=True)])
 
 

@@ -52,7 +52,7 @@ paragraphs = st.one_of(
     titles.map(lambda title: Item(Kind.SEE, f"See {title}", (title,))),
     titles.map(lambda title: Item(Kind.SEE, f"See also {title}", (title,))),
     names.map(lambda n: Item(Kind.CROSS_POST, cross_post_line(n), tuple(n))),
-    st.integers(1, 99).map(lambda n: Item(Kind.IMAGE, f"harbour-{n}")),
+    st.integers(1, 99).map(lambda n: Item(Kind.IMAGE, f"harbour-{n}-14-03-26")),
 )
 texts = st.lists(paragraphs, min_size=1, max_size=5)
 entries = texts.map(tuple)
@@ -134,10 +134,13 @@ def test_a_body_comes_back_from_its_markdown(items: list[Item]) -> None:
 MARKS = """PHOTO: A quay|LATEST|TUESDAY FEATURE|Jump to Original|UPDATE 1800 GMT: Fog.|
 UPDATE 2560 GMT: Fog.|UPDATE 1015 GMT (Monday)|update, 0910 gmt: x|ORIGINAL ENTRY:|
 ORIGINAL ENTRY: Once.|UPDATE 0015 GMT, 21 December: y|1800 GMT UPDATE:|SUMMARY:|
-(Cross-posted from A, B and C)|See Harbour Wire: Fog|harbour-1|HEADLINE: Fog|#|`|```|
-HEADLINE: x|DATE: 2026-03-14|DATE: 2026-13-14|SERIES: Wire|The Lamps Go Out|FEATURE|
+(Cross-posted from A, B and C)|See Harbour Wire: Fog|quay-14-03-26|HEADLINE: Fog|#|`|
+```|HEADLINE: x|DATE: 2026-03-14|DATE: 2026-13-14|SERIES: Wire|The Lamps Go Out|FEATURE|
 MARKUP: Markdown|\\UPDATE 1800 GMT: x|BYLINE: Ann|STANDFIRST: z|LANGUAGE: de|PHOTO:|
-UPDATE: nothing|UPDATE 1800 BST: x|UPDATE 1800 GMT (31 June): x|IMG_1.JPG|1. one|
+UPDATE: nothing|UPDATE 1800 BST: x|UPDATE 9:10 pm EST, 3 May: x|UPDATE 1400 GMT:|
+harbour-1|UPDATE|UPDATE XX GMT: x|LATEST UPDATE 1800 GMT: y|“Fog” and Lamps|
+state-of-the-art|
+UPDATE 1800 GMT (31 June): x|IMG_1.JPG|1. one|
 [The mayor] said|See you at the match.|See below|* star|\ufeff|\x07a|a\x0cb|\u2028|
 UPDATE 1800 GMT 29 February 2027: leap|- Title|LATEST: Fog|Feature: Fog|## Heading"""
 marks = st.sampled_from(MARKS.replace("|\n", "|").split("|"))
@@ -164,18 +167,19 @@ def everything(document: Document) -> str:
         parts.append(body.source)
         parts += [item.text for item in body.items]
     for entry in (*document.updates, document.original):
-        parts += [entry.headline, entry.byline]
+        parts += [entry.headline, entry.byline, entry.note]
     parts += [str(update.at) for update in document.updates]
     return "\n".join(parts)
 
 
 STAMP = re.compile(
-    r"(?i)^\W*(?:UPDATE\W*(?:[0-9]{4}|[0-9]+:[0-9]{2})\s*GMT|[0-9]{4} GMT UPDATE"
+    r"(?i)^\W*(?:UPDATE\W*(?:[0-9]{4}|[0-9]+:[0-9]{2})( pm)?\s*(?:GMT|BST|EST)"
+    r"|[0-9]{4} GMT UPDATE|UPDATE$"
     r"|ORIGINAL ENTRY|\w+ FEATURE|FEATURE|LATEST|PHOTO|JUMP TO ORIGINAL|HEADLINE"
     r"|SERIES|DATE|SUMMARY|MARKUP: MARKDOWN|BYLINE|STANDFIRST|LANGUAGE"
     r"|\(Cross-posted from )"
 )
-DAY = re.compile(r"\((?:Monday|Tuesday)\)|, 21 December|29 February 2027")
+DAY = re.compile(r"\((?:Monday|Tuesday)\)|, 21 December|, 3 May|29 February 2027")
 
 
 @given(st.lists(lines, max_size=25).map("\n".join))

@@ -240,6 +240,8 @@ def test_a_file_that_is_no_text_is_refused_with_a_message(content: bytes, words:
         ("UPDATE 6:30 p.m. GMT: Fog.", "18:30", "Fog."),
         ("UPDATE 12 AM GMT: Fog.", "00:00", "Fog."),
         ("UPDATE 1800 UTC: Fog.", "18:00", "Fog."),
+        ("UPDATE 18:00:45 GMT: Fog.", "18:00", "Fog."),
+        ("LATEST UPDATE 1800 GMT: Fog.", "18:00", "LATEST UPDATE 1800 GMT: Fog."),
         ("UPDATE 1800 GMT: 20 March: Fog.", "18:00", "20 March: Fog."),
         ("UPDATE 1800 GMT Tuesday's ferry", "18:00", "Tuesday's ferry"),
         ("UPDATE 1800 GMT May will go", "18:00", "May will go"),
@@ -276,18 +278,124 @@ def test_a_timestamp_may_have_a_day(line: str, day: Day):
     assert (found.day, found.rest) == (day, "Fog.")
 
 
+# --- Stamps without a time, and in other time zones
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("UPDATE 2560 GMT: Fog.", "Fog."),
+        ("UPDATE 2400 GMT: Fog.", "Fog."),
+        ("UPDATE 18000 GMT: Fog.", "Fog."),
+        ("UPDATE 25:60: Fog.", "Fog."),
+        ("UPDATE 13 pm BST, 4 May: Fog.", "Fog."),
+        ("Update 18.75 GMT: Fog.", "Fog."),
+        ("UPDATE: Fog.", "Fog."),
+        ("UPDATE – Fog.", "Fog."),
+        ("UPDATE GMT: Fog.", "Fog."),
+        ("UPDATE ?? GMT: Fog.", "Fog."),
+        ("UPDATE XXXX GMT: Fog.", "Fog."),
+        ("UPDATE --:--: Fog.", "Fog."),
+        ("UPDATE (Tuesday): Fog.", "Fog."),
+        ("UPDATE\nFog.", "Fog."),
+        ("UPDATE 1800 XYZ: Fog.", "Fog."),
+        ("UPDATE 1800 local time: Fog.", "Fog."),
+        ("UPDATE 1800 UTC+15: Fog.", "UPDATE 1800 UTC+15: Fog."),
+        ("UPDATE noon GMT: Fog.", "UPDATE noon GMT: Fog."),
+        ("UPDATE #3 1500 GMT: Fog.", "UPDATE #3 1500 GMT: Fog."),
+        ("UPDATE half past two: Fog.", "UPDATE half past two: Fog."),
+        ("31 APRIL UPDATE 1800 GMT: Fog.", "Fog."),
+        ("UPDATE 31 April 1800 GMT: Fog.", "Fog."),
+    ],
+)
+def test_a_stamp_without_a_clear_time_begins_a_draft_at_the_time_of_its_neighbour(
+    line: str, text: str
+):
+    document = parsed(
+        f"UPDATE 1900 GMT: Later.\n\n{line}\n\nMore.\n\nUPDATE 0900 GMT: Before.",
+        first_day=DAY,
+    )
+    later, draft, before = document.updates
+    assert texts(draft.items) == [text, "More."]
+    assert (times(document), draft.state) == (
+        ["14 1900", "14 1900", "14 0900"],
+        "draft",
+    )
+    assert (later.state, before.state) == ("published", "published")
+    assert texts(later.items) + texts(before.items) == ["Later.", "Before."]
+    assert warned(document) == [3]
+    assert line.split("\n")[0].removesuffix(" Fog.") in draft.note
+    assert report(document)["updates"][1]["text"] == text
+
+
+def test_without_blank_lines_a_stamp_without_a_time_begins_a_draft_too():
+    document = parsed(
+        "UPDATE 1900 GMT: Later.\nUPDATE: Fog.\nUPDATE 0900 GMT: Before.", first_day=DAY
+    )
+    assert [texts(each.items) for each in document.updates] == [
+        ["Later."],
+        ["Fog."],
+        ["Before."],
+    ]
+
+
+def test_drafts_have_the_time_of_the_nearest_update_that_has_one():
+    stamps = ["UPDATE 2560 GMT", "UPDATE", "UPDATE 0900 GMT"]
+    document = parsed("\n\n".join(f"{each}: x" for each in stamps), first_day=DAY)
+    assert times(document) == ["14 0900"] * 3
+    rising = ["UPDATE 0900 GMT", "UPDATE 2560 GMT", "UPDATE 1800 GMT"]
+    document = parsed("\n\n".join(f"{each}: x" for each in rising), first_day=DAY)
+    assert times(document) == ["14 0900", "14 1800", "14 1800"]
+    alone = parsed("UPDATE 2560 GMT: Fog.\n\nMore.")
+    assert [(update.at, update.state) for update in alone.updates] == [(None, "draft")]
+    assert report(alone)["updates"][0]["time"] == ""
+
+
+@pytest.mark.parametrize(
+    ("stamp", "expected"),
+    [
+        ("UPDATE 1100 BST", "14 1000"),
+        ("UPDATE 9:10 pm CET", "14 2010"),
+        ("UPDATE 0030 BST", "13 2330"),
+        ("UPDATE 11:30 pm EST", "15 0430"),
+        ("UPDATE 0930 IST", "14 0400"),
+        ("UPDATE 1800 GMT+3", "14 1500"),
+        ("UPDATE 1800 UTC-04:30", "14 2230"),
+        ("UPDATE 0930 +0530", "14 0400"),
+        ("UPDATE 2110 hrs Moscow time", "14 1810"),
+        ("UPDATE 6 pm ET", "14 2200"),  # in summer time since 8 March
+        ("1100 CET UPDATE", "14 1000"),
+        ("UPDATE 0100 AEDT, 15 March", "14 1400"),
+        ("UPDATE 2330 EST (Saturday)", "15 0430"),
+    ],
+)
+def test_other_time_zones_are_converted_with_a_warning(stamp: str, expected: str):
+    document = parsed(f"{stamp}: Fog.", first_day=DAY)
+    assert (times(document), texts(document.updates[0].items)) == ([expected], ["Fog."])
+    assert warned(document) == [1]
+    day, hhmm = expected.split()
+    assert f"is converted to {hhmm} GMT, {day} March 2026" in str(document.warnings[0])
+
+
+def test_an_ambiguous_time_zone_says_what_was_assumed():
+    document = parsed("UPDATE 1800 IST: Fog.", first_day=DAY)
+    assert "taken for Indian Standard Time" in str(document.warnings[0])
+    assert "Israel Standard Time" in str(document.warnings[0])
+
+
+def test_updates_of_several_time_zones_are_in_the_order_of_their_instants():
+    stamps = ["0010 MSK", "2040 GMT", "2130 CET", "3 pm EST", "1900 GMT"]
+    text = "\n\n".join(f"UPDATE {each}: x" for each in stamps)
+    expected = ["14 2110", "14 2040", "14 2030", "14 2000", "14 1900"]
+    assert times(parsed(text, first_day=DAY)) == expected
+    without_day = parsed(text.replace("UPDATE 1900 GMT", "UPDATE 1900 GMT (14 March)"))
+    assert times(without_day) == expected
+
+
 @pytest.mark.parametrize(
     "line",
     [
-        "UPDATE 2560 GMT: Fog.",
-        "UPDATE 2400 GMT: Fog.",
-        "UPDATE 18000 GMT: Fog.",
-        "UPDATE 1800 BST: Fog.",
-        "UPDATE 1800 GMT+3: Fog.",
-        "UPDATE: Fog.",
-        "LATEST UPDATE 1800 GMT: Fog.",
-        "31 APRIL UPDATE 1800 GMT: Fog.",
-        "UPDATE 31 April 1800 GMT: Fog.",
+        "UPDATE, the paper, said so.",
         "Update 2026: the year of the fog",
         "1800 GMT: Fog.",
     ],
@@ -314,9 +422,29 @@ def test_a_bracket_that_is_no_day_stays_in_the_text():
     assert warned(document) == [1]
 
 
-def test_a_timestamp_without_text_belongs_to_the_previous_entry():
-    document = parsed("UPDATE 1800 GMT: Fog.\n\nUPDATE 1700 GMT:\n", first_day=DAY)
-    assert texts(document.updates[0].items) == ["Fog.", "UPDATE 1700 GMT:"]
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_timestamp_without_text_is_only_a_warning(place: int):
+    blocks = ["PHOTO: Fog", "UPDATE 1800 GMT: Fog.", "UPDATE 1500 GMT: Lamps."]
+    blocks.insert(place, "UPDATE 1700 GMT:")
+    document = parsed("\n\n".join(blocks), first_day=DAY)
+    assert [texts(update.items) for update in document.updates] == [
+        ["Fog."],
+        ["Lamps."],
+    ]
+    assert document.standfirst == ""
+    assert str(document.warnings[0]).startswith(
+        f"line {place * 2 + 1}: no text follows"
+    )
+
+
+def test_a_timestamp_with_nothing_but_a_headline_has_it_as_its_text():
+    document = parsed(
+        "UPDATE 1800 GMT: Fog.\n\nUPDATE 1700 GMT:\nHEADLINE: Lamps lit", first_day=DAY
+    )
+    assert [texts(update.items) for update in document.updates] == [
+        ["Fog."],
+        ["Lamps lit"],
+    ]
     assert warned(document) == [3]
 
 
@@ -492,13 +620,18 @@ def test_a_cross_post_note_inside_a_paragraph_is_kept_with_a_warning():
 @pytest.mark.parametrize(
     "name",
     [
-        "quay-2",
+        "quay-14-03-26",
+        "quay-2-14-03-26",
+        "quay-2026-03-14",
+        "quay-20260314",
+        "quay-14-mar",
+        "Quay-14-03",
         "quay_fog",
         "IMG_1234.JPG",
+        "long-time-no-see.jpg",
         "lamp.png",
         "DSC01234",
         "photo1",
-        "Quay-14-03",
     ],
 )
 def test_the_name_of_an_image_is_alone_on_its_line(name: str):
@@ -514,6 +647,17 @@ def test_other_single_words_stay_text(line: str):
     assert original(f"{line}\n\nMore.")[0] == ("text", line)
 
 
+@pytest.mark.parametrize(
+    "line", ["state-of-the-art", "quay-fog", "covid-19", "boeing-737-800", "euro-2016"]
+)
+def test_words_with_hyphens_are_text_that_may_name_an_image(line: str):
+    document = parsed(f"ORIGINAL ENTRY: So.\n\n{line}\n\nMore.")
+    assert texts(document.original.items) == ["So.", line, "More."]
+    assert warned(document) == [3]
+    hints = Hints(files={line})
+    assert original(f"{line}\n\nMore.", hints=hints)[0] == ("image", line)
+
+
 def test_any_word_can_be_an_image_if_its_file_is_in_the_folder():
     hints = Hints(files={"fog", "market hall.jpg"})
     assert original("FOG\n\nMarket Hall.jpg", hints=hints) == [
@@ -523,10 +667,10 @@ def test_any_word_can_be_an_image_if_its_file_is_in_the_folder():
 
 
 def test_images_may_follow_each_other():
-    assert original("quay-1\nquay-fog\nquay-3") == [
-        ("image", "quay-1"),
-        ("image", "quay-fog"),
-        ("image", "quay-3"),
+    assert original("quay-14-03-26\nquay_fog\nquay-3.jpg") == [
+        ("image", "quay-14-03-26"),
+        ("image", "quay_fog"),
+        ("image", "quay-3.jpg"),
     ]
 
 
@@ -546,8 +690,30 @@ def test_a_separate_line_is_a_heading_in_any_case():
 @pytest.mark.parametrize(
     "line",
     [
-        "The market hall has no power.",
+        "“We Saw Nothing”: Voices From the Quay",
         "“We saw nothing”",
+        "“Not One Lamp,” Says the Mayor",
+        '"Too Close to Call"',
+        "The Lamplighter Who Has Lit Eleven Harbours on Three Coasts Returns to the "
+        "City That Once Threw Her Out, and Brings a Brass Band",
+        "How the lamps of the old town went out one after another while the council "
+        "was still debating who should pay for the oil of the week before",
+    ],
+)
+@pytest.mark.parametrize("below", ["\n\n", "\n\n\n"])
+def test_a_separate_line_may_be_long_or_begin_with_a_quotation_mark(
+    line: str, below: str
+):
+    items = original(f"Text.\n\nMore.\n\n\n{line}{below}It is dark.\n\nVery.")
+    assert items[2] == ("heading", line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The market hall has no power.",
+        "“We saw nothing,” she said.",
+        f"“{'We saw nothing at all, ' * 7}and heard nothing”",
         "[Laughter]",
         "and then the lamps",
         "It went like this:",

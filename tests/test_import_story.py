@@ -16,12 +16,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from PIL import Image as Pillow
 
 from entries import verbs
 from entries.images import ingest
 from entries.models import Entry, Image, ImportedFile, Link, Series, Story
-from tests.builders import make_series, make_story
+from tests.builders import make_series, make_story, signed_in
 from tests.test_exchange_reading import PAGE
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +69,42 @@ def stored() -> list[Path]:
 
 
 # --- What becomes of a file
+
+
+def test_an_update_without_a_clear_time_is_a_draft_at_the_desk(tmp_path: Path):
+    text = "UPDATE 1800 GMT: Third.\n\nUPDATE 2560 GMT: Second.\n\nUPDATE 0900 GMT: x"
+    ran = run(write(tmp_path, text), "--publish", "--date", "2026-03-14")
+    draft = Entry.objects.get(state="draft")
+    assert (draft.body, f"{draft.at:%H%M}") == ("Second.", "1800")
+    assert "line 3: there is no such time" in ran.err
+    story = Story.objects.get()
+    assert "Second." not in Client().get(story.get_absolute_url()).content.decode()
+    desk = reverse("admin:entries_story_change", args=[story.pk])
+    editor = signed_in("editor", "Editors")
+    page = editor.get(desk).content.decode()
+    row = page.partition(f'id="row-{draft.pk}"')[2].partition("</article>")[0]
+    assert "Draft" in row
+    notes = reverse("admin:entries_story_entry_notes", args=[story.pk, draft.pk])
+    assert "“UPDATE 2560 GMT:”" in editor.get(notes).content.decode()
+
+
+def test_times_of_other_zones_are_converted(tmp_path: Path):
+    ran = run(write(tmp_path, "UPDATE 0030 BST: x"), "--date", "2026-06-14")
+    assert Entry.objects.get().at == datetime(2026, 6, 13, 23, 30, tzinfo=UTC)
+    assert "line 1: 0030 BST is converted to 2330 GMT, 13 June 2026" in ran.err
+
+
+def test_a_word_with_hyphens_is_a_picture_if_the_site_has_one_of_that_name(
+    tmp_path: Path,
+):
+    folder = tmp_path / "pictures-in"
+    picture(folder / "quay-fog.jpg")
+    page = "UPDATE 1800 GMT: x\n\nquay-fog\n\nstate-of-the-art"
+    run(write(tmp_path, page), "--images", folder)
+    run(write(tmp_path, page, "again.txt"), "--again")
+    for entry in Entry.objects.all():
+        assert [image.name for image in entry.images.all()] == ["quay-fog"]
+        assert "\n\nstate-of-the-art" in entry.body
 
 
 def test_a_page_becomes_a_draft_story(file: Path):
@@ -480,7 +517,7 @@ def test_warnings_are_separate_from_the_result(tmp_path: Path):
     ran = run(path)
     assert "line 3: there is no such time" in ran.err
     assert "line 3" not in ran.out
-    assert "UPDATE 2560 GMT: y" in Entry.objects.get().body
+    assert Entry.objects.get(state="draft").body == "y"
 
 
 def test_long_imports_report_their_progress(tmp_path: Path):

@@ -82,12 +82,17 @@ class Body:
 
 @dataclass(frozen=True)
 class DocumentEntry(Body):
-    """The original entry or an update; fields after `at` are set from JSON only."""
+    """The original entry or an update.
+
+    `note` tells editors what to do before they publish it. Fields after `state` are set
+    from JSON only.
+    """
 
     headline: str = ""
     byline: str = ""
     at: datetime | None = None
     state: str = Entry.State.PUBLISHED
+    note: str = field(default="", compare=False)
     pinned: bool = False
     key_event: bool = False
     cross_posted_from: CrossPostedFrom | None = None

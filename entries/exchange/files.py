@@ -1,19 +1,24 @@
 """Read a file, text or JSON, as a document, and find out if it was imported before."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Final
 
 from entries.exchange.document import Document, ExchangeError
 from entries.exchange.json import read_json
 from entries.exchange.loading import ImportOptions, check_length
-from entries.exchange.text.decoding import MAX_FILE_BYTES, decode
+from entries.exchange.text.decoding import MAX_FILE_BYTES, TextLine, decode
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.reader import read_text
-from entries.models import ImportedFile, Series, Story
+from entries.exchange.text.references import may_name_image
+from entries.models import Image, ImportedFile, Series, Story
 from entries.models.fields import max_length
 from entries.text import rendering
+
+_NAMES_PER_QUERY: Final = 500
 
 
 def read_file(path: Path) -> bytes:
@@ -63,7 +68,7 @@ def _text_document(
         lines,
         now=datetime.now(UTC),
         first_day=first_day,
-        hints=Hints(options.folder.names, series),
+        hints=Hints(options.folder.names | _known_images(lines), series),
         remarks=remarks,
     )
     if options.headline and document.headline not in ("", options.headline):
@@ -77,3 +82,14 @@ def _text_document(
     ] or "Story"
     note = f"The file has no headline; it is called “{headline}” (see --headline)."
     return replace(document, headline=headline, notes=(*document.notes, note))
+
+
+def _known_images(lines: Iterable[TextLine]) -> frozenset[str]:
+    """Return the casefolded lines that name an image of this site with a file."""
+    candidates = list({line.text for line in lines if may_name_image(line.text)})
+    found: set[str] = set()
+    for start in range(0, len(candidates), _NAMES_PER_QUERY):
+        names = candidates[start : start + _NAMES_PER_QUERY]
+        rows = Image.objects.filter(name__in=names).exclude(stem="")
+        found.update(rows.values_list("name", flat=True))
+    return frozenset(map(str.casefold, found))

@@ -320,6 +320,7 @@ class _Import:
             if link.target_story is planned:
                 link.target_story = self.story
         verbs.bulk_post(self.story, new)
+        self.add_notes()
         for entry, source in self.cross_posts:
             posting = verbs.cross_post(entry, self.story)
             verbs.set_marks(posting, pinned=source.pinned, key_event=source.key_event)
@@ -332,6 +333,12 @@ class _Import:
         ImportedFile.objects.create(
             digest=document.digest, name=document.file_name[-255:], story=self.story
         )
+
+    def add_notes(self) -> None:
+        """Tell editors what to do about the drafts among the entries."""
+        for new, source in self.prepared:
+            if source.note:
+                verbs.add_note(self.story, source.note, entry=new.entry)
 
     def create(self, planned: Story) -> Story:
         document = self.document

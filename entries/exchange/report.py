@@ -9,7 +9,8 @@ from entries.exchange.document import Body, Document, Item, Kind, texts
 def report(document: Document) -> dict[str, Any]:
     """Return the photo, links, updates, original entry, sections and warnings.
 
-    Updates are in the order of the file; `text` is the first paragraph as typed.
+    Updates are in the order of the file; `text` is the first paragraph as typed. Time
+    and datetime are empty for a draft without a time.
     """
     feature = document.features[0] if document.features else None
     original, sections = _sections(document.original)
@@ -22,12 +23,11 @@ def report(document: Document) -> dict[str, Any]:
         },
         "updates": [
             {
-                "time": f"{update.at:%H:%M}",
-                "datetime": update.at.isoformat(),
+                "time": f"{update.at:%H:%M}" if update.at else "",
+                "datetime": update.at.isoformat() if update.at else "",
                 **_contents(update.items),
             }
             for update in document.updates
-            if update.at
         ],
         "original": _contents(original),
         "sections": [

@@ -14,7 +14,6 @@ from entries.exchange.text.headings import (
 )
 from entries.exchange.text.lines import Block, Mark, MarkedLine, flat, quoted
 from entries.exchange.text.paragraphs import Hints, paragraphs
-from entries.exchange.text.timestamps import timestamp
 from entries.models import Image, Link, Story
 from entries.models.fields import max_length
 from entries.pages.story_data import LinkData
@@ -110,10 +109,11 @@ class Head:
         Return the rest of the block.
         """
         line = flat(block.lines[0].text)
-        alone = len(block.lines) == 1
-        if not may_be_heading(line) or not (alone or title_case(line)):
+        alone, in_title_case = len(block.lines) == 1, title_case(line)
+        looks_like_one = may_be_heading(line, set_apart=alone and in_title_case)
+        if len(line) > MAX_TITLE_LENGTH or not looks_like_one:
             return block
-        if timestamp(line):  # of an update without text
+        if not (alone or in_title_case):
             return block
         self.headline = line
         rest = block.lines[1:]

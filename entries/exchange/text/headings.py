@@ -15,8 +15,10 @@ from entries.exchange.document import Item, Kind
 
 MAX_TITLE_LENGTH: Final = 200  # characters of a title
 MAX_HEADING_LENGTH: Final = 120
+MAX_SET_APART_LENGTH: Final = 300  # of a heading between wide gaps
 _ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]\.){2,}|\b(?:Jr|Sr|Inc|Co|Ltd|No|St)\.")
 _SENTENCE_END: Final = re.compile(r"[.;:,…،؛。]['\"”’»)\]]*$")
+_QUOTES: Final = "\"“”'‘’«„‹"
 _SMALL: Final = re.compile(
     "an?|and|as|at|but|by|del?|der|des|di|du|el|en|et|for|from|in|into|las?|les?|los?"
     "|nor|off?|on|onto|or|over|per|so|than|that|the|to|une?|under|up|van|via|von|vs"
@@ -51,14 +53,19 @@ def _capital(word: str) -> bool:
     return word[0].isdigit() or word[0] == word[0].upper()
 
 
-def may_be_heading(line: str) -> bool:
-    """Whether a line is short, starts with a capital and does not end a sentence."""
+def may_be_heading(line: str, *, set_apart: bool = False) -> bool:
+    """Whether a line is short, starts with a capital and does not end a sentence.
+
+    Set apart by wide gaps, it may also be longer, or begin with a quotation mark.
+    """
+    if not set_apart and line.startswith(("“", '"')):
+        return False
     return (
-        len(line) <= MAX_HEADING_LENGTH
+        len(line) <= (MAX_SET_APART_LENGTH if set_apart else MAX_HEADING_LENGTH)
         and any(map(str.isalpha, line))
         and not ends_like_sentence(line)
-        and not line.startswith(("•", "- ", "* ", "[", "(", "“", '"', "http"))
-        and _capital(line.lstrip("'‘«„‹¿¡") or "-")
+        and not line.startswith(("•", "- ", "* ", "[", "(", "http"))
+        and _capital(line.lstrip(f"{_QUOTES}¿¡") or "-")
     )
 
 
@@ -95,11 +102,7 @@ def mark_in_original(
     items: Sequence[Item], space: Spacing
 ) -> tuple[list[Item], list[Item]]:
     """Mark an original entry's headings; return its items and doubtful headings."""
-    found = [
-        index
-        for index, item in enumerate(items[:-1])
-        if _set_apart(item, items[index + 1], space)
-    ]
+    found = [index for index, item in enumerate(items[:-1]) if _set_apart(item, space)]
     doubtful: list[Item] = []
     if not found:
         items = [line for item in items for line in _split_at_headings(item)]
@@ -117,7 +120,7 @@ def mark_in_update(items: Sequence[Item], space: Spacing) -> list[Item]:
     found = [
         index
         for index, item in enumerate(items[:-1])
-        if _set_apart(item, items[index + 1], space) and title_case(item.text)
+        if _set_apart(item, space) and title_case(item.text)
     ]
     return _with_headings(items, found)
 
@@ -130,21 +133,27 @@ def _with_headings(items: Sequence[Item], indexes: Iterable[int]) -> list[Item]:
     ]
 
 
-def _may_be_heading(item: Item) -> bool:
+def _may_be_heading(item: Item, *, set_apart: bool = False) -> bool:
     return (
-        item.kind == Kind.TEXT and "\n" not in item.text and may_be_heading(item.text)
+        item.kind == Kind.TEXT
+        and "\n" not in item.text
+        and may_be_heading(item.text, set_apart=set_apart)
     )
 
 
-def _set_apart(item: Item, following: Item, space: Spacing) -> bool:
-    if not (space.wide(item) and _may_be_heading(item)):
+def _set_apart(item: Item, space: Spacing) -> bool:
+    if not (space.wide(item) and _may_be_heading(item, set_apart=True)):
         return False
-    return not space.wide(following) or title_case(item.text)
+    # A long quotation without a full stop is more likely one than a heading.
+    long_quotation = len(item.text) > MAX_HEADING_LENGTH and item.text[0] in _QUOTES
+    return not long_quotation or title_case(item.text)
 
 
 def _looks_like_heading(item: Item, following: Item, space: Spacing) -> bool:
     words = len(item.text.split())
-    if not _may_be_heading(item) or words < (4 if space.wide_entries else 3):
+    if not _may_be_heading(item, set_apart=item.gap > 1):
+        return False
+    if words < (4 if space.wide_entries else 3):
         return False
     if not title_case(item.text, 1 if space.wide_entries else 0.75):
         return False

@@ -187,19 +187,36 @@ def blocks(lines: Iterable[TextLine], remarks: list[Remark]) -> list[Block]:
 
 
 def _without_empty(found: list[Block], remarks: list[Remark]) -> list[Block]:
-    """Turn timestamps that no text follows into text, since updates are never empty."""
+    """Leave out timestamps that no text follows, since updates are never empty.
+
+    Below one, a line with a headline or a byline becomes its text.
+    """
+    kept: list[Block] = []  # from the bottom up
     text_follows = False
     for block in reversed(found):
-        timestamped = isinstance(block.mark, Timestamp)
-        if timestamped and not text_follows:
-            block.mark = None
-            message = f"no text follows {quoted(block.text)}; the line stays text"
+        if isinstance(block.mark, Timestamp) and not text_follows:
+            what = "no update is made of it"
+            if kept and (below := _as_text(kept[-1])):
+                kept[-1], what = below, f"{quoted(below.text)} is taken for it"
+                kept.append(block)
+            message = f"no text follows {quoted(block.text)}; {what}"
             remarks.append(Remark(block.line, message))
-        if timestamped or block.begins_entry:
-            text_follows = False
-        elif block.mark is None:
-            text_follows = True
-    return found
+            continue
+        kept.append(block)
+        text_follows = not block.begins_entry and (text_follows or block.mark is None)
+    return kept[::-1]
+
+
+def _as_text(block: Block) -> Block | None:
+    """Return the mark of an entry as text; None for other marks."""
+    mark = block.mark
+    if not isinstance(mark, MarkedLine) or mark.mark not in (
+        Mark.HEADLINE,
+        Mark.BYLINE,
+    ):
+        return None
+    text = mark.rest if mark.mark == Mark.HEADLINE else block.text
+    return Block(block.line, block.gap, None, [TextLine(block.line, text)])
 
 
 class _BlockParser:
@@ -272,7 +289,7 @@ class _BlockParser:
         if isinstance(found, Doubt):
             self.remark(line, f"{found.reason}: {quoted(line.text)} stays text")
             return None
-        if found and found.doubt:
+        if found and found.at and found.doubt:
             self.remark(line, found.doubt)
         return found
 

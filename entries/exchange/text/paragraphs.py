@@ -9,7 +9,12 @@ from entries.exchange.document import Item, Kind, Remark
 from entries.exchange.text.decoding import TextLine
 from entries.exchange.text.headings import ends_like_sentence
 from entries.exchange.text.lines import Block, flat, quoted
-from entries.exchange.text.references import names_image, reference, see
+from entries.exchange.text.references import (
+    may_name_image,
+    names_image,
+    reference,
+    see,
+)
 
 _CROSS_POST_INSIDE: Final = re.compile(r"[(\[]\s?cross[- ]?posted from", re.I)
 _FILE: Final = re.compile(r"\S\.(?:jpe?g|png|webp|gif|avif)$", re.I)
@@ -45,6 +50,7 @@ class _ParagraphParser:
         self.open: list[TextLine] = []
         self.alone = len(block.lines) == 1
         self.only_images = all(names_image(x.text, hints.files) for x in block.lines)
+        self.only_words = all(may_name_image(x.text) for x in block.lines)
 
     def line(self, index: int) -> None:
         line = self.lines[index]
@@ -65,6 +71,9 @@ class _ParagraphParser:
             self.remark(first, "a cross-post note inside a paragraph stays text")
         if self.alone and _FILE.search(text):
             self.remark(first, f"no picture is called {quoted(text)}; it stays text")
+        for line in self.open if self.only_words else ():
+            doubt = f"perhaps the name of a picture: {quoted(line.text)}; it stays text"
+            self.remark(line, f"{doubt} (write {line.text}.jpg if it is one)")
         self.open = []
 
     def add(self, item: Item, line: TextLine) -> None:

@@ -6,6 +6,7 @@ Whatever is not understood stays in the text, with a warning.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 from typing import Final
 
 from entries.exchange import markdown
@@ -22,10 +23,18 @@ from entries.exchange.document import (
 from entries.exchange.text import headings
 from entries.exchange.text.decoding import TextLine
 from entries.exchange.text.head import Head, append_block, join_bodies
-from entries.exchange.text.lines import Mark, MarkedLine, blocks, parse_date, quoted
+from entries.exchange.text.lines import (
+    Block,
+    Mark,
+    MarkedLine,
+    blocks,
+    parse_date,
+    quoted,
+)
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.timestamps import Timestamp
 from entries.exchange.text.update_dates import Dated, Timed, date_updates
+from entries.models import Entry
 from entries.text import gmt
 
 MAX_UPDATES: Final = 20_000
@@ -34,13 +43,18 @@ NO_HINTS: Final = Hints()
 
 @dataclass
 class _Entry:
-    """An entry while it is parsed; `stamp` is None for the original entry."""
+    """An entry while it is parsed; `stamp` is None for the original entry.
+
+    `typed` is the line of the timestamp, without the text after it.
+    """
 
     line: int
     gap: int
     stamp: Timestamp | None
     body: Body = NO_TEXT
     values: dict[Mark, str] = field(default_factory=dict)
+    typed: str = ""
+    at: datetime | None = None
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -49,15 +63,19 @@ class _Entry:
     def set_items(self, items: Sequence[Item]) -> None:
         self.body = replace(self.body, items=tuple(items))
 
-    def finished(self, at: datetime | None = None) -> DocumentEntry:
-        return DocumentEntry(
+    def finished(self) -> DocumentEntry:
+        entry = DocumentEntry(
             self.body.items,
             self.body.source,
             self.line,
             self.values.get(Mark.HEADLINE, ""),
             self.values.get(Mark.BYLINE, ""),
-            at,
+            self.at,
         )
+        if self.stamp is None or self.stamp.at:
+            return entry
+        note = f"Imported from {quoted(self.typed)}. Set the right time, then publish."
+        return replace(entry, state=Entry.State.DRAFT, note=note)
 
 
 def read_text(
@@ -89,8 +107,7 @@ class _Reader:
         for index, block in enumerate(blocks(lines, self.remarks)):
             mark = block.mark
             if block.begins_entry:
-                stamp = mark if isinstance(mark, Timestamp) else None
-                self.entries.append(_Entry(block.line, block.gap, stamp))
+                self.entries.append(_entry(block))
             elif isinstance(mark, MarkedLine) and self.entries:
                 self.entries[-1].values[mark.mark] = mark.rest
             elif isinstance(mark, MarkedLine):
@@ -138,10 +155,7 @@ class _Reader:
             photo=head.photo,
             links=tuple(head.links),
             summary=summary,
-            updates=tuple(
-                update.finished(at)
-                for at, update in zip(dated.times, self.updates, strict=True)
-            ),
+            updates=tuple(update.finished() for update in self.updates),
             newest_first=dated.newest_first,
             original=original.finished() if original else NO_ENTRY,
             warnings=tuple(sorted(set(self.remarks))),
@@ -151,15 +165,21 @@ class _Reader:
 
     def dated(self, first_day: date | None) -> Dated:
         """Date the updates, and warn about contradictions."""
-        updates = self.updates
-        stamps = [Timed(e.stamp.at, e.stamp.day) for e in updates if e.stamp]
+        updates, stamps = [], []
+        for entry in self.updates:
+            if (stamp := entry.stamp) and stamp.at:
+                updates.append(entry)
+                stamps.append(Timed(stamp.at, stamp.day, stamp.zone.tz))
         above = bool(self.entries) and self.entries[0].stamp is None
         dated = date_updates(stamps, first_day, self.now, original_first=above)
         for index, fault in dated.faults.items():
             self.remark(updates[index].line, fault)
         for entry, at in zip(updates, dated.times, strict=True):
+            entry.at = at
             if at > self.now:
                 self.remark(entry.line, f"{gmt.format_stamp(at, None)} is yet to come")
+            if entry.stamp and not entry.stamp.zone.is_gmt:
+                self.remark(entry.line, _converted(entry.stamp, at))
         if not dated.certain:
             order = "newest" if dated.newest_first else "oldest"
             self.remark(
@@ -167,10 +187,21 @@ class _Reader:
                 f"which update came first is not certain; read as {order} first "
                 "(dates in brackets would settle it)",
             )
+        self.date_like_neighbours(newest_first=dated.newest_first)
         full = all(stamp.day and stamp.day.year for stamp in stamps)
         if first_day is None and not full:
             self.notes.append(_date_note(dated, self.now))
         return dated
+
+    def date_like_neighbours(self, *, newest_first: bool) -> None:
+        """Give updates without a time that of the next later one, else an earlier."""
+        latest_first = self.updates if newest_first else self.updates[::-1]
+        for rows in (latest_first, latest_first[::-1]):
+            for later, update in pairwise(rows):
+                update.at = update.at or later.at
+        for update in latest_first:
+            if update.stamp and not update.stamp.at:
+                self.remark(update.line, _undated(update))
 
     def find_unmarked(self, dated: Dated) -> None:
         """Find headings, and an original entry without a mark, by the gaps above."""
@@ -245,6 +276,33 @@ class _Reader:
             return Body(tuple(self.head.intro))
         source = "\n\n".join(item.text for item in self.head.intro)
         return markdown.body(source, self.hints.names)
+
+
+def _entry(block: Block) -> _Entry:
+    """Return an entry that a block begins."""
+    if not isinstance(block.mark, Timestamp):
+        return _Entry(block.line, block.gap, None)
+    typed = block.text.removesuffix(block.mark.rest).strip() or block.text
+    return _Entry(block.line, block.gap, block.mark, typed=typed)
+
+
+def _undated(update: _Entry) -> str:
+    """Return the warning that an update has no time, and so became a draft."""
+    doubt = update.stamp.doubt if update.stamp else ""
+    when = (
+        f" at its neighbour's time, {gmt.format_full(update.at)}" if update.at else ""
+    )
+    return (
+        f"{doubt}: {quoted(update.typed)} begins a draft{when}; set the right time at "
+        "the desk, then publish it"
+    )
+
+
+def _converted(stamp: Timestamp, at: datetime) -> str:
+    """Return the warning that a time was converted to GMT."""
+    typed = f"{stamp.at:%H%M} {stamp.zone.name}"
+    found = gmt.format_full(at)
+    return f"{typed} is converted to {found} ({stamp.zone.describe()})"
 
 
 def _date_note(dated: Dated, now: datetime) -> str:

@@ -1,6 +1,7 @@
 """Parse the timestamps of updates: `UPDATE 1800 GMT, 20 December:` and variants.
 
-To accept another notation of times, change `_TIME`; of days, `_DATE`.
+To accept another notation of times, change `_TIME`; of days, `_DATE`. The names of
+time zones are in `entries.text.zones`.
 """
 
 import calendar
@@ -8,6 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, time
 from typing import Final
+
+from entries.text import zones
 
 _MONTHS: Final = {name.lower(): n for n, name in enumerate(calendar.month_abbr) if n}
 _WEEKDAYS: Final = {name.lower(): n for n, name in enumerate(calendar.day_abbr)}
@@ -33,10 +36,10 @@ _DATE: Final = (
 )
 _DAY: Final = rf"(?:(?:{WEEKDAY},?{_S})?{_DATE}|{WEEKDAY})"
 _TIME: Final = (
-    r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2}))?(?![0-9])"
+    r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2})(?::[0-9]{2})?)?(?![0-9])"
     rf"(?:{_S}(?P<half>[ap])\.?m\b\.?)?(?:{_S}h(?:ou)?rs?\b)?"
 )
-_ZONE: Final = rf"{_S}(?:GMT|UTC|Z)\b(?!\s?[+-][0-9])"
+_ZONE: Final = rf"{_S}(?P<zone>{zones.NAME})"
 _GAP: Final = rf"{_S}[:,.;–—-]?{_S}"
 
 _FIRST: Final = re.compile(
@@ -51,9 +54,23 @@ _LAST: Final = re.compile(
 )
 _AHEAD: Final = re.compile(rf"({_DAY}){_GAP}(?=UPDATE\b)", re.I)
 _ZONELESS: Final = re.compile(
-    rf"(?P<word>UPDATE)\b[:,]?{_S}(?P<hour>[0-9]{{1,2}}):?(?P<minute>[0-9]{{2}})"
-    rf"(?P<half>)(?P<day>)(?={_S}:(?![0-9]))"
+    rf"(?P<word>UPDATE)\b[:,]?{_S}(?i:{_TIME})(?P<day>)(?P<zone>)"
+    rf"(?={_S}(?:,?{_S}[(\[]?(?i:{_DAY})[)\]]?{_S})?:(?![0-9]))"
 )
+_HOURS: Final = r"(?:[0-9][0-9:.h]{0,9}|[?x_:–-]{1,6}|tb[acd])(?![^\W_])"
+# `UPDATE:`, `UPDATE 18000 GMT:`, `UPDATE 1800 XYZ, 20 December:`, `UPDATE ?? GMT:`
+_UNDATED: Final = re.compile(
+    rf"[(\[]?UPDATE\b(?i:[\s,.;()\[\]]|{_DAY}|at\b){{0,9}}"
+    rf"(?:(?i:{_HOURS}{_S}(?:[ap]\.?m\b\.?|h(?:ou)?rs?\b)?{_S}(?:local time\b)?)"
+    rf"(?:[A-Z]{{2,5}}\b(?:[+−-][0-9:]{{1,5}})?)?|(?i:{zones.NAME}))?"
+    rf"(?i:[\s,.;()\[\]]|{_DAY}){{0,9}}(?:[:–—]|-\s|$)\s*"
+)
+# `UPDATE #3 1800 GMT: `, `UPDATE half past nine: `, `UPDATE noon GMT`
+_WITHOUT_TIME: Final = re.compile(
+    r"[(\[]?UPDATE\b(?:\W{0,4}[0-9]|\s(?:[^\s:]{1,20}\s{0,9}){1,4}:)"
+)
+_WORDS_BEFORE: Final = re.compile(r"(?:[A-Z][A-Z’'-]{1,20}\s{1,9}){1,2}(?=UPDATE\b)")
+_NO_TIME: Final = "it has no time that is clear"
 _IN_BRACKETS: Final = re.compile(r"\s*[(\[]([^()\[\]]{1,40})[)\]]")
 _BARE: Final = re.compile(
     rf"{_S},?{_S}({_DAY})(?={_S}(?:[:.–—](?!\S*[0-9]:)|-\s|$))", re.I
@@ -91,13 +108,15 @@ class Day:
 class Timestamp:
     """The time of an update, its day if one is given, and the rest of the line.
 
-    `doubt` is a warning about the line, if any.
+    The time and the day are those of its zone. `at` is None if the line begins an
+    update, but its time is missing or impossible. `doubt` is a warning about the line.
     """
 
-    at: time
+    at: time | None
     day: Day | None
     rest: str
     doubt: str = ""
+    zone: zones.Zone = zones.GMT
 
 
 @dataclass(frozen=True)
@@ -115,27 +134,30 @@ def timestamp(line: str, *, starts: bool = True) -> Timestamp | Doubt | None:
     """
     if ahead := _AHEAD.match(line):
         found = timestamp(line[ahead.end() :], starts=starts)
-        if (day := parse_day(ahead[1])) is None:
-            return Doubt(f"“{ahead[1]}” is no date")
-        return replace(found, day=day) if isinstance(found, Timestamp) else found
+        if not isinstance(found, Timestamp):
+            return found
+        if day := parse_day(ahead[1]):
+            return replace(found, day=day)
+        return replace(found, at=None, day=None, doubt=f"“{ahead[1]}” is no date")
     if match := _FIRST.match(line) or _LAST.match(line):
         return _read(line, match, starts)
     if match := _ZONELESS.match(line):
         found = _read(line, match, starts)
-        if isinstance(found, Timestamp):
-            return replace(found, doubt="it names no GMT; read as GMT")
+        if found and found.at:
+            doubts = filter(None, ["it names no GMT; read as GMT", found.doubt])
+            return replace(found, doubt="; ".join(doubts))
         return found
-    if starts and _SUSPECT.match(line):
-        return Doubt("this looks like an update, but has no time in GMT that is clear")
-    return None
+    if starts:
+        return _undated(line)
+    match = _UNDATED.match(line)
+    return _without_time(line, match) if match and match[0].strip()[-1] == ":" else None
 
 
-def _read(line: str, match: re.Match[str], starts: bool) -> Timestamp | Doubt | None:
+def _read(line: str, match: re.Match[str], starts: bool) -> Timestamp | None:
     rest = line[match.end() :]
     day = parse_day(match["day"] or "")
     doubt = ""
-    if match["day"] and day is None:
-        return Doubt(f"“{match['day']}” is no date")
+    no_date = bool(match["day"]) and day is None
     if day is None:
         day, rest, doubt = _day_after(rest)
     end = _END.match(rest)
@@ -144,10 +166,35 @@ def _read(line: str, match: re.Match[str], starts: bool) -> Timestamp | Doubt | 
         is_timestamp = starts and match.re is _FIRST
         if not is_timestamp:
             return None
-    at = _time(match)
+    text = rest[end.end() :] if end else rest
+    at, zone = _time(match), zones.find_zone(match["zone"] or "GMT")
+    if no_date:
+        return Timestamp(None, None, text, f"“{match['day']}” is no date")
     if at is None:
-        return Doubt("there is no such time")
-    return Timestamp(at, day, rest[end.end() :] if end else rest, doubt)
+        return Timestamp(None, day, text, "there is no such time")
+    if zone is None:
+        return Timestamp(None, day, line, f"“{match['zone']}” is no known time zone")
+    return Timestamp(at, day, text, doubt, zone)
+
+
+def _undated(line: str) -> Timestamp | Doubt | None:
+    """Parse a line that begins an update without saying when, or only resembles one."""
+    if match := _UNDATED.match(line):
+        return _without_time(line, match)
+    if _WITHOUT_TIME.match(line):
+        return Timestamp(None, None, line, _NO_TIME)
+    if before := _WORDS_BEFORE.match(line):
+        found = timestamp(line[before.end() :])
+        if isinstance(found, Timestamp) and found.at:
+            words = before[0].strip()
+            return replace(found, rest=line, doubt=f"“{words}” stays in its text")
+    if _SUSPECT.match(line):
+        return Doubt("this looks like an update, but has no time in GMT that is clear")
+    return None
+
+
+def _without_time(line: str, match: re.Match[str]) -> Timestamp:
+    return Timestamp(None, None, line[match.end() :], _NO_TIME)
 
 
 def _time(match: re.Match[str]) -> time | None:

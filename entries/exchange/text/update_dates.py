@@ -2,11 +2,12 @@
 
 A timestamp has a time, and sometimes a day. The other days follow from the order: going
 from the oldest update on, a time earlier than the one before belongs to the next day.
+Times and days are those of the timestamp's zone. The results are in GMT.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 from entries.exchange.text.timestamps import Day
@@ -16,16 +17,18 @@ from entries.text import gmt
 SLIP: Final = timedelta(minutes=30)
 LONGER: Final = 4  # an order with this many times the span of the other is unlikely
 ONE_DAY: Final = timedelta(days=1)
+_ANY_DAY: Final = date(2001, 1, 15)
 YEARS_BACK: Final = 8
 WEEKDAY_CYCLE: Final = 28  # years, within which a date falls on every weekday
 
 
 @dataclass(frozen=True)
 class Timed:
-    """The time in a timestamp, and its day if there is one."""
+    """The time in a timestamp, its day if there is one, and its time zone."""
 
     at: time
     day: Day | None = None
+    tz: tzinfo = UTC
 
     @property
     def clock(self) -> timedelta:
@@ -126,8 +129,10 @@ def _first_given(chronological: Sequence[Timed]) -> tuple[Day | None, timedelta]
     """Return the first day in a timestamp, and how long before it the updates begin."""
     index = next((n for n, stamp in enumerate(chronological) if stamp.day), None)
     before = chronological if index is None else chronological[: index + 1]
-    bare = _walk([Timed(stamp.at) for stamp in before], date.min + ONE_DAY)
-    back = bare.times[-1].date() - bare.times[0].date()
+    bare = [Timed(stamp.at, tz=stamp.tz) for stamp in before]
+    times = _walk(bare, _ANY_DAY).times
+    first, last = (times[n].astimezone(bare[n].tz).date() for n in (0, -1))
+    back = last - first
     return None if index is None else chronological[index].day, back
 
 
@@ -179,8 +184,9 @@ def _walk(
     times: list[datetime] = []
     faults: dict[int, str] = {}
     midnights = slips = 0
-    day, last = first_day, timedelta()
+    latest: datetime | None = None
     for index, stamp in enumerate(chronological):
+        day, last = _local(latest, stamp.tz) if latest else (first_day, timedelta())
         back = last - stamp.clock
         expected = day + ONE_DAY if back > SLIP else day
         if stamp.day:
@@ -188,13 +194,19 @@ def _walk(
         else:
             on = first_day if strict else max(expected, first_day)
             midnights += on > day
-        times.append(datetime.combine(on, stamp.at, UTC))
+        times.append(datetime.combine(on, stamp.at, stamp.tz).astimezone(UTC))
         if fault := _fault(stamp, on, day, last, index):
             faults[index] = fault
             slips += on == day and not stamp.day
-        if on > day or (on == day and stamp.clock > last) or index == 0:
-            day, last = on, stamp.clock
+        if latest is None or times[-1] > latest:
+            latest = times[-1]
     return Dated(times, False, faults, midnights, slips, strict)
+
+
+def _local(at: datetime, tz: tzinfo) -> tuple[date, timedelta]:
+    """Return the day and the time since midnight in a time zone."""
+    there = at.astimezone(tz)
+    return there.date(), timedelta(hours=there.hour, minutes=there.minute)
 
 
 def _resolve(given: Day, expected: date, day: date, *, first: bool) -> date:

@@ -22,7 +22,7 @@ from entries.exchange import (
     ImportOptions,
     Loaded,
 )
-from entries.models import Image
+from entries.models import Entry, Image
 from entries.text import rendering
 from entries.verbs import Refused
 
@@ -211,10 +211,12 @@ def _summary(document: Document, import_options: ImportOptions) -> Iterable[str]
         yield f"Latest: {title}"
     for feature in document.features:
         yield f"{feature.label}: {feature.text or feature.title}"
-    updates = [update for update in document.updates if update.at]
+    updates = document.updates
     for update in updates:
         first = next(iter(exchange.texts(update.items)), "")
-        yield f"{update.at:%Y-%m-%d %H%M} GMT: {_shorten(first)}"
+        stamp = f"{update.at:%Y-%m-%d %H%M} GMT" if update.at else "No time"
+        draft = " (draft)" if update.state == Entry.State.DRAFT else ""
+        yield f"{stamp}{draft}: {_shorten(first)}"
     original = next(iter(exchange.texts(document.original.items)), "")
     if document.original.items:
         yield f"Original entry: {_shorten(original)}"
