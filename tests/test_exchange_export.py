@@ -38,7 +38,8 @@ def test_an_exported_page_is_in_the_form_it_was_imported_from(tmp_path: Path):
     Ran("import_story", path, "--date", "2026-03-14", "--slug", "fog", "--publish")
     text = text_of("fog")
     head, _, page = text.partition("\n\n\n")
-    assert head == "HEADLINE: Page\nDATE: 2026-03-14"
+    state = "STATE: closed 2026-03-14 1800 GMT"
+    assert head == f"HEADLINE: Page\nDATE: 2026-03-14\n{state}"
     assert page == PAGE.replace("LATEST\n\n\n", "")
 
 

@@ -394,7 +394,7 @@ def test_a_long_import_does_not_hold_the_lock_longer(tmp_path: Path):
         text = "\n\n".join([f"HEADLINE: Fog {number}", "DATE: 2026-03-14", *stamps])
         file = write(tmp_path, text, f"{number}.txt")
         with CaptureQueriesContext(connection) as asked:
-            run(file, "--publish")
+            run(file, "--state", "live")
         statements = [one["sql"] for one in asked]
         first = next(n for n, one in enumerate(statements) if one[:6] == "INSERT")
         held.append(len(statements) - first)

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from entries import verbs
 from entries.models import Entry, Link, Story
 from entries.pages.story_data import (
     CrossPostedFrom,
@@ -17,6 +18,7 @@ from entries.pages.story_data import (
     PostedIn,
     VersionData,
 )
+from entries.text import gmt
 
 _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -115,8 +117,9 @@ class Document:
     """The contents of a file, with its updates in the order of the file.
 
     `photo` is the caption of the lead image. `warnings` list what was not understood,
-    `notes` what was assumed. `live_at` is when coverage began. Fields after it are set
-    from JSON only.
+    `notes` what was assumed, and `state_note` is the assumption about the state.
+    `live_at` is when coverage began, and `closed_at` when it ended. `state` is empty if
+    the file does not say. Fields after those are set from JSON and archives only.
     """
 
     headline: str = ""
@@ -133,12 +136,15 @@ class Document:
     original: DocumentEntry = NO_ENTRY
     warnings: tuple[Remark, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    state_note: str = field(default="", compare=False)
     file_name: str = field(default="", compare=False)
     digest: str = field(default="", compare=False)
     live_at: datetime | None = field(default=None, compare=False)
     begins_at: datetime | None = None
-    announced_at: datetime | None = None
+    state: str = ""
+    closed_at: datetime | None = None
 
+    announced_at: datetime | None = None
     links_by_title: bool = True  # in JSON, links refer to their targets by slug
     slug: str = ""
     old_slugs: list[str] = field(default_factory=list)
@@ -146,8 +152,6 @@ class Document:
     series_description: str = ""
     lead_image: str | None = None
     images: tuple[FullImageData, ...] = ()
-    state: str = Story.State.LIVE
-    closed_at: datetime | None = None
     created_at: datetime | None = None
     continues_in: str | None = None
 
@@ -159,6 +163,48 @@ class Document:
             and self.announced_at
             and not self.live_at
         )
+
+    @property
+    def first_at(self) -> datetime | None:
+        """Return when coverage began: as the file says, else with the oldest update."""
+        return self.live_at or min(self._times, default=None)
+
+    @property
+    def last_at(self) -> datetime | None:
+        """Return the time of the newest update, or else when coverage began."""
+        return max(self._times, default=self.live_at)
+
+    @property
+    def first_update_day(self) -> date:
+        """Return the day of the oldest published update, or of coverage's beginning."""
+        first = min(self._times, default=self.live_at) or datetime.now(UTC)
+        return first.astimezone(UTC).date()
+
+    @property
+    def _times(self) -> list[datetime]:
+        published = Entry.State.PUBLISHED
+        times = [u.at for u in self.updates if u.at and u.state == published]
+        original = self.original.published_at
+        return times or ([original] if original else [])
+
+    def in_state(self, state: str, now: datetime) -> Self:
+        """Return the document with the state its story will have, and its end.
+
+        That is `state` or, if it is empty, the file's. Without any, a story whose last
+        update is old is closed; so it is if its end is known. A closed story whose end
+        is not known ended with its last update.
+        """
+        closed, note = Story.State.CLOSED, self.state_note
+        last_at = self.last_at
+        if not (found := state or self.state):
+            old = last_at is not None and last_at < now - verbs.ARCHIVED_AFTER
+            found = closed if old or self.closed_at else Story.State.LIVE
+            if old and last_at and not self.closed_at:
+                note = _closed_note(last_at)
+        ended = self.closed_at if found in (closed, Story.State.WITHDRAWN) else None
+        if found == closed:
+            ended = min(ended or last_at or now, now)
+        return replace(self, state=found, closed_at=ended, state_note=note)
 
     @property
     def oldest_first(self) -> list[DocumentEntry]:
@@ -209,6 +255,14 @@ class Document:
             updates=tuple(map(changed, self.updates)),
             original=changed(self.original),
         )
+
+
+def _closed_note(last_at: datetime) -> str:
+    return (
+        "The file gives no state, and its last update is from "
+        f"{gmt.format_full(last_at)}. Published, the story is closed as of then; "
+        "to choose another state, give --state."
+    )
 
 
 def texts(items: Iterable[Item]) -> list[str]:

@@ -56,7 +56,14 @@ def read_document(
     elif first_day:
         note = "--date says nothing here: the file has its times."
         document = replace(document, notes=(*document.notes, note))
-    return replace(document, file_name=name, digest=_digest(content))
+    document = replace(document, file_name=name, digest=_digest(content))
+    document = document.in_state(options.state, datetime.now(UTC))
+    if options.publish and not options.publishes(document):
+        note = (
+            "The file says that the story is a draft: use --state live to publish it."
+        )
+        document = replace(document, state_note=note)
+    return document
 
 
 def _text_document(

@@ -27,7 +27,8 @@ _JUMP: Final = re.compile(r'\shref="[^"]*" data-jump="(entry-\d+)"')
 def story_html(story: Story) -> str:
     """Return the published entries of a story as an HTML page, newest update first.
 
-    Images are `data:` URLs; links to pages of the site are absolute.
+    Images are `data:` URLs; links to pages of the site are absolute. Times have their
+    full date, since the file may be opened years later.
     """
     postings = list(
         story.postings.published()
@@ -50,7 +51,8 @@ def story_html(story: Story) -> str:
             "related": [link for link in links if link.kind in Link.RELATED_KINDS],
         },
     )
-    return _TAG.sub(lambda tag: _self_contained(tag[0]), _SOURCE.sub("", html))
+    dated = fragments.with_full_dates(_SOURCE.sub("", html))
+    return _TAG.sub(lambda tag: _self_contained(tag[0]), dated)
 
 
 def _html(posting: Posting, story: Story) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 from django.utils.text import slugify
 
 from entries import verbs
@@ -53,13 +55,21 @@ _LIMITS: Final = {
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """The options of an import; non-empty texts override those in the file."""
+    """The options of an import; non-empty texts override those in the file.
+
+    With a `state`, the story is published, whatever `publish`, unless it is `draft`.
+    """
 
     headline: str = ""
     slug: str = ""
     series: str = ""
     publish: bool = False
+    state: str = ""
     folder: ImageFolder = field(default_factory=lambda: ImageFolder(None))
+
+    def publishes(self, document: Document) -> bool:
+        """Whether readers will see the story of a document, whose state is final."""
+        return bool(self.publish or self.state) and document.state != Story.State.DRAFT
 
 
 @dataclass
@@ -71,15 +81,17 @@ class Loaded:
 
 
 def load(document: Document, options: ImportOptions, progress: Progress) -> Loaded:
-    """Create a story from a document; a draft unless `options.publish` is set.
+    """Create a story from a document; a draft unless the options publish it.
 
-    Raises ExchangeError or Refused, after which nothing has been written.
+    Story and entries get the dates that they have in the document. Raises ExchangeError
+    or Refused, after which nothing has been written.
     """
     if options.series:
         document = replace(
             document, series=options.series, series_slug="", series_description=""
         )
     document = replace(document, headline=options.headline or document.headline)
+    document = document.in_state(options.state, timezone.now())
     check_document(document)
     gallery = Gallery(options.folder)
     lead = options.folder.lead(options.slug or slugify(document.headline)[:100])
@@ -101,11 +113,13 @@ def _write(document: Document, options: ImportOptions, *more: Any) -> "_Import":
     """
     loading = _Import(document, options, *more)
     used = {story.pk: story for story in loading.targets.used}
-    with open_ledger(*used) as ledger:
-        now = {pk: _linked_as(story) for pk, story in ledger.stories.items()}
-        if now != {pk: _linked_as(story) for pk, story in used.items()}:
-            raise StaleRead
-        loading.write()
+    with transaction.atomic():
+        with open_ledger(*used) as ledger:
+            now = {pk: _linked_as(story) for pk, story in ledger.stories.items()}
+            if now != {pk: _linked_as(story) for pk, story in used.items()}:
+                raise StaleRead
+            loading.write()
+        loading.restore_story_times()  # the ledger has just dated the change
     return loading
 
 
@@ -164,6 +178,8 @@ class _Import:
         self.prepared: list[tuple[NewEntry, DocumentEntry]] = []
         self.cross_posts: list[tuple[Entry, DocumentEntry]] = []
         self.users = _users(document)
+        now = timezone.now()
+        self.began = min(document.first_at or now, now)
         gallery.start_over()
         self.images = {name: gallery.row(name) for name in document.image_lines}
         for data in document.images:
@@ -185,13 +201,10 @@ class _Import:
         headline = document.headline
         slug = options.slug or _free_slug(document.slug) or verbs.free_slug(headline)
         story = Story(headline=headline, slug=slug, first_day=document.first_day)
-        if options.publish:
+        if options.publishes(document):
             announced = Story.State.ANNOUNCED
             story.state = announced if document.only_announced else Story.State.LIVE
-            published = Entry.State.PUBLISHED
-            times = [u.at for u in document.updates if u.at and u.state == published]
-            first = min(times, default=datetime.now(UTC))
-            story.first_day = document.first_day or first.astimezone(UTC).date()
+            story.first_day = document.first_day or document.first_update_day
         return story
 
     def lead_image(self, path: Path | None) -> Image | None:
@@ -253,7 +266,8 @@ class _Import:
         if new.undescribed:
             names = ", ".join(new.undescribed)
             self.remark(source, f"kept as a draft: no alt text for {names}")
-        entry.published_at = source.published_at or entry.published_at
+        at = source.at or self.began if entry.published else None
+        entry.published_at = source.published_at or at
         self.prepared.append((new, source))
 
     def version(self, data: VersionData) -> EntryVersion:
@@ -311,10 +325,11 @@ class _Import:
         if not self.options.slug and slugs.exists():
             raise StaleRead
         self.story = self.create(planned)
-        if self.options.publish and document.only_announced:
+        publishes = self.options.publishes(document)
+        if publishes and document.only_announced:
             self.announce()
-        elif self.options.publish:
-            self.story = verbs.go_live(self.story, document.live_at)
+        elif publishes:
+            self.story = verbs.go_live(self.story, self.began)
         new = [one for one, _ in self.prepared]
         for link in (link for one in new for link in one.links):
             if link.target_story is planned:
@@ -322,12 +337,12 @@ class _Import:
         verbs.bulk_post(self.story, new)
         self.add_notes()
         for entry, source in self.cross_posts:
-            posting = verbs.cross_post(entry, self.story)
+            posting = verbs.cross_post(entry, self.story, backdated=True)
             verbs.set_marks(posting, pinned=source.pinned, key_event=source.key_event)
         for data in document.links:
             if row := self.link(data, story=self.story):
                 verbs.save_link(row)
-        if self.options.publish:
+        if publishes:
             self.publish()
         self.restore_times()
         ImportedFile.objects.create(
@@ -345,6 +360,7 @@ class _Import:
         story = verbs.create_story(
             planned.headline,
             slug=planned.slug,
+            imported=True,
             series=self.series(),
             standfirst=document.standfirst,
             summary=markdown.source(document.summary, self.names),
@@ -378,7 +394,7 @@ class _Import:
         for new, source in self.prepared:
             for posted in source.posted_in:
                 self.cross_post(new.entry, source, posted)
-        if document.state == Story.State.CLOSED or document.closed_at:
+        if document.closed_at:
             verbs.close_story(story, story.continues_in, document.closed_at)
         if document.state == Story.State.WITHDRAWN and story.public:
             verbs.withdraw_story(story)
@@ -399,7 +415,7 @@ class _Import:
         ):
             return
         try:
-            posting = verbs.cross_post(entry, story)
+            posting = verbs.cross_post(entry, story, backdated=True)
         except Refused as error:
             message = f"an update was not cross-posted to “{story.headline}”: {error}"
             self.remark(source, message)
@@ -407,14 +423,15 @@ class _Import:
         verbs.set_marks(posting, pinned=posted.pinned, key_event=posted.key_event)
 
     def restore_times(self) -> None:
-        """Restore the timestamps of the file; the verbs have set the current time."""
+        """Restore the timestamps of entries; the verbs have set the current time."""
         names = ("created_at", "changed_at")
         entries = []
         for new, source in self.prepared:
-            times = {name: at for name in names if (at := getattr(source, name))}
+            changed_at = source.changed_at or new.entry.published_at
+            times = {"created_at": source.created_at, "changed_at": changed_at}
             for name, at in times.items():
-                setattr(new.entry, name, at)
-            entries += [new.entry] if times else []
+                setattr(new.entry, name, at or getattr(new.entry, name))
+            entries += [new.entry] if any(times.values()) else []
         if entries:
             Entry.objects.bulk_update(entries, names, batch_size=verbs.BULK_BATCH_ROWS)
             created = Entry.objects.filter(pk=OuterRef("entry")).values("created_at")
@@ -422,16 +439,27 @@ class _Import:
                 entry__at=None, entry__published_at=None
             )
             untimed.update(at=Subquery(created))
-        self.restore_story_times()
 
     def restore_story_times(self) -> None:
+        """Restore the timestamps of the story, once its changes have been dated.
+
+        Last-Modified needs no later one: the site has changed too.
+        """
         names = ["created_at"]
         if self.story.live_at:  # otherwise the verb has just set them
             names += ["begins_at", "announced_at"]
         times = {name: getattr(self.document, name) for name in names}
         given = {name: at for name, at in times.items() if at}
+        if self.story.begun:
+            given["changed_at"] = self.changed_at()
         if given:
             Story.objects.filter(pk=self.story.pk).update(**given)
+
+    def changed_at(self) -> datetime:
+        """Return when readers saw the latest change of the story."""
+        entries = (new.entry for new, _ in self.prepared)
+        changed = [entry.changed_at for entry in entries if entry.published]
+        return max([self.began, *filter(None, [self.story.closed_at]), *changed])
 
 
 def _users(document: Document) -> dict[str, User]:

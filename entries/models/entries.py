@@ -132,6 +132,12 @@ class Entry(models.Model):
         )
 
     @property
+    def full_label(self) -> str:
+        """Return the label with date and year: `UPDATE 1804 GMT, 20 December 2016`."""
+        dated = not self.original and self.at
+        return f"UPDATE {gmt.format_full(dated)}" if dated else self.label
+
+    @property
     def first_words(self) -> str:
         """Return a title for lists: the headline, else the first words of the text."""
         return self.headline or rendering.first_words(self.html, 18)

@@ -1,16 +1,20 @@
 """Stories, their present and former slugs, and earlier versions of their heads."""
 
+from datetime import UTC, timedelta
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Sum
+from django.db.models import DateTimeField, ExpressionWrapper, Subquery, Sum
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from entries.models.fields import LineField
 from entries.models.images import Image
 from entries.models.series import Series
+from entries.text import gmt
+
+TOPICAL_FOR = timedelta(days=30)  # for lists of what is latest
 
 
 class StoryQuerySet(models.QuerySet["Story"]):
@@ -47,6 +51,17 @@ class StoryQuerySet(models.QuerySet["Story"]):
     def newest(self) -> Self:
         """Order by when coverage went live, newest first."""
         return self.order_by("-live_at", "-pk")
+
+    def topical(self) -> Self:
+        """Leave out imported stories that ended long before the newest one began.
+
+        An archive that is brought in later changes no list of latest stories, unless it
+        is all there is.
+        """
+        newest = Story.objects.begun().exclude(live_at=None).newest()
+        latest = Subquery(newest.values("live_at")[:1], output_field=DateTimeField())
+        oldest = ExpressionWrapper(latest - TOPICAL_FOR, output_field=DateTimeField())
+        return self.exclude(imported=True, closed_at__lt=oldest)
 
 
 class Story(models.Model):
@@ -102,6 +117,8 @@ class Story(models.Model):
     # The latest sign that somebody covers it: a new update, or “Keep live”.
     active_at = models.DateTimeField(null=True, editable=False)
     reminded_at = models.DateTimeField(null=True, editable=False)  # its editors
+    # It came from a file: its pages show full dates, and it enters lists by its own.
+    imported = models.BooleanField(default=False, editable=False)
     # Set once readers were told that there are no updates; the time of the last one.
     quiet_since = models.DateTimeField(null=True, editable=False)
     continues_in = models.ForeignKey(
@@ -170,6 +187,16 @@ class Story(models.Model):
         return self.state == self.State.LIVE and self.quiet_since is not None
 
     @property
+    def dated(self) -> bool:
+        """Whether its pages show the day and the year of every time.
+
+        Those of a running story leave out what its readers know; others may be read
+        years later.
+        """
+        over = self.state in (self.State.CLOSED, self.State.WITHDRAWN)
+        return over or self.quiet or self.imported
+
+    @property
     def incoming_links(self) -> models.QuerySet[Any]:
         """Return the links that point to this story, with their sources."""
         return self.linked_from.select_related("story", "entry__story")
@@ -180,6 +207,25 @@ class Story(models.Model):
         if self.series is None or self.headline.startswith(self.series.name):
             return self.headline
         return f"{self.series.name}: {self.headline}"
+
+    @property
+    def days(self) -> str:
+        """Return the days of its coverage: `20–22 December 2016`; empty while it runs.
+
+        An imported one always has its first day.
+        """
+        if not self.begun or not (self.closed_at or self.imported):
+            return ""
+        began = self.live_at or self.created_at
+        first = self.first_day or began.astimezone(UTC).date()
+        ended = self.closed_at
+        last = ended.astimezone(UTC).date() if ended else first
+        return gmt.format_days(first, last)
+
+    @property
+    def dated_title(self) -> str:
+        """Return its title with the days of its coverage, for titles of pages."""
+        return f"{self.title} ({self.days})" if self.days else self.title
 
     @property
     def column(self) -> str:

@@ -42,6 +42,15 @@ def format_full(at: datetime) -> str:
     return f"{format_hhmm(at)} GMT, {format_day(at.astimezone(UTC).date())}"
 
 
+def format_days(first: date, last: date) -> str:
+    """Format a span of days: `20 December 2016`, `20–22 December 2016`, …"""
+    if first >= last:
+        return format_day(first)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{format_day(last)}"
+    return f"{format_day(first, last)} – {format_day(last)}"
+
+
 def format_iso(at: datetime) -> str:
     """Format a time for `<time datetime>`, as `2016-12-20T18:00Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

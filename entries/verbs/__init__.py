@@ -83,6 +83,7 @@ from entries.verbs.people import ROLES, save_person, set_person_active
 from entries.verbs.permissions import NOT_ALLOWED, Forbidden, Permissions
 from entries.verbs.series import delete_series, save_series
 from entries.verbs.stories import (
+    ARCHIVED_AFTER,
     StoryConflict,
     announce,
     begin_due_stories,
@@ -104,6 +105,7 @@ from entries.verbs.stories import (
 
 __all__ = [
     "ALT_TEXT_MISSING",
+    "ARCHIVED_AFTER",
     "BULK_BATCH_ROWS",
     "NOT_ALLOWED",
     "ROLES",

@@ -354,8 +354,17 @@ def set_marks(
     return posting
 
 
-def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posting:
-    """Post a published update in another story too. Repeating this is harmless."""
+def cross_post(
+    entry: Entry,
+    story: Story,
+    *,
+    backdated: bool = False,
+    by: Permissions = SYSTEM,
+) -> Posting:
+    """Post a published update in another story too. Repeating this is harmless.
+
+    With `backdated`, it has been there since its own time, for imports.
+    """
     with open_ledger(story.pk, entry=entry) as ledger:
         by.check_has("change_posting")
         _check_cross_postable(ledger, entry)
@@ -366,7 +375,7 @@ def cross_post(entry: Entry, story: Story, *, by: Permissions = SYSTEM) -> Posti
         if posting.removed:
             posting.removed = False
             posting.save()
-        _save_cross_post(ledger, entry, posting)
+        _save_cross_post(ledger, entry, posting, backdated=backdated)
     return Posting.objects.select_related("entry", "story").get(pk=posting.pk)
 
 
@@ -407,10 +416,12 @@ def restore_cross_post(posting: Posting, *, by: Permissions = SYSTEM) -> None:
         _save_cross_post(ledger, entry, posting)
 
 
-def _save_cross_post(ledger: Ledger, entry: Entry, posting: Posting) -> None:
+def _save_cross_post(
+    ledger: Ledger, entry: Entry, posting: Posting, *, backdated: bool = False
+) -> None:
     """Save a cross-post and, if its story has begun, the entry's other postings."""
     if ledger.story(posting.story_id).begun:
-        ledger.save_postings_of(entry)
+        ledger.save_postings_of(entry, backdated=backdated)
     else:
         posting.entry = entry
         ledger.save_posting(posting)

@@ -157,7 +157,7 @@ class Ledger:
         return story.desk_seq
 
     def _number(self, posting: Posting, at: datetime | None = None) -> None:
-        """Assign a posting the next seq of its story; `at` is when it was written."""
+        """Assign a posting the next seq of its story; `at` is when it became public."""
         posting.seq = self._next_seq(posting.story)
         self._search_entries[posting.entry_id] = posting.entry
         if posting.first_seq is None:
@@ -167,11 +167,12 @@ class Ledger:
             if posting.entry_id not in self._seen_entries:
                 self.first_publication(posting.entry)
 
-    def _prepare(self, posting: Posting) -> bool:
+    def _prepare(self, posting: Posting, *, backdated: bool = False) -> bool:
         """Number and render a posting; return whether readers are notified of it.
 
         A posting that was never visible remains without a number. One whose removal
-        readers have been notified of keeps the number of that change.
+        readers have been notified of keeps the number of that change. A `backdated` one
+        has been public since its own time, for imports.
         """
         posting.story = self.stories[posting.story_id]
         if posting.home:
@@ -182,37 +183,43 @@ class Ledger:
         known = posting.seq is not None and (posting.published or posting.html)
         if not (posting.visible or known):
             return False
-        self._number(posting)
+        now = timezone.now()
+        at = min(posting.at, now) if backdated else now
+        self._number(posting, at)
         if posting.visible and not was_visible:
-            _set_public(posting, timezone.now())
+            _set_public(posting, at)
         elif posting.visible and not posting.public_at:  # see `_is_stale`
             _set_public(posting, posting.entry.published_at or posting.at)
         posting.html = fragments.entry_html(posting) if posting.published else ""
         return True
 
-    def save_posting(self, posting: Posting) -> bool:
+    def save_posting(self, posting: Posting, *, backdated: bool = False) -> bool:
         """Save one posting; return whether readers are notified of the change."""
-        changed = self._prepare(posting)
+        changed = self._prepare(posting, backdated=backdated)
         posting.save()
         return changed
 
-    def _save_all(self, postings: Iterable[Posting]) -> bool:
+    def _save_all(
+        self, postings: Iterable[Posting], *, backdated: bool = False
+    ) -> bool:
         changed = False
         for posting in postings:
-            if self.save_posting(posting):
+            if self.save_posting(posting, backdated=backdated):
                 changed = True
                 if posting.key_event:
                     self.head_changed(posting.story)
         return changed
 
-    def save_postings(self, postings: QuerySet[Posting]) -> None:
+    def save_postings(
+        self, postings: QuerySet[Posting], *, backdated: bool = False
+    ) -> None:
         """Save many postings whose entries have not changed, in a few statements."""
         rows = postings.annotate(seen_before=Exists(_SEEN_BEFORE))
         found = list(fragments.prefetch_for_rendering(rows))
         for posting in found:
             if getattr(posting, "seen_before"):  # noqa: B009 - an annotation
                 self._seen_entries.add(posting.entry_id)
-            self._prepare(posting)
+            self._prepare(posting, backdated=backdated)
         fields = ["seq", "first_seq", "desk_seq", "at", "public_at", "visible", "html"]
         Posting.objects.bulk_update(found, fields, batch_size=200)
 
@@ -241,17 +248,22 @@ class Ledger:
         return postings
 
     def save_postings_of(
-        self, entry: Entry, corrected_at: datetime | None = None
+        self,
+        entry: Entry,
+        corrected_at: datetime | None = None,
+        *,
+        backdated: bool = False,
     ) -> None:
         """Save every posting of a changed entry, and update lists of key events.
 
-        `corrected_at` is set if the change was a correction.
+        `corrected_at` is set if the change was a correction. With `backdated`, a new
+        posting has been public since the entry's time.
         """
         postings = self._postings_of(entry)
         for posting in postings:
             if corrected_at and posting.public_at:
                 _set_public(posting, corrected_at)
-        self._save_all(postings)
+        self._save_all(postings, backdated=backdated)
 
     def rerender_entry(self, entry: Entry) -> bool:
         """Rerender an entry; return whether readers are notified of a change."""

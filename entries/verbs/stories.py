@@ -41,6 +41,7 @@ from entries.verbs.references import (
 
 State = Story.State
 MAX_SLUG_LENGTH = max_length(Story, "slug")
+ARCHIVED_AFTER = timedelta(days=1)  # without updates, an imported story is over
 EDITABLE = frozenset(
     {
         "headline",
@@ -64,6 +65,7 @@ def create_story(
     *,
     slug: str = "",
     key: UUID | None = None,
+    imported: bool = False,
     by: Permissions = SYSTEM,
     **fields: Any,
 ) -> Story:
@@ -74,7 +76,7 @@ def create_story(
     """
     with open_ledger():
         by.check_has("add_story")
-        story = Story(headline=headline, key=key)
+        story = Story(headline=headline, key=key, imported=imported)
         _assign(story, fields)
         story.slug = slug or free_slug(headline)
         _check_slug(story)
@@ -221,7 +223,14 @@ def _record_edit(
             change_successor_heads(ledger, {one.pk for one in ends})
     if changed & {"first_day", "slug"}:
         _save_own_postings(ledger, story)
-    if changed & {"headline", "language", "lead_image", "series", "slug"}:
+    if changed & {
+        "first_day",
+        "headline",
+        "language",
+        "lead_image",
+        "series",
+        "slug",
+    }:
         update_references(ledger, [story])
 
 
@@ -314,7 +323,8 @@ def go_live(
 ) -> Story:
     """Make a draft or announced story live, with everything published in it.
 
-    `at` is when its coverage began, for imports.
+    `at` is when its coverage began, for imports. An imported story whose last update is
+    old began with its first one.
     """
     return _go_live(story, at, by)
 
@@ -331,15 +341,16 @@ def _go_live(
             raise Refused(gettext("Only a draft story can go live."))
         if not due(story):
             raise Refused(gettext("The time has been changed."))
+        began = at or _archived_span(story)[0]
         story.state = State.LIVE
-        story.live_at = at or timezone.now()
+        story.live_at = began or timezone.now()
         story.first_day = story.first_day or _first_day(story)
         story.save()
         ledger.head_changed(story)
-        ledger.save_postings(_published(story))
-        if at:  # what an import brings was written then
+        ledger.save_postings(_published(story), backdated=bool(began))
+        if began:  # what an import brings was written then
             story.active_at = None
-            ledger.note_activity(story, _latest(story, at))
+            ledger.note_activity(story, _latest(story, began))
         else:
             ledger.note_activity(story)
         update_references(ledger, [story])
@@ -351,6 +362,16 @@ def _latest(story: Story, at: datetime) -> datetime:
     """Return when the newest text was written, for imports."""
     newest: datetime | None = _published(story).aggregate(at=Max("entry__at"))["at"]
     return min(timezone.now(), max(at, newest or at))
+
+
+def _archived_span(story: Story) -> tuple[datetime | None, datetime | None]:
+    """Return the first and last time of an imported story whose last update is old."""
+    if not story.imported:
+        return None, None
+    times = _published(story).order_by().aggregate(first=Min("at"), last=Max("at"))
+    first, last = times["first"], times["last"]
+    old = last and last < timezone.now() - ARCHIVED_AFTER
+    return (first, last) if old else (None, None)
 
 
 def due_stories() -> QuerySet[Story]:
@@ -395,7 +416,7 @@ def close_story(
     """Close a live story; `continues_in` is the story that coverage continues in.
 
     Without it, the story chosen before is kept, unless `alone`. `at` is when the story
-    was closed, for imports.
+    was closed, for imports. An imported story whose last update is old ended with it.
     """
 
     def successor(story: Story) -> Story | None:
@@ -538,7 +559,8 @@ def _set_state(
         story.state = state or _state_before_withdrawal(story)
         story.quiet_since = story.reminded_at = None
         if story.state == State.CLOSED:
-            story.closed_at = story.closed_at or at or timezone.now()
+            ended = at or _archived_span(story)[1] or timezone.now()
+            story.closed_at = story.closed_at or ended
             story.continues_in = successor(story)
             if story.continues_in:  # refuse if it has been deleted meanwhile
                 ledger.story(story.continues_in.pk)

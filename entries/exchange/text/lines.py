@@ -13,6 +13,7 @@ from typing import Final
 
 from entries.exchange.document import Remark
 from entries.exchange.text.decoding import TextLine
+from entries.exchange.text.states import parse_state
 from entries.exchange.text.timestamps import (
     WEEKDAY,
     YEARS,
@@ -40,6 +41,7 @@ class Mark(StrEnum):
     HEADLINE = "headline"
     SERIES = "series"
     DATE = "date"
+    STATE = "state"
     LANGUAGE = "language"
     STANDFIRST = "standfirst"
     MARKUP = "markup"
@@ -77,6 +79,7 @@ _HEAD: Final = (
     (Mark.HEADLINE, re.compile(r"(HEADLINE)\s?:\s*(\S.*)")),
     (Mark.SERIES, re.compile(r"(SERIES)\s?:\s*(\S.*)")),
     (Mark.DATE, re.compile(r"(DATE)\s?:\s*(\d{4}-\d\d-\d\d)", re.A)),
+    (Mark.STATE, re.compile(r"(STATE)\s?:\s*(\S.*)")),
     (
         Mark.LANGUAGE,
         re.compile(r"(LANGUAGE)\s?:\s*([A-Za-z]{2,12}(?:[-_][A-Za-z0-9]{1,8})*)"),
@@ -304,6 +307,15 @@ class _BlockParser:
                 self.remark(line, f"{error} {quoted(text)} stays text")
                 return None
             return replace(marked, rest=tag)
+        if marked.mark == Mark.STATE and not (
+            self.in_entries or parse_state(marked.rest)
+        ):
+            self.remark(
+                line,
+                f"{quoted(text)} stays text: write draft, live, closed or withdrawn, "
+                "or a state with its time, such as closed 2026-03-14 1804 GMT",
+            )
+            return None
         no_date = marked.mark == Mark.DATE and parse_date(marked.rest) is None
         if not (self.in_entries or no_date):
             return marked

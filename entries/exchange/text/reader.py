@@ -32,6 +32,7 @@ from entries.exchange.text.lines import (
     quoted,
 )
 from entries.exchange.text.paragraphs import Hints
+from entries.exchange.text.states import HeadState, parse_state
 from entries.exchange.text.timestamps import Timestamp
 from entries.exchange.text.update_dates import Dated, Timed, date_updates
 from entries.models import Entry
@@ -142,6 +143,7 @@ class _Reader:
             self.find_unmarked(dated)
         standfirst, summary = self.place_intro(dated)
         original = self.original
+        state = parse_state(values.get(Mark.STATE, "")) or HeadState("")
         began = min(dated.times, default=None)
         if began is None and first_day:
             began = datetime.combine(first_day, time(), UTC)
@@ -161,6 +163,9 @@ class _Reader:
             warnings=tuple(sorted(set(self.remarks))),
             notes=tuple(self.notes),
             live_at=min(began, self.now) if began else None,
+            state=state.state,
+            closed_at=state.closed_at,
+            begins_at=state.begins_at,
         )
 
     def dated(self, first_day: date | None) -> Dated:

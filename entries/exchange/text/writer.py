@@ -22,6 +22,7 @@ from entries.exchange.text.lines import begins_entry
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.reader import NO_HINTS, read_text
 from entries.exchange.text.references import cross_post_line, names_image
+from entries.exchange.text.states import HeadState, format_state
 from entries.models import Entry, Link, Posting, Series, Story
 from entries.pages.story_data import LinkData
 from entries.text import gmt, rendering
@@ -75,6 +76,8 @@ def _document(story: Story, series: tuple[str, ...]) -> Document:
         elif link.kind == Link.Kind.FEATURE:
             append_link(links, Link.Kind.FEATURE, link.text, link.label or "FEATURE")
     first = min((update.at for update in updates if update.at), default=None)
+    ended = story.closed_at and gmt.whole_minute(story.closed_at)
+    state = HeadState(story.state, ended or story.begins_at)
     document = Document(
         headline=story.headline,
         series=story.series.name if story.series else "",
@@ -86,6 +89,9 @@ def _document(story: Story, series: tuple[str, ...]) -> Document:
         summary=markdown.body(story.summary, series),
         updates=tuple(updates),
         original=originals[0] if originals else NO_ENTRY,
+        state=state.state,
+        closed_at=state.closed_at,
+        begins_at=state.begins_at,
     )
     plain = all(
         body.source == markdown.source(Body(body.items)) for body in document.bodies
@@ -193,6 +199,7 @@ def _head_lines(document: Document) -> Iterator[str]:
         "HEADLINE": document.headline,
         "SERIES": document.series,
         "DATE": document.first_day.isoformat() if document.first_day else "",
+        "STATE": format_state(document.state, document.closed_at or document.begins_at),
         "LANGUAGE": document.language,
         "MARKUP": "Markdown" if document.markdown else "",
         "STANDFIRST": document.standfirst,

@@ -3,7 +3,7 @@
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from entries.exchange import (
     ImportOptions,
     Loaded,
 )
-from entries.models import Entry, Image
-from entries.text import rendering
+from entries.models import Entry, Image, Story
+from entries.text import gmt, rendering
 from entries.verbs import Refused
 
 PROGRESS_EVERY = {"entries": 100, "pictures": 10}
@@ -45,7 +45,8 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.epilog = (
             "A text may also have what export_story writes: lines HEADLINE:, SERIES:, "
-            "DATE: 2026-03-14, LANGUAGE:, STANDFIRST: and SUMMARY: at its top; "
+            "DATE: 2026-03-14, STATE: closed 2026-03-14 1804 GMT, LANGUAGE:, "
+            "STANDFIRST: and SUMMARY: at its top; "
             "HEADLINE: and BYLINE: right below a stamp; and MARKUP: Markdown where its "
             "entries are not plain prose. "
             "Exit codes: 0 imported (or understood, with --dry-run), 1 not possible, "
@@ -78,7 +79,20 @@ class Command(BaseCommand):
         add(
             "--publish",
             action="store_true",
-            help="let the story go live (JSON: take the state it was exported in)",
+            help=(
+                "publish the story in the state that the file gives. If it gives none, "
+                "the story is closed if its last update is more than a day old, and "
+                "else live"
+            ),
+        )
+        add(
+            "--state",
+            default="",
+            choices=["draft", "live", "closed", "withdrawn"],
+            help=(
+                "instead of the one in the file; all but draft publish the story. It "
+                "is closed as of its last update, unless the file says when it ended"
+            ),
         )
         add("--again", action="store_true", help="also if it was imported before")
         add(
@@ -101,12 +115,16 @@ class Command(BaseCommand):
 
     def run(self, options: dict[str, Any]) -> None:
         """Import the file, or report on it. Raises ExchangeError and Refused."""
+        if options["publish"] and options["state"] == Story.State.DRAFT:
+            message = "--publish and --state draft contradict each other: give one."
+            raise CommandError(message, returncode=2)
         content = exchange.read_file(options["file"])
         import_options = ImportOptions(
             headline=rendering.one_line(options["headline"]),
             slug=options["slug"],
             series=rendering.one_line(options["series"]),
             publish=options["publish"],
+            state=options["state"],
             folder=ImageFolder(options["images"]),
         )
         name = options["file"].name
@@ -115,8 +133,10 @@ class Command(BaseCommand):
         document = exchange.read_document(
             content, name, import_options, options["date"]
         )
-        for note in document.notes if not options["json"] else ():
-            self.stderr.write(note)  # in JSON, the data says the same
+        # In JSON, the data says the same as most of them.
+        notes = [*(() if options["json"] else document.notes), document.state_note]
+        for note in filter(None, notes):
+            self.stderr.write(note)
         if options["dry_run"]:
             self.report(document, import_options, options["json"])
             return
@@ -125,8 +145,14 @@ class Command(BaseCommand):
         )
         warnings = [*document.warnings, *loaded.remarks]
         if options["json"]:
-            story = {"slug": loaded.story.slug, "story": loaded.story.pk}
-            data = exchange.report(document) | story
+            story = loaded.story
+            ended = story.closed_at and story.closed_at.isoformat()
+            data = exchange.report(document) | {
+                "slug": story.slug,
+                "story": story.pk,
+                "state": story.state,
+                "closed_at": ended,
+            }
             data["warnings"] = list(map(str, sorted(set(warnings))))
             self.print_json(data)
         else:
@@ -174,7 +200,7 @@ class Command(BaseCommand):
             self.style.SUCCESS(
                 f"Imported “{story.headline}” with {entries:,} "
                 f"{'entry' if entries == 1 else 'entries'}; it is "
-                f"{'a draft' if story.state == story.State.DRAFT else story.state}."
+                f"{_state(story.state, story.closed_at)}."
             )
         )
         missing = Image.objects.filter(entries__story=story, stem="").distinct()
@@ -203,6 +229,9 @@ def _check_not_imported(content: bytes) -> None:
 def _summary(document: Document, import_options: ImportOptions) -> Iterable[str]:
     """Yield lines that summarize a document for an editor."""
     yield f"Headline: {import_options.headline or document.headline}"
+    published = import_options.publishes(document)
+    state = document.state if published else Story.State.DRAFT
+    yield f"It will be {_state(state, document.closed_at)}."
     if series := import_options.series or document.series:
         yield f"Series: {series}"
     if document.photo:
@@ -225,6 +254,14 @@ def _summary(document: Document, import_options: ImportOptions) -> Iterable[str]
             yield f"  Section: {item.text}"
     count = len(document.warnings)
     yield f"{len(updates)} updates, {count} warning{'' if count == 1 else 's'}."
+
+
+def _state(state: str, closed_at: datetime | None) -> str:
+    if state == Story.State.DRAFT:
+        return "a draft"
+    if state == Story.State.CLOSED and closed_at:
+        return f"closed, ended {gmt.format_full(closed_at)}"
+    return str(state)
 
 
 def _shorten(text: str) -> str:
