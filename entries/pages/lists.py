@@ -42,7 +42,8 @@ class Listing:
 
 def front_listing() -> Listing:
     """Return the live stories, latest news first, and the most recently closed ones."""
-    ended = _with_related(Story.objects.filter(state=Story.State.CLOSED))
+    closed_ones = Story.objects.filter(state=Story.State.CLOSED)
+    ended = _with_related(closed_ones.topical())
     live = live_stories(_lively(Story.objects.all()))
     announced, quiet = _announced(Story.objects.all()), _quiet(Story.objects.all())
     closed = list(ended.order_by("-closed_at", "-pk")[:ENDED_PAGE_SIZE])

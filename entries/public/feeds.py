@@ -21,6 +21,7 @@ from django.utils.xmlutils import SimplerXMLGenerator
 
 from entries.models import EntryVersion, Posting, Profile, Series, Site, Story
 from entries.models.entries import PostingQuerySet
+from entries.models.stories import TOPICAL_FOR
 from entries.public import caching
 from entries.text import gmt
 from entries.text.urls import absolute_url
@@ -123,6 +124,7 @@ class _EntriesFeed(_Feed):
     feed_type = _Atom
     language = settings.LANGUAGE_CODE.partition("-")[0]  # as that of HTML pages
     title_of_story = True  # whether the title of an entry begins with its story's
+    archives_apart = True  # whether old imported entries are on pages of their own
 
     def __init__(self, site: Site, version: caching.Version) -> None:
         self.site = site
@@ -188,10 +190,29 @@ class _EntriesFeed(_Feed):
         noted = Prefetch("entry__versions", corrections, "corrections")
         return list(found.prefetch_related(noted)[: FEED_ENTRIES + 1])
 
+    def _first_of(self, found: list[Posting]) -> list[Posting]:
+        """Return the postings of this page.
+
+        Imported ones much older than the newest are on the next page: readers take
+        whatever appears on the first one for news.
+        """
+        shown = found[:FEED_ENTRIES]
+        newest = shown[0].public_at if shown and not self.before else None
+        if not (newest and self.archives_apart):
+            return shown
+        oldest = newest - TOPICAL_FOR
+        old = (
+            index
+            for index, one in enumerate(shown)
+            if one.story.imported and one.public_at and one.public_at < oldest
+        )
+        return shown[: next(old, FEED_ENTRIES)]
+
     def feed_extra_kwargs(self, obj: Any) -> dict[str, Any]:
         """Find the postings of this page; return its time, and links to other pages."""
         found = self._page(obj)
-        self.page, more = found[:FEED_ENTRIES], found[FEED_ENTRIES:]
+        self.page = self._first_of(found)
+        more = found[len(self.page) :]
         pages = {}
         if self.before:
             pages["first"] = self._url(obj)
@@ -368,6 +389,7 @@ class StoryFeed(_EntriesFeed):
     """The entries of a story, including those cross-posted to it."""
 
     title_of_story = False
+    archives_apart = False
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Story:
         story: Story = kwargs["story"]
