@@ -3,7 +3,7 @@
 Both the text form and JSON are read into it, and one loader makes rows of it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -87,7 +87,7 @@ class DocumentEntry(Body):
     """The original entry or an update.
 
     `note` tells editors what to do before they publish it. Fields after `state` are set
-    from JSON only.
+    from JSON only, but `old_urls`, those on a former site, from archives as well.
     """
 
     headline: str = ""
@@ -106,6 +106,7 @@ class DocumentEntry(Body):
     posted_in: list[PostedIn] = field(default_factory=list)
     version: int = 1
     versions: list[VersionData] = field(default_factory=list)
+    old_urls: Sequence[str] = ()
 
 
 NO_TEXT: Final = Body()
@@ -118,6 +119,7 @@ class Document:
 
     `photo` is the caption of the lead image. `warnings` list what was not understood,
     `notes` what was assumed, and `state_note` is the assumption about the state.
+    `archive_key` is a hash of its identity in an archive, of which it comes just once.
     `live_at` is when coverage began, and `closed_at` when it ended. `state` is empty if
     the file does not say. Fields after those are set from JSON and archives only.
     """
@@ -139,6 +141,7 @@ class Document:
     state_note: str = field(default="", compare=False)
     file_name: str = field(default="", compare=False)
     digest: str = field(default="", compare=False)
+    archive_key: str = field(default="", compare=False)
     live_at: datetime | None = field(default=None, compare=False)
     begins_at: datetime | None = None
     state: str = ""
@@ -148,6 +151,7 @@ class Document:
     links_by_title: bool = True  # in JSON, links refer to their targets by slug
     slug: str = ""
     old_slugs: list[str] = field(default_factory=list)
+    old_urls: Sequence[str] = ()
     series_slug: str = ""
     series_description: str = ""
     lead_image: str | None = None

@@ -10,6 +10,7 @@ from typing import Final
 from entries.exchange.document import Document, ExchangeError
 from entries.exchange.json import read_json
 from entries.exchange.loading import ImportOptions, check_length
+from entries.exchange.sniffing import markup
 from entries.exchange.text.decoding import MAX_FILE_BYTES, TextLine, decode
 from entries.exchange.text.paragraphs import Hints
 from entries.exchange.text.reader import read_text
@@ -46,11 +47,18 @@ def read_document(
 ) -> Document:
     """Parse a file's content. Raises ExchangeError if it does not contain a story.
 
+    What is neither our JSON nor plain text is refused, not imported with its markup.
     `name` is the name of the file, from which a text without a headline gets one.
     """
     name = rendering.tidy(name)
     check_length("headline", options.headline)
     document = read_json(content)
+    if document is None and (kind := markup(content)):
+        raise ExchangeError(
+            f"This looks like {kind}, not like the text of a story. If it comes from "
+            "another system, import it with “manage.py import_archive”; else save the "
+            "story as plain text, and import that."
+        )
     if document is None:
         document = _text_document(content, name, options, first_day)
     elif first_day:

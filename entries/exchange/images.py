@@ -25,7 +25,8 @@ _LEAD_NAMES: Final = ("photo", "lead")
 _NAME: Final = re.compile(r"[\w-]{1,120}")
 
 
-def _normalize(text: str) -> str:
+def normalize_name(text: str) -> str:
+    """Return a file name in the form in which names are compared."""
     return unicodedata.normalize("NFC", text).casefold()
 
 
@@ -37,7 +38,7 @@ class ImageFolder:
         for file in sorted(path.iterdir()) if path else []:
             if IMAGE_SUFFIX.fullmatch(file.suffix) and file.is_file():
                 for name in {file.name, file.stem}:
-                    self.paths.setdefault(_normalize(name), []).append(file)
+                    self.paths.setdefault(normalize_name(name), []).append(file)
 
     @property
     def names(self) -> frozenset[str]:
@@ -46,7 +47,7 @@ class ImageFolder:
 
     def find(self, typed: str) -> Path | None:
         """Return the file with a name, in any case, with or without its extension."""
-        for name in (_normalize(typed.strip()), _normalize(image_name(typed))):
+        for name in (normalize_name(typed.strip()), normalize_name(image_name(typed))):
             if found := self.paths.get(name):
                 return found[0]
         return None
@@ -56,7 +57,7 @@ class ImageFolder:
         found = {
             path
             for name in (*_LEAD_NAMES, slug)
-            for path in self.paths.get(_normalize(name), [])
+            for path in self.paths.get(normalize_name(name), [])
         }
         return found.pop() if len(found) == 1 else None
 

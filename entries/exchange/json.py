@@ -59,7 +59,10 @@ def read_json(content: bytes) -> Document | None:
             ) from error
         return None
     if value.get("format") != FORMAT:
-        raise ExchangeError("This JSON is not a story that export_story wrote.")
+        raise ExchangeError(
+            "This JSON is not a story that export_story wrote. If it comes from another "
+            "system, import it with “manage.py import_archive”."
+        )
     if value.get("version") != FORMAT_VERSION:
         raise ExchangeError(
             f"This story is in version {value.get('version')!r} of its format; this "

@@ -1,6 +1,7 @@
 """Create a story from a document, through the verbs, in one transaction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from entries.models import (
     Image,
     ImportedFile,
     Link,
+    OldUrl,
     Posting,
     Series,
     Story,
@@ -42,7 +44,6 @@ from entries.verbs import (
     Refused,
     StaleRead,
     open_ledger,
-    retry_on_stale_read,
 )
 
 _LIMITS: Final = {
@@ -58,10 +59,12 @@ class ImportOptions:
     """The options of an import; non-empty texts override those in the file.
 
     With a `state`, the story is published, whatever `publish`, unless it is `draft`.
+    `free_slug` is used unless another story gets it first.
     """
 
     headline: str = ""
     slug: str = ""
+    free_slug: str = ""
     series: str = ""
     publish: bool = False
     state: str = ""
@@ -80,11 +83,33 @@ class Loaded:
     remarks: list[Remark] = field(default_factory=list)
 
 
+@dataclass
+class Prepared:
+    """A document that is rendered, with its images ingested, but not saved yet."""
+
+    loading: "_Import"
+    remarks: list[Remark]
+
+    def give_up(self) -> None:
+        """Remove the files that were ingested."""
+        self.loading.gallery.remove_unused()
+
+
 def load(document: Document, options: ImportOptions, progress: Progress) -> Loaded:
     """Create a story from a document; a draft unless the options publish it.
 
     Story and entries get the dates that they have in the document. Raises ExchangeError
     or Refused, after which nothing has been written.
+    """
+    return save(prepare(document, options, progress))
+
+
+def prepare(
+    document: Document, options: ImportOptions, progress: Progress
+) -> Prepared:
+    """Check and render a document, and ingest its images. It may be saved elsewhere.
+
+    Raises ExchangeError or Refused.
     """
     if options.series:
         document = replace(
@@ -100,27 +125,38 @@ def load(document: Document, options: ImportOptions, progress: Progress) -> Load
         from_text = document.photo and not document.lead_image
         if from_text and (problem := gallery.ingest(lead)):
             remarks.append(Remark(1, f"the lead picture: {problem}"))
-        loading = _write(document, options, gallery, lead, progress)
-    return Loaded(loading.story, sorted({*remarks, *loading.remarks}))
+        loading = _Import(document, options, gallery, lead, progress)
+    return Prepared(loading, remarks)
 
 
-@retry_on_stale_read
-def _write(document: Document, options: ImportOptions, *more: Any) -> "_Import":
-    """Prepare a story, then write it in one short transaction.
+def save(prepared: Prepared) -> Loaded:
+    """Save a prepared document as a story, in one transaction.
+
+    Raises ExchangeError or Refused, after which nothing has been written.
+    """
+    loading = prepared.loading
+    with removed_on_failure(loading.gallery):
+        while not _saved(loading):
+            loading = loading.again()
+    return Loaded(loading.story, sorted({*prepared.remarks, *loading.remarks}))
+
+
+def _saved(loading: "_Import") -> bool:
+    """Write a story in one short transaction; return False if it is out of date.
 
     The stories that it links to are locked for that time, so that the rendered links
     show their current titles and URLs.
     """
-    loading = _Import(document, options, *more)
     used = {story.pk: story for story in loading.targets.used}
-    with transaction.atomic():
+    with suppress(StaleRead), transaction.atomic():
         with open_ledger(*used) as ledger:
             now = {pk: _linked_as(story) for pk, story in ledger.stories.items()}
             if now != {pk: _linked_as(story) for pk, story in used.items()}:
                 raise StaleRead
             loading.write()
         loading.restore_story_times()  # the ledger has just dated the change
-    return loading
+        return True
+    return False
 
 
 def _linked_as(story: Story) -> tuple[str, str, str]:
@@ -173,6 +209,7 @@ class _Import:
         progress: Progress,
     ) -> None:
         self.document, self.options, self.gallery = document, options, gallery
+        self.lead_file = lead
         self.remarks: list[Remark] = []
         self.targets = _Targets(document)
         self.prepared: list[tuple[NewEntry, DocumentEntry]] = []
@@ -195,11 +232,17 @@ class _Import:
             self.prepare(update, Entry.Kind.UPDATE)
         progress(total, total, "entries")
 
+    def again(self) -> "_Import":
+        """Return another attempt, which reads anew what has changed meanwhile."""
+        return _Import(
+            self.document, self.options, self.gallery, self.lead_file, _in_silence
+        )
+
     def plan_story(self) -> Story:
         """Return an unsaved story with the values that entries are rendered with."""
         document, options = self.document, self.options
         headline = document.headline
-        slug = options.slug or _free_slug(document.slug) or verbs.free_slug(headline)
+        slug = options.slug or free_slug(document, options.free_slug)
         story = Story(headline=headline, slug=slug, first_day=document.first_day)
         if options.publishes(document):
             announced = Story.State.ANNOUNCED
@@ -345,8 +388,35 @@ class _Import:
         if publishes:
             self.publish()
         self.restore_times()
+        self.keep_old_urls()
         ImportedFile.objects.create(
-            digest=document.digest, name=document.file_name[-255:], story=self.story
+            digest=document.digest,
+            key=document.archive_key or None,
+            name=document.file_name[-255:],
+            story=self.story,
+        )
+
+    def keep_old_urls(self) -> None:
+        """Save the URLs on a former site, but none that leads elsewhere already."""
+        found: dict[str, OldUrl] = {}
+        for url in self.document.old_urls:
+            found.setdefault(urls.old_address(url), OldUrl(story=self.story))
+        for new, source in self.prepared:
+            for url in source.old_urls:
+                found.setdefault(urls.old_address(url), OldUrl(entry=new.entry))
+        known = OldUrl.objects.filter(address__in=found)
+        taken = set(known.values_list("address", flat=True))
+        for address in found:
+            if address in taken:
+                message = f"the old address {address} leads to another story already"
+                self.remarks.append(Remark(0, message))
+        for address, row in found.items():
+            row.address = address
+        limit = max_length(OldUrl, "address")
+        OldUrl.objects.bulk_create(
+            row
+            for address, row in found.items()
+            if address not in taken and 0 < len(address) <= limit
         )
 
     def add_notes(self) -> None:
@@ -509,6 +579,10 @@ class _Targets:
         self._stories: dict[str, Story] | None = None
         self._series: dict[str, Series] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the rows that were only looked through."""
+        return vars(self) | {"_stories": None, "_series": None}
+
     def story(self, data: LinkData) -> Story | None:
         if not self.by_title:
             return self.by_slug(data.story)
@@ -560,8 +634,27 @@ def find_series(name: str) -> Series:
     return Series.objects.create(name=name, slug=slug)
 
 
-def _free_slug(slug: str) -> str:
+def free_slug(
+    document: Document, wanted: str = "", taken: Collection[str] = ()
+) -> str:
+    """Return a slug for a story: the one wanted, its own, or one from its headline.
+
+    A number is appended to a slug that a story has, or had, and to those in `taken`.
+    """
+    for slug in (wanted, document.slug):
+        if found := _free_slug(slug, taken):
+            return found
+    return verbs.free_slug(document.headline, taken)
+
+
+def _free_slug(slug: str, taken: Collection[str] = ()) -> str:
     """Return the slug, with a number appended if in use; empty if it is invalid."""
     if slugify(slug) != slug or not slug:
         return ""
-    return urls.free_name(slug, lambda s: StorySlug.objects.filter(slug=s).exists())
+    return urls.free_name(
+        slug, lambda s: s in taken or StorySlug.objects.filter(slug=s).exists()
+    )
+
+
+def _in_silence(done: int, total: int, what: str) -> None:
+    """Report no progress."""

@@ -4,7 +4,7 @@ from entries.models.audience import Audience, AudienceMinute
 from entries.models.desk import DeletedEntry, Draft, Presence, Snippet
 from entries.models.entries import Entry, EntryVersion, Posting
 from entries.models.images import Image
-from entries.models.imports import ImportedFile
+from entries.models.imports import ImportedFile, OldUrl
 from entries.models.links import Link
 from entries.models.notes import Mention, Note
 from entries.models.people import Profile
@@ -25,6 +25,7 @@ __all__ = [
     "Link",
     "Mention",
     "Note",
+    "OldUrl",
     "Posting",
     "Presence",
     "Profile",

@@ -1,17 +1,48 @@
-"""A record of imported files, by which repeated imports are recognized."""
+"""Records of imports: of files, to recognize repeated ones, and of former URLs."""
 
 from django.db import models
 
+from entries.models.entries import Entry
 from entries.models.stories import Story
 
 
 class ImportedFile(models.Model):
-    """A file that was imported as a story; `digest` is its SHA-256."""
+    """A file that was imported as a story; `digest` is its SHA-256.
+
+    `key` identifies a story of an archive, whatever file it comes in.
+    """
 
     digest = models.CharField(max_length=64, db_index=True)
+    key = models.CharField(max_length=64, null=True, unique=True)
     name = models.CharField(max_length=255)
     story = models.ForeignKey(Story, models.CASCADE, related_name="imported_from")
     imported_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return self.name
+
+
+class OldUrl(models.Model):
+    """A URL of a story, or of one of its entries, on a former site.
+
+    `address` is its path and query, as `entries.text.urls.old_address` returns them.
+    """
+
+    address = models.CharField(max_length=500, unique=True)
+    story = models.ForeignKey(
+        Story, models.CASCADE, null=True, related_name="old_url_rows"
+    )
+    entry = models.ForeignKey(
+        Entry, models.CASCADE, null=True, related_name="old_url_rows"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(story=None) ^ models.Q(entry=None),
+                name="old_url_of_one_thing",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.address

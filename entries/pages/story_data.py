@@ -197,6 +197,7 @@ class FullEntryData(EntryData):
     posted_in: list[PostedIn] = []
     version: Number = 1
     versions: list[VersionData] = []
+    old_urls: list[str] = []
 
     @model_validator(mode="after")
     def _timed_and_numbered(self) -> Self:
@@ -247,6 +248,7 @@ class FullHeadData(HeadData):
     announced_at: Time | None = None
     created_at: Time | None = None
     old_slugs: list[str] = []
+    old_urls: list[str] = []
 
 
 class ImageData(_Data):
@@ -347,6 +349,7 @@ def _postings(story: Story, public: bool) -> list[Posting]:
     postings = (
         story.postings.visible() if public else story.postings.filter(removed=False)
     )
+    old_urls = () if public else ("entry__old_url_rows",)
     return list(
         postings.filter(entry__erased_at=None)
         .select_related("entry__story__series", "entry__author", "story")
@@ -357,6 +360,7 @@ def _postings(story: Story, public: bool) -> list[Posting]:
             "entry__links__image",
             "entry__versions__changed_by",
             "entry__postings__story",
+            *old_urls,
         )
         .order_by(
             F("entry__kind"),  # the original entry first
@@ -384,6 +388,7 @@ def _head(story: Story, public: bool) -> HeadData:
             lead_image=lead.name if lead else None,
             continues_in=follower.slug if follower else None,
             old_slugs=sorted(old.values_list("slug", flat=True)),
+            old_urls=_old_urls(story),
         )
     return _from_row(
         PublicHeadData,
@@ -414,6 +419,7 @@ def _entry(posting: Posting, public: bool, names: set[str]) -> EntryData:
             author=_username(entry.author),
             posted_in=_posted_in(posting),
             versions=[_version(version) for version in versions],
+            old_urls=_old_urls(entry) if posting.home else [],
             **values,
         )
     return _from_row(
@@ -452,6 +458,10 @@ def _posted_in(posting: Posting) -> list[PostedIn]:
         for other in sorted(posting.entry.postings.all(), key=lambda p: p.story.slug)
         if not (other.home or other.removed)
     ]
+
+
+def _old_urls(row: Story | Entry) -> list[str]:
+    return sorted(old.address for old in row.old_url_rows.all())
 
 
 def _version(version: EntryVersion) -> VersionData:

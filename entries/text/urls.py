@@ -1,9 +1,11 @@
 """URLs in texts, the site's own URLs, and unused slugs."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from itertools import count
 from typing import Final
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from django.conf import settings
 from django.urls import register_converter
@@ -37,6 +39,11 @@ _KINDS: Final = {
     kind: re.compile(rf"https?://(?:www\.|m\.)?(?=(?:{paths}))([\w.-]+)", re.I | re.X)
     for kind, paths in {"Video": _VIDEOS, "Post": _POSTS}.items()
 }
+
+
+# By which WordPress names a post: `/?p=12`. They are the only former URLs whose path is
+# one of this site's own.
+OLD_URL_PARAMETERS: Final = frozenset({"p", "page_id"})
 
 
 class RowId(IntConverter):
@@ -75,6 +82,22 @@ def platform_label(url: str) -> str | None:
 def absolute_url(path: str) -> str:
     """Return the absolute URL of a path on this site."""
     return f"{settings.SITE_URL}{path}"
+
+
+def old_address(url: str) -> str:
+    """Return path and query of a URL of a former site in one form; "" for its root.
+
+    `https://old.example/2016/12/fog/?utm_source=x` is `/2016/12/fog`.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    path = "/" + unicodedata.normalize("NFC", unquote(parts.path)).strip("/")
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    own = sorted(pair for pair in pairs if not pair[0].startswith("utm_"))
+    address = f"{path}?{urlencode(own)}" if own else path
+    return "" if address == "/" or "\0" in address else address
 
 
 def free_name(name: str, is_taken: Callable[[str], bool]) -> str:

@@ -66,6 +66,7 @@ def erase(entry: Entry, *, by: Permissions = SYSTEM) -> Entry:
         if entry.erased_at:
             return entry
         entry.links.all().delete()
+        entry.old_url_rows.all().delete()  # they may have words of its headline
         entry.images.clear()
         entry.headline = entry.body = entry.html = entry.byline = entry.sent_back = ""
         entry.credited = None

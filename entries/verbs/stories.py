@@ -1,6 +1,6 @@
 """Verbs for stories: create, edit, announce, go live, close, withdraw, delete."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -85,11 +85,14 @@ def create_story(
     return story
 
 
-def free_slug(headline: str) -> str:
-    """Return a slug for a headline, with a number if a story has, or had, it."""
+def free_slug(headline: str, taken: Collection[str] = ()) -> str:
+    """Return a slug for a headline, with a number if a story has, or had, it.
+
+    `taken` are slugs that must not be used either.
+    """
     base = slugify(headline)[:100].strip("-") or "story"
     alike = StorySlug.objects.filter(slug__startswith=base)
-    taken = set(alike.values_list("slug", flat=True))
+    taken = {*taken, *alike.values_list("slug", flat=True)}
     return urls.free_name(base, taken.__contains__)
 
 

@@ -86,6 +86,11 @@ def _utf8(data: bytes) -> bool:
     return True
 
 
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of a file's first bytes, UTF-8 unless it is UTF-16."""
+    return _utf16(data) or "utf-8"
+
+
 def _utf16(data: bytes) -> str:
     """Return the encoding if a file is in UTF-16, with or without a BOM; else ""."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

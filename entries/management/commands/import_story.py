@@ -59,7 +59,7 @@ class Command(BaseCommand):
         add("--series", default="", metavar="NAME", help="made if there is none")
         add(
             "--date",
-            type=_parse_date,
+            type=parse_date,
             metavar="YYYY-MM-DD",
             help=(
                 "the story's first day, that of its earliest updates; without it the "
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         )
         add(
             "--images",
-            type=_parse_folder,
+            type=parse_folder,
             metavar="DIR",
             help=(
                 "where the named pictures are (any case, with or without extension); "
@@ -274,7 +274,8 @@ def _line_number(warning: str) -> tuple[int, str]:
     return (int(number) if number.isdigit() else 0, warning)
 
 
-def _parse_date(text: str) -> date:
+def parse_date(text: str) -> date:
+    """Parse the value of an option: a date."""
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
@@ -284,7 +285,8 @@ def _parse_date(text: str) -> date:
     return day
 
 
-def _parse_folder(text: str) -> Path:
+def parse_folder(text: str) -> Path:
+    """Parse the value of an option: a folder."""
     path = Path(text)
     if not path.is_dir():
         raise ArgumentTypeError(f"“{text}” is not a folder")

@@ -1,0 +1,13 @@
+"""All formats of archives, in the order in which they are tried on a file."""
+
+from typing import Final
+
+from entries.exchange.archives import own
+from entries.exchange.archives.base import Format
+
+# A file of ours may look like another's log of times, but not the other way round.
+FORMATS: Final[tuple[Format, ...]] = (
+    own.JSON,
+    own.TEXT,
+)
+BY_NAME: Final = {each.name: each for each in FORMATS}

@@ -1,0 +1,222 @@
+"""Import the stories of an archive, each once, whatever happens to the others."""
+
+import hashlib
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from django.db import DataError, IntegrityError
+from django.utils.text import slugify
+
+from entries.exchange import loading
+from entries.exchange.archives.base import (
+    ArchiveOptions,
+    ArchiveStory,
+    Format,
+    LeftOut,
+    Picture,
+    Unreadable,
+    What,
+)
+from entries.exchange.archives.files import Archive
+from entries.exchange.archives.pictures import PictureFolder
+from entries.exchange.archives.workers import Job, Workers
+from entries.exchange.document import Document, ExchangeError
+from entries.exchange.loading import ImportOptions
+from entries.models import ImportedFile, Story
+from entries.models.fields import max_length
+from entries.text import rendering
+from entries.verbs import Refused
+
+logger = logging.getLogger(__name__)
+
+
+class Status(StrEnum):
+    """What became of a story."""
+
+    IMPORTED = "imported"
+    BEFORE = "imported before"
+    READ = "read"  # in a dry run
+    FAILED = "failed"
+
+
+@dataclass
+class Outcome:
+    """What became of a story, or of a file that is none."""
+
+    status: Status
+    name: str  # its headline, or the file's name
+    format: str = ""
+    key: str = ""
+    story: Story | None = None
+    document: Document | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def counts(self) -> Counter[What]:
+        """Count the things that were left out, by their kinds."""
+        return Counter(each.what for each in self.left_out)
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """How to import an archive."""
+
+    publish: bool = False
+    series: str = ""
+    dry_run: bool = False
+    pictures: PictureFolder = field(default_factory=PictureFolder)
+    processes: int = 0  # 0 for as many as there are processors
+
+
+def import_archive(
+    archive: Archive, options: ArchiveOptions, settings: ImportSettings
+) -> Iterator[Outcome]:
+    """Import the stories of an archive; yield what became of each, in their order.
+
+    A story that was imported before, from this or another file, is not imported again.
+    """
+    for each in archive.refused:
+        yield Outcome(Status.FAILED, each.name, error=each.reason)
+    if settings.dry_run:
+        yield from _dry_run(archive, options)
+        return
+    with Workers(settings.processes or os.cpu_count() or 1, archive.count()) as workers:
+        yield from _Import(settings, workers).run(archive, options)
+
+
+def _dry_run(archive: Archive, options: ArchiveOptions) -> Iterator[Outcome]:
+    for format_, files in archive.groups:
+        for found in format_.stories(files, options):
+            if isinstance(found, Unreadable):
+                yield _unreadable(found, format_)
+                continue
+            outcome = _outcome(Status.READ, found, format_)
+            try:
+                loading.check_document(_document(found, format_))
+            except ExchangeError as error:
+                outcome.status, outcome.error = Status.FAILED, str(error)
+            yield outcome
+
+
+class _Import:
+    def __init__(self, settings: ImportSettings, workers: Workers) -> None:
+        self.settings, self.workers = settings, workers
+        self.waiting: deque[tuple[Outcome, Job]] = deque()
+        self.slugs: set[str] = set()  # of the stories that are waiting
+        self.keys: set[str] = set()
+
+    def run(self, archive: Archive, options: ArchiveOptions) -> Iterator[Outcome]:
+        for format_, files in archive.groups:
+            for found in format_.stories(files, options):
+                if isinstance(found, Unreadable):
+                    yield _unreadable(found, format_)
+                else:
+                    yield from self.add(found, format_)
+                while len(self.waiting) > self.workers.capacity:
+                    yield self.finish()
+        while self.waiting:
+            yield self.finish()
+
+    def add(self, found: ArchiveStory, format_: Format) -> Iterator[Outcome]:
+        """Have a story prepared, unless it was imported before."""
+        outcome = _outcome(Status.BEFORE, found, format_)
+        document = _document(found, format_)
+        if document.archive_key in self.keys:
+            outcome.warnings.append("It is in the archive twice.")
+            yield outcome
+            return
+        self.keys.add(document.archive_key)
+        outcome.story = _imported_before(document)
+        if outcome.story:
+            yield outcome
+            return
+        slug = loading.free_slug(document, taken=self.slugs)
+        self.slugs.add(slug)
+        options = ImportOptions(
+            free_slug=slug,
+            series=self.settings.series,
+            publish=self.settings.publish,
+            folder=self.settings.pictures.of(found, slugify(document.headline)[:100]),
+        )
+        self.waiting.append((outcome, self.workers.prepare(document, options)))
+
+    def finish(self) -> Outcome:
+        """Save the story that has waited longest; return what became of it."""
+        outcome, job = self.waiting.popleft()
+        outcome.status = Status.FAILED
+        try:
+            loaded = loading.save(job.result())
+        except (ExchangeError, Refused) as error:
+            outcome.error = str(error)
+        except IntegrityError:
+            if story := _imported_before(job.document):
+                outcome.status, outcome.story = Status.BEFORE, story
+            else:
+                logger.exception("A story of an archive was not imported.")
+                outcome.error = "It contradicts what is in the database."
+        except (ArithmeticError, DataError, LookupError, TypeError, ValueError) as error:
+            logger.exception("A story of an archive was not imported.")
+            outcome.error = f"It cannot be imported: {error!r}."
+        else:
+            outcome.status, outcome.story = Status.IMPORTED, loaded.story
+            outcome.warnings += map(str, loaded.remarks)
+        self.slugs.discard(job.options.free_slug)
+        return outcome
+
+
+def _outcome(status: Status, found: ArchiveStory, format_: Format) -> Outcome:
+    document = found.document
+    warnings = [*found.warnings, *document.notes, *map(str, document.warnings)]
+    if count := sum(not (each.alt or each.caption) for each in found.pictures):
+        pictures = What("picture has", "pictures have").counted(count)
+        warnings.append(f"{pictures} no alt text there, and counts as decorative here")
+    return Outcome(
+        status,
+        document.headline,
+        format_.name,
+        found.key,
+        document=document,
+        left_out=found.left_out,
+        warnings=warnings,
+    )
+
+
+def _unreadable(found: Unreadable, format_: Format) -> Outcome:
+    return Outcome(Status.FAILED, found.name, format_.name, error=found.reason)
+
+
+def _document(found: ArchiveStory, format_: Format) -> Document:
+    """Return the document of a story, with its pictures and its key."""
+    pictures: dict[str, Picture] = {}
+    for each in found.pictures:
+        known = pictures.get(each.name)
+        if known is None or not (known.alt or known.caption):
+            pictures[each.name] = each
+    document = found.document
+    key = hashlib.sha256(f"{format_.name}\0{found.key}".encode()).hexdigest()
+    headline = rendering.one_line(document.headline)
+    return replace(
+        document,
+        headline=headline[: max_length(Story, "headline")] or "Story",
+        images=(*document.images, *(each.data() for each in pictures.values())),
+        archive_key=key,
+        digest=document.digest or key,
+        file_name=document.file_name or found.key,
+    )
+
+
+def _imported_before(document: Document) -> Story | None:
+    """Return the story that was imported from the same story or file before."""
+    rows = ImportedFile.objects.select_related("story")
+    row: Any = (
+        rows.filter(key=document.archive_key).first()
+        or rows.filter(digest=document.digest).last()
+    )
+    return row.story if row else None

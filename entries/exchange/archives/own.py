@@ -1,0 +1,60 @@
+"""Our own forms as archives: files in our JSON, and in our text form."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import PurePath
+from typing import Any, Final
+
+from entries.exchange.archives.base import (
+    ArchiveOptions,
+    ArchiveStory,
+    Format,
+    Found,
+    SourceFile,
+    each_file,
+)
+from entries.exchange.document import Document, ExchangeError
+from entries.exchange.files import read_document
+from entries.exchange.loading import ImportOptions
+from entries.exchange.text.decoding import decode
+from entries.exchange.text.lines import blocks
+from entries.pages.story_data import FORMAT as OWN_FORMAT
+
+
+def _is_json(file: SourceFile) -> bool:
+    data: Any = file.data
+    return isinstance(data, dict) and data.get("format") == OWN_FORMAT
+
+
+def _is_text(file: SourceFile) -> bool:
+    """Return whether a text has any mark of our form."""
+    try:
+        lines, _ = decode(file.content)
+    except ExchangeError:
+        return False
+    return any(block.mark for block in blocks(lines, []))
+
+
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ArchiveStory]:
+    def read(file: SourceFile) -> Iterator[Found]:
+        name = PurePath(file.name).name
+        document = read_document(
+            file.content, name, ImportOptions(folder=options.folder), options.day
+        )
+        yield ArchiveStory(_key(file, document), document)
+
+    yield from each_file(files, read)
+
+
+def _key(file: SourceFile, document: Document) -> str:
+    """Return the identity of a story, which a later export of it has as well."""
+    if document.slug:
+        began = document.created_at or document.live_at or document.first_day or ""
+        return f"{document.slug} {began}".strip()
+    return f"{PurePath(file.name).with_suffix('')} {document.headline}"
+
+
+JSON: Final = Format("json", "our own JSON", _is_json, _stories)
+TEXT: Final = Format("text", "our own text form", _is_text, _stories)

@@ -1,0 +1,240 @@
+"""The command `import_archive`: create stories from an archive of any system."""
+
+import json
+import time
+from argparse import ArgumentTypeError
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.management import CommandError
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
+
+from entries.database import errors
+from entries.exchange import ExchangeError, archives
+from entries.exchange.archives import Outcome, Status
+from entries.exchange.archives.pictures import PictureFolder
+from entries.management.commands.import_story import parse_date, parse_folder
+from entries.text import rendering
+
+PROGRESS_SECONDS: Final = 2.0
+
+
+class Command(BaseCommand):
+    """Import the stories of an archive."""
+
+    help = (
+        "Import many stories from a file or a folder: exports of other systems, or our "
+        "own text form and JSON. The format of each file is told by its content. A story "
+        "is imported once, so a run that was interrupted can be repeated, and goes on. "
+        "What has no place here is counted, and listed by --json. Stories become drafts "
+        "unless --publish is given."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.epilog = (
+            "docs/archives.md says how to export from each system. Exit codes: 0 all "
+            "stories are imported (or understood, with --dry-run), 1 some are not, 2 "
+            "wrong usage."
+        )
+        add = parser.add_argument
+        add("path", type=Path, metavar="PATH", help="a file, or a folder with files")
+        add(
+            "--from",
+            dest="format",
+            default="",
+            choices=[each.name for each in archives.FORMATS],
+            metavar="FORMAT",
+            help=f"the format: {', '.join(each.name for each in archives.FORMATS)}",
+        )
+        add("--series", default="", metavar="NAME", help="for all stories")
+        add(
+            "--images",
+            type=parse_folder,
+            metavar="DIR",
+            help=(
+                "where the pictures are, in any folders below; those in PATH are found "
+                "as well. Others are missing pictures, which readers do not see"
+            ),
+        )
+        add(
+            "--timezone",
+            type=_parse_zone,
+            metavar="ZONE",
+            help="of times without one, for example Europe/London; else GMT",
+        )
+        add(
+            "--date",
+            type=parse_date,
+            metavar="YYYY-MM-DD",
+            help="the first day of a story whose times have no date",
+        )
+        add(
+            "--publish",
+            action="store_true",
+            help="publish the stories, in the state they had",
+        )
+        add("--dry-run", action="store_true", help="only read; write nothing")
+        add("--json", action="store_true", help="report each story as JSON")
+        add(
+            "--processes",
+            type=int,
+            default=0,
+            metavar="N",
+            help="that render texts; by default as many as there are processors",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Import the archive; report expected failures in one sentence."""
+        try:
+            self.run(options)
+        except ExchangeError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            if sentence := errors.command_message(error):
+                raise CommandError(sentence) from error
+            raise
+
+    def run(self, options: dict[str, Any]) -> None:
+        """Import the archive. Raises ExchangeError, and CommandError if a story failed."""
+        archive = archives.open_archive(options["path"], options["format"])
+        roots = [path for path in (options["path"], options["images"]) if path]
+        pictures = PictureFolder(path for path in roots if path.is_dir())
+        outcomes = archives.import_archive(
+            archive,
+            archives.ArchiveOptions(
+                time_zone=options["timezone"],
+                day=options["date"],
+                folder=pictures.by_name,
+            ),
+            archives.ImportSettings(
+                publish=options["publish"],
+                series=rendering.one_line(options["series"]),
+                dry_run=options["dry_run"],
+                pictures=pictures,
+                processes=options["processes"],
+            ),
+        )
+        self.report(outcomes, _Progress(self, archive, options), options["json"])
+
+    def report(self, outcomes: Any, progress: "_Progress", as_json: bool) -> None:
+        """Print what becomes of each story, and a summary."""
+        tally: Counter[Status] = Counter()
+        if as_json:
+            self.stdout.write('{"stories": [', ending="")
+        for outcome in outcomes:
+            if as_json:
+                comma = "," if tally.total() else ""
+                data = json.dumps(_data(outcome), ensure_ascii=False, indent=1)
+                self.stdout.write(f"{comma}\n{data}", ending="")
+            else:
+                self.print_outcome(outcome)
+            tally[outcome.status] += 1
+            progress.advance(outcome)
+        if as_json:
+            counts = {status.value.replace(" ", "_"): tally[status] for status in Status}
+            self.stdout.write(f'\n], "counts": {json.dumps(counts)}}}')
+        done = ", ".join(f"{tally[s]:,} {s}" for s in Status if tally[s])
+        self.stderr.write(f"{tally.total():,} stories: {done}.")
+        if failed := tally[Status.FAILED]:
+            raise CommandError(
+                f"{failed:,} not imported: correct what their messages say, and run the "
+                "command again. It leaves out what is imported."
+            )
+
+    def print_outcome(self, outcome: Outcome) -> None:
+        """Print what became of a story, with its warnings on standard error."""
+        for warning in outcome.warnings:
+            self.stderr.write(self.style.WARNING(f"{outcome.name}: {warning}"))
+        if outcome.error:
+            self.stderr.write(self.style.ERROR(f"{outcome.name}: {outcome.error}"))
+            return
+        document, left_out = outcome.document, ""
+        updates = len(document.updates) if document else 0
+        if counts := outcome.counts:
+            things = (what.counted(number) for what, number in counts.items())
+            left_out = f" Left out: {', '.join(things)}."
+        url = f" {_url(outcome)}" if outcome.story else ""
+        self.stdout.write(
+            f"“{outcome.name}”, {updates:,} updates: {outcome.status}.{left_out}{url}"
+        )
+
+
+class _Progress:
+    """Reports on standard error how many stories are done, and the time left."""
+
+    def __init__(
+        self, command: Command, archive: archives.Archive, options: dict[str, Any]
+    ) -> None:
+        self.command, self.total = command, archive.count() + len(archive.refused)
+        self.silent = not options["verbosity"]
+        self.done = self.quick = 0
+        self.began = self.reported = time.monotonic()
+
+    def advance(self, outcome: Outcome) -> None:
+        """Count a story; from time to time, report."""
+        self.done += 1
+        # Those that are known already take no time, and say nothing about the others.
+        self.quick += outcome.status in (Status.BEFORE, Status.FAILED)
+        now = time.monotonic()
+        if self.silent or now - self.reported < PROGRESS_SECONDS:
+            return
+        self.reported = now
+        total = max(self.total, self.done)
+        slow = max(self.done - self.quick, 1)
+        left = (now - self.began) / slow * (total - self.done)
+        self.command.stderr.write(
+            f"  {self.done:,} of {total:,} stories, {_duration(left)} left"
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _data(outcome: Outcome) -> dict[str, Any]:
+    document, story = outcome.document, outcome.story
+    texts: dict[Any, list[str]] = {}
+    for each in outcome.left_out:
+        texts.setdefault(each.what, []).append(each.text)
+    return {
+        "headline": outcome.name,
+        "status": outcome.status.value,
+        "format": outcome.format,
+        "key": outcome.key,
+        "slug": story.slug if story else None,
+        "story": story.pk if story else None,
+        "url": _url(outcome) if story else None,
+        "state": story.state if story else None,
+        "updates": len(document.updates) if document else 0,
+        "left_out": [
+            {
+                "what": what.counted(len(each)).partition(" ")[2],
+                "count": len(each),
+                "texts": each,
+            }
+            for what, each in texts.items()
+        ],
+        "warnings": outcome.warnings,
+        "error": outcome.error or None,
+    }
+
+
+def _url(outcome: Outcome) -> str:
+    path = outcome.story.get_absolute_url() if outcome.story else ""
+    return f"{settings.SITE_URL}{path}"
+
+
+def _parse_zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, KeyError) as error:
+        raise ArgumentTypeError(
+            f"“{text}” is not a time zone like Europe/London"
+        ) from error
