@@ -13,6 +13,7 @@ from django.http.request import split_domain_port, validate_host
 
 from entries.delivery.asgi import Scope
 from entries.delivery.changes import Cursor
+from entries.text.urls import OLD_URL_PARAMETERS
 
 RequestHeaders = dict[bytes, bytes]
 PageKey = tuple[bytes, str, str]  # scheme, path, canonical query string
@@ -113,6 +114,8 @@ def _canonical(
         return None  # so that malformed cursors cannot fill the cache
     if "at" in given:
         return None  # a redirect to the page that an update is on now
+    if path == "/" and OLD_URL_PARAMETERS & given.keys():
+        return None  # a redirect, if a former site had this URL
     values = [
         (name, _canonical_value(name, given[name][0]))
         for name in names

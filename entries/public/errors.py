@@ -6,6 +6,7 @@ those may be what failed.
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from django.core.exceptions import (
 )
 from django.db import DataError, IntegrityError, ProgrammingError
 from django.db import Error as DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 from django.template.loader import render_to_string
 from django.utils.translation import gettext
@@ -26,6 +27,7 @@ from django.utils.translation import gettext_noop as _
 from django.views.defaults import page_not_found
 
 from entries.database.errors import Problem, disk_problem, is_conflict
+from entries.public import views
 
 DESK_ANSWER: Final = (
     "Desk-Answer"  # a header that tells the desk's responses from a proxy's
@@ -177,9 +179,15 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Handle Http404: at the desk with a page of its own."""
+    """Handle Http404: at the desk with a page of its own.
+
+    A path that is none of ours may be one of a former site, which redirects.
+    """
     if request.path.startswith("/admin/"):
         return error_response(request, 404)
+    if request.method in ("GET", "HEAD"):
+        with suppress(Http404):
+            return views.old_url(request)
     return page_not_found(request, exception)
 
 

@@ -5,6 +5,7 @@ so that the epoch in an ETag is never newer than what the page shows.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,12 +25,13 @@ from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from entries import delivery
-from entries.models import Link, Posting, Profile, Series, Site, Story
+from entries.models import Link, OldUrl, Posting, Profile, Series, Site, Story
 from entries.pages import authors, differences, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
 from entries.pages.authors import UpdatesPage
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds
+from entries.text import urls
 from entries.text.urls import absolute_url
 
 
@@ -111,11 +113,42 @@ def _id(request: HttpRequest, name: str) -> int:
 
 
 @public_page
+def old_url(request: HttpRequest) -> HttpResponse:
+    """Redirect a URL of a former site to what it was of; 410 if that is withdrawn.
+
+    Raises Http404 if it is unknown, or of something that readers have never seen: the
+    responses are the same.
+    """
+    full = urls.old_address(request.get_full_path())
+    path = full.partition("?")[0]
+    # The URL itself is better than one without parameters, which may be for campaigns.
+    found = OldUrl.objects.filter(address__in=(full, path)).order_by("-address")
+    row = found.select_related("story", "entry__story").first()
+    if row is None:
+        raise Http404
+    to = row.entry or row.story
+    story = _story_by_slug((row.entry.story if row.entry else to).slug)
+    if row.entry and not row.entry.original:
+        posting = row.entry.postings.filter(story=story).exclude(seq=None).first()
+        if posting is None or not story.begun:
+            raise Http404
+        if not posting.published:
+            raise Gone
+    response = HttpResponsePermanentRedirect(to.get_absolute_url())
+    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
+    return response
+
+
+@public_page
 def front(request: HttpRequest) -> HttpResponse:
     """Show the live stories, and the most recently closed ones.
 
     `?from=<story id>` shows a page of all live stories instead, when there are many.
+    `?p=<number>` may be a URL of a former site.
     """
+    if urls.OLD_URL_PARAMETERS & request.GET.keys():
+        with suppress(Http404):
+            return old_url(request)
     version = caching.site_version()  # first, so it never claims more than the page has
     start = _id(request, "from")
     context: dict[str, Any] = {"start": start}

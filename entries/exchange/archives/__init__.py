@@ -11,7 +11,7 @@ Every import goes through the same stages:
 To add a format, write a module with a `Format`, and add it to `FORMATS` in `formats`.
 """
 
-from entries.exchange.archives.base import ArchiveOptions, ArchiveStory, LeftOut
+from entries.exchange.archives.base import ArchiveOptions, ArchiveStory, LeftOut, What
 from entries.exchange.archives.files import Archive, open_archive
 from entries.exchange.archives.formats import FORMATS
 from entries.exchange.archives.importing import (
@@ -30,6 +30,7 @@ __all__ = [
     "LeftOut",
     "Outcome",
     "Status",
+    "What",
     "import_archive",
     "open_archive",
 ]

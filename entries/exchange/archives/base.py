@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
+
+from bs4 import BeautifulSoup
 
 from entries.exchange.document import Document, ExchangeError
 from entries.exchange.images import ImageFolder
@@ -20,6 +23,8 @@ from entries.models import Image
 from entries.models.fields import max_length
 from entries.pages.story_data import FullImageData
 from entries.text import rendering
+
+logger = logging.getLogger(__name__)
 
 HEAD_BYTES: Final = 64 * 1024  # of a file, by which its format is recognised
 MAX_FILE_BYTES: Final = 256 * 1024 * 1024  # of a file that is read as a whole
@@ -35,7 +40,11 @@ class What(NamedTuple):
 
     def counted(self, count: int) -> str:
         """Return it with its number: “3 polls”."""
-        return f"{count:,} {self.singular if count == 1 else self.plural}"
+        return f"{count:,} {self.noun(count)}"
+
+    def noun(self, count: int) -> str:
+        """Return the noun for a number."""
+        return self.singular if count == 1 else self.plural
 
 
 READER_COMMENT: Final = What("reader’s comment", "readers’ comments")
@@ -130,7 +139,15 @@ class Unreadable:
     reason: str
 
 
-Found = ArchiveStory | Unreadable
+@dataclass(frozen=True)
+class Beside:
+    """What a file has beside its stories."""
+
+    name: str
+    left_out: tuple[LeftOut, ...]
+
+
+Found = ArchiveStory | Unreadable | Beside
 
 
 @dataclass(frozen=True)
@@ -237,16 +254,28 @@ def each_file(
 ) -> Iterator[Found]:
     """Yield the stories of each file; one that cannot be read does not stop others."""
     for file in files:
-        try:
-            yield from read(file)
-        except ExchangeError as error:
-            yield Unreadable(file.name, str(error))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            yield Unreadable(file.name, f"Its contents make no sense here: {error!r}.")
-        finally:
-            file.release()
+        yield from guarded(file.name, partial(read, file))
+        file.release()
+
+
+def guarded(name: str, read: Callable[[], Iterable[Found]]) -> Iterator[Found]:
+    """Yield stories; if one cannot be read, yield the reason, with its name."""
+    try:
+        yield from read()
+    except ExchangeError as error:
+        yield Unreadable(name, str(error))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        logger.exception("A story of an archive cannot be read.")
+        yield Unreadable(name, f"Its contents are not as expected: {e!r}.")
 
 
 def to_minute(at: datetime) -> datetime:
     """Return a time in GMT, cut to its minute."""
     return at.astimezone(UTC).replace(second=0, microsecond=0)
+
+
+def plain(text: str) -> str:
+    """Return the visible text of HTML, on one line."""
+    if "<" not in text and "&" not in text:
+        return rendering.one_line(text)
+    return rendering.one_line(BeautifulSoup(text, "html.parser").get_text(" "))

@@ -2,12 +2,15 @@
 
 from typing import Final
 
-from entries.exchange.archives import own
+from entries.exchange.archives import guardian, own, superdesk, wordpress
 from entries.exchange.archives.base import Format
 
 # A file of ours may look like another's log of times, but not the other way round.
 FORMATS: Final[tuple[Format, ...]] = (
     own.JSON,
+    wordpress.FORMAT,
+    guardian.FORMAT,
+    superdesk.FORMAT,
     own.TEXT,
 )
 BY_NAME: Final = {each.name: each for each in FORMATS}

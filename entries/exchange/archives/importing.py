@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from django.db import DataError, IntegrityError
 from django.utils.text import slugify
@@ -16,6 +16,7 @@ from entries.exchange import loading
 from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
+    Beside,
     Format,
     LeftOut,
     Picture,
@@ -26,11 +27,14 @@ from entries.exchange.archives.files import Archive
 from entries.exchange.archives.pictures import PictureFolder
 from entries.exchange.archives.workers import Job, Workers
 from entries.exchange.document import Document, ExchangeError
+from entries.exchange.images import ImageFolder
 from entries.exchange.loading import ImportOptions
-from entries.models import ImportedFile, Story
+from entries.models import Image, ImportedFile, Story
 from entries.models.fields import max_length
 from entries.text import rendering
 from entries.verbs import Refused
+
+MISSING: Final = What("missing picture", "missing pictures")
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class Status(StrEnum):
     BEFORE = "imported before"
     READ = "read"  # in a dry run
     FAILED = "failed"
+    LEFT_OUT = "left out"  # not a story
 
 
 @dataclass
@@ -85,21 +90,26 @@ def import_archive(
     for each in archive.refused:
         yield Outcome(Status.FAILED, each.name, error=each.reason)
     if settings.dry_run:
-        yield from _dry_run(archive, options)
+        yield from _dry_run(archive, options, settings)
         return
     with Workers(settings.processes or os.cpu_count() or 1, archive.count()) as workers:
         yield from _Import(settings, workers).run(archive, options)
 
 
-def _dry_run(archive: Archive, options: ArchiveOptions) -> Iterator[Outcome]:
+def _dry_run(
+    archive: Archive, options: ArchiveOptions, settings: ImportSettings
+) -> Iterator[Outcome]:
     for format_, files in archive.groups:
         for found in format_.stories(files, options):
-            if isinstance(found, Unreadable):
-                yield _unreadable(found, format_)
+            if not isinstance(found, ArchiveStory):
+                yield _no_story(found, format_)
                 continue
             outcome = _outcome(Status.READ, found, format_)
+            document = _document(found, format_)
+            folder = _folder(document, found, settings)
+            outcome.left_out += _missing(document, found, folder)
             try:
-                loading.check_document(_document(found, format_))
+                loading.check_document(document)
             except ExchangeError as error:
                 outcome.status, outcome.error = Status.FAILED, str(error)
             yield outcome
@@ -115,10 +125,10 @@ class _Import:
     def run(self, archive: Archive, options: ArchiveOptions) -> Iterator[Outcome]:
         for format_, files in archive.groups:
             for found in format_.stories(files, options):
-                if isinstance(found, Unreadable):
-                    yield _unreadable(found, format_)
-                else:
+                if isinstance(found, ArchiveStory):
                     yield from self.add(found, format_)
+                else:
+                    yield _no_story(found, format_)
                 while len(self.waiting) > self.workers.capacity:
                     yield self.finish()
         while self.waiting:
@@ -139,11 +149,13 @@ class _Import:
             return
         slug = loading.free_slug(document, taken=self.slugs)
         self.slugs.add(slug)
+        folder = _folder(document, found, self.settings)
+        outcome.left_out += _missing(document, found, folder)
         options = ImportOptions(
             free_slug=slug,
             series=self.settings.series,
-            publish=self.settings.publish,
-            folder=self.settings.pictures.of(found, slugify(document.headline)[:100]),
+            publish=self.settings.publish and document.state != Story.State.DRAFT,
+            folder=folder,
         )
         self.waiting.append((outcome, self.workers.prepare(document, options)))
 
@@ -188,7 +200,10 @@ def _outcome(status: Status, found: ArchiveStory, format_: Format) -> Outcome:
     )
 
 
-def _unreadable(found: Unreadable, format_: Format) -> Outcome:
+def _no_story(found: Unreadable | Beside, format_: Format) -> Outcome:
+    if isinstance(found, Beside):
+        left_out = found.left_out
+        return Outcome(Status.LEFT_OUT, found.name, format_.name, left_out=left_out)
     return Outcome(Status.FAILED, found.name, format_.name, error=found.reason)
 
 
@@ -209,6 +224,33 @@ def _document(found: ArchiveStory, format_: Format) -> Document:
         archive_key=key,
         digest=document.digest or key,
         file_name=document.file_name or found.key,
+    )
+
+
+def _folder(
+    document: Document, found: ArchiveStory, settings: ImportSettings
+) -> ImageFolder:
+    return settings.pictures.of(
+        found.pictures, document.image_lines, slugify(document.headline)[:100]
+    )
+
+
+def _missing(
+    document: Document, found: ArchiveStory, folder: ImageFolder
+) -> tuple[LeftOut, ...]:
+    """Return the pictures without a file, which readers do not see; nor their captions."""
+    names = [name for name in document.image_lines if not folder.find(name)]
+    known = Image.objects.filter(name__in=names).exclude(stem="")
+    here = set(known.values_list("name", flat=True))
+    urls = {picture.name: picture.url for picture in found.pictures}
+    texts = {each.name: (each.alt, each.caption, each.credit) for each in document.images}
+    return tuple(
+        LeftOut(
+            MISSING,
+            " ".join(filter(None, dict.fromkeys([urls.get(n, n), *texts.get(n, ())]))),
+        )
+        for n in names
+        if n not in here
     )
 
 

@@ -16,6 +16,7 @@ from entries.exchange.archives.base import (
 from entries.exchange.document import Document, ExchangeError
 from entries.exchange.files import read_document
 from entries.exchange.loading import ImportOptions
+from entries.exchange.sniffing import markup
 from entries.exchange.text.decoding import decode
 from entries.exchange.text.lines import blocks
 from entries.pages.story_data import FORMAT as OWN_FORMAT
@@ -28,6 +29,8 @@ def _is_json(file: SourceFile) -> bool:
 
 def _is_text(file: SourceFile) -> bool:
     """Return whether a text has any mark of our form."""
+    if markup(file.head):
+        return False
     try:
         lines, _ = decode(file.content)
     except ExchangeError:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from entries.exchange.archives.base import ArchiveStory, canonical_picture_url
+from entries.exchange.archives.base import Picture, canonical_picture_url
 from entries.exchange.images import ImageFolder, normalize_name
 from entries.exchange.text.references import IMAGE_SUFFIX
 
@@ -47,16 +47,18 @@ class PictureFolder:
         for name in {path.name, path.stem}:
             self.by_name.paths.setdefault(normalize_name(name), []).append(path)
 
-    def of(self, story: ArchiveStory, slug: str) -> ImageFolder:
+    def of(
+        self, pictures: Iterable[Picture], names: Iterable[str], slug: str
+    ) -> ImageFolder:
         """Return the pictures of one story: those its texts name, and its lead.
 
         Pictures with a URL are found by it, and others by their names. In a folder for
         many stories, `photo.jpg` is nobody's lead picture, but `<slug>.jpg` is.
         """
-        urls = {picture.name: picture.url for picture in story.pictures}
-        found = {name: self._at(url) for name, url in urls.items()}
-        for typed in story.document.image_lines:
-            found.setdefault(typed, self.by_name.find(typed))
+        found = {picture.name: self._at(picture.url) for picture in pictures}
+        for typed in names:
+            if typed not in found:
+                found[typed] = self.by_name.find(typed)
         leads = self.by_name.paths.get(normalize_name(slug), [])
         found.setdefault(slug, leads[0] if len(leads) == 1 else None)
         folder = ImageFolder(None)

@@ -4,6 +4,7 @@ import json
 import time
 from argparse import ArgumentTypeError
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from django.db import DatabaseError
 
 from entries.database import errors
 from entries.exchange import ExchangeError, archives
-from entries.exchange.archives import Outcome, Status
+from entries.exchange.archives import Outcome, Status, What
 from entries.exchange.archives.pictures import PictureFolder
 from entries.management.commands.import_story import parse_date, parse_folder
 from entries.text import rendering
@@ -122,25 +123,32 @@ class Command(BaseCommand):
         )
         self.report(outcomes, _Progress(self, archive, options), options["json"])
 
-    def report(self, outcomes: Any, progress: "_Progress", as_json: bool) -> None:
+    def report(
+        self, outcomes: Iterable[Outcome], progress: "_Progress", as_json: bool
+    ) -> None:
         """Print what becomes of each story, and a summary."""
         tally: Counter[Status] = Counter()
+        beside: list[dict[str, Any]] = []
+        comma = ""
         if as_json:
             self.stdout.write('{"stories": [', ending="")
         for outcome in outcomes:
-            if as_json:
-                comma = "," if tally.total() else ""
-                data = json.dumps(_data(outcome), ensure_ascii=False, indent=1)
-                self.stdout.write(f"{comma}\n{data}", ending="")
-            else:
-                self.print_outcome(outcome)
             tally[outcome.status] += 1
+            if not as_json:
+                self.print_outcome(outcome)
+            elif outcome.status == Status.LEFT_OUT:
+                beside.append(_beside(outcome))
+            else:
+                self.stdout.write(f"{comma}\n{_json(_data(outcome))}", ending="")
+                comma = ","
             progress.advance(outcome)
+        del tally[Status.LEFT_OUT]
         if as_json:
-            counts = {status.value.replace(" ", "_"): tally[status] for status in Status}
-            self.stdout.write(f'\n], "counts": {json.dumps(counts)}}}')
+            counts = {status.name.lower(): tally[status] for status in Status}
+            end = f'"left_out": {_json(beside)}, "counts": {_json(counts)}'
+            self.stdout.write(f"\n], {end}}}")
         done = ", ".join(f"{tally[s]:,} {s}" for s in Status if tally[s])
-        self.stderr.write(f"{tally.total():,} stories: {done}.")
+        self.stderr.write(f"{tally.total():,} stories: {done or 'none'}.")
         if failed := tally[Status.FAILED]:
             raise CommandError(
                 f"{failed:,} not imported: correct what their messages say, and run the "
@@ -154,11 +162,12 @@ class Command(BaseCommand):
         if outcome.error:
             self.stderr.write(self.style.ERROR(f"{outcome.name}: {outcome.error}"))
             return
-        document, left_out = outcome.document, ""
-        updates = len(document.updates) if document else 0
-        if counts := outcome.counts:
-            things = (what.counted(number) for what, number in counts.items())
-            left_out = f" Left out: {', '.join(things)}."
+        things = [what.counted(number) for what, number in outcome.counts.items()]
+        if outcome.status == Status.LEFT_OUT:
+            self.stdout.write(f"{outcome.name}, beside its stories: {', '.join(things)}")
+            return
+        left_out = f" Left out: {', '.join(things)}." if things else ""
+        updates = len(outcome.document.updates) if outcome.document else 0
         url = f" {_url(outcome)}" if outcome.story else ""
         self.stdout.write(
             f"“{outcome.name}”, {updates:,} updates: {outcome.status}.{left_out}{url}"
@@ -200,9 +209,6 @@ def _duration(seconds: float) -> str:
 
 def _data(outcome: Outcome) -> dict[str, Any]:
     document, story = outcome.document, outcome.story
-    texts: dict[Any, list[str]] = {}
-    for each in outcome.left_out:
-        texts.setdefault(each.what, []).append(each.text)
     return {
         "headline": outcome.name,
         "status": outcome.status.value,
@@ -213,17 +219,29 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "url": _url(outcome) if story else None,
         "state": story.state if story else None,
         "updates": len(document.updates) if document else 0,
-        "left_out": [
-            {
-                "what": what.counted(len(each)).partition(" ")[2],
-                "count": len(each),
-                "texts": each,
-            }
-            for what, each in texts.items()
-        ],
+        "left_out": _left_out(outcome),
         "warnings": outcome.warnings,
         "error": outcome.error or None,
     }
+
+
+def _beside(outcome: Outcome) -> dict[str, Any]:
+    data = {"file": outcome.name, "format": outcome.format}
+    return data | {"left_out": _left_out(outcome)}
+
+
+def _left_out(outcome: Outcome) -> list[dict[str, Any]]:
+    texts: dict[What, list[str]] = {}
+    for each in outcome.left_out:
+        texts.setdefault(each.what, []).append(each.text)
+    return [
+        {"what": what.noun(len(each)), "count": len(each), "texts": each}
+        for what, each in texts.items()
+    ]
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=1)
 
 
 def _url(outcome: Outcome) -> str:

@@ -1,0 +1,391 @@
+"""Superdesk Live Blog: the JSON of its API, as saved pages in a folder or one file.
+
+A blog is what `client_blogs/<id>` answers, its posts what `client_blogs/<id>/posts`
+does, in pages. All files together are one archive, in whatever order and nesting.
+"""
+
+import html
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from entries.exchange.archives.base import (
+    CATEGORY,
+    DELETED,
+    POLL,
+    TAG,
+    UNPUBLISHED,
+    ArchiveOptions,
+    ArchiveStory,
+    Format,
+    Found,
+    Picture,
+    SourceFile,
+    Unreadable,
+    What,
+    guarded,
+    plain,
+    to_minute,
+)
+from entries.exchange.archives.texts import Texts, last_time, names
+from entries.exchange.document import Document, DocumentEntry, ExchangeError
+from entries.models import Story
+from entries.text import rendering
+
+AD: Final = What("advertisement", "advertisements")
+_MAX_NESTING: Final = 6  # of blogs and posts in other objects
+_RENDITIONS: Final = ("original", "baseImage", "viewImage", "thumbnail")
+_FRAME: Final = re.compile(r"<iframe\b[^>]*>\s*(?:</iframe>)?", re.I)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_Data = dict[str, Any]
+
+
+# --- Files
+
+
+@dataclass
+class _Blog:
+    """A blog with its posts, by their ids."""
+
+    data: _Data = field(default_factory=dict)
+    posts: dict[str, _Data] = field(default_factory=dict)
+    total: int = 0
+    files: list[str] = field(default_factory=list)
+
+
+def _objects(data: Any, depth: int = 0) -> Iterator[_Data]:
+    """Yield the blogs, posts and pages of posts in a file."""
+    if depth > _MAX_NESTING:
+        return
+    if isinstance(data, list):
+        for each in data:
+            yield from _objects(each, depth + 1)
+    elif isinstance(data, dict):
+        if "_items" in data or _is_blog(data) or _is_post(data):
+            yield data
+        if not _is_post(data):
+            for each in data.values():
+                if isinstance(each, dict | list):
+                    yield from _objects(each, depth + 1)
+
+
+def _is_blog(data: _Data) -> bool:
+    return "blog_status" in data and "title" in data
+
+
+def _is_post(data: _Data) -> bool:
+    return isinstance(data.get("groups"), list)
+
+
+def _recognises(file: SourceFile) -> bool:
+    return any(_is_blog(each) or _is_post(each) for each in _objects(file.data))
+
+
+def _blogs(files: Sequence[SourceFile]) -> dict[str, _Blog]:
+    """Return the blogs of all files, by their ids."""
+    blogs: dict[str, _Blog] = defaultdict(_Blog)
+    homeless: list[tuple[str, _Data]] = []  # posts that do not name their blog
+    for file in files:
+        for data in _objects(file.data):
+            if _is_blog(data):
+                blogs[_id(data)].data = data
+                blogs[_id(data)].files.append(file.name)
+            elif _is_post(data):
+                homeless.append((file.name, data))
+            else:
+                _read_page(blogs, data)
+        file.release()
+    with_data = [blog for blog in blogs.values() if blog.data]
+    for name, post in homeless:
+        key = _blog_of(post)
+        blog = blogs[key] if key or len(with_data) != 1 else with_data[0]
+        _add(blog, post)
+        blog.files.append(name)
+    return blogs
+
+
+def _read_page(blogs: dict[str, _Blog], page: _Data) -> None:
+    """Note how many posts there should be of the blog that a page belongs to."""
+    items = [x for x in page["_items"] or () if isinstance(x, dict) and _is_post(x)]
+    total = (page.get("_meta") or {}).get("total", 0)
+    for key in {_blog_of(post) for post in items}:
+        blogs[key].total = max(blogs[key].total, total if isinstance(total, int) else 0)
+
+
+def _add(blog: _Blog, post: _Data) -> None:
+    """Add a post to its blog; of two of the same id, the later version counts."""
+    known = blog.posts.get(_id(post))
+    if known is None or _version(post) > _version(known):
+        blog.posts[_id(post)] = post
+
+
+def _version(post: _Data) -> tuple[datetime, int]:
+    number = post.get("_version") or post.get("_current_version") or 0
+    at = _time(post.get("_updated")) or _time(post.get("versioncreated")) or _NEVER
+    return at, number if isinstance(number, int) else 0
+
+
+def _id(data: _Data) -> str:
+    return str(data.get("_id") or data.get("guid") or "")
+
+
+def _blog_of(post: _Data) -> str:
+    blog = post.get("blog") or ""
+    return _id(blog) if isinstance(blog, dict) else str(blog)
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at and at.tzinfo is None else at
+
+
+# --- Stories
+
+
+def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+    for key, blog in _blogs(files).items():
+        title = rendering.one_line(str(blog.data.get("title") or key))
+        name = title or ", ".join(blog.files)
+        yield from guarded(name, partial(_read, key, blog, name))
+
+
+def _count(files: Sequence[SourceFile]) -> int:
+    def blogs(file: SourceFile) -> Iterator[str]:
+        for data in _objects(file.data):
+            yield _id(data) if _is_blog(data) else _blog_of(data)
+        file.release()
+
+    return len({key for file in files for key in blogs(file)} - {""}) or 1
+
+
+def _read(key: str, blog: _Blog, name: str) -> Iterator[Found]:
+    if not blog.data:
+        raise ExchangeError(
+            "There are posts, but not the blog that they belong to: save what "
+            f"“client_blogs/{key or '<id>'}” answers in the same folder."
+        )
+    if len(blog.posts) < blog.total:
+        yield Unreadable(
+            name,
+            f"There are {len(blog.posts):,} of its {blog.total:,} posts: save the other "
+            "pages of “posts”, too.",
+        )
+        return
+    yield _Story(key, blog).read()
+
+
+class _Story:
+    def __init__(self, key: str, blog: _Blog) -> None:
+        self.key, self.blog, self.data = key, blog, blog.data
+        self.url = self.public_url()
+        self.texts = Texts(self.url)
+
+    def public_url(self) -> str:
+        urls = [self.data.get("public_url")]
+        for group in (self.data.get("public_urls") or {}).values():
+            urls += group.values() if isinstance(group, dict) else [group]
+        return next((url for url in urls if isinstance(url, str) and url), "")
+
+    def read(self) -> ArchiveStory:
+        data, texts = self.data, self.texts
+        standfirst, summary = texts.standfirst_and_summary(data.get("description") or "")
+        posts = sorted(self.blog.posts.values(), key=_position)
+        self.warn_of_moved(posts)
+        entries = tuple(entry for post in posts for entry in self.updates(post))
+        lead = _picture(data.get("picture_renditions"), {}, data.get("picture_url"))
+        if lead:
+            texts.pictures.append(lead)
+        if category := data.get("category"):
+            texts.leave_out(CATEGORY, str(category))
+        began = min((e.at for e in entries if e.at), default=None)
+        document = Document(
+            headline=rendering.one_line(_plain(data["title"])),
+            language=str(data.get("language") or ""),
+            standfirst=standfirst,
+            summary=summary,
+            markdown=True,
+            updates=entries,
+            newest_first=False,
+            lead_image=lead.name if lead else None,
+            live_at=began or _time(data.get("_created")),
+            old_urls=(self.url,) if self.url else (),
+            **self.state(entries),
+        )
+        return ArchiveStory(
+            self.key,
+            document,
+            tuple(texts.left_out),
+            tuple(texts.pictures),
+            tuple(dict.fromkeys(texts.warnings)),
+        )
+
+    def state(self, entries: Sequence[DocumentEntry]) -> _Data:
+        if self.data.get("blog_status") != "closed":
+            return {}
+        at = last_time(entries) or _time(self.data.get("_updated"))
+        return {"state": Story.State.CLOSED, "closed_at": at and to_minute(at)}
+
+    def warn_of_moved(self, posts: Sequence[_Data]) -> None:
+        """Warn if editors have moved posts, which here are in the order of time."""
+        orders = [_position(post)[1] for post in posts if _published(post)]
+        if orders != sorted(orders):
+            self.texts.warnings.append("Posts that were moved are in the order of time.")
+
+    def updates(self, post: _Data) -> Iterator[DocumentEntry]:
+        items = list(_items(post))
+        if not _published(post):
+            what = DELETED if _deleted(post) else UNPUBLISHED
+            self.texts.leave_out(what, _words(items))
+            return
+        for tag in post.get("tags") or ():
+            self.texts.leave_out(TAG, str(tag))
+        blocks = [block for item in items if (block := self.block(item))]
+        creators = [post, *items] if not _creator(post) else [post]
+        ids = [f"{self.url}?liveblog._id={_id(post)}"] if self.url else []
+        yield from self.texts.updates(
+            "\n\n".join(blocks),
+            _posted_at(post),
+            str(post.get("headline") or ""),
+            byline=names([*map(_commenter, items), *map(_creator, creators)]),
+            pinned=bool(post.get("sticky")),
+            key_event=bool(post.get("lb_highlight")),
+            old_urls=tuple(ids),
+        )
+
+    def block(self, item: _Data) -> str:
+        """Return an item of a post as Markdown."""
+        kind = str(item.get("item_type") or "text").lower()
+        meta = _meta(item)
+        if "poll" in kind:
+            self.texts.leave_out(POLL, _poll(item))
+            return ""
+        if kind.startswith("advertisement"):
+            self.texts.leave_out(AD, _words([item]))
+            return ""
+        text = _html(item, meta, kind)
+        if kind != "image":
+            return self.texts.source(text)
+        picture = _picture((meta.get("media") or {}).get("renditions"), meta)
+        if picture is None:
+            return self.texts.source(text)
+        return self.texts.picture(picture)
+
+
+def _items(post: _Data) -> Iterator[_Data]:
+    """Yield the items of a post, in order."""
+    groups = [group for group in post["groups"] if isinstance(group, dict)]
+    main = [group for group in groups if group.get("id") == "main"]
+    for group in main or groups:
+        for ref in group.get("refs") or ():
+            item = ref.get("item") if isinstance(ref, dict) else None
+            if isinstance(item, dict):
+                yield item
+
+
+def _deleted(post: _Data) -> bool:
+    return post.get("deleted") in (True, "True", "true", "on")
+
+
+def _published(post: _Data) -> bool:
+    return not _deleted(post) and (post.get("post_status") or "open") == "open"
+
+
+def _posted_at(post: _Data) -> datetime | None:
+    names_ = ("published_date", "firstcreated", "_created")
+    return next((at for name in names_ if (at := _time(post.get(name)))), None)
+
+
+def _position(post: _Data) -> tuple[datetime, float]:
+    order = post.get("order")
+    at = _posted_at(post)
+    minute = to_minute(at) if at else _NEVER
+    return minute, float(order) if isinstance(order, int | float) else 0.0
+
+
+def _meta(item: _Data) -> _Data:
+    meta = item.get("meta")
+    return meta if isinstance(meta, dict) else {}
+
+
+def _html(item: _Data, meta: _Data, kind: str) -> str:
+    """Return an item as HTML."""
+    if kind == "quote" and (quote := meta.get("quote") or meta.get("text")):
+        by = ", ".join(str(meta[k]) for k in ("author", "source") if meta.get(k))
+        by = f"<p>— {by}</p>" if by else ""
+        return f"<blockquote><p>{quote}</p>{by}</blockquote>"
+    text = str(item.get("text") or "")
+    if kind not in ("embed", "link", "video"):
+        return text
+    code = str(meta.get("html") or "") or text
+    url = str(meta.get("original_url") or meta.get("url") or "")
+    if url and _FRAME.fullmatch(code.strip()):
+        code = ""  # the frame of the same video or post
+    shown = _plain(code)
+    title, *others = (
+        value if value and _plain(value) not in shown else ""
+        for value in (str(meta.get(k) or "") for k in ("title", "description", "credit"))
+    )
+    if url and kind == "link" and title:
+        title, url = f'<a href="{html.escape(url)}">{title}</a>', ""
+    elif url in code:
+        url = ""
+    blocks = [html.escape(url), title, *others]
+    return code + "".join(f"<p>{block}</p>" for block in blocks if block)
+
+
+def _picture(
+    renditions: Any, meta: _Data, url: str | None = None
+) -> Picture | None:
+    found = renditions if isinstance(renditions, dict) else {}
+    for name in _RENDITIONS:
+        if isinstance(each := found.get(name), dict) and each.get("href"):
+            url = str(each["href"])
+            break
+    if not url:
+        return None
+    caption, credit = _plain(meta.get("caption")), _plain(meta.get("credit"))
+    return Picture(url, _plain(meta.get("alt")), caption, credit)
+
+
+def _creator(data: _Data) -> str:
+    creator = data.get("syndicated_creator") or data.get("original_creator")
+    if not isinstance(creator, dict):
+        return ""
+    full = f"{creator.get('first_name') or ''} {creator.get('last_name') or ''}".strip()
+    return str(creator.get("byline") or creator.get("display_name") or full)
+
+
+def _commenter(item: _Data) -> str:
+    return str(item.get("commenter") or "")
+
+
+def _poll(item: _Data) -> str:
+    poll = item.get("poll_body") or _meta(item).get("poll_body") or {}
+    options = [str(each.get("option", "")) for each in poll.get("answers") or ()]
+    return " / ".join([str(poll.get("question", "")), *options]) or _words([item])
+
+
+def _words(items: Sequence[_Data]) -> str:
+    """Return the visible text of items, on one line."""
+    words = []
+    for item in items:
+        meta = _meta(item)
+        kind = str(item.get("item_type") or "").lower()
+        words += [_plain(_html(item, meta, kind)), *map(_plain, (meta.get("caption"),))]
+    return " ".join(filter(None, words))
+
+
+def _plain(value: object) -> str:
+    return plain(str(value or ""))
+
+
+FORMAT: Final = Format(
+    "superdesk", "Superdesk Live Blog (JSON)", _recognises, _stories, _count
+)
