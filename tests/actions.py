@@ -17,7 +17,7 @@ from unittest import mock
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.test import Client
 from django.utils import timezone
 from PIL import Image as Picture
@@ -147,6 +147,25 @@ def crash_while_importing(*command: str) -> None:
 
     with mock.patch.object(ImportedFile.objects, "create", crash):
         manage(*command)
+
+
+def crash_after_stories(stories: int, *command: str) -> None:
+    """Crash while the next story is written, once a number of them are saved."""
+    create = ImportedFile.objects.create
+
+    def crash(*args: Any, **options: Any) -> ImportedFile:
+        if Story.objects.count() > stories:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return create(*args, **options)
+
+    with mock.patch.object(ImportedFile.objects, "create", crash):
+        manage(*command)
+
+
+def imported_stories() -> list[tuple[str, int]]:
+    """Return headline and number of updates of all stories, in their order."""
+    counted = Story.objects.annotate(updates=Count("entries")).order_by("headline")
+    return list(counted.values_list("headline", "updates"))
 
 
 def manage(*command: str) -> None:

@@ -27,6 +27,7 @@ Asked = tuple[str, str, dict[str, Any]]
 LISTS = "all o p q e target _facets _popup _to_field _changelist_filters"
 COMMON = "from before at page next _popup _to_field utm_source"
 PARAMETERS = {
+    "front": "p page_id",
     "story": "order",
     "changes": "after rail format",
     "stream": "after rail format",

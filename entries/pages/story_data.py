@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -63,10 +64,15 @@ def _is_in_range(day: date) -> bool:
 
 Time = Annotated[
     datetime,
-    BeforeValidator(_time, json_schema_input_type=str),
+    BeforeValidator(_time),
     PlainSerializer(lambda at: at.isoformat(), return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Date = Annotated[date, BeforeValidator(_date, json_schema_input_type=str)]
+Date = Annotated[
+    date,
+    BeforeValidator(_date),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
 Flag = Annotated[bool, Field(strict=True)]
 Percentage = Annotated[int, Field(strict=True, ge=0, le=100)]
 Number = Annotated[int, Field(strict=True, ge=0, lt=2**31)]

@@ -13,7 +13,12 @@ from entries import exchange
 from entries.database import errors
 from entries.models import Story
 from entries.operations import data_folder
-from entries.pages.story_data import image_file, story_data, story_images
+from entries.pages.story_data import (
+    FullStoryData,
+    image_file,
+    story_data,
+    story_images,
+)
 
 
 class Command(BaseCommand):
@@ -30,14 +35,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.epilog = "Exit codes: 0 done, 1 not possible, 2 wrong usage."
-        parser.add_argument("slug", metavar="SLUG", help="one the story has or had")
+        parser.add_argument(
+            "slug", metavar="SLUG", nargs="?", help="one the story has or had"
+        )
         parser.add_argument(
             "--format", choices=["json", "text", "html"], default="json"
         )
         parser.add_argument("--output", type=Path, metavar="FILE")
+        parser.add_argument(
+            "--schema",
+            action="store_true",
+            help="write the JSON Schema of the json format instead of a story",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the story to standard output or a file."""
+        if options["schema"]:
+            self.stdout.write(json.dumps(FullStoryData.model_json_schema(), indent=2))
+            return
+        if not options["slug"]:
+            raise CommandError("Name the story by its slug.", returncode=2)
         story = _story(options["slug"])
         content = self.content(story, options["format"])
         output: Path | None = options["output"]
