@@ -384,6 +384,21 @@ def test_1418_updates_in_pages_keep_their_order(tmp_path: Path):
 # --- The Guardian
 
 
+def test_texts_that_are_too_long_become_several_entries(tmp_path: Path):
+    data = json.loads((ARCHIVES / "guardian.json").read_text())
+    content = data["response"]["content"]
+    content["fields"]["headline"] = f"Long {'headline ' * 30}"
+    paragraphs = [f"<p>Part {n} {'of it ' * 1500}</p>" for n in range(5)]
+    content["blocks"]["body"][0]["bodyHtml"] = "".join(paragraphs)
+    ran = Ran(write(tmp_path, "long.json", data), "--publish")
+    assert ran.counts == {"imported": 1}, ran.stories
+    updates = [u for u in updates_of(ran.stories[0]["slug"]) if u.at and u.at.hour == 20]
+    starts = [body for u in updates[::-1] for body in re.findall(r"Part \d", u.body)]
+    assert starts == [f"Part {n}" for n in range(5)]
+    assert [u.headline for u in updates] == ["", "", "Ferries sail again"]
+    assert ("headline " * 30).strip() in Story.objects.get().summary
+
+
 def test_blocks_keep_times_marks_headlines_and_contributors():
     Ran(ARCHIVES / "guardian.json", "--publish")
     updates = updates_of(GUARDIAN)

@@ -90,10 +90,6 @@ class Prepared:
     loading: "_Import"
     remarks: list[Remark]
 
-    def give_up(self) -> None:
-        """Remove the files that were ingested."""
-        self.loading.gallery.remove_unused()
-
 
 def load(document: Document, options: ImportOptions, progress: Progress) -> Loaded:
     """Create a story from a document; a draft unless the options publish it.

@@ -218,7 +218,7 @@ class SourceFile:
 
     def release(self) -> None:
         """Free the memory that the contents of the file take."""
-        for name in ("content", "text", "data"):
+        for name in ("head", "content", "text", "data"):
             self.__dict__.pop(name, None)
 
 

@@ -120,7 +120,7 @@ class _Story:
             markdown=True,
             language=str(fields.get("lang") or ""),
             updates=entries,
-            newest_first=True,
+            newest_first=_newest_first(entries),
             lead_image=lead,
             live_at=began and to_minute(began),
             old_urls=(self.url,) if self.url else (),
@@ -245,6 +245,11 @@ class _Story:
                 )
         if files and not same:
             yield self.texts.picture(described)
+
+
+def _newest_first(entries: Sequence[DocumentEntry]) -> bool:
+    times = [entry.at for entry in entries if entry.at]
+    return len(times) < 2 or times[0] >= times[-1]
 
 
 def _width(asset: _Data) -> int:

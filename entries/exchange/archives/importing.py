@@ -24,13 +24,13 @@ from entries.exchange.archives.base import (
     What,
 )
 from entries.exchange.archives.files import Archive
+from entries.exchange.archives.fitting import fitted
 from entries.exchange.archives.pictures import PictureFolder
 from entries.exchange.archives.workers import Job, Workers
 from entries.exchange.document import Document, ExchangeError
 from entries.exchange.images import ImageFolder
 from entries.exchange.loading import ImportOptions
 from entries.models import Image, ImportedFile, Story
-from entries.models.fields import max_length
 from entries.text import rendering
 from entries.verbs import Refused
 
@@ -104,8 +104,7 @@ def _dry_run(
             if not isinstance(found, ArchiveStory):
                 yield _no_story(found, format_)
                 continue
-            outcome = _outcome(Status.READ, found, format_)
-            document = _document(found, format_)
+            outcome, document = _outcome(Status.READ, found, format_)
             folder = _folder(document, found, settings)
             outcome.left_out += _missing(document, found, folder)
             try:
@@ -136,8 +135,7 @@ class _Import:
 
     def add(self, found: ArchiveStory, format_: Format) -> Iterator[Outcome]:
         """Have a story prepared, unless it was imported before."""
-        outcome = _outcome(Status.BEFORE, found, format_)
-        document = _document(found, format_)
+        outcome, document = _outcome(Status.BEFORE, found, format_)
         if document.archive_key in self.keys:
             outcome.warnings.append("It is in the archive twice.")
             yield outcome
@@ -183,13 +181,15 @@ class _Import:
         return outcome
 
 
-def _outcome(status: Status, found: ArchiveStory, format_: Format) -> Outcome:
-    document = found.document
-    warnings = [*found.warnings, *document.notes, *map(str, document.warnings)]
+def _outcome(
+    status: Status, found: ArchiveStory, format_: Format
+) -> tuple[Outcome, Document]:
+    document, more = _document(found, format_)
+    warnings = [*found.warnings, *more, *document.notes, *map(str, document.warnings)]
     if count := sum(not (each.alt or each.caption) for each in found.pictures):
         pictures = What("picture has", "pictures have").counted(count)
         warnings.append(f"{pictures} no alt text there, and counts as decorative here")
-    return Outcome(
+    outcome = Outcome(
         status,
         document.headline,
         format_.name,
@@ -198,6 +198,7 @@ def _outcome(status: Status, found: ArchiveStory, format_: Format) -> Outcome:
         left_out=found.left_out,
         warnings=warnings,
     )
+    return outcome, document
 
 
 def _no_story(found: Unreadable | Beside, format_: Format) -> Outcome:
@@ -207,8 +208,10 @@ def _no_story(found: Unreadable | Beside, format_: Format) -> Outcome:
     return Outcome(Status.FAILED, found.name, format_.name, error=found.reason)
 
 
-def _document(found: ArchiveStory, format_: Format) -> Document:
-    """Return the document of a story, with its pictures and its key."""
+def _document(
+    found: ArchiveStory, format_: Format
+) -> tuple[Document, list[str]]:
+    """Return the document of a story, with pictures and key, and warnings about it."""
     pictures: dict[str, Picture] = {}
     for each in found.pictures:
         known = pictures.get(each.name)
@@ -216,15 +219,15 @@ def _document(found: ArchiveStory, format_: Format) -> Document:
             pictures[each.name] = each
     document = found.document
     key = hashlib.sha256(f"{format_.name}\0{found.key}".encode()).hexdigest()
-    headline = rendering.one_line(document.headline)
-    return replace(
+    document = replace(
         document,
-        headline=headline[: max_length(Story, "headline")] or "Story",
+        headline=rendering.one_line(document.headline) or "Story",
         images=(*document.images, *(each.data() for each in pictures.values())),
         archive_key=key,
         digest=document.digest or key,
         file_name=document.file_name or found.key,
     )
+    return fitted(document)
 
 
 def _folder(

@@ -78,7 +78,11 @@ def _is_blog(data: _Data) -> bool:
 
 
 def _is_post(data: _Data) -> bool:
-    return isinstance(data.get("groups"), list)
+    groups = data.get("groups")
+    return isinstance(groups, list) and any(
+        isinstance(group, dict) and isinstance(group.get("refs"), list)
+        for group in groups
+    )
 
 
 def _recognises(file: SourceFile) -> bool:

@@ -1,22 +1,26 @@
 """Build the texts of a story from HTML, and collect what is in them."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from entries.exchange import markdown
 from entries.exchange.archives.base import LeftOut, Picture, What, to_minute
 from entries.exchange.archives.html_to_markdown import to_markdown
-from entries.exchange.document import NO_ENTRY, NO_TEXT, Body, DocumentEntry
-from entries.models import Entry, Story
+from entries.exchange.document import (
+    NO_ENTRY,
+    NO_TEXT,
+    Body,
+    DocumentEntry,
+    Item,
+    Kind,
+)
+from entries.models import Entry, Image, Story
 from entries.models.fields import max_length
-from entries.text import limits, rendering
+from entries.text import rendering
 
 EMPTY: Final = What("update without text", "updates without text")
-_GAP: Final = re.compile(r"\n{2,}")
-_COMMON: Final = ("at", "byline", "state")  # to all parts of a long update
-_MAX_PART: Final = limits.MAX_BODY_LENGTH - 1000  # leaves room for a headline
 
 
 class Texts:
@@ -43,9 +47,16 @@ class Texts:
         return converted.markdown.strip()
 
     def picture(self, picture: Picture) -> str:
-        """Return the Markdown of a picture that is not in any HTML."""
+        """Return the Markdown of a picture that is not in any HTML.
+
+        A caption that is too long for a picture is a paragraph below it.
+        """
+        caption = ""
+        if len(picture.caption) > max_length(Image, "caption"):
+            caption = f"\n\n{rendering.escape_markdown(picture.caption)}"
+            picture = replace(picture, caption="")
         self.pictures.append(picture)
-        return f"![](image:{picture.name})"
+        return f"![](image:{picture.name}){caption}"
 
     def standfirst_and_summary(self, html: str) -> tuple[str, Body]:
         """Return an introduction as a standfirst if it fits one, else as a summary."""
@@ -66,22 +77,17 @@ class Texts:
     def updates(
         self, source: str, at: datetime | None, headline: str = "", **values: Any
     ) -> Iterator[DocumentEntry]:
-        """Yield an update, the last of its parts first if it is too long for one."""
+        """Yield an update; none if it has neither a text nor a headline."""
         if rendering.is_blank(source):
             if not rendering.one_line(headline):
                 self.leave_out(EMPTY, f"{at:%Y-%m-%d %H%M} GMT" if at else "")
                 return
             source, headline = rendering.escape_markdown(headline), ""
-        first, *others = parts(source)
-        if others:
-            self.warnings.append(f"A long update became {len(others) + 1} updates.")
-        values["at"] = to_minute(at) if at else None
         if at is None:
             values["state"] = Entry.State.DRAFT
             self.warnings.append("An update without a time is a draft.")
-        for part in reversed(others):
-            yield self.entry(part, **{k: values[k] for k in _COMMON if k in values})
-        yield self.entry(first, headline=headline, **values)
+        at = to_minute(at) if at else None
+        yield self.entry(source, headline=headline, at=at, **values)
 
     def entry(
         self, source: str, *, headline: str = "", byline: str = "", **values: Any
@@ -93,20 +99,19 @@ class Texts:
             headline = ""
         if len(byline) > max_length(Entry, "byline"):
             source, byline = f"{source}\n\n{rendering.escape_markdown(byline)}", ""
-        body = markdown.body(source)
         return DocumentEntry(
-            body.items, body.source, headline=headline, byline=byline, **values
+            tuple(map(_as_text, markdown.items(source))),
+            source,
+            headline=headline,
+            byline=byline,
+            **values,
         )
 
 
-def parts(source: str) -> list[str]:
-    """Divide Markdown between paragraphs, into parts that fit an entry."""
-    found = [""]
-    for paragraph in _GAP.split(source):
-        if len(found[-1]) + len(paragraph) + 2 > _MAX_PART and found[-1]:
-            found.append("")
-        found[-1] = f"{found[-1]}\n\n{paragraph}" if found[-1] else paragraph
-    return found
+def _as_text(item: Item) -> Item:
+    """Return an item as text, if it is a reference in our own text form only."""
+    known = item.kind not in (Kind.SEE, Kind.CROSS_POST)
+    return item if known else replace(item, kind=Kind.TEXT, names=())
 
 
 def names(each: Iterable[str]) -> str:

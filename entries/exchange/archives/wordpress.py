@@ -15,7 +15,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -161,6 +161,8 @@ def _item(element: Element) -> _Item:
     values = _fields(element)
     get = lambda name: values.get(name, "").strip()  # noqa: E731
     meta = list(_pairs(element, "wp:postmeta"))
+    at, local = _time(get("wp:post_date_gmt")), _time(get("wp:post_date"))
+    offset = at - local if at and local else None
     return _Item(
         pk=get("wp:post_id"),
         kind=get("wp:post_type"),
@@ -172,28 +174,35 @@ def _item(element: Element) -> _Item:
         author=get("creator"),
         content=values.get("content:encoded", ""),
         excerpt=values.get("excerpt:encoded", ""),
-        at=_time(get("wp:post_date_gmt")) or _mail_time(get("pubDate")),
+        at=at or _mail_time(get("pubDate")),
         meta=dict(meta),
         old_slugs=tuple(value for key, value in meta if key == "_wp_old_slug"),
         terms=tuple(
             (str(child.get("domain", "")), child.text or "")
             for child in _children(element, "category")
         ),
-        comments=tuple(map(_comment, _children(element, "wp:comment"))),
+        comments=tuple(
+            _comment(child, offset) for child in _children(element, "wp:comment")
+        ),
         url=get("wp:attachment_url"),
         parent=get("wp:post_parent"),
     )
 
 
-def _comment(element: Element) -> _Comment:
+def _comment(element: Element, offset: timedelta | None) -> _Comment:
+    """Return a comment; without a time in GMT, its local time counts with an offset."""
     values = _fields(element)
+    at = _time(values.get("wp:comment_date_gmt", "").strip())
+    local = _time(values.get("wp:comment_date", "").strip())
+    if at is None and local and offset is not None:
+        at = local + offset
     return _Comment(
         pk=values.get("wp:comment_id", "").strip(),
         kind=values.get("wp:comment_type", "").strip(),
         status=values.get("wp:comment_approved", "").strip(),
         author=values.get("wp:comment_author", "").strip(),
         content=values.get("wp:comment_content", ""),
-        at=_time(values.get("wp:comment_date_gmt", "").strip()),
+        at=at,
         meta=dict(_pairs(element, "wp:commentmeta")),
     )
 
