@@ -60,8 +60,8 @@ def read_json(content: bytes) -> Document | None:
         return None
     if value.get("format") != FORMAT:
         raise ExchangeError(
-            "This JSON is not a story that export_story wrote. If it comes from another "
-            "system, import it with “manage.py import_archive”."
+            "This JSON is not a story that export_story wrote. If it comes from "
+            "another system, import it with “manage.py import_archive”."
         )
     if value.get("version") != FORMAT_VERSION:
         raise ExchangeError(

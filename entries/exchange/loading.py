@@ -100,9 +100,7 @@ def load(document: Document, options: ImportOptions, progress: Progress) -> Load
     return save(prepare(document, options, progress))
 
 
-def prepare(
-    document: Document, options: ImportOptions, progress: Progress
-) -> Prepared:
+def prepare(document: Document, options: ImportOptions, progress: Progress) -> Prepared:
     """Check and render a document, and ingest its images. It may be saved elsewhere.
 
     Raises ExchangeError or Refused.
@@ -630,9 +628,7 @@ def find_series(name: str) -> Series:
     return Series.objects.create(name=name, slug=slug)
 
 
-def free_slug(
-    document: Document, wanted: str = "", taken: Collection[str] = ()
-) -> str:
+def free_slug(document: Document, wanted: str = "", taken: Collection[str] = ()) -> str:
     """Return a slug for a story: the one wanted, its own, or one from its headline.
 
     A number is appended to a slug that a story has, or had, and to those in `taken`.

@@ -15,9 +15,48 @@ _COMMENT: Final = re.compile(r"<!--.*?-->\s*", re.S)
 _DECLARATION: Final = re.compile(r"<\?xml\b[^>]*\?>\s*|<\?[\w-]+[^>]*\?>\s*", re.I)
 _TAG: Final = re.compile(r"<(!doctype\s+)?([a-z_][\w.:-]*)(?=[\s/>])", re.I)
 _HTML: Final = frozenset(
-    "html head body div p article section main header h1 h2 h3 h4 ul ol li table span "
-    "a b i em strong img figure blockquote script style iframe br hr form nav meta link "
-    "title font center pre amp-live-list".split()
+    [
+        "html",
+        "head",
+        "body",
+        "div",
+        "p",
+        "article",
+        "section",
+        "main",
+        "header",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "ul",
+        "ol",
+        "li",
+        "table",
+        "span",
+        "a",
+        "b",
+        "i",
+        "em",
+        "strong",
+        "img",
+        "figure",
+        "blockquote",
+        "script",
+        "style",
+        "iframe",
+        "br",
+        "hr",
+        "form",
+        "nav",
+        "meta",
+        "link",
+        "title",
+        "font",
+        "center",
+        "pre",
+        "amp-live-list",
+    ]
 )
 _PAGE: Final = frozenset({"html", "head", "body", "meta", "title"})
 _XML: Final = {
@@ -35,10 +74,15 @@ _XML: Final = {
 }
 _WXR: Final = re.compile(r"wordpress\.org/export/|<wp:wxr_version>", re.I)
 _JSON_OBJECT: Final = re.compile(r'\{\s*(?:"(?:[^"\\\n]|\\.)*"\s*:|\}\s*$)')
-_JSON_LIST: Final = re.compile(r'\[\s*(?:\{\s*["}]|\[\s*[\["{\d]|"(?:[^"\\\n]|\\.)*"\s*[,\]])')
+_JSON_LIST: Final = re.compile(
+    r'\[\s*(?:\{\s*["}]|\[\s*[\["{\d]|"(?:[^"\\\n]|\\.)*"\s*[,\]])'
+)
 _OTHERS: Final = (
     (re.compile(r"BEGIN:V(?:CALENDAR|CARD)\b"), "a calendar or a card"),
-    (re.compile(r"(?:-- (?:MySQL|MariaDB|PostgreSQL)|INSERT INTO |CREATE TABLE )"), "SQL"),
+    (
+        re.compile(r"(?:-- (?:MySQL|MariaDB|PostgreSQL)|INSERT INTO |CREATE TABLE )"),
+        "SQL",
+    ),
     (re.compile(r"MIME-Version: \d", re.I), "an e-mail or a web archive (MIME)"),
     (re.compile(r"(?:a|O|s):\d+:[{\"]"), "serialised PHP"),
 )
@@ -47,7 +91,7 @@ _MIN_SEPARATORS: Final = 3
 
 
 def markup(content: bytes) -> str:
-    """Return what a file seems to be, such as “an Atom feed”; "" if it is plain text."""
+    """Return what a file seems to be, such as “an Atom feed”; "" for plain text."""
     text = _start(content)
     if text.startswith(("{", "[")):
         return _json(content, text)

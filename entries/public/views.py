@@ -126,15 +126,19 @@ def old_url(request: HttpRequest) -> HttpResponse:
     row = found.select_related("story", "entry__story").first()
     if row is None:
         raise Http404
-    to = row.entry or row.story
-    story = _story_by_slug((row.entry.story if row.entry else to).slug)
-    if row.entry and not row.entry.original:
-        posting = row.entry.postings.filter(story=story).exclude(seq=None).first()
+    entry, home = row.entry, row.entry.story if row.entry else row.story
+    if home is None:
+        raise Http404
+    story = _story_by_slug(home.slug)
+    to = story.get_absolute_url()
+    if entry and not entry.original:
+        posting = entry.postings.filter(story=story).exclude(seq=None).first()
         if posting is None or not story.begun:
             raise Http404
         if not posting.published:
             raise Gone
-    response = HttpResponsePermanentRedirect(to.get_absolute_url())
+        to = entry.get_absolute_url()
+    response = HttpResponsePermanentRedirect(to)
     response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
     return response
 

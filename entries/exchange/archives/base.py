@@ -97,7 +97,9 @@ class Picture:
         A picture without a description is decorative, as it was for the readers of the
         source.
         """
-        limits = {name: max_length(Image, name) for name in ("alt", "caption", "credit")}
+        limits = {
+            name: max_length(Image, name) for name in ("alt", "caption", "credit")
+        }
         alt = rendering.one_line(self.alt or self.caption)[: limits["alt"]]
         return FullImageData(
             name=self.name,

@@ -42,7 +42,8 @@ def open_archive(path: Path, format_name: str = "") -> Archive:
     files = list(_files(path))
     if not files:
         raise ExchangeError(f"“{path}” has no file with stories.")
-    archive, groups = Archive(), {each.name: [] for each in FORMATS}
+    archive = Archive()
+    groups: dict[str, list[SourceFile]] = {each.name: [] for each in FORMATS}
     for file in files:
         try:
             found = BY_NAME[format_name] if format_name else _recognise(file)
@@ -64,7 +65,9 @@ def _files(path: Path) -> Iterator[SourceFile]:
         return
     for number, file in enumerate(sorted(path.rglob("*"))):
         if number > MAX_FILES:
-            raise ExchangeError(f"“{path}” has more than {MAX_FILES:,} files: divide it.")
+            raise ExchangeError(
+                f"“{path}” has more than {MAX_FILES:,} files: divide it."
+            )
         name = file.relative_to(path)
         hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
         beside = IMAGE_SUFFIX.fullmatch(file.suffix) or _BESIDE.fullmatch(file.suffix)

@@ -74,7 +74,9 @@ def _read_file(file: SourceFile) -> Iterator[Found]:
         if content.get("type", "liveblog") == "liveblog":
             yield from guarded(name, partial(_read, content))
         else:
-            others.append(LeftOut(ARTICLE, f"{name} {content.get('webUrl', '')}".strip()))
+            others.append(
+                LeftOut(ARTICLE, f"{name} {content.get('webUrl', '')}".strip())
+            )
     if others:
         yield Beside(file.name, tuple(others))
 
@@ -86,7 +88,8 @@ def _read(content: _Data) -> list[Found]:
     total, here = blocks.get("totalBodyBlocks") or 0, len(blocks["body"])
     if isinstance(total, int) and total > here:
         raise ExchangeError(
-            f"It has {here:,} of its {total:,} blocks: ask for it with “show-blocks=all”."
+            f"It has {here:,} of its {total:,} blocks: ask for it with "
+            "“show-blocks=all”."
         )
     return [_Story(content, blocks).read()]
 
@@ -108,10 +111,14 @@ class _Story:
             summary = markdown.body(f"{summary.source}\n\n{more}".strip())
         default = self.byline()
         entries = tuple(
-            entry for block in self.blocks["body"] for entry in self.updates(block, default)
+            entry
+            for block in self.blocks["body"]
+            for entry in self.updates(block, default)
         )
         first = min((e.at for e in entries if e.at), default=None)
-        began = min(filter(None, (first, _time(content, "webPublicationDate"))), default=None)
+        began = min(
+            filter(None, (first, _time(content, "webPublicationDate"))), default=None
+        )
         document = Document(
             headline=_plain(fields.get("headline") or content["webTitle"]),
             series=self.series(),
@@ -167,7 +174,9 @@ class _Story:
         """Return the one series that it is in; others are tags, which are left out."""
         tags: dict[str, list[str]] = {}
         for tag in self.tags:
-            tags.setdefault(str(tag.get("type")), []).append(_plain(tag.get("webTitle")))
+            tags.setdefault(str(tag.get("type")), []).append(
+                _plain(tag.get("webTitle"))
+            )
         own = tags.get("series") or tags.get("blog") or []
         series = own[0] if len(own) == 1 else ""
         for kind, titles in tags.items():
@@ -220,13 +229,11 @@ class _Story:
         return "\n\n".join(filter(None, sources))
 
     def image(self, element: _Data, shown: set[str], start: int) -> Iterator[str]:
-        """Describe the picture of an element; yield it, if the text does not show it."""
+        """Describe the picture of an element; yield it if the text does not show it."""
         data = element.get("imageTypeData") or {}
-        files = [
-            str(asset["file"])
-            for asset in sorted(element.get("assets") or (), key=_width, reverse=True)
-            if isinstance(asset, dict) and asset.get("file")
-        ]
+        assets = [a for a in element.get("assets") or () if isinstance(a, dict)]
+        assets.sort(key=_width, reverse=True)
+        files = [str(asset["file"]) for asset in assets if asset.get("file")]
         described = Picture(
             files[0] if files else "",
             _plain(data.get("alt")),
@@ -253,8 +260,8 @@ def _newest_first(entries: Sequence[DocumentEntry]) -> bool:
 
 
 def _width(asset: _Data) -> int:
-    width = (asset.get("typeData") or {}).get("width") if isinstance(asset, dict) else 0
-    return int(width) if str(width or "").isdigit() else 0
+    width = str((asset.get("typeData") or {}).get("width") or "")
+    return int(width) if width.isdecimal() else 0
 
 
 def _plain_element(element: _Data) -> str:

@@ -171,7 +171,13 @@ class _Import:
             else:
                 logger.exception("A story of an archive was not imported.")
                 outcome.error = "It contradicts what is in the database."
-        except (ArithmeticError, DataError, LookupError, TypeError, ValueError) as error:
+        except (
+            ArithmeticError,
+            DataError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             logger.exception("A story of an archive was not imported.")
             outcome.error = f"It cannot be imported: {error!r}."
         else:
@@ -208,9 +214,7 @@ def _no_story(found: Unreadable | Beside, format_: Format) -> Outcome:
     return Outcome(Status.FAILED, found.name, format_.name, error=found.reason)
 
 
-def _document(
-    found: ArchiveStory, format_: Format
-) -> tuple[Document, list[str]]:
+def _document(found: ArchiveStory, format_: Format) -> tuple[Document, list[str]]:
     """Return the document of a story, with pictures and key, and warnings about it."""
     pictures: dict[str, Picture] = {}
     for each in found.pictures:
@@ -241,12 +245,14 @@ def _folder(
 def _missing(
     document: Document, found: ArchiveStory, folder: ImageFolder
 ) -> tuple[LeftOut, ...]:
-    """Return the pictures without a file, which readers do not see; nor their captions."""
+    """Return the pictures without a file, whose captions readers do not see either."""
     names = [name for name in document.image_lines if not folder.find(name)]
     known = Image.objects.filter(name__in=names).exclude(stem="")
     here = set(known.values_list("name", flat=True))
     urls = {picture.name: picture.url for picture in found.pictures}
-    texts = {each.name: (each.alt, each.caption, each.credit) for each in document.images}
+    texts = {
+        each.name: (each.alt, each.caption, each.credit) for each in document.images
+    }
     return tuple(
         LeftOut(
             MISSING,

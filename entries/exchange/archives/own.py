@@ -1,7 +1,6 @@
 """Our own forms as archives: files in our JSON, and in our text form."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -38,9 +37,7 @@ def _is_text(file: SourceFile) -> bool:
     return any(block.mark for block in blocks(lines, []))
 
 
-def _stories(
-    files: Sequence[SourceFile], options: ArchiveOptions
-) -> Iterator[ArchiveStory]:
+def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
     def read(file: SourceFile) -> Iterator[Found]:
         name = PurePath(file.name).name
         document = read_document(

@@ -81,4 +81,3 @@ class PictureFolder:
             if len(likest) == 1 or likest[0][0] < likest[1][0]:
                 return Path(likest[0][1])
         return None
-

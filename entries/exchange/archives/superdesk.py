@@ -178,8 +178,8 @@ def _read(key: str, blog: _Blog, name: str) -> Iterator[Found]:
     if len(blog.posts) < blog.total:
         yield Unreadable(
             name,
-            f"There are {len(blog.posts):,} of its {blog.total:,} posts: save the other "
-            "pages of “posts”, too.",
+            f"There are {len(blog.posts):,} of its {blog.total:,} posts: save the "
+            "other pages of “posts”, too.",
         )
         return
     yield _Story(key, blog).read()
@@ -199,7 +199,9 @@ class _Story:
 
     def read(self) -> ArchiveStory:
         data, texts = self.data, self.texts
-        standfirst, summary = texts.standfirst_and_summary(data.get("description") or "")
+        standfirst, summary = texts.standfirst_and_summary(
+            data.get("description") or ""
+        )
         posts = sorted(self.blog.posts.values(), key=_position)
         self.warn_of_moved(posts)
         entries = tuple(entry for post in posts for entry in self.updates(post))
@@ -240,7 +242,9 @@ class _Story:
         """Warn if editors have moved posts, which here are in the order of time."""
         orders = [_position(post)[1] for post in posts if _published(post)]
         if orders != sorted(orders):
-            self.texts.warnings.append("Posts that were moved are in the order of time.")
+            self.texts.warnings.append(
+                "Posts that were moved are in the order of time."
+            )
 
     def updates(self, post: _Data) -> Iterator[DocumentEntry]:
         items = list(_items(post))
@@ -334,7 +338,9 @@ def _html(item: _Data, meta: _Data, kind: str) -> str:
     shown = _plain(code)
     title, *others = (
         value if value and _plain(value) not in shown else ""
-        for value in (str(meta.get(k) or "") for k in ("title", "description", "credit"))
+        for value in (
+            str(meta.get(k) or "") for k in ("title", "description", "credit")
+        )
     )
     if url and kind == "link" and title:
         title, url = f'<a href="{html.escape(url)}">{title}</a>', ""
@@ -344,9 +350,7 @@ def _html(item: _Data, meta: _Data, kind: str) -> str:
     return code + "".join(f"<p>{block}</p>" for block in blocks if block)
 
 
-def _picture(
-    renditions: Any, meta: _Data, url: str | None = None
-) -> Picture | None:
+def _picture(renditions: Any, meta: _Data, url: str | None = None) -> Picture | None:
     found = renditions if isinstance(renditions, dict) else {}
     for name in _RENDITIONS:
         if isinstance(each := found.get(name), dict) and each.get("href"):

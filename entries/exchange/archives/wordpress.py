@@ -70,7 +70,9 @@ PING: Final = What("pingback", "pingbacks")
 ATTACHMENT: Final = What("attachment of another post", "attachments of other posts")
 UNUSED: Final = What("attachment without a place", "attachments without a place")
 OTHER: Final = What("other item of the site", "other items of the site")
-_TYPES_APART: Final = frozenset({_ATTACHMENT, _UPDATE_TYPE, "revision", "nav_menu_item"})
+_TYPES_APART: Final = frozenset(
+    {_ATTACHMENT, _UPDATE_TYPE, "revision", "nav_menu_item"}
+)
 
 
 # --- Items as they are in the file
@@ -127,7 +129,11 @@ class _Item:
 
     @property
     def ended(self) -> bool:
-        closed = self.meta.get("_elb_status", "").lower() in ("closed", "ended", "archived")
+        closed = self.meta.get("_elb_status", "").lower() in (
+            "closed",
+            "ended",
+            "archived",
+        )
         return closed or self.meta.get(_LIVEBLOG) == "archive"
 
 
@@ -159,7 +165,10 @@ def _pairs(element: Element, name: str) -> Iterator[tuple[str, str]]:
 
 def _item(element: Element) -> _Item:
     values = _fields(element)
-    get = lambda name: values.get(name, "").strip()  # noqa: E731
+
+    def get(name: str) -> str:
+        return values.get(name, "").strip()
+
     meta = list(_pairs(element, "wp:postmeta"))
     at, local = _time(get("wp:post_date_gmt")), _time(get("wp:post_date"))
     offset = at - local if at and local else None
@@ -235,7 +244,7 @@ class _Clean(io.RawIOBase):
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.reader = codecs.getreader("utf-8-sig")(file, errors="replace")
+        self.reader = codecs.getreader("utf-8-sig")(file, "replace")
 
     def readable(self) -> bool:
         return True
@@ -271,8 +280,8 @@ def _elements(file: SourceFile) -> Iterator[Element]:
             ) from error
         except DefusedXmlException as error:
             raise ExchangeError(
-                "The XML declares entities, which no export of WordPress does and which "
-                "are not safe to read."
+                "The XML declares entities, which no export of WordPress does, and "
+                "which are not safe to read."
             ) from error
 
 
@@ -300,7 +309,9 @@ class _Site:
                 values = _fields(element)
                 login = values.get("wp:author_login", "")
                 shown = values.get("wp:author_display_name", "").strip() or login
-                self.authors[login] = self.authors[values.get("wp:author_id", "")] = shown
+                self.authors[login] = self.authors[values.get("wp:author_id", "")] = (
+                    shown
+                )
             elif name == "wp:base_blog_url" or (name == "link" and not self.url):
                 self.url = (element.text or "").strip().rstrip("/")
                 self.host = (urlsplit(self.url).hostname or "").removeprefix("www.")
@@ -474,7 +485,7 @@ class _Story:
         newest, oldest = comments[-1], first or comments[0]
         if first in comments[:-1] and first.content.strip() == newest.content.strip():
             comments.remove(first)  # the plugin gives the first the newest text, too
-        if not newest.content.strip() or first and first.status != _LIVEBLOG:
+        if not newest.content.strip() or (first and first.status != _LIVEBLOG):
             for each in comments:
                 if words := plain(each.content):
                     self.texts.leave_out(DELETED, words)

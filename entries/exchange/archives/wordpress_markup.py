@@ -11,8 +11,12 @@ BLOCK: Final = What("block of a plugin", "blocks of plugins")
 SHORTCODE: Final = What("shortcode", "shortcodes")
 LeaveOut = Callable[[What, str], None]
 
-_CAPTION: Final = re.compile(r"\[(wp_)?caption\b([^\]]*)\](.*?)\[/(?:wp_)?caption\]", re.S)
-_IMAGE: Final = re.compile(r"^\s*((?:<a\b[^>]*>)?\s*<img\b[^>]*>\s*(?:</a>)?)", re.S | re.I)
+_CAPTION: Final = re.compile(
+    r"\[(wp_)?caption\b([^\]]*)\](.*?)\[/(?:wp_)?caption\]", re.S
+)
+_IMAGE: Final = re.compile(
+    r"^\s*((?:<a\b[^>]*>)?\s*<img\b[^>]*>\s*(?:</a>)?)", re.S | re.I
+)
 _GALLERY: Final = re.compile(r"\[gallery\b([^\]]*)\]")
 _IDS: Final = re.compile(r"\b(?:ids|include)=[\"']?([\d,\s]+)")
 _ATTRIBUTE: Final = re.compile(r"\bcaption=[\"']([^\"']*)[\"']")
@@ -22,8 +26,20 @@ _SHORTCODE: Final = re.compile(
     re.I,
 )
 _KNOWN: Final = frozenset(  # which the converter of HTML reads
-    "embed youtube vimeo video audio tweet twitter instagram facebook tiktok soundcloud "
-    "spotify".split()
+    [
+        "embed",
+        "youtube",
+        "vimeo",
+        "video",
+        "audio",
+        "tweet",
+        "twitter",
+        "instagram",
+        "facebook",
+        "tiktok",
+        "soundcloud",
+        "spotify",
+    ]
 )
 _BARE: Final = re.compile(
     r"\[/?(liveblog|liveblog_key_events|elb_liveblog|easy_liveblog|caption|gallery|more)\]"

@@ -39,7 +39,7 @@ class Workers:
     """
 
     def __init__(self, processes: int, stories: int) -> None:
-        few = processes < 2 or stories < MIN_STORIES  # noqa: PLR2004
+        few = processes < 2 or stories < MIN_STORIES
         self.processes = 1 if few or not can_share_database() else processes
         self._pool: ProcessPoolExecutor | None = None
 

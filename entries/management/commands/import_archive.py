@@ -5,7 +5,6 @@ import time
 from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -30,10 +29,10 @@ class Command(BaseCommand):
 
     help = (
         "Import many stories from a file or a folder: exports of other systems, or our "
-        "own text form and JSON. The format of each file is told by its content. A story "
-        "is imported once, so a run that was interrupted can be repeated, and goes on. "
-        "What has no place here is counted, and listed by --json. Stories become drafts "
-        "unless --publish is given."
+        "own text form and JSON. The format of each file is told by its content. A "
+        "story is imported once, so a run that was interrupted can be repeated, and "
+        "goes on. What has no place here is counted, and listed by --json. Stories "
+        "become drafts unless --publish is given."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -102,7 +101,7 @@ class Command(BaseCommand):
             raise
 
     def run(self, options: dict[str, Any]) -> None:
-        """Import the archive. Raises ExchangeError, and CommandError if a story failed."""
+        """Import the archive. Raises CommandError if a story failed."""
         archive = archives.open_archive(options["path"], options["format"])
         roots = [path for path in (options["path"], options["images"]) if path]
         pictures = PictureFolder(path for path in roots if path.is_dir())
@@ -151,8 +150,8 @@ class Command(BaseCommand):
         self.stderr.write(f"{tally.total():,} stories: {done or 'none'}.")
         if failed := tally[Status.FAILED]:
             raise CommandError(
-                f"{failed:,} not imported: correct what their messages say, and run the "
-                "command again. It leaves out what is imported."
+                f"{failed:,} not imported: correct what their messages say, and run "
+                "the command again. It leaves out what is imported."
             )
 
     def print_outcome(self, outcome: Outcome) -> None:
@@ -164,7 +163,9 @@ class Command(BaseCommand):
             return
         things = [what.counted(number) for what, number in outcome.counts.items()]
         if outcome.status == Status.LEFT_OUT:
-            self.stdout.write(f"{outcome.name}, beside its stories: {', '.join(things)}")
+            self.stdout.write(
+                f"{outcome.name}, beside its stories: {', '.join(things)}"
+            )
             return
         left_out = f" Left out: {', '.join(things)}." if things else ""
         updates = len(outcome.document.updates) if outcome.document else 0
