@@ -152,7 +152,7 @@ class _Import:
         options = ImportOptions(
             free_slug=slug,
             series=self.settings.series,
-            publish=self.settings.publish and document.state != Story.State.DRAFT,
+            publish=self.settings.publish,
             folder=folder,
         )
         self.waiting.append((outcome, self.workers.prepare(document, options)))

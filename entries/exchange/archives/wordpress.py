@@ -375,7 +375,9 @@ class _Story:
         headline, series = self.headline_and_series()
         standfirst, summary = texts.standfirst_and_summary(item.excerpt)
         byline = self.site.author(item.author)
-        original = texts.original(self.source(item.content), byline=byline)
+        original = texts.original(
+            self.source(item.content), byline=byline, published_at=item.at
+        )
         lead = self.site.picture(item.meta.get("_thumbnail_id", ""))
         if lead:
             texts.pictures.append(lead)

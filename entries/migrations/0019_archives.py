@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entries', '0017_feeds'),
+        ('entries', '0018_imported'),
     ]
 
     operations = [
