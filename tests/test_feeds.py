@@ -134,6 +134,16 @@ def edit(story: Story, body: str, **options: Any) -> Entry:
     return verbs.edit(update, words, version=update.version, **options)
 
 
+def test_tables_are_in_feeds_without_the_box_they_scroll_in(
+    client: Client, story: Story
+) -> None:
+    table = "| Party | Votes |\n|---|---|\n| Tide | 12 |"
+    make_update(story, f"{table}\n\nCounted.", at="1900")
+    content = entry_of(client, "/stories/fog/feed/", "Counted").content[0]
+    assert '<th scope="row">Tide</th><td align="right">12</td>' in content.value
+    assert not re.search("tabindex|<div", content.value)
+
+
 def test_a_quiet_edit_changes_the_text_alone(client: Client, story: Story) -> None:
     let_time_pass()
     make_update(story, "The newest.", at="1801")

@@ -367,6 +367,58 @@ def test_nothing_overlaps_with_large_text(reader: Readers, room: Newsroom) -> No
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+RESULTS = """| {} | Turnout | Tide | Lamp & Rope | Independents | Swing |
+|---|---|---|---|---|---|
+| {} | 61.5% | 12,345 | 1,234 | 98 | −3.4 |
+| {} | 7.25% | 9,876 | 12 | 1,002 | +12 |
+
+Counted."""
+ENGLISH = ("Constituency", "Old Harbour", "Saltgate North")
+ARABIC = ("الدائرة", "الميناء القديم", "بوابة الملح")
+
+
+@pytest.mark.parametrize(
+    ("language", "start", "names"), [("en", "left", ENGLISH), ("ar", "right", ARABIC)]
+)
+def test_a_wide_table_scrolls_in_itself_and_stays_where_it_is(
+    reader: Readers, room: Newsroom, language: str, start: str, names: tuple[str, ...]
+) -> None:
+    table = RESULTS.format(*names)
+    slug = f"results-{language}"
+    room.call(actions.make_story, f"Results {language}", slug)
+    room.call(actions.edit_story, slug, language=language)
+    pk = room.call(actions.post, slug, table)
+    window = reader(viewport={"width": 320, "height": 700})
+    page = window.open(f"{room.servers[0].url}/stories/{slug}/")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    box = page.get_by_role("group", name=f"Table: {names[0]}, Turnout, Tide")
+    wide = "el => el.scrollWidth > el.clientWidth"
+    assert box.evaluate(wide)
+    assert not page.locator("html").evaluate(wide)
+    box.focus()
+    key = "ArrowRight" if start == "left" else "ArrowLeft"
+    for _ in range(3):
+        page.keyboard.press(key)
+    wait_for(lambda: box.evaluate("el => el.scrollLeft"), "the table scrolls")
+    rights = "els => els.map(el => { const r = document.createRange();"
+    rights += " r.selectNodeContents(el); return r.getBoundingClientRect().right; })"
+    numbers = box.locator("tr > :nth-child(3)").evaluate_all(rights)
+    assert max(numbers) - min(numbers) < 1
+    starts = box.get_by_role("rowheader").evaluate_all(rights.replace("right", start))
+    assert len(starts) == 2
+    assert max(starts) - min(starts) < 1
+    assert box.get_by_role("columnheader").count() == 6
+    found = Axe().run(page)
+    assert not found.response["violations"], found.generate_report()
+    to = 60 if start == "left" else -60
+    box.evaluate("(el, left) => el.scrollTo({ left, behavior: 'instant' })", to)
+    wait_for(lambda: box.evaluate("el => el.scrollLeft") == to, "it is there")
+    room.call(actions.edit, pk, table.replace("98", "99"))
+    window.sees("99")
+    assert box.evaluate("el => el.scrollLeft") == to
+    assert box.evaluate("el => el === document.activeElement")
+
+
 @pytest.mark.parametrize(
     ("width", "scheme", "more"), [(320, "light", "/search/?q=sea"), (1280, "dark", "/")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -46,6 +47,11 @@ HOSTILE = st.lists(
     ),
     max_size=40,
 ).map("".join)
+
+
+def without_boxes(shown: str) -> str:
+    """Return rendered HTML without the boxes in which its tables scroll."""
+    return re.sub('<div class="table" [^>]*>(<table>.*?</table>)</div>', r"\1", shown)
 
 
 # What an author cannot do
@@ -105,13 +111,14 @@ def test_random_input_is_not_dangerous(body: str) -> None:
     shown = render(body)
 
     assert dangers(shown) == []
+    shown = without_boxes(shown)
     assert rendering._clean(shown) == shown
 
 
 @pytest.mark.parametrize("family", ATTACKS)
 def test_cleaning_again_changes_nothing(family: str) -> None:
     for attack in ATTACKS[family][::7]:
-        shown = render(attack)
+        shown = without_boxes(render(attack))
         assert rendering._clean(shown) == shown
 
 

@@ -36,6 +36,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _POSITION: Final = re.compile(r"([1-9]\d{0,16})-([1-9]\d{0,17})")
 _UNIX_START: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+# The box in which a table scrolls: for pages only
+_BOX: Final = re.compile(r'<div class="table"[^>]*>(<table>.*?</table>)</div>', re.S)
 _PATH: Final = re.compile(r'(?<=\s)(href|src)="(?=/)')
 
 
@@ -256,7 +258,7 @@ class _EntriesFeed(_Feed):
 
     def item_description(self, item: Posting) -> str:
         """Return the text and its corrections, with absolute URLs and plain images."""
-        html = _RESPONSIVE.sub("", _SOURCE.sub("", item.entry.html))
+        html = _RESPONSIVE.sub("", _SOURCE.sub("", _BOX.sub(r"\1", item.entry.html)))
         notes = [self._correction(item, one) for one in _corrections(item)]
         return _PATH.sub(rf'\1="{settings.SITE_URL}', "".join([html, *notes]))
 

@@ -13,7 +13,7 @@ the source, nothing was parsed as markup.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -52,6 +52,13 @@ ESCAPED: Final = re.compile(r"(?<!\\)(\\+)([`*_\[\]#+.!>|~-])")
 _HEADING: Final = re.compile(r"^ {0,3}(#{1,6}) +(\S.*)$", re.M)
 RULE: Final = re.compile(r" {0,3}([-*_])(?: *\1){2,} *")
 _TABLE_RULE: Final = re.compile(r" {0,3}\|? *:?-+:? *(?:\| *:?-+:? *)*\|?")
+# Cells of tables: `1,234.5`, `+3 %`, `£3.5m`, `**(12)**`; and what stands for no number
+_NUMERIC: Final = re.compile(
+    r"[*_~`\\]*\(?[<>~≈±]? ?[+−–-]? ?[$€£¥₹₽₺₪₩₴₦¢]? ?"
+    r"\d(?:[\d.,'’٫٬ \xa0\u2009\u202f]*\d)?"
+    r" ?(?:[%‰°٪]|pp|pts?|m|bn|tn|k|km|kg|mm|cm|[hs]|min|[KM])?\)?[*_~`†‡\\]*"
+)
+_NO_VALUE: Final = re.compile(r"[*_ ]*(?:[-–—−…?.*]{0,3}|n/?a|tb[acd])[*_ ]*", re.I)
 _BULLET: Final = re.compile(rf"(?!{RULE.pattern}(?:\n|$)) {{0,3}}(?P<mark>[-+*]) +(.*)")
 _INNER_BULLET: Final = re.compile(r" {4,}[-+*] +\S")
 _NUMBER: Final = re.compile(r"^ {0,3}(([1-9][0-9]?)\.) +(.*)")
@@ -220,6 +227,37 @@ class _Fence(BlockProcessor):  # type: ignore[misc]
 
 
 class _Table(TableProcessor):  # type: ignore[misc]
+    """A table whose columns of numbers are aligned, with headers for its columns.
+
+    Its first column has headers of the rows if nothing is above them, or if there are
+    names in it and numbers in another.
+    """
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> None:
+        super().run(parent, blocks)
+        head, body = parent[-1]
+        columns = list(zip(*body, strict=True))
+        numeric = [_is_numeric(_typed(cell) for cell in cells) for cells in columns]
+        for cell, cells, rule, numbers in zip(
+            head[0], columns, self.separator, numeric, strict=True
+        ):
+            if numbers and ":" not in rule:
+                for each in (cell, *cells):
+                    each.set("align", "right")
+            if _typed(cell):
+                cell.set("scope", "col")
+            else:
+                cell.tag = "td"
+        nameless = head[0][0].tag == "td"
+        if (
+            all(map(_typed, columns[0]))
+            and not numeric[0]
+            and (nameless or any(numeric))
+        ):
+            for cell in columns[0]:
+                cell.tag = "th"
+                cell.set("scope", "row")
+
     def test(self, parent: ET.Element, block: str) -> bool:
         if not is_table(block):
             return False
@@ -232,6 +270,16 @@ class _Table(TableProcessor):  # type: ignore[misc]
         """Return whether a row has text beyond the last column, which would be lost."""
         cells = self._split_row(row.strip(" "))[len(self.separator) :]
         return any(cell.strip() for cell in cells)
+
+
+def _typed(cell: ET.Element) -> str:
+    return (cell.text or "").strip()
+
+
+def _is_numeric(cells: Iterable[str]) -> bool:
+    """Return whether a column has numbers, and otherwise only empty cells or dashes."""
+    filled = [cell for cell in cells if not _NO_VALUE.fullmatch(cell)]
+    return bool(filled) and all(map(_NUMERIC.fullmatch, filled))
 
 
 def is_table(block: str) -> bool:

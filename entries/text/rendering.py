@@ -34,7 +34,11 @@ TAGS: Final = INLINE_TAGS | (
     {"p", "br", "pre", "blockquote", "h3", "h4", "ul", "ol", "li", "hr"}
     | {"table", "thead", "tbody", "tr", "th", "td"}
 )
-ATTRIBUTES: Final = {"a": {"href", "title"}, "th": {"align"}, "td": {"align"}}
+ATTRIBUTES: Final = {
+    "a": {"href", "title"},
+    "th": {"align", "scope"},
+    "td": {"align"},
+}
 
 _BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _UNPRINTABLE: Final = re.compile(
@@ -51,6 +55,9 @@ _INVISIBLE: Final = re.compile(
 )
 # Tags that do not end a line of plain text: those above, and those in templates.
 _WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
+
+_MAX_BOX_NAME_LENGTH: Final = 150  # of a table, read out by screen readers
+_HEADER: Final = re.compile("<th(?: [^>]*)?>(.*?)</th>", re.S)
 
 _GAPS: Final = re.compile(r"(\A\s*\n|\n\s*(?:\n|\Z))")
 _MARKS: Final = re.compile(r"(?<!\\)(\\*)([`*_\[\]#+.!>|~-])")
@@ -140,8 +147,11 @@ class ParsedBody:
         token = secrets.token_hex(16)
         with _refusing():
             slots = _arrange(self._root, figures, lines, token)
+            _enclose_tables(self._root, token)
             cleaned = _clean(self._parser.html(self._root))
         slot = re.compile(f"<p>{token}([0-9]+)</p>")
+        table = re.compile(f"<p>{token}-table</p>\n?(.*?)\n?<p>{token}-end</p>", re.S)
+        cleaned = table.sub(lambda m: _scrolling(m[1]), cleaned)
         return mark_safe(slot.sub(lambda m: slots[int(m[1])], cleaned))  # noqa: S308
 
 
@@ -245,7 +255,8 @@ def _allowed(tag: str, name: str, value: str) -> bool:
         return False
     if name == "href":
         return urls.is_safe(value)
-    return name != "align" or value in {"left", "center", "right"}
+    allowed = {"align": {"left", "center", "right"}, "scope": {"col", "row"}}
+    return value in allowed.get(name, {value})
 
 
 _NH3: Final = nh3.Cleaner(
@@ -279,6 +290,33 @@ def _washed(markup: str) -> str:
 def _clean(markup: str) -> str:
     # Both decode entities, which may be line breaks or control characters.
     return tidy(_washed(_bleached(markup)))
+
+
+def _enclose_tables(root: ET.Element, token: str) -> None:
+    """Put placeholders before and after each table."""
+    for parent in list(root.iter()):
+        for table in parent.findall("table"):
+            place = list(parent).index(table)
+            parent.insert(place + 1, _paragraph(AtomicString(f"{token}-end")))
+            parent.insert(place, _paragraph(AtomicString(f"{token}-table")))
+
+
+def _scrolling(table: str) -> str:
+    """Return a table in a box that scrolls sideways, also with the keyboard.
+
+    The headers of its columns name the box.
+    """
+    head = table.partition("</thead>")[0]
+    columns = ", ".join(filter(None, map(plain_text, _HEADER.findall(head))))
+    label = gettext("Table")
+    if columns:
+        label = gettext("Table: %(columns)s") % {
+            "columns": columns[:_MAX_BOX_NAME_LENGTH]
+        }
+    return (
+        '<div class="table" role="group" tabindex="0" '
+        f'aria-label="{html.escape(label)}">{table}</div>'
+    )
 
 
 class _TextExtractor(HTMLParser):
