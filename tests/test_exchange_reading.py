@@ -390,6 +390,9 @@ def test_updates_of_several_time_zones_are_in_the_order_of_their_instants():
     assert times(parsed(text, first_day=DAY)) == expected
     without_day = parsed(text.replace("UPDATE 1900 GMT", "UPDATE 1900 GMT (14 March)"))
     assert times(without_day) == expected
+    stamps = ["1244 GMT-4", "1645 SGT", "1614 MST", "0023 HKT, 15 March"]
+    document = parsed("\n\n".join(f"UPDATE {each}: x" for each in stamps))
+    assert times(document) == ["15 1644", "15 0845", "14 2314", "14 1623"]
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,7 @@ def _walk(
     faults: dict[int, str] = {}
     midnights = slips = 0
     latest: datetime | None = None
+    earliest = first_day  # for updates without a day, if the oldest is from before it
     for index, stamp in enumerate(chronological):
         day, last = _local(latest, stamp.tz) if latest else (first_day, timedelta())
         back = last - stamp.clock
@@ -192,12 +193,14 @@ def _walk(
         if stamp.day:
             on = _resolve(stamp.day, expected, day, first=index == 0)
         else:
-            on = first_day if strict else max(expected, first_day)
+            on = first_day if strict else max(expected, earliest)
             midnights += on > day
         times.append(datetime.combine(on, stamp.at, stamp.tz).astimezone(UTC))
         if fault := _fault(stamp, on, day, last, index):
             faults[index] = fault
             slips += on == day and not stamp.day
+        if index == 0 and on >= first_day:
+            earliest = date.min  # in another zone it may still be the day before
         if latest is None or times[-1] > latest:
             latest = times[-1]
     return Dated(times, False, faults, midnights, slips, strict)
