@@ -37,7 +37,9 @@ class Command(BaseCommand):
         "Import a story: a text in the form of a running story (PHOTO, LATEST, "
         "FEATURE, UPDATE 1800 GMT:, ORIGINAL ENTRY:, headed sections), or JSON that "
         "export_story wrote. Nothing in the file is dropped: what is not understood "
-        "stays in the text, with a warning that gives its line number. The "
+        "stays in the text, with a warning that gives its line number. Times in other "
+        "zones (1100 BST, 9:10 pm CET) are converted to GMT, and an update whose time "
+        "is missing or impossible becomes a draft at its neighbour's time. The "
         "story becomes a draft unless --publish is given."
     )
 
