@@ -747,6 +747,21 @@ def test_lists_use_the_full_width(chief: Client):
     assert "Has date" not in page
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "image/?widths__contains=1-0",
+        "image/?name__regex=[",
+        "entry/?author__username__regex=[",
+        "entry/?body__contains=secret",
+        "link/?story__headline__contains=secret",
+        "series/?name__startswith=s",
+    ],
+)
+def test_a_list_is_not_filtered_by_what_it_does_not_offer(chief: Client, asked: str):
+    assert chief.get(f"/admin/entries/{asked}").status_code == 400
+
+
 def test_every_filter_of_the_stories_has_a_name(chief: Client):
     make_story("Fog", series="Sorrava Daily")
     make_story("Of no series")

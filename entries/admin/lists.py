@@ -39,6 +39,16 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     class Media:
         css = {"all": ["entries/lists.css"]}
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow filters by the fields that the list offers for it, and by no others.
+
+        Others could probe texts that somebody may not see, and databases do not support
+        every lookup.
+        """
+        offered = {_parameter(listed) for listed in self.list_filter}
+        is_offered = lookup.partition("__")[0] in offered
+        return is_offered and super().lookup_allowed(lookup, value, request)
+
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Any:
@@ -102,6 +112,12 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Delete several rows, each through its verb."""
         for row in queryset:
             self.delete_model(request, row)
+
+
+def _parameter(listed: Any) -> str:
+    """Return the field of an item of `list_filter`, or the parameter of its class."""
+    name = listed[0] if isinstance(listed, tuple) else listed
+    return name if isinstance(name, str) else name.parameter_name
 
 
 def _handle_refusal(
