@@ -185,6 +185,39 @@ def test_simultaneous_polls_share_queries_but_not_permissions(
     assert f'hx-target="#row-{secret.pk}" hx-swap="delete"' in text
 
 
+def test_simultaneous_polls_return_rows_with_each_users_own_buttons(story):
+    contributors = [Page(story, name, "Contributors") for name in ("a", "b")]
+    page = Page(story, "editor")
+    for desk in (*contributors, page):
+        desk.poll()
+    writer = User.objects.get(username="a")
+    draft = make_update(story, "Ferries are back.", state="draft", author=writer)
+    own, other, all_buttons = (
+        desk.poll().content.decode() for desk in (*contributors, page)
+    )
+    assert 'value="submit"' in own
+    assert 'value="publish"' not in own
+    assert "Ferries" not in other
+    assert f'hx-target="#row-{draft.pk}" hx-swap="delete"' in other
+    assert 'value="publish"' in all_buttons
+
+
+def test_simultaneous_polls_return_rows_with_each_users_own_token(story):
+    desks = [Page(story, name) for name in ("editor", "editor2")]
+    for desk in desks:
+        desk.client.handler.enforce_csrf_checks = True
+        desk.poll()
+    entry = make_update(story, "Ferries are back.")
+    act = reverse("admin:entries_story_act", args=[story.pk, entry.pk])
+    answers = [desk.poll().content.decode() for desk in desks]
+    tokens = [re.findall(r'csrfmiddlewaretoken" value="(\w+)"', t)[0] for t in answers]
+    for desk, token, verb in zip(desks, tokens, ("key", "pin"), strict=True):
+        form = {"do": verb, "csrfmiddlewaretoken": token, "version": entry.version}
+        assert desk.client.post(act, form).status_code in (200, 302)
+    wrong = {"do": "unkey", "csrfmiddlewaretoken": tokens[0]}
+    assert desks[1].client.post(act, wrong).status_code == 403
+
+
 def test_a_deactivated_user_is_not_shown(story):
     mine, theirs = Page(story, "editor"), Page(story, "editor2")
     user = User.objects.get(username="editor2")

@@ -7,18 +7,22 @@ A page with a stream (`entries.delivery.desks`) is sent the pulse whenever it ch
 and polls then. A page without one polls every two seconds.
 """
 
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.csrf import get_token
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.crypto import constant_time_compare, salted_hmac
-from django.utils.translation import gettext
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_safe
 
 from entries import delivery
@@ -123,6 +127,9 @@ def stream(request: HttpRequest, pk: int) -> HttpResponse:
     return response
 
 
+# In rows that several users get, this is replaced by the token of each. It is random,
+# so that no text contains it.
+_TOKEN = secrets.token_hex(32)
 _STATE = ("state", "begins_at", "reminded_at", "quiet_since")
 
 
@@ -171,7 +178,7 @@ def _changes(
         return text_response(gettext("Load this page again."), 400)
     below = int_or_zero(request.GET.get("below", ""))
     found = snapshots.read(pk, current, given.known(current), below)
-    changed = timeline.desk_changes(found.postings, permissions)
+    changed = found.rows_for(permissions)
     # A page that needs several requests to fetch all changes keeps its old pulse until
     # the last one, and then gets the pulse of the first request.
     first = Pulse.parse(request.GET.get("then", "")) or current
@@ -183,8 +190,7 @@ def _changes(
         "below": changed.below,
         "ticket": presence.renew_ticket(permissions, pk, request.GET.get("me", "")),
         "colleagues": presence.colleagues(permissions, found.pages),
-        "rows": changed.rows,
-        "gone": [*changed.gone, *found.deleted],
+        "rows": changed.html and _with_token(changed.html, request),
         "restated": given.state != current.state,
         # The head number does not tell of a summary that readers do not see yet.
         "retold": given.seq < found.story.head_seq
@@ -197,15 +203,55 @@ def _changes(
     return response
 
 
+def _with_token(html: str, request: HttpRequest) -> SafeString:
+    # Escaped when it was rendered.
+    return mark_safe(html.replace(_TOKEN, get_token(request)))  # noqa: S308
+
+
+class RenderedRows(NamedTuple):
+    """The HTML of rows; `below` as in `DeskChanges`."""
+
+    html: str
+    below: int | None
+
+
 @dataclass(frozen=True)
 class Snapshot:
-    """The changes since one pulse, before permissions are applied."""
+    """The changes since one pulse, rendered once for all users who see the same."""
 
     story: Story
     postings: list[Posting]
     deleted: list[int]  # the entries that have been deleted
     pages: list[Presence]
     read_at: float
+    _rendered: dict[object, RenderedRows] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def rows_for(self, permissions: Permissions) -> RenderedRows:
+        """Return the rows as a user sees them, with a placeholder for CSRF tokens."""
+        user = permissions.user.pk
+        # Writers see and may do more with their own entries.
+        wrote = any(
+            user in (posting.entry.author_id, posting.entry.taken_from_id)
+            for posting in self.postings
+        )
+        who = (permissions.codenames, permissions.superuser, user if wrote else None)
+        audience = (*who, get_language())
+        with self._lock:
+            if audience not in self._rendered:
+                self._rendered[audience] = self._render(permissions)
+            return self._rendered[audience]
+
+    def _render(self, permissions: Permissions) -> RenderedRows:
+        changed = timeline.desk_changes(self.postings, permissions)
+        context = {
+            "story": self.story,
+            "rows": changed.rows,
+            "gone": [*changed.gone, *self.deleted],
+            "csrf_token": _TOKEN,
+        }
+        html = render_to_string("admin/entries/desk/_rows.html", context)
+        return RenderedRows(html.strip(), changed.below)
 
 
 @dataclass
