@@ -5,6 +5,7 @@ Firefox, WebKit, and PostgreSQL in a temporary folder. `--all` runs every random
 `python -m tests --lint` only runs the linters, and `--format` rewrites the files.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -143,9 +144,17 @@ def run(arguments: list[str], folder: Path) -> list[str]:
         failed = [name for name in steps if not step(name, steps[name], env)]
         for name, options in (("SQLite", FIRST_PASS), ("PostgreSQL", SECOND_PASS)):
             suite = f"the suite on {name}"
+            cache = folder / name
+            options = (*options, "-o", f"cache_dir={cache}")
             if not step(suite, [*pytest, *arguments, *options], env):
-                failed.append(suite)
+                failed.append("\n  ".join([suite, *failed_tests(cache)]))
     return failed
+
+
+def failed_tests(cache: Path) -> list[str]:
+    """Return the names of the tests that failed, from pytest's cache."""
+    path = cache / "v" / "cache" / "lastfailed"
+    return sorted(json.loads(path.read_text())) if path.exists() else []
 
 
 def main() -> None:
@@ -162,7 +171,7 @@ def main() -> None:
     with TemporaryDirectory(prefix="liveblog-tests-") as folder:
         failed = run(arguments, Path(folder))
     if failed:
-        sys.exit(f"\nFAILED: {', '.join(failed)}")
+        sys.exit("\nFAILED:\n" + "\n".join(failed))
     say("\nAll checks and tests passed.")
 
 
