@@ -165,6 +165,7 @@ class Reader:
         self.messages: list[str] = []
         self.requests: list[str] = []
         self._opened = time.monotonic()
+        self._lost_script = False
         self.page = self.new_page()
 
     def new_page(self) -> Page:
@@ -174,8 +175,13 @@ class Reader:
         page.on("console", self._on_console)
         for kind in ("request", "response", "requestfinished", "requestfailed"):
             page.on(kind, functools.partial(self._log_request, kind))
-        page.on("pageerror", lambda error: self.problems.append(f"threw {error}"))
+        page.on("pageerror", self._on_error)
         return page
+
+    def _on_error(self, error: Exception) -> None:
+        # htmx's extensions throw this where it was cut on the way.
+        if not (self._lost_script and "htmx is not defined" in str(error)):
+            self.problems.append(f"threw {error}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         self.messages.append(f"{message.type}: {message.text}")
@@ -187,6 +193,8 @@ class Reader:
         path = what.url.split("/", 3)[-1]
         seconds = time.monotonic() - self._opened
         self.requests.append(f"{seconds:7.2f} {kind} {status} /{path}")
+        if kind == "requestfailed" and what.resource_type == "script":
+            self._lost_script = True
 
     def log(self) -> str:
         """Return what happened in the window, for debugging."""

@@ -548,6 +548,55 @@ def test_a_page_with_slow_scripts_goes_live(
     window.sees("Heard over a slow line.")
 
 
+@pytest.mark.parametrize("lost", ["htmx.min", "hx-sse", "hx-upsert", "live"])
+def test_a_page_whose_script_was_cut_on_the_way_loads_again(
+    reader: Readers, room: Newsroom, server: Server, slug: str, lost: str
+) -> None:
+    window, tries = reader(), []
+
+    def cut(route: Route) -> None:
+        tries.append(route)
+        if len(tries) > 2:
+            route.fallback()
+        else:
+            route.abort()
+
+    window.page.route(re.compile(rf"/{lost}\b[^/]*\.js$"), cut)
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Live")
+    assert len(tries) >= 3
+    room.call(actions.post, slug, "The pilot boat is out.")
+    window.sees("The pilot boat is out.")
+    expect_like_fresh(window)
+
+
+def test_a_page_that_cannot_load_a_script_says_so_and_stays_readable(
+    reader: Readers, server: Server, slug: str
+) -> None:
+    window = reader()
+    window.page.route("**/htmx*", lambda route: route.abort())
+    window.open(f"{server.url}/stories/{slug}/")
+    state(window.page, "Reconnecting")
+    window.offline()
+    window.page.wait_for_event("requestfailed")
+    window.page.wait_for_event("requestfailed")
+    assert len(window.entries()) == 12
+
+
+def test_a_front_page_whose_script_was_cut_on_the_way_loads_again(
+    reader: Readers, server: Server
+) -> None:
+    window, tries = reader(), []
+    window.page.route(
+        "**/front*.js",
+        lambda r: (tries.append(r), r.abort() if len(tries) < 2 else r.fallback()),
+    )
+    with window.page.expect_event("load"):
+        window.open(f"{server.url}/")
+    window.page.wait_for_event("load")
+    wait_for(lambda: len(tries) >= 2, "the script")
+
+
 def test_a_page_without_a_stream_polls(
     reader: Readers, room: Newsroom, server: Server, slug: str
 ) -> None:

@@ -855,10 +855,12 @@
     keep();
   };
   // How much the bar covers, even with large letters.
-  const cover = new ResizeObserver(([{ target }]) => {
-    const height = target.offsetHeight + Math.min(0, parseFloat(getComputedStyle(target).insetBlockStart) || 0);
+  const measure = () => {
+    const height = live.offsetHeight + Math.min(0, parseFloat(getComputedStyle(live).insetBlockStart) || 0);
     document.documentElement.style.setProperty("--cover", `${height}px`);
-  });
+  };
+  // In the next frame, since WebKit reports a change of style during this one as an error.
+  const cover = new ResizeObserver(() => requestAnimationFrame(() => live && measure()));
 
   // This script keeps the view still itself, in the same way in every browser.
   document.documentElement.style.overflowAnchor = "none";
@@ -884,7 +886,7 @@
   addEventListener("hashchange", nameUpdate);
   addEventListener("animationend", ({ target }) => target.classList.remove("arrived"));
   const start = () => {
-    if ($("live")?.dataset.state === "unsupported") return;
+    if (!window.htmx || $("live")?.dataset.state === "unsupported") return; // early.js says so
     nameUpdate();
     setTimeout(begin);
   }; // after htmx has processed the page
