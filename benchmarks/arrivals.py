@@ -34,6 +34,11 @@ _WATCH = """() => {
     if (e.interactionId) found.tap = Math.max(found.tap, e.duration);
   }, {durationThreshold: 16});
   watch("longtask", (e) => { found.task = Math.max(found.task, e.duration); });
+  // A tap may land on a link or “Share”, which must not leave the page.
+  addEventListener("click", (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, true);
   watch("layout-shift", (e) => { found.shift += e.hadRecentInput ? 0 : e.value; });
 }"""
 _OPEN = """() => {
