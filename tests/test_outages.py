@@ -279,7 +279,7 @@ def test_pages_are_served_while_an_sqlite_file_is_locked_against_readers(
     before = warm(server, *PAGES)
     poll = changes(newsroom)
     with frozen_file(newsroom):
-        # A look at the file begins every 30 ms, and is known to hang after 400.
+        # A look at the file begins every 50 ms, and is known to hang after 400.
         time.sleep(1)
         for path in (*PAGES, *WITHOUT_ROWS):
             began = time.monotonic()

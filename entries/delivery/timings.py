@@ -19,14 +19,14 @@ SEND_TIMEOUT_SECONDS: Final = 30.0
 SUBSCRIBE_TIMEOUT_SECONDS: Final = 8.0
 
 # PostgreSQL: how often the listening connection is checked, between notifications.
-LISTENER_CHECK_SECONDS: Final = 0.7
+LISTENER_CHECK_SECONDS: Final = 0.9
 # A database that has not answered for this long counts as unreachable. This must exceed
 # LISTENER_CHECK_SECONDS, so that one late check does not disable the page cache.
 UNREACHABLE_AFTER_SECONDS: Final = 2.0
 # Back-off of a watcher that lost the database.
 RECONNECT_BACKOFF_SECONDS: Final = 0.5
 # SQLite: how often PRAGMA data_version is polled.
-SQLITE_POLL_SECONDS: Final = 0.03
+SQLITE_POLL_SECONDS: Final = 0.05
 # SQLite: a poll that takes longer than this is considered stuck on a file lock.
 SQLITE_STUCK_SECONDS: Final = 0.4
 # A request waits this long for a probe of the database. The second value applies once

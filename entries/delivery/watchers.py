@@ -249,7 +249,9 @@ class Watcher:
         """Tell the event loop when the file's version changes. Raises sqlite3.Error."""
         last_version = -1
         with closing(_open_file()) as file:
-            while not stopped.wait(timings.SQLITE_POLL_SECONDS):
+            while not stopped.is_set():
+                # Waiting for the event would cost more than all else that this does.
+                time.sleep(timings.SQLITE_POLL_SECONDS)
                 began = time.monotonic()
                 version = self._timed_version(file)
                 self.answered_at = began
