@@ -190,10 +190,18 @@ def test_a_near_miss_is_offered_and_can_be_linked(client, story, typed, headers)
     way = reverse("admin:entries_story_see", args=[story.pk, entry.pk])
     answer = client.post(way, {"see": choice}, headers=headers)
     assert answer.status_code == (200 if headers else 302)
+    assert "Undo" in (answer if headers else client.get(desk)).content.decode()
     assert f'<a href="{other.get_absolute_url()}">{typed}</a>' in page(story)
     assert "matches no story" not in client.get(desk).content.decode()
     again = client.post(way, {"see": choice}, headers=HTMX)
     assert again.status_code == 409
+    link.refresh_from_db()
+    undo = {"do": "undo", "see": link.pk, "fingerprint": link.fingerprint}
+    assert client.post(way, undo, headers=headers).status_code == answer.status_code
+    assert f'<a href="{other.get_absolute_url()}">{typed}</a>' not in page(story)
+    assert f"See {typed}" in page(story)
+    assert "matches no story" in client.get(desk).content.decode()
+    assert client.post(way, undo, headers=HTMX).status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from django.views.decorators.http import require_safe
 
 from entries import verbs
 from entries.desk import picker
-from entries.desk.access import desk_view, int_or_zero
+from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import log_action
-from entries.desk.responses import respond
-from entries.desk.rows import get_row, row_response
+from entries.desk.responses import respond, with_undo
+from entries.desk.rows import Row, get_row, row_response
 from entries.desk.titles import named_story, near_stories, similar_stories
 from entries.models import Entry, Image, Link, Story
 from entries.models.fields import max_length
@@ -149,22 +149,37 @@ def choose_story(request: HttpRequest, pk: int, entry_pk: int) -> HttpResponse:
     if request.method != "POST":
         return redirect(row)
 
-    def act() -> str:
-        line, _, story = request.POST.get("see", "").partition(":")
-        loose = row.entry.links.unresolved().filter(kind=SEE)
-        link = loose.filter(pk=int_or_zero(line)).first()
-        if link is None:
-            raise Refused(gettext("This line has been linked or removed already."))
+    return respond(
+        request,
+        lambda: _choose(request, row),
+        to=row,
+        partial=lambda message: row_response(request, row, message),
+    )
+
+
+def _choose(request: HttpRequest, row: Row) -> str:
+    """Set the target of a “See” line, or take it away again; return a message."""
+    line, _, story = request.POST.get("see", "").partition(":")
+    lines = row.entry.links.filter(kind=SEE).with_targets()
+    link = lines.filter(pk=int_or_zero(line)).first()
+    undo = request.POST.get("do") == "undo"
+    fingerprint = link.fingerprint if link else ""
+    expected = request.POST.get("fingerprint", "") if undo else fingerprint
+    if link is None or link.unresolved is undo or fingerprint != expected:
+        raise Refused(gettext("This line has been linked or removed already."))
+    target = None
+    if not undo:
         target = Story.objects.public().filter(pk=int_or_zero(story)).first()
         if target is None:
             raise Refused(gettext("This story isn't public. Choose another."))
-        fingerprint, link.target_story = link.fingerprint, target
-        by = row.permissions
-        verbs.save_link(link, fingerprint=fingerprint, line=True, by=by)
-        message = f"Linked: link (See) to {target.slug}."
-        log_action(row.permissions.user, row.entry, message)
-        return gettext("Linked: %(title)s") % {"title": target.title}
-
-    return respond(
-        request, act, to=row, partial=lambda message: row_response(request, row)
-    )
+    text, link.title, link.target_story = link.text, link.text, target
+    verbs.save_link(link, fingerprint=fingerprint, line=True, by=row.permissions)
+    user = row.permissions.user
+    if target is None:
+        log_action(user, row.entry, "Took the target of a line away.")
+        return gettext("Undone. “%(text)s” has no target.") % {"text": text}
+    log_action(user, row.entry, f"Linked: link (See) to {target.slug}.")
+    message = gettext("Linked: %(title)s") % {"title": target.title}
+    url = desk_url(row.posting.story_id, "see", row.entry.pk)
+    undoing = {"do": "undo", "see": link.pk, "fingerprint": link.fingerprint}
+    return with_undo(request, message, url, **undoing)
