@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from entries.exchange.archives import guardian, own, superdesk, wordpress
+from entries.exchange.archives import (
+    corpora,
+    feeds,
+    google_docs,
+    guardian,
+    logs,
+    own,
+    schema_org,
+    superdesk,
+    wordpress,
+)
 from entries.exchange.archives.base import Format
 
 # A file of ours may look like another's log of times, but not the other way round.
@@ -11,6 +21,11 @@ FORMATS: Final[tuple[Format, ...]] = (
     wordpress.FORMAT,
     guardian.FORMAT,
     superdesk.FORMAT,
+    corpora.FORMAT,
+    feeds.FORMAT,
+    google_docs.FORMAT,
+    schema_org.FORMAT,
     own.TEXT,
+    logs.FORMAT,
 )
 BY_NAME: Final = {each.name: each for each in FORMATS}

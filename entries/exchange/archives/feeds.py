@@ -1,0 +1,302 @@
+"""Atom and RSS feeds: a feed is a live blog, and its entries are the updates."""
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import PurePath
+from typing import Final
+from xml.etree.ElementTree import Element, ParseError, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from entries.exchange.archives.base import (
+    DELETED,
+    TAG,
+    UNPUBLISHED,
+    ArchiveOptions,
+    ArchiveStory,
+    Format,
+    Found,
+    Picture,
+    SourceFile,
+    What,
+    each_file,
+    plain,
+)
+from entries.exchange.archives.headlines import includes, without_headline
+from entries.exchange.archives.html_to_markdown import safe_address
+from entries.exchange.archives.texts import Texts, names
+from entries.exchange.archives.times import Clock, newest_first
+from entries.exchange.document import Document, DocumentEntry, ExchangeError
+from entries.exchange.sniffing import markup
+from entries.exchange.text.references import IMAGE_SUFFIX
+from entries.text import languages
+
+_ROOTS: Final = {"rss", "feed", "RDF"}
+_KINDS: Final = ("an Atom feed", "an RSS feed")
+_DOCTYPE: Final = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<!DOCTYPE\s+rss\b", re.I)
+_ENTRIES: Final = {"entry", "item"}
+_PUBLISHED: Final = ("published", "issued", "pubDate", "date", "created")
+_CHANGED: Final = ("updated", "modified")
+_HTML_TYPES: Final = {"html", "text/html"}
+_ENTITY: Final = re.compile(r"&(?!#|(?:amp|lt|gt|quot|apos);)([A-Za-z]\w{1,30});")
+_BASE: Final = "{http://www.w3.org/XML/1998/namespace}base"
+_NO_NAMESPACE: Final = re.compile(r"(</?)\w+:(?=\w)")
+RIGHTS: Final = What("copyright notice", "copyright notices")
+ATTACHMENT: Final = What("attached file", "attached files")
+
+
+def _recognises(file: SourceFile) -> bool:
+    return markup(file.head) in _KINDS or _DOCTYPE.match(file.head) is not None
+
+
+def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+    def read(file: SourceFile) -> Iterator[Found]:
+        yield _Feed(_root(file), file.name, options).read()
+
+    yield from each_file(files, partial(read))
+
+
+def _root(file: SourceFile) -> Element:
+    """Parse a feed. Raises ExchangeError if it is damaged."""
+    try:
+        root: Element = fromstring(file.content, forbid_dtd=False)
+    except (ParseError, ValueError, DefusedXmlException) as error:
+        root = _repaired(file, error)
+    if _local(root) not in _ROOTS:
+        raise ExchangeError("This XML is no feed: its root is neither rss nor feed.")
+    return root
+
+
+def _repaired(file: SourceFile, error: Exception) -> Element:
+    """Parse a feed with HTML's entities, which XML does not know."""
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", file.text)
+    text = re.sub(r"<!DOCTYPE[^\[>]*>", "", text)
+    resolved = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
+    clean = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", "", resolved)
+    try:
+        root: Element = fromstring(clean)
+    except (ParseError, ValueError, DefusedXmlException):
+        raise ExchangeError(
+            f"The XML of this feed is damaged: {error}. Save the feed again."
+        ) from error
+    return root
+
+
+def _local(element: Element) -> str:
+    """Return the name of an element without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def _namespace(element: Element) -> str:
+    return str(element.tag).rpartition("}")[0]
+
+
+def _all(parent: Element, *local_names: str) -> list[Element]:
+    return [each for each in parent if _local(each) in local_names]
+
+
+def _first(parent: Element, *local_names: str) -> Element | None:
+    """Return the first child with one of some names, in the order of the names."""
+    for name in local_names:
+        # Elements of the feed itself before those that add to it (media:title).
+        found = sorted(_all(parent, name), key=lambda e: _is_addition(e))
+        if found:
+            return found[0]
+    return None
+
+
+def _is_addition(element: Element) -> bool:
+    return any(name in _namespace(element) for name in ("mrss", "itunes", "media"))
+
+
+def _text(element: Element | None) -> str:
+    return "" if element is None else "".join(element.itertext()).strip()
+
+
+def _html(element: Element | None) -> str:
+    """Return the content of an element as HTML."""
+    if element is None:
+        return ""
+    kind = element.get("type", "").lower()
+    if len(element):  # XHTML, escaped or not
+        inner = "".join(tostring(each, "unicode") for each in element)
+        return _NO_NAMESPACE.sub(r"\1", html.escape(element.text or "") + inner)
+    text = element.text or ""
+    if kind == "text" or (not kind and "<" not in text and "&" not in text):
+        return "".join(
+            f"<p>{html.escape(part.strip())}</p>".replace("\n", "<br>")
+            for part in re.split(r"\n\s*\n", text)
+        )
+    return text
+
+
+class _Feed:
+    """One feed while it is read."""
+
+    def __init__(self, root: Element, name: str, options: ArchiveOptions) -> None:
+        channel = _first(root, "channel")
+        self.channel = root if channel is None else channel
+        self.root, self.name = root, name
+        self.url = self.link(self.channel, "")
+        self.texts = Texts(root.get(_BASE) or self.url)
+        self.clock = Clock(options.time_zone)
+
+    def read(self) -> ArchiveStory:
+        """Return the story."""
+        channel, texts = self.channel, self.texts
+        standfirst, summary = texts.standfirst_and_summary(
+            _html(_first(channel, "subtitle", "tagline", "description"))
+        )
+        found = [*_all(channel, *_ENTRIES)]
+        if channel is not self.root:
+            found += _all(self.root, *_ENTRIES)  # RSS 1.0 has them beside the channel
+        updates = newest_first([one for each in found for one in self.update(each)])
+        for _ in _all(channel, "deleted-entry"):
+            texts.leave_out(DELETED)
+        for rights in _all(channel, "rights", "copyright"):
+            texts.leave_out(RIGHTS, plain(_text(rights)))
+        self.leave_out_labels(channel)
+        headline = plain(_text(_first(channel, "title")))
+        document = Document(
+            headline=headline or PurePath(self.name).stem,
+            markdown=True,
+            language=self.language(),
+            standfirst=standfirst,
+            summary=summary,
+            updates=updates,
+            old_urls=(self.url,) if self.url else (),
+        )
+        key = _text(_first(channel, "id")) or self.url or f"{self.name} {headline}"
+        warnings = (*self.clock.warnings, *texts.warnings)
+        return ArchiveStory(
+            key, document, tuple(texts.left_out), tuple(texts.pictures), warnings
+        )
+
+    def update(self, entry: Element) -> Iterator[DocumentEntry]:
+        """Yield the update of an entry."""
+        texts = self.texts
+        content = _first(entry, "encoded", "content")
+        if content is not None and _is_addition(content):  # media:content
+            content = None
+        teaser = _first(entry, "summary", "description")
+        source = _html(content)
+        base = self.base(content, entry) if content is not None else self.base(entry)
+        if not source.strip():
+            source, teaser = _html(teaser), None
+        start = len(texts.pictures)
+        texts.base_url = base
+        sources = [texts.source(source)]
+        if not includes(sources[0], plain(_html(teaser))):
+            sources.insert(0, texts.source(_html(teaser)))
+        sources += self.attachments(entry, "".join(sources), start)
+        title = plain(_text(_first(entry, "title")))
+        text, headline = without_headline("\n\n".join(filter(None, sources)), title)
+        self.leave_out_labels(entry)
+        if _text(_first(entry, "draft")).lower() == "yes":
+            texts.leave_out(UNPUBLISHED, f"{headline} {plain(source)}".strip())
+            return
+        url = self.link(entry, base)
+        yield from texts.updates(
+            text,
+            self.time(entry),
+            headline,
+            byline=names(self.authors(entry)),
+            old_urls=(url,) if url and url != self.url else (),
+        )
+
+    def time(self, entry: Element) -> datetime | None:
+        """Return when an entry was published, or changed if it does not say so."""
+        for name in (*_PUBLISHED, *_CHANGED):
+            for each in _all(entry, name):
+                if at := self.clock.read(_text(each)):
+                    return at
+        return None
+
+    def attachments(self, entry: Element, shown: str, start: int) -> Iterator[str]:
+        """Yield the Markdown of enclosed files that the text does not show."""
+        pictures = {picture.name for picture in self.texts.pictures[start:]}
+        known = set()
+        for each in entry.iter():
+            name, url = _local(each), each.get("url") or each.get("href") or ""
+            is_link = name == "link" and each.get("rel") == "enclosure"
+            if (
+                not (is_link or name in {"enclosure", "content", "thumbnail"})
+                or not url
+            ):
+                continue
+            address = safe_address(url, self.texts.base_url)
+            kind = (each.get("type") or each.get("medium") or "").partition("/")[0]
+            if not address or address in known or address in shown:
+                continue
+            known.add(address)
+            if kind == "image" or name == "thumbnail" or IMAGE_SUFFIX.search(url):
+                picture = self.picture(each, address)
+                if name == "thumbnail" and pictures:
+                    continue
+                if picture.name not in pictures:
+                    yield self.texts.picture(picture)
+                pictures.add(picture.name)
+            elif kind in {"audio", "video"}:
+                yield address
+            else:
+                self.texts.leave_out(ATTACHMENT, address)
+
+    @staticmethod
+    def picture(element: Element, url: str) -> Picture:
+        """Return an enclosed picture, with what Media RSS says of it."""
+        caption = plain(_text(_first(element, "description", "text")))
+        credit = plain(_text(_first(element, "credit", "copyright")))
+        return Picture(url, plain(_text(_first(element, "title"))), caption, credit)
+
+    def authors(self, entry: Element) -> Iterator[str]:
+        """Yield the names of an entry's authors, without their addresses."""
+        people = _all(entry, "author", "creator", "contributor")
+        for person in people:
+            name = _text(_first(person, "name")) if len(person) else _text(person)
+            # RSS: "mail@example.org (Name)"
+            named = re.fullmatch(r"\S+@\S+\s*\((.*)\)", name)
+            yield named[1] if named else ("" if "@" in name else plain(name))
+
+    def leave_out_labels(self, element: Element) -> None:
+        """Note categories, which have no place here."""
+        for each in _all(element, "category", "subject", "keywords"):
+            if label := each.get("label") or each.get("term") or plain(_text(each)):
+                self.texts.leave_out(TAG, label)
+
+    def language(self) -> str:
+        """Return the language of the feed, if it is one."""
+        lang = self.root.get("{http://www.w3.org/XML/1998/namespace}lang", "")
+        try:
+            typed = lang or _text(_first(self.channel, "language"))
+            return languages.canonical_tag(typed) if typed else ""
+        except languages.LanguageError:
+            return ""
+
+    def base(self, *elements: Element) -> str:
+        """Return the URL to which relative ones in an element are relative."""
+        bases = (element.get(_BASE) for element in elements)
+        given = next(filter(None, bases), "")
+        around = self.root.get(_BASE) or self.url
+        entry_url = self.link(elements[-1], around) if elements else ""
+        return safe_address(given, around) if given else entry_url or around
+
+    @staticmethod
+    def link(element: Element, base: str) -> str:
+        """Return the URL of the page of a feed or an entry, "" if it has none."""
+        for each in _all(element, "link"):
+            if each.get("rel", "alternate") == "alternate":
+                typed = each.get("href") or _text(each)
+                if (url := safe_address(typed, base)) and "#" not in url:
+                    return url
+        guid = _first(element, "guid")
+        if guid is not None and guid.get("isPermaLink", "true").lower() != "false":
+            url = safe_address(_text(guid), base)
+            return "" if "#" in url else url
+        return ""
+
+
+FORMAT: Final = Format("feed", "an Atom or RSS feed", _recognises, _stories)

@@ -1,0 +1,266 @@
+"""Google Docs, downloaded as a web page: logs, or texts in our own form.
+
+Formats are classes of a style sheet there, links lead through Google, and lists inside
+lists are beside them.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Final
+
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString, Tag
+from django.utils.text import slugify
+
+from entries.exchange.archives.base import (
+    ArchiveOptions,
+    ArchiveStory,
+    Format,
+    Found,
+    SourceFile,
+    What,
+    each_file,
+)
+from entries.exchange.archives.html_tree import visible_text
+from entries.exchange.archives.logs import Line, read_log
+from entries.exchange.archives.texts import Texts
+from entries.exchange.document import Document
+from entries.exchange.text.decoding import TextLine
+from entries.exchange.text.lines import blocks
+from entries.exchange.text.reader import read_text
+from entries.exchange.text.timestamps import Timestamp, timestamp
+
+COMMENT: Final = What("comment in the document", "comments in the document")
+SUGGESTION: Final = What("suggested change", "suggested changes")
+_SIGNS: Final = re.compile(
+    rb"doc-content|themes\.googleusercontent\.com/fonts|\blst-kix_|docs-internal-guid"
+    rb"|id=\"cmnt|google\.com/url\?q="
+)
+_RULE: Final = re.compile(r"\.(c\d+)\s*\{([^{}]*)\}")
+_KEPT: Final = re.compile(
+    r"(?:font-weight|font-style|text-decoration|text-align)\s*:[^;]*", re.I
+)
+_LEVEL: Final = re.compile(r"^lst-kix_.*-(\d)$")
+_SUGGESTED: Final = re.compile(r"suggest", re.I)
+_BLOCKS: Final = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "hr"]
+
+
+def _recognises(file: SourceFile) -> bool:
+    start = file.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    return start == b"<" and _SIGNS.search(file.head) is not None
+
+
+def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+    def read(file: SourceFile) -> Iterator[Found]:
+        texts = Texts()
+        body = _body(file, texts)
+        found = list(_blocks(body))
+        if any(_is_ours(block) for block in found):
+            yield _own_story(found, file.name, texts, options)
+        else:
+            yield read_log(_lines(found), file.name, texts, options)
+
+    yield from each_file(files, read)
+
+
+def _body(file: SourceFile, texts: Texts) -> Tag:
+    """Return a document's body in ordinary HTML, without what was not part of it."""
+    soup = BeautifulSoup(file.text, "html.parser")
+    sheets = "".join(style.get_text() for style in soup.find_all("style"))
+    styles = {
+        name: "; ".join(_KEPT.findall(rules)) for name, rules in _RULE.findall(sheets)
+    }
+    for element in soup.find_all(class_=True):
+        given = [styles.get(name, "") for name in _classes(element)]
+        own = str(element.get("style") or "")
+        element["style"] = "; ".join(filter(None, [*given, own]))
+    _leave_out(soup, texts)
+    for number in soup.find_all(id=re.compile(r"^ftnt\d")):
+        _move_footnote(soup, number)
+    for listed in soup.find_all(["ol", "ul"]):
+        _nest(listed)
+    name = PurePosixPath(file.name)
+    for image in soup.find_all("img", src=True):
+        if not re.match(r"[a-z]+:|//", str(image["src"]), re.I):
+            folder = name.parent / str(image["src"])
+            image["src"] = f"//{slugify(name.stem) or 'document'}/{folder}"
+    return soup.body or soup
+
+
+def _leave_out(soup: BeautifulSoup, texts: Texts) -> None:
+    """Remove comments and suggested changes, which are no part of the text yet."""
+    for reference in soup.find_all("a", id=re.compile(r"^cmnt_ref\d")):
+        (reference.find_parent("sup") or reference).extract()
+    for number in soup.find_all("a", id=re.compile(r"^cmnt\d")):
+        comment = number.find_parent("div") or number.find_parent("p")
+        if comment is not None and comment.name != "body":
+            number.extract()
+            texts.leave_out(COMMENT, visible_text(comment))
+            comment.extract()
+    for change in soup.find_all(_is_suggestion):
+        words = visible_text(change)
+        texts.leave_out(SUGGESTION, words)
+        if change.name == "del" or "delet" in " ".join(_classes(change)):
+            change.unwrap()  # not deleted yet
+        else:
+            change.extract()
+
+
+def _is_suggestion(element: Tag) -> bool:
+    if element.name in {"ins", "del"}:
+        return True
+    classes = " ".join(_classes(element))
+    given = [name for name in element.attrs if _SUGGESTED.search(name)]
+    return bool(given or _SUGGESTED.search(f"{classes} {element.get('id') or ''}"))
+
+
+def _move_footnote(soup: BeautifulSoup, number: Tag) -> None:
+    """Move a footnote after the paragraph that refers to it."""
+    note = number.find_parent("div") or number.find_parent("p")
+    reference = soup.find(id=str(number["id"]).replace("ftnt", "ftnt_ref", 1))
+    around = reference.find_parent(_BLOCKS) if isinstance(reference, Tag) else None
+    outer = around.find_parent(["ol", "table", "ul"]) if around else None
+    if note is not None and around is not None and note.name != "body":
+        (outer or around).insert_after(note.extract())
+
+
+def _classes(element: Tag) -> list[str]:
+    return [str(name) for name in element.get_attribute_list("class") if name]
+
+
+def _level(listed: Tag) -> int | None:
+    """Return how deep a list is, by its class."""
+    for name in _classes(listed):
+        if match := _LEVEL.match(str(name)):
+            return int(match[1])
+    return None
+
+
+def _nest(listed: Tag) -> None:
+    """Move a list inside another from beside it into its last item."""
+    before = listed.find_previous_sibling(True)
+    if not (level := _level(listed)) or not isinstance(before, Tag):
+        return
+    while before.name in {"ol", "ul"} and (
+        items := before.find_all("li", recursive=False)
+    ):
+        around = _level(before)
+        if around is None or around >= level:
+            before.insert_after(listed.extract())
+            return
+        inner = items[-1].find_all(["ol", "ul"], recursive=False)
+        if not inner:
+            items[-1].append(listed.extract())
+            return
+        before = inner[-1]
+
+
+def _blocks(parent: Tag) -> Iterator[Tag]:
+    """Yield the blocks of a document that have words or pictures, in order."""
+    for child in list(parent.children):
+        if isinstance(child, Tag) and child.name not in _BLOCKS and child.find(_BLOCKS):
+            yield from _blocks(child)
+        elif isinstance(child, Tag) and (visible_text(child) or child.find("img")):
+            yield child
+        elif type(child) is NavigableString and child.strip():
+            paragraph = Tag(name="p", builder=None)
+            child.wrap(paragraph)
+            yield paragraph
+
+
+def _text(block: Tag) -> str:
+    """Return the text of a block, in which line breaks count as one character."""
+    return "".join(
+        "\n" if isinstance(node, Tag) else str(node)
+        for node in block.descendants
+        if type(node) is NavigableString
+        or (isinstance(node, Tag) and node.name == "br")
+    )
+
+
+def _without(block: Tag, count: int) -> Tag:
+    """Remove the first characters of a block."""
+    for node in list(block.descendants):
+        if count <= 0:
+            break
+        if isinstance(node, Tag) and node.name == "br":
+            node.extract()
+            count -= 1
+        elif type(node) is NavigableString:
+            text = str(node)
+            node.replace_with(NavigableString(text[count:]))
+            count -= len(text)
+    return block
+
+
+def _lines(found: Sequence[Tag]) -> Iterator[Line]:
+    for block in found:
+        text = "" if block.name in {"table", "ol", "ul"} else _text(block)
+        yield Line(text or visible_text(block), partial(_html, block))
+
+
+def _html(block: Tag, start: int) -> str:
+    if start:
+        _without(block, start)
+        if block.name not in {"table", "ol", "ul"}:
+            block.name = "p"
+    return str(block)
+
+
+# --- Texts in our own form
+
+
+def _is_ours(block: Tag) -> bool:
+    line = visible_text(block)
+    if isinstance(timestamp(line), Timestamp):
+        return True
+    return any(each.mark for each in blocks([TextLine(1, line)], []))
+
+
+def _own_story(
+    found: Sequence[Tag], name: str, texts: Texts, options: ArchiveOptions
+) -> ArchiveStory:
+    """Return the story of a document in our text form: its entries are Markdown."""
+    lines: list[str] = []
+    in_entries = False
+    for block in found:
+        text = " ".join(_text(block).split("\xa0")).strip() or visible_text(block)
+        mark = next(
+            (each for each in blocks([TextLine(1, text)], []) if each.mark), None
+        )
+        if mark is not None and mark.begins_entry and not in_entries:
+            lines += ["MARKUP: Markdown", ""]
+            in_entries = True
+        found_stamp = timestamp(text)
+        if isinstance(found_stamp, Timestamp):
+            end = (
+                _text(block).rfind(found_stamp.rest)
+                if found_stamp.rest
+                else len(_text(block))
+            )
+            lines += [f"{text[: len(text) - len(found_stamp.rest)]}"]
+            rest = texts.source(str(_without(block, end))) if found_stamp.rest else ""
+            lines += ["", rest, ""]
+        elif mark is not None or not in_entries:
+            lines += [text, ""]
+        else:
+            lines += [texts.source(str(block)), ""]
+    numbered = [
+        TextLine(number, line)
+        for number, line in enumerate("\n".join(lines).split("\n"), 1)
+    ]
+    document: Document = read_text(numbered, now=options.now, first_day=options.day)
+    return ArchiveStory(
+        f"{PurePosixPath(name).with_suffix('')} {document.headline}",
+        document,
+        tuple(texts.left_out),
+        tuple(texts.pictures),
+        tuple(texts.warnings),
+    )
+
+
+FORMAT: Final = Format(
+    "google-docs", "Google Docs, as a web page (HTML)", _recognises, _stories
+)

@@ -1,0 +1,391 @@
+"""schema.org LiveBlogPosting: as JSON-LD in a saved page, or alone in a file."""
+
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+from bs4 import BeautifulSoup
+
+from entries.exchange.archives.base import (
+    CATEGORY,
+    TAG,
+    ArchiveOptions,
+    ArchiveStory,
+    Format,
+    Found,
+    Picture,
+    SourceFile,
+    What,
+    each_file,
+    guarded,
+    plain,
+)
+from entries.exchange.archives.headlines import includes, without_headline
+from entries.exchange.archives.html_to_markdown import safe_address
+from entries.exchange.archives.texts import Texts, last_time, names
+from entries.exchange.archives.times import Clock, newest_first
+from entries.exchange.document import (
+    NO_ENTRY,
+    Document,
+    DocumentEntry,
+    ExchangeError,
+)
+from entries.models import Story
+from entries.text import languages
+
+_Data = dict[str, Any]
+_TYPE: Final = b"LiveBlogPosting"
+_MAX_DEPTH: Final = 30  # of objects inside each other
+_TAG: Final = re.compile(r"</?[a-z][a-z0-9-]*(?:\s[^<>]*)?/?>", re.I)
+_WRAPPING: Final = re.compile(
+    r"^\s*(?:/\*|//)?\s*(?:<!--|<!\[CDATA\[)|(?://|/\*)?\s*(?:-->|\]\]>)[\s*/]*$"
+)
+_PREFIX: Final = re.compile(r"^(?:https?://schema\.org/|schema:)", re.I)
+_LIST_NAMES: Final = ("itemListElement", "@list", "@set")
+DESCRIPTION: Final = What("description of an update", "descriptions of updates")
+AUTHOR: Final = What("author of the whole story", "authors of the whole story")
+
+
+def _recognises(file: SourceFile) -> bool:
+    try:
+        return _TYPE in file.head or (
+            file.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"<", b"{", b"[")
+            and _TYPE in file.content
+        )
+    except ExchangeError:
+        return False
+
+
+def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+    def read(file: SourceFile) -> Iterator[Found]:
+        for number, (data, nodes) in enumerate(_postings(file)):
+            story = _Story(
+                data, nodes, f"{file.name} {number}".removesuffix(" 0"), options
+            )
+            yield from guarded(file.name, partial(story.read))
+
+    yield from each_file(files, read)
+
+
+def _postings(file: SourceFile) -> list[tuple[_Data, dict[str, _Data]]]:
+    """Return the live blogs of a file, each once, with all objects by their ids.
+
+    Raises ExchangeError if there is none that can be read.
+    """
+    found: dict[str, tuple[_Data, dict[str, _Data]]] = {}
+    nodes: dict[str, _Data] = {}
+    errors = []
+    for text in _documents(file):
+        try:
+            value = _parsed(text)
+        except (ValueError, RecursionError) as error:
+            errors.append(str(error))
+            continue
+        for each in _objects(value):
+            if (key := str(each.get("@id") or "")) and len(each) > 1:
+                nodes[key] = nodes.get(key, {}) | each
+            if "LiveBlogPosting" in _types(each):
+                key = key or str(_url(each.get("url"))) or json.dumps(each, default=str)
+                known = found[key][0] if key in found else {}
+                found[key] = (known | each, nodes)
+    if not found and errors:
+        raise ExchangeError(
+            f"The JSON-LD of this page is damaged ({errors[0]}). Save the page again."
+        )
+    if not found:
+        raise ExchangeError(
+            "This file mentions a LiveBlogPosting, but has none in JSON-LD. Save the "
+            "page’s source, not what the browser made of it."
+        )
+    return list(found.values())
+
+
+def _documents(file: SourceFile) -> list[str]:
+    """Return the JSON-LD documents of a file: a page's scripts, or the file itself."""
+    text = file.text
+    if not text.lstrip("\ufeff \t\r\n").startswith("<"):
+        return [text]
+    soup = BeautifulSoup(text, "html.parser")
+    scripts = soup.find_all(
+        "script", type=re.compile(r"^\s*application/ld\+json", re.I)
+    )
+    return [script.get_text() for script in scripts if script.get_text().strip()]
+
+
+def _parsed(text: str) -> Any:
+    """Parse JSON-LD as pages have it. Raises ValueError."""
+    bare = _WRAPPING.sub("", text).strip().rstrip(";")
+    try:
+        return _plain_names(json.loads(bare, strict=False))
+    except ValueError:
+        if "&quot;" not in bare:
+            raise
+        return _plain_names(json.loads(html.unescape(bare), strict=False))
+
+
+def _plain_names(value: Any) -> Any:
+    """Return JSON-LD with plain names, and plain values instead of objects."""
+    if isinstance(value, list):
+        return [_plain_names(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "@value" in value:
+        return value["@value"]
+    for name in _LIST_NAMES:
+        if name in value and not value.keys() - {name, "@type", "numberOfItems"}:
+            return _plain_names(value[name])
+    return {_PREFIX.sub("", name): _plain_names(each) for name, each in value.items()}
+
+
+def _objects(value: Any, depth: int = 0) -> Iterator[_Data]:
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(value, list):
+        for each in value:
+            yield from _objects(each, depth + 1)
+    elif isinstance(value, dict):
+        yield value
+        for each in value.values():
+            yield from _objects(each, depth + 1)
+
+
+def _types(data: _Data) -> list[str]:
+    return [_PREFIX.sub("", str(each)) for each in _listed(data.get("@type"))]
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None or value == "":
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _url(value: Any) -> str:
+    """Return a URL, or that of an object or the first of a list."""
+    for each in _listed(value):
+        url = each
+        if isinstance(each, dict):
+            url = each.get("contentUrl") or each.get("url") or each.get("@id") or ""
+        if isinstance(url, str) and url.strip():
+            return url.strip()
+    return ""
+
+
+class _Story:
+    """One LiveBlogPosting while it is read; `nodes` are the page's objects by id."""
+
+    def __init__(
+        self, data: _Data, nodes: dict[str, _Data], name: str, options: ArchiveOptions
+    ) -> None:
+        self.data, self.nodes, self.name, self.options = data, nodes, name, options
+        self.url = self.address(data)
+        self.texts = Texts(self.url)
+        self.clock = Clock(options.time_zone)
+
+    def read(self) -> Iterator[ArchiveStory]:
+        """Yield the story."""
+        data, texts = self.data, self.texts
+        headline = self.words(data, "headline", "name")
+        standfirst, summary = texts.standfirst_and_summary(
+            _html(self.text(data, "description", "alternativeHeadline", "abstract"))
+        )
+        updates = newest_first(
+            [one for each in self.update_data() for one in self.update(each)]
+        )
+        ends = self.clock.read(data.get("coverageEndTime"))
+        ended = ends is not None and ends <= self.options.now
+        pictures = list(self.pictures(data))
+        texts.pictures += pictures
+        self.leave_out_labels(data)
+        if authors := names(self.people(data.get("author"))):
+            texts.leave_out(AUTHOR, authors)
+        document = Document(
+            headline=headline or "Live blog",
+            markdown=True,
+            language=self.language(),
+            standfirst=standfirst,
+            summary=summary,
+            updates=updates,
+            original=self.original(updates),
+            lead_image=pictures[0].name if pictures else None,
+            live_at=self.clock.read(data.get("coverageStartTime")),
+            state=Story.State.CLOSED if ended else Story.State.LIVE,
+            closed_at=max(filter(None, (ends, last_time(updates)))) if ended else None,
+            old_urls=(self.url,) if self.url else (),
+        )
+        yield ArchiveStory(
+            str(data.get("@id") or self.url or f"{self.name} {headline}"),
+            document,
+            tuple(texts.left_out),
+            tuple(texts.pictures),
+            (*self.clock.warnings, *texts.warnings),
+        )
+
+    def update_data(self) -> Iterator[_Data]:
+        """Yield the updates as the page has them, each once."""
+        known = set()
+        for each in _listed(self.data.get("liveBlogUpdate")):
+            data = self.resolved(each)
+            content = json.dumps(data, sort_keys=True, default=str)
+            if content not in known:
+                yield data
+            known.add(content)
+
+    def update(self, data: _Data) -> Iterator[DocumentEntry]:
+        """Yield an update."""
+        texts = self.texts
+        start = len(texts.pictures)
+        description = self.text(data, "description")
+        sources = [texts.source(_html(self.text(data, "articleBody", "text")))]
+        if not sources[0]:
+            sources = [texts.source(_html(description))]
+        elif not includes(sources[0], plain(description)):
+            texts.leave_out(DESCRIPTION, plain(description))
+        shown = {picture.name for picture in texts.pictures[start:]}
+        sources += [
+            texts.picture(picture)
+            for picture in self.pictures(data)
+            if picture.name not in shown
+        ]
+        sources += self.media(data, "".join(sources))
+        source, headline = without_headline(
+            "\n\n".join(filter(None, sources)), self.words(data, "headline", "name")
+        )
+        self.leave_out_labels(data)
+        published = next(filter(None, map(self.clock.read, self.times(data))), None)
+        url = self.address(data)
+        yield from texts.updates(
+            source,
+            published,
+            headline,
+            byline=names(self.people(data.get("author"))),
+            old_urls=(url,) if url and url != self.url else (),
+        )
+
+    @staticmethod
+    def times(data: _Data) -> Iterator[Any]:
+        """Yield the times of an update, that of its publication first."""
+        for name in ("datePublished", "dateCreated", "uploadDate", "dateModified"):
+            yield from _listed(data.get(name))
+
+    def media(self, data: _Data, shown: str) -> Iterator[str]:
+        """Yield the addresses of videos and posts that the text does not show."""
+        for name in ("video", "audio", "sharedContent", "associatedMedia"):
+            for each in _listed(data.get(name)):
+                media = self.resolved(each)
+                if "ImageObject" in _types(media):
+                    continue
+                given = (media.get(x) for x in ("url", "embedUrl", "contentUrl", "@id"))
+                url = next(
+                    (u for u in map(_url, given) if safe_address(u, self.url)), ""
+                )
+                address = safe_address(url, self.url) if url else ""
+                if address in shown:
+                    continue
+                title = self.words(media, "name", "headline", "caption")
+                yield self.texts.source(
+                    f"<p>{html.escape(title)}</p><p>{html.escape(address)}</p>"
+                )
+
+    def pictures(self, data: _Data) -> Iterator[Picture]:
+        """Yield the pictures of a story or an update; of several sizes, the first."""
+        known = set()
+        for each in _listed(data.get("image")):
+            image = self.resolved(each) if isinstance(each, dict) else {"url": each}
+            url = safe_address(_url(image), self.url)
+            if not url or url in known:
+                continue
+            known.add(url)
+            credit = self.words(image, "creditText", "copyrightNotice") or names(
+                self.people(image.get("author") or image.get("creator"))
+            )
+            yield Picture(
+                url,
+                self.words(image, "accessibilitySummary", "alternateName", "name"),
+                self.words(image, "caption", "description"),
+                credit,
+            )
+            if not isinstance(each, dict):
+                break  # a list of URLs has one picture in several sizes
+
+    def original(self, updates: Iterable[DocumentEntry]) -> DocumentEntry:
+        """Return the text of the story, without what its updates say as well."""
+        source = self.texts.source(_html(self.text(self.data, "articleBody")))
+        told = "\n".join(f"{update.headline}\n{update.source}" for update in updates)
+        own = [part for part in source.split("\n\n") if not includes(told, part)]
+        return self.texts.original("\n\n".join(own)) if own else NO_ENTRY
+
+    def leave_out_labels(self, data: _Data) -> None:
+        """Note the keywords and the section, which have no place here."""
+        for name, what in (("keywords", TAG), ("articleSection", CATEGORY)):
+            for each in _listed(data.get(name)):
+                typed = (
+                    self.words(each, "name") if isinstance(each, dict) else str(each)
+                )
+                for label in filter(None, map(plain, typed.split(","))):
+                    self.texts.leave_out(what, label)
+
+    def language(self) -> str:
+        """Return the language of the story, if it is one."""
+        given = self.data.get("inLanguage")
+        tag = (
+            self.words(given, "alternateName", "name")
+            if isinstance(given, dict)
+            else given
+        )
+        try:
+            return languages.canonical_tag(tag) if isinstance(tag, str) else ""
+        except languages.LanguageError:
+            return ""
+
+    def resolved(self, value: Any) -> _Data:
+        """Return an object, which may be a reference to one elsewhere in the page."""
+        if not isinstance(value, dict):
+            return {"name": str(value)}
+        return self.nodes.get(str(value.get("@id")), {}) | value
+
+    def people(self, value: Any) -> Iterator[str]:
+        """Yield the names of people and organisations."""
+        for each in _listed(value):
+            data = self.resolved(each)
+            typed = self.words(data, "name") or self.words(data, "@id")
+            yield typed if not typed.startswith(("http://", "https://", "#")) else ""
+
+    def address(self, data: _Data) -> str:
+        """Return the old URL of a story or an update, "" for a place in another."""
+        for name in ("url", "mainEntityOfPage", "@id"):
+            url = safe_address(_url(data.get(name)), "")
+            if url and "#" not in url:
+                return url
+        return ""
+
+    def words(self, data: _Data, *names_: str) -> str:
+        """Return the first of some fields that has words, on one line."""
+        return plain(self.text(data, *names_))
+
+    @staticmethod
+    def text(data: _Data, *names_: str) -> str:
+        """Return the first of some fields that has words."""
+        for name in names_:
+            values = [each for each in _listed(data.get(name)) if isinstance(each, str)]
+            if text := "\n\n".join(filter(str.strip, values)):
+                return text
+        return ""
+
+
+def _html(text: str) -> str:
+    """Return a text that may be HTML, or plain text with line breaks, as HTML."""
+    for markup in (text, html.unescape(text)):
+        if _TAG.search(markup):
+            return markup
+    return "".join(
+        f"<p>{html.escape(html.unescape(part.strip()))}</p>".replace("\n", "<br>")
+        for part in re.split(r"\n\s*\n", text)
+    )
+
+
+FORMAT: Final = Format(
+    "schema.org", "schema.org LiveBlogPosting (JSON-LD)", _recognises, _stories
+)

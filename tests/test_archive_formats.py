@@ -1,0 +1,544 @@
+"""Corpora, LiveBlogPostings, feeds, Google Docs and logs become stories."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from entries.models import Entry, Image, Story
+from tests.test_archives import Ran, write
+from tests.test_import_story import picture
+from tests.visible_words import visible_words
+
+pytestmark = pytest.mark.django_db
+SITE = "https://www.skerrin.example"
+
+BBC = {
+    "title": "Skerrin votes on the bridge",
+    "url": f"{SITE}/news/live/skerrin-36591142",
+    "genre": "Politics",
+    "summary": ["The bridge is approved.", "Turnout was 61%."],
+    "documents": [
+        {"text": ["The count is over."], "block_id": "b5", "time": "00:10"},
+        {
+            "text": ["Second of the minute.", "Ayes lead by <b>12</b>."],
+            "title": "Second of the",
+            "block_id": "b4",
+            "time": "23:50",
+            "block_kind": "key-event",
+            "author": "Ana Reyes",
+        },
+        {"text": ["First of the minute."], "title": "Halfway", "time": "23:50"},
+        {"text": "* Not his real name & more.", "title": "", "time": "09:05"},
+    ],
+}
+GUARDIAN = {
+    "title": "Harbour strike live",
+    "url": f"{SITE}/live/harbour-strike",
+    "documents": [
+        {"text": ["Ferries sail."], "time": [2016, 6, 23, 21, 5], "is_key_event": True},
+        {"text": ["Pickets."], "time": [2016, 6, 23, 6, 5], "is_key_event": False},
+    ],
+}
+POSTING = {
+    "@type": ["LiveBlogPosting", "NewsArticle"],
+    "@id": f"{SITE}/live/1#blog",
+    "url": f"{SITE}/live/1",
+    "headline": "Storm &amp; tide in Skerrin",
+    "description": "The highest water since 1953.",
+    "coverageStartTime": "2016-12-20T09:00:00+01:00",
+    "coverageEndTime": "2016-12-21T03:00:00+01:00",
+    "keywords": ["flood", "harbour"],
+    "image": [f"{SITE}/f/dome.jpg", f"{SITE}/f/dome-small.jpg"],
+    "inLanguage": "en-GB",
+    "liveBlogUpdate": [
+        {
+            "@type": "BlogPosting",
+            "headline": "Water rises fast in the har…",
+            "articleBody": "Water rises fast in the harbour.\n\nBoats break loose.",
+            "datePublished": "2016-12-20T20:16:00-05:00",
+            "author": {"@id": "#ana"},
+            "url": f"{SITE}/live/1?update=9",
+        },
+        {
+            "@type": "BlogPosting",
+            "headline": "Sirens in the old town",
+            "articleBody": "<p>Sirens <b>sound</b>: see <a href='/map'>the map</a>.</p>"
+            "<iframe src='https://www.youtube.com/embed/abcdefghijk'></iframe>",
+            "datePublished": "2016-12-21T00:40:00+05:30",
+            "image": {
+                "@type": "ImageObject",
+                "url": f"{SITE}/f/sirens.jpg",
+                "caption": "A siren",
+                "creditText": "Ana Reyes",
+            },
+        },
+        {
+            "@type": "BlogPosting",
+            "headline": "Old tide tables were wrong",
+            "articleBody": "Older tables said so.",
+            "datePublished": "2016-12-20T12:00:00Z",
+        },
+    ],
+}
+PAGE = f"""<!doctype html><html><head><title>Storm</title>
+<script type="application/ld+json">{{"@type": "BreadcrumbList"}}</script>
+<script type="application/ld+json">{{broken</script>
+<script type="application/ld+json">
+{
+    json.dumps(
+        {
+            "@context": "https://schema.org",
+            "@graph": [
+                {"@type": "Person", "@id": "#ana", "name": "Ana Reyes"},
+                POSTING,
+            ],
+        }
+    )
+}
+</script></head><body><p>Menu</p></body></html>"""
+ATOM = f"""<?xml version="1.0" encoding="utf-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="en"><title>Fog, as it came</title>
+<id>tag:skerrin.example,2016:fog</id><subtitle>Ferries wait.</subtitle>
+<link href="{SITE}/fog"/>
+<entry><title>Ferries sail again</title><id>3</id>
+  <published>2016-12-20T21:00:00+09:00</published><author><name>Ana</name></author>
+  <content type="html">&lt;p&gt;All &lt;em&gt;five&lt;/em&gt; lines.&lt;/p&gt;</content>
+  <link rel="enclosure" type="image/jpeg" href="/f/quay.jpg"/>
+  <link href="{SITE}/fog/3"/></entry>
+<entry><title>Second</title><id>2</id><updated>2016-12-20T10:00:00Z</updated>
+  <content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><ul><li>One</li>
+  <li>Two <b>x</b></li></ul></div></content></entry>
+<entry><title>First</title><id>1</id><updated>2016-12-20T10:00:00Z</updated>
+  <summary>Plain 5 &lt; 6 text</summary><category term="weather"/></entry></feed>"""
+RSS = f"""<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/">
+<channel><title>Budget day</title><link>{SITE}/budget</link><description>The vote
+</description>
+<item><title>Vote at nine</title><pubDate>Wed, 20 Jul 2016 20:16:00 BST</pubDate>
+<description>In short.</description><guid isPermaLink="false">9</guid>
+<content:encoded><![CDATA[<p>A&nbsp;long day.</p>]]></content:encoded>
+<enclosure url="{SITE}/f/vote.mp3" type="audio/mpeg"/></item>
+<item><title>Debate</title><pubDate>Wed, 20 Jul 2016 12:00:00 EST</pubDate>
+<description>&lt;p&gt;They speak&lt;/p&gt;</description></item></channel></rss>"""
+DOCUMENT = """<html><head><meta content="text/html; charset=UTF-8">
+<style type="text/css">@import url('https://themes.googleusercontent.com/fonts/css');
+.c1{font-weight:700}.c2{font-style:italic}.c3{color:#000;font-weight:400}</style></head>
+<body class="c9 doc-content"><p class="c0 title"><span class="c3">Harbour log</span></p>
+<p><span class="c3">Times in Europe/Berlin</span></p><p><span>20 July 2016</span></p>
+<p class="c0"><span class="c1">20:16</span><span class="c3"> Boats </span>
+<span class="c2">leave</span> the <a href="https://www.google.com/url?q=https://x.example/h\
+%3Fa%3D1&amp;sa=D">harbour</a><sup><a href="#cmnt1" id="cmnt_ref1">[a]</a></sup>
+<ins>not yet</ins></p>
+<ul class="lst-kix_a-0 start"><li>one</li></ul>
+<ul class="lst-kix_a-1"><li>inner</li></ul>
+<ul class="lst-kix_a-0"><li>two</li></ul>
+<p><span><img alt="A boat" src="images/image1.png"></span></p>
+<p><span class="c1">21:00 &ndash; </span><span>Second report</span></p>
+<div><p><a href="#cmnt_ref1" id="cmnt1">[a]</a><span>check this</span></p></div>
+</body></html>"""
+LOG = """Bridge closes after a lorry fire
+All times CET
+
+Our reporters follow the closure.
+
+20 December 2016
+23:40 – First reports of smoke.
+23:40 Second line of the minute
+
+A second paragraph: * a star, > 50%.
+23:58: Police close the bridge.
+00:10 The fire is out. 20.16 million
+1:05 am EST Bridge stays closed
+"""
+SAMPLES: dict[str, tuple[str, str]] = {
+    "corpora": ("a.json", json.dumps(BBC)),
+    "feed": ("b.txt", ATOM),
+    "google-docs": ("c.html", DOCUMENT),
+    "log": ("d.txt", LOG),
+    "schema.org": ("e.html", PAGE),
+}
+
+
+def imported(folder: Path, content: object, *args: object, name: str = "story") -> Ran:
+    ran = Ran(write(folder, name, content), "--publish", *args)
+    assert not ran.error, ran.data
+    return ran
+
+
+def updates() -> list[Entry]:
+    """Return the updates of the only story, the newest first, as readers see them."""
+    story = Story.objects.get()
+    postings = story.postings.filter(
+        entry__kind=Entry.Kind.UPDATE, entry__at__isnull=False
+    )
+    return [posting.entry for posting in postings.order_by("-at", "-entry_id")]
+
+
+def times() -> list[str]:
+    return [f"{update.at:%d %H%M}" if update.at else "" for update in updates()]
+
+
+def bodies() -> list[str]:
+    return [update.body for update in updates()]
+
+
+def left_out(ran: Ran) -> dict[str, list[str]]:
+    return {each["what"]: each["texts"] for each in ran.stories[0]["left_out"]}
+
+
+# --- All formats
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_format_is_told_by_its_content_and_imported_once(
+    tmp_path: Path, name: str
+):
+    file, content = SAMPLES[name]
+    first = imported(tmp_path, content, name=file)
+    assert first.stories[0]["format"] == name
+    again = imported(tmp_path, content, name=file)
+    assert (first.counts, again.counts) == ({"imported": 1}, {"before": 1})
+    assert Story.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "unseen"),
+    [
+        ("corpora", "title url genre summary documents text block_id time author"),
+        ("feed", ""),
+        ("google-docs", "July"),
+        ("log", ""),
+    ],
+)
+def test_every_visible_word_is_on_the_page_or_in_the_list(
+    tmp_path: Path, name: str, unseen: str
+):
+    file, content = SAMPLES[name]
+    ran = imported(tmp_path, content, name=file)
+    page = Client().get(Story.objects.get().get_absolute_url()).content.decode()
+    listed = " ".join(text for each in left_out(ran).values() for text in each)
+    shown = re.findall(
+        r"[^\W\d_]{2,}", " ".join([*visible_words(page), listed, unseen])
+    )
+    source = (
+        json.dumps([BBC["title"], BBC["summary"], BBC["documents"]])
+        if name == "corpora"
+        else content.replace("&lt;", "<").replace("&gt;", ">")
+    )
+    source = re.sub(
+        r"\\n|null|key-event|block_kind|<(/?)(?:id|updated|published)>", " ", source
+    )
+    source = re.sub(r"tag:\S+?:fog", " ", source)
+    wanted = re.findall(r"[^\W\d_]{2,}", " ".join(visible_words(source)))
+    assert {word.casefold() for word in wanted} - {w.casefold() for w in shown} <= {
+        "update", "am", "est"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (ATOM[:-40], "The XML of this feed is damaged"),
+        (ATOM.replace("<entry>", "<entry", 1), "The XML of this feed is damaged"),
+        (
+            PAGE.replace('"@context"', '"@context'),
+            "The JSON-LD of this page is damaged",
+        ),
+        ("<html><p>A LiveBlogPosting</p></html>", "has none in JSON-LD"),
+        (DOCUMENT.replace("20:16", "").replace("21:00", ""), "begins with a time"),
+        (json.dumps(BBC)[:-9], "This looks like JSON"),
+        (
+            '<!DOCTYPE rss [<!ENTITY a "b"><!ENTITY c "&a;&a;">]><rss>&c;</rss>',
+            "damaged",
+        ),
+    ],
+)
+def test_what_is_damaged_is_refused_with_a_sentence(
+    tmp_path: Path, content: str, sentence: str
+):
+    ran = Ran(write(tmp_path, "bad", content))
+    assert sentence in ran.stories[0]["error"]
+    assert ran.error
+    assert not Story.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "value", [None, 0, "", [], {}, [1], {"a": {}}, "<p>", "\x00", 1e99]
+)
+def test_odd_values_never_end_in_a_traceback(tmp_path: Path, value: Any):
+    for name in POSTING:
+        write(tmp_path, f"{name.strip('@')}.json", {**POSTING, name: value})
+        inner = [{**each, "datePublished": value, "image": value, "author": value}
+                 for each in POSTING["liveBlogUpdate"]]  # fmt: skip
+    write(tmp_path, "inner.json", {**POSTING, "@id": "x:1", "liveBlogUpdate": inner})
+    for name in ("title", "url", "genre", "summary"):
+        write(tmp_path, f"bbc-{name}.json", {**BBC, name: value})
+    for name in ("text", "time", "author", "title"):
+        documents = [{**each, name: value} for each in BBC["documents"]]
+        write(tmp_path, f"bbc-documents-{name}.json", {**BBC, "documents": documents})
+    ran = Ran(tmp_path, "--dry-run")
+    errors = [each["error"] for each in ran.stories if each["error"]]
+    assert not any("not as expected" in error for error in errors)
+
+
+# --- Corpora
+
+
+def test_times_without_a_day_are_dated_over_midnight(tmp_path: Path):
+    stray = {"text": ["Stray report."], "time": None}
+    blog = BBC | {"documents": [*BBC["documents"], stray]}
+    ran = imported(tmp_path, blog, name="2016-06-23-vote.json")
+    story = Story.objects.get()
+    assert times() == ["24 0010", "23 2350", "23 2350", "23 0905"]
+    assert bodies()[1:3] == [
+        "Second of the minute. Ayes lead by **12**.", "First of the minute."
+    ]  # fmt: skip
+    assert [update.headline for update in updates()] == ["", "", "Halfway", ""]
+    assert updates()[1].byline == "Ana Reyes"
+    assert story.postings.get(entry=updates()[1]).key_event
+    assert (story.state, story.summary) == (
+        "closed", "- The bridge is approved.\n- Turnout was 61%."
+    )  # fmt: skip
+    assert left_out(ran)["category"] == ["Politics"]
+    assert Entry.objects.get(state=Entry.State.DRAFT).body == "Stray report."
+    client = Client()
+    assert client.get("/news/live/skerrin-36591142").status_code == 301
+
+
+def test_times_without_a_day_are_not_in_the_future(tmp_path: Path):
+    ran = imported(tmp_path, BBC)
+    assert all(update.at <= timezone.now() for update in updates() if update.at)
+    assert any("have no day" in each for each in ran.stories[0]["warnings"])
+
+
+def test_the_time_zone_of_a_corpus_can_be_named(tmp_path: Path):
+    imported(tmp_path, GUARDIAN, "--timezone", "Europe/London")
+    assert times() == ["23 2005", "23 0505"]
+    assert [p.key_event for p in Story.objects.get().postings.order_by("-at")] == [
+        True, False
+    ]  # fmt: skip
+
+
+# --- LiveBlogPosting
+
+
+def test_a_page_with_a_live_blog_posting(tmp_path: Path):
+    picture(tmp_path / "f" / "sirens.jpg")
+    ran = imported(tmp_path, PAGE, "--images", tmp_path)
+    story = Story.objects.get()
+    assert times() == ["21 0116", "20 1910", "20 1200"]
+    assert [update.headline for update in updates()] == [
+        "", "Sirens in the old town", "Old tide tables were wrong"
+    ]  # fmt: skip
+    assert bodies()[0] == "Water rises fast in the harbour.\n\nBoats break loose."
+    assert f"[the map]({SITE}/map)" in bodies()[1]
+    assert "\n\nhttps://www.youtube.com/" in bodies()[1]
+    assert updates()[0].byline == "Ana Reyes"
+    assert (story.headline, story.standfirst) == (
+        "Storm & tide in Skerrin", "The highest water since 1953."
+    )  # fmt: skip
+    assert story.state == Story.State.CLOSED
+    assert f"{story.closed_at:%d %H%M}" == "21 0200"
+    sirens = Image.objects.get(caption="A siren")
+    assert (sirens.missing, sirens.credit) == (False, "Ana Reyes")
+    assert story.lead_image.missing
+    assert left_out(ran)["tags"] == ["flood", "harbour"]
+    assert Client().get("/live/1?update=9").status_code == 301
+
+
+def test_a_live_blog_posting_alone_in_a_file(tmp_path: Path):
+    body = "&lt;p&gt;Escaped &lt;b&gt;twice&lt;/b&gt;&lt;/p&gt;"
+    update = {"articleBody": body, "datePublished": "2016-12-20T12:00:00Z"}
+    whole = "Escaped twice\n\nHow it began"
+    posting = POSTING | {"liveBlogUpdate": update, "articleBody": whole}
+    imported(tmp_path, {"@context": "https://schema.org", **posting})
+    assert bodies() == ["Escaped **twice**"]
+    assert Entry.objects.get(kind=Entry.Kind.ORIGINAL).body == "How it began"
+
+
+def test_a_live_blog_of_1418_updates_keeps_their_order(tmp_path: Path):
+    updates_ = [
+        {
+            "articleBody": f"Report {n}",
+            "datePublished": f"2016-12-20T{n // 60:02}:00:00Z",
+        }
+        for n in reversed(range(1418))
+    ]
+    imported(tmp_path, POSTING | {"liveBlogUpdate": updates_, "image": []})
+    assert bodies() == [f"Report {n}" for n in reversed(range(1418))]
+
+
+# --- Feeds
+
+
+def test_an_atom_feed(tmp_path: Path):
+    ran = imported(tmp_path, ATOM)
+    assert times() == ["20 1200", "20 1000", "20 1000"]
+    assert [update.headline for update in updates()] == [
+        "Ferries sail again", "Second", "First"
+    ]  # fmt: skip
+    assert bodies()[0].startswith("All *five* lines.\n\n![](image:quay-")
+    assert bodies()[1:] == ["- One\n- Two **x**", "Plain 5 < 6 text"]
+    assert updates()[0].byline == "Ana"
+    assert Story.objects.get().standfirst == "Ferries wait."
+    assert left_out(ran)["tag"] == ["weather"]
+
+
+def test_an_rss_feed_with_names_of_time_zones(tmp_path: Path):
+    imported(tmp_path, RSS)
+    assert times() == ["20 1916", "20 1700"]
+    assert bodies() == [
+        f"In short.\n\nA\xa0long day.\n\n{SITE}/f/vote.mp3", "They speak"
+    ]  # fmt: skip
+
+
+def test_a_feed_with_entities_of_html(tmp_path: Path):
+    imported(tmp_path, RSS.replace("Vote at nine", "Vote &ndash; at nine"))
+    assert updates()[0].headline == "Vote – at nine"
+
+
+# --- Google Docs
+
+
+def test_a_document_of_google_docs(tmp_path: Path):
+    picture(tmp_path / "images" / "image1.png")
+    ran = imported(tmp_path, DOCUMENT, "--images", tmp_path, name="Log.html")
+    assert times() == ["20 1900", "20 1816"]
+    name = Image.objects.get().name
+    assert bodies() == [
+        "Second report",
+        "Boats *leave* the [harbour](https://x.example/h?a=1)\n\n- one\n    - inner\n\n"
+        f"- two\n\n![](image:{name})",
+    ]
+    assert not Image.objects.get().missing
+    assert left_out(ran) == {
+        "comment in the document": ["check this"],
+        "suggested change": ["not yet"],
+        "note about the time zone": ["Times in Europe/Berlin"],
+    }
+    assert any("Berlin" in each for each in ran.stories[0]["warnings"])
+
+
+def test_a_document_in_our_own_text_form(tmp_path: Path):
+    paragraphs = [
+        "The Big Storm",
+        "<b>UPDATE 1800 GMT, 20 December 2016:</b> The <b>bridge</b> is open.",
+        "More text.",
+        "UPDATE 1700 GMT:",
+        "Older",
+        "ORIGINAL ENTRY",
+        "It <i>began</i>.",
+    ]
+    inner = "".join(f"<p>{each}</p>" for each in paragraphs)
+    imported(tmp_path, f'<html><body class="doc-content">{inner}</body></html>')
+    assert bodies() == ["The **bridge** is open.\n\nMore text.", "Older"]
+    assert Entry.objects.get(kind=Entry.Kind.ORIGINAL).body == "It *began*."
+    assert Story.objects.get().headline == "The Big Storm"
+
+
+# --- Logs
+
+
+def test_a_log_over_midnight_in_named_zones(tmp_path: Path):
+    ran = imported(tmp_path, LOG)
+    assert times() == ["21 0605", "20 2310", "20 2258", "20 2240", "20 2240"]
+    assert bodies()[3:] == [
+        "Second line of the minute\n\nA second paragraph: * a star, > 50%.",
+        "First reports of smoke.",
+    ]
+    story = Story.objects.get()
+    assert (story.headline, story.standfirst) == (
+        "Bridge closes after a lorry fire", "Our reporters follow the closure."
+    )  # fmt: skip
+    assert left_out(ran) == {"note about the time zone": ["All times CET"]}
+    warnings = " ".join(ran.stories[0]["warnings"])
+    assert "Central European Time" in warnings
+    assert "Eastern" in warnings
+
+
+@pytest.mark.parametrize(
+    ("stamp", "expected"),
+    [
+        ("20:16 Text", "20 2016"),
+        ("20.16 Text", "20 2016"),
+        ("20h16 – Text", "20 2016"),
+        ("2016 GMT: Text", "20 2016"),
+        ("9:10 pm CET: Text", "20 2010"),
+        ("9pm – Text", "20 2100"),
+        ("[20:16:59] Text", "20 2016"),
+        ("**20:16** Text", "20 2016"),
+        ("- 20:16 UTC+3 – Text", "20 1716"),
+        ("2016-12-20 20:16 Text", "20 2016"),
+        ("20 December 2016, 01:16 CET: Text", "20 0016"),
+        ("20:16, 20 December 2016: Text", "20 2016"),
+        ("Tuesday 20 December 20:16 - Text", "20 2016"),
+    ],
+)
+def test_times_at_the_beginning_of_a_line(tmp_path: Path, stamp: str, expected: str):
+    imported(tmp_path, f"A headline\n\n{stamp}\n\n23:59 Last", "--date", "2016-12-20")
+    update = next(each for each in updates() if each.body == "Text")
+    assert f"{update.at:%d %H%M}" == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["20.16 million people", "2016 was dry", "3:1 to Corvane", "1:23.45 is a record"],
+)
+def test_numbers_that_are_no_times_stay_text(tmp_path: Path, line: str):
+    imported(tmp_path, f"A headline\n\n20:16 One\n\n{line}\n\n20:20 Two")
+    assert bodies()[1].endswith(line)
+
+
+@pytest.mark.parametrize(
+    ("head", "headline"),
+    [
+        ("Fire (all times CET)", "Fire"),
+        ("Fire, times in Central European Time", "Fire"),
+        ("Fire [CET]", "Fire"),
+        ("Fire\n\nAll times are CET.", "Fire"),
+        ("Fire\n\nTime zone: Europe/Berlin", "Fire"),
+        ("Fire\n\nCET", "Fire"),
+        ("Fire at Berlin time", "Fire at Berlin time"),
+    ],
+)
+def test_a_log_may_name_its_time_zone_above_the_updates(
+    tmp_path: Path, head: str, headline: str
+):
+    imported(tmp_path, f"{head}\n\n20 December 2016\n\n20:16 One\n20:17 Two")
+    hour = "20" if headline == head else "19"
+    assert times() == [f"20 {hour}17", f"20 {hour}16"]
+    assert (Story.objects.get().headline, Story.objects.get().standfirst) == (
+        headline,
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["+3 goals", "Full time: 2–1", "cet homme", "Est. 40 hurt"]
+)
+def test_words_after_a_time_are_no_time_zone(tmp_path: Path, line: str):
+    text = f"A headline\n\n20:16 {line}\n20:20 Two"
+    imported(tmp_path, text, "--date", "2016-12-20")
+    assert (times(), bodies()) == (["20 2020", "20 2016"], ["Two", line])
+
+
+def test_the_newest_may_come_first_in_a_log(tmp_path: Path):
+    lines = ["00:10 Last", "23:50 Third", "23:50 Second", "23:10 First"]
+    imported(tmp_path, "\n".join(["A headline", *lines]), "--date", "2016-12-20")
+    assert times() == ["21 0010", "20 2350", "20 2350", "20 2310"]
+    assert bodies() == ["Last", "Third", "Second", "First"]
+
+
+def test_a_log_with_a_time_zone_from_the_command(tmp_path: Path):
+    text = "A headline\n\n20 July 2016\n\n20:16 One\n20:17 Two"
+    imported(tmp_path, text, "--timezone", "America/New_York")
+    assert [update.at for update in updates()] == [
+        datetime.fromisoformat(f"2016-07-21T00:{minute}:00Z") for minute in (17, 16)
+    ]
