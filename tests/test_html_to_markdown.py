@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from entries.exchange.archives.html_to_markdown import Converted, to_markdown
 from entries.exchange.archives.html_tree import FALLBACK, HIDDEN, MAX_DEPTH
 from entries.text import rendering
+from tests.seeds import examples
 from tests.visible_words import visible_characters, visible_words
 
 pytestmark = pytest.mark.pure
@@ -337,9 +338,8 @@ pages = st.recursive(
 
 
 @settings(
-    max_examples=300,
+    max_examples=examples(600),
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(pages)
@@ -350,7 +350,7 @@ def test_no_visible_character_is_lost(source: str):
     assert not lost - Counter("0123456789."), convert(source).markdown
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_converted(source: str):
     converted = to_markdown(source)
