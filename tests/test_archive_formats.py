@@ -12,6 +12,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from entries.exchange.archives import ArchiveOptions, schema_org
+from entries.exchange.archives.base import ArchiveStory, SourceFile
 from entries.models import Entry, Image, Story
 from tests.test_archives import Ran, write
 from tests.test_import_story import picture
@@ -364,15 +366,19 @@ def test_a_live_blog_posting_alone_in_a_file(tmp_path: Path):
 
 
 def test_a_live_blog_of_1418_updates_keeps_their_order(tmp_path: Path):
-    updates_ = [
+    found = [
         {
             "articleBody": f"Report {n}",
             "datePublished": f"2016-12-20T{n // 60:02}:00:00Z",
         }
         for n in reversed(range(1418))
     ]
-    imported(tmp_path, POSTING | {"liveBlogUpdate": updates_, "image": []})
-    assert bodies() == [f"Report {n}" for n in reversed(range(1418))]
+    path = write(tmp_path, "page.json", POSTING | {"liveBlogUpdate": found})
+    file = SourceFile(path, path.name)
+    (story,) = schema_org.FORMAT.stories([file], ArchiveOptions())
+    assert isinstance(story, ArchiveStory)
+    oldest_first = [update.source for update in story.document.oldest_first]
+    assert oldest_first == [f"Report {n}" for n in range(1418)]
 
 
 # --- Feeds
