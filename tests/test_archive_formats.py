@@ -375,7 +375,7 @@ def test_a_live_blog_of_1418_updates_keeps_their_order(tmp_path: Path):
     ]
     path = write(tmp_path, "page.json", POSTING | {"liveBlogUpdate": found})
     file = SourceFile(path, path.name)
-    (story,) = schema_org.FORMAT.stories([file], ArchiveOptions())
+    (story,) = schema_org.SCHEMA_ORG.stories([file], ArchiveOptions())
     assert isinstance(story, ArchiveStory)
     oldest_first = [update.source for update in story.document.oldest_first]
     assert oldest_first == [f"Report {n}" for n in range(1418)]

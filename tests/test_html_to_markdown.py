@@ -169,7 +169,7 @@ def test_a_picture_with_its_caption_and_credit():
         "<figcaption>Boats <a href='/x'>wait</a> <span class='credit'>Photo: Ana</span>"
         "</figcaption></figure>"
     )
-    quay, boats = converted.pictures
+    quay, boats = converted.images
     assert (quay.url, quay.alt) == (
         "https://www.ilaria-post.example/f/quay.jpg",
         "A quay",
@@ -184,7 +184,7 @@ def test_a_picture_in_a_list_or_a_table_comes_after_it():
     converted = convert(
         "<ul><li><img src='/a.png'>one</li><li>two</li></ul><p>three</p>"
     )
-    name = converted.pictures[0].name
+    name = converted.images[0].name
     assert converted.markdown == f"- one\n- two\n\n![](image:{name})\n\nthree"
 
 
@@ -194,7 +194,7 @@ def test_a_picture_that_loads_late_is_shown_once():
         "</noscript></p><p><img data-src='/b.png'><noscript><img src='/b.png'>"
         "</noscript></p>"
     )
-    names = [picture.name for picture in converted.pictures]
+    names = [picture.name for picture in converted.images]
     assert converted.markdown == "\n\n".join(f"![](image:{name})" for name in names)
     assert (len(names), converted.left_out) == (2, ())
 
@@ -205,7 +205,7 @@ def test_tracking_pixels_are_left_out_and_emoji_are_characters():
         "<img width=1 height=1 src='https://t.example/p.gif'>"
         "<img style='display:none' src='https://t.example/q.gif'></p>"
     )
-    assert (converted.markdown, converted.pictures) == ("Sun ☀", ())
+    assert (converted.markdown, converted.images) == ("Sun ☀", ())
     assert len(converted.left_out) == 2
 
 

@@ -216,6 +216,6 @@ def _html(sentences: Sequence[str]) -> str:
     )
 
 
-FORMAT: Final = Format(
+CORPORA: Final = Format(
     "corpora", "BBC and Guardian summarisation corpora (JSON)", _recognises, _stories
 )

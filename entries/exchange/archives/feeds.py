@@ -27,7 +27,7 @@ from entries.exchange.archives.base import (
     plain,
 )
 from entries.exchange.archives.headlines import includes, without_headline
-from entries.exchange.archives.html_to_markdown import safe_address
+from entries.exchange.archives.html_to_markdown import safe_url
 from entries.exchange.archives.texts import Texts, names
 from entries.exchange.archives.times import Clock, newest_first
 from entries.exchange.document import Document, DocumentEntry, ExchangeError
@@ -216,9 +216,9 @@ class _Feed:
                     return at
         return None
 
-    def attachments(self, entry: Element, shown: str, start: int) -> Iterator[str]:
+    def attachments(self, entry: Element, visible: str, start: int) -> Iterator[str]:
         """Yield the Markdown of enclosed files that the text does not show."""
-        pictures = {picture.name for picture in self.texts.pictures[start:]}
+        names_ = {image.name for image in self.texts.pictures[start:]}
         known = set()
         for each in entry.iter():
             name, url = _local(each), each.get("url") or each.get("href") or ""
@@ -228,25 +228,25 @@ class _Feed:
                 or not url
             ):
                 continue
-            address = safe_address(url, self.texts.base_url)
+            url = safe_url(url, self.texts.base_url)
             kind = (each.get("type") or each.get("medium") or "").partition("/")[0]
-            if not address or address in known or address in shown:
+            if not url or url in known or url in visible:
                 continue
-            known.add(address)
+            known.add(url)
             if kind == "image" or name == "thumbnail" or IMAGE_SUFFIX.search(url):
-                picture = self.picture(each, address)
-                if name == "thumbnail" and pictures:
+                image = self.image(each, url)
+                if name == "thumbnail" and names_:
                     continue
-                if picture.name not in pictures:
-                    yield self.texts.picture(picture)
-                pictures.add(picture.name)
+                if image.name not in names_:
+                    yield self.texts.picture(image)
+                names_.add(image.name)
             elif kind in {"audio", "video"}:
-                yield address
+                yield url
             else:
-                self.texts.leave_out(ATTACHMENT, address)
+                self.texts.leave_out(ATTACHMENT, url)
 
     @staticmethod
-    def picture(element: Element, url: str) -> Picture:
+    def image(element: Element, url: str) -> Picture:
         """Return an enclosed picture, with what Media RSS says of it."""
         caption = plain(_text(_first(element, "description", "text")))
         credit = plain(_text(_first(element, "credit", "copyright")))
@@ -282,7 +282,7 @@ class _Feed:
         given = next(filter(None, bases), "")
         around = self.root.get(_BASE) or self.url
         entry_url = self.link(elements[-1], around) if elements else ""
-        return safe_address(given, around) if given else entry_url or around
+        return safe_url(given, around) if given else entry_url or around
 
     @staticmethod
     def link(element: Element, base: str) -> str:
@@ -290,13 +290,13 @@ class _Feed:
         for each in _all(element, "link"):
             if each.get("rel", "alternate") == "alternate":
                 typed = each.get("href") or _text(each)
-                if (url := safe_address(typed, base)) and "#" not in url:
+                if (url := safe_url(typed, base)) and "#" not in url:
                     return url
         guid = _first(element, "guid")
         if guid is not None and guid.get("isPermaLink", "true").lower() != "false":
-            url = safe_address(_text(guid), base)
+            url = safe_url(_text(guid), base)
             return "" if "#" in url else url
         return ""
 
 
-FORMAT: Final = Format("feed", "an Atom or RSS feed", _recognises, _stories)
+FEED: Final = Format("feed", "an Atom or RSS feed", _recognises, _stories)

@@ -21,11 +21,11 @@ FORMATS: Final[tuple[Format, ...]] = (
     wordpress.FORMAT,
     guardian.FORMAT,
     superdesk.FORMAT,
-    corpora.FORMAT,
-    feeds.FORMAT,
-    google_docs.FORMAT,
-    schema_org.FORMAT,
+    corpora.CORPORA,
+    feeds.FEED,
+    google_docs.GOOGLE_DOCS,
+    schema_org.SCHEMA_ORG,
     own.TEXT,
-    logs.FORMAT,
+    logs.LOG,
 )
 BY_NAME: Final = {each.name: each for each in FORMATS}

@@ -261,6 +261,6 @@ def _own_story(
     )
 
 
-FORMAT: Final = Format(
+GOOGLE_DOCS: Final = Format(
     "google-docs", "Google Docs, as a web page (HTML)", _recognises, _stories
 )

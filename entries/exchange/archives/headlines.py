@@ -5,7 +5,7 @@ from typing import Final
 
 from entries.text import rendering
 
-_PICTURE: Final = re.compile(r"!\[\]\(image:[^()]*\)")
+_IMAGE: Final = re.compile(r"!\[\]\(image:[^()]*\)")
 _TARGET: Final = re.compile(r"(?<=\])\((?:[^()]|\([^()]*\))*\)")
 _WORD: Final = re.compile(r"[^\W_]+")
 _CUT: Final = re.compile(r"\s*(?:…|\.\.\.|\[…\]|\[\.\.\.\])\s*$")
@@ -42,5 +42,5 @@ def includes(source: str, text: str) -> bool:
 
 def spaced_words(source: str) -> str:
     """Return the words of Markdown that readers see, with a space around each."""
-    shown = _TARGET.sub("", _PICTURE.sub("", source)).casefold()
+    shown = _TARGET.sub("", _IMAGE.sub("", source)).casefold()
     return f" {' '.join(_WORD.findall(shown))} "

@@ -39,7 +39,7 @@ from entries.exchange.archives.marks import (
 from entries.exchange.text.references import IMAGE_SUFFIX
 from entries.text import rendering, urls
 
-INLINE_PICTURE: Final = What("picture without a file", "pictures without a file")
+INLINE_IMAGE: Final = What("picture without a file", "pictures without a file")
 
 _MAX_LISTS: Final = 3  # inside each other
 _CONTAINERS: Final = (
@@ -69,7 +69,7 @@ class Converted:
     """Markdown, the pictures that it names, and what of the HTML has no place in it."""
 
     markdown: str
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[Picture, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -89,12 +89,12 @@ def to_markdown(
     source = finished(converter.convert_soup(soup))
     return Converted(
         source,
-        tuple(converter.pictures.values()),
+        tuple(converter.images.values()),
         (*left_out, *converter.left_out),
     )
 
 
-def safe_address(typed: str, base_url: str = "") -> str:
+def safe_url(typed: str, base_url: str = "") -> str:
     """Return a link's URL as typed, but absolute; "" if it cannot be linked.
 
     Google's redirects are replaced by their targets. Characters that would end a URL in
@@ -171,7 +171,7 @@ class _Converter(MarkdownConverter):
     def __init__(self, base_url: str) -> None:
         super().__init__(wrap=True, wrap_width=None)  # source line breaks are spaces
         self.base_url = base_url
-        self.pictures: dict[str, Picture] = {}
+        self.images: dict[str, Picture] = {}
         self.left_out: list[LeftOut] = []
         self._numbers: Counter[int] = Counter()  # items so far, by the id of a list
         self._lifted: list[str] = []  # blocks that come after the element around them
@@ -250,17 +250,17 @@ class _Converter(MarkdownConverter):
         typed = str(el.get("href") or "").strip()
         if not typed or "a" in parent_tags or "pre" in parent_tags:
             return text
-        address = safe_address(typed, self.base_url)
+        url = safe_url(typed, self.base_url)
         core = text.strip()
-        if not address:
+        if not url:
             if not re.match(r"#|(?:java|vb)script:|data:", typed, re.I):
                 self.left_out.append(LeftOut(DEAD_LINK, typed))
             return text
-        if core == address and _is_bare(address, el):
+        if core == url and _is_bare(url, el):
             return text
-        linked = _around_paragraphs(text, mark("["), mark(f"]({address})"))
-        if linked == text and not IMAGE_SUFFIX.search(urlsplit(address).path):
-            self.left_out.append(LeftOut(DEAD_LINK, address))
+        linked = _around_paragraphs(text, mark("["), mark(f"]({url})"))
+        if linked == text and not IMAGE_SUFFIX.search(urlsplit(url).path):
+            self.left_out.append(LeftOut(DEAD_LINK, url))
         if mark("[") not in linked:
             return linked
         parts = re.split(
@@ -286,18 +286,18 @@ class _Converter(MarkdownConverter):
         caption, credit = (
             str(el.get(f"data-our-{x}") or "") for x in ("caption", "credit")
         )
-        url = self._picture_url(el)
+        url = self._image_url(el)
         if not url:
             words = " ".join(filter(None, (alt, caption, credit)))
-            self.left_out.append(LeftOut(INLINE_PICTURE, words))
+            self.left_out.append(LeftOut(INLINE_IMAGE, words))
             return ""
-        picture = Picture(url, alt, caption, credit)
-        known = self.pictures.get(picture.name)
-        if known is None or (picture.alt and not known.alt):
-            self.pictures[picture.name] = picture
-        return self._block(f"![](image:{picture.name})", parent_tags)
+        image = Picture(url, alt, caption, credit)
+        known = self.images.get(image.name)
+        if known is None or (image.alt and not known.alt):
+            self.images[image.name] = image
+        return self._block(f"![](image:{image.name})", parent_tags)
 
-    def _picture_url(self, el: Tag) -> str:
+    def _image_url(self, el: Tag) -> str:
         """Return the URL of a picture, or of a larger one to which it is linked."""
         typed = source_url(el)
         if not typed and isinstance(el.parent, Tag) and el.parent.name == "picture":
@@ -318,13 +318,13 @@ class _Converter(MarkdownConverter):
             return url
         return ""
 
-    def convert_address_line(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+    def convert_url_line(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return the address of an embed, on a line of its own."""
         typed = str(el.get("data-url") or "")
-        address = safe_address(typed, self.base_url)
-        if not address and typed:
+        url = safe_url(typed, self.base_url)
+        if not url and typed:
             self.left_out.append(LeftOut(DEAD_LINK, typed))
-        return self._block(address, parent_tags) + text if address else text
+        return self._block(url, parent_tags) + text if url else text
 
     # --- Blocks
 
@@ -470,13 +470,13 @@ def _is_figure(text: str) -> bool:
     return re.fullmatch(r"\s*[-+]?[0-9]{1,3}\s*", text) is not None
 
 
-def _is_bare(address: str, link: Tag) -> bool:
+def _is_bare(url: str, link: Tag) -> bool:
     """Return whether an address is linked without marks, and what follows is not."""
-    match = urls.BARE_URL.fullmatch(address)
+    match = urls.BARE_URL.fullmatch(url)
     following = link.next_sibling
     after = str(following) if isinstance(following, NavigableString) else ""
     ends = following is None or re.match(r"[.,;:!?]*(?:\s|$)", after) is not None
-    return bool(match and urls.without_punctuation(address) == address and ends)
+    return bool(match and urls.without_punctuation(url) == url and ends)
 
 
 def _depth(el: Tag) -> int:

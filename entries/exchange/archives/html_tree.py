@@ -19,7 +19,7 @@ from entries.text import markdown, rendering
 STYLE: Final = What("style sheet", "style sheets")
 HIDDEN: Final = What("hidden text", "hidden texts")
 TRACKER: Final = What("tracking pixel", "tracking pixels")
-DRAWING: Final = What("drawing (SVG)", "drawings (SVG)")
+SVG: Final = What("drawing (SVG)", "drawings (SVG)")
 FALLBACK: Final = What(
     "text for browsers without a player", "texts for browsers without a player"
 )
@@ -76,7 +76,7 @@ def prepare(soup: BeautifulSoup, *, line_breaks: bool) -> Iterator[LeftOut]:
     _end_elements(soup)
     yield from _remove_unseen(soup)
     yield from _replace_embeds(soup)
-    yield from _prepare_pictures(soup)
+    yield from _prepare_images(soup)
     for table in soup.find_all("table"):
         _prepare_table(table)
     for cell in soup.find_all(["td", "th", "tr"]):
@@ -139,9 +139,9 @@ def _remove_unseen(soup: BeautifulSoup) -> Iterator[LeftOut]:
     for element in soup.find_all(["head", "title", "meta", "link", "base"]):
         element.extract()
     yield from _remove_forms(soup)
-    for drawing in soup.find_all("svg"):
-        yield LeftOut(DRAWING, visible_text(drawing))
-        drawing.extract()
+    for svg in soup.find_all("svg"):
+        yield LeftOut(SVG, visible_text(svg))
+        svg.extract()
     for element in soup.find_all(_is_hidden):
         if element.name in {"img", "iframe"}:
             yield LeftOut(TRACKER, source_url(element))
@@ -185,29 +185,29 @@ def _replace_embeds(soup: BeautifulSoup) -> Iterator[LeftOut]:
         if frame.name == "iframe" and frame.get("srcdoc"):
             inner = BeautifulSoup(str(frame["srcdoc"]), "html.parser")
             yield LeftOut(INNER_PAGE, visible_text(inner))
-        address = source_url(frame) or str(frame.get("data") or "")
+        url = source_url(frame) or str(frame.get("data") or "")
         for source in frame.find_all("source"):
-            address = address or source_url(source)
+            url = url or source_url(source)
         if words := visible_text(frame):
             yield LeftOut(FALLBACK, words)
-        frame.replace_with(_address_line(soup, address))
+        frame.replace_with(_url_line(soup, url))
 
 
 def _replace_post(soup: BeautifulSoup, post: Tag) -> None:
     """Put the address of a post after its words."""
-    address = next((str(post[name]) for name in _POST_URLS if post.get(name)), "")
+    url = next((str(post[name]) for name in _POST_URLS if post.get(name)), "")
     anchors = post.find_all("a", href=True)
-    if not address and anchors:
-        address = str(anchors[-1]["href"])
-    address = address.partition("?")[0] if "facebook." not in address else address
+    if not url and anchors:
+        url = str(anchors[-1]["href"])
+    url = url.partition("?")[0] if "facebook." not in url else url
     for anchor in anchors:
-        if str(anchor["href"]).partition("?")[0] == address:
+        if str(anchor["href"]).partition("?")[0] == url:
             anchor.unwrap()
-    post.insert_after(_address_line(soup, address))
+    post.insert_after(_url_line(soup, url))
 
 
-def _address_line(soup: BeautifulSoup, address: str) -> Tag:
-    return soup.new_tag("address-line", attrs={"data-url": address})
+def _url_line(soup: BeautifulSoup, url: str) -> Tag:
+    return soup.new_tag("url-line", attrs={"data-url": url})
 
 
 def source_url(element: Tag) -> str:
@@ -232,13 +232,13 @@ def largest_source(srcset: str) -> str:
     return max(sized)[1].rstrip(",") if sized else ""
 
 
-def _prepare_pictures(soup: BeautifulSoup) -> Iterator[LeftOut]:
+def _prepare_images(soup: BeautifulSoup) -> Iterator[LeftOut]:
     _remove_copies(soup)
     for name, tag in (("wp-caption", "figure"), ("wp-caption-text", "figcaption")):
         for element in soup.find_all(class_=name):
             element.name = tag
     for figure in soup.find_all("figure"):
-        yield from _describe_picture(figure)
+        yield from _describe_image(figure)
 
 
 def _remove_copies(soup: BeautifulSoup) -> None:
@@ -247,16 +247,16 @@ def _remove_copies(soup: BeautifulSoup) -> None:
         late = noscript.find_previous_sibling(True)
         if not isinstance(late, Tag) or late.name != "img":
             continue
-        for picture in noscript.find_all("img"):
-            if source_url(late) in ("", source_url(picture)):
+        for image in noscript.find_all("img"):
+            if source_url(late) in ("", source_url(image)):
                 late.extract()
 
 
-def _describe_picture(figure: Tag) -> Iterator[LeftOut]:
+def _describe_image(figure: Tag) -> Iterator[LeftOut]:
     """Move the caption and the credit of a figure to its only picture."""
-    pictures = figure.find_all("img")
+    images = figure.find_all("img")
     caption = figure.find("figcaption")
-    if len(pictures) != 1 or caption is None or pictures[0].get("data-our-caption"):
+    if len(images) != 1 or caption is None or images[0].get("data-our-caption"):
         return
     credited = [
         each
@@ -274,10 +274,10 @@ def _describe_picture(figure: Tag) -> Iterator[LeftOut]:
             caption.append(each)
         return
     caption.extract()
-    pictures[0]["data-our-caption"] = text
-    pictures[0]["data-our-credit"] = " ".join(words)
-    for address in lost:
-        yield LeftOut(DEAD_LINK, address)
+    images[0]["data-our-caption"] = text
+    images[0]["data-our-credit"] = " ".join(words)
+    for url in lost:
+        yield LeftOut(DEAD_LINK, url)
 
 
 def _prepare_table(table: Tag) -> None:

@@ -414,4 +414,4 @@ def _without_late_days(
     return found
 
 
-FORMAT: Final = Format("log", "a log of times (text)", _recognises, _stories)
+LOG: Final = Format("log", "a log of times (text)", _recognises, _stories)

@@ -45,7 +45,7 @@ def finished(marked: str) -> str:
     for part in re.split(r"\n\s*\n", marked):
         lines = [_single_spaces(line).strip() for line in part.split("\n")]
         block = "\n".join(line for line in lines if not rendering.is_blank(line))
-        if any(_shown(token).strip() for token in _TOKEN.split(block) if token):
+        if any(_visible(token).strip() for token in _TOKEN.split(block) if token):
             blocks.append(block)
     bare = (_TOGGLE.sub("", line) for block in blocks for line in block.split("\n"))
     many = sum(bool(_LISTED.match(line)) for line in bare) > 1
@@ -75,9 +75,9 @@ def _written(block: str) -> str:
     starts = _starts(tokens)
     # What surrounds each character: without spans, and without bare URLs, in which
     # nothing is parsed.
-    shown = _without_urls("".join(map(_shown, tokens)), tokens, starts)
-    spans = _readable_spans(tokens, shown, starts)
-    live = _live_marks(shown, tokens, spans)
+    visible = _without_urls("".join(map(_visible, tokens)), tokens, starts)
+    spans = _readable_spans(tokens, visible, starts)
+    live = _live_marks(visible, tokens, spans)
     written = ""
     in_link = False
     for place in range(len(tokens) - 1, -1, -1):
@@ -89,7 +89,9 @@ def _written(block: str) -> str:
             code = (
                 f"`{inside}`"
                 if place in spans
-                else _escaped(inside, shown, start, live, written[:1], in_link=in_link)
+                else _escaped(
+                    inside, visible, start, live, written[:1], in_link=in_link
+                )
             )
             written = code + written
         elif token[0] == MARK:
@@ -100,12 +102,12 @@ def _written(block: str) -> str:
         else:
             after = written.lstrip(MARK)[:1]
             written = (
-                _escaped(token, shown, start, live, after, in_link=in_link) + written
+                _escaped(token, visible, start, live, after, in_link=in_link) + written
             )
     return written
 
 
-def _shown(token: str) -> str:
+def _visible(token: str) -> str:
     """Return what a token contributes to the text around others."""
     if token[0] in ON + OFF:
         return ""
@@ -116,11 +118,13 @@ def _starts(tokens: Iterable[str]) -> list[int]:
     starts, total = [], 0
     for token in tokens:
         starts.append(total)
-        total += len(_shown(token))
+        total += len(_visible(token))
     return starts
 
 
-def _readable_spans(tokens: list[str], shown: str, starts: list[int]) -> dict[int, str]:
+def _readable_spans(
+    tokens: list[str], visible: str, starts: list[int]
+) -> dict[int, str]:
     """Map the places of tokens to their marks, if the parser would read them as such.
 
     It reads them only at the edges of words.
@@ -136,11 +140,11 @@ def _readable_spans(tokens: list[str], shown: str, starts: list[int]) -> dict[in
         elif token[0] == OFF and opened.get(token[1]):
             first = opened[token[1]].pop()
             mark = spans[token[1]]
-            if _begins(tokens, first) and _readable(mark, shown, starts[first], at):
+            if _begins(tokens, first) and _readable(mark, visible, starts[first], at):
                 found[first] = found[place] = mark
         elif token[0] == CODE:
             inside = token[1:-1]
-            readable = _readable("`", shown, at, at + len(inside))
+            readable = _readable("`", visible, at, at + len(inside))
             if readable and "`" not in inside and _begins(tokens, place):
                 found[place] = "`"
     return found
@@ -162,23 +166,23 @@ def _begins(tokens: list[str], place: int) -> bool:
     return before[0] not in OFF + CODE and before[-1] not in "*_~`"
 
 
-def _readable(mark: str, shown: str, start: int, end: int) -> bool:
+def _readable(mark: str, visible: str, start: int, end: int) -> bool:
     opening, closing = markdown.EDGES[mark]
-    before, first = shown[max(0, start - 1) : start], shown[start : start + 1]
-    last, after = shown[max(0, end - 1) : end], shown[end : end + 1]
+    before, first = visible[max(0, start - 1) : start], visible[start : start + 1]
+    last, after = visible[max(0, end - 1) : end], visible[end : end + 1]
     if not first or mark[0] in (before, after) or last == after == END:
         return False  # the last: within a bare URL
     opens = opening.match(f"{before}{mark}{first}", len(before))
     return bool(opens and closing.match(f"{last}{mark}{after}", len(last)))
 
 
-def _live_marks(shown: str, tokens: list[str], spans: dict[int, str]) -> set[str]:
+def _live_marks(visible: str, tokens: list[str], spans: dict[int, str]) -> set[str]:
     """Return the characters of marks that the block has, or would be read to have."""
     live = {mark[0] for mark in spans.values()}
     live |= {"`"} if any(token.startswith(f"{MARK}|") for token in tokens) else set()
     # Also as it will be written, since the marks of spans are edges too.
-    parts = (spans.get(n, "") + _shown(token) for n, token in enumerate(tokens))
-    for text in {shown, "".join(parts)}:
+    parts = (spans.get(n, "") + _visible(token) for n, token in enumerate(tokens))
+    for text in {visible, "".join(parts)}:
         for mark, (opening, closing) in markdown.EDGES.items():
             if mark[0] not in live and (m := opening.search(text)):
                 live |= {mark[0]} if closing.search(text, m.end()) else set()
@@ -202,7 +206,7 @@ def _without_urls(text: str, tokens: list[str], starts: list[int]) -> str:
 
 def _escaped(
     text: str,
-    shown: str,
+    visible: str,
     start: int,
     live: set[str],
     following: str,
@@ -211,23 +215,26 @@ def _escaped(
 ) -> str:
     """Return a text with backslashes before the characters that would be marks.
 
-    It is at `start` of `shown`, and `following` is written after it.
+    It is at `start` of `visible`, and `following` is written after it.
     """
 
     def replace(match: re.Match[str]) -> str:
         run, at, end = match[0], start + match.start(), start + match.end()
         after = text[match.end() : match.end() + 1] or following
-        before = shown[max(0, at - 1) : at] if match.start() else ""
+        before = visible[max(0, at - 1) : at] if match.start() else ""
         if run[0] == "\\":
             return run * 2 if after and after in _MARKS | {"\\"} else run
-        if shown[at] == END:
+        if visible[at] == END:
             return run
         if run == "!":
             return "\\!" if after == "[" else run
         if run in "[]":
             literal = not in_link and not (run == "]" and after == "(")
             return run if literal else f"\\{run}"
-        around = [(before, after), (shown[max(0, at - 1) : at], shown[end : end + 1])]
+        around = [
+            (before, after),
+            (visible[max(0, at - 1) : at], visible[end : end + 1]),
+        ]
         if run[0] not in live or not any(
             _may_be_read(run[0], *each) for each in around
         ):

@@ -24,7 +24,7 @@ from entries.exchange.archives.base import (
     plain,
 )
 from entries.exchange.archives.headlines import includes, without_headline
-from entries.exchange.archives.html_to_markdown import safe_address
+from entries.exchange.archives.html_to_markdown import safe_url
 from entries.exchange.archives.texts import Texts, last_time, names
 from entries.exchange.archives.times import Clock, newest_first
 from entries.exchange.document import (
@@ -180,7 +180,7 @@ class _Story:
         self, data: _Data, nodes: dict[str, _Data], name: str, options: ArchiveOptions
     ) -> None:
         self.data, self.nodes, self.name, self.options = data, nodes, name, options
-        self.url = self.address(data)
+        self.url = self.old_url(data)
         self.texts = Texts(self.url)
         self.clock = Clock(options.time_zone)
 
@@ -196,8 +196,8 @@ class _Story:
         )
         ends = self.clock.read(data.get("coverageEndTime"))
         ended = ends is not None and ends <= self.options.now
-        pictures = list(self.pictures(data))
-        texts.pictures += pictures
+        images = list(self.images(data))
+        texts.pictures += images
         self.leave_out_labels(data)
         if authors := names(self.people(data.get("author"))):
             texts.leave_out(AUTHOR, authors)
@@ -209,7 +209,7 @@ class _Story:
             summary=summary,
             updates=updates,
             original=self.original(updates),
-            lead_image=pictures[0].name if pictures else None,
+            lead_image=images[0].name if images else None,
             live_at=self.clock.read(data.get("coverageStartTime")),
             state=Story.State.CLOSED if ended else Story.State.LIVE,
             closed_at=max(filter(None, (ends, last_time(updates)))) if ended else None,
@@ -243,11 +243,11 @@ class _Story:
             sources = [texts.source(_html(description))]
         elif not includes(sources[0], plain(description)):
             texts.leave_out(DESCRIPTION, plain(description))
-        shown = {picture.name for picture in texts.pictures[start:]}
+        visible = {image.name for image in texts.pictures[start:]}
         sources += [
-            texts.picture(picture)
-            for picture in self.pictures(data)
-            if picture.name not in shown
+            texts.picture(image)
+            for image in self.images(data)
+            if image.name not in visible
         ]
         sources += self.media(data, "".join(sources))
         source, headline = without_headline(
@@ -255,7 +255,7 @@ class _Story:
         )
         self.leave_out_labels(data)
         published = next(filter(None, map(self.clock.read, self.times(data))), None)
-        url = self.address(data)
+        url = self.old_url(data)
         yield from texts.updates(
             source,
             published,
@@ -270,7 +270,7 @@ class _Story:
         for name in ("datePublished", "dateCreated", "uploadDate", "dateModified"):
             yield from _listed(data.get(name))
 
-    def media(self, data: _Data, shown: str) -> Iterator[str]:
+    def media(self, data: _Data, visible: str) -> Iterator[str]:
         """Yield the addresses of videos and posts that the text does not show."""
         for name in ("video", "audio", "sharedContent", "associatedMedia"):
             for each in _listed(data.get(name)):
@@ -278,23 +278,21 @@ class _Story:
                 if "ImageObject" in _types(media):
                     continue
                 given = (media.get(x) for x in ("url", "embedUrl", "contentUrl", "@id"))
-                url = next(
-                    (u for u in map(_url, given) if safe_address(u, self.url)), ""
-                )
-                address = safe_address(url, self.url) if url else ""
-                if address in shown:
+                url = next((u for u in map(_url, given) if safe_url(u, self.url)), "")
+                url = safe_url(url, self.url) if url else ""
+                if url in visible:
                     continue
                 title = self.words(media, "name", "headline", "caption")
                 yield self.texts.source(
-                    f"<p>{html.escape(title)}</p><p>{html.escape(address)}</p>"
+                    f"<p>{html.escape(title)}</p><p>{html.escape(url)}</p>"
                 )
 
-    def pictures(self, data: _Data) -> Iterator[Picture]:
+    def images(self, data: _Data) -> Iterator[Picture]:
         """Yield the pictures of a story or an update; of several sizes, the first."""
         known = set()
         for each in _listed(data.get("image")):
             image = self.resolved(each) if isinstance(each, dict) else {"url": each}
-            url = safe_address(_url(image), self.url)
+            url = safe_url(_url(image), self.url)
             if not url or url in known:
                 continue
             known.add(url)
@@ -313,8 +311,8 @@ class _Story:
     def original(self, updates: Iterable[DocumentEntry]) -> DocumentEntry:
         """Return the text of the story, without what its updates say as well."""
         source = self.texts.source(_html(self.text(self.data, "articleBody")))
-        told = "\n".join(f"{update.headline}\n{update.source}" for update in updates)
-        own = [part for part in source.split("\n\n") if not includes(told, part)]
+        known = "\n".join(f"{update.headline}\n{update.source}" for update in updates)
+        own = [part for part in source.split("\n\n") if not includes(known, part)]
         return self.texts.original("\n\n".join(own)) if own else NO_ENTRY
 
     def leave_out_labels(self, data: _Data) -> None:
@@ -353,10 +351,10 @@ class _Story:
             typed = self.words(data, "name") or self.words(data, "@id")
             yield typed if not typed.startswith(("http://", "https://", "#")) else ""
 
-    def address(self, data: _Data) -> str:
+    def old_url(self, data: _Data) -> str:
         """Return the old URL of a story or an update, "" for a place in another."""
         for name in ("url", "mainEntityOfPage", "@id"):
-            url = safe_address(_url(data.get(name)), "")
+            url = safe_url(_url(data.get(name)), "")
             if url and "#" not in url:
                 return url
         return ""
@@ -386,6 +384,6 @@ def _html(text: str) -> str:
     )
 
 
-FORMAT: Final = Format(
+SCHEMA_ORG: Final = Format(
     "schema.org", "schema.org LiveBlogPosting (JSON-LD)", _recognises, _stories
 )

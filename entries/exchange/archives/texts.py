@@ -42,7 +42,7 @@ class Texts:
     def source(self, html: str) -> str:
         """Return HTML as Markdown."""
         converted = to_markdown(html, self.base_url, line_breaks=self.line_breaks)
-        self.pictures += converted.pictures
+        self.pictures += converted.images
         self.left_out += converted.left_out
         return converted.markdown.strip()
 
