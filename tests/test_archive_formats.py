@@ -320,6 +320,17 @@ def test_times_without_a_day_are_not_in_the_future(tmp_path: Path):
     assert any("have no day" in each for each in ran.stories[0]["warnings"])
 
 
+def test_times_of_a_corpus_may_name_their_zone(tmp_path: Path):
+    documents = [
+        {"text": ["Two"], "time": "20:17 BST"},
+        {"text": "One", "time": "20:16 BST"},
+    ]
+    blog = {"title": "Vote", "quality": "high", "documents": documents}
+    ran = imported(tmp_path, blog, "--date", "2016-06-23")
+    assert (times(), bodies()) == (["23 1917", "23 1916"], ["Two", "One"])
+    assert left_out(ran) == {"other field": ["quality: high"]}
+
+
 def test_the_time_zone_of_a_corpus_can_be_named(tmp_path: Path):
     imported(tmp_path, GUARDIAN, "--timezone", "Europe/London")
     assert times() == ["23 2005", "23 0505"]
@@ -449,6 +460,33 @@ def test_a_document_in_our_own_text_form(tmp_path: Path):
     assert Story.objects.get().headline == "The Big Storm"
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<table><tr><td>20:16</td><td>One <b>x</b></td></tr>"
+        "<tr><td>20:17</td><td>Two</td></tr></table>",
+        "<ul><li>20:16 One <b>x</b></li><li>20:17 – Two</li></ul>",
+        "<p><span>20:16 One <b>x</b><br></span><span>20:17 Two</span></p>",
+        "<h2>20:16</h2><p>One <b>x</b></p><h2>20:17</h2><p>Two</p>",
+    ],
+)
+def test_a_document_may_arrange_its_times(tmp_path: Path, inner: str):
+    page = f'<html><body class="doc-content"><h1>Log</h1>{inner}</body></html>'
+    imported(tmp_path, page, "--date", "2016-12-20")
+    assert (times(), bodies()) == (["20 2017", "20 2016"], ["Two", "One **x**"])
+
+
+def test_a_heading_with_a_time_is_a_headline(tmp_path: Path):
+    inner = (
+        "<h1>Log</h1><h2>20:16 Boats leave</h2><p>Five</p><h2>20:17 They are back</h2>"
+    )
+    page = f'<html><body class="doc-content">{inner}</body></html>'
+    imported(tmp_path, page, "--date", "2016-12-20")
+    assert [(update.headline, update.body) for update in updates()] == [
+        ("", "They are back"), ("Boats leave", "Five")
+    ]  # fmt: skip
+
+
 # --- Logs
 
 
@@ -482,6 +520,9 @@ def test_a_log_over_midnight_in_named_zones(tmp_path: Path):
         ("**20:16** Text", "20 2016"),
         ("- 20:16 UTC+3 – Text", "20 1716"),
         ("2016-12-20 20:16 Text", "20 2016"),
+        ("2016-12-20T20:16:05+01:00 Text", "20 1916"),
+        ("20:16\tText", "20 2016"),
+        ("Dec 20, 8:16 PM EST — Text", "21 0116"),
         ("20 December 2016, 01:16 CET: Text", "20 0016"),
         ("20:16, 20 December 2016: Text", "20 2016"),
         ("Tuesday 20 December 20:16 - Text", "20 2016"),

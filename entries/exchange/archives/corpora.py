@@ -6,7 +6,7 @@ lists of year, month, day, hour and minute; the BBC's are "HH:MM", without a day
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from html import escape
@@ -27,6 +27,7 @@ from entries.exchange.archives.base import (
     plain,
 )
 from entries.exchange.archives.headlines import without_headline
+from entries.exchange.archives.logs import stamp
 from entries.exchange.archives.texts import Texts, last_time, names
 from entries.exchange.archives.times import Clock, day_in, days_of, newest_first
 from entries.exchange.document import NO_TEXT, Body, Document, DocumentEntry
@@ -34,9 +35,9 @@ from entries.models import Story
 from entries.text import gmt
 
 _Data = dict[str, Any]
-_CLOCK: Final = re.compile(r"([01]?\d|2[0-3])[:.h]?([0-5]\d)(?::[0-5]\d)?")
 _HTML: Final = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", re.I)
 _TIME_FIELDS: Final = 5
+_READ_OF_BLOG: Final = ("title", "url", "genre", "category", "summary", "documents")
 OTHER: Final = What("other field", "other fields")
 _READ: Final = {
     "title", "text", "time", "author", "is_key_event", "block_kind", "block_id", "url"
@@ -94,8 +95,10 @@ class _Story:
             for each, at in zip(documents, times, strict=True)
             for update in self.update(each, at)
         ]
-        if genre := plain(str(self.blog.get("genre") or "")):
-            self.texts.leave_out(CATEGORY, genre)
+        for name in ("genre", "category"):
+            for label in _texts(self.blog.get(name)):
+                self.texts.leave_out(CATEGORY, plain(label))
+        self.leave_out_others(self.blog, _READ_OF_BLOG)
         document = Document(
             headline=title,
             markdown=True,
@@ -128,9 +131,7 @@ class _Story:
         text = self.texts.source(_html(_texts(data.get("text"))))
         source, title = without_headline(text, title)
         kind = str(data.get("block_kind") or "")
-        for name in sorted(data.keys() - _READ):
-            if isinstance(data[name], str) and (words := plain(data[name])):
-                self.texts.leave_out(OTHER, f"{name}: {words}")
+        self.leave_out_others(data, _READ)
         yield from self.texts.updates(
             source,
             at,
@@ -140,17 +141,27 @@ class _Story:
             or "key" in kind,
         )
 
+    def leave_out_others(self, data: _Data, read: Collection[str]) -> None:
+        """Note the texts that have no place here."""
+        for name in sorted(data.keys() - set(read)):
+            for words in map(plain, _texts(data[name])):
+                self.texts.leave_out(OTHER, f"{name}: {words}")
+
     def times(self, given: Sequence[Any], title: str) -> list[datetime | None]:
         """Return the times of the updates, of which some may have no day."""
-        clocks = [
-            _CLOCK.fullmatch(each.strip()) if isinstance(each, str) else None
-            for each in given
-        ]
-        found = [
-            timedelta(hours=int(m[1]), minutes=int(m[2])) if m else None for m in clocks
-        ]
-        if any(each is not None for each in found):
-            return self.without_days(found, title)
+        stamps = [stamp(each) if isinstance(each, str) else None for each in given]
+        if any(found and not found.day for found in stamps):
+            zones = {found.zone.tz for found in stamps if found and found.zone}
+            if len(zones) == 1:
+                self.clock.zone = zones.pop()
+            clocks = [found.at if found else None for found in stamps]
+            return self.without_days(
+                [
+                    timedelta(hours=at.hour, minutes=at.minute) if at else None
+                    for at in clocks
+                ],
+                title,
+            )
         return [self.clock.read(_iso(each)) for each in given]
 
     def without_days(
@@ -189,9 +200,12 @@ class _Story:
 
 
 def _texts(value: Any) -> list[str]:
-    """Return a text, or the texts of a list."""
-    found = value if isinstance(value, list) else [value]
-    return [str(each) for each in found if each not in (None, "", {}, [])]
+    """Return a text, or the texts in a list or an object."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [str(value)] if value not in (None, "") else []
 
 
 def _iso(value: Any) -> Any:

@@ -6,7 +6,9 @@ lists are beside them.
 
 import re
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import partial
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -24,7 +26,7 @@ from entries.exchange.archives.base import (
     each_file,
 )
 from entries.exchange.archives.html_tree import visible_text
-from entries.exchange.archives.logs import Line, read_log
+from entries.exchange.archives.logs import MIN_STAMPS, Line, read_log, stamp
 from entries.exchange.archives.texts import Texts
 from entries.exchange.document import Document
 from entries.exchange.text.decoding import TextLine
@@ -44,6 +46,8 @@ _KEPT: Final = re.compile(
 )
 _LEVEL: Final = re.compile(r"^lst-kix_.*-(\d)$")
 _SUGGESTED: Final = re.compile(r"suggest", re.I)
+_GROUPS: Final = ["ol", "table", "ul"]
+_LINE_START: Final = re.compile(r"(?<=\n)|^")
 _BLOCKS: Final = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "hr"]
 
 
@@ -180,33 +184,63 @@ def _text(block: Tag) -> str:
     )
 
 
-def _without(block: Tag, count: int) -> Tag:
-    """Remove the first characters of a block."""
-    for node in list(block.descendants):
-        if count <= 0:
-            break
+def _part(block: Tag, start: int, end: int | None = None) -> Tag:
+    """Return a copy of a block with some of its characters."""
+    part, at = copy(block), 0
+    for node in list(part.descendants):
         if isinstance(node, Tag) and node.name == "br":
-            node.extract()
-            count -= 1
+            if at < start or (end is not None and at >= end):
+                node.extract()
+            at += 1
         elif type(node) is NavigableString:
             text = str(node)
-            node.replace_with(NavigableString(text[count:]))
-            count -= len(text)
-    return block
+            last = None if end is None else max(0, end - at)
+            node.replace_with(NavigableString(text[max(0, start - at) : last]))
+            at += len(text)
+    return part
+
+
+def _divided(block: Tag) -> Iterator[Tag]:
+    """Yield the parts of a block that begin with a time: rows, items or lines."""
+    if block.name in _GROUPS:
+        rows = list(_rows(block))
+        timed = sum(stamp(_text(row)) is not None for row in rows)
+        yield from rows if timed >= MIN_STAMPS else [block]
+        return
+    text = _text(block)
+    starts = [m.start() for m in _LINE_START.finditer(text) if stamp(text[m.start() :])]
+    places = sorted({0, *starts, len(text)})
+    if len(places) <= 2:
+        yield block
+        return
+    for start, end in pairwise(places):
+        yield _part(block, start, end)
+
+
+def _rows(block: Tag) -> Iterator[Tag]:
+    """Yield the items of a list, or the rows of a table, as blocks."""
+    for row in block.find_all(["li", "tr"]):
+        if row.find_parent(_GROUPS) is not block:
+            continue
+        part = Tag(name="div", builder=None)
+        for cell in row.find_all(["td", "th"], recursive=False) or [row]:
+            part.extend([*copy(cell).contents, NavigableString(" ")])
+        yield part
 
 
 def _lines(found: Sequence[Tag]) -> Iterator[Line]:
-    for block in found:
-        text = "" if block.name in {"table", "ol", "ul"} else _text(block)
-        yield Line(text or visible_text(block), partial(_html, block))
+    for block in (part for each in found for part in _divided(each)):
+        text = "" if block.name in _GROUPS else _text(block)
+        heading = block.name.startswith("h")
+        yield Line(text or visible_text(block), partial(_html, block), heading=heading)
 
 
 def _html(block: Tag, start: int) -> str:
-    if start:
-        _without(block, start)
-        if block.name not in {"table", "ol", "ul"}:
-            block.name = "p"
-    return str(block)
+    if not start:
+        return str(block)
+    part = _part(block, start)
+    part.name = "p" if part.name != "div" else "div"
+    return str(part)
 
 
 # --- Texts in our own form
@@ -241,7 +275,7 @@ def _own_story(
                 else len(_text(block))
             )
             lines += [f"{text[: len(text) - len(found_stamp.rest)]}"]
-            rest = texts.source(str(_without(block, end))) if found_stamp.rest else ""
+            rest = texts.source(str(_part(block, end))) if found_stamp.rest else ""
             lines += ["", rest, ""]
         elif mark is not None or not in_entries:
             lines += [text, ""]

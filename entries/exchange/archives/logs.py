@@ -89,12 +89,13 @@ class Line:
     """A line of a log, or a block of a document.
 
     `html` returns what is left of it without its first characters. `gap` is whether
-    there is a blank line above.
+    there is a blank line above, `heading` whether it is a heading there.
     """
 
     text: str
     html: Callable[[int], str]
     gap: bool = True
+    heading: bool = False
 
 
 @dataclass
@@ -107,6 +108,7 @@ class _Update:
     text: str  # of the line with the time
     under_line: int  # the number of the line with its day, 0 if it has its own
     parts: list[str] = field(default_factory=list)
+    headline: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _zone(name: str, *, certain: bool) -> Zone | None:
     dash follows.
     """
     spelled = name.isupper() or "/" in name or " " in name or not name.isalpha()
-    offset = name[0] in "+-−–"
+    offset = name[0] in "+-−–" and not re.fullmatch(r".\d\d:?\d\d", name)
     return zones.find_zone(name) if certain or (spelled and not offset) else None
 
 
@@ -240,7 +242,10 @@ class _Log:
         under_line = 0 if found.day else self.day_lines
         day = found.day or self.day
         update = _Update(found.at, day, found.zone, text, under_line)
-        update.parts = ["<p>", line.html(found.end)]
+        if line.heading:
+            update.headline = rendering.one_line(line.text[found.end :])
+        else:
+            update.parts = ["<p>", line.html(found.end)]
         self.updates.append(update)
 
     def add_to_head(self, line: Line) -> None:
@@ -250,7 +255,7 @@ class _Log:
         if not words:
             return
         if not self.headline and len(words) <= max_length(Story, "headline"):
-            self.headline = words
+            self.headline = words.lstrip("#*_ ").rstrip("*_ ") or words
         else:
             html = line.html(0)
             self.intro.append(f"<p>{html}" if line.gap else f"<br>{html}")
@@ -283,7 +288,7 @@ class _Log:
             )
         times, newest_first = self.times()
         groups = [
-            list(self.texts.updates(self.texts.source("".join(update.parts)), at))
+            list(self.texts.updates(self.source(update), at, update.headline))
             for update, at in zip(self.updates, times, strict=True)
         ]
         if not newest_first:
@@ -304,6 +309,10 @@ class _Log:
             tuple(self.texts.pictures),
             (*self.warnings, *self.texts.warnings),
         )
+
+    def source(self, update: _Update) -> str:
+        """Return the text of an update as Markdown."""
+        return self.texts.source("".join(update.parts))
 
     def introduction(self) -> tuple[str, Body]:
         """Return what is above the updates, as a standfirst or as a summary."""
