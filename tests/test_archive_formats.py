@@ -392,6 +392,19 @@ def test_a_live_blog_of_1418_updates_keeps_their_order(tmp_path: Path):
     assert oldest_first == [f"Report {n}" for n in range(1418)]
 
 
+def test_a_live_blog_in_several_pages_is_one_story(tmp_path: Path):
+    first, second, third = POSTING["liveBlogUpdate"]
+    write(tmp_path, "1.json", POSTING | {"liveBlogUpdate": [first, second]})
+    write(tmp_path, "2.json", POSTING | {"liveBlogUpdate": [second, third]})
+    local = {"@id": "#blog", "url": None, "liveBlogUpdate": [third]}
+    write(tmp_path, "3.json", POSTING | local | {"headline": "Another"})
+    write(tmp_path, "4.json", POSTING | local | {"headline": "A third"})
+    ran = Ran(tmp_path, "--dry-run")
+    assert [(each["headline"], each["updates"]) for each in ran.stories] == [
+        ("Storm & tide in Skerrin", 3), ("Another", 1), ("A third", 1)
+    ]  # fmt: skip
+
+
 # --- Feeds
 
 
@@ -414,6 +427,14 @@ def test_an_rss_feed_with_names_of_time_zones(tmp_path: Path):
     assert bodies() == [
         f"In short.\n\nA\xa0long day.\n\n{SITE}/f/vote.mp3", "They speak"
     ]  # fmt: skip
+
+
+def test_a_feed_in_several_pages_is_one_story(tmp_path: Path):
+    entries = ATOM.split("<entry>")
+    write(tmp_path, "1.xml", "<entry>".join(entries[:3]) + "</feed>")
+    write(tmp_path, "2.xml", "<entry>".join([entries[0], *entries[2:]]))
+    imported_ = Ran(tmp_path, "--publish")
+    assert (imported_.counts, len(updates())) == ({"imported": 1}, 3)
 
 
 def test_a_feed_with_entities_of_html(tmp_path: Path):

@@ -4,7 +4,6 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import PurePath
 from typing import Final
 from xml.etree.ElementTree import Element, ParseError, tostring
@@ -24,6 +23,7 @@ from entries.exchange.archives.base import (
     SourceFile,
     What,
     each_file,
+    guarded,
     plain,
 )
 from entries.exchange.archives.headlines import includes, without_headline
@@ -54,10 +54,17 @@ def _recognises(file: SourceFile) -> bool:
 
 
 def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
-    def read(file: SourceFile) -> Iterator[Found]:
-        yield _Feed(_root(file), file.name, options).read()
+    # A long feed may be in several pages (RFC 5005).
+    feeds: dict[str, _Feed] = {}
 
-    yield from each_file(files, partial(read))
+    def read(file: SourceFile) -> Iterator[Found]:
+        feed = _Feed(_root(file), file.name, options)
+        feeds.setdefault(feed.key, feed).add(feed)
+        yield from ()
+
+    yield from each_file(files, read)
+    for feed in feeds.values():
+        yield from guarded(feed.name, feed.read)
 
 
 def _root(file: SourceFile) -> Element:
@@ -144,25 +151,36 @@ class _Feed:
         self.url = self.link(self.channel, "")
         self.texts = Texts(root.get(_BASE) or self.url)
         self.clock = Clock(options.time_zone)
+        self.headline = plain(_text(_first(self.channel, "title")))
+        # Several feeds of a site may have its address, and so may pages of one feed.
+        self.key = _text(_first(self.channel, "id")) or (
+            f"{self.url or name} {self.headline}".strip()
+        )
+        self.entries: dict[bytes, Element] = {}  # by their XML, so each once
 
-    def read(self) -> ArchiveStory:
-        """Return the story."""
+    def add(self, page: "_Feed") -> None:
+        """Add the entries of a page of the feed."""
+        found = _all(page.channel, *_ENTRIES)
+        if page.channel is not page.root:
+            found += _all(page.root, *_ENTRIES)  # RSS 1.0 has them beside the channel
+        for entry in found:
+            self.entries.setdefault(tostring(entry), entry)
+
+    def read(self) -> Iterator[ArchiveStory]:
+        """Yield the story."""
         channel, texts = self.channel, self.texts
         standfirst, summary = texts.standfirst_and_summary(
             _html(_first(channel, "subtitle", "tagline", "description"))
         )
-        found = [*_all(channel, *_ENTRIES)]
-        if channel is not self.root:
-            found += _all(self.root, *_ENTRIES)  # RSS 1.0 has them beside the channel
-        updates = newest_first([one for each in found for one in self.update(each)])
+        entries = self.entries.values()
+        updates = newest_first([one for each in entries for one in self.update(each)])
         for _ in _all(channel, "deleted-entry"):
             texts.leave_out(DELETED)
         for rights in _all(channel, "rights", "copyright"):
             texts.leave_out(RIGHTS, plain(_text(rights)))
         self.leave_out_labels(channel)
-        headline = plain(_text(_first(channel, "title")))
         document = Document(
-            headline=headline or PurePath(self.name).stem,
+            headline=self.headline or PurePath(self.name).stem,
             markdown=True,
             language=self.language(),
             standfirst=standfirst,
@@ -170,11 +188,9 @@ class _Feed:
             updates=updates,
             old_urls=(self.url,) if self.url else (),
         )
-        key = _text(_first(channel, "id")) or self.url or f"{self.name} {headline}"
         warnings = (*self.clock.warnings, *texts.warnings)
-        return ArchiveStory(
-            key, document, tuple(texts.left_out), tuple(texts.pictures), warnings
-        )
+        left_out, pictures = tuple(texts.left_out), tuple(texts.pictures)
+        yield ArchiveStory(self.key, document, left_out, pictures, warnings)
 
     def update(self, entry: Element) -> Iterator[DocumentEntry]:
         """Yield the update of an entry."""

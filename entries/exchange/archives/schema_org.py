@@ -4,6 +4,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -59,25 +60,36 @@ def _recognises(file: SourceFile) -> bool:
         return False
 
 
+@dataclass
+class _Posting:
+    """A LiveBlogPosting, and all objects of its pages by their ids."""
+
+    data: _Data
+    nodes: dict[str, _Data]
+    name: str  # of its first file
+
+    def add(self, data: _Data, nodes: dict[str, _Data]) -> None:
+        """Add what another page, or another script of the page, says of it."""
+        updates = [
+            *_listed(self.data.get("liveBlogUpdate")),
+            *_listed(data.get("liveBlogUpdate")),
+        ]
+        self.data = data | self.data | {"liveBlogUpdate": updates}
+        self.nodes = nodes | self.nodes
+
+
 def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
-    def read(file: SourceFile) -> Iterator[Found]:
-        for number, (data, nodes) in enumerate(_postings(file)):
-            story = _Story(
-                data, nodes, f"{file.name} {number}".removesuffix(" 0"), options
-            )
-            yield from guarded(file.name, partial(story.read))
-
-    yield from each_file(files, read)
+    # A long live blog may be in several pages.
+    postings: dict[str, _Posting] = {}
+    yield from each_file(files, partial(_collect, postings))
+    for key, posting in postings.items():
+        yield from guarded(posting.name, _Story(key, posting, options).read)
 
 
-def _postings(file: SourceFile) -> list[tuple[_Data, dict[str, _Data]]]:
-    """Return the live blogs of a file, each once, with all objects by their ids.
-
-    Raises ExchangeError if there is none that can be read.
-    """
-    found: dict[str, tuple[_Data, dict[str, _Data]]] = {}
+def _collect(postings: dict[str, _Posting], file: SourceFile) -> Iterator[Found]:
+    """Add the live blogs of a file. Raises ExchangeError if none can be read."""
     nodes: dict[str, _Data] = {}
-    errors = []
+    found, errors = False, []
     for text in _documents(file):
         try:
             value = _parsed(text)
@@ -85,13 +97,16 @@ def _postings(file: SourceFile) -> list[tuple[_Data, dict[str, _Data]]]:
             errors.append(str(error))
             continue
         for each in _objects(value):
-            if (key := str(each.get("@id") or "")) and len(each) > 1:
-                nodes[key] = nodes.get(key, {}) | each
-            if "LiveBlogPosting" in _types(each):
-                key = key or str(_url(each.get("url"))) or json.dumps(each, default=str)
-                known = found[key][0] if key in found else {}
-                found[key] = (known | each, nodes)
-    if not found and errors:
+            if (node := str(each.get("@id") or "")) and len(each) > 1:
+                nodes[node] = nodes.get(node, {}) | each
+            if "LiveBlogPosting" not in _types(each):
+                continue
+            found, key = True, _key(each, file.name)
+            if key in postings:
+                postings[key].add(each, nodes)
+            else:
+                postings[key] = _Posting(each, nodes, file.name)
+    if errors and not found:
         raise ExchangeError(
             f"The JSON-LD of this page is damaged ({errors[0]}). Save the page again."
         )
@@ -100,7 +115,15 @@ def _postings(file: SourceFile) -> list[tuple[_Data, dict[str, _Data]]]:
             "This file mentions a LiveBlogPosting, but has none in JSON-LD. Save the "
             "page’s source, not what the browser made of it."
         )
-    return list(found.values())
+    yield from ()
+
+
+def _key(data: _Data, file_name: str) -> str:
+    """Return the identity of a live blog: its id or URL, if it is absolute."""
+    given = (data.get("@id"), _url(data.get("url")), _url(data.get("mainEntityOfPage")))
+    found = (str(each) for each in given if "://" in str(each or ""))
+    headline = data.get("headline") or data.get("name") or ""
+    return next(found, f"{file_name} {headline}")
 
 
 def _documents(file: SourceFile) -> list[str]:
@@ -174,13 +197,12 @@ def _url(value: Any) -> str:
 
 
 class _Story:
-    """One LiveBlogPosting while it is read; `nodes` are the page's objects by id."""
+    """One LiveBlogPosting while it is read."""
 
-    def __init__(
-        self, data: _Data, nodes: dict[str, _Data], name: str, options: ArchiveOptions
-    ) -> None:
-        self.data, self.nodes, self.name, self.options = data, nodes, name, options
-        self.url = self.old_url(data)
+    def __init__(self, key: str, posting: _Posting, options: ArchiveOptions) -> None:
+        self.key, self.options = key, options
+        self.data, self.nodes = posting.data, posting.nodes
+        self.url = self.old_url(self.data)
         self.texts = Texts(self.url)
         self.clock = Clock(options.time_zone)
 
@@ -216,7 +238,7 @@ class _Story:
             old_urls=(self.url,) if self.url else (),
         )
         yield ArchiveStory(
-            str(data.get("@id") or self.url or f"{self.name} {headline}"),
+            self.key,
             document,
             tuple(texts.left_out),
             tuple(texts.pictures),
