@@ -271,7 +271,8 @@ def _guarded(block: str, *, many: bool) -> str:
         rest, marks = line[len(prefix) :], _unmarked(prefix)
         if not marks.startswith("|"):
             rest = _guarded_line(rest, listed=many or bool(marks))
-        if number and markdown.is_table(f"|\n{marks[-2:]}{rest}") and marks[:1] != "|":
+        row = f"{marks.rpartition('> ')[2]}{rest}"  # as it is in the quotation
+        if number and markdown.is_table(f"|\n{row}") and marks[:1] != "|":
             rest = rest.replace("|", "\\|", 1)
         lines.append((marks, rest))
     if any(marks.startswith(">") for marks, _ in lines):
