@@ -38,7 +38,7 @@ _Data = dict[str, Any]
 _HTML: Final = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", re.I)
 _TIME_FIELDS: Final = 5
 _READ_OF_BLOG: Final = ("title", "url", "genre", "category", "summary", "documents")
-OTHER: Final = What("other field", "other fields")
+OTHER_FIELD: Final = What("other field", "other fields")
 _READ: Final = {
     "title", "text", "time", "author", "is_key_event", "block_kind", "block_id", "url"
 }  # fmt: skip
@@ -145,7 +145,7 @@ class _Story:
         """Note the texts that have no place here."""
         for name in sorted(data.keys() - set(read)):
             for words in map(plain, _texts(data[name])):
-                self.texts.leave_out(OTHER, f"{name}: {words}")
+                self.texts.leave_out(OTHER_FIELD, f"{name}: {words}")
 
     def times(self, given: Sequence[Any], title: str) -> list[datetime | None]:
         """Return the times of the updates, of which some may have no day."""

@@ -46,7 +46,7 @@ _ENTITY: Final = re.compile(r"&(?!#|(?:amp|lt|gt|quot|apos);)([A-Za-z]\w{1,30});
 _BASE: Final = "{http://www.w3.org/XML/1998/namespace}base"
 _NO_NAMESPACE: Final = re.compile(r"(</?)\w+:(?=\w)")
 RIGHTS: Final = What("copyright notice", "copyright notices")
-ATTACHMENT: Final = What("attached file", "attached files")
+ENCLOSURE: Final = What("attached file", "attached files")
 
 
 def _recognises(file: SourceFile) -> bool:
@@ -189,8 +189,8 @@ class _Feed:
             old_urls=(self.url,) if self.url else (),
         )
         warnings = (*self.clock.warnings, *texts.warnings)
-        left_out, pictures = tuple(texts.left_out), tuple(texts.pictures)
-        yield ArchiveStory(self.key, document, left_out, pictures, warnings)
+        left_out, images = tuple(texts.left_out), tuple(texts.pictures)
+        yield ArchiveStory(self.key, document, left_out, images, warnings)
 
     def update(self, entry: Element) -> Iterator[DocumentEntry]:
         """Yield the update of an entry."""
@@ -259,7 +259,7 @@ class _Feed:
             elif kind in {"audio", "video"}:
                 yield url
             else:
-                self.texts.leave_out(ATTACHMENT, url)
+                self.texts.leave_out(ENCLOSURE, url)
 
     @staticmethod
     def image(element: Element, url: str) -> Picture:

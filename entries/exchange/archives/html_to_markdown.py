@@ -20,7 +20,7 @@ from entries.exchange.archives.html_tree import (
     HEADINGS,
     cell_span,
     largest_source,
-    prepare,
+    reduce_tree,
     source_url,
 )
 from entries.exchange.archives.marks import (
@@ -84,7 +84,7 @@ def to_markdown(
     text = _SHORTCODE.sub(_short_code, rendering.tidy(html))
     # With a line break, since Beautiful Soup warns if it is given only a URL.
     soup = BeautifulSoup(f"{text}\n", "html.parser")
-    left_out = list(prepare(soup, line_breaks=line_breaks))
+    left_out = list(reduce_tree(soup, line_breaks=line_breaks))
     converter = _Converter(base_url)
     source = finished(converter.convert_soup(soup))
     return Converted(

@@ -65,7 +65,7 @@ def visible_text(element: Tag | NavigableString) -> str:
     return rendering.one_line(element.get_text(" "))
 
 
-def prepare(soup: BeautifulSoup, *, line_breaks: bool) -> Iterator[LeftOut]:
+def reduce_tree(soup: BeautifulSoup, *, line_breaks: bool) -> Iterator[LeftOut]:
     """Remove what has no place here, and give the rest the forms that are converted."""
     for node in soup.find_all(string=lambda s: isinstance(s, PreformattedString)):
         if isinstance(node, CData):

@@ -77,7 +77,7 @@ def _written(block: str) -> str:
     # nothing is parsed.
     visible = _without_urls("".join(map(_visible, tokens)), tokens, starts)
     spans = _readable_spans(tokens, visible, starts)
-    live = _live_marks(visible, tokens, spans)
+    live = _live_marks(visible, tokens, starts, spans)
     written = ""
     in_link = False
     for place in range(len(tokens) - 1, -1, -1):
@@ -176,13 +176,18 @@ def _readable(mark: str, visible: str, start: int, end: int) -> bool:
     return bool(opens and closing.match(f"{last}{mark}{after}", len(last)))
 
 
-def _live_marks(visible: str, tokens: list[str], spans: dict[int, str]) -> set[str]:
+def _live_marks(
+    visible: str, tokens: list[str], starts: list[int], spans: dict[int, str]
+) -> set[str]:
     """Return the characters of marks that the block has, or would be read to have."""
     live = {mark[0] for mark in spans.values()}
     live |= {"`"} if any(token.startswith(f"{MARK}|") for token in tokens) else set()
-    # Also as it will be written, since the marks of spans are edges too.
-    parts = (spans.get(n, "") + _visible(token) for n, token in enumerate(tokens))
-    for text in {visible, "".join(parts)}:
+    # As it is without marks, as it will be written, and by its texts, since what is
+    # between spans is parsed on its own.
+    ends = [*starts[1:], len(visible)]
+    pieces = [visible[a:b] for a, b in zip(starts, ends, strict=True)]
+    written = "".join(spans.get(n, "") + piece for n, piece in enumerate(pieces))
+    for text in {visible, written, *pieces}:
         for mark, (opening, closing) in markdown.EDGES.items():
             if mark[0] not in live and (m := opening.search(text)):
                 live |= {mark[0]} if closing.search(text, m.end()) else set()
