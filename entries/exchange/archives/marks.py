@@ -75,7 +75,7 @@ def _written(block: str) -> str:
     starts = _starts(tokens)
     # What surrounds each character: without spans, and without bare URLs, in which
     # nothing is parsed.
-    visible = _without_urls("".join(map(_visible, tokens)), tokens, starts)
+    visible = _without_urls(tokens, starts)
     spans = _readable_spans(tokens, visible, starts)
     live = _live_marks(visible, tokens, starts, spans)
     written = ""
@@ -194,19 +194,22 @@ def _live_marks(
     return live
 
 
-def _without_urls(text: str, tokens: list[str], starts: list[int]) -> str:
-    """Return a text with its bare URLs masked; inside links, they are none."""
-    linked = zip(
-        (at for at, token in zip(starts, tokens, strict=True) if token == mark("[")),
-        (at for at, token in zip(starts, tokens, strict=True) if token[1:2] == "]"),
-        strict=False,
+def _without_urls(tokens: list[str], starts: list[int]) -> str:
+    """Return what readers see, with bare URLs masked; inside links, there are none."""
+    visible = "".join(map(_visible, tokens))
+    texts = (
+        " " * len(_visible(token)) if token[0] in MARK + CODE else _visible(token)
+        for token in tokens
     )
-    links = list(linked)
-    for match in urls.BARE_URL.finditer(text):
+    places = list(zip(starts, tokens, strict=True))
+    opened = (at for at, token in places if token == mark("["))
+    closed = (at for at, token in places if token.startswith(f"{MARK}]"))
+    links = list(zip(opened, closed, strict=False))
+    for match in urls.BARE_URL.finditer("".join(texts)):
         url, at = markdown.bare_url(match), match.start()
         if urls.is_safe(url) and not any(start <= at < end for start, end in links):
-            text = text[:at] + END * len(url) + text[at + len(url) :]
-    return text
+            visible = visible[:at] + END * len(url) + visible[at + len(url) :]
+    return visible
 
 
 def _escaped(
