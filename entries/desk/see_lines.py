@@ -181,5 +181,5 @@ def _choose(request: HttpRequest, row: Row) -> str:
     log_action(user, row.entry, f"Linked: link (See) to {target.slug}.")
     message = gettext("Linked: %(title)s") % {"title": target.title}
     url = desk_url(row.posting.story_id, "see", row.entry.pk)
-    undoing = {"do": "undo", "see": link.pk, "fingerprint": link.fingerprint}
-    return with_undo(request, message, url, **undoing)
+    fields = {"see": str(link.pk), "fingerprint": link.fingerprint}
+    return with_undo(request, message, url, do="undo", **fields)
