@@ -417,6 +417,8 @@ def test_a_wide_table_scrolls_in_itself_and_stays_where_it_is(
     window.sees("99")
     assert box.evaluate("el => el.scrollLeft") == to
     assert box.evaluate("el => el === document.activeElement")
+    page.emulate_media(media="print")
+    assert not box.evaluate("el => el.firstElementChild.offsetWidth > el.clientWidth")
 
 
 @pytest.mark.parametrize(
