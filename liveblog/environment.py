@@ -54,6 +54,29 @@ def comma_separated(name: str, default: str = "") -> list[str]:
     return [one.strip() for one in text(name, default).split(",") if one.strip()]
 
 
+def hosts(name: str) -> list[str]:
+    """Return the items of a comma-separated list of host names, in lower case."""
+    found = [host.lower() for host in comma_separated(name)]
+    for host in found:
+        if not re.fullmatch(r"(?=.*\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?", host):
+            raise ImproperlyConfigured(
+                f"{name} has {host!r}: write hosts alone, like mastodon.example."
+            )
+    return found
+
+
+def contents(name: str) -> str:
+    """Return the contents of a text file, or "" if the variable names none."""
+    if not (path := text(name)):
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ImproperlyConfigured(
+            f"{name}, {path}, cannot be read: {error}"
+        ) from error
+
+
 def folder(name: str, default: Path) -> Path:
     """Return an absolute path; a relative one is resolved in the working directory."""
     return Path(text(name) or default).expanduser().resolve()

@@ -31,6 +31,9 @@ SITE_URL = environment.base_url(
 )
 CONTACT = environment.contact("CONTACT")
 IMPRINT_FILE = environment.text("IMPRINT_FILE")
+# Sites whose videos and posts readers can load; see `entries.text.media`.
+MASTODON_HOSTS = environment.hosts("MASTODON_HOSTS")
+MEDIA_PROVIDERS = environment.contents("MEDIA_PROVIDERS_FILE")
 _site = urlsplit(SITE_URL)
 _loopback = _site.hostname in ("127.0.0.1", "localhost", "::1")
 _https = _site.scheme == "https"

@@ -65,6 +65,8 @@ POSTED = {
     "admin:entries_story_see": "see",
     "admin:entries_story_cross": "to back page q",
     "admin:entries_story_move": "to q",
+    "admin:entries_story_quote": "text name handle network at url",
+    "admin:entries_story_embed": "text",
     "admin:entries_story_notes": "do note text handover key next",
     "admin:entries_story_entry_notes": "do note text handover key next",
     "admin:entries_story_own_story": "headline key next",

@@ -140,6 +140,10 @@ ADDRESSES = {
     AN_ENTRY("entry_notes"): Needs(DESK, [(WRITE, {"text": "Who said so?"})]),
     AN_ENTRY("own_story"): Needs(RUN, [(RUN, {"headline": "A"})]),
     AN_ENTRY("snippets"): Needs(WRITE),
+    AN_ENTRY("quote"): Needs(
+        posts=[(WRITE, {"text": "Fog.", "name": "Ada", "handle": "@ada"})]
+    ),
+    AN_ENTRY("embed"): Needs(posts=[(WRITE, {"text": "Fog."})]),
     AN_ENTRY("find"): Needs(WRITE, query="q=ferry"),
     AN_ENTRY("see"): Needs(SEE, [(SEE, {"see": "1:1"})]),
     AN_ENTRY("notices"): Needs(posts=[(WRITE, {"body": "A"})]),

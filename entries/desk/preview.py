@@ -35,7 +35,7 @@ def render_preview(
     # has none.
     entry.pk = entry.pk or 0
     entry.story = story
-    text = form.text(entry.byline)
+    text = form.text(entry.byline).tidy()
     entry.body, entry.headline, entry.byline = text.body, text.headline, text.byline
     entry.at = text.at or entry.at
     try:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from entries.images import ingest
 from entries.models import Link, Posting, Story
 from entries.pages import fragments
+from entries.text import media
 from entries.text.urls import absolute_url
 
 # Regexes are safe here: in HTML we rendered, text has no "<" and attributes no ">".
@@ -51,7 +52,7 @@ def story_html(story: Story) -> str:
             "related": [link for link in links if link.kind in Link.RELATED_KINDS],
         },
     )
-    dated = fragments.with_full_dates(_SOURCE.sub("", html))
+    dated = fragments.with_full_dates(media.without_frames(_SOURCE.sub("", html)))
     return _TAG.sub(lambda tag: _self_contained(tag[0]), dated)
 
 

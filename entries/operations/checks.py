@@ -12,6 +12,7 @@ import psycopg
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.http.request import split_domain_port, validate_host
@@ -19,6 +20,7 @@ from django.http.request import split_domain_port, validate_host
 from entries.images import ingest
 from entries.models import Site
 from entries.operations import data_folder
+from entries.text import media
 
 NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs"]
@@ -157,6 +159,17 @@ def check_imprint_file(**_: Any) -> Sequence[CheckMessage]:
             id="entries.E009",
         )
     ]
+
+
+@register()
+def check_media_providers(**_: Any) -> Sequence[CheckMessage]:
+    """Check that the sites of MEDIA_PROVIDERS_FILE can be shown."""
+    try:
+        media.frame_sources()
+    except ImproperlyConfigured as error:
+        hint = "docs/operators.md shows such a file."
+        return [Error(str(error), hint=hint, id="entries.E010")]
+    return []
 
 
 @register(Tags.security)

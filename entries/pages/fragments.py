@@ -19,10 +19,13 @@ from django.utils.translation import gettext as _
 
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
 from entries.text import gmt, rendering
+from entries.text.markdown import MediaCard
+from entries.text.quotes import Quote
 
 T = TypeVar("T")
 _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
 _SEE = re.compile(r"(See(?:\s+also)?\s*[:–—-]?)\s+(\S.*)", re.IGNORECASE)
+_IMAGE = re.compile("<picture>.*</picture>", re.S)  # in a figure
 MAX_LATEST = 6
 # Placeholders for an id and a seq that are not known yet; no text can contain them.
 _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
@@ -40,19 +43,45 @@ def body_html(
     *,
     preview: bool = False,
 ) -> str:
-    """Render a body to clean HTML, with its figures and linked lines.
+    """Render a body to clean HTML, with its figures, cards and linked lines.
 
     Images without alt text are in previews only. Raises `rendering.BodyError` if the
     body cannot be rendered.
     """
     shown = [image for image in images if image.visible or (preview and image.stem)]
     figures = {image.name: figure_html(image) for image in shown}
-    return body.render(figures, _lines(body.source, list(links)))
+    posters = {image.name: image for image in shown}
+    cards = {
+        card: quote_caption(card)
+        if isinstance(card, Quote)
+        else card_html(card, posters.get(card.poster))
+        for card in body.cards
+    }
+    return body.render(figures, _lines(body.source, list(links)), cards)
 
 
 def figure_html(image: Image) -> SafeString:
     """Return the `<figure>` of an image, which must not be missing its files."""
     return _render("entries/_figure.html", {"image": image})
+
+
+def card_html(card: MediaCard, poster: Image | None = None) -> SafeString:
+    """Return the `<figure>` of a video or post: its link, and room for its frame."""
+    found = _IMAGE.search(figure_html(poster)) if poster else None
+    image = SafeString(found[0]) if found else ""
+    context = {
+        "media": card.media,
+        "title": rendering.without_markup(card.title),
+        "author": rendering.without_markup(card.author),
+        "poster": poster,
+        "image": image,
+    }
+    return _render("entries/_card.html", context)
+
+
+def quote_caption(quote: Quote) -> SafeString:
+    """Return the `<figcaption>` of a quoted post: who posted it, where and when."""
+    return _render("entries/_quote.html", {"quote": quote})
 
 
 def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from django.utils.text import Truncator
 
 from entries.images import ingest
 from entries.models import Entry, Image, Story
+from entries.pages import cards
 from entries.text import rendering
 from entries.text.urls import absolute_url
 
@@ -194,8 +195,49 @@ def _update(url: str, entry: Entry) -> JsonObject:
             "dateModified": format_iso_seconds(entry.changed_at),
             "author": author,
             "publisher": _publisher(),
+            **_shared(entry.html),
         }
     )
+
+
+def _shared(markup: str) -> JsonObject:
+    """Return the videos, sound and posts of other sites in the HTML of an entry."""
+    if 'class="media' not in markup and 'class="quote"' not in markup:
+        return {}
+    found: dict[str, list[JsonObject]] = {"video": [], "audio": [], "sharedContent": []}
+    types = {"video": "VideoObject", "audio": "AudioObject"}
+    for card in cards.cards_in(markup):
+        posted = "SocialMediaPosting" if card.kind == "post" else "CreativeWork"
+        found[card.kind if card.kind in types else "sharedContent"].append(
+            _without_empty(
+                {
+                    "@type": types.get(card.kind, posted),
+                    "url": card.url,
+                    "name": card.label,
+                    "embedUrl": card.frame if card.kind in types else "",
+                    "author": _person(card.author),
+                }
+            )
+        )
+    for post in cards.quoted_posts_in(markup):
+        found["sharedContent"].append(
+            _without_empty(
+                {
+                    "@type": "SocialMediaPosting",
+                    "url": post.url,
+                    "articleBody": post.text,
+                    "datePublished": post.posted_at,
+                    "author": _person(post.name, post.handle),
+                }
+            )
+        )
+    return found
+
+
+def _person(name: str, handle: str = "") -> JsonObject:
+    if not name:
+        return {}
+    return _without_empty({"@type": "Person", "name": name, "alternateName": handle})
 
 
 def _author(entry: Entry) -> JsonObject:

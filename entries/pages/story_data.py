@@ -24,6 +24,7 @@ from pydantic import (
 from entries.images import ingest
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Series, Story
 from entries.models.fields import max_length
+from entries.pages import cards
 from entries.text import limits, markdown, rendering
 from entries.text.urls import absolute_url
 
@@ -186,11 +187,42 @@ class EntryData(_Data):
     links: list[LinkData] = []
 
 
+class MediaData(_Data):
+    """A video, post, sound, chart or map of another site, as a card shows it.
+
+    `frame` is the URL for an `<iframe>`, "" if there is none. Imports ignore all of it,
+    as they have `body`.
+    """
+
+    kind: str
+    provider: str
+    url: str
+    title: str = ""
+    author: str = ""
+    frame: str = ""
+
+
+class QuotedPostData(_Data):
+    """A post whose words are part of the text; imports ignore it too.
+
+    `posted_at` is a time or only a date, and may be "".
+    """
+
+    text: str
+    name: str
+    handle: str = ""
+    network: str = ""
+    posted_at: str = ""
+    url: str = ""
+
+
 class PublicEntryData(EntryData):
     """An entry in the public form: what readers may see."""
 
     url: str
     corrections: list[CorrectionData]
+    media: list[MediaData] = []
+    quoted_posts: list[QuotedPostData] = []
 
 
 class FullEntryData(EntryData):
@@ -437,6 +469,11 @@ def _entry(posting: Posting, public: bool, names: set[str]) -> EntryData:
             _from_row(CorrectionData, at=version.changed_at, note=version.correction)
             for version in versions
             if version.correction and not version.hidden
+        ],
+        media=[_from_row(MediaData, **c._asdict()) for c in cards.cards_in(entry.html)],
+        quoted_posts=[
+            _from_row(QuotedPostData, **post._asdict())
+            for post in cards.quoted_posts_in(entry.html)
         ],
         **values,
     )

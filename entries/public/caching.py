@@ -20,6 +20,7 @@ from django.utils.http import http_date, parse_http_date_safe, quote_etag
 
 from entries import verbs
 from entries.models import Site, Story
+from entries.text import media
 
 EXACT_CACHE_CONTROL = "public, max-age=0, s-maxage=1, must-revalidate"
 PAGE_CACHE_CONTROL = EXACT_CACHE_CONTROL
@@ -53,7 +54,8 @@ def _release() -> str:
         return token_hex(4)
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     made = manifest.read_bytes() if manifest.is_file() else b""
-    names = (version("liveblog"), settings.SITE_URL, settings.SITE_NAME)
+    names = [version("liveblog"), settings.SITE_URL, settings.SITE_NAME]
+    names += media.frame_sources()
     return f"{zlib.crc32(' '.join(names).encode() + made):x}"
 
 

@@ -23,7 +23,7 @@ from entries.models import EntryVersion, Posting, Profile, Series, Site, Story
 from entries.models.entries import PostingQuerySet
 from entries.models.stories import TOPICAL_FOR
 from entries.public import caching
-from entries.text import gmt
+from entries.text import gmt, media
 from entries.text.urls import absolute_url
 
 FEED_ENTRIES = 50
@@ -258,7 +258,8 @@ class _EntriesFeed(_Feed):
 
     def item_description(self, item: Posting) -> str:
         """Return the text and its corrections, with absolute URLs and plain images."""
-        html = _RESPONSIVE.sub("", _SOURCE.sub("", _BOX.sub(r"\1", item.entry.html)))
+        html = media.without_frames(_BOX.sub(r"\1", item.entry.html))
+        html = _RESPONSIVE.sub("", _SOURCE.sub("", html))
         notes = [self._correction(item, one) for one in _corrections(item)]
         return _PATH.sub(rf'\1="{settings.SITE_URL}', "".join([html, *notes]))
 

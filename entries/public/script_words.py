@@ -35,4 +35,13 @@ READER_MESSAGES: dict[str, str | Promise] = {
     "since_more_one": _("Since you were here at {time}: more than {number} update."),
     "since_more_many": _("Since you were here at {time}: more than {number} updates."),
     "on_day": _("{time} GMT on {day}"),
+    # Videos and posts of other sites, which load after a click
+    "load_video": _("Play video"),
+    "load_post": _("Show post"),
+    "load_audio": _("Play audio"),
+    "load_chart": _("Show chart"),
+    "load_map": _("Show map"),
+    "loads_from": _("Loads from {site}, which may set cookies."),
+    "always_load": _("Always load from {site} on this visit"),
+    "frame": _("Content from {site}"),
 }

@@ -6,9 +6,10 @@ so that the epoch in an ETag is never newer than what the page shows.
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.db.models import BigIntegerField
 from django.http import (
@@ -31,7 +32,7 @@ from entries.pages import search as searching
 from entries.pages.authors import UpdatesPage
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds
-from entries.text import urls
+from entries.text import media, urls
 from entries.text.urls import absolute_url
 
 
@@ -86,6 +87,16 @@ def public_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
         # Neither is permanent: a story can be restored, or get its former slug back.
         response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
         return response
+
+    return wrapped
+
+
+def shows_cards(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Allow the frames that readers can load in cards of videos and posts."""
+
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        policy = {"frame-src": media.frame_sources()}
+        return cast(HttpResponse, csp_update(policy)(view)(request, *args, **kwargs))
 
     return wrapped
 
@@ -259,6 +270,7 @@ def search(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@shows_cards
 @public_page
 def story(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a story: its live page, a page of older updates, or the oldest first.
@@ -296,6 +308,7 @@ def _redirect_to_update(site: Site, story: Story, entry_id: int) -> HttpResponse
     return response
 
 
+@shows_cards
 @public_page
 def entry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Show an update at its own URL (the permalink); 410 once it is withdrawn."""

@@ -14,7 +14,7 @@ the source, nothing was parsed as markup.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from xml.etree import ElementTree as ET
 
 from django.utils.translation import gettext
@@ -34,7 +34,7 @@ from markdown.treeprocessors import InlineProcessor as InlineTreeprocessor
 from markdown.treeprocessors import UnescapeTreeprocessor
 from markdown.util import ETX, STX, AtomicString, Registry
 
-from entries.text import urls
+from entries.text import media, quotes, urls
 
 MAX_NESTING: Final = 8  # lists and quotes inside each other, opened on one line
 MAX_INDENT: Final = 16  # spaces: four lists deep
@@ -49,6 +49,7 @@ IMAGE: Final = re.compile(rf" *{IMAGE_START}([\w.-]+)\) *")
 SHRUG: Final = r"¯\_(ツ)_/¯"
 ESCAPED: Final = re.compile(r"(?<!\\)(\\+)([`*_\[\]#+.!>|~-])")
 
+_BY: Final = " — "  # between title and author of a card
 _HEADING: Final = re.compile(r"^ {0,3}(#{1,6}) +(\S.*)$", re.M)
 RULE: Final = re.compile(r" {0,3}([-*_])(?: *\1){2,} *")
 _TABLE_RULE: Final = re.compile(r" {0,3}\|? *:?-+:? *(?:\| *:?-+:? *)*\|?")
@@ -99,6 +100,46 @@ _SPANS: Final = {
 
 class BodyError(ValueError):
     """A body cannot be rendered; the message tells the editor what to do."""
+
+
+class MediaCard(NamedTuple):
+    """A video, post or the like of another site, alone on its line.
+
+    Title and author are Markdown. `poster` is the name of the image on the line
+    directly above.
+    """
+
+    media: media.Media
+    title: str = ""
+    author: str = ""
+    poster: str = ""
+
+
+def card(text: str) -> MediaCard | None:
+    """Return the card of a paragraph: `https://…` or `[Title — Author](https://…)`.
+
+    The line of an image may precede it directly.
+    """
+    above, _, line = text.rpartition("\n")
+    poster = IMAGE.fullmatch(above) if above else None
+    if above and not poster:
+        return None
+    line = line.strip(" ")
+    if line.startswith("["):
+        link = LINK.fullmatch(line)
+        if not link or link[3]:
+            return None
+        words, url = link[1].strip(), link[2]
+    else:
+        words, url = "", line
+    if "\\" in url or not (found := media.find(url)):
+        return None
+    title, _, author = words.rpartition(_BY)
+    if not title:
+        title, author = author, ""
+    if urls.is_safe(title):  # the URL as its own text
+        title = ""
+    return MediaCard(found, title.strip(), author.strip(), poster[1] if poster else "")
 
 
 # --- Inline marks
@@ -390,6 +431,24 @@ def _has_two(mark: str, blocks: list[str]) -> bool:
     return _mark(later) == mark
 
 
+class _Cards(BlockProcessor):  # type: ignore[misc]
+    """The line of a card within a paragraph, which becomes a block of its own."""
+
+    def test(self, parent: ET.Element, block: str) -> bool:
+        if parent.tag != self.parser.md.doc_tag or "\n" not in block or card(block):
+            return False
+        return any(map(card, block.split("\n")))
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> None:
+        parts = [""]
+        for line in blocks.pop(0).split("\n"):
+            if card(line):
+                parts += [line, ""]
+            else:
+                parts[-1] += f"\n{line}"
+        blocks[:0] = filter(None, (part.strip("\n") for part in parts))
+
+
 class _Quote(BlockQuoteProcessor):  # type: ignore[misc]
     """A quotation with at least one line of text: `> 50% of votes` is a comparison."""
 
@@ -399,6 +458,38 @@ class _Quote(BlockQuoteProcessor):  # type: ignore[misc]
         quoted = (unescape(m[2]) for m in _QUOTE.finditer(block))
         words = any(not _COMPARED.match(line) for line in quoted)
         return words and super().test(parent, block)
+
+    def run(self, parent: ET.Element, blocks: list[str]) -> None:
+        """Continue the quotation above, unless one of the two is a quoted post."""
+        above = self.lastChild(parent)
+        if above is not None and above.tag == "blockquote":
+            lines = [m[2] for m in _QUOTE.finditer(blocks[0]) if m[2].strip()]
+            if post_of(above) or (lines[1:] and quotes.read_line(unescape(lines[-1]))):
+                ET.SubElement(parent, "blockquote")
+        super().run(parent, blocks)
+
+
+def post_of(quotation: ET.Element) -> quotes.Quote | None:
+    """Return whose post a quotation is, from its last line; None if it does not say.
+
+    The quotation is a tree of blocks, whose text is not parsed yet.
+    """
+    last = quotation[-1] if len(quotation) else None
+    if last is None or last.tag != "p" or len(last):
+        return None
+    before, _, line = (last.text or "").rpartition("\n")
+    return quotes.read_line(unescape(line)) if before or len(quotation) > 1 else None
+
+
+def without_last_line(quotation: ET.Element) -> ET.Element:
+    """Remove the line that says whose post a quotation is; return the rest."""
+    last = quotation[-1]
+    before, _, _ = (last.text or "").rpartition("\n")
+    if before:
+        last.text = before
+    else:
+        quotation.remove(last)
+    return quotation
 
 
 # --- Parser
@@ -433,6 +524,7 @@ class Parser(Markdown):  # type: ignore[misc]
             _Numbered,
             _Bulleted,
             _Quote,
+            _Cards,
             ParagraphProcessor,
         ]
         for place, kind in enumerate(kinds):
@@ -517,8 +609,17 @@ def _prepared(prose: str) -> str:
                 )
                 % {"line": inner[:40], "number": MAX_NESTING}
             )
-        # An image is a block of its own, even without empty lines around it.
-        lines += ["", line, ""] if IMAGE.fullmatch(line) else [line]
+        # An image is a block of its own, even without empty lines around it, or one
+        # with the card below it.
+        if (
+            len(lines) > 2
+            and not lines[-1]
+            and IMAGE.fullmatch(lines[-2])
+            and card(line)
+        ):
+            lines[-1:] = [line, ""]
+        else:
+            lines += ["", line, ""] if IMAGE.fullmatch(line) else [line]
     return "\n".join(lines).strip("\n")
 
 

@@ -2,7 +2,7 @@
 
 Strings in, strings out. The parser escapes all text. Its HTML then passes through two
 cleaners which share only the allow-lists: bleach, then nh3. Trusted HTML (figures,
-lines) is inserted last, at placeholders that no author can guess.
+cards, lines) is inserted last, at placeholders that no author can guess.
 """
 
 import html
@@ -27,6 +27,8 @@ from entries.text import limits, markdown, urls
 from entries.text.markdown import (
     BodyError as BodyError,  # re-exported
 )
+from entries.text.markdown import MediaCard
+from entries.text.quotes import Quote
 
 # The allowed tags. The marks that produce them are in `entries.text.markdown`.
 INLINE_TAGS: Final = frozenset({"a", "em", "strong", "del", "code"})
@@ -54,7 +56,7 @@ _INVISIBLE: Final = re.compile(
     r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]*"
 )
 # Tags that do not end a line of plain text: those above, and those in templates.
-_WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "i", "cite", "small", "time"}
+_WITHIN_LINE: Final = INLINE_TAGS | {"span", "b", "bdi", "i", "cite", "small", "time"}
 
 _MAX_BOX_NAME_LENGTH: Final = 150  # of a table, read out by screen readers
 _HEADER: Final = re.compile("<th(?: [^>]*)?>(.*?)</th>", re.S)
@@ -107,7 +109,7 @@ def is_blank(text: str) -> bool:
 
 
 class ParsedBody:
-    """A Markdown body, parsed once for both its HTML and the names of its images.
+    """A Markdown body, parsed once for its HTML, its cards and the names of its images.
 
     Raises BodyError if the body is too long or cannot be parsed.
     """
@@ -128,13 +130,17 @@ class ParsedBody:
         self._parser = markdown.Parser()
         with _refusing():
             self._root = self._parser.blocks(self.source)
-            names = (block for block in _blocks(self._root) if isinstance(block, str))
-            self.image_names = list(dict.fromkeys(names))
+            found = [found for _, found in _blocks(self._root)]
+            self.cards = [one for one in found if isinstance(one, MediaCard | Quote)]
+            names = (one.poster if isinstance(one, MediaCard) else one for one in found)
+            named = (name for name in names if isinstance(name, str) and name)
+            self.image_names = list(dict.fromkeys(named))
 
     def render(
         self,
         figures: Mapping[str, str] = MappingProxyType({}),
         lines: Mapping[str, str] = MappingProxyType({}),
+        cards: Mapping[MediaCard | Quote, str] = MappingProxyType({}),
     ) -> SafeString:
         """Return the body's sanitised HTML. Call it only once: it changes the tree.
 
@@ -142,11 +148,12 @@ class ParsedBody:
         `![](image:name)`. An image without a figure is left out. Several in succession
         are wrapped in `<div class="figures">`.
         `lines` maps one-line paragraphs of the source to the trusted HTML that replaces
-        them.
+        them, and `cards` the cards of the body and the captions of its quoted posts.
+        Without HTML they are links and quotations.
         """
         token = secrets.token_hex(16)
         with _refusing():
-            slots = _arrange(self._root, figures, lines, token)
+            slots = _arrange(self._root, figures, lines, cards, token)
             _enclose_tables(self._root, token)
             cleaned = _clean(self._parser.html(self._root))
         slot = re.compile(f"<p>{token}([0-9]+)</p>")
@@ -191,11 +198,18 @@ def _refusing() -> Iterator[None]:
         ) from error
 
 
-def _blocks(root: ET.Element) -> Iterator[ET.Element | str]:
-    """Yield the top-level blocks; for an image on its own line, yield its name."""
+def _blocks(
+    root: ET.Element,
+) -> Iterator[tuple[ET.Element, str | MediaCard | Quote | None]]:
+    """Yield the top-level blocks, with an image's name, a card or a quoted post."""
     for block in root:
-        m = markdown.IMAGE.fullmatch(block.text or "") if block.tag == "p" else None
-        yield m[1] if m else block
+        text = block.text or "" if block.tag == "p" else ""
+        if block.tag == "blockquote":
+            yield block, markdown.post_of(block)
+        elif m := markdown.IMAGE.fullmatch(text):
+            yield block, m[1]
+        else:
+            yield block, markdown.card(text)
 
 
 def _paragraph(text: str) -> ET.Element:
@@ -205,7 +219,11 @@ def _paragraph(text: str) -> ET.Element:
 
 
 def _arrange(
-    root: ET.Element, figures: Mapping[str, str], lines: Mapping[str, str], token: str
+    root: ET.Element,
+    figures: Mapping[str, str],
+    lines: Mapping[str, str],
+    cards: Mapping[MediaCard | Quote, str],
+    token: str,
 ) -> list[str]:
     """Put placeholders where trusted HTML belongs; return that HTML in their order."""
     wanted = {_line(text): trusted for text, trusted in lines.items()}
@@ -216,14 +234,23 @@ def _arrange(
         blocks.append(_paragraph(AtomicString(f"{token}{len(slots)}")))
         slots.append(trusted)
 
-    for _, group in groupby(_blocks(root), type):
+    for _, group in groupby(_blocks(root), lambda pair: isinstance(pair[1], str)):
         names = []
-        for block in group:
-            if isinstance(block, str):
-                names.append(block)
+        for block, what in group:
+            if isinstance(what, str):
+                names.append(what)
+            elif isinstance(what, MediaCard) and what in cards:
+                put(cards[what])
+            elif isinstance(what, Quote) and what in cards:
+                put('<figure class="quote" dir="auto">')
+                blocks.append(markdown.without_last_line(block))
+                put(f"{cards[what]}</figure>")
             elif (line := _line(block.text or "")) in wanted and _is_line(block):
                 put(wanted[line])
             else:
+                if isinstance(what, MediaCard) and what.poster:
+                    put(figures.get(what.poster, ""))
+                    block.text = (block.text or "").rpartition("\n")[2]
                 _label_platform(block)
                 blocks.append(block)
         if found := [figures[name] for name in names if name in figures]:
@@ -368,6 +395,12 @@ def plain_text(markup: str) -> str:
     extractor.close()
     lines = "".join(extractor.parts).split("\n")
     return "\n".join(filter(None, (re.sub("[ \t]+", " ", s).strip() for s in lines)))
+
+
+def without_markup(line: str) -> str:
+    """Return the visible text of a line of Markdown."""
+    marked = re.search(r"[*_`~\\]", line)
+    return _closed(plain_text(render(line)) if marked else line)
 
 
 def first_words(html: str, words: int) -> str:

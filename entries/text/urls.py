@@ -72,10 +72,16 @@ def without_punctuation(url: str) -> str:
 
 def platform_label(url: str) -> str | None:
     """Return a label such as “Post on x.com” if a URL is of a post or video."""
+    found = platform(url)
+    return f"{found[0]} on {found[1]}" if found else None
+
+
+def platform(url: str) -> tuple[str, str] | None:
+    """Return “Video” or “Post”, and the host, if a URL is of one."""
     if is_safe(url):
         for kind, pattern in _KINDS.items():
             if m := pattern.match(url):
-                return f"{kind} on {m[1].lower()}"
+                return kind, m[1].lower()
     return None
 
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from entries.models import Entry, EntryVersion, Image, Link, Profile
 from entries.pages import fragments
-from entries.text import gmt, rendering
+from entries.text import embeds, gmt, rendering
 from entries.verbs.ledger import Refused
 
 UNKNOWN_IMAGE = gettext_lazy(
@@ -36,9 +36,13 @@ class EntryText:
         return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
 
     def tidy(self) -> "EntryText":
-        """Return the text as it is saved: uniform line endings, whole minutes."""
+        """Return the text as it is saved.
+
+        Line endings are uniform, times are whole minutes, and pasted embed codes are
+        reduced to their addresses.
+        """
         return EntryText(
-            rendering.tidy(self.body),
+            embeds.reduce_embeds(rendering.tidy(self.body)),
             rendering.one_line(self.headline),
             gmt.whole_minute(self.at) if self.at else None,
             rendering.one_line(self.byline),

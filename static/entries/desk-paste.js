@@ -338,6 +338,10 @@
     }
     const area = event.target;
     if (area !== bodyOf(form) || asTyped) return;
+    if (window.Desk.isCode(plain)) {
+      event.preventDefault();
+      return void window.Desk.pasteCode(area, plain);
+    }
     const lone = body && area.selectionStart !== area.selectionEnd && body.textContent.trim() === plain;
     if (BARE_URL.test(plain) && (!body || lone)) {
       if (linkSelection(area, plain)) event.preventDefault();

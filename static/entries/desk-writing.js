@@ -21,7 +21,7 @@
     } else if (key === "escape" && form && $("[data-cancel]", form)) leave(form, event);
     else if (form && key === "enter" && event.target.matches("input[type=text]")) {
       event.preventDefault(); // in a one-line field, Enter would submit the form
-      if (!event.target.closest(".picture, .how")) bodyOf(form).focus();
+      if (!event.target.closest(".picture, .how, .quoting")) bodyOf(form).focus();
     } else if (event.target.matches("textarea[name=body]") && MODIFIER(event)) {
       const tool = { b: "Ctrl+B", i: "Ctrl+I", k: "Ctrl+K" }[key];
       if (tool) press(event, $(`.tools [title$="${tool}"]`, form));
@@ -43,7 +43,7 @@
   document.addEventListener("click", (event) => {
     const cancel = event.target.closest("[data-cancel]");
     if (cancel?.closest(".row, .conflict")) return void leave(formOf(cancel), event);
-    const tool = event.target.closest(".tools [type=button]:not([data-find])");
+    const tool = event.target.closest(".tools [type=button]:not([data-find], [data-quote])");
     if (!tool) return;
     const area = bodyOf(formOf(tool));
     area.focus();

@@ -531,11 +531,11 @@
     if (!stays) insert(present, home);
   };
   const insert = (el, home) => {
-    el.remove();
-    const rows = home.children;
+    const rows = [...home.children].filter((row) => row !== el);
     const sign = page.order === "oldest" ? 1 : -1;
     const at = firstFit(rows.length, (n) => sign * compare(rows[n].dataset.key, el.dataset.key) > 0);
-    home.insertBefore(el, rows[at] || null);
+    // A frame in an entry that moves goes on playing, in browsers that can do that.
+    home[el.isConnected && home.moveBefore ? "moveBefore" : "insertBefore"](el, rows[at] || null);
   };
   const arrive = (el, home) => {
     if (home.id !== "updates") return;

@@ -122,9 +122,14 @@
     });
   };
 
+  // Only pages with a video or post of another site need its script.
+  const media = document.querySelector("meta[name=media-script]")?.content;
+  const cards = (root) => media && root.querySelector("media-frame") && import(media).catch(() => {});
+
   const dress = (root) => {
     localTimes(root);
     shareButtons(root);
+    cards(root);
   };
   document.addEventListener("click", share);
   document.addEventListener("entries:come", (event) => dress(event.detail));

@@ -1,0 +1,381 @@
+"""Cards of videos and posts: which addresses they show, and what pages say of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.test import Client, override_settings
+
+from entries import verbs
+from entries.models import Entry, Story
+from entries.operations import checks
+from entries.pages import fragments
+from entries.text import media, rendering
+from entries.verbs import EntryText
+from tests.attacks import families
+from tests.builders import make_original, make_story, make_update, signed_in
+from tests.test_pages import make_picture
+
+VIDEO = "https://www.youtube.com/watch?v=fog_at-Quay1"
+FRAMES = {
+    VIDEO: "https://www.youtube-nocookie.com/embed/fog_at-Quay1?playsinline=1",
+    "https://youtu.be/abc?si=xyz&t=1m30s": "/embed/abc?playsinline=1&start=90",
+    "https://m.youtube.com/shorts/abc": "youtube-nocookie.com/embed/abc",
+    "https://www.youtube.com/live/abc?feature=share": "youtube-nocookie.com/embed/abc",
+    "https://www.youtube.com/playlist?list=PLx": "/embed/videoseries?list=PLx",
+    "https://vimeo.com/12": "https://player.vimeo.com/video/12?dnt=1",
+    "https://vimeo.com/12/ab34#t=90s": "video/12?h=ab34&dnt=1#t=90s",
+    "https://www.dailymotion.com/video/x8": "geo.dailymotion.com/player.html?video=x8",
+    "https://dai.ly/x8": "geo.dailymotion.com/player.html?video=x8",
+    "https://bsky.app/profile/ada.example/post/3k": "/embed/ada.example/app.bsky",
+    "https://x.com/ada/status/12?s=20": "embed/Tweet.html?id=12&dnt=true",
+    "https://mobile.twitter.com/ada/status/12/photo/1": "embed/Tweet.html?id=12&dnt",
+    "https://www.instagram.com/p/abc/?img_index=1": "instagram.com/p/abc/embed/",
+    "https://www.instagram.com/ada/reel/abc/": "instagram.com/reel/abc/embed/",
+    "https://www.tiktok.com/@ada.q/video/12": "https://www.tiktok.com/player/v1/12",
+    "https://www.facebook.com/watch/?v=12": "video.php?href=https%3A%2F%2Fwww",
+    "https://www.facebook.com/ada/posts/pfbid0a": "plugins/post.php?href=https%3A",
+    "https://t.me/harbour/12": "https://t.me/harbour/12?embed=1&mode=tme",
+    "https://soundcloud.com/ada/fog": "url=https%3A%2F%2Fsoundcloud.com%2Fada%2Ffog",
+    "https://open.spotify.com/intl-de/episode/ab": "open.spotify.com/embed/episode/ab",
+    "https://datawrapper.dwcdn.net/abcde/3/": "https://datawrapper.dwcdn.net/abcde/3/",
+    "https://public.flourish.studio/story/12/": "flo.uri.sh/story/12/embed",
+    "https://www.openstreetmap.org/#map=12/54.1/-3.2": "export/embed.html?bbox=-3.2",
+    "https://osm.org/?mlat=54.1&mlon=-3.2#map=12/54.1/-3.2": "&marker=54.1,-3.2",
+}
+NO_CARDS = [
+    "https://www.youtube.com/",
+    "https://www.youtube.com/@harbour",
+    "https://youtube.com.evil.example/watch?v=abc",
+    "https://www.youtube.com.evil.example/watch?v=abc",
+    "https://evilyoutube.com/watch?v=abc",
+    "https://youm.tube.com/watch?v=abc",
+    "https://youwww.tube.com/watch?v=abc",
+    "https://youtube.com@evil.example/watch?v=abc",
+    "https://evil.example@youtube.com/watch?v=abc",
+    "https://user:word@www.youtube.com/watch?v=abc",
+    "https://www.youtube.com:8443/watch?v=abc",
+    "https://www.youtube.com./watch?v=abc",
+    "https://www.y\u043eutube.com/watch?v=abc",
+    "https://www.xn--yutube-wqf.com/watch?v=abc",
+    "https://evil.example/https://www.youtube.com/watch?v=abc",
+    "https://evil.example/?https://www.youtube.com/watch?v=abc",
+    "https://evil.example#https://youtu.be/abc",
+    "https://evil.example\\@youtu.be/abc",
+    "javascript://www.youtube.com/watch?v=abc",
+    "//www.youtube.com/watch?v=abc",
+    "https://www.youtube.com/watch?v=a'b",
+    "https://www.youtube.com/watch?v=a%22onload%3D",
+    f"https://youtu.be/{'a' * 2000}",
+    f"https://www.youtube.com/watch?v={'a' * 200}",
+    f"https://www.youtube.com/watch?{'&'.join('a=b' for _ in range(200))}&v=abc",
+    "https://www.facebook.com/plugins/video.php?href=javascript:steal(1)",
+    "https://www.facebook.com/plugins/video.php?href=https://evil.example/watch?v=1",
+    "https://w.soundcloud.com/player/?url=https://w.soundcloud.com/player/?url=x",
+    "https://www.openstreetmap.org/#map=99/54.1/-3.2",
+    "https://www.openstreetmap.org/export/embed.html?bbox=1,2,3,steal",
+]
+
+
+def shown(body: str) -> str:
+    return fragments.body_html(rendering.ParsedBody(body), [], [])
+
+
+def frames(html: str) -> list[str]:
+    found = re.findall(r'<media-frame\s+src="([^"]*)"', html)
+    return [address.replace("&amp;", "&") for address in found]
+
+
+# --- Addresses
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("address", FRAMES)
+def test_an_address_of_a_known_site_becomes_a_card(address: str):
+    html = shown(f"Before.\n\n{address}\n\nAfter.")
+    assert FRAMES[address] in frames(html)[0]
+    href = address.replace("&", "&amp;")
+    assert f'<a href="{href}" rel="nofollow noopener">' in html
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("address", NO_CARDS)
+def test_an_address_that_only_resembles_one_does_not(address: str):
+    for line in (address, f"[Fog — Ada]({address})"):
+        assert "<media-frame" not in shown(f"Before.\n\n{line}")
+
+
+@pytest.mark.pure
+def test_every_frame_is_of_a_host_that_the_policy_lists():
+    for address in FRAMES:
+        (frame,) = frames(shown(address))
+        assert frame.split("/")[2] in {s.split("/")[2] for s in media.frame_sources()}
+    assert all(source.startswith("https://") for source in media.frame_sources())
+
+
+@pytest.mark.pure
+def test_no_attack_makes_a_frame_of_another_host():
+    allowed = {source.split("/")[2] for source in media.frame_sources()}
+    places = ["{}", "[Fog — Ada]({})", "![](image:fog)\n{}", "> {}", "- {}\n- b"]
+    bodies = [place.replace("{}", one) for place in places for one in NO_CARDS]
+    for body in [*bodies, *(one for kind in families().values() for one in kind)]:
+        html = shown(body)
+        assert {frame.split("/")[2] for frame in frames(html)} <= allowed, body
+        for source in re.findall(r"<(?:iframe|script|embed|object)\b", html):
+            raise AssertionError(f"{source} in {body}")
+
+
+# --- Marks
+
+
+@pytest.mark.pure
+def test_title_and_author_are_those_that_were_typed():
+    html = shown(f"[Fog *over* the quay — live — Ada Quill]({VIDEO})")
+    assert rendering.plain_text(html) == (
+        "Fog over the quay — live\nAda Quill · YouTube"
+    )
+    assert rendering.plain_text(shown(VIDEO)) == "Video on YouTube"
+    assert rendering.plain_text(shown(f"[Fog]({VIDEO})")) == "Fog\nYouTube"
+    assert rendering.plain_text(shown(f"[{VIDEO}]({VIDEO})")) == "Video on YouTube"
+    escaped = shown(f'[<b>Fog</b> — "Ada" <script>]({VIDEO})')
+    assert "&lt;b&gt;Fog&lt;/b&gt;" in escaped
+    assert "<script" not in escaped
+
+
+@pytest.mark.pure
+def test_a_line_within_a_paragraph_is_a_card_too():
+    html = shown(f"Before.\n{VIDEO}\nAfter.")
+    assert len(frames(html)) == 1
+    assert html.startswith("<p>Before.</p>")
+    assert html.endswith("<p>After.</p>")
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"See {VIDEO}",
+        f"- {VIDEO}\n- Fog",
+        f"- Fog\n- Ferries\n{VIDEO}",
+        f"> {VIDEO}",
+        f"> Fog\n{VIDEO}",
+        f"```\n{VIDEO}\n```",
+        f"| a | b |\n|---|---|\n| {VIDEO} | c |",
+        f"\\[Fog\\]({VIDEO})",
+        f"`{VIDEO}`",
+        f'[Fog]({VIDEO} "title")',
+    ],
+)
+def test_elsewhere_an_address_stays_a_link_or_text(body: str):
+    html = shown(body)
+    assert "media-frame" not in html
+    assert VIDEO in html
+
+
+@pytest.mark.pure
+def test_a_post_of_another_network_is_a_card_without_a_frame():
+    html = shown("[The harbour is open — Ada](https://social.example/@ada/112)")
+    assert rendering.plain_text(html) == "The harbour is open\nAda · social.example"
+    assert "media-frame" not in html
+    with override_settings(MASTODON_HOSTS=["social.example"]):
+        html = shown("https://social.example/@ada/112")
+        assert frames(html) == ["https://social.example/@ada/112/embed"]
+        assert "https://social.example" in media.frame_sources()
+        assert "media-frame" not in shown("https://other.example/@ada/112")
+
+
+# --- Settings
+
+STAND_IN = {
+    "name": "Harbour TV",
+    "kind": "video",
+    "urls": ["tv.harbour.example/watch/{id}"],
+    "frame": "https://player.harbour.example/{id}",
+}
+
+
+@pytest.mark.pure
+def test_a_setting_adds_sites():
+    with override_settings(MEDIA_PROVIDERS=json.dumps([STAND_IN])):
+        html = shown("https://tv.harbour.example/watch/fog-1")
+        assert frames(html) == ["https://player.harbour.example/fog-1"]
+        assert "https://player.harbour.example" in media.frame_sources()
+        assert checks.check_media_providers() == []
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "film"},
+        {"shape": "round"},
+        {"frame": "javascript:steal('{id}')"},
+        {"frame": "http://player.harbour.example/{id}"},
+        {"frame": "https://{id}.harbour.example/"},
+        {"frame": "https://player.harbour.example/{number}"},
+        {"frame": "https://news.example/{id}"},
+        {"urls": []},
+        {"urls": "tv.harbour.example/{id}"},
+        {"urls": ["https://tv.harbour.example/{id}"]},
+        {"frame": "https://harbour.example; script-src *//{id}"},
+        {"colour": "red"},
+    ],
+)
+def test_a_setting_that_describes_no_site_is_an_error(change: dict[str, Any]):
+    rows = json.dumps([STAND_IN | change])
+    with override_settings(MEDIA_PROVIDERS=rows, SITE_URL="https://news.example"):
+        (error,) = checks.check_media_providers()
+        assert error.id == "entries.E010"
+        with pytest.raises(ImproperlyConfigured, match="MEDIA_PROVIDERS_FILE"):
+            media.find(VIDEO)
+    with override_settings(MEDIA_PROVIDERS="{"):
+        assert len(checks.check_media_providers()) == 1
+
+
+# --- Pages
+
+
+@pytest.fixture
+def told(db: None) -> tuple[Story, Entry]:
+    story = make_story("The Long Watch", slug="watch")
+    make_original(story)
+    body = f"The fog lifts.\n\n[Fog & foghorns — Ada Quill]({VIDEO})"
+    return story, make_update(story, body)
+
+
+def test_pages_show_cards_and_allow_their_frames_only(told: tuple[Story, Entry]):
+    story, entry = told
+    page = f"/stories/{story.slug}/"
+    for path in (page, f"{page}updates/{entry.pk}/"):
+        answer = Client().get(path)
+        assert "Fog &amp; foghorns" in answer.content.decode()
+        policy = answer["Content-Security-Policy"]
+        sources = re.search(r"frame-src ([^;]*)", policy)
+        assert sources
+        assert sources[1].split() == media.frame_sources()
+        assert "<iframe" not in answer.content.decode()
+        assert '<script src="/static/entries/media.js"' not in answer.content.decode()
+    for path in ("/", "/feed/", "/search/?q=fog", f"{page}updates/{entry.pk}/history/"):
+        assert "frame-src" not in Client().get(path)["Content-Security-Policy"], path
+    desk = signed_in("chief", chief=True).get(
+        f"/admin/entries/story/{story.pk}/change/"
+    )
+    assert "frame-src" not in desk["Content-Security-Policy"]
+
+
+def test_feeds_and_exports_have_links_and_words(told: tuple[Story, Entry]):
+    story, _ = told
+    feed = Client().get(f"/stories/{story.slug}/feed/").content.decode()
+    for text in (feed, export_of(story, "html")):
+        assert "Fog &amp; foghorns" in text or "Fog &amp;amp; foghorns" in text
+        assert "media-frame" not in text.split("</style>")[-1]
+        assert "Ada Quill" in text
+
+
+def export_of(story: Story, form: str) -> str:
+    out = StringIO()
+    call_command("export_story", story.slug, "--format", form, stdout=out)
+    return out.getvalue()
+
+
+def test_data_lists_what_a_text_shows(told: tuple[Story, Entry]):
+    story, _ = told
+    update = Client().get(f"/stories/{story.slug}.json").json()["entries"][-1]
+    assert update["body"].endswith(f"[Fog & foghorns — Ada Quill]({VIDEO})")
+    assert update["media"] == [
+        {
+            "kind": "video",
+            "provider": "YouTube",
+            "url": VIDEO,
+            "title": "Fog & foghorns",
+            "author": "Ada Quill",
+            "frame": FRAMES[VIDEO],
+        }
+    ]
+    page = Client().get(story.get_absolute_url()).content.decode()
+    script = re.search(
+        r'<script type="application/ld\+json">(.*?)</script>', page, re.S
+    )
+    assert script
+    (video,) = json.loads(script[1])["liveBlogUpdate"][0]["video"]
+    assert video == {
+        "@type": "VideoObject",
+        "url": VIDEO,
+        "name": "Fog & foghorns",
+        "embedUrl": FRAMES[VIDEO],
+        "author": {"@type": "Person", "name": "Ada Quill"},
+    }
+
+
+def test_search_finds_title_and_author(told: tuple[Story, Entry]):
+    for word in ("foghorns", "Quill"):
+        found = Client().get("/search/", {"q": word}).content.decode()
+        assert "The Long Watch" in found, word
+
+
+def test_a_picture_directly_above_is_the_poster(db: None):
+    story = make_story(slug="watch")
+    make_picture("quay", alt="The quay at night", credit="Bo Finch")
+    above = make_update(story, f"![](image:quay)\n{VIDEO}")
+    apart = make_update(story, f"![](image:quay)\n\n{VIDEO}")
+    assert above.html.count("<figure") == 1
+    assert re.search(r"<media-frame[^>]*>\s*<picture>", above.html)
+    assert 'alt="The quay at night"' in above.html
+    assert "Bo Finch" in above.html
+    assert apart.html.count("<figure") == 2
+    data = Client().get("/stories/watch.json").json()
+    assert [one["name"] for one in data["pictures"]] == ["quay"]
+
+
+def test_a_poster_needs_alt_text_and_must_exist(db: None):
+    story = make_story()
+    with pytest.raises(verbs.Refused, match="no picture named “gone”"):
+        make_update(story, f"![](image:gone)\n{VIDEO}")
+
+
+def test_older_texts_get_cards_when_they_are_rendered_again(told: tuple[Story, Entry]):
+    story, entry = told
+    new = entry.html
+    Entry.objects.filter(pk=entry.pk).update(html="<p>as before</p>")
+    call_command("rerender")
+    entry.refresh_from_db()
+    assert entry.html == new
+    assert (
+        Client().get(story.get_absolute_url()).content.decode().count("<media-frame")
+        == 1
+    )
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_export_reads_back_with_its_cards(
+    told: tuple[Story, Entry], form: str, tmp_path: Any
+):
+    story, _ = told
+    make_update(story, f"{VIDEO}\n\nWords below.")
+    bodies = [one.body for one in Entry.objects.order_by("kind", "at", "pk")]
+    file = tmp_path / f"story.{'json' if form == 'json' else 'txt'}"
+    file.write_text(export_of(story, form))
+    Story.objects.all().delete()
+    call_command("import_story", str(file), "--again")
+    again = Entry.objects.order_by("kind", "at", "pk")
+    assert [one.body for one in again] == bodies
+    assert [len(frames(one.html)) for one in again] == [0, 1, 1]
+
+
+def test_an_edit_elsewhere_leaves_a_card_as_it_is(told: tuple[Story, Entry]):
+    _, entry = told
+    card = re.search(r"<figure.*</figure>", entry.html, re.S)
+    verbs.edit(
+        entry,
+        EntryText(entry.body.replace("lifts", "thickens"), at=entry.at),
+        version=1,
+    )
+    entry.refresh_from_db()
+    assert card
+    assert card[0] in entry.html

@@ -1,0 +1,398 @@
+"""Quoted posts and embed codes: what editors paste, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from entries import verbs
+from entries.models import Entry, Story
+from entries.pages import fragments
+from entries.text import rendering
+from entries.text.embeds import reduce_embeds
+from entries.text.quotes import Quote, read_line
+from entries.verbs import EntryText
+from tests.builders import make_story, make_update, signed_in
+from tests.test_media import export_of, frames
+
+POST = "https://bsky.app/profile/ada.example/post/3k"
+QUOTE = f"""\
+> The **ferries** are back.
+> Slowly.
+>
+> — Ada Quill (@ada_q.example) on Bluesky, 1015 GMT, 3 March 2026, {POST}"""
+
+
+def shown(body: str) -> str:
+    return fragments.body_html(rendering.ParsedBody(body), [], [])
+
+
+# --- Quotations
+
+
+@pytest.mark.pure
+def test_a_quotation_whose_last_line_says_whose_post_it_is_is_a_figure():
+    html = shown(f"Before.\n\n{QUOTE}\n\nAfter.")
+    assert html.count("<figure") == html.count("</figure>") == 1
+    assert (
+        "<blockquote><p>The <strong>ferries</strong> are back.<br>Slowly.</p></bl"
+        in html
+    )
+    assert '<time datetime="2026-03-03T10:15Z">1015 GMT, 3 March 2026</time>' in html
+    assert f'href="{POST}" rel="nofollow noopener">See the post</a>' in html
+    assert rendering.plain_text(html).split("\n") == [
+        "Before.",
+        "The ferries are back.",
+        "Slowly.",
+        "Ada Quill @ada_q.example",
+        "Bluesky · 1015 GMT, 3 March 2026 · See the post",
+        "After.",
+    ]
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "line",
+    [
+        "— Ada Quill",
+        "— Ada Quill, 3 March 2026",
+        "— Ada Quill on Radio Sorrava",
+        "Ada Quill (@ada) on Bluesky",
+        "— Ada (@ada) on X, javascript:steal(1)",
+        "— Ada (@ada) on X, https://",
+    ],
+)
+def test_other_quotations_stay_as_they_are(line: str):
+    html = shown(f"> The ferries are back.\n>\n> {line}")
+    assert "<figure" not in html
+    assert "Ada" in html
+
+
+@pytest.mark.pure
+def test_a_quotation_needs_words_of_its_own():
+    assert "<figure" not in shown("> — Ada (@ada) on X, https://x.com/ada/status/1")
+
+
+@pytest.mark.pure
+def test_neighbouring_quotations_are_not_put_into_each_others_mouths():
+    second = QUOTE.replace("Ada Quill", "Bo Finch").replace("ferries", "buses")
+    html = shown(f"> Nobody said this.\n\n{QUOTE}\n\n{second}\n\n> Nor this.")
+    figures = re.findall(r"<figure.*?</figure>", html, re.S)
+    assert ["Ada Quill" in one for one in figures] == [True, False]
+    assert ["buses" in one for one in figures] == [False, True]
+    assert not any("Nobody" in one or "Nor this" in one for one in figures)
+
+
+@pytest.mark.pure
+def test_who_posted_it_is_text_alone():
+    html = shown(
+        '> Fog.\n>\n> — <b>Ada</b> "&" (@<script>) on <i>X</i>, https://x.com/a\'b/status/1'
+    )
+    assert "<b>" not in html
+    assert "<script" not in html
+    assert "&lt;b&gt;Ada&lt;/b&gt;" in html
+
+
+@pytest.mark.pure
+def test_in_lists_and_other_quotations_it_stays_a_quotation():
+    for body in (f"- Fog\n- Ferries\n\n{_indented(QUOTE)}", _quoted(QUOTE)):
+        html = shown(body)
+        assert "<figure" not in html
+        assert "Ada Quill" in html
+
+
+def _indented(text: str) -> str:
+    return re.sub("^", "    ", text, flags=re.M)
+
+
+def _quoted(text: str) -> str:
+    return re.sub("^", "> ", text, flags=re.M)
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "quote",
+    [
+        Quote("Ada", "@ada"),
+        Quote("Ada on Air", "@ada@social.example", "Mastodon"),
+        Quote("Quill, Ada", "", "", "3 March 2026", POST),
+        Quote(
+            "Ada", "@a", "X", "1015 GMT, 31 December 2025", "https://x.com/a/status/1"
+        ),
+    ],
+)
+def test_a_line_reads_back_as_it_was_written(quote: Quote):
+    assert read_line(quote.line) == quote
+
+
+# --- Embed codes
+
+TWEET = (
+    '<blockquote class="twitter-tweet"><p lang="en" dir="ltr">The ferries '
+    '<a href="https://twitter.com/hashtag/fog">#fog</a> are back.<br><br>2. Slowly '
+    '<a href="https://t.co/x">pic.twitter.com/x</a></p>&mdash; Ada &amp; Bo (@ada_q) '
+    '<a href="https://twitter.com/ada_q/status/1764567890123456789?ref_src=twsrc%5Etfw">'
+    "March 4, 2024</a></blockquote> <script async "
+    'src="https://platform.twitter.com/widgets.js" charset="utf-8"></script>'
+)
+SKEET = (
+    '<blockquote class="bluesky-embed" data-bluesky-uri='
+    '"at://did:plc:x/app.bsky.feed.post/3lbq2abcdefgh" data-bluesky-cid="b"><p lang="en'
+    '">'
+    'Fog.<br><br><a href="https://bsky.app/profile/did:plc:x/post/3lbq2abcdefgh?ref_src=e">'
+    "[image or embed]</a></p>&mdash; Ada (<a href="
+    '"https://bsky.app/profile/did:plc:x?ref_src=embed">@ada.example</a>) <a href='
+    '"https://bsky.app/profile/did:plc:x/post/3lbq2abcdefgh?ref_src=embed">'
+    "November 24, 2024 at 10:15 AM</a></blockquote>"
+    '<script async src="https://embed.bsky.app/static/embed.js"></script>'
+)
+CODES = {
+    '<iframe width="560" src="https://www.youtube.com/embed/abc?si=x&amp;start=90" '
+    'title="YouTube video player" allowfullscreen></iframe>': (
+        "https://youtube.com/watch?v=abc#t=90s"
+    ),
+    '<div style="padding:56.25% 0 0 0;"><iframe src="https://player.vimeo.com/video/12?h=ab'
+    '&amp;badge=0" title="Fog at sea"></iframe></div>'
+    '<script src="https://player.vimeo.com/api/player.js"></script>': (
+        "[Fog at sea](https://vimeo.com/12/ab)"
+    ),
+    '<iframe src="https://w.soundcloud.com/player/?url=https%3A//api.soundcloud.com/tracks/2'
+    '93&color=%23ff5500"></iframe><div style="font-size: 10px"><a href="https://soundcloud.'
+    'com/ada" title="Ada">Ada</a> · <a href="https://soundcloud.com/ada/fog">Fog</a>'
+    "</div>": ("[Fog — Ada](https://soundcloud.com/ada/fog)"),
+    '<iframe src="https://open.spotify.com/embed/track/ab?utm_source=g" '
+    'title="Spotify Embed: Fog Song"></iframe>': (
+        "[Fog Song](https://open.spotify.com/track/ab)"
+    ),
+    '<script async src="https://telegram.org/js/telegram-widget.js?22" '
+    'data-telegram-post="harbour/34" data-width="100%"></script>': (
+        "https://t.me/harbour/34"
+    ),
+    '<div class="flourish-embed" data-src="visualisation/12"><script src="https://public.'
+    'flourish.studio/resources/embed.js"></script><noscript><img src="https://public.'
+    'flourish.studio/visualisation/12/thumbnail" alt="chart"></noscript></div>': (
+        "https://public.flourish.studio/visualisation/12"
+    ),
+    '<iframe title="Flood levels" aria-label="Map" src="https://datawrapper.dwcdn.net/abcde/3'
+    '/"></iframe><script type="text/javascript">!function(){if(1<2){a="</p>"}}();'
+    "</script>": ("[Flood levels](https://datawrapper.dwcdn.net/abcde/3)"),
+    '<blockquote class="instagram-media" data-instgrm-permalink="https://www.instagram.com/p/'
+    'abc/?utm_source=ig_embed&amp;utm=l"><div><a href="https://www.instagram.com/p/abc/?utm">'
+    "<div>View this post on Instagram</div></a><p><a href="
+    '"https://www.instagram.com/p/abc/?utm">A post shared by Ada (@ada)</a></p></div>'
+    '</blockquote> <script async src="//www.instagram.com/embed.js"></script>': (
+        "[A post shared by Ada (@ada)](https://instagram.com/p/abc)"
+    ),
+    '<blockquote class="mastodon-embed" data-embed-url="https://social.example/@ada/112/embed"'
+    '><a href="https://social.example/@ada/112"><svg><path d="M"/></svg><div>Post by '
+    "@ada@social.example</div><div>View on Mastodon</div></a></blockquote>"
+    '<script async src="https://social.example/embed.js"></script>': (
+        "[Post by @ada@social.example](https://social.example/@ada/112)"
+    ),
+    '<blockquote class="tiktok-embed" cite="https://www.tiktok.com/@ada/video/12"> '
+    '<section> <a title="@ada" href="https://www.tiktok.com/@ada?refer=embed">@ada</a> '
+    "<p>Fog <a href="
+    '"https://www.tiktok.com/tag/fog">#fog</a></p></section> </blockquote> '
+    '<script async src="https://www.tiktok.com/embed.js"></script>': (
+        "[Fog #fog — @ada](https://tiktok.com/@ada/video/12)"
+    ),
+    '<iframe src="https://www.facebook.com/plugins/video.php?height=314&href=https%3A%2F%2F'
+    'www.facebook.com%2Fwatch%2F%3Fv%3D12&show_text=false"></iframe>': (
+        "https://facebook.com/watch?v=12"
+    ),
+    '<iframe src="https://www.openstreetmap.org/export/embed.html?bbox=-0.1%2C51.4%2C0.1%2C51'
+    '.6&amp;layer=mapnik"></iframe><br/><small><a href="https://www.openstreetmap.org/#map=11/'
+    '51.5/0.0">View Larger Map</a></small>': (
+        "https://www.openstreetmap.org/#map=11/51.5/0.0"
+    ),
+    TWEET: (
+        "> The ferries #fog are back.\n>\n> 2. Slowly pic.twitter.com/x\n>\n"
+        "> — Ada & Bo (@ada_q) on X, 0825 GMT, 4 March 2024, "
+        "https://x.com/ada_q/status/1764567890123456789"
+    ),
+    SKEET: (
+        "> Fog.\n>\n> — Ada (@ada.example) on Bluesky, 2222 GMT, 24 November 2024, "
+        "https://bsky.app/profile/did:plc:x/post/3lbq2abcdefgh"
+    ),
+}
+NO_CODES = [
+    '<iframe src="https://evil.example/youtube.com/embed/abc"></iframe>',
+    '<iframe src="https://www.youtube.com.evil.example/embed/abc"></iframe>',
+    '<iframe src="javascript:steal(1)"></iframe>',
+    '<iframe srcdoc="<script>steal(1)</script>"></iframe>',
+    '<blockquote class="twitter-tweet"><p>Fog</p>&mdash; Ada (@ada) '
+    '<a href="https://x.com.evil.example/ada/status/1">March 4, 2024</a></blockquote>',
+    "<div class=a>" * 500,
+    "<iframe src=" * 500,
+    "The <div> tag, and a < b.",
+    "<blockquote>Words</blockquote>",
+]
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("code", CODES, ids=range(len(CODES)))
+def test_an_embed_code_is_reduced_to_its_address_or_its_words(code: str):
+    assert reduce_embeds(code) == CODES[code]
+    around = reduce_embeds(f"Before: {code} after.\n\nEnd.")
+    assert around == f"Before:\n\n{CODES[code]}\n\nafter.\n\nEnd."
+    assert reduce_embeds(around) == around
+    assert "<figure" in shown(around)
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("code", NO_CODES, ids=range(len(NO_CODES)))
+def test_other_html_stays_as_it_was_typed(code: str):
+    assert reduce_embeds(code) == code
+
+
+@pytest.mark.pure
+def test_codes_within_code_stay():
+    code = next(iter(CODES))
+    for body in (f"```\n{code}\n```", f"`{code}`"):
+        assert reduce_embeds(body) == body
+
+
+@pytest.mark.pure
+def test_two_codes_become_two_blocks():
+    first, second = list(CODES)[:2]
+    reduced = reduce_embeds(f"{first}\n{second}")
+    assert reduced == f"{CODES[first]}\n\n{CODES[second]}"
+
+
+def test_a_code_that_is_posted_as_text_is_reduced(db: None):
+    story, chief = make_story(), signed_in("chief", chief=True)
+    code = next(iter(CODES))
+    desk = f"/admin/entries/story/{story.pk}/change/"
+    answer = chief.post(desk, {"body": f"Fog.\n{code}", "action": "preview"})
+    assert "media-frame" in answer.content.decode()
+    chief.post(desk, {"body": f"Fog.\n{code}", "action": "publish"})
+    entry = Entry.objects.get()
+    assert entry.body == f"Fog.\n\n{CODES[code]}"
+    assert len(frames(entry.html)) == 1
+    verbs.edit(entry, EntryText(TWEET, at=entry.at), version=1)
+    entry.refresh_from_db()
+    assert entry.body == CODES[TWEET]
+
+
+# --- Pages, search, data and exports
+
+
+@pytest.fixture
+def story(db: None) -> Story:
+    story = make_story("The Long Watch", slug="watch")
+    make_update(story, f"The harbour says:\n\n{QUOTE}")
+    return story
+
+
+def test_a_quoted_post_is_searched_and_described(client: Client, story: Story):
+    for words in ("ferries", "Quill", "Bluesky"):
+        assert "The Long Watch" in client.get("/search/", {"q": words}).content.decode()
+    quoted = {
+        "text": "The ferries are back.\nSlowly.",
+        "name": "Ada Quill",
+        "handle": "@ada_q.example",
+        "network": "Bluesky",
+        "posted_at": "2026-03-03T10:15Z",
+        "url": POST,
+    }
+    (entry,) = client.get("/stories/watch.json").json()["entries"]
+    assert entry["quoted_posts"] == [quoted]
+    page = client.get("/stories/watch/").content.decode()
+    script = re.search(
+        r'<script type="application/ld\+json">(.*?)</script>', page, re.S
+    )
+    assert script
+    (update,) = json.loads(script[1])["liveBlogUpdate"]
+    assert update["sharedContent"] == [
+        {
+            "@type": "SocialMediaPosting",
+            "url": POST,
+            "articleBody": quoted["text"],
+            "datePublished": quoted["posted_at"],
+            "author": {
+                "@type": "Person",
+                "name": "Ada Quill",
+                "alternateName": "@ada_q.example",
+            },
+        }
+    ]
+    assert "Ada Quill" in client.get("/stories/watch/feed/").content.decode()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_export_reads_back_with_its_quotation(
+    story: Story, form: str, tmp_path: Any
+):
+    body = Entry.objects.get().body
+    file = tmp_path / f"story.{'json' if form == 'json' else 'txt'}"
+    file.write_text(export_of(story, form))
+    Story.objects.all().delete()
+    call_command("import_story", str(file), "--again")
+    again = Entry.objects.get()
+    assert again.body == body
+    assert '<figure class="quote"' in again.html
+
+
+# --- The form at the desk
+
+
+def quoted(client: Client, story: Story, **fields: str) -> Any:
+    return client.post(f"/admin/entries/story/{story.pk}/desk/quote/", fields)
+
+
+def test_the_form_makes_a_quotation(story: Story):
+    editor = signed_in("chief", chief=True)
+    answer = quoted(
+        editor,
+        story,
+        text="* Fog.\r\n* Ferries.",
+        name=" Ada  Quill ",
+        handle="ada.example",
+        at="1015 3 March 2026",
+        url=POST,
+    )
+    assert answer.json()["text"] == (
+        "> \\* Fog.\n> \\* Ferries.\n>\n"
+        f"> — Ada Quill (@ada.example) on Bluesky, 1015 GMT, 3 March 2026, {POST}"
+    )
+
+
+def test_the_address_fills_in_the_network_and_the_time(story: Story):
+    url = "https://x.com/ada/status/1764567890123456789"
+    answer = quoted(
+        signed_in("chief", chief=True), story, text="Fog.", name="Ada", url=url
+    )
+    assert answer.json()["text"].endswith(
+        f"> — Ada on X, 0825 GMT, 4 March 2024, {url}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "message"),
+    [
+        ({"text": " "}, "text", "Paste the text of the post."),
+        ({"name": ""}, "name", "Write who posted it."),
+        (
+            {"name": "Ada (@x)", "handle": ""},
+            "name",
+            "Leave out brackets and line breaks here.",
+        ),
+        ({"url": "bsky.app/x"}, "url", "Write the whole address"),
+        ({"url": "javascript:steal(1)"}, "url", "Write the whole address"),
+        ({"url": "mailto:a@b.example"}, "url", "Write the whole address"),
+        ({"handle": "", "url": ""}, "url", "Add the address of the post or a handle."),
+        ({"at": "half past"}, "at", "half past"),
+    ],
+)
+def test_the_form_says_what_is_missing(
+    story: Story, wrong: dict[str, str], field: str, message: str
+):
+    fields = {"text": "Fog.", "name": "Ada", "handle": "@ada", "url": POST} | wrong
+    answer = quoted(signed_in("chief", chief=True), story, **fields)
+    assert answer.status_code == 422
+    assert message in answer.json()["errors"][field]
