@@ -36,8 +36,9 @@ _DATE: Final = (
 )
 _DAY: Final = rf"(?:(?:{WEEKDAY},?{_S})?{_DATE}|{WEEKDAY})"
 _TIME: Final = (
-    r"(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2})(?::[0-9]{2})?)?(?![0-9])"
-    rf"(?:{_S}(?P<half>[ap])\.?m\b\.?)?(?:{_S}h(?:ou)?rs?\b)?"
+    r"(?:(?P<named>noon|midday|midnight)\b"
+    r"|(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2})(?::[0-9]{2})?)?(?![0-9])"
+    rf"(?:{_S}(?P<half>[ap])\.?m\b\.?)?(?:{_S}h(?:ou)?rs?\b)?)"
 )
 _ZONE: Final = rf"{_S}(?P<zone>{zones.NAME})"
 _GAP: Final = rf"{_S}[:,.;–—-]?{_S}"
@@ -65,7 +66,7 @@ _UNDATED: Final = re.compile(
     rf"(?:[A-Z]{{2,5}}\b(?:[+−-][0-9:]{{1,5}})?)?|(?i:{zones.NAME}))?"
     rf"(?i:[\s,.;()\[\]]|{_DAY}){{0,9}}(?:[:–—]|-\s|$)\s*"
 )
-# `UPDATE #3 1800 GMT: `, `UPDATE half past nine: `, `UPDATE noon GMT`
+# `UPDATE #3 1800 GMT:`, `UPDATE half past nine:`, `UPDATE dusk GMT:`
 _WITHOUT_TIME: Final = re.compile(
     r"[(\[]?UPDATE\b(?:\W{0,4}[0-9]|\s(?:[^\s:]{1,20}\s{0,9}){1,4}:)"
 )
@@ -198,6 +199,8 @@ def _without_time(line: str, match: re.Match[str]) -> Timestamp:
 
 
 def _time(match: re.Match[str]) -> time | None:
+    if named := match["named"]:
+        return time(0) if named.lower() == "midnight" else time(12)
     if not match["minute"] and not match["half"]:
         return None
     hour, minute = int(match["hour"]), int(match["minute"] or 0)
