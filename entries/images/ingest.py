@@ -42,6 +42,14 @@ _ENCODERS: Final[dict[str, dict[str, Any]]] = {
     "webp": {"format": "WEBP", "quality": 78, "method": 4},
     "jpg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
 }
+# The file name extensions of recordings, by their media types.
+EXTENSIONS: Final = {
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
+    "audio/webm": "weba",
+}
 # Uploads: their formats and limits.
 _DECODERS: Final = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
 MAX_UPLOAD_BYTES: Final = 25 * 1024 * 1024  # bytes
@@ -90,14 +98,14 @@ _DAMAGED: Final = gettext_noop(
 )
 _EMPTY: Final = gettext_noop("The file is empty. Choose the picture again.")
 _DISK_FULL: Final = gettext_noop(
-    "The picture was not saved because the disk is full. "
+    "The file was not saved because the disk is full. "
     "Tell whoever runs the site, then upload it again."
 )
 _DISK: Final = {
     errno.ENOSPC: _DISK_FULL,
     errno.EDQUOT: _DISK_FULL,
     errno.EROFS: gettext_noop(
-        "The picture was not saved because the disk takes nothing just now. "
+        "The file was not saved because the disk takes nothing just now. "
         "Tell whoever runs the site, then upload it again."
     ),
 }
@@ -119,7 +127,8 @@ _TOO_LARGE_PROGRESSIVE: Final = gettext_noop(
 )
 _UNIDENTIFIED: Final = gettext_noop(
     "This file is not a picture that can be used, or it is damaged. Upload a JPEG, "
-    "PNG, WebP, GIF, AVIF or HEIC picture; export an SVG or a PDF as JPEG first."
+    "PNG, WebP, GIF, AVIF or HEIC picture; export an SVG or a PDF as JPEG first. "
+    "Video and audio can be MP4, WebM, MP3 or M4A."
 )
 # For the whole process, since catch_warnings is not thread-safe. Pillow's other
 # warnings are ignored: one hostile EXIF block could fill the log with them.
@@ -135,22 +144,29 @@ class ImageError(ValueError):
     `message` is the text without `values` filled in, so that it can be translated.
     """
 
-    def __init__(self, message: str, **values: int) -> None:
+    def __init__(self, message: str, **values: int | str) -> None:
         super().__init__(message.format(**values) if values else message)
         self.message, self.values = message, values
 
 
 @dataclass(frozen=True)
 class IngestedImage:
-    """A published image: sizes in pixels, and texts ("" if the file had none)."""
+    """A published image: sizes in pixels, and texts ("" if the file had none).
+
+    Of a recording, `media_type`, `seconds` and `size` in bytes are set, and the texts
+    are empty. Its one file has the width in its name, which is 0 for audio.
+    """
 
     stem: str
     width: int
     height: int
     widths: tuple[int, ...]
-    alt: str
-    caption: str
-    credit: str
+    alt: str = ""
+    caption: str = ""
+    credit: str = ""
+    media_type: str = ""
+    seconds: float = 0.0
+    size: int = 0
 
 
 def ingest_image(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
@@ -174,8 +190,7 @@ def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
         pixels = _develop(source, orientation, sizes[-1])
         del source
         texts = metadata.read_texts(image)
-    digest = hmac.new(key, data, hashlib.sha256).hexdigest()[:40]
-    stem = f"{digest[:2]}/{digest}"
+    stem = stem_of([data], key)
     paths = [folder / variant_path(stem, w, ext) for w, _ in sizes for ext in FORMATS]
     if all(path.is_file() for path in paths):
         for path in paths:
@@ -184,6 +199,15 @@ def _ingest(data: bytes, folder: Path, key: bytes) -> IngestedImage:
         sizes = _publish(pixels, sizes, folder, stem)
     widths = tuple(width for width, _ in sizes)
     return IngestedImage(stem, *sizes[-1], widths, *texts)
+
+
+def stem_of(chunks: Iterable[bytes | memoryview], key: bytes) -> str:
+    """Return how the paths of a file's variants begin: with a keyed hash."""
+    made = hmac.new(key, digestmod=hashlib.sha256)
+    for chunk in chunks:
+        made.update(chunk)
+    digest = made.hexdigest()[:40]
+    return f"{digest[:2]}/{digest}"
 
 
 def unsupported_formats() -> list[str]:
@@ -200,10 +224,17 @@ def variant_path(stem: str, width: int, ext: str) -> str:
     return f"{stem}-{width}.{ext}"
 
 
+def media_type(path: str) -> str:
+    """Return the media type of a published file."""
+    ext = path.rpartition(".")[2]
+    recordings = {known: type_ for type_, known in EXTENSIONS.items()}
+    return recordings.get(ext, "image/jpeg" if ext == "jpg" else f"image/{ext}")
+
+
 def remove_variants(folder: Path, stem: str, widths: Iterable[int]) -> None:
     """Delete the variants of an image, ignoring missing ones."""
     for width in widths:
-        for ext in FORMATS:
+        for ext in (*FORMATS, *EXTENSIONS.values()):
             (folder / variant_path(stem, width, ext)).unlink(missing_ok=True)
 
 
@@ -216,6 +247,17 @@ def _refusing() -> Iterator[None]:
         raise
     except Exception as error:
         raise ImageError(_DAMAGED) from error
+
+
+@contextmanager
+def refusing_full_disks() -> Iterator[None]:
+    """Turn the OSError of a full or read-only disk into an ImageError."""
+    try:
+        yield
+    except OSError as error:
+        if message := _DISK.get(error.errno or 0):
+            raise ImageError(message) from error
+        raise
 
 
 def read_upload(source: BinaryIO) -> bytes:
@@ -379,7 +421,7 @@ def _publish(
     Raises ImageError, and leaves no files, if no size can be encoded in all formats.
     """
     made: list[tuple[int, int]] = []
-    try:
+    with refusing_full_disks():
         (folder / stem).parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
             for size in reversed(sizes):
@@ -390,7 +432,7 @@ def _publish(
                     logger.warning("An image has no variant of size %s x %s.", *size)
                     continue
                 for ext, data in encoded.items():
-                    _store(
+                    store(
                         Path(scratch, Path(variant_path(stem, size[0], ext)).name), data
                     )
                 made.insert(0, size)
@@ -402,10 +444,6 @@ def _publish(
             except BaseException:
                 remove_variants(folder, stem, (width for width, _ in sizes))
                 raise
-    except OSError as error:
-        if message := _DISK.get(error.errno or 0):
-            raise ImageError(message) from error
-        raise
     return made
 
 
@@ -420,9 +458,10 @@ def _encoded(pixels: Image.Image, ext: str) -> bytes:
     return encoded.getvalue()
 
 
-def _store(path: Path, data: bytes) -> None:
+def store(path: Path, *chunks: bytes | memoryview) -> None:
+    """Write a file, and wait until it is on the disk."""
     with path.open("wb") as file:
-        file.write(data)
+        file.writelines(chunks)
         file.flush()
         # After a power cut, an empty file would be taken for a finished variant.
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Ingest each image in a separate process.
+"""Ingest each image and each recording in a separate process.
 
 Decoding and encoding take seconds, every core and hundreds of megabytes, and partly
 hold Python's global lock. A short-lived process with a low priority keeps this away
@@ -10,15 +10,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO, Final
 
-from entries.images import ingest
+from entries.images import ingest, media
 from entries.images.ingest import ImageError, IngestedImage, gettext_noop
+from entries.images.media import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -32,24 +36,53 @@ _TOO_MUCH: Final = gettext_noop(
     "The picture could not be processed. "
     "Make it smaller, or save it anew as JPEG, and upload that."
 )
+_TOO_MUCH_MEDIA: Final = gettext_noop(
+    "The recording could not be processed. "
+    "Make it shorter, or export it anew as MP4, and upload that."
+)
 
 
-def ingest_in_process(source: BinaryIO, folder: Path, key: bytes) -> IngestedImage:
-    """Call `ingest_image` in another process.
+def ingest_in_process(
+    source: BinaryIO,
+    folder: Path,
+    key: bytes,
+    limits: Limits = media.DEFAULT_LIMITS,
+) -> IngestedImage:
+    """Call `ingest_image` or `ingest_media` in another process, whichever fits.
 
     Raises the same exceptions, and ImageError if the process dies or takes too long.
     """
-    with ingest.ingest_lock:
-        return _parse_result(_run(key, ingest.read_upload(source), folder))
+    with ingest.ingest_lock, TemporaryFile() as sent:
+        head = source.read(media.HEAD_BYTES)
+        source.seek(0)
+        recording = media.is_recording(head)
+        with ingest.refusing_full_disks():
+            sent.write(b"%s\n" % key.hex().encode())
+            if recording:  # copied by and by, since it may be large
+                shutil.copyfileobj(source, sent)
+            else:
+                sent.write(ingest.read_upload(source))
+            sent.seek(0)
+        too_much = _TOO_MUCH_MEDIA if recording else _TOO_MUCH
+        arguments = map(str, limits) if recording else ()
+        try:
+            return _parse_result(_run(sent, folder, arguments))
+        except _DiedError as error:
+            raise ImageError(too_much) from error
 
 
-def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", __name__, str(folder.absolute())]
-    sent = b"%s\n%s" % (key.hex().encode(), data)
+class _DiedError(Exception):
+    """The process was killed, or took too long."""
+
+
+def _run(
+    sent: IO[bytes], folder: Path, arguments: Iterable[str]
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", __name__, str(folder.absolute()), *arguments]
     try:
         return subprocess.run(  # noqa: S603 - contains no user input
             command,
-            input=sent,
+            stdin=sent,
             capture_output=True,
             cwd=_ROOT,
             timeout=TIMEOUT_SECONDS,
@@ -57,7 +90,7 @@ def _run(key: bytes, data: bytes, folder: Path) -> subprocess.CompletedProcess[b
         )
     except subprocess.TimeoutExpired as error:
         logger.warning("An image took more than %s s.", TIMEOUT_SECONDS)
-        raise ImageError(_TOO_MUCH) from error
+        raise _DiedError from error
 
 
 def _parse_result(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
@@ -65,7 +98,7 @@ def _parse_result(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
         logger.warning("%s", line)
     if done.returncode < 0:
         logger.warning("An image's process died of signal %s.", -done.returncode)
-        raise ImageError(_TOO_MUCH)
+        raise _DiedError
     done.check_returncode()
     result: dict[str, Any] = json.loads(done.stdout)
     if rejected := result.get("image_error"):
@@ -77,16 +110,23 @@ def _parse_result(done: subprocess.CompletedProcess[bytes]) -> IngestedImage:
 
 
 def main() -> None:
-    """Ingest an image from standard input: a line with the key in hex, then the file.
+    """Ingest a file from standard input: a line with the key in hex, then the file.
 
-    Print the fields of the `IngestedImage`, or the error, as JSON.
+    The arguments are the folder and, for a recording, its limits. Print the fields of
+    the `IngestedImage`, or the error, as JSON.
     """
     _limit_itself()
     source = sys.stdin.buffer
     key = bytes.fromhex(source.readline().decode())
+    folder, *limits = sys.argv[1:]
     result: dict[str, Any]
     try:
-        result = asdict(ingest.ingest_image(source, Path(sys.argv[1]), key))
+        if limits:
+            allowed = Limits(*map(int, limits))
+            done = media.ingest_media(source, Path(folder), key, allowed)
+        else:
+            done = ingest.ingest_image(source, Path(folder), key)
+        result = asdict(done)
     except ImageError as error:
         result = {"image_error": [error.message, error.values]}
     except OSError as error:
