@@ -3,19 +3,21 @@
 import re
 from typing import Any, Final
 
+from django.conf import settings
 from django.http.request import HttpHeaders
 
 from entries.images.ingest import MAX_UPLOAD_BYTES
 from entries.public import errors
 
-# Every URL that accepts an image file.
+# Every URL that accepts a picture, a video or a sound recording.
 IMAGE_UPLOADS: Final = re.compile(
     r"/admin/entries/(?:image/add|story/\d+/desk/"
     r"(?:pictures|pictures/add|entries/\d+/pictures))/"
 )
-MAX_IMAGE_BODY_BYTES: Final = (
-    MAX_UPLOAD_BYTES + 1024 * 1024
-)  # the file and other fields
+# The file and other fields.
+MAX_UPLOAD_BODY_BYTES: Final = (
+    max(MAX_UPLOAD_BYTES, settings.MEDIA_MAX_MB << 20) + 1024 * 1024
+)
 MAX_DESK_BODY_BYTES: Final = 4 * 1024 * 1024  # Django limits form fields to 2 MB
 MAX_BODY_BYTES: Final = 64 * 1024  # for other URLs, since readers send nothing
 
@@ -44,7 +46,7 @@ class BodyLimits:
 
 def _max_bytes(path: str) -> int:
     if IMAGE_UPLOADS.fullmatch(path):
-        return MAX_IMAGE_BODY_BYTES
+        return MAX_UPLOAD_BODY_BYTES
     return MAX_DESK_BODY_BYTES if path.startswith("/admin/") else MAX_BODY_BYTES
 
 

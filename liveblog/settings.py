@@ -161,6 +161,8 @@ MAX_STREAMS = environment.number("MAX_STREAMS", 19_000, 0, 1_000_000)
 STALE_IF_ERROR_SECONDS = environment.number("STALE_IF_ERROR_SECONDS", 60, 0, 86_400)
 # For live stories without updates; a series may have its own values.
 QUIET_REMINDER_HOURS = environment.number("QUIET_REMINDER_HOURS", 3, 0, 8760)
+MEDIA_MAX_MB = environment.number("MEDIA_MAX_MB", 100, 1, 500)
+MEDIA_MAX_MINUTES = environment.number("MEDIA_MAX_MINUTES", 10, 1, 240)
 QUIET_HOURS = environment.number("QUIET_HOURS", 12, 1, 8760)
 QUIET_ACTION = environment.choice("QUIET_ACTION", "tell", "close")
 

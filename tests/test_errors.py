@@ -424,7 +424,7 @@ def ask(path: str, headers: dict[str, str], chunks: list[bytes]) -> tuple[int, b
 
 
 def test_a_body_that_is_too_large_is_not_read():
-    too_much = {"content-length": str(request_limits.MAX_IMAGE_BODY_BYTES + 1)}
+    too_much = {"content-length": str(request_limits.MAX_UPLOAD_BODY_BYTES + 1)}
     status, body = ask("/admin/entries/story/1/desk/pictures/", too_much, [])
     assert (status, b"This is too large" in body) == (413, True)
     too_much = {"content-length": str(request_limits.MAX_DESK_BODY_BYTES + 1)}

@@ -94,7 +94,18 @@ def world() -> World:
     update = make_update(story, "The ferry has moored.")
     files = {"widths": [320], "width": 320, "height": 240, "alt": "A quokka"}
     picture = Image.objects.create(name="quokka", stem=STEM, **files)
-    body = "Quokkas were here.\n\n![](image:quokka)"
+    film = {"media_type": "video/webm", "widths": [64], "width": 64, "height": 48}
+    spoken = "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nQuokkas!\n"
+    Image.objects.create(
+        name="quokka-film",
+        stem=f"dd/{'d' * 40}",
+        alt="Quokkas run",
+        captions=spoken,
+        transcript="Quokkas!",
+        poster=picture,
+        **film,
+    )
+    body = "Quokkas were here.\n\n![](image:quokka)\n\n![](media:quokka-film)"
     past = verbs.withdraw(make_update(story, body, key_event=True))
     draft = make_story(
         "Quokkas to come", live=False, series="Tides", lead_image=picture
@@ -159,6 +170,17 @@ def crossing(world: World) -> None:
 def picture_words(world: World) -> None:
     world.picture.caption = "Quokkas at dusk"
     verbs.save_image(world.picture)
+
+
+def film_words(world: World) -> None:
+    film = Image.objects.get(name="quokka-film")
+    film.transcript = "Quokkas at dusk"
+    verbs.save_image(film)
+    verbs.edit(
+        world.waiting["draft"], text("Quokkas.\n\n![](media:quokka-film)"), version=1
+    )
+    film.no_speech, film.poster = True, None
+    verbs.save_image(film)
 
 
 def past_words(world: World) -> None:
@@ -254,6 +276,7 @@ INVISIBLE |= {
         "see", entry=w.waiting["draft"], target_story=w.story
     ),
     "a picture's words": picture_words,
+    "a recording's words": film_words,
     "what was withdrawn": past_words,
     "plan a feature": plan,
     "begin a feature": begin,

@@ -6,14 +6,21 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from random import Random
 
 import httpx
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
+from entries import verbs
+from entries.models import Entry, Story
+from entries.verbs import EntryText
 from tests import actions
 from tests.browser import Reader, expect_like_fresh
+from tests.builders import make_update
+from tests.recordings import webm
 from tests.servers import Newsroom, Newsrooms, Server, wait_for
 
 Readers = Callable[..., Reader]
@@ -1002,3 +1009,45 @@ def test_an_open_page_of_an_announced_story_shows_its_withdrawal(
     state(window.page, "Coverage begins")
     room.call(actions.turn, "the-parade", "withdraw_story")
     window.sees("This story has been withdrawn", 20)
+
+
+# --- Video
+
+
+def add_video(slug: str) -> int:
+    image = verbs.add_image(
+        f"wave-{slug[-60:]}",
+        verbs.ingest_upload(BytesIO(webm(sound=False, frames=8))),
+        alt="A wave breaks",
+        no_speech=True,
+    )
+    story = Story.objects.get(slug=slug)
+    return make_update(story, f"Look.\n\n{image.line}", at=timezone.now()).pk
+
+
+def edit_around_video(pk: int, pin: bool = False) -> None:
+    entry = Entry.objects.get(pk=pk)
+    text = EntryText(f"Look again.\n\n{entry.body[7:]}\n\nMore to come.", at=entry.at)
+    verbs.edit(entry, text, version=entry.version)
+    if pin:
+        verbs.set_marks(entry.postings.get(), pinned=True)
+
+
+def test_a_playing_video_goes_on_when_its_text_is_edited_and_pinned(
+    reader: Readers, room: Newsroom, server: Server, slug: str
+) -> None:
+    pk = room.call(add_video, slug)
+    window = open_live(reader, server, slug)
+    video = window.page.locator("video")
+    expect(video).to_have_count(1)
+    assert video.evaluate("v => v.paused && !v.autoplay")
+    room_before = video.evaluate("v => v.getBoundingClientRect().height")
+    video.evaluate("async v => { v.loop = v.muted = true; v.kept = 1; await v.play() }")
+    wait_for(lambda: video.evaluate("v => v.currentTime > 0"), "it plays")
+    assert video.evaluate("v => v.getBoundingClientRect().height") == room_before
+    room.call(edit_around_video, pk)
+    window.sees("Look again.")
+    assert video.evaluate("v => v.kept === 1 && !v.paused && v.isConnected")
+    room.call(edit_around_video, pk, pin=True)
+    expect(window.page.locator("#pinned article")).to_have_count(1)
+    assert video.evaluate("v => v.kept === 1 && !v.paused && v.isConnected")

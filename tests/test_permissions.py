@@ -110,6 +110,7 @@ AN_ENTRY = "admin:entries_story_{}".format
 ADDRESSES = {
     **{name: Needs(READ) for name in PUBLIC},
     "picture": Needs(READ, at={"path": f"ab/{'a' * 40}-320.jpg"}),
+    "captions": Needs(READ, at={"stem": f"ab/{'a' * 40}", "digest": "a" * 12}),
     # The admin itself
     "admin:index": Needs(DESK),
     "newsroom": Needs(DESK),

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext, gettext_lazy
@@ -27,8 +28,11 @@ class UploadForm(forms.Form):
     """An image file, and the name of a missing image if it is the file of one."""
 
     file = forms.FileField(
-        label=gettext_lazy("Picture"),
-        help_text=gettext_lazy("JPEG, PNG, WebP, GIF, AVIF or HEIC, up to 25 MB."),
+        label=gettext_lazy("Picture, video or audio"),
+        help_text=gettext_lazy(
+            "JPEG, PNG, WebP, GIF, AVIF or HEIC, up to 25 MB. Short recordings: MP4, "
+            "WebM, MP3 or M4A."
+        ),
         widget=forms.FileInput(attrs={"accept": images.ACCEPTED_FILES}),
     )
     name = forms.SlugField(
@@ -48,9 +52,14 @@ class ImageAdmin(BaseAdmin):
     form = images.ImageForm
     list_display = ["thumbnail", "name", "alt", "caption", "credit", "shown_in"]
     list_display_links = ["thumbnail", "name"]
+    list_select_related = ["poster"]
     search_fields = ["name", "alt", "caption", "credit"]
     readonly_fields = ["preview", "embed"]
-    fields = ["preview", "embed", *images.ImageForm.Meta.fields]
+
+    def get_fields(self, request: HttpRequest, obj: Image | None = None) -> list[Any]:
+        """Return the fields of an image, or those of a recording."""
+        kind = obj.kind if obj else Image.IMAGE
+        return ["preview", "embed", *images.FIELDS[kind]]
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Count the entries that show each image of a page, in one query."""
@@ -71,8 +80,8 @@ class ImageAdmin(BaseAdmin):
             'loading="lazy">',
             image.thumb,
             image.name,  # the text of the link around it
-            image.width,
-            image.height,
+            image.width or 160,
+            image.height or 90,
         )
 
     @admin.display(description=gettext_lazy("picture"))
@@ -86,6 +95,9 @@ class ImageAdmin(BaseAdmin):
                 url,
                 gettext("Upload it"),
             )
+        if image.media_type:
+            context = {"image": image}
+            return render_to_string("admin/entries/desk/_player.html", context)
         return format_html(
             '<img class="library-picture" src="{}" alt="{}" width="{}" height="{}">',
             image.thumb,
@@ -97,7 +109,7 @@ class ImageAdmin(BaseAdmin):
     @admin.display(description=gettext_lazy("in a text"))
     def embed(self, image: Image) -> str:
         """Return the Markdown that embeds the image in a text."""
-        return format_html("<code>![](image:{})</code>", image.name)
+        return format_html("<code>{}</code>", image.line)
 
     @admin.display(description=gettext_lazy("entries"))
     def shown_in(self, image: Image) -> int:

@@ -1,10 +1,12 @@
-"""Images at the desk: uploads, and the alt text, caption and credit of each.
+"""Images and recordings at the desk: uploads, and the texts of each.
 
-The composer shows a card, with a form, for every image in the text.
+The composer shows a card, with a form, for every image in the text. A recording is an
+image with a media type.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, BinaryIO, TypeVar, cast
+from copy import copy
+from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
@@ -13,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.utils.text import slugify
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from entries import verbs
@@ -24,51 +26,101 @@ from entries.desk.responses import text_response
 from entries.images import ingest
 from entries.models import Entry, Image, Link, Posting, Story
 from entries.models.entries import written_by
-from entries.text import rendering, urls
+from entries.text import captions, languages, rendering, urls
 from entries.verbs import UNKNOWN_IMAGE, Permissions, Refused
 
 _CARDS = "admin/entries/desk/_pictures.html"
 _INITIAL_VALUES = "admin/entries/desk/_picture_shown.html"
 Form = TypeVar("Form", bound=TextForm)
 # Chrome knows no media type of HEIC, so "image/*" alone would leave it out.
-ACCEPTED_FILES = "image/*, .heic, .heif, .hif"
+ACCEPTED_FILES = (
+    "image/*, .heic, .heif, .hif, video/mp4, video/webm, video/quicktime, "
+    "audio/mpeg, audio/mp4, audio/webm, .mp4, .m4v, .mov, .webm, .mp3, .m4a, .weba"
+)
+_WORDS: Final = ("caption", "credit")
+_SPEECH: Final = ("no_speech", "transcript", *_WORDS)
+# The fields of each kind, in the order of their card.
+FIELDS: Final = {
+    Image.IMAGE: ("alt", "decorative", *_WORDS, "focal_x", "focal_y"),
+    Image.VIDEO: ("alt", *_SPEECH, "captions", "captions_language", "poster"),
+    Image.AUDIO: ("alt", *_SPEECH),
+}
 
 
 class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
     """The texts and the focal point of an image, saved as they are typed.
 
     `needed` is whether alt text is required to publish, `settled` whether the form has
-    been saved.
+    been saved. A recording has other fields.
     """
+
+    poster = forms.ModelChoiceField(
+        Image.objects.still_images(),
+        to_field_name="name",
+        required=False,
+        widget=forms.TextInput,
+        error_messages={
+            "invalid_choice": gettext_lazy("There is no picture named “%(value)s”.")
+        },
+    )
 
     class Meta:
         model = Image
-        fields = ["alt", "decorative", "caption", "credit", "focal_x", "focal_y"]
+        fields = list(
+            dict.fromkeys(name for names in FIELDS.values() for name in names)
+        )
 
     def __init__(self, *args: Any, needed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.needed = needed
         self.settled = False
+        for name in set(self.fields) - set(FIELDS[self.instance.kind]):
+            del self.fields[name]
+        self.initial["poster"] = self.instance.poster and self.instance.poster.name
         for field in self.fields.values():
             field.show_hidden_initial = True
-        for name in {"focal_x", "focal_y"} & set(self.fields):
+        for name in {"focal_x", "focal_y", "captions_language"} & set(self.fields):
             self.fields[name].required = False  # a page without them leaves them alone
 
     def add_initial_prefix(self, field_name: str) -> str:
         """Name the hidden field with the initial value, unlike the field itself."""
         return f"{self.add_prefix(field_name)}-shown"
 
+    def clean_captions(self) -> str:
+        """Return the captions as WebVTT."""
+        try:
+            return captions.tidy_captions(self.cleaned_data["captions"])
+        except captions.CaptionsError as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean_transcript(self) -> str:
+        """Return the transcript without control characters."""
+        return rendering.tidy(self.cleaned_data["transcript"])
+
+    def clean_captions_language(self) -> str:
+        """Return the language tag in its canonical form."""
+        typed = self.cleaned_data["captions_language"]
+        try:
+            return languages.canonical_tag(typed or self.instance.captions_language)
+        except languages.LanguageError as error:
+            raise forms.ValidationError(str(error)) from error
+
     def clean(self) -> dict[str, Any]:
         """Require alt text for a published image, and ignore unchanged fields."""
         data = super().clean() or self.cleaned_data
         for name in set(self.fields) - set(self.changed_data):
-            data[name] = self.initial[name]  # so as not to undo a colleague's change
+            # so as not to undo a colleague's change
+            data[name] = getattr(self.instance, name)
         for name in ("focal_x", "focal_y"):
             if data.get(name, 0) is None:
                 data[name] = 50
-        described = data.get("alt", "").strip() or data.get("decorative")
-        if not described and "alt" in data and verbs.seen_by_readers(self.instance):
-            self.add_error("alt", verbs.ALT_TEXT_MISSING)
+        described = copy(self.instance)
+        for name, value in data.items():
+            setattr(described, name, value)
+        valid = "alt" in data and not {"captions", "transcript"} & set(self.errors)
+        if valid and not described.described and verbs.seen_by_readers(self.instance):
+            message, field = verbs.missing_text(described)
+            self.add_error(field, message)
         return data
 
     @property
@@ -88,9 +140,25 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.is_bound and errors:
             return str(errors[0])
         image: Image = self.instance
-        if self.needed and image.stem and not image.described:
-            return gettext("Say what the picture shows, or mark it as decorative.")
-        return ""
+        spoken_only = bool(image.alt.strip()) and image.media_type
+        return "" if spoken_only or not self._is_needed else image.lacks
+
+    @property
+    def speech_error(self) -> str:
+        """Return the error to show beside the choice that nobody speaks."""
+        if errors := self.errors.get("no_speech"):
+            return str(errors[0])
+        return self.instance.lacks_for_speech if self._is_needed else ""
+
+    @property
+    def _is_needed(self) -> bool:
+        return self.needed and not self.instance.missing
+
+    @property
+    def speech_open(self) -> bool:
+        """Whether the fields with captions and transcript have something to see."""
+        shown = {"captions", "captions_language", "transcript", "poster"}
+        return bool(set(self.errors) & shown or self.speech_error)
 
     @property
     def focal_fields(self) -> list[forms.BoundField]:
@@ -100,14 +168,18 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def folded_errors(self) -> bool:
         """Whether a field other than the alt text has an error."""
-        return bool(set(self.errors) - {"alt", "__all__"})
+        return bool(set(self.errors) & {*_WORDS, "focal_x", "focal_y"})
 
     @property
     def slots(self) -> list[tuple[str, str]]:
         """Return the HTML id and message (or "") of every field's place for errors."""
-        names = ("caption", "credit", "focal_x", "focal_y")
-        first = {name: str(next(iter(self.errors.get(name, [])), "")) for name in names}
-        places = {"alt": self.alt_error, **first}
+        first = {
+            name: str(next(iter(self.errors.get(name, [])), "")) for name in self.fields
+        }
+        places = first | {"alt": self.alt_error}
+        places.pop("decorative", None)  # which has no place
+        if "no_speech" in places:
+            places["no_speech"] = self.speech_error
         return [(f"{self[n].id_for_label}-error", text) for n, text in places.items()]
 
 
@@ -118,13 +190,16 @@ def image_form(image: Image, data: Any = None, *, needed: bool = False) -> Image
 
 
 def store_upload(
-    permissions: Permissions, file: "UploadedFile[Any]", name: str = ""
+    permissions: Permissions,
+    file: "UploadedFile[Any]",
+    name: str = "",
+    language: str = "",
 ) -> Image:
     """Store an uploaded file and return its image.
 
     `name` is the one that the text has for it already; without one, a new image is
     named after the file. A file that was uploaded before brings its texts along.
-    Raises ImageError or Refused.
+    `language` is the one that its captions probably have. Raises ImageError or Refused.
     """
     ingested = verbs.ingest_upload(cast(BinaryIO, file))
     alike = list(Image.objects.filter(stem=ingested.stem).order_by("pk"))
@@ -132,6 +207,8 @@ def store_upload(
     if known:
         return known[0]
     texts = _texts(alike[0] if alike else None)
+    if language and ingested.media_type:
+        texts = {"captions_language": language} | texts
     image = _add(permissions, file, ingested, name, texts)
     log_action(permissions.user, image, "Uploaded the file.", ADDITION)
     return image
@@ -158,7 +235,7 @@ def _add(
 
 def _texts(image: Image | None) -> dict[str, Any]:
     """Return the texts of an image, for another with the same file."""
-    names = ("alt", "decorative", "caption", "credit")
+    names = ("alt", "caption", "credit", *Image.MORE_TEXTS)
     return {name: getattr(image, name) for name in names} if image else {}
 
 
@@ -182,7 +259,7 @@ def _free_name(file_name: str) -> str:
 def images_in(body: str) -> list[Image]:
     """Return the images in a text, in order of appearance."""
     names = rendering.image_names(body)
-    found = {image.name: image for image in Image.objects.filter(name__in=names)}
+    found = {image.name: image for image in Image.objects.named(names)}
     return [found[name] for name in names if name in found]
 
 
@@ -294,7 +371,7 @@ def append_upload(request: HttpRequest, kind: type[Form], name: str) -> Form:
         form = kind(data, name=name)
         form.refuse("", str(error))
         return form
-    data["body"] = f"{data.get('body', '').rstrip()}\n\n![](image:{image.name})\n"
+    data["body"] = f"{data.get('body', '').rstrip()}\n\n{image.line}\n"
     return kind(data, name=name)
 
 
@@ -313,8 +390,10 @@ def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
     if file is None:
         return text_response(gettext("Choose a picture first."), 400)
     permissions = Permissions.of(request.user)
+    name, story = request.POST.get("name", ""), Story.objects.filter(pk=pk).first()
+    language = story.language if story else ""
     try:
-        image = store_upload(permissions, file, request.POST.get("name", ""))
+        image = store_upload(permissions, file, name, language)
     except (ingest.ImageError, Refused) as error:
         return text_response(str(error), 422)
     context = {"pictures": image_cards([image]), "story": Story(pk=pk)}
@@ -326,7 +405,7 @@ def upload_image(request: HttpRequest, pk: int) -> HttpResponse:
 def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the cards of the images in a restored draft."""
     names: Sequence[str] = request.GET.getlist("name")
-    found = Image.objects.filter(name__in=names)
+    found = Image.objects.named(names)
     context = {"pictures": image_cards(found), "story": Story(pk=pk)}
     return render(request, _CARDS, context)
 

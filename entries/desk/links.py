@@ -85,7 +85,7 @@ class TypedLinkForm(LinkForm):
     """
 
     image = forms.ModelChoiceField(
-        Image.objects.exclude(stem=""),
+        Image.objects.still_images(),
         to_field_name="name",
         required=False,
         error_messages={
@@ -311,7 +311,7 @@ def place_context(
         "story": place.story,
         "permissions": Permissions.of(request.user),
         "found": picker.suggest_targets(query, place.about, place.excluded),
-        "pictures": Image.objects.exclude(stem="")[:MAX_IMAGES],
+        "pictures": Image.objects.still_images()[:MAX_IMAGES],
         **extra,
     }
 

@@ -66,7 +66,7 @@ class PersonForm(forms.Form):
     def clean_portrait(self) -> Image | None:
         """Return the image with the typed name."""
         name = self.cleaned_data["portrait"].strip()
-        found = Image.objects.filter(name=name).exclude(stem="").first()
+        found = Image.objects.still_images().filter(name=name).first()
         if name and found is None:
             raise forms.ValidationError(gettext("There is no picture of that name."))
         return found

@@ -41,7 +41,8 @@ def render_preview(
     try:
         body = rendering.ParsedBody(entry.body)
         names = body.image_names
-        found = list(visible_images(permissions).filter(name__in=names))
+        visible = visible_images(permissions).select_related("poster")
+        found = list(visible.filter(name__in=names))
         links = list(entry.links.visible().with_targets())
         known = {link.text for link in links if not link.unresolved}
         lines = see_lines.read_lines(entry, entry.body, known)
@@ -60,13 +61,15 @@ def _notes(names: list[str], found: list[Image]) -> list[str]:
     known = {image.name: image for image in found}
     unknown = [name for name in names if name not in known]
     missing = [image.name for image in found if image.missing]
-    undescribed = [image.name for image in found if image.stem and not image.described]
+    undescribed = [image for image in found if image.stem and not image.described]
+    stills = [image.name for image in undescribed if not image.media_type]
+    lacking = [f"“{i.name}”: {i.lacks}" for i in undescribed if i.media_type]
     return [
         message % {"name": name}
         for message, of in (
             (gettext("There is no picture named “%(name)s”."), unknown),
             (gettext("The file of the picture “%(name)s” is missing."), missing),
-            (gettext("The picture “%(name)s” has no alt text yet."), undescribed),
+            (gettext("The picture “%(name)s” has no alt text yet."), stills),
         )
         for name in of
-    ]
+    ] + lacking

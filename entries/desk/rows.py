@@ -14,7 +14,6 @@ from django.db.models import (
     Exists,
     OuterRef,
     Prefetch,
-    Q,
     Subquery,
     prefetch_related_objects,
 )
@@ -404,7 +403,7 @@ def with_row_data(
 
 
 def _prefetches(*, images: bool, others: bool, notes: bool) -> "list[Prefetch[Any]]":
-    hidden = Image.objects.filter(Q(stem="") | Q(alt="", decorative=False))
+    hidden = Image.objects.hidden()
     rows = Posting.objects.filter(removed=False).select_related("story__series")
     open_notes = Note.objects.open().select_related("author").order_by("pk")
     wanted = {

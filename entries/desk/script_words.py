@@ -12,24 +12,30 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "uploading": _("Uploading {name}"),
     "waiting": _("Uploading {number} of {total}, {percent} %… Publishes when done."),
     "cancel": _("Cancel"),
-    "not_sent_yet": _("Not published yet. The pictures are still uploading."),
+    "not_sent_yet": _("Not published yet. The files are still uploading."),
     "uploaded_one": _("Uploaded. Add alt text."),
-    "uploaded_many": _("{total} pictures uploaded. Add alt text."),
+    "uploaded_recording": _(
+        "Uploaded. Add a description, and captions or a transcript."
+    ),
+    "uploaded_many": _("{total} files uploaded. Describe them."),
     "uploaded_known": _("Uploaded."),
     "changed_while_waiting": _(
         "Uploaded. You changed the text meanwhile: press “{button}” when it’s ready."
     ),
-    "upload_first": _("Not published. Retry the pictures that failed, or remove them."),
+    "upload_first": _("Not published. Retry the files that failed, or remove them."),
     "upload_failed": _("It didn’t upload."),
     "upload_offline": _("No connection."),
-    "upload_lost": _("This picture was never uploaded."),
-    "too_large": _("It’s too large: a picture may have 25 MB."),
+    "upload_lost": _("This file was never uploaded."),
+    "too_large": _(
+        "It’s too large. A picture may have 25 MB; make a recording shorter."
+    ),
     "retry": _("Retry"),
     "retry_name": _("Retry {name}"),
     "remove": _("Remove"),
     "remove_name": _("Remove {name} from the text"),
     "not_a_picture": _(
-        "{names}: This file is not a picture. Use JPEG, PNG, WebP, GIF, AVIF or HEIC."
+        "{names}: This file can’t be used. Pictures can be JPEG, PNG, WebP, GIF, AVIF "
+        "or HEIC; video and audio MP4, WebM, MP3 or M4A."
     ),
     "no_pictures": _("You can’t add pictures here."),
     # Sending

@@ -50,7 +50,7 @@ def find_to_insert(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _find_images(story_id: int, q: str) -> list[Image]:
     """Return the images that match every word of a query, the story's own first."""
-    found = Image.objects.exclude(stem="")
+    found = Image.objects.exclude(stem="").select_related("poster")
     for word in q.split()[: picker.MAX_TITLE_WORDS]:
         described = Q(alt__icontains=word) | Q(caption__icontains=word)
         found = found.filter(Q(name__icontains=word) | described)

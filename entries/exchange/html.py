@@ -8,19 +8,19 @@ from typing import Final
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import resolve
 
 from entries.images import ingest
-from entries.models import Link, Posting, Story
+from entries.models import Image, Link, Posting, Story
 from entries.pages import fragments
 from entries.text import media
 from entries.text.urls import absolute_url
 
 # Regexes are safe here: in HTML we rendered, text has no "<" and attributes no ">".
 _SOURCE: Final = re.compile(r"<source\b[^>]*>")
-_TAG: Final = re.compile(r"<(?:a|img)\b[^>]*>")
+_TAG: Final = re.compile(r"<(?:a|img|video|audio|track)\b[^>]*>")
 _RESPONSIVE: Final = re.compile(r'\s(?:srcset|sizes|loading|fetchpriority)="[^"]*"')
-_SRC: Final = re.compile(r'(?<=\ssrc=")([^"]*)(?=")')
+_SRC: Final = re.compile(r'(?<=\s)(src|poster)="([^"]*)"')
 _PATH: Final = re.compile(r'(?<=\shref=")(?=/)')
 _JUMP: Final = re.compile(r'\shref="[^"]*" data-jump="(entry-\d+)"')
 
@@ -28,8 +28,8 @@ _JUMP: Final = re.compile(r'\shref="[^"]*" data-jump="(entry-\d+)"')
 def story_html(story: Story) -> str:
     """Return the published entries of a story as an HTML page, newest update first.
 
-    Images are `data:` URLs; links to pages of the site are absolute. Times have their
-    full date, since the file may be opened years later.
+    Images and recordings are `data:` URLs; links to pages of the site are absolute.
+    Times have their full date, since the file may be opened years later.
     """
     postings = list(
         story.postings.published()
@@ -69,20 +69,26 @@ def _style() -> str:
 
 
 def _self_contained(tag: str) -> str:
-    if tag.startswith("<img"):
-        return _SRC.sub(lambda path: _data_url(path[1]), _RESPONSIVE.sub("", tag))
+    if not tag.startswith("<a "):
+        tag = _RESPONSIVE.sub("", tag)
+        return _SRC.sub(lambda file: f'{file[1]}="{_data_url(file[2])}"', tag)
     tag = _JUMP.sub(r' href="#\1"', tag)
     return _PATH.sub(settings.SITE_URL, tag)
 
 
 def _data_url(url: str) -> str:
-    """Return an image as a `data:` URL; an empty one if its file is gone."""
-    form = ingest.FORMATS[-1]
-    folder = reverse("picture", args=[ingest.variant_path(f"00/{'0' * 40}", 1, form)])
-    path = url.removeprefix(folder.partition("00/")[0])
-    try:
-        content = (settings.IMAGES_DIR / path).read_bytes()
-    except OSError:
-        return "data:,"
-    media_type = {"jpg": "image/jpeg"}.get(form, f"image/{form}")
+    """Return a file as a `data:` URL; an empty one if it is gone."""
+    match = resolve(url)
+    if match.url_name == "captions":
+        found = Image.objects.filter(stem=match.kwargs["stem"])
+        texts = {image.captions_digest: image.captions for image in found}
+        content = texts.get(match.kwargs["digest"], "").encode()
+        media_type = "text/vtt"
+    else:
+        path = match.kwargs["path"]
+        try:
+            content = (settings.IMAGES_DIR / path).read_bytes()
+        except OSError:
+            return "data:,"
+        media_type = ingest.media_type(path)
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

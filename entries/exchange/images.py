@@ -12,7 +12,7 @@ from django.conf import settings
 from entries import verbs
 from entries.database import errors
 from entries.exchange.document import Document, ExchangeError, Remark
-from entries.exchange.text.references import IMAGE_SUFFIX, image_name
+from entries.exchange.text.references import IMAGE_SUFFIX, MEDIA_SUFFIX, image_name
 from entries.images import ingest
 from entries.models import Image
 from entries.pages.story_data import FullImageData
@@ -58,6 +58,7 @@ class ImageFolder:
             path
             for name in (*_LEAD_NAMES, slug)
             for path in self.paths.get(normalize_name(name), [])
+            if not MEDIA_SUFFIX.fullmatch(path.suffix)
         }
         return found.pop() if len(found) == 1 else None
 
@@ -127,11 +128,15 @@ class Gallery:
         return row
 
     def describe(self, row: Image, data: FullImageData) -> None:
-        """Copy alt text, caption and credit to a row, unless it already has any."""
-        has_texts = row.alt or row.caption or row.credit or row.decorative
-        if row.pk is None or not has_texts:
-            row.alt, row.decorative = data.alt, data.decorative
-            row.caption, row.credit = data.caption, data.credit
+        """Copy the texts of an image to a row, unless it already has any."""
+        names = ("alt", "caption", "credit", *Image.MORE_TEXTS)
+        texts = {name: getattr(data, name) for name in names}
+        poster = self.rows.get(data.poster or "")
+        texts["poster"] = None if poster and poster.media_type else poster
+        described = set(texts) - {"captions_language"}
+        if row.pk is None or not any(getattr(row, name) for name in described):
+            for name, value in texts.items():
+                setattr(row, name, value)
             row.focal_x, row.focal_y = data.focal_x, data.focal_y
             self.changed.add(row.name)
 
@@ -168,10 +173,12 @@ class Gallery:
         if now != {n: state for n, state in self._found.items() if n in self.by_name}:
             raise StaleRead
         changed = [self.by_name[name] for name in sorted(self.changed)]
-        for row in changed:
-            if row.pk:
-                verbs.save_image(row)
-        Image.objects.bulk_create([row for row in changed if row.pk is None])
+        known = [row for row in changed if row.pk]
+        new = [row for row in changed if row.pk is None]
+        Image.objects.bulk_create([row for row in new if not row.poster])
+        Image.objects.bulk_create([row for row in new if row.poster])
+        for row in known:
+            verbs.save_image(row)
 
     def remove_unused(self) -> None:
         """Remove the ingested files that belong to no image row."""
@@ -181,8 +188,7 @@ class Gallery:
 
 
 def _state(image: Image) -> tuple[object, ...]:
-    texts = (image.alt, image.decorative, image.caption, image.credit)
-    return (image.pk, image.stem, image.widths, image.focal_point, *texts)
+    return (*image.shown_values, image.widths)
 
 
 @contextmanager

@@ -247,7 +247,7 @@ class _Import:
     def lead_image(self, path: Path | None) -> Image | None:
         """Return the row of the lead image; a text file has only its caption."""
         if name := self.document.lead_image:
-            return self.images.get(name)
+            return self.still_image(name)
         caption = self.document.photo
         if not caption:
             return None
@@ -255,6 +255,14 @@ class _Import:
         image = self.gallery.row("", name, path)
         image.caption = image.caption or caption
         image.alt = image.alt or caption[: max_length(Image, "alt")]
+        return image
+
+    def still_image(self, name: str | None) -> Image | None:
+        """Return the row of an image; a recording cannot be a lead or a feature."""
+        image = self.images.get(name or "")
+        if image and image.media_type:
+            self.remarks.append(Remark(0, f"“{name}” is no picture, so it is left out"))
+            return None
         return image
 
     # --- Entries
@@ -339,7 +347,7 @@ class _Import:
             target_story=target,
             target_series=series,
             target_url=data.url,
-            image=self.images.get(data.image or ""),
+            image=self.still_image(data.image),
             starts_at=data.starts_at,
             ends_at=data.ends_at,
             **home,

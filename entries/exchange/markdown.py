@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from entries.exchange.document import Body, Item, Kind
-from entries.exchange.text.references import image_name, reference
+from entries.exchange.text.references import MEDIA_SUFFIX, image_name, reference
 from entries.text import rendering
 from entries.text.markdown import IMAGE, IMAGE_START
 
@@ -30,7 +30,8 @@ def source(body: Body, names: Mapping[str, str] = MappingProxyType({})) -> str:
     for item, text in zip(body.items, escaped, strict=True):
         if item.kind == Kind.IMAGE:
             name = names.get(item.text) or image_name(item.text)
-            blocks.append(f"![](image:{name})")
+            kind = "media" if MEDIA_SUFFIX.search(item.text) else "image"
+            blocks.append(f"![]({kind}:{name})")
         else:
             blocks.append(_heading(text) if item.kind == Kind.HEADING else text)
     return "\n\n".join(blocks)

@@ -116,6 +116,7 @@ class Link(models.Model):
         null=True,
         blank=True,
         related_name="featured",
+        limit_choices_to=Image.STILLS,
         verbose_name=_("picture"),
         help_text=_("Empty: the lead picture of the story."),
     )

@@ -24,7 +24,12 @@ class Profile(models.Model):
     byline = LineField(max_length=100, blank=True)
     role = LineField(max_length=100, blank=True)
     portrait = models.ForeignKey(
-        Image, models.SET_NULL, null=True, blank=True, related_name="portrait_of"
+        Image,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="portrait_of",
+        limit_choices_to=Image.STILLS,
     )
     languages = models.CharField(max_length=100, blank=True)
 

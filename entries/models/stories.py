@@ -98,7 +98,12 @@ class Story(models.Model):
     summary_html = models.TextField(editable=False, blank=True)
     language = models.CharField(max_length=20, default="en")
     lead_image = models.ForeignKey(
-        Image, models.SET_NULL, null=True, blank=True, related_name="led_stories"
+        Image,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="led_stories",
+        limit_choices_to=Image.STILLS,
     )
     state = models.CharField(
         max_length=10, choices=State.choices, default=State.DRAFT, editable=False

@@ -62,7 +62,8 @@ def body_html(
 
 def figure_html(image: Image) -> SafeString:
     """Return the `<figure>` of an image, which must not be missing its files."""
-    return _render("entries/_figure.html", {"image": image})
+    name = "_recording" if image.media_type else "_figure"
+    return _render(f"entries/{name}.html", {"image": image})
 
 
 def card_html(card: MediaCard, poster: Image | None = None) -> SafeString:
@@ -354,5 +355,5 @@ def withdrawn_html(story: Story) -> SafeString:
 def render_entry_body(entry: Entry) -> str:
     """Render the body of a saved entry, with its images and links from the database."""
     body = rendering.ParsedBody(entry.body)
-    images = Image.objects.filter(name__in=body.image_names)
+    images = Image.objects.named(body.image_names)
     return body_html(body, images, entry.links.visible().with_targets())

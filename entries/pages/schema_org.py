@@ -28,6 +28,12 @@ JsonObject = dict[str, Any]
 # For figures that we rendered ourselves, where no attribute contains a ">".
 _IMG: Final = re.compile(r"<img\b([^>]*)>")
 _ATTRIBUTE: Final = re.compile(r'\b(srcset|width|height|alt)="([^"]*)"')
+_RECORDING: Final = re.compile(r'<figure class="recording \w+">.*?</figure>', re.S)
+_RECORDED_FILE: Final = re.compile(
+    r'<a\s+href="([^"]*)"\s+type="([^"]*)"\s+data-bytes="(\d+)"\s+data-seconds="(\d+)"'
+)
+_POSTER: Final = re.compile(r'\sposter="([^"]*)"')
+_RECORDING_ALT: Final = re.compile(r'<span class="recording-alt">([^<]*)</span>')
 _IMAGES: Final = b'"image":['  # cannot be in a text, whose quotes are escaped
 # Characters by which the data could end its `<script>` element or break in JavaScript.
 _ESCAPES: Final = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -50,6 +56,35 @@ class CardImage:
         a unit.
         """
         return {"@type": "ImageObject", "url": self.url}
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """A recording that a text shows: its public URLs, length and size in bytes."""
+
+    url: str
+    media_type: str
+    size: int
+    seconds: int
+    name: str
+    poster: str = ""
+
+    def data(self, published: str | None) -> JsonObject:
+        """Return a schema.org VideoObject or AudioObject."""
+        is_video = self.media_type.startswith("video/")
+        return _without_empty(
+            {
+                "@type": "VideoObject" if is_video else "AudioObject",
+                "name": _headline(self.name),
+                "description": self.name,
+                "contentUrl": self.url,
+                "encodingFormat": self.media_type,
+                "contentSize": str(self.size),
+                "duration": f"PT{self.seconds}S",
+                "thumbnailUrl": self.poster,
+                "uploadDate": published,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -183,6 +218,10 @@ def _update(url: str, entry: Entry) -> JsonObject:
     text = rendering.plain_text(entry.html)
     images = [image.data for image in _body_images(entry.html)]
     author = _author(entry) if entry.byline else _newsroom()
+    media = _shared(entry.html)
+    for recording in body_recordings(entry.html):
+        data = recording.data(format_iso_seconds(entry.published_at or entry.at))
+        media.setdefault(recording.media_type.partition("/")[0], []).append(data)
     return _without_empty(
         {
             "@type": "BlogPosting",
@@ -195,7 +234,7 @@ def _update(url: str, entry: Entry) -> JsonObject:
             "dateModified": format_iso_seconds(entry.changed_at),
             "author": author,
             "publisher": _publisher(),
-            **_shared(entry.html),
+            **media,
         }
     )
 
@@ -307,4 +346,25 @@ def _body_images(markup: str) -> list[CardImage]:
         largest, height = int(width[:-1]), int(attrs["height"])
         scaled = round(height * largest / int(attrs["width"]))
         found.append(CardImage(absolute_url(url), largest, scaled, attrs["alt"]))
+    return found
+
+
+def body_recordings(markup: str) -> list[RecordedFile]:
+    """Parse the recordings out of rendered HTML, which saves querying their rows."""
+    found = []
+    for figure in _RECORDING.findall(markup):
+        if not (file := _RECORDED_FILE.search(figure)):
+            continue
+        url, media_type, size, seconds = file.groups()
+        name, poster = _RECORDING_ALT.search(figure), _POSTER.search(figure)
+        found.append(
+            RecordedFile(
+                absolute_url(url),
+                media_type,
+                int(size),
+                int(seconds),
+                html.unescape(name[1]) if name else "",
+                absolute_url(poster[1]) if poster else "",
+            )
+        )
     return found

@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Self, TypeVar
 
 from django.contrib.auth.models import User
-from django.db.models import F, Model
+from django.db.models import F, Model, Prefetch
+from django.urls import reverse
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,11 +23,10 @@ from pydantic import (
     model_validator,
 )
 
-from entries.images import ingest
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Series, Story
 from entries.models.fields import max_length
 from entries.pages import cards
-from entries.text import limits, markdown, rendering
+from entries.text import captions, limits, markdown, rendering
 from entries.text.urls import absolute_url
 
 FORMAT: Final = "liveblog-story"
@@ -90,6 +91,11 @@ ImageName = Annotated[str, _fits(Image, "name")]
 Headline = Annotated[str, _fits(Entry, "headline")]
 Markdown = Annotated[
     str, Field(max_length=limits.MAX_BODY_LENGTH, description="Markdown")
+]
+Captions = Annotated[
+    str,
+    _fits(Image, "captions", description="WebVTT"),
+    AfterValidator(captions.tidy_captions),
 ]
 Username = Annotated[str, _fits(User, "username", description="a username")]
 NOT_BLANK: Final = Field(pattern=r"\S")
@@ -290,7 +296,11 @@ class FullHeadData(HeadData):
 
 
 class ImageData(_Data):
-    """Common fields of an image; width and height in pixels are 0 if it is missing."""
+    """Common fields of an image or, with a media type, of a recording.
+
+    Width and height in pixels are 0 if it is missing, or audio. `size` is in bytes,
+    `poster` the name of an image, `captions` WebVTT.
+    """
 
     name: Annotated[ImageName, NOT_BLANK]
     alt: Annotated[str, _fits(Image, "alt")] = ""
@@ -301,10 +311,20 @@ class ImageData(_Data):
     focal_y: Percentage = 50
     width: int = 0
     height: int = 0
+    media_type: Annotated[str, Field(max_length=20)] = ""
+    seconds: float = 0
+    size: int = 0
+    poster: ImageName | None = None
+    captions: Captions = ""
+    captions_language: Annotated[str, _fits(Image, "captions_language")] = "en"
+    transcript: Annotated[
+        str, _fits(Image, "transcript"), AfterValidator(rendering.tidy)
+    ] = ""
+    no_speech: Flag = False
 
 
 class PublicImageData(ImageData):
-    """An image in the public form, with the URL of its largest JPEG."""
+    """An image in the public form, with the URL of its largest JPEG or its file."""
 
     url: str
 
@@ -392,7 +412,7 @@ def _postings(story: Story, public: bool) -> list[Posting]:
         postings.filter(entry__erased_at=None)
         .select_related("entry__story__series", "entry__author", "story")
         .prefetch_related(
-            "entry__images",
+            Prefetch("entry__images", Image.objects.select_related("poster")),
             "entry__links__target_story__series",
             "entry__links__target_series",
             "entry__links__image",
@@ -554,21 +574,21 @@ def _images(story: Story, postings: list[Posting], public: bool) -> list[Image]:
             for version in posting.entry.versions.all()
             for name in rendering.image_names(version.body)
         } | set(rendering.image_names(story.summary))
-        found |= {i.pk: i for i in Image.objects.filter(name__in=earlier)}
-    rows = sorted(found.values(), key=lambda image: image.name)
-    return [image for image in rows if image.visible] if public else rows
+        found |= {image.pk: image for image in Image.objects.named(earlier)}
+    if public:
+        found = {pk: image for pk, image in found.items() if image.visible}
+    posters = {row.poster.pk: row.poster for row in found.values() if row.poster}
+    if public:
+        posters = {pk: image for pk, image in posters.items() if image.stem}
+    return sorted((posters | found).values(), key=lambda image: image.name)
 
 
 def _image(image: Image, public: bool) -> ImageData:
+    poster = image.poster.name if image.poster else None
     if not public:
-        return _from_row(FullImageData, image)
-    largest = image.variant_url(image.widths[-1], ingest.FORMATS[-1])
-    return _from_row(PublicImageData, image, url=absolute_url(largest))
-
-
-def image_file(image: Image) -> str:
-    """Return the path of an image's largest JPEG, relative to the image folder."""
-    return ingest.variant_path(image.stem, image.widths[-1], ingest.FORMATS[-1])
+        return _from_row(FullImageData, image, poster=poster)
+    url = absolute_url(reverse("picture", args=[image.path]))
+    return _from_row(PublicImageData, image, poster=poster, url=url)
 
 
 def story_images(story: Story) -> list[Image]:

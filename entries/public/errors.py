@@ -57,9 +57,12 @@ MESSAGES: Final[dict[int, Problem]] = {
         _("This is too large"),
         _(
             "What was sent is larger than this site takes: pictures may have 25 MB, "
-            "everything else together 2 MB."
+            "text together 2 MB. Make a video or a sound recording shorter."
         ),
-        _("This is too large: pictures may have 25 MB, everything else together 2 MB."),
+        _(
+            "This is too large: pictures may have 25 MB, text together 2 MB. "
+            "Make a video or a sound recording shorter."
+        ),
     ),
     500: Problem(
         _("Something went wrong here"),

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.feedgenerator import Atom1Feed
+from django.utils.feedgenerator import Atom1Feed, Enclosure
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.xmlutils import SimplerXMLGenerator
@@ -22,6 +22,7 @@ from django.utils.xmlutils import SimplerXMLGenerator
 from entries.models import EntryVersion, Posting, Profile, Series, Site, Story
 from entries.models.entries import PostingQuerySet
 from entries.models.stories import TOPICAL_FOR
+from entries.pages import schema_org
 from entries.public import caching
 from entries.text import gmt, media
 from entries.text.urls import absolute_url
@@ -32,6 +33,7 @@ _SOURCE: Final = re.compile(r"<source\b[^>]*>")
 _RESPONSIVE: Final = re.compile(
     r'\s(?:srcset|sizes|loading|decoding|fetchpriority)="[^"]*"'
 )
+_PLAYER: Final = re.compile(r'<div class="player">.*?</div>\s*', re.S)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _POSITION: Final = re.compile(r"([1-9]\d{0,16})-([1-9]\d{0,17})")
 _UNIX_START: Final = datetime.fromtimestamp(0, UTC)
@@ -258,7 +260,8 @@ class _EntriesFeed(_Feed):
 
     def item_description(self, item: Posting) -> str:
         """Return the text and its corrections, with absolute URLs and plain images."""
-        html = media.without_frames(_BOX.sub(r"\1", item.entry.html))
+        html = _PLAYER.sub("", item.entry.html)  # a link to its file is beside it
+        html = media.without_frames(_BOX.sub(r"\1", html))
         html = _RESPONSIVE.sub("", _SOURCE.sub("", html))
         notes = [self._correction(item, one) for one in _corrections(item)]
         return _PATH.sub(rf'\1="{settings.SITE_URL}', "".join([html, *notes]))
@@ -272,6 +275,13 @@ class _EntriesFeed(_Feed):
             reverse("entry_history", args=[_shown_in(item).slug, item.entry_id]),
             what,
         )
+
+    def item_enclosures(self, item: Posting) -> list[Enclosure]:
+        """Return the files of the recordings in a text."""
+        return [
+            Enclosure(one.url, str(one.size), one.media_type)
+            for one in schema_org.body_recordings(item.entry.html)
+        ]
 
     def item_link(self, item: Posting) -> str:
         path = reverse("entry", args=[_shown_in(item).slug, item.entry_id])

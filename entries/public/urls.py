@@ -2,10 +2,11 @@
 
 from django.urls import path, re_path
 
-from entries.images.ingest import FORMATS
+from entries.images.ingest import EXTENSIONS, FORMATS
 from entries.public import health, site, sitemaps, views
 
-_VARIANT = rf"[0-9a-f]{{2}}/[0-9a-f]{{40}}-\d{{1,5}}\.(?:{'|'.join(FORMATS)})"
+_STEM = "[0-9a-f]{2}/[0-9a-f]{40}"
+_VARIANT = rf"{_STEM}-\d{{1,5}}\.(?:{'|'.join([*FORMATS, *EXTENSIONS.values()])})"
 
 urlpatterns = [
     path("", views.front, name="front"),
@@ -30,6 +31,11 @@ urlpatterns = [
         rf"^pictures/(?P<path>{_VARIANT})$",
         views.send_image,
         name="picture",
+    ),
+    re_path(
+        rf"^pictures/(?P<stem>{_STEM})-(?P<digest>[0-9a-f]{{12}})\.vtt$",
+        views.send_captions,
+        name="captions",
     ),
     path(
         "favicon.ico",

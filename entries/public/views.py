@@ -20,18 +20,29 @@ from django.http import (
     HttpResponseRedirect,
     JsonResponse,
 )
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from entries import delivery
-from entries.models import Link, OldUrl, Posting, Profile, Series, Site, Story
+from entries.images.ingest import media_type
+from entries.models import (
+    Image,
+    Link,
+    OldUrl,
+    Posting,
+    Profile,
+    Series,
+    Site,
+    Story,
+)
 from entries.pages import authors, differences, lists, schema_org, story_page, timeline
 from entries.pages import search as searching
 from entries.pages.authors import UpdatesPage
 from entries.pages.story_data import story_data
-from entries.public import caching, feeds
+from entries.public import caching, feeds, files
 from entries.text import media, urls
 from entries.text.urls import absolute_url
 
@@ -425,14 +436,17 @@ def change_feed(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def send_image(request: HttpRequest, path: str) -> HttpResponse:
-    """Send an image file, which never changes: its name is a hash of its content."""
-    file = settings.IMAGES_DIR / path
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise Http404 from error
-    media_type = {"jpg": "image/jpeg"}.get(file.suffix[1:], f"image/{file.suffix[1:]}")
-    response = HttpResponse(content, content_type=media_type)
-    response["Cache-Control"] = caching.IMMUTABLE_CACHE_CONTROL
-    return response
+def send_image(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Send a file of an image or a recording."""
+    return files.send_file(request, settings.IMAGES_DIR / path, media_type(path))
+
+
+@require_safe
+def send_captions(request: HttpRequest, stem: str, digest: str) -> HttpResponse:
+    """Send the captions of a video; other captions have another URL."""
+    for image in Image.objects.filter(stem=stem).exclude(captions=""):
+        if image.captions_digest == digest:
+            response = HttpResponse(image.captions, content_type="text/vtt")
+            response["Cache-Control"] = caching.IMMUTABLE_CACHE_CONTROL
+            return response
+    raise Http404

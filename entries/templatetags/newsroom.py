@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from entries.desk import images
 from entries.desk.script_words import SCRIPT_MESSAGES
 from entries.models import Entry, Story, fields
 
@@ -22,6 +23,12 @@ MAX_SWITCH = 20
 def column_length(model: str, field: str) -> int:
     """Return the maximum length of a model's field, for an input's `maxlength`."""
     return fields.max_length(apps.get_model("entries", model), field)
+
+
+@register.simple_tag
+def accepted_files() -> str:
+    """Return the kinds of files that editors can upload, for `accept`."""
+    return images.ACCEPTED_FILES
 
 
 @register.simple_tag

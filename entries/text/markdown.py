@@ -44,7 +44,8 @@ LINK: Final = re.compile(
     r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
     r"""\(([^\s<>()]+(?:\([^\s<>()]*\)[^\s<>()]*)*)(?: {1,3}("[^"\n]*"|'[^'\n]*'))?\)"""
 )
-IMAGE_START: Final = r"!\[[^\[\]]*\]\(image:"
+# The line of an image, or of a recording: both words mean the same.
+IMAGE_START: Final = r"!\[[^\[\]]*\]\((?:image|media):"
 IMAGE: Final = re.compile(rf" *{IMAGE_START}([\w.-]+)\) *")
 SHRUG: Final = r"¯\_(ツ)_/¯"
 ESCAPED: Final = re.compile(r"(?<!\\)(\\+)([`*_\[\]#+.!>|~-])")

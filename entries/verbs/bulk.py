@@ -60,7 +60,11 @@ def prepare_entry(
     apply_text(entry, text, rendered)
     undescribed: list[str] = []
     if entry.published:
-        undescribed = [i.name for i in rendered.images if i.stem and not i.described]
+        undescribed = [
+            f"{image.name} ({image.lacks})" if image.media_type else image.name
+            for image in rendered.images
+            if image.stem and not image.described
+        ]
     if undescribed:
         entry.state = Entry.State.DRAFT
     elif entry.published:

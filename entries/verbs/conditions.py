@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext
 
-from entries.models import Entry, Posting, Story
+from entries.models import Entry, Image, Posting, Story
 from entries.verbs.ledger import Refused
 
 State = Entry.State
@@ -15,6 +15,16 @@ class EntryConflict(Refused):
     def __init__(self, sentence: str, entry: Entry) -> None:
         super().__init__(sentence)
         self.entry = entry
+
+
+def check_still_image(image: Image | None, field: str) -> None:
+    """Raise Refused if an image is a recording, which only texts show."""
+    if image and image.media_type:
+        raise Refused(
+            gettext("“%(name)s” is no picture. Choose a picture.")
+            % {"name": image.name},
+            field,
+        )
 
 
 def check_waiting(entry: Entry) -> None:

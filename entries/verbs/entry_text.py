@@ -61,16 +61,13 @@ class RenderedBody:
 def _inputs(images: Sequence[Image], links: Sequence[Link]) -> object:
     """Return what the HTML depends on besides the text, for comparison."""
     return (
-        [
-            (p.pk, p.stem, p.alt, p.caption, p.credit, p.decorative, p.focal_point)
-            for p in images
-        ],
+        [image.shown_values for image in images],
         [(link.kind, link.text, link.url) for link in links],
     )
 
 
 def _find_rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Link]]:
-    images = list(Image.objects.filter(name__in=names)) if names else []
+    images = list(Image.objects.named(names)) if names else []
     return images, list(entry.links.visible().with_targets()) if entry.pk else []
 
 
@@ -103,6 +100,7 @@ def rerender_if_changed(
 ) -> RenderedBody:
     """Lock the images, and rerender if an image or a link changed before that."""
     names = [image.name for image in rendered.images]
+    names += [image.poster.name for image in rendered.images if image.poster]
     if names:
         list(Image.objects.locked(names))
     rows = _find_rows(names, entry)
@@ -122,8 +120,16 @@ def apply_text(entry: Entry, text: EntryText, rendered: RenderedBody) -> None:
 
 
 def check_alt_texts(images: Iterable[Image]) -> None:
-    """Raise Refused, naming every image without alt text or the mark as decorative."""
-    names = [image.name for image in images if image.stem and not image.described]
+    """Raise Refused, naming every image without alt text or the mark as decorative.
+
+    Or the first recording without a description, or with speech that cannot be read.
+    """
+    undescribed = [image for image in images if image.stem and not image.described]
+    for image in undescribed:
+        if image.media_type:
+            message = gettext("“%(name)s”: %(what)s")
+            raise Refused(message % {"name": image.name, "what": image.lacks}, "body")
+    names = [image.name for image in undescribed]
     if names:
         message = ngettext(
             "The picture {names} has no alt text. "

@@ -6,6 +6,7 @@ from functools import partial
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -128,21 +129,28 @@ def orphaned_images(
         bodies = [entry.body, *entry.versions.values_list("body", flat=True)]
     names = {name for body in bodies for name in rendering.image_names(body)}
     others = Entry.objects.all() if keep_entry else Entry.objects.exclude(pk=entry.pk)
-    found = Image.objects.filter(
-        name__in=names, led_stories=None, featured=None, portrait_of=None
-    )
-    return list(found.exclude(pk__in=others.filter(images__in=found).values("images")))
+    free = Image.objects.filter(led_stories=None, featured=None, portrait_of=None)
+    found = _shown_by_none(free.filter(name__in=names, poster_of=None), others)
+    posters = free.filter(poster_of__in=found).distinct()
+    kept = Image.objects.exclude(pk__in=[image.pk for image in found])
+    return found + _shown_by_none(posters.exclude(poster_of__in=kept), others)
+
+
+def _shown_by_none(images: QuerySet[Image], entries: QuerySet[Entry]) -> list[Image]:
+    shown = entries.filter(images__in=images).values("images")
+    return list(images.exclude(pk__in=shown))
 
 
 def is_unused(image: Image) -> bool:
-    """Return whether no entry, story, feature or person has an image."""
+    """Return whether no entry, story, feature, person or video has an image."""
     uses = (image.entries, image.led_stories, image.featured, image.portrait_of)
-    return not any(rows.exists() for rows in uses)
+    return not any(rows.exists() for rows in (*uses, image.poster_of))
 
 
 def _delete_unused(images: Iterable[Image]) -> None:
     """Lock images, and delete those that are still unused."""
-    for image in Image.objects.locked(image.name for image in images):
+    found = Image.objects.locked(image.name for image in images)
+    for image in sorted(found, key=lambda image: not image.poster_id):  # posters last
         if is_unused(image):
             _delete_with_files(image)
 
@@ -155,8 +163,8 @@ def delete_image(image: Image, *, by: Permissions = SYSTEM) -> None:
             if not is_unused(locked):
                 raise Refused(
                     gettext(
-                        "An entry, a story, a feature or a person’s page shows this "
-                        "picture."
+                        "An entry, a story, a feature, a video or a person’s page "
+                        "shows this picture."
                     )
                 )
             _delete_with_files(locked)

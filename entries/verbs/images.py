@@ -7,10 +7,12 @@ from typing import Any, BinaryIO, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext, gettext_lazy
 
 from entries.images import ingest, worker
+from entries.images.media import Limits
 from entries.models import Entry, Image
 from entries.verbs.ledger import Refused, StaleRead, open_ledger, retry_on_stale_read
 from entries.verbs.links import visible_link_states
@@ -20,14 +22,15 @@ ALT_TEXT_MISSING: Final = gettext_lazy("Readers see this picture. Add alt text."
 
 
 def ingest_upload(source: BinaryIO) -> ingest.IngestedImage:
-    """Write the variants of an uploaded image, under file names that cannot be guessed.
+    """Write the files of an uploaded image or recording, with names nobody can guess.
 
-    Raises ingest.ImageError for an invalid image. This is slow, so call it outside of
+    Raises ingest.ImageError for an invalid one. This is slow, so call it outside of
     transactions.
     """
     key = salted_hmac("entries.pictures", "file names").digest()
+    limits = Limits(settings.MEDIA_MAX_MB, settings.MEDIA_MAX_MINUTES)
     try:
-        return worker.ingest_in_process(source, settings.IMAGES_DIR, key)
+        return worker.ingest_in_process(source, settings.IMAGES_DIR, key, limits)
     except ingest.ImageError as error:
         raise ingest.ImageError(gettext(error.message), **error.values) from error
 
@@ -85,14 +88,27 @@ def fill_image(image: Image, ingested: ingest.IngestedImage, **texts: Any) -> Im
             % {"name": image.name},
             "name",
         )
+    if ingested.media_type and image.pk:
+        _check_only_in_texts(image)
     image.stem = ingested.stem
     image.width, image.height = ingested.width, ingested.height
     image.widths = list(ingested.widths)
+    image.media_type = ingested.media_type
+    image.seconds, image.size = ingested.seconds, ingested.size
     for field in ("alt", "caption", "credit"):
         given = texts.get(field) or getattr(image, field) or getattr(ingested, field)
         setattr(image, field, given)
-    image.decorative = bool(texts.get("decorative", image.decorative))
+    for field in Image.MORE_TEXTS:
+        setattr(image, field, texts.get(field, getattr(image, field)))
     return image
+
+
+def _check_only_in_texts(image: Image) -> None:
+    """Raise Refused if a missing image is wanted where only a picture can be shown."""
+    uses = (image.led_stories, image.featured, image.portrait_of, image.poster_of)
+    if any(rows.exists() for rows in uses):
+        message = gettext("“%(name)s” must be a picture. Upload a picture for it.")
+        raise Refused(message % {"name": image.name}, "name")
 
 
 @retry_on_stale_read
@@ -113,9 +129,17 @@ def save_image(
         if not _refresh(image, fields):
             raise Refused(gettext("This picture has been deleted."))
         if not image.described and seen_by_readers(Image.objects.get(pk=image.pk)):
-            raise Refused(str(ALT_TEXT_MISSING), "alt")
+            raise Refused(*missing_text(image))
 
     return _save(image, fields, check)
+
+
+def missing_text(image: Image) -> tuple[str, str]:
+    """Return what an undescribed image lacks for readers, and the field for it."""
+    if not image.media_type:
+        return str(ALT_TEXT_MISSING), "alt"
+    field = "no_speech" if image.alt.strip() else "alt"
+    return gettext("Readers see this. %(what)s") % {"what": image.lacks}, field
 
 
 def seen_by_readers(image: Image) -> bool:
@@ -169,7 +193,8 @@ def _shown_in(image: Image) -> tuple[set[int], set[int]]:
     """Return the ids of the entries and the stories that show an image."""
     if not image.pk:
         return set(), set()
-    entries = image.entries.values_list("pk", flat=True)
+    shown = Entry.objects.filter(Q(images=image) | Q(images__poster=image))
+    entries = shown.values_list("pk", flat=True)
     return set(entries), set(image.led_stories.values_list("pk", flat=True))
 
 

@@ -12,7 +12,7 @@ from entries.models import Entry, Link, Posting, Story
 from entries.models.links import LinkQuerySet
 from entries.pages import fragments
 from entries.text import rendering
-from entries.verbs.conditions import check_not_erased
+from entries.verbs.conditions import check_not_erased, check_still_image
 from entries.verbs.ledger import Ledger, Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
@@ -47,6 +47,7 @@ def add_link(
 
 def check_link(link: Link) -> None:
     """Raise Refused for a link without title and target, or with invalid values."""
+    check_still_image(link.image, "image")
     if link.unresolved and not rendering.one_line(link.title):
         raise Refused(gettext("Give the link a title or a target."), "title")
     if (link.starts_at or link.ends_at) and link.kind != Link.Kind.FEATURE:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext, gettext_noop
 from entries.models import Entry, Image, Presence, Profile
 from entries.text import languages as language_tags
 from entries.text import rendering, urls
+from entries.verbs.conditions import check_still_image
 from entries.verbs.ledger import Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
@@ -100,6 +101,7 @@ def _locked(portrait: Image | None) -> Image | None:
     found = Image.objects.locked([portrait.name]).first()
     if found is None:
         raise Refused(gettext("There is no picture of that name."), "portrait")
+    check_still_image(found, "portrait")
     return found
 
 

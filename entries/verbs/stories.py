@@ -24,6 +24,7 @@ from entries.models import (
 )
 from entries.models.fields import max_length
 from entries.text import gmt, languages, rendering, urls
+from entries.verbs.conditions import check_still_image
 from entries.verbs.ledger import (
     Ledger,
     Refused,
@@ -116,6 +117,7 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
         fields = fields | {"language": _checked_language(fields["language"])}
     for name, value in fields.items():
         setattr(story, name, value)
+    check_still_image(story.lead_image, "lead_image")
     if not rendering.one_line(story.headline):
         raise Refused(gettext("Give the story a headline."), "headline")
     try:
@@ -175,7 +177,8 @@ def edit_story(
         if not changed:
             return
         if story.lead_image:  # its caption must not change meanwhile
-            list(Image.objects.locked([story.lead_image.name]))
+            for image in Image.objects.locked([story.lead_image.name]):
+                check_still_image(image, "lead_image")
         if changed & set(StoryVersion.FIELDS):
             _save_version(story, before, author)
         story.save()

@@ -10,8 +10,9 @@
 
   const AT_ONCE = 3;
   const PAUSE = 700; // milliseconds after the last key
-  const IMAGE_TYPE = /^image\//;
-  const EXTENSION = /\.(avif|gif|heic|heif|hif|jpe?g|png|webp)$/i;
+  const USABLE_TYPE = /^(image|video|audio)\//;
+  const EXTENSION = /\.(avif|gif|heic|heif|hif|jpe?g|png|webp|mp4|m4v|mov|webm|mp3|m4a|weba)$/i;
+  const RECORDING = /^(video|audio)\/|\.(mp4|m4v|mov|webm|mp3|m4a|weba)$/i;
   const ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"; // without vowels, so that names are not words
   const uploads = new Map(); // name -> {name, file, url, state, loaded, error, ...}; see start()
   const arrived = new Map(); // name -> HTML of its card
@@ -34,7 +35,7 @@
       .replace(/^[-_]+|[-_]+$/g, "");
     return `${stem && stem !== "image" ? stem : "picture"}-${random()}`;
   };
-  const NAMED = /^ *!\[[^\]]*\]\(image:([\w.\-\p{L}\p{N}]+)\) *$/gmu;
+  const NAMED = /^ *!\[[^\]]*\]\((?:image|media):([\w.\-\p{L}\p{N}]+)\) *$/gmu;
   const namesIn = (form) => [...(bodyOf(form)?.value ?? "").matchAll(NAMED)].map((found) => found[1]);
   const uploadsOf = (form) => namesIn(form).flatMap((name) => uploads.get(name) ?? []);
 
@@ -117,7 +118,8 @@
     const bare = [...byId(`${form.dataset.form}-pictures`).querySelectorAll("[name$=-alt]")].filter(
       ({ value }) => !value,
     );
-    const key = bare.length ? (bare.length > 1 ? "uploaded_many" : "uploaded_one") : "uploaded_known";
+    const one = bare[0]?.closest(".recording") ? "uploaded_recording" : "uploaded_one";
+    const key = bare.length ? (bare.length > 1 ? "uploaded_many" : one) : "uploaded_known";
     say(form, words(key, { total: bare.length }), "good");
   };
   const made = (tag, text = "", attributes = {}) => {
@@ -169,7 +171,7 @@
   const remove = (upload, form) => {
     uploads.delete(upload.name);
     upload.request?.abort();
-    removeBlock(bodyOf(form), `(image:${upload.name})`);
+    for (const kind of ["image", "media"]) removeBlock(bodyOf(form), `(${kind}:${upload.name})`);
     say(form, "");
     render();
     pump();
@@ -278,18 +280,20 @@
 
   // --- Chosen, dropped, pasted
 
-  const isImage = (file) => IMAGE_TYPE.test(file.type) || EXTENSION.test(file.name);
+  const isUsable = (file) => USABLE_TYPE.test(file.type) || EXTENSION.test(file.name);
+  const isRecording = (file) => RECORDING.test(file.type) || RECORDING.test(file.name);
+  const lineFor = (name) => `![](${isRecording(uploads.get(name).file) ? "media" : "image"}:${name})`;
   const bring = (form, files, at) => {
     const field = $("[data-upload]", form);
     if (!field) return void say(form, words("no_pictures"), "bad");
-    const images = files.filter(isImage);
-    const others = files.filter((file) => !isImage(file)).map(({ name }) => name);
+    const images = files.filter(isUsable);
+    const others = files.filter((file) => !isUsable(file)).map(({ name }) => name);
     if (others.length) say(form, words("not_a_picture", { names: others.join(", ") }), "bad");
     if (!images.length) return;
     if (!others.length) say(form, "");
     const names = images.map((file) => start(file, field.dataset.upload));
     batches.set(form, new Set([...(batches.get(form) ?? []), ...names]));
-    insertBlock(bodyOf(form), names.map((name) => `![](image:${name})`).join("\n\n"), at);
+    insertBlock(bodyOf(form), names.map(lineFor).join("\n\n"), at);
     render();
     pump();
   };
@@ -301,6 +305,42 @@
     target.value = "";
     bring(formOf(target), files);
   });
+  // --- A recording's captions and poster, chosen on its card
+
+  const change = (field, value) => {
+    field.value = value;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const bringPoster = (input, file) => {
+    const field = byId(input.dataset.poster);
+    const said = byId(`${input.dataset.poster}-said`);
+    const data = new FormData();
+    const request = new XMLHttpRequest();
+    const failed = () => {
+      const ours = request.getResponseHeader("desk-answer");
+      said.textContent = ours ? request.responseText : words(request.status ? "upload_failed" : "upload_offline");
+    };
+    said.textContent = words("uploading", { name: file.name });
+    data.append("file", file);
+    request.open("POST", $("[data-upload]", formOf(input)).dataset.upload);
+    for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+    request.addEventListener("loadend", () => {
+      if (request.status !== 200) return failed();
+      const parsed = new DOMParser().parseFromString(request.responseText, "text/html");
+      said.textContent = words("uploaded_known");
+      change(field, $(".picture", parsed).dataset.name);
+    });
+    request.send(data);
+  };
+  document.addEventListener("change", async ({ target }) => {
+    if (!target.files?.length || !(target.dataset.captions || target.dataset.poster)) return;
+    const [file] = target.files;
+    target.value = "";
+    if (target.dataset.poster) bringPoster(target, file);
+    else change(byId(target.dataset.captions), await file.text());
+  });
+
   const carriesFiles = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
   const goal = ({ target }) => {
     const form = formOf(target) ?? byId("composer");

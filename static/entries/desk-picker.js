@@ -52,7 +52,7 @@
     close(picker);
     if (snippet === undefined) insertLine(bodyOf(form), insert);
     else insertText(bodyOf(form), insert);
-    if (insert.includes("](image:")) document.dispatchEvent(new CustomEvent("desk:restored", { detail: form }));
+    if (/\]\((image|media):/.test(insert)) document.dispatchEvent(new CustomEvent("desk:restored", { detail: form }));
   };
 
   document.addEventListener("click", ({ target }) => {

@@ -4,9 +4,10 @@
 (() => {
   if (!window.Desk) return;
   const { $, byId, formOf, bodyOf, type, removeBlock, begin } = window.Desk;
-  const LINE = /^( *!\[[^\]]*\]\(image:)([^)\s]+)(\) *)$/gm;
+  const LINE = /^( *!\[[^\]]*\]\()((?:image|media):[^)\s]+)(\) *)$/gm;
 
-  const namesIn = (form) => [...bodyOf(form).value.matchAll(LINE)].map((found) => found[2]);
+  const placesIn = (form) => [...bodyOf(form).value.matchAll(LINE)].map((found) => found[2]);
+  const namesIn = (form) => placesIn(form).map((place) => place.replace(/^\w+:/, ""));
   const trayOf = (form) => byId(`${form.dataset.form}-pictures`);
   const cardsIn = (form) => [...(trayOf(form)?.querySelectorAll(".picture") ?? [])];
 
@@ -23,14 +24,14 @@
   };
 
   // Reorder the image names in the text in one undoable step; other text does not move.
-  const reorder = (form, names) => {
+  const reorder = (form, places) => {
     const area = bodyOf(form);
     const found = [...area.value.matchAll(LINE)];
     const start = found[0].index;
     const end = found.at(-1).index + found.at(-1)[0].length;
     const { selectionStart, selectionEnd } = area;
-    const left = [...names];
-    const text = area.value.slice(start, end).replace(LINE, (_, before, name, after) => before + left.shift() + after);
+    const left = [...places];
+    const text = area.value.slice(start, end).replace(LINE, (_, before, place, after) => before + left.shift() + after);
     const active = document.activeElement;
     area.focus({ preventScroll: true });
     area.setSelectionRange(start, end);
@@ -44,8 +45,9 @@
     const names = namesIn(form);
     const from = names.indexOf(card.dataset.name);
     if (from < 0 || to < 0 || to >= names.length || from === to) return;
-    names.splice(to, 0, ...names.splice(from, 1));
-    reorder(form, names);
+    const places = placesIn(form);
+    places.splice(to, 0, ...places.splice(from, 1));
+    reorder(form, places);
   };
   const step = (card, by) => move(card, namesIn(formOf(card)).indexOf(card.dataset.name) + by);
 
@@ -56,7 +58,7 @@
     const form = formOf(card);
     if (button.dataset.tray === "remove") {
       const next = card.nextElementSibling ?? card.previousElementSibling;
-      removeBlock(bodyOf(form), `(image:${card.dataset.name})`);
+      for (const kind of ["image", "media"]) removeBlock(bodyOf(form), `(${kind}:${card.dataset.name})`);
       card.remove();
       ($("[name$=-alt]", next ?? form) ?? bodyOf(form)).focus();
     } else step(card, button.dataset.tray === "up" ? -1 : 1);

@@ -534,7 +534,7 @@
     const rows = [...home.children].filter((row) => row !== el);
     const sign = page.order === "oldest" ? 1 : -1;
     const at = firstFit(rows.length, (n) => sign * compare(rows[n].dataset.key, el.dataset.key) > 0);
-    // A frame in an entry that moves goes on playing, in browsers that can do that.
+    // A frame or a video in an entry that moves goes on playing, where browsers can do that.
     home[el.isConnected && home.moveBefore ? "moveBefore" : "insertBefore"](el, rows[at] || null);
   };
   const arrive = (el, home) => {

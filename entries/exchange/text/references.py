@@ -24,8 +24,10 @@ _CROSS_POSTED: Final = (
     re.compile(rf"C(?i:{_CROSS[1:]})\s+(\S.*[^\s.:])", re.S),
 )
 _BETWEEN_NAMES: Final = re.compile(r"\s*,\s*(?:and\s+)?|\s+(?:and|&)\s+|\s*;\s*")
+_MEDIA: Final = "mp4|m4v|mov|webm|mp3|m4a|weba"
+MEDIA_SUFFIX: Final = re.compile(rf"\.(?:{_MEDIA})$", re.I)
 IMAGE_SUFFIX: Final = re.compile(
-    r"\.(?:jpe?g|png|webp|gif|avif|hei[cf]|hif|tiff?)$", re.I
+    rf"\.(?:jpe?g|png|webp|gif|avif|hei[cf]|hif|tiff?|{_MEDIA})$", re.I
 )
 _TOKEN: Final = re.compile(r"[^\W_][\w-]{2,119}")
 _NUMBER: Final = re.compile(r"[0-9]{1,4}")

@@ -13,12 +13,7 @@ from entries import exchange
 from entries.database import errors
 from entries.models import Story
 from entries.operations import data_folder
-from entries.pages.story_data import (
-    FullStoryData,
-    image_file,
-    story_data,
-    story_images,
-)
+from entries.pages.story_data import FullStoryData, story_data, story_images
 
 
 class Command(BaseCommand):
@@ -86,14 +81,14 @@ class Command(BaseCommand):
         return written.text
 
     def write_images(self, story: Story, output: Path) -> None:
-        """Copy the largest JPEG of each image into a folder beside the file."""
+        """Copy images (as JPEG) and recordings into a folder beside the file."""
         images = [image for image in story_images(story) if image.stem]
         if not images:
             return
         folder = output.with_name(f"{output.stem}-pictures")
         folder.mkdir(exist_ok=True)
         for image in images:
-            source = settings.IMAGES_DIR / image_file(image)
+            source = settings.IMAGES_DIR / image.path
             target = folder / f"{image.name}{source.suffix}"
             try:
                 shutil.copyfile(source, target)
