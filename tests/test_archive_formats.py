@@ -573,6 +573,8 @@ def test_numbers_that_are_no_times_stay_text(tmp_path: Path, line: str):
         ("Fire\n\nAll times are CET.", "Fire"),
         ("Fire\n\nTime zone: Europe/Berlin", "Fire"),
         ("Fire\n\nCET", "Fire"),
+        ("Fire\n\nAll times are Central European Time (CET).", "Fire"),
+        ("Times here are local (CET)\n\nFire", "Times here are local"),
         ("Fire at Berlin time", "Fire at Berlin time"),
     ],
 )
@@ -586,6 +588,12 @@ def test_a_log_may_name_its_time_zone_above_the_updates(
         headline,
         "",
     )
+
+
+def test_the_first_time_may_name_the_zone_of_all(tmp_path: Path):
+    text = "Fire\n\n20 December 2016\n20:16 CET: One\n20:17 Two\n20:18 GMT: Three"
+    imported(tmp_path, text)
+    assert times() == ["20 2018", "20 1917", "20 1916"]
 
 
 @pytest.mark.parametrize(

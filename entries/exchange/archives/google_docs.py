@@ -90,7 +90,8 @@ def _body(file: SourceFile, texts: Texts) -> Tag:
         if not re.match(r"[a-z]+:|//", str(image["src"]), re.I):
             folder = name.parent / str(image["src"])
             image["src"] = f"//{slugify(name.stem) or 'document'}/{folder}"
-    return soup.body or soup
+    # A published document is inside another page.
+    return soup.find(class_="doc-content") or soup.body or soup
 
 
 def _leave_out(soup: BeautifulSoup, texts: Texts) -> None:

@@ -57,7 +57,7 @@ _DAY: Final = rf"(?:(?:{WEEKDAY},?\s)?{_DATE}|{WEEKDAY})"
 _TIME: Final = (
     r"(?P<hour>[01]?[0-9]|2[0-4])(?:(?P<sep>[:.h])?(?P<minute>[0-5][0-9])"
     r"(?::[0-5][0-9](?:\.[0-9]+)?)?)?(?![0-9]|[.,:][0-9])"
-    r"(?:\s?(?P<half>[ap])\.?m\b\.?)?(?P<hours>\s?h(?:ou)?rs?\b)?"
+    r"(?:\s?(?P<half>[ap])\.?m\b\.?)?(?P<hours>\s?(?:h(?:ou)?rs?|Uhr)\b)?"
 )
 
 
@@ -76,8 +76,9 @@ _BARE_STAMP: Final = _stamp_pattern("(?P<zone>)")
 _DATE_LINE: Final = re.compile(rf"[\s#*_–—-]*({_DAY})[\s:.*_–—-]*", re.I)
 _DATE_IN_TEXT: Final = re.compile(rf"(?<!\w)({_DATE})(?!\w)", re.I)
 _ZONE_NOTE: Final = re.compile(
-    r"[\s,;(\[–—-]*\b(?:all\s)?(?:times?|time\s?zone)\b[^.()\[\]\n]{0,40}?"
-    rf"(?<![\w/])(?P<zone>{zones.NAME})(?![\w/])[.)\]]*",
+    r"[\s,;(\[–—-]*\b(?:all\s)?(?:times?|time\s?zone|zone)\b[^.()\[\]\n]{0,40}?"
+    rf"(?<![\w/])(?P<zone>{zones.NAME})(?![\w/])"
+    rf"(?:\s?[,(\[]\s?(?:{zones.NAME})(?![\w/]))?[.)\]]*",
     re.I,
 )
 _ZONE_AT_END: Final = re.compile(rf"\s*[(\[](?P<zone>{zones.NAME})[)\]]\W*$", re.I)
@@ -324,7 +325,9 @@ class _Log:
     def times(self) -> tuple[list[datetime], bool]:
         """Return the times in GMT, and whether the newest update comes first."""
         given = self.options.time_zone
-        default = self.zone or (Zone(str(given), given, str(given)) if given else GMT)
+        named = Zone(str(given), given, f"the time in {given}") if given else None
+        # The first update may name the zone of all.
+        default = self.zone or named or self.updates[0].zone or GMT
         own = [update.zone or default for update in self.updates]
         common = Counter(own).most_common(1)[0][0]
         first_day = self.first_day()
@@ -338,7 +341,7 @@ class _Log:
         now = self.options.now.astimezone(common.tz).replace(tzinfo=UTC)
         # If the order is not clear, a log has the oldest first.
         dated = date_updates(stamps, first_day, now, original_first=True)
-        self.warn(dated, own, first_day, named=self.zone is not None or bool(given))
+        self.warn(dated, own, first_day, assumed=default is GMT)
         times = [common.to_gmt(at.date(), at.time()) for at in dated.times]
         return times, dated.newest_first
 
@@ -372,13 +375,18 @@ class _Log:
         return day_in(self.name)
 
     def warn(
-        self, dated: Dated, own: Sequence[Zone], first_day: date | None, *, named: bool
+        self,
+        dated: Dated,
+        own: Sequence[Zone],
+        first_day: date | None,
+        *,
+        assumed: bool,
     ) -> None:
         """Say what was assumed about zones and days."""
         for zone in dict.fromkeys(own):
             if not zone.is_gmt:
                 self.warnings.append(f"{zone.describe()}: its times became GMT.")
-        if any(update.zone is None for update in self.updates) and not named:
+        if assumed and any(update.zone is None for update in self.updates):
             self.warnings.append(
                 "Times without a time zone are read as GMT. If they are of another "
                 "zone, name it with --timezone."
