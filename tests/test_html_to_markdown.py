@@ -229,18 +229,56 @@ def test_an_embed_is_its_address_on_a_line_of_its_own(embed: str):
     assert convert(embed).markdown == "Watch:\n\nhttps://player.example.org/e/1"
 
 
-def test_a_post_keeps_its_words_and_its_address():
+def test_a_post_becomes_a_quoted_post():
     converted = convert(
         '<blockquote class="twitter-tweet"><p>Ferry 3 is late</p>&mdash; Port (@port) '
-        '<a href="https://twitter.com/port/status/12?ref_src=twsrc">20 December</a>'
-        '</blockquote><script async src="https://platform.twitter.com/widgets.js">'
-        "</script>"
+        '<a href="https://twitter.com/port/status/811270000000000000?ref_src=twsrc">'
+        "December 20, 2016</a></blockquote><script async "
+        'src="https://platform.twitter.com/widgets.js"></script>'
     )
     assert converted.markdown == (
-        "> Ferry 3 is late\n>\n> — Port (@port) 20 December\n\n"
-        "https://twitter.com/port/status/12"
+        "> Ferry 3 is late\n>\n> — Port (@port) on X, 1800 GMT, 20 December 2016, "
+        "https://x.com/port/status/811270000000000000"
     )
     assert [each.what.plural for each in converted.left_out] == ["scripts"]
+
+
+def test_a_post_of_an_unknown_site_keeps_its_words_and_its_address():
+    converted = convert(
+        '<blockquote class="reddit-card"><p>Ferry 3 is late</p>'
+        '<a href="https://forum.example/r/port/12?x=1">On the forum</a></blockquote>'
+    )
+    assert converted.markdown == (
+        "> Ferry 3 is late\n>\n> On the forum\n\nhttps://forum.example/r/port/12"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "markdown"),
+    [
+        ('<iframe src="https://www.youtube-nocookie.com/embed/abcdefghijk"></iframe>',
+         "https://youtube.com/watch?v=abcdefghijk"),
+        ('<ul><li>a</li><li>b <iframe src="//player.vimeo.com/video/12" title="Fog">'
+         "</iframe></li></ul><p>c</p>",
+         "- a\n- b\n\n[Fog](https://vimeo.com/12)\n\nc"),
+        ('<div><script src="https://datawrapper.dwcdn.net/AbCdE/embed.js"></script></div>',
+         "https://datawrapper.dwcdn.net/AbCdE"),
+    ],
+)  # fmt: skip
+def test_an_embed_of_a_known_site_becomes_its_card(code: str, markdown: str):
+    assert convert(code).markdown == markdown
+
+
+def test_words_of_an_embed_that_its_card_has_not_are_listed():
+    converted = convert(
+        '<blockquote class="instagram-media" data-instgrm-permalink='
+        '"https://www.instagram.com/p/Abc/"><a href="https://www.instagram.com/p/Abc/">'
+        "View this post on Instagram</a><p>A post by Ana</p></blockquote>"
+    )
+    assert "https://instagram.com/p/Abc" in converted.markdown
+    assert [each.text for each in converted.left_out] == [
+        "View this post on Instagram A post by Ana"
+    ]
 
 
 # --- What has no place

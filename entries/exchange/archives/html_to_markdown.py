@@ -326,6 +326,11 @@ class _Converter(MarkdownConverter):
             self.left_out.append(LeftOut(DEAD_LINK, typed))
         return self._block(url, parent_tags) + text if url else text
 
+    def convert_markdown_block(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        """Return what is Markdown already."""
+        source = CONTROL.sub("", str(el.get("data-source") or ""))
+        return self._block(source.replace("\n", BREAK), parent_tags)
+
     # --- Blocks
 
     def convert_div(self, el: Tag, text: str, parent_tags: set[str]) -> str:

@@ -14,7 +14,7 @@ from bs4.element import CData, NavigableString, PreformattedString, Tag
 from entries.exchange.archives.base import FORM, SCRIPT, LeftOut, What
 from entries.models import Image
 from entries.models.fields import max_length
-from entries.text import markdown, rendering
+from entries.text import embeds, markdown, rendering
 
 STYLE: Final = What("style sheet", "style sheets")
 HIDDEN: Final = What("hidden text", "hidden texts")
@@ -23,6 +23,7 @@ SVG: Final = What("drawing (SVG)", "drawings (SVG)")
 FALLBACK: Final = What(
     "text for browsers without a player", "texts for browsers without a player"
 )
+EMBED_TEXT: Final = What("text of an embed", "texts of embeds")
 INNER_PAGE: Final = What("page within the page", "pages within the page")
 DEAD_LINK: Final = What("link that cannot be kept", "links that cannot be kept")
 
@@ -36,7 +37,7 @@ _PLAYERS: Final = ["video", "audio", "object", "embed", "applet"]
 # Posts as social networks give them out for other pages.
 _POSTS: Final = re.compile(
     r"\b(?:twitter-(?:tweet|video)|instagram-media|tiktok-embed|bluesky-embed|fb-(?:post"
-    r"|video)|mastodon-embed|reddit-(?:embed-bq|card)|text-post-media|imgur-embed-pub)\b"
+    r"|video)|mastodon-embed|reddit-(?:embed-bq|card)|text-post-media|imgur-embed-pub|flourish-embed)\b"
 )
 _POST_URLS: Final = (
     "data-instgrm-permalink",
@@ -74,6 +75,7 @@ def reduce_tree(soup: BeautifulSoup, *, line_breaks: bool) -> Iterator[LeftOut]:
             node.extract()
     _flatten(soup)
     _end_elements(soup)
+    yield from _reduce_embeds(soup)
     yield from _remove_unseen(soup)
     yield from _replace_embeds(soup)
     yield from _prepare_images(soup)
@@ -176,6 +178,31 @@ def _is_hidden(element: Tag) -> bool:
         str(element.get(name) or "").removesuffix("px") for name in ("width", "height")
     ]
     return all(size in {"0", "1"} for size in sizes)
+
+
+def _reduce_embeds(soup: BeautifulSoup) -> Iterator[LeftOut]:
+    """Replace the embed codes of known sites by the Markdown that editors get."""
+    for code in soup.find_all(_may_be_embed):
+        for name in ("src", "data-src"):
+            if str(code.get(name) or "").startswith("//"):
+                code[name] = f"https:{code[name]}"
+        html = str(code)
+        source = embeds.reduce_embeds(html)
+        if source == html:
+            continue
+        known = set(re.findall(r"\w+", rendering.unescape_markdown(source)))
+        words = visible_text(code)
+        if any(word not in known for word in re.findall(r"\w+", words)):
+            yield LeftOut(EMBED_TEXT, words)
+        code.replace_with(soup.new_tag("markdown-block", attrs={"data-source": source}))
+
+
+def _may_be_embed(element: Tag) -> bool:
+    if element.name == "script":
+        source = str(element.get("src") or "")
+        return "dwcdn.net" in source or element.has_attr("data-telegram-post")
+    classes = str(element.get("class") or "")
+    return element.name == "iframe" or _POSTS.search(classes) is not None
 
 
 def _replace_embeds(soup: BeautifulSoup) -> Iterator[LeftOut]:

@@ -24,6 +24,7 @@ _TOKEN: Final = re.compile(
     f"({MARK}[^{END}]*{END}|[{ON}{OFF}][bis]|{CODE}[^{CODE_END}]*{CODE_END})"
 )
 _PREFIX: Final = re.compile(f"(?:{MARK}(?!\\[|\\]\\(|\\\\|http)[^{END}]*{END})*")
+_RAW: Final = re.compile(f"{MARK}[^{END}]*{BREAK}[^{END}]*{END}")  # of several lines
 _LISTED: Final = re.compile(f"(?:{MARK}[> ]+{END})*{MARK}?(?:[-+*]|[0-9]+\\.) ")
 _TOGGLE: Final = re.compile(f"[{ON}{OFF}][bis]")
 _JOINED: Final = re.compile(f"{OFF}([bis]){ON}\\1")
@@ -49,7 +50,10 @@ def finished(marked: str) -> str:
             blocks.append(block)
     bare = (_TOGGLE.sub("", line) for block in blocks for line in block.split("\n"))
     many = sum(bool(_LISTED.match(line)) for line in bare) > 1
-    written = (_guarded(_written(block), many=many) for block in blocks)
+    written = (
+        block[1:-1] if _RAW.fullmatch(block) else _guarded(_written(block), many=many)
+        for block in blocks
+    )
     return "\n\n".join(written).replace(BREAK, "\n")
 
 
