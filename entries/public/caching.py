@@ -23,10 +23,6 @@ from entries.models import Site, Story
 from entries.text import media
 
 EXACT_CACHE_CONTROL = "public, max-age=0, s-maxage=1, must-revalidate"
-PAGE_CACHE_CONTROL = EXACT_CACHE_CONTROL
-if _STALE := settings.STALE_IF_ERROR_SECONDS:
-    # A proxy may serve a stale page for a while when the site does not respond.
-    PAGE_CACHE_CONTROL = f"public, max-age=0, s-maxage=1, stale-if-error={_STALE}"
 IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
 # A change gets its Last-Modified this long afterwards, when no process can show what
 # was before: commits take a moment to reach other processes, and clocks differ. So
@@ -42,6 +38,16 @@ class Version(NamedTuple):
 
     tag: str
     changed_at: datetime | None
+
+
+def page_cache_control() -> str:
+    """Return the Cache-Control of a page.
+
+    A proxy may serve it stale for a while when the site does not respond.
+    """
+    if seconds := settings.STALE_IF_ERROR_SECONDS:
+        return f"public, max-age=0, s-maxage=1, stale-if-error={seconds}"
+    return EXACT_CACHE_CONTROL
 
 
 @cache
@@ -108,7 +114,7 @@ def respond_or_304(
     response["ETag"] = quoted
     if modified:
         response["Last-Modified"] = http_date(modified)
-    response["Cache-Control"] = PAGE_CACHE_CONTROL
+    response["Cache-Control"] = page_cache_control()
     return response
 
 

@@ -96,7 +96,7 @@ def public_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse
             url = request.get_full_path().replace(old, new, 1)
             response = HttpResponsePermanentRedirect(url)
         # Neither is permanent: a story can be restored, or get its former slug back.
-        response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
+        response["Cache-Control"] = caching.page_cache_control()
         return response
 
     return wrapped
@@ -161,7 +161,7 @@ def old_url(request: HttpRequest) -> HttpResponse:
             raise Gone
         to = entry.get_absolute_url()
     response = HttpResponsePermanentRedirect(to)
-    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
+    response["Cache-Control"] = caching.page_cache_control()
     return response
 
 
@@ -277,7 +277,7 @@ def search(request: HttpRequest) -> HttpResponse:
         "more": urlencode({"q": query, "page": number + 1}),
     }
     response = render(request, "entries/search.html", context)
-    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
+    response["Cache-Control"] = caching.page_cache_control()
     return response
 
 
@@ -315,7 +315,7 @@ def _redirect_to_update(site: Site, story: Story, entry_id: int) -> HttpResponse
     except timeline.NoSuchEntry as error:
         raise Http404 from error
     response = HttpResponseRedirect(url)
-    response["Cache-Control"] = caching.PAGE_CACHE_CONTROL
+    response["Cache-Control"] = caching.page_cache_control()
     return response
 
 
