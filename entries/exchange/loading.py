@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -506,11 +505,12 @@ class _Import:
             entries += [new.entry] if any(times.values()) else []
         if entries:
             Entry.objects.bulk_update(entries, names, batch_size=verbs.BULK_BATCH_ROWS)
-            created = Entry.objects.filter(pk=OuterRef("entry")).values("created_at")
-            untimed = self.story.postings.filter(
-                entry__at=None, entry__published_at=None
-            )
-            untimed.update(at=Subquery(created))
+        # By their keys: PostgreSQL has no statistics yet of the rows that were just
+        # written, and joins them by reading all of them for each.
+        for new in (new for new, _ in self.prepared if not new.entry.at):
+            if not new.entry.published_at:
+                own = Posting.objects.filter(pk=new.posting.pk)
+                own.update(at=new.entry.created_at)
 
     def restore_story_times(self) -> None:
         """Restore the timestamps of the story, once its changes have been dated.
