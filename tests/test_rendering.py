@@ -333,7 +333,17 @@ SLOW_UNITS = [
         "&",
         "> a\n",
     ),
-    *("- a\n\n", "# a\n", "a|b\n-|-\n", "`a`|", "```a\n", "\n", "https://a.b )", "~~a"),
+    *(
+        "- a\n\n",
+        "# a\n",
+        "a|b\n-|-\n",
+        "a|b\n-|-\n\n",
+        "`a`|",
+        "```a\n",
+        "\n",
+        "https://a.b )",
+        "~~a",
+    ),
 ]
 
 
@@ -345,6 +355,16 @@ def test_no_body_takes_long_to_parse(unit: str) -> None:
     render(body)
 
     assert time.process_time() - began < 5  # seconds; usually one at most
+
+
+@pytest.mark.parametrize("unit", ["*", "1,", "- ", "1 ", "\\", "`"])
+def test_no_cell_of_a_table_takes_long_to_be_told_from_a_number(unit: str) -> None:
+    body = f"|a|b|\n|-|-|\n|1|{unit * 4000}x|"
+
+    began = time.process_time()
+    render(body)
+
+    assert time.process_time() - began < 0.5
 
 
 def test_an_oversized_body_is_refused_at_once() -> None:

@@ -39,6 +39,7 @@ from entries.text import media, quotes, urls
 MAX_NESTING: Final = 8  # lists and quotes inside each other, opened on one line
 MAX_INDENT: Final = 16  # spaces: four lists deep
 MAX_PIPES: Final = 60  # in one row of a table
+MAX_NUMBER_LENGTH: Final = 40  # in a cell of a table
 
 LINK: Final = re.compile(
     r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]"
@@ -320,7 +321,10 @@ def _typed(cell: ET.Element) -> str:
 
 def _is_numeric(cells: Iterable[str]) -> bool:
     """Return whether a column has numbers, and otherwise only empty cells or dashes."""
-    filled = [cell for cell in cells if not _NO_VALUE.fullmatch(cell)]
+    typed = list(cells)
+    if max(map(len, typed)) > MAX_NUMBER_LENGTH:  # which also keeps matching fast
+        return False
+    filled = [cell for cell in typed if not _NO_VALUE.fullmatch(cell)]
     return bool(filled) and all(map(_NUMERIC.fullmatch, filled))
 
 

@@ -157,8 +157,10 @@ class ParsedBody:
             _enclose_tables(self._root, token)
             cleaned = _clean(self._parser.html(self._root))
         slot = re.compile(f"<p>{token}([0-9]+)</p>")
-        table = re.compile(f"<p>{token}-table</p>\n?(.*?)\n?<p>{token}-end</p>", re.S)
-        cleaned = table.sub(lambda m: _scrolling(m[1]), cleaned)
+        if f"{token}-table" in cleaned:
+            first, last = f"<p>{token}-table</p>", f"<p>{token}-end</p>"
+            table = re.compile(f"{first}\n?(.*?)\n?{last}", re.S)
+            cleaned = table.sub(lambda m: _scrolling(m[1]), cleaned)
         return mark_safe(slot.sub(lambda m: slots[int(m[1])], cleaned))  # noqa: S308
 
 
@@ -322,10 +324,15 @@ def _clean(markup: str) -> str:
 def _enclose_tables(root: ET.Element, token: str) -> None:
     """Put placeholders before and after each table."""
     for parent in list(root.iter()):
-        for table in parent.findall("table"):
-            place = list(parent).index(table)
-            parent.insert(place + 1, _paragraph(AtomicString(f"{token}-end")))
-            parent.insert(place, _paragraph(AtomicString(f"{token}-table")))
+        if parent.find("table") is not None:
+            parent[:] = [part for child in parent for part in _enclosed(child, token)]
+
+
+def _enclosed(block: ET.Element, token: str) -> list[ET.Element]:
+    if block.tag != "table":
+        return [block]
+    first, last = (AtomicString(f"{token}-{what}") for what in ("table", "end"))
+    return [_paragraph(first), block, _paragraph(last)]
 
 
 def _scrolling(table: str) -> str:
