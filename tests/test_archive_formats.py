@@ -368,11 +368,21 @@ def test_a_page_with_a_live_blog_posting(tmp_path: Path):
 
 def test_a_live_blog_posting_alone_in_a_file(tmp_path: Path):
     body = "&lt;p&gt;Escaped &lt;b&gt;twice&lt;/b&gt;&lt;/p&gt;"
-    update = {"articleBody": body, "datePublished": "2016-12-20T12:00:00Z"}
+    update = {
+        "articleBody": body,
+        "datePublished": "2016-12-20T12:00:00Z",
+        "video": {
+            "embedUrl": "https://www.youtube.com/embed/abcdefghijk",
+            "name": "Fog",
+        },
+    }
     whole = "Escaped twice\n\nHow it began"
     posting = POSTING | {"liveBlogUpdate": update, "articleBody": whole}
-    imported(tmp_path, {"@context": "https://schema.org", **posting})
-    assert bodies() == ["Escaped **twice**"]
+    ran = imported(tmp_path, {"@context": "https://schema.org", **posting})
+    assert bodies() == [
+        "Escaped **twice**\n\n[Fog](https://www.youtube.com/embed/abcdefghijk)"
+    ]
+    assert "description of an update" not in left_out(ran)
     assert Entry.objects.get(kind=Entry.Kind.ORIGINAL).body == "How it began"
 
 
@@ -573,6 +583,8 @@ def test_numbers_that_are_no_times_stay_text(tmp_path: Path, line: str):
         ("Fire\n\nAll times are CET.", "Fire"),
         ("Fire\n\nTime zone: Europe/Berlin", "Fire"),
         ("Fire\n\nCET", "Fire"),
+        ("# Fire\n\n*Times in CET*", "Fire"),
+        ("Fire\n\nTuesday, 20 December 2016 (times in CET)", "Fire"),
         ("Fire\n\nAll times are Central European Time (CET).", "Fire"),
         ("Fire at Berlin time", "Fire at Berlin time"),
     ],
@@ -609,6 +621,15 @@ def test_the_newest_may_come_first_in_a_log(tmp_path: Path):
     imported(tmp_path, "\n".join(["A headline", *lines]), "--date", "2016-12-20")
     assert times() == ["21 0010", "20 2350", "20 2350", "20 2310"]
     assert bodies() == ["Last", "Third", "Second", "First"]
+
+
+def test_a_first_line_too_long_for_a_headline_stays_first(tmp_path: Path):
+    long = "A very long first line. " * 12
+    text = f"{long}\n\nMore about it.\n\n20:16 One\n\n20:17 Two"
+    imported(tmp_path, text, "--date", "2016-12-20", name="old-fire.txt")
+    story = Story.objects.get()
+    assert story.headline == "old-fire"
+    assert story.summary == f"{long.strip()}\n\nMore about it."
 
 
 def test_a_log_with_a_time_zone_from_the_command(tmp_path: Path):

@@ -28,11 +28,11 @@ from entries.exchange.archives.base import (
 )
 from entries.exchange.archives.headlines import includes, without_headline
 from entries.exchange.archives.html_to_markdown import safe_url
+from entries.exchange.archives.html_tree import is_image_url
 from entries.exchange.archives.texts import Texts, names
 from entries.exchange.archives.times import Clock, newest_first
 from entries.exchange.document import Document, DocumentEntry, ExchangeError
 from entries.exchange.sniffing import markup
-from entries.exchange.text.references import IMAGE_SUFFIX
 from entries.text import languages
 
 _ROOTS: Final = {"rss", "feed", "RDF"}
@@ -249,7 +249,7 @@ class _Feed:
             if not url or url in known or url in visible:
                 continue
             known.add(url)
-            if kind == "image" or name == "thumbnail" or IMAGE_SUFFIX.search(url):
+            if kind == "image" or name == "thumbnail" or is_image_url(url):
                 image = self.image(each, url)
                 if name == "thumbnail" and names_:
                     continue

@@ -37,7 +37,8 @@ def begin_alike(source: str, text: str) -> bool:
 
 def includes(source: str, text: str) -> bool:
     """Return whether Markdown has the words of a text, which may be cut, in a row."""
-    return spaced_words(_CUT.sub("", text)) in spaced_words(source)
+    wanted = spaced_words(_CUT.sub("", text))
+    return wanted.isspace() or wanted in spaced_words(source)
 
 
 def spaced_words(source: str) -> str:

@@ -19,6 +19,7 @@ from entries.exchange.archives.html_tree import (
     DEAD_LINK,
     HEADINGS,
     cell_span,
+    is_image_url,
     largest_source,
     reduce_tree,
     source_url,
@@ -36,7 +37,6 @@ from entries.exchange.archives.marks import (
     finished,
     mark,
 )
-from entries.exchange.text.references import IMAGE_SUFFIX
 from entries.text import rendering, urls
 
 INLINE_IMAGE: Final = What("picture without a file", "pictures without a file")
@@ -259,7 +259,7 @@ class _Converter(MarkdownConverter):
         if core == url and _is_bare(url, el):
             return text
         linked = _around_paragraphs(text, mark("["), mark(f"]({url})"))
-        if linked == text and not IMAGE_SUFFIX.search(urlsplit(url).path):
+        if linked == text and not is_image_url(url):
             self.left_out.append(LeftOut(DEAD_LINK, url))
         if mark("[") not in linked:
             return linked
@@ -306,9 +306,7 @@ class _Converter(MarkdownConverter):
         link = el.find_parent("a")
         larger = str(link.get("href") or "") if link else ""
         for candidate in (larger, typed):
-            if candidate == larger and not IMAGE_SUFFIX.search(
-                larger.partition("?")[0]
-            ):
+            if candidate == larger and not is_image_url(larger):
                 continue
             try:
                 url = urljoin(self.base_url, candidate.strip())

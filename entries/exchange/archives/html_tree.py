@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 from bs4.element import CData, NavigableString, PreformattedString, Tag
 
 from entries.exchange.archives.base import FORM, SCRIPT, LeftOut, What
+from entries.exchange.text.references import IMAGE_SUFFIX, MEDIA_SUFFIX
 from entries.models import Image
 from entries.models.fields import max_length
 from entries.text import embeds, markdown, rendering
@@ -59,6 +60,12 @@ _BOLD: Final = re.compile(r"font-weight\s*:\s*(bold|[6-9]00)", re.I)
 _NOT_BOLD: Final = re.compile(r"font-weight\s*:\s*(normal|lighter|[1-5]00)", re.I)
 _ITALIC: Final = re.compile(r"font-style\s*:\s*(italic|oblique)", re.I)
 _STRUCK: Final = re.compile(r"text-decoration[\w-]*\s*:[^;]*line-through", re.I)
+
+
+def is_image_url(url: str) -> bool:
+    """Return whether a URL is that of a picture's file."""
+    path = url.partition("#")[0].partition("?")[0]
+    return bool(IMAGE_SUFFIX.search(path) and not MEDIA_SUFFIX.search(path))
 
 
 def visible_text(element: Tag | NavigableString) -> str:

@@ -76,9 +76,9 @@ _BARE_STAMP: Final = _stamp_pattern("(?P<zone>)")
 _DATE_LINE: Final = re.compile(rf"[\s#*_–—-]*({_DAY})[\s:.*_–—-]*", re.I)
 _DATE_IN_TEXT: Final = re.compile(rf"(?<!\w)({_DATE})(?!\w)", re.I)
 _ZONE_NOTE: Final = re.compile(
-    r"[\s,;(\[–—-]*\b(?:all\s)?(?:times?|time\s?zone|zone)\b[^.()\[\]\n]{0,40}?"
+    r"[\s,;(\[*_–—-]*\b(?:all\s)?(?:times?|time\s?zone|zone)\b[^.()\[\]\n]{0,40}?"
     rf"(?<![\w/])(?P<zone>{zones.NAME})(?![\w/])"
-    rf"(?:\s?[,(\[]\s?(?:{zones.NAME})(?![\w/]))?[.)\]]*",
+    rf"(?:\s?[,(\[]\s?(?:{zones.NAME})(?![\w/]))?[.)\]*_]*",
     re.I,
 )
 _ZONE_AT_END: Final = re.compile(rf"\s*[(\[](?P<zone>{zones.NAME})[)\]]\W*$", re.I)
@@ -141,6 +141,12 @@ def stamp(line: str) -> Stamp | None:
     return Stamp(time(hour, int(match["minute"] or 0)), day, zone, match.end())
 
 
+def _day_of(line: str) -> Day | None:
+    """Return the day that a line consists of."""
+    match = _DATE_LINE.fullmatch(line)
+    return parse_day(match[1]) if match else None
+
+
 def _zone(name: str, *, certain: bool) -> Zone | None:
     """Return the zone that a name beside a time means, unless it is text.
 
@@ -163,7 +169,9 @@ def _is_clear(match: re.Match[str], rest: str, zone: Zone | None) -> bool:
     if match["sep"] == ":" or match["half"] or match["hours"] or match["word"] or zone:
         return True
     if match["sep"] is None:
-        return bool(match["before"] or match["after"])
+        before = match["before"] or ""
+        is_year = match["hour"] in ("19", "20") and not re.search("[0-9]{4}", before)
+        return bool((before and not is_year) or match["after"])
     return bool(_CAPITAL.match(rest))  # not “20.16 million”
 
 
@@ -225,8 +233,10 @@ class _Log:
 
     def add(self, line: Line) -> None:
         """Add the next line."""
-        date_line = _DATE_LINE.fullmatch(line.text)
-        if date_line and (day := parse_day(date_line[1])):
+        text = line.text
+        if not self.updates:
+            text = self.without_zone(rendering.one_line(text))
+        if day := _day_of(text):
             self.day, self.day_lines = day, self.day_lines + 1
             return
         if found := stamp(line.text):
@@ -235,7 +245,7 @@ class _Log:
             html = line.html(0)
             self.updates[-1].parts.append(f"<p>{html}" if line.gap else f"<br>{html}")
         else:
-            self.add_to_head(line)
+            self.add_to_head(line, text)
 
     def begin(self, line: Line, found: Stamp) -> None:
         """Begin an update."""
@@ -249,13 +259,13 @@ class _Log:
             update.parts = ["<p>", line.html(found.end)]
         self.updates.append(update)
 
-    def add_to_head(self, line: Line) -> None:
+    def add_to_head(self, line: Line, words: str) -> None:
         """Use a line above the updates as headline or introduction."""
-        words = self.without_zone(rendering.one_line(line.text))
-        self.head_text += f"\n{words}"
+        first = not self.head_text
         if not words:
             return
-        if not self.headline and len(words) <= max_length(Story, "headline"):
+        self.head_text += f"\n{words}"
+        if first and len(words) <= max_length(Story, "headline"):
             self.headline = words.lstrip("#*_ ").rstrip("*_ ") or words
         else:
             html = line.html(0)
@@ -273,7 +283,9 @@ class _Log:
             return words
         self.zone = self.zone or zone
         rest = "" if whole or not match else words.replace(match[0], " ").strip()
-        if self.headline and rest:
+        if not re.search(r"\w", rest):
+            rest = ""
+        if self.headline and rest and not _day_of(rest):
             return words
         self.texts.leave_out(
             ZONE_NOTE, words if not rest or not match else match[0].strip()

@@ -233,7 +233,7 @@ class _Story:
             original=self.original(updates),
             lead_image=images[0].name if images else None,
             live_at=self.clock.read(data.get("coverageStartTime")),
-            state=Story.State.CLOSED if ended else Story.State.LIVE,
+            state=Story.State.CLOSED if ended else "",
             closed_at=max(filter(None, (ends, last_time(updates)))) if ended else None,
             old_urls=(self.url,) if self.url else (),
         )
@@ -305,8 +305,9 @@ class _Story:
                 if url in visible:
                     continue
                 title = self.words(media, "name", "headline", "caption")
+                words, link = html.escape(title or url), html.escape(url)
                 yield self.texts.source(
-                    f"<p>{html.escape(title)}</p><p>{html.escape(url)}</p>"
+                    f'<p><a href="{link}">{words}</a></p>' if url else f"<p>{words}</p>"
                 )
 
     def images(self, data: _Data) -> Iterator[Picture]:
