@@ -178,17 +178,15 @@ def write_text(document: Document) -> str:
     """Return the text: a head of `NAME: value` lines, then the page.
 
     The newest update comes first. Updates have a date except on the story's first day.
-    Drafts, which have no time that is clear, are written without one.
     """
     is_markdown = document.markdown
     blocks = ["\n".join(_head_lines(document)), *_page_head(document)]
     if document.summary != Body():
         blocks.append(_write_entry("SUMMARY:", document.summary, is_markdown))
     for update in reversed(document.oldest_first):
-        stamp = "UPDATE:"
-        if update.at and update.state != Entry.State.DRAFT:
+        if update.at:
             stamp = f"UPDATE {gmt.format_stamp(update.at, document.first_day)}:"
-        blocks.append(_write_entry(stamp, update, is_markdown))
+            blocks.append(_write_entry(stamp, update, is_markdown))
     if document.original != NO_ENTRY:
         blocks.append(_write_entry("ORIGINAL ENTRY:", document.original, is_markdown))
     return _WIDE.join(filter(None, blocks)) + "\n"
