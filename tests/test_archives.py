@@ -361,6 +361,18 @@ def test_a_blog_without_all_its_pages_waits_for_them(tmp_path: Path):
     assert Ran(tmp_path / "blog").counts == {"imported": 1}
 
 
+def test_a_post_in_two_pages_is_one_update_as_it_was_last(tmp_path: Path):
+    shutil.copytree(ARCHIVES / "superdesk", tmp_path / "blog")
+    page = json.loads((ARCHIVES / "superdesk" / "posts-1.json").read_text())
+    post = page["_items"][0] | {"_updated": "2019-05-04T22:00:00+00:00"}
+    post["groups"] = [
+        {"id": "main", "refs": [{"item": {"text": "<p>Seven seats</p>"}}]}
+    ]
+    write(tmp_path / "blog", "more.json", {"_items": [post], "_meta": {"total": 7}})
+    assert Ran(tmp_path / "blog", "--publish").counts == {"imported": 1}
+    assert [update.body for update in updates_of(COUNT)][3:] == ["Seven seats"]
+
+
 def test_all_of_a_blog_may_be_in_one_file(tmp_path: Path):
     folder = ARCHIVES / "superdesk"
     data = [json.loads(path.read_text()) for path in sorted(folder.iterdir())]
@@ -492,6 +504,9 @@ def test_stories_of_one_headline_are_all_imported(tmp_path: Path):
 
 def test_a_dry_run_reads_everything_and_writes_nothing():
     ran = Ran(ARCHIVES, "--dry-run")
+    (story,) = (each for each in ran.stories if each["format"] == "superdesk")
+    times = [update["datetime"] for update in story["updates"]]
+    assert times[:2] == ["2019-05-04T18:00:00+00:00", "2019-05-04T20:30:00+00:00"]
     assert ran.counts == {"read": 5}
     assert not Story.objects.exists()
     assert not ImportedFile.objects.exists()

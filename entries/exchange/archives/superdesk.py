@@ -54,6 +54,7 @@ class _Blog:
     data: _Data = field(default_factory=dict)
     posts: dict[str, _Data] = field(default_factory=dict)
     total: int = 0
+    seen: int = 0  # posts, also those that are in two pages
     files: list[str] = field(default_factory=list)
 
 
@@ -105,7 +106,9 @@ def _blogs(files: Sequence[SourceFile]) -> dict[str, _Blog]:
         file.release()
     with_data = [blog for blog in blogs.values() if blog.data]
     for name, post in homeless:
-        key = _blog_of(post)
+        key, home = _blog_of(post), post.get("blog")
+        if isinstance(home, dict) and _is_blog(home) and not blogs[key].data:
+            blogs[key].data = home
         blog = blogs[key] if key or len(with_data) != 1 else with_data[0]
         _add(blog, post)
         blog.files.append(name)
@@ -122,6 +125,7 @@ def _read_page(blogs: dict[str, _Blog], page: _Data) -> None:
 
 def _add(blog: _Blog, post: _Data) -> None:
     """Add a post to its blog; of two of the same id, the later version counts."""
+    blog.seen += 1
     known = blog.posts.get(_id(post))
     if known is None or _version(post) > _version(known):
         blog.posts[_id(post)] = post
@@ -175,7 +179,7 @@ def _read(key: str, blog: _Blog, name: str) -> Iterator[Found]:
             "There are posts, but not the blog that they belong to: save what "
             f"“client_blogs/{key or '<id>'}” answers in the same folder."
         )
-    if len(blog.posts) < blog.total:
+    if blog.seen < blog.total:
         yield Unreadable(
             name,
             f"There are {len(blog.posts):,} of its {blog.total:,} posts: save the "

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 
 from entries.database import errors
-from entries.exchange import ExchangeError, archives
+from entries.exchange import ExchangeError, archives, report
 from entries.exchange.archives import Outcome, Status, What
 from entries.exchange.archives.pictures import PictureFolder
 from entries.management.commands.import_story import parse_date, parse_folder
@@ -210,7 +210,9 @@ def _duration(seconds: float) -> str:
 
 def _data(outcome: Outcome) -> dict[str, Any]:
     document, story = outcome.document, outcome.story
-    return {
+    understood = report(document) if document else {}
+    return understood | {
+        "warnings": outcome.warnings,
         "headline": outcome.name,
         "status": outcome.status.value,
         "format": outcome.format,
@@ -219,9 +221,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "story": story.pk if story else None,
         "url": _url(outcome) if story else None,
         "state": story.state if story else None,
-        "updates": len(document.updates) if document else 0,
         "left_out": _left_out(outcome),
-        "warnings": outcome.warnings,
         "error": outcome.error or None,
     }
 
