@@ -108,7 +108,12 @@ def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Ta
 
 def story_targets(stories: Collection[Story]) -> list[Target]:
     """Return stories as targets of a link."""
-    return [Target(f"story:{s.pk}", s.title, s.get_state_display()) for s in stories]
+    return [Target(f"story:{s.pk}", s.title, _state_note(s)) for s in stories]
+
+
+def _state_note(story: Story) -> str:
+    """Return the state of a story and, if it is over, the days of its coverage."""
+    return ", ".join(filter(None, (story.get_state_display(), story.days)))
 
 
 def _search(text: str, excluded: Collection[int]) -> list[Story]:

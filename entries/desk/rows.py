@@ -111,12 +111,13 @@ class Row:
 
     @property
     def stamp(self) -> str:
-        """Return the time, with the date unless it is the story's first day."""
+        """Return the time as readers see it, with the date unless they need none."""
         if self.entry.original:
             return gettext("ORIGINAL ENTRY")
         if self.entry.at is None:
             return gettext("No time yet")
-        return gmt.format_stamp(self.entry.at, self.posting.story.first_day)
+        story = self.posting.story
+        return gmt.format_stamp(self.entry.at, None if story.dated else story.first_day)
 
     @property
     def hhmm(self) -> str:
@@ -190,7 +191,7 @@ class Row:
     def corrected(self) -> str:
         """Return the time of the last correction; empty if there is none."""
         at = getattr(self.posting, "corrected_at", None)
-        return gmt.format_hhmm(at) if at and self.entry.published_at else ""
+        return self._changed(at) if at and self.entry.published_at else ""
 
     @property
     def edited(self) -> str:
@@ -199,7 +200,14 @@ class Row:
             getattr(self.posting, "edited_at", None),
             self.entry.published_at,
         )
-        return gmt.format_hhmm(at) if at and published and at > published else ""
+        return self._changed(at) if at and published and at > published else ""
+
+    def _changed(self, at: datetime) -> str:
+        """Return when it was changed, with the date if that was on another day."""
+        time, day = gmt.format_hhmm(at), at.astimezone(UTC).date()
+        if day == self.posting.at.astimezone(UTC).date():
+            return time
+        return _("{time} on {day}").format(time=time, day=gmt.format_day(day))
 
     @property
     def other_editor(self) -> str:

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import cached_property, partial
 from itertools import groupby, pairwise, takewhile
 from operator import attrgetter
@@ -151,20 +150,19 @@ def _diffs(fields: ComparedFields) -> list[FieldDiff]:
     ]
 
 
-def _stamp(text: Entry | EntryVersion, first_day: date | None) -> str:
-    return gmt.format_stamp(text.at, first_day) if text.at else ""
+def _stamp(text: Entry | EntryVersion) -> str:
+    return gmt.format_full(text.at) if text.at else ""
 
 
 def _entry_fields(
     old: Entry | EntryVersion,
     new: Entry | EntryVersion,
-    first_day: date | None,
     *,
     public: bool,
 ) -> ComparedFields:
     text = _plain if public else str
     return (
-        ("Time", _stamp(old, first_day), _stamp(new, first_day)),
+        ("Time", _stamp(old), _stamp(new)),
         ("Headline", old.headline, new.headline),
         ("Text", text(old.body), text(new.body)),
     )
@@ -175,14 +173,13 @@ def _changes(
 ) -> list[Change]:
     """Return the changes that replaced each version, newest first."""
     found: list[Change] = []
-    day = entry.story.first_day
     texts: list[Entry | EntryVersion] = [*versions, entry]
     for old, (_, new) in zip(versions, pairwise(texts), strict=True):
         if public and (old.hidden or not old.correction):
             continue
         erased = old.erased or getattr(new, "erased", False)
         erased |= public and getattr(new, "hidden", False)
-        fields = partial(_entry_fields, old, new, day, public=public)
+        fields = partial(_entry_fields, old, new, public=public)
         found.append(Change(old, erased, fields))
     return found[::-1]
 

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -27,6 +27,10 @@ _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
 _SEE = re.compile(r"(See(?:\s+also)?\s*[:–—-]?)\s+(\S.*)", re.IGNORECASE)
 _IMAGE = re.compile("<picture>.*</picture>", re.S)  # in a figure
 MAX_LATEST = 6
+# As the tag `gmt` renders it: no text of ours or of editors contains this element.
+_TIME = re.compile(
+    r'(<time datetime="([0-9-]{10})T[^"]*">[0-9]{4} GMT)[^<]*(?=</time>)'
+)
 # Placeholders for an id and a seq that are not known yet; no text can contain them.
 _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
 
@@ -257,6 +261,28 @@ def _visible_postings(postings: QuerySet[Posting]) -> QuerySet[Posting]:
     return visible.select_related("story__series").order_by("story_id")
 
 
+def shows_full_dates(story: Story, last_at: datetime | None) -> bool:
+    """Return whether a story's page shows the day and the year of every time.
+
+    The page of a running story does not if its newest update, at `last_at`, is from the
+    year of its first day. `live.js` decides the same for open pages,
+    since the stored fragments do not depend on it.
+    """
+    began = story.first_day
+    if story.dated or last_at is None or began is None:
+        return True
+    return last_at.astimezone(UTC).year != began.year
+
+
+def with_full_dates(html: str) -> str:
+    """Return rendered HTML with the day and the year of every time."""
+    return _TIME.sub(_with_full_date, html)
+
+
+def _with_full_date(time: re.Match[str]) -> str:
+    return f"{time[1]}, {gmt.format_day(date.fromisoformat(time[2]))}"
+
+
 def head_html(story: Story) -> SafeString:
     """Return `#story-head`: headline, standfirst, state, lead image and summary."""
     led = story.continues.filter(state=Story.State.CLOSED).select_related("series")
@@ -331,6 +357,7 @@ def rail_html(story: Story, seq: int) -> SafeString:
     listed = [link.target_story_id for link in pinned if link.target_story_id]
     latest = (
         Story.objects.begun()
+        .topical()
         .newest()
         .exclude(pk__in=[story.pk, *listed])
         .select_related("series")[: max(0, MAX_LATEST - len(pinned))]

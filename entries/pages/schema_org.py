@@ -19,7 +19,7 @@ from django.utils.text import Truncator
 from entries.images import ingest
 from entries.models import Entry, Image, Story
 from entries.pages import cards
-from entries.text import rendering
+from entries.text import gmt, rendering
 from entries.text.urls import absolute_url
 
 MAX_DESCRIPTION = 200  # characters of a card's description
@@ -168,7 +168,7 @@ def story_card(story: Story) -> Card:
     """Return the sharing card of a story."""
     return Card(
         "article",
-        story.title,
+        story.dated_title,
         story.standfirst or f"{story.title}: every update, in order, with its time.",
         absolute_url(story.get_absolute_url()),
         _image(story),
@@ -204,7 +204,7 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
     text = rendering.plain_text(entry.html)
     return Card(
         "article",
-        entry.headline or f"{entry.label}: {story.headline}",
+        _card_title(story, entry),
         Truncator(" ".join(text.split())).chars(MAX_DESCRIPTION),
         url,
         next(iter(_body_images(entry.html)), None) or _image(story),
@@ -212,6 +212,15 @@ def update_card(story: Story, entry: Entry, url: str) -> Card:
         format_iso_seconds(entry.changed_at) or "",
         story.series.name if story.series else "",
     )
+
+
+def _card_title(story: Story, entry: Entry) -> str:
+    """Return the headline of an update, or its time; dated once the story has ended."""
+    if not entry.headline:
+        label = entry.full_label if story.days else entry.label
+        return f"{label}: {story.headline}"
+    day = gmt.format_day(entry.at.astimezone(UTC).date()) if entry.at else ""
+    return f"{entry.headline} ({day})" if day and story.days else entry.headline
 
 
 def _update(url: str, entry: Entry) -> JsonObject:

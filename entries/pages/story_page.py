@@ -48,7 +48,10 @@ def render_story_page(
     chunks: list[bytes] = []
     for index, text in enumerate(frame):
         chunks += contents[text] if index % 2 else [text.encode()]
-    return b"".join(chunks)
+    html = b"".join(chunks)
+    if fragments.shows_full_dates(story, page.last_at):
+        return fragments.with_full_dates(html.decode()).encode()
+    return html
 
 
 def live_url(site: Site, story: Story, entry_id: int) -> str:

@@ -10,6 +10,7 @@ from entries.text.gmt import (
     format_dated,
     format_day,
     format_full,
+    format_hhmm,
     format_iso,
     format_stamp,
 )
@@ -30,6 +31,14 @@ def gmt_dated(at: datetime, today: date | None = None) -> SafeString:
     """Render `<time>` with the date: `1804 GMT, 20 December`."""
     text = format_dated(at, today)
     return format_html('<time datetime="{}">{}</time>', format_iso(at), text)
+
+
+@register.filter
+def when(at: datetime) -> str:
+    """Return a time for pages of today: `1804`, on other days with the date."""
+    at, today = at.astimezone(UTC), datetime.now(UTC).date()
+    day = f", {format_day(at.date(), today)}" if at.date() != today else ""
+    return f"{format_hhmm(at)}{day}"
 
 
 @register.filter

@@ -35,6 +35,28 @@ def anchor(link: Link) -> SafeString:
     return fragments.link_html(link)
 
 
+@register.filter
+def dated_as(html: str, story: Story) -> str:
+    """Return the HTML of an entry with the dates that its story's page shows."""
+    full = fragments.shows_full_dates(story, story.newest_at)
+    return fragments.with_full_dates(html) if full else html
+
+
+@register.simple_tag
+def dated_anchor(link: Link) -> SafeString:
+    """Render a link and, if its target is a story that is over, the days of that."""
+    return anchor(link) + days(link.target_story)
+
+
+@register.simple_tag
+def days(story: Story | None) -> SafeString:
+    """Render the days of a story that is over, to follow a link to it."""
+    found = story.days if story else ""
+    if not found:
+        return SafeString("")
+    return format_html(' <bdi class="days">{}</bdi>', found)
+
+
 @register.simple_tag
 def see_line(link: Link) -> SafeString:
     """Render the line `See …`."""

@@ -41,19 +41,17 @@
   // ---- the status line --------------------------------------------------------
 
   const words = () => {
-    if (line.ended) return ["ended", endedWord()];
-    if (paused) return ["paused", say("paused")];
     // The server's status of the story, if it is not simply "Live".
-    const status = $("story-head")?.dataset.status;
-    if (line.stream) return status ? [storyState(), status] : ["live", say("live")];
+    const { state, status } = $("story-head")?.dataset ?? {};
+    if (line.ended) return ["ended", (state === "closed" && status) || say("ended")];
+    if (paused) return ["paused", say("paused")];
+    const story = status && [state === "announced" ? state : "quiet", status];
+    if (line.stream) return story || ["live", say("live")];
     if (!navigator.onLine) return ["offline", say("offline")];
     if (line.behind) return ["behind", line.left > 0 ? plural(line.left, "left") : say("behind")];
-    if (line.polling) return status ? [storyState(), status] : ["polling", say("polling")];
+    if (line.polling) return story || ["polling", say("polling")];
     return line.attempts || line.lost ? ["reconnecting", say("reconnecting")] : ["connecting", say("connecting")];
   };
-  const endedWord = () => (closed() && $("story-head").dataset.status) || say("ended");
-  const closed = () => $("story-head")?.dataset.state === "closed";
-  const storyState = () => ($("story-head").dataset.state === "announced" ? "announced" : "quiet");
   const show = () => {
     if (!live) return; // the page shows no story any more
     const [state, word] = words();
@@ -491,6 +489,21 @@
     for (const old of olds) old.remove();
   };
 
+  // ---- dates --------------------------------------------------------------------
+
+  // Full once the story has ended, and short while it runs: as `fragments.with_full_dates`
+  // and `gmt.format_stamp` on the server. Times of the first day have no date then.
+  const { format } = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
+  const dateTimes = (root) => {
+    const { firstDay } = $("story-head").dataset;
+    const year = live.querySelector("time")?.dateTime.slice(0, 4);
+    for (const el of root.querySelectorAll("time:not(.body time, #story-head time)")) {
+      let text = el.textContent.slice(0, 8) + ", " + format(new Date(el.dateTime));
+      if (firstDay?.startsWith(year)) text = text.replace(el.dateTime.startsWith(firstDay) ? /,.*/ : ` ${year}`, "");
+      if (el.textContent !== text) el.textContent = text;
+    }
+  };
+
   // ---- placing entries ----------------------------------------------------------
 
   const inRange = (key) =>
@@ -583,6 +596,7 @@
     const keep = anchor();
     const refocus = focusKeeper();
     for (const task of tasks) {
+      dateTimes(task.fragment);
       if (passed(task, late)) drop(task);
       else if (task.swapSpec.style === "upsert") place(task);
       else if (task.swapSpec.style === "delete") forget(task.fragment.textContent);
@@ -593,6 +607,7 @@
       if (!live.isConnected) return;
       refocus();
       lead();
+      dateTimes(document);
       keep();
       settle();
     };
@@ -652,10 +667,8 @@
     const link = live.querySelector(".earlier");
     link.hidden = !page.below.size;
     if (page.below.size) {
-      const inPlace = [...page.below.values()].every((address) => address.startsWith("#"));
       link.textContent = plural(page.below.size, "earlier");
       link.href = [...page.below.values()].pop();
-      link.classList.toggle("elsewhere", !inPlace);
     }
     document.title = n ? `(${n}) ${page.title}` : page.title;
   };
