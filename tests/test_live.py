@@ -485,7 +485,9 @@ def test_a_closed_story_shows_when_it_ended_and_a_reopened_one_continues(
     window.page.clock.install()
     window.open(f"{server.url}/stories/{slug}/")
     state(window.page, "Live")
-    room.call(actions.post, slug, "> Rain.\n>\n> — Ada (@ada) on Mastodon, 3 March 2026")
+    room.call(
+        actions.post, slug, "> Rain.\n>\n> — Ada (@ada) on Mastodon, 3 March 2026"
+    )
     quoted = window.page.locator(".body time")
     expect(quoted).to_have_text("3 March 2026")
     room.call(actions.turn, slug, "close_story")

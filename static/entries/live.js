@@ -494,12 +494,16 @@
   // Full once the story has ended, and short while it runs: as `fragments.with_full_dates`
   // and `gmt.format_stamp` on the server. Times of the first day have no date then.
   const { format } = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
-  const dateTimes = (root) => {
+  const shortDay = () => {
     const { firstDay } = $("story-head").dataset;
     const year = live.querySelector("time")?.dateTime.slice(0, 4);
+    return firstDay?.startsWith(year) ? firstDay : "";
+  };
+  const dateTimes = (root) => {
     for (const el of root.querySelectorAll("time:not(.body time, #story-head time)")) {
       let text = el.textContent.slice(0, 8) + ", " + format(new Date(el.dateTime));
-      if (firstDay?.startsWith(year)) text = text.replace(el.dateTime.startsWith(firstDay) ? /,.*/ : ` ${year}`, "");
+      if (page.firstDay)
+        text = text.replace(el.dateTime.startsWith(page.firstDay) ? /,.*/ : ` ${page.firstDay.slice(0, 4)}`, "");
       if (el.textContent !== text) el.textContent = text;
     }
   };
@@ -607,7 +611,11 @@
       if (!live.isConnected) return;
       refocus();
       lead();
-      dateTimes(document);
+      const firstDay = shortDay();
+      if (firstDay !== page.firstDay) {
+        page.firstDay = firstDay;
+        dateTimes(document);
+      }
       keep();
       settle();
     };
@@ -793,6 +801,7 @@
       ...{ cursor, changes, newer, older, order, front, kind }, // from the server
       loaded: parse(cursor).seq, // its seq when it was loaded
       title: "",
+      firstDay: shortDay(), // the one whose times have no date; "" if all have one
       held: new Set(), // ids of new entries that wait for the button
       elsewhere: new Set(), // ids of new entries that belong on a newer page
       below: new Map(), // ids of new entries further down, with their URLs
