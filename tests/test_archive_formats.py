@@ -255,7 +255,8 @@ def test_every_visible_word_is_on_the_page_or_in_the_list(
         ),
         ("<html><p>A LiveBlogPosting</p></html>", "has none in JSON-LD"),
         (DOCUMENT.replace("20:16", "").replace("21:00", ""), "begins with a time"),
-        (json.dumps(BBC)[:-9], "This looks like JSON"),
+        (json.dumps(BBC)[:-9], "The JSON of this file is damaged or breaks off"),
+        ('{"a": 1}', "This looks like JSON, but"),
         (
             '<!DOCTYPE rss [<!ENTITY a "b"><!ENTITY c "&a;&a;">]><rss>&c;</rss>',
             "damaged",
@@ -288,6 +289,13 @@ def test_odd_values_never_end_in_a_traceback(tmp_path: Path, value: Any):
     ran = Ran(tmp_path, "--dry-run")
     errors = [each["error"] for each in ran.stories if each["error"]]
     assert not any("not as expected" in error for error in errors)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_file_of_another_format_is_refused_with_a_sentence(tmp_path: Path, name: str):
+    ran = Ran(write(tmp_path, "story", "<p>Nothing</p>"), "--from", name)
+    assert ran.stories[0]["error"]
+    assert "not as expected" not in ran.stories[0]["error"]
 
 
 # --- Corpora

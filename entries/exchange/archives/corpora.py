@@ -30,7 +30,13 @@ from entries.exchange.archives.headlines import without_headline
 from entries.exchange.archives.logs import stamp
 from entries.exchange.archives.texts import Texts, last_time, names
 from entries.exchange.archives.times import Clock, day_in, days_of, newest_first
-from entries.exchange.document import NO_TEXT, Body, Document, DocumentEntry
+from entries.exchange.document import (
+    NO_TEXT,
+    Body,
+    Document,
+    DocumentEntry,
+    ExchangeError,
+)
 from entries.models import Story
 from entries.text import gmt
 
@@ -64,7 +70,13 @@ def _recognises(file: SourceFile) -> bool:
 
 def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
     def read(file: SourceFile) -> Iterator[Found]:
-        for number, blog in enumerate(_blogs(file.data)):
+        blogs = _blogs(file.data)
+        if not blogs:
+            raise ExchangeError(
+                "This file has no live blog of the corpora: JSON with “documents”, "
+                "each with its “text”."
+            )
+        for number, blog in enumerate(blogs):
             key = str(blog.get("url") or "") or f"{file.name} {number}"
             name = f"{file.name}: {plain(str(blog.get('title') or key))}"
             story = _Story(blog, key, file.name, options)

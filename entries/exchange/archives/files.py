@@ -1,5 +1,6 @@
 """Find the files of an archive, and the format of each."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -83,6 +84,8 @@ def _recognise(file: SourceFile) -> Format:
         if format_.recognises(file):
             return format_
     if kind := markup(file.content):
+        if "JSON" in kind and file.data is None:
+            raise ExchangeError(f"{_damage(file)} Export it again.")
         raise ExchangeError(
             f"This looks like {kind}, but like no story of a system that can be read. "
             f"Name its format with --from ({', '.join(BY_NAME)}), or save the story as "
@@ -93,3 +96,14 @@ def _recognise(file: SourceFile) -> Format:
         "This is text without the time of any update. If it is one story, import it "
         "with “manage.py import_story”."
     )
+
+
+def _damage(file: SourceFile) -> str:
+    """Return a sentence that says where the JSON of a file is damaged."""
+    try:
+        json.loads(file.content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return "The JSON of this file is not in UTF-8."
+    except (ValueError, RecursionError) as error:
+        return f"The JSON of this file is damaged or breaks off ({error})."
+    return "The JSON of this file cannot be read."

@@ -327,7 +327,9 @@ class _Converter(MarkdownConverter):
     def convert_markdown_block(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         """Return what is Markdown already."""
         source = CONTROL.sub("", str(el.get("data-source") or ""))
-        return self._block(source.replace("\n", BREAK), parent_tags)
+        if not source:
+            return text
+        return self._block(source.replace("\n", BREAK), parent_tags) + text
 
     # --- Blocks
 

@@ -319,7 +319,16 @@ def _prepare_table(table: Tag) -> None:
     if (caption := table.find("caption")) and caption.find_parent("table") is table:
         caption.name = "p"
         table.insert_before(caption.extract())
+    parts = ["tr", "tbody", "thead", "tfoot"]
     own = [tr for tr in table.find_all("tr") if tr.find_parent("table") is table]
+    for part in (table, *table.find_all(parts)):
+        # What is in no cell is shown above the table.
+        for child in list(part.children):
+            stray = type(child) is NavigableString and child.strip()
+            if stray and (part is table or part.find_parent("table") is table):
+                paragraph = Tag(name="p", builder=None)
+                paragraph.append(child.extract())
+                table.insert_before(paragraph)
     rows = [tr.find_all(["td", "th"], recursive=False) for tr in own]
     columns = max(
         (sum(cell_span(c, "colspan") for c in row) for row in rows), default=0

@@ -174,8 +174,8 @@ def _readable(mark: str, visible: str, start: int, end: int) -> bool:
     opening, closing = markdown.EDGES[mark]
     before, first = visible[max(0, start - 1) : start], visible[start : start + 1]
     last, after = visible[max(0, end - 1) : end], visible[end : end + 1]
-    if not first or mark[0] in (before, after) or last == after == END:
-        return False  # the last: within a bare URL
+    if not first or mark[0] in (before, after) or after == END:
+        return False  # the last: a bare URL may not begin right after a mark
     opens = opening.match(f"{before}{mark}{first}", len(before))
     return bool(opens and closing.match(f"{last}{mark}{after}", len(last)))
 
@@ -185,7 +185,8 @@ def _live_marks(
 ) -> set[str]:
     """Return the characters of marks that the block has, or would be read to have."""
     live = {mark[0] for mark in spans.values()}
-    live |= {"`"} if any(token.startswith(f"{MARK}|") for token in tokens) else set()
+    if visible.count("`") > 1 or any(token.startswith(f"{MARK}|") for token in tokens):
+        live.add("`")
     # As it is without marks, as it will be written, and by its texts, since what is
     # between spans is parsed on its own.
     ends = [*starts[1:], len(visible)]
@@ -286,6 +287,8 @@ def _guarded(block: str, *, many: bool) -> str:
         row = f"{marks.rpartition('> ')[2]}{rest}"  # as it is in the quotation
         if number and markdown.is_table(f"|\n{row}") and marks[:1] != "|":
             rest = rest.replace("|", "\\|", 1)
+        if marks.endswith("# ") and rest.endswith("#"):
+            rest = f"{rest[:-1]}\\#"  # or it would close the heading
         lines.append((marks, rest))
     if any(marks.startswith(">") for marks, _ in lines):
         lines = _without_comparisons(lines)

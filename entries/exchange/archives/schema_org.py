@@ -219,7 +219,7 @@ class _Story:
         ends = self.clock.read(data.get("coverageEndTime"))
         ended = ends is not None and ends <= self.options.now
         images = list(self.images(data))
-        texts.pictures += images
+        texts.pictures.extend(images)
         self.leave_out_labels(data)
         if authors := names(self.people(data.get("author"))):
             texts.leave_out(AUTHOR, authors)
