@@ -266,6 +266,13 @@ def test_a_post_keeps_its_category_end_introduction_and_lead_picture():
     assert story.lead_image.alt == "A red beacon in rain"
 
 
+def test_polls_and_blocks_of_plugins_are_listed():
+    ran = Ran(ARCHIVES / "wordpress.xml", "--publish")
+    left_out = ran.left_out(STORM)
+    assert left_out["poll"] == ["[polldaddy poll=8812]"]
+    assert left_out["block of a plugin"] == ["latest-posts"]
+
+
 def test_posts_of_easy_liveblogs_become_updates():
     Ran(ARCHIVES / "wordpress.xml", "--publish")
     found = [(u.headline, u.body, u.byline) for u in updates_of("polls-open")]

@@ -45,7 +45,7 @@ _BARE: Final = re.compile(
     r"\[/?(liveblog|liveblog_key_events|elb_liveblog|easy_liveblog|caption|gallery|more)\]"
 )
 _CLOSING: Final = re.compile(r"\[/([a-z][\w-]*)\]", re.I)
-_DYNAMIC: Final = re.compile(r"<!--\s*wp:([\w/-]+)(\s+\{.*?\})?\s*/-->", re.S)
+_DYNAMIC: Final = re.compile(r"<!--\s*wp:([\w/-]+)(?:(?!-->).)*/-->", re.S)
 _KEY: Final = re.compile(
     r"<span\b[^>]*\bclass=[\"'][^\"']*\btype-key\b[^\"']*[\"'][^>]*>.*?</span>\s*"
     r"|^\s*/key\b\s*|(?<=<p>)\s*/key\b\s*",
