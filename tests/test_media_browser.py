@@ -359,13 +359,13 @@ def test_a_code_pasted_without_a_connection_is_reduced_when_it_is_published(
 def test_a_post_is_quoted_with_the_form_in_place(desk: Reader, room: Newsroom):
     page, box = desk.page, desk.page.locator("#composer [name=body]")
     box.fill("The harbour says:")
-    page.get_by_role("button", name="Post…").click()
+    page.get_by_role("button", name="Quote a post").click()
     form = page.get_by_role("group", name="Quote a post")
     expect(form.get_by_label("Text of the post")).to_be_focused()
     form.get_by_label("Text of the post").fill("The ferries are back.\n\n#fog is gone")
     page.reload()
     box.fill("The harbour says:")
-    page.get_by_role("button", name="Post…").click()
+    page.get_by_role("button", name="Quote a post").click()
     form.get_by_role("button", name="Insert quote").click()
     expect(form.get_by_role("alert")).to_have_text("Write who posted it.")
     expect(form.get_by_label("Posted by")).to_be_focused()
@@ -393,8 +393,16 @@ def test_axe_finds_nothing_in_the_form(desk: Reader, width: int):
     page.set_viewport_size({"width": width, "height": 800})
     if width < 900:
         page.get_by_role("link", name="Write").click()
-    page.get_by_role("button", name="Post…").click()
+    page.get_by_role("button", name="Quote a post").click()
     page.get_by_role("button", name="Insert quote").click()
     expect(page.get_by_role("alert").filter(visible=True)).not_to_be_empty()
     result = Axe().run(page, "#composer")
     assert not result.response["violations"], result.generate_report()
+
+
+def test_ctrl_enter_in_the_text_publishes_as_ever(desk: Reader, room: Newsroom):
+    box = desk.page.locator("#composer [name=body]")
+    box.fill("Sent by a key.")
+    box.press("Control+Enter")
+    expect(box).to_have_value("")
+    assert room.call(actions.entry_with_body, "at-the-desk", "Sent by a key.")
