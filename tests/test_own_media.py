@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.urls import reverse
 
 from entries import exchange, verbs
@@ -434,3 +435,21 @@ def test_an_edit_of_the_text_around_a_player_leaves_its_figure_as_it_is(
     before = figure.findall(page_of(story))
     verbs.edit(entry, text("Look again.\n\n![](media:wave)\n\nNow."), version=1)
     assert figure.findall(page_of(story)) == before
+
+
+def test_a_long_file_is_sent_in_pieces_as_the_reader_takes_it() -> None:
+    image = add("wave", mp3(4000, tags=False))
+    whole = (settings.IMAGES_DIR / image.path).read_bytes()
+
+    async def get(**headers: str) -> tuple[int, str, list[bytes]]:
+        answer = await AsyncClient().get(image.url, headers=headers)
+        pieces = [piece async for piece in answer.streaming_content]
+        return answer.status_code, answer["Content-Length"], pieces
+
+    status, length, pieces = async_to_sync(get)()
+    assert (status, length) == (200, str(len(whole)))
+    assert b"".join(pieces) == whole
+    assert max(map(len, pieces)) < len(whole) / 2
+    status, length, pieces = async_to_sync(get)(range="bytes=5-")
+    assert (status, length) == (206, str(len(whole) - 5))
+    assert b"".join(pieces) == whole[5:]
