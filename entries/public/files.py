@@ -32,10 +32,11 @@ def send_file(request: HttpRequest, file: Path, media_type: str) -> HttpResponse
     response: HttpResponseBase | None = get_conditional_response(request, etag=tag)
     if response is None:
         response = _respond(request, file, size, tag)
-    if response.status_code < 400:
-        response["Content-Type"] = media_type
-    response["ETag"] = tag
     response["Accept-Ranges"] = "bytes"
+    if response.status_code == 416:
+        response["Cache-Control"] = "no-store"
+        return response
+    response["Content-Type"], response["ETag"] = media_type, tag
     response["Cache-Control"] = caching.IMMUTABLE_CACHE_CONTROL
     return response
 
