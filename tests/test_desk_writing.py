@@ -251,7 +251,7 @@ def test_a_failed_upload_stays_marked_until_it_is_retried_or_removed(page, offic
     text = box(page).input_value()
     assert LINE.search(text)
     box(page).press("Control+Enter")
-    expect(status(page)).to_contain_text("Retry the pictures that failed")
+    expect(status(page)).to_contain_text("Retry the files that failed")
     page.unroute_all()
     tray(page).get_by_role("button", name="Retry harbour.png").click()
     expect(cards(page)).to_have_count(1)
@@ -302,7 +302,7 @@ def test_a_dropped_image_is_inserted_where_it_was_dropped(page):
 
 def test_other_files_are_rejected_by_name_and_heic_is_uploaded(page):
     assert drop(box(page), "notes.pdf", "application/pdf")
-    expect(status(page)).to_contain_text("notes.pdf: This file is not a picture")
+    expect(status(page)).to_contain_text("notes.pdf: This file can’t be used")
     expect(box(page)).to_have_value("")
     held = hold(page)
     assert drop(box(page), "IMG_0815.HEIC", "")  # many systems know no type for it

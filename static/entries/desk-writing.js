@@ -14,7 +14,7 @@
     const plain = !MODIFIER(event) && !event.altKey && !event.shiftKey;
     if (key === "enter" && plain && event.target.matches("textarea[name=body]")) {
       if (window.Desk.timed?.(event.target) || continueList(event.target)) event.preventDefault();
-    } else if (form && MODIFIER(event) && key === "enter") press(event, $(".primary", form));
+    } else if (form && MODIFIER(event) && key === "enter") press(event, $(".primary:not([type=button])", form));
     else if (MODIFIER(event) && key === "s") {
       const within = form ?? byId("composer");
       if (within) press(event, $("[value=draft], .lost .primary, [value=save]", within));
