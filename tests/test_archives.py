@@ -20,7 +20,7 @@ from django.test import Client
 
 from entries import verbs
 from entries.delivery.cache_keys import CacheKeys
-from entries.exchange.archives.base import Picture
+from entries.exchange.archives.base import SourceImage
 from entries.management.commands import import_archive
 from entries.models import Entry, Image, ImportedFile, OldUrl, Series, Story
 from entries.pages.story_data import FullStoryData, story_data
@@ -599,7 +599,7 @@ def test_pictures_are_found_by_their_folders(tmp_path: Path):
         picture(uploads / f"{name}.jpg", ("navy", "red", "green")[number])
     ran = Ran(tmp_path, "--publish")
     url = f"{SITE}/wp-content/uploads/2016/12"
-    quay = Image.objects.get(name=Picture(f"{url}/quay-300x200.jpg").name)
+    quay = Image.objects.get(name=SourceImage(f"{url}/quay-300x200.jpg").name)
     assert not quay.missing
     assert quay.alt == "Grey waves break over a stone quay"
     assert quay.caption == "Waves at the old quay"

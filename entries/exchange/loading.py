@@ -235,7 +235,7 @@ class _Import:
         """Return an unsaved story with the values that entries are rendered with."""
         document, options = self.document, self.options
         headline = document.headline
-        slug = options.slug or free_slug(document, options.free_slug)
+        slug = options.slug or free_story_slug(document, options.free_slug)
         story = Story(headline=headline, slug=slug, first_day=document.first_day)
         if options.publishes(document):
             announced = Story.State.ANNOUNCED
@@ -401,23 +401,23 @@ class _Import:
         """Save the URLs on a former site, but none that leads elsewhere already."""
         found: dict[str, OldUrl] = {}
         for url in self.document.old_urls:
-            found.setdefault(urls.old_address(url), OldUrl(story=self.story))
+            found.setdefault(urls.old_path(url), OldUrl(story=self.story))
         for new, source in self.prepared:
             for url in source.old_urls:
-                found.setdefault(urls.old_address(url), OldUrl(entry=new.entry))
+                found.setdefault(urls.old_path(url), OldUrl(entry=new.entry))
         known = OldUrl.objects.filter(address__in=found)
         taken = set(known.values_list("address", flat=True))
-        for address in found:
-            if address in taken:
-                message = f"the old address {address} leads to another story already"
+        for path in found:
+            if path in taken:
+                message = f"the old address {path} leads to another story already"
                 self.remarks.append(Remark(0, message))
-        for address, row in found.items():
-            row.address = address
+        for path, row in found.items():
+            row.address = path
         limit = max_length(OldUrl, "address")
         OldUrl.objects.bulk_create(
             row
-            for address, row in found.items()
-            if address not in taken and 0 < len(address) <= limit
+            for path, row in found.items()
+            if path not in taken and 0 < len(path) <= limit
         )
 
     def add_notes(self) -> None:
@@ -636,7 +636,9 @@ def find_series(name: str) -> Series:
     return Series.objects.create(name=name, slug=slug)
 
 
-def free_slug(document: Document, wanted: str = "", taken: Collection[str] = ()) -> str:
+def free_story_slug(
+    document: Document, wanted: str = "", taken: Collection[str] = ()
+) -> str:
     """Return a slug for a story: the one wanted, its own, or one from its headline.
 
     A number is appended to a slug that a story has, or had, and to those in `taken`.

@@ -25,7 +25,7 @@ class ImportedFile(models.Model):
 class OldUrl(models.Model):
     """A URL of a story, or of one of its entries, on a former site.
 
-    `address` is its path and query, as `entries.text.urls.old_address` returns them.
+    `address` is its path and query, as `entries.text.urls.old_path` returns them.
     """
 
     address = models.CharField(max_length=500, unique=True)

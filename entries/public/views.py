@@ -141,7 +141,7 @@ def old_url(request: HttpRequest) -> HttpResponse:
     Raises Http404 if it is unknown, or of something that readers have never seen: the
     responses are the same.
     """
-    full = urls.old_address(request.get_full_path())
+    full = urls.old_path(request.get_full_path())
     path = full.partition("?")[0]
     # The URL itself is better than one without parameters, which may be for campaigns.
     found = OldUrl.objects.filter(address__in=(full, path)).order_by("-address")

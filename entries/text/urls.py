@@ -90,7 +90,7 @@ def absolute_url(path: str) -> str:
     return f"{settings.SITE_URL}{path}"
 
 
-def old_address(url: str) -> str:
+def old_path(url: str) -> str:
     """Return path and query of a URL of a former site in one form; "" for its root.
 
     `https://old.example/2016/12/fog/?utm_source=x` is `/2016/12/fog`.
@@ -102,8 +102,8 @@ def old_address(url: str) -> str:
     path = "/" + unicodedata.normalize("NFC", unquote(parts.path)).strip("/")
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     own = sorted(pair for pair in pairs if not pair[0].startswith("utm_"))
-    address = f"{path}?{urlencode(own)}" if own else path
-    return "" if address == "/" or "\0" in address else address
+    found = f"{path}?{urlencode(own)}" if own else path
+    return "" if found == "/" or "\0" in found else found
 
 
 def free_name(name: str, is_taken: Callable[[str], bool]) -> str:

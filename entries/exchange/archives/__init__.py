@@ -8,28 +8,29 @@ Every import goes through the same stages:
 3. `importing` prepares the stories, in several processes if there are many, and saves
    one after the other, each in a transaction of its own.
 
-To add a format, write a module with a `Format`, and add it to `FORMATS` in `formats`.
+To add a format, write a module with a `Format`, and add that to `ARCHIVE_FORMATS` in
+`formats`.
 """
 
 from entries.exchange.archives.base import ArchiveOptions, ArchiveStory, LeftOut, What
 from entries.exchange.archives.files import Archive, open_archive
-from entries.exchange.archives.formats import FORMATS
+from entries.exchange.archives.formats import ARCHIVE_FORMATS
 from entries.exchange.archives.importing import (
     ImportSettings,
-    Outcome,
     Status,
+    StoryOutcome,
     import_archive,
 )
 
 __all__ = [
-    "FORMATS",
+    "ARCHIVE_FORMATS",
     "Archive",
     "ArchiveOptions",
     "ArchiveStory",
     "ImportSettings",
     "LeftOut",
-    "Outcome",
     "Status",
+    "StoryOutcome",
     "What",
     "import_archive",
     "open_archive",

@@ -26,8 +26,8 @@ from entries.text import rendering
 
 logger = logging.getLogger(__name__)
 
-HEAD_BYTES: Final = 64 * 1024  # of a file, by which its format is recognised
-MAX_FILE_BYTES: Final = 256 * 1024 * 1024  # of a file that is read as a whole
+START_BYTES: Final = 64 * 1024  # of a file, by which its format is recognised
+MAX_ARCHIVE_FILE_BYTES: Final = 256 * 1024 * 1024  # of a file that is read as a whole
 _SIZED: Final = re.compile(r"-(?:\d{2,4}x\d{2,4}|scaled|rotated)(?=\.\w+$)")
 _HASH_LENGTH: Final = 8
 
@@ -55,7 +55,6 @@ FORM: Final = What("form", "forms")
 SCRIPT: Final = What("script", "scripts")
 TAG: Final = What("tag", "tags")
 CATEGORY: Final = What("category", "categories")
-LINK: Final = What("related link", "related links")
 UNPUBLISHED: Final = What("unpublished update", "unpublished updates")
 DELETED: Final = What("deleted update", "deleted updates")
 EARLIER: Final = What("earlier version of an update", "earlier versions of updates")
@@ -70,7 +69,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Picture:
+class SourceImage:
     """A picture as the source shows it."""
 
     url: str
@@ -85,7 +84,7 @@ class Picture:
         Files of the same name are ordinary in archives (`2016/12/photo.jpg` and
         `2017/03/photo.jpg`), and smaller copies of one picture are the same picture.
         """
-        url = canonical_picture_url(self.url)
+        url = canonical_image_url(self.url)
         digest = hashlib.sha256(url.encode()).hexdigest()[:_HASH_LENGTH]
         file = url.rpartition("/")[2].encode("ascii", "ignore").decode()
         length = max_length(Image, "name") - _HASH_LENGTH - 1
@@ -110,7 +109,7 @@ class Picture:
         )
 
 
-def canonical_picture_url(url: str) -> str:
+def canonical_image_url(url: str) -> str:
     """Return host and path of a picture, without the size of a smaller copy."""
     parts = urlsplit(url.strip())
     path = _SIZED.sub("", unquote(parts.path))
@@ -129,7 +128,7 @@ class ArchiveStory:
     key: str
     document: Document
     left_out: tuple[LeftOut, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    images: tuple[SourceImage, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -142,14 +141,14 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
-class Beside:
+class OtherContent:
     """What a file has beside its stories."""
 
     name: str
     left_out: tuple[LeftOut, ...]
 
 
-Found = ArchiveStory | Unreadable | Beside
+ReadResult = ArchiveStory | Unreadable | OtherContent
 
 
 @dataclass(frozen=True)
@@ -190,13 +189,13 @@ class SourceFile:
     def head(self) -> bytes:
         """The first bytes of the file. Raises ExchangeError if it cannot be read."""
         with self.open() as file:
-            return _read(self.name, file, HEAD_BYTES)
+            return _read(self.name, file, START_BYTES)
 
     @cached_property
     def content(self) -> bytes:
         """The bytes of the file. Raises ExchangeError if it is too large to be read."""
-        if self.size > MAX_FILE_BYTES:
-            limit = MAX_FILE_BYTES >> 20
+        if self.size > MAX_ARCHIVE_FILE_BYTES:
+            limit = MAX_ARCHIVE_FILE_BYTES >> 20
             raise ExchangeError(f"“{self.name}” has more than {limit} MB: divide it.")
         with self.open() as file:
             return _read(self.name, file, -1)
@@ -247,20 +246,22 @@ class Format:
     name: str  # for --from
     label: str
     recognises: Callable[[SourceFile], bool]
-    stories: Callable[[Sequence[SourceFile], ArchiveOptions], Iterator[Found]]
+    stories: Callable[[Sequence[SourceFile], ArchiveOptions], Iterator[ReadResult]]
     count: Callable[[Sequence[SourceFile]], int] = len
 
 
 def each_file(
-    files: Sequence[SourceFile], read: Callable[[SourceFile], Iterator[Found]]
-) -> Iterator[Found]:
+    files: Sequence[SourceFile], read: Callable[[SourceFile], Iterator[ReadResult]]
+) -> Iterator[ReadResult]:
     """Yield the stories of each file; one that cannot be read does not stop others."""
     for file in files:
         yield from guarded(file.name, partial(read, file))
         file.release()
 
 
-def guarded(name: str, read: Callable[[], Iterable[Found]]) -> Iterator[Found]:
+def guarded(
+    name: str, read: Callable[[], Iterable[ReadResult]]
+) -> Iterator[ReadResult]:
     """Yield stories; if one cannot be read, yield the reason, with its name."""
     try:
         yield from read()

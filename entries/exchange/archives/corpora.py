@@ -19,7 +19,7 @@ from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
     Format,
-    Found,
+    ReadResult,
     SourceFile,
     What,
     each_file,
@@ -68,8 +68,10 @@ def _recognises(file: SourceFile) -> bool:
     return b'"documents"' in file.head and bool(_blogs(file.data))
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
-    def read(file: SourceFile) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
+    def read(file: SourceFile) -> Iterator[ReadResult]:
         blogs = _blogs(file.data)
         if not blogs:
             raise ExchangeError(
@@ -124,7 +126,7 @@ class _Story:
             self.key,
             document,
             tuple(self.texts.left_out),
-            tuple(self.texts.pictures),
+            tuple(self.texts.images),
             (*self.warnings, *self.clock.warnings, *self.texts.warnings),
         )
 

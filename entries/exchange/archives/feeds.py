@@ -18,9 +18,9 @@ from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
     Format,
-    Found,
-    Picture,
+    ReadResult,
     SourceFile,
+    SourceImage,
     What,
     each_file,
     guarded,
@@ -53,11 +53,13 @@ def _recognises(file: SourceFile) -> bool:
     return markup(file.head) in _KINDS or _DOCTYPE.match(file.head) is not None
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
     # A long feed may be in several pages (RFC 5005).
     feeds: dict[str, _Feed] = {}
 
-    def read(file: SourceFile) -> Iterator[Found]:
+    def read(file: SourceFile) -> Iterator[ReadResult]:
         feed = _Feed(_root(file), file.name, options)
         feeds.setdefault(feed.key, feed).add(feed)
         yield from ()
@@ -189,7 +191,7 @@ class _Feed:
             old_urls=(self.url,) if self.url else (),
         )
         warnings = (*self.clock.warnings, *texts.warnings)
-        left_out, images = tuple(texts.left_out), tuple(texts.pictures)
+        left_out, images = tuple(texts.left_out), tuple(texts.images)
         yield ArchiveStory(self.key, document, left_out, images, warnings)
 
     def update(self, entry: Element) -> Iterator[DocumentEntry]:
@@ -203,7 +205,7 @@ class _Feed:
         base = self.base(content, entry) if content is not None else self.base(entry)
         if not source.strip():
             source, teaser = _html(teaser), None
-        start = len(texts.pictures)
+        start = len(texts.images)
         texts.base_url = base
         sources = [texts.source(source)]
         if not includes(sources[0], plain(_html(teaser))):
@@ -234,7 +236,7 @@ class _Feed:
 
     def attachments(self, entry: Element, visible: str, start: int) -> Iterator[str]:
         """Yield the Markdown of enclosed files that the text does not show."""
-        names_ = {image.name for image in self.texts.pictures[start:]}
+        names_ = {image.name for image in self.texts.images[start:]}
         known = set()
         for each in entry.iter():
             name, url = _local(each), each.get("url") or each.get("href") or ""
@@ -254,7 +256,7 @@ class _Feed:
                 if name == "thumbnail" and names_:
                     continue
                 if image.name not in names_:
-                    yield self.texts.picture(image)
+                    yield self.texts.image(image)
                 names_.add(image.name)
             elif kind in {"audio", "video"}:
                 yield url
@@ -262,11 +264,11 @@ class _Feed:
                 self.texts.leave_out(ENCLOSURE, url)
 
     @staticmethod
-    def image(element: Element, url: str) -> Picture:
+    def image(element: Element, url: str) -> SourceImage:
         """Return an enclosed picture, with what Media RSS says of it."""
         caption = plain(_text(_first(element, "description", "text")))
         credit = plain(_text(_first(element, "credit", "copyright")))
-        return Picture(url, plain(_text(_first(element, "title"))), caption, credit)
+        return SourceImage(url, plain(_text(_first(element, "title"))), caption, credit)
 
     def authors(self, entry: Element) -> Iterator[str]:
         """Yield the names of an entry's authors, without their addresses."""

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from entries.exchange.archives.base import Format, SourceFile, Unreadable
-from entries.exchange.archives.formats import BY_NAME, FORMATS
+from entries.exchange.archives.formats import ARCHIVE_FORMATS, BY_NAME
 from entries.exchange.document import ExchangeError
 from entries.exchange.sniffing import markup
 from entries.exchange.text.decoding import decode
 from entries.exchange.text.references import IMAGE_SUFFIX
 
 MAX_FILES: Final = 100_000
-# What lies beside stories: media, and the parts of saved web pages.
-_BESIDE: Final = re.compile(
+# What lies other stories: media, and the parts of saved web pages.
+_OTHER_FILES: Final = re.compile(
     r"\.(?:svg|ico|mp[34]|m4[av]|webm|mov|ogg|wav|vtt|css|js|mjs|map|woff2?|ttf|otf|eot)",
     re.I,
 )
@@ -44,7 +44,7 @@ def open_archive(path: Path, format_name: str = "") -> Archive:
     if not files:
         raise ExchangeError(f"“{path}” has no file with stories.")
     archive = Archive()
-    groups: dict[str, list[SourceFile]] = {each.name: [] for each in FORMATS}
+    groups: dict[str, list[SourceFile]] = {each.name: [] for each in ARCHIVE_FORMATS}
     for file in files:
         try:
             found = BY_NAME[format_name] if format_name else _recognise(file)
@@ -71,8 +71,10 @@ def _files(path: Path) -> Iterator[SourceFile]:
             )
         name = file.relative_to(path)
         hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
-        beside = IMAGE_SUFFIX.fullmatch(file.suffix) or _BESIDE.fullmatch(file.suffix)
-        if file.is_file() and not (hidden or beside):
+        other = IMAGE_SUFFIX.fullmatch(file.suffix) or _OTHER_FILES.fullmatch(
+            file.suffix
+        )
+        if file.is_file() and not (hidden or other):
             yield SourceFile(file, name.as_posix())
 
 
@@ -80,7 +82,7 @@ def _recognise(file: SourceFile) -> Format:
     """Return the format of a file. Raises ExchangeError if it is none of them."""
     if not file.size:
         raise ExchangeError("The file is empty: there is nothing to import.")
-    for format_ in FORMATS:
+    for format_ in ARCHIVE_FORMATS:
         if format_.recognises(file):
             return format_
     if kind := markup(file.content):

@@ -16,11 +16,11 @@ from entries.exchange.archives import (
 from entries.exchange.archives.base import Format
 
 # A file of ours may look like another's log of times, but not the other way round.
-FORMATS: Final[tuple[Format, ...]] = (
+ARCHIVE_FORMATS: Final[tuple[Format, ...]] = (
     own.JSON,
-    wordpress.FORMAT,
-    guardian.FORMAT,
-    superdesk.FORMAT,
+    wordpress.WORDPRESS,
+    guardian.GUARDIAN,
+    superdesk.SUPERDESK,
     corpora.CORPORA,
     feeds.FEED,
     google_docs.GOOGLE_DOCS,
@@ -28,4 +28,4 @@ FORMATS: Final[tuple[Format, ...]] = (
     own.TEXT,
     logs.LOG,
 )
-BY_NAME: Final = {each.name: each for each in FORMATS}
+BY_NAME: Final = {each.name: each for each in ARCHIVE_FORMATS}

@@ -20,7 +20,7 @@ from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
     Format,
-    Found,
+    ReadResult,
     SourceFile,
     What,
     each_file,
@@ -56,8 +56,10 @@ def _recognises(file: SourceFile) -> bool:
     return start == b"<" and _SIGNS.search(file.head) is not None
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
-    def read(file: SourceFile) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
+    def read(file: SourceFile) -> Iterator[ReadResult]:
         texts = Texts()
         body = _body(file, texts)
         found = list(_blocks(body))
@@ -291,7 +293,7 @@ def _own_story(
         f"{PurePosixPath(name).with_suffix('')} {document.headline}",
         document,
         tuple(texts.left_out),
-        tuple(texts.pictures),
+        tuple(texts.images),
         tuple(texts.warnings),
     )
 

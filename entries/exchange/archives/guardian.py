@@ -18,14 +18,14 @@ from entries.exchange.archives.base import (
     UNPUBLISHED,
     ArchiveOptions,
     ArchiveStory,
-    Beside,
     Format,
-    Found,
     LeftOut,
-    Picture,
+    OtherContent,
+    ReadResult,
     SourceFile,
+    SourceImage,
     What,
-    canonical_picture_url,
+    canonical_image_url,
     each_file,
     guarded,
     plain,
@@ -63,11 +63,13 @@ def _recognises(file: SourceFile) -> bool:
     return any("webTitle" in each or "blocks" in each for each in _contents(file.data))
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
     yield from each_file(files, _read_file)
 
 
-def _read_file(file: SourceFile) -> Iterator[Found]:
+def _read_file(file: SourceFile) -> Iterator[ReadResult]:
     others = []
     for content in _contents(file.data):
         name = _plain(content.get("webTitle") or content.get("id"))
@@ -78,10 +80,10 @@ def _read_file(file: SourceFile) -> Iterator[Found]:
                 LeftOut(ARTICLE, f"{name} {content.get('webUrl', '')}".strip())
             )
     if others:
-        yield Beside(file.name, tuple(others))
+        yield OtherContent(file.name, tuple(others))
 
 
-def _read(content: _Data) -> list[Found]:
+def _read(content: _Data) -> list[ReadResult]:
     blocks = content.get("blocks")
     if not isinstance(blocks, dict) or not isinstance(blocks.get("body"), list):
         raise ExchangeError("It has no blocks: ask for it with “show-blocks=all”.")
@@ -137,7 +139,7 @@ class _Story:
             str(content.get("id") or self.url),
             document,
             tuple(texts.left_out),
-            tuple(texts.pictures),
+            tuple(texts.images),
             tuple(dict.fromkeys(texts.warnings)),
         )
 
@@ -152,12 +154,12 @@ class _Story:
         block = self.blocks.get("main")
         if not isinstance(block, dict):
             return None, ""
-        before = len(self.texts.pictures)
+        before = len(self.texts.images)
         source = self.source(block)
-        pictures = self.texts.pictures[before:]
-        if not pictures:
+        images = self.texts.images[before:]
+        if not images:
             return None, source
-        lead = pictures[0].name
+        lead = images[0].name
         return lead, source.replace(f"![](image:{lead})", "", 1).strip()
 
     def byline(self) -> str:
@@ -215,43 +217,43 @@ class _Story:
         text = str(block.get("bodyHtml") or "")
         if not text:
             text = "".join(_plain_element(each) for each in elements)
-        before = len(self.texts.pictures)
+        before = len(self.texts.images)
         sources = [self.texts.source(text)]
-        shown = {canonical_picture_url(p.url) for p in self.texts.pictures[before:]}
+        known = {canonical_image_url(p.url) for p in self.texts.images[before:]}
         for element in elements:
             if element.get("type") == "image":
-                sources += self.image(element, shown, before)
-            elif (url := _address(element)) and url not in text:
+                sources += self.image(element, known, before)
+            elif (url := _url(element)) and url not in text:
                 sources.append(self.texts.source(f"<p>{html.escape(url)}</p>"))
             elif element.get("type") == "contentatom" and "gu-atom" not in text:
                 atom = element.get("contentAtomTypeData") or {}
                 self.texts.leave_out(EMBED, str(atom.get("atomId", "")))
         return "\n\n".join(filter(None, sources))
 
-    def image(self, element: _Data, shown: set[str], start: int) -> Iterator[str]:
+    def image(self, element: _Data, known: set[str], start: int) -> Iterator[str]:
         """Describe the picture of an element; yield it if the text does not show it."""
         data = element.get("imageTypeData") or {}
         assets = [a for a in element.get("assets") or () if isinstance(a, dict)]
         assets.sort(key=_width, reverse=True)
         files = [str(asset["file"]) for asset in assets if asset.get("file")]
-        described = Picture(
+        described = SourceImage(
             files[0] if files else "",
             _plain(data.get("alt")),
             _plain(data.get("caption")),
             _plain(data.get("credit")),
         )
-        same = {canonical_picture_url(url) for url in files} & shown
-        pictures = self.texts.pictures
-        for number, picture in enumerate(pictures[start:], start):
-            if canonical_picture_url(picture.url) in same:
-                pictures[number] = replace(
-                    picture,
-                    alt=picture.alt or described.alt,
-                    caption=picture.caption or described.caption,
-                    credit=picture.credit or described.credit,
+        same = {canonical_image_url(url) for url in files} & known
+        images = self.texts.images
+        for number, image in enumerate(images[start:], start):
+            if canonical_image_url(image.url) in same:
+                images[number] = replace(
+                    image,
+                    alt=image.alt or described.alt,
+                    caption=image.caption or described.caption,
+                    credit=image.credit or described.credit,
                 )
         if files and not same:
-            yield self.texts.picture(described)
+            yield self.texts.image(described)
 
 
 def _newest_first(entries: Sequence[DocumentEntry]) -> bool:
@@ -272,7 +274,7 @@ def _plain_element(element: _Data) -> str:
     return ""
 
 
-def _address(element: _Data) -> str:
+def _url(element: _Data) -> str:
     """Return the URL of a video, a post or another embed."""
     for name, data in element.items():
         if name.endswith("TypeData") and isinstance(data, dict):
@@ -297,4 +299,6 @@ def _plain(value: object) -> str:
     return rendering.one_line(plain(str(value or "")))
 
 
-FORMAT: Final = Format("guardian", "Guardian Content API (JSON)", _recognises, _stories)
+GUARDIAN: Final = Format(
+    "guardian", "Guardian Content API (JSON)", _recognises, _stories
+)

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 from bs4.element import NavigableString, Tag
 from markdownify import MarkdownConverter
 
-from entries.exchange.archives.base import LeftOut, Picture, What
+from entries.exchange.archives.base import LeftOut, SourceImage, What
 from entries.exchange.archives.html_tree import (
     DEAD_LINK,
     HEADINGS,
@@ -69,7 +69,7 @@ class Converted:
     """Markdown, the pictures that it names, and what of the HTML has no place in it."""
 
     markdown: str
-    images: tuple[Picture, ...] = ()
+    images: tuple[SourceImage, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -171,7 +171,7 @@ class _Converter(MarkdownConverter):
     def __init__(self, base_url: str) -> None:
         super().__init__(wrap=True, wrap_width=None)  # source line breaks are spaces
         self.base_url = base_url
-        self.images: dict[str, Picture] = {}
+        self.images: dict[str, SourceImage] = {}
         self.left_out: list[LeftOut] = []
         self._numbers: Counter[int] = Counter()  # items so far, by the id of a list
         self._lifted: list[str] = []  # blocks that come after the element around them
@@ -291,7 +291,7 @@ class _Converter(MarkdownConverter):
             words = " ".join(filter(None, (alt, caption, credit)))
             self.left_out.append(LeftOut(INLINE_IMAGE, words))
             return ""
-        image = Picture(url, alt, caption, credit)
+        image = SourceImage(url, alt, caption, credit)
         known = self.images.get(image.name)
         if known is None or (image.alt and not known.alt):
             self.images[image.name] = image

@@ -16,16 +16,16 @@ from entries.exchange import loading
 from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
-    Beside,
     Format,
     LeftOut,
-    Picture,
+    OtherContent,
+    SourceImage,
     Unreadable,
     What,
 )
 from entries.exchange.archives.files import Archive
 from entries.exchange.archives.fitting import fitted
-from entries.exchange.archives.pictures import PictureFolder
+from entries.exchange.archives.image_files import ArchiveImages
 from entries.exchange.archives.workers import Job, Workers
 from entries.exchange.document import Document, ExchangeError
 from entries.exchange.images import ImageFolder
@@ -50,7 +50,7 @@ class Status(StrEnum):
 
 
 @dataclass
-class Outcome:
+class StoryOutcome:
     """What became of a story, or of a file that is none."""
 
     status: Status
@@ -76,19 +76,19 @@ class ImportSettings:
     publish: bool = False
     series: str = ""
     dry_run: bool = False
-    pictures: PictureFolder = field(default_factory=PictureFolder)
+    images: ArchiveImages = field(default_factory=ArchiveImages)
     processes: int = 0  # 0 for as many as there are processors
 
 
 def import_archive(
     archive: Archive, options: ArchiveOptions, settings: ImportSettings
-) -> Iterator[Outcome]:
+) -> Iterator[StoryOutcome]:
     """Import the stories of an archive; yield what became of each, in their order.
 
     A story that was imported before, from this or another file, is not imported again.
     """
     for each in archive.refused:
-        yield Outcome(Status.FAILED, each.name, error=each.reason)
+        yield StoryOutcome(Status.FAILED, each.name, error=each.reason)
     if settings.dry_run:
         yield from _dry_run(archive, options, settings)
         return
@@ -98,7 +98,7 @@ def import_archive(
 
 def _dry_run(
     archive: Archive, options: ArchiveOptions, settings: ImportSettings
-) -> Iterator[Outcome]:
+) -> Iterator[StoryOutcome]:
     for format_, files in archive.groups:
         for found in format_.stories(files, options):
             if not isinstance(found, ArchiveStory):
@@ -117,11 +117,11 @@ def _dry_run(
 class _Import:
     def __init__(self, settings: ImportSettings, workers: Workers) -> None:
         self.settings, self.workers = settings, workers
-        self.waiting: deque[tuple[Outcome, Job]] = deque()
+        self.waiting: deque[tuple[StoryOutcome, Job]] = deque()
         self.slugs: set[str] = set()  # of the stories that are waiting
         self.keys: set[str] = set()
 
-    def run(self, archive: Archive, options: ArchiveOptions) -> Iterator[Outcome]:
+    def run(self, archive: Archive, options: ArchiveOptions) -> Iterator[StoryOutcome]:
         for format_, files in archive.groups:
             for found in format_.stories(files, options):
                 if isinstance(found, ArchiveStory):
@@ -133,7 +133,7 @@ class _Import:
         while self.waiting:
             yield self.finish()
 
-    def add(self, found: ArchiveStory, format_: Format) -> Iterator[Outcome]:
+    def add(self, found: ArchiveStory, format_: Format) -> Iterator[StoryOutcome]:
         """Have a story prepared, unless it was imported before."""
         outcome, document = _outcome(Status.BEFORE, found, format_)
         if document.archive_key in self.keys:
@@ -145,7 +145,7 @@ class _Import:
         if outcome.story:
             yield outcome
             return
-        slug = loading.free_slug(document, taken=self.slugs)
+        slug = loading.free_story_slug(document, taken=self.slugs)
         self.slugs.add(slug)
         folder = _folder(document, found, self.settings)
         outcome.left_out += _missing(document, found, folder)
@@ -157,7 +157,7 @@ class _Import:
         )
         self.waiting.append((outcome, self.workers.prepare(document, options)))
 
-    def finish(self) -> Outcome:
+    def finish(self) -> StoryOutcome:
         """Save the story that has waited longest; return what became of it."""
         outcome, job = self.waiting.popleft()
         outcome.status = Status.FAILED
@@ -189,13 +189,13 @@ class _Import:
 
 def _outcome(
     status: Status, found: ArchiveStory, format_: Format
-) -> tuple[Outcome, Document]:
+) -> tuple[StoryOutcome, Document]:
     document, more = _document(found, format_)
     warnings = [*found.warnings, *more, *document.notes, *map(str, document.warnings)]
-    if count := sum(not (each.alt or each.caption) for each in found.pictures):
-        pictures = What("picture has", "pictures have").counted(count)
-        warnings.append(f"{pictures} no alt text there, and counts as decorative here")
-    outcome = Outcome(
+    if count := sum(not (each.alt or each.caption) for each in found.images):
+        images = What("picture has", "pictures have").counted(count)
+        warnings.append(f"{images} no alt text there, and counts as decorative here")
+    outcome = StoryOutcome(
         status,
         document.headline,
         format_.name,
@@ -207,26 +207,28 @@ def _outcome(
     return outcome, document
 
 
-def _no_story(found: Unreadable | Beside, format_: Format) -> Outcome:
-    if isinstance(found, Beside):
+def _no_story(found: Unreadable | OtherContent, format_: Format) -> StoryOutcome:
+    if isinstance(found, OtherContent):
         left_out = found.left_out
-        return Outcome(Status.LEFT_OUT, found.name, format_.name, left_out=left_out)
-    return Outcome(Status.FAILED, found.name, format_.name, error=found.reason)
+        return StoryOutcome(
+            Status.LEFT_OUT, found.name, format_.name, left_out=left_out
+        )
+    return StoryOutcome(Status.FAILED, found.name, format_.name, error=found.reason)
 
 
 def _document(found: ArchiveStory, format_: Format) -> tuple[Document, list[str]]:
     """Return the document of a story, with pictures and key, and warnings about it."""
-    pictures: dict[str, Picture] = {}
-    for each in found.pictures:
-        known = pictures.get(each.name)
+    images: dict[str, SourceImage] = {}
+    for each in found.images:
+        known = images.get(each.name)
         if known is None or not (known.alt or known.caption):
-            pictures[each.name] = each
+            images[each.name] = each
     document = found.document
     key = hashlib.sha256(f"{format_.name}\0{found.key}".encode()).hexdigest()
     document = replace(
         document,
         headline=rendering.one_line(document.headline) or "Story",
-        images=(*document.images, *(each.data() for each in pictures.values())),
+        images=(*document.images, *(each.data() for each in images.values())),
         archive_key=key,
         digest=document.digest or key,
         file_name=document.file_name or found.key,
@@ -237,8 +239,8 @@ def _document(found: ArchiveStory, format_: Format) -> tuple[Document, list[str]
 def _folder(
     document: Document, found: ArchiveStory, settings: ImportSettings
 ) -> ImageFolder:
-    return settings.pictures.of(
-        found.pictures, document.image_lines, slugify(document.headline)[:100]
+    return settings.images.of(
+        found.images, document.image_lines, slugify(document.headline)[:100]
     )
 
 
@@ -249,7 +251,7 @@ def _missing(
     names = [name for name in document.image_lines if not folder.find(name)]
     known = Image.objects.filter(name__in=names).exclude(stem="")
     here = set(known.values_list("name", flat=True))
-    urls = {picture.name: picture.url for picture in found.pictures}
+    urls = {image.name: image.url for image in found.images}
     texts = {
         each.name: (each.alt, each.caption, each.credit) for each in document.images
     }

@@ -19,7 +19,7 @@ from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
     Format,
-    Found,
+    ReadResult,
     SourceFile,
     What,
     each_file,
@@ -186,8 +186,10 @@ def _recognises(file: SourceFile) -> bool:
     return found >= MIN_STAMPS
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
-    def read(file: SourceFile) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
+    def read(file: SourceFile) -> Iterator[ReadResult]:
         yield read_log(_lines(file.text), file.name, Texts(), options)
 
     yield from each_file(files, read)
@@ -319,7 +321,7 @@ class _Log:
             f"{PurePath(self.name).with_suffix('')} {headline}",
             document,
             tuple(self.texts.left_out),
-            tuple(self.texts.pictures),
+            tuple(self.texts.images),
             (*self.warnings, *self.texts.warnings),
         )
 

@@ -134,7 +134,7 @@ def _readable_spans(
     It reads them only at the edges of words.
     """
     found: dict[int, str] = {}
-    # Beside bold text, whose asterisks could be mistaken for those of italics.
+    # OtherContent bold text, whose asterisks could be mistaken for those of italics.
     spans = _SPANS | ({"i": "_"} if f"{ON}b" in tokens else {})
     opened: dict[str, list[int]] = {}
     for place, token in enumerate(tokens):

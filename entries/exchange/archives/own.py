@@ -8,7 +8,7 @@ from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
     Format,
-    Found,
+    ReadResult,
     SourceFile,
     each_file,
 )
@@ -37,8 +37,10 @@ def _is_text(file: SourceFile) -> bool:
     return any(block.mark for block in blocks(lines, []))
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
-    def read(file: SourceFile) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
+    def read(file: SourceFile) -> Iterator[ReadResult]:
         name = PurePath(file.name).name
         document = read_document(
             file.content, name, ImportOptions(folder=options.folder), options.day

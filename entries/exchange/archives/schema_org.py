@@ -16,9 +16,9 @@ from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
     Format,
-    Found,
-    Picture,
+    ReadResult,
     SourceFile,
+    SourceImage,
     What,
     each_file,
     guarded,
@@ -78,7 +78,9 @@ class _Posting:
         self.nodes = nodes | self.nodes
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
     # A long live blog may be in several pages.
     postings: dict[str, _Posting] = {}
     yield from each_file(files, partial(_collect, postings))
@@ -86,7 +88,7 @@ def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[F
         yield from guarded(posting.name, _Story(key, posting, options).read)
 
 
-def _collect(postings: dict[str, _Posting], file: SourceFile) -> Iterator[Found]:
+def _collect(postings: dict[str, _Posting], file: SourceFile) -> Iterator[ReadResult]:
     """Add the live blogs of a file. Raises ExchangeError if none can be read."""
     nodes: dict[str, _Data] = {}
     found, errors = False, []
@@ -219,7 +221,7 @@ class _Story:
         ends = self.clock.read(data.get("coverageEndTime"))
         ended = ends is not None and ends <= self.options.now
         images = list(self.images(data))
-        texts.pictures.extend(images)
+        texts.images.extend(images)
         self.leave_out_labels(data)
         if authors := names(self.people(data.get("author"))):
             texts.leave_out(AUTHOR, authors)
@@ -241,7 +243,7 @@ class _Story:
             self.key,
             document,
             tuple(texts.left_out),
-            tuple(texts.pictures),
+            tuple(texts.images),
             (*self.clock.warnings, *texts.warnings),
         )
 
@@ -258,16 +260,16 @@ class _Story:
     def update(self, data: _Data) -> Iterator[DocumentEntry]:
         """Yield an update."""
         texts = self.texts
-        start = len(texts.pictures)
+        start = len(texts.images)
         description = self.text(data, "description")
         sources = [texts.source(_html(self.text(data, "articleBody", "text")))]
         if not sources[0]:
             sources = [texts.source(_html(description))]
         elif not includes(sources[0], plain(description)):
             texts.leave_out(DESCRIPTION, plain(description))
-        visible = {image.name for image in texts.pictures[start:]}
+        visible = {image.name for image in texts.images[start:]}
         sources += [
-            texts.picture(image)
+            texts.image(image)
             for image in self.images(data)
             if image.name not in visible
         ]
@@ -310,7 +312,7 @@ class _Story:
                     f'<p><a href="{link}">{words}</a></p>' if url else f"<p>{words}</p>"
                 )
 
-    def images(self, data: _Data) -> Iterator[Picture]:
+    def images(self, data: _Data) -> Iterator[SourceImage]:
         """Yield the pictures of a story or an update; of several sizes, the first."""
         known = set()
         for each in _listed(data.get("image")):
@@ -322,7 +324,7 @@ class _Story:
             credit = self.words(image, "creditText", "copyrightNotice") or names(
                 self.people(image.get("author") or image.get("creator"))
             )
-            yield Picture(
+            yield SourceImage(
                 url,
                 self.words(image, "accessibilitySummary", "alternateName", "name"),
                 self.words(image, "caption", "description"),

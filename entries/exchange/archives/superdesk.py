@@ -22,9 +22,9 @@ from entries.exchange.archives.base import (
     ArchiveOptions,
     ArchiveStory,
     Format,
-    Found,
-    Picture,
+    ReadResult,
     SourceFile,
+    SourceImage,
     Unreadable,
     What,
     guarded,
@@ -54,7 +54,7 @@ class _Blog:
     data: _Data = field(default_factory=dict)
     posts: dict[str, _Data] = field(default_factory=dict)
     total: int = 0
-    seen: int = 0  # posts, also those that are in two pages
+    received: int = 0  # posts, also those that are in two pages
     files: list[str] = field(default_factory=list)
 
 
@@ -125,7 +125,7 @@ def _read_page(blogs: dict[str, _Blog], page: _Data) -> None:
 
 def _add(blog: _Blog, post: _Data) -> None:
     """Add a post to its blog; of two of the same id, the later version counts."""
-    blog.seen += 1
+    blog.received += 1
     known = blog.posts.get(_id(post))
     if known is None or _version(post) > _version(known):
         blog.posts[_id(post)] = post
@@ -157,7 +157,9 @@ def _time(value: object) -> datetime | None:
 # --- Stories
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
     for key, blog in _blogs(files).items():
         title = rendering.one_line(str(blog.data.get("title") or key))
         name = title or ", ".join(blog.files)
@@ -173,13 +175,13 @@ def _count(files: Sequence[SourceFile]) -> int:
     return len({key for file in files for key in blogs(file)} - {""}) or 1
 
 
-def _read(key: str, blog: _Blog, name: str) -> Iterator[Found]:
+def _read(key: str, blog: _Blog, name: str) -> Iterator[ReadResult]:
     if not blog.data:
         raise ExchangeError(
             "There are posts, but not the blog that they belong to: save what "
             f"“client_blogs/{key or '<id>'}” answers in the same folder."
         )
-    if blog.seen < blog.total:
+    if blog.received < blog.total:
         yield Unreadable(
             name,
             f"There are {len(blog.posts):,} of its {blog.total:,} posts: save the "
@@ -209,9 +211,9 @@ class _Story:
         posts = sorted(self.blog.posts.values(), key=_position)
         self.warn_of_moved(posts)
         entries = tuple(entry for post in posts for entry in self.updates(post))
-        lead = _picture(data.get("picture_renditions"), {}, data.get("picture_url"))
+        lead = _image(data.get("picture_renditions"), {}, data.get("picture_url"))
         if lead:
-            texts.pictures.append(lead)
+            texts.images.append(lead)
         if category := data.get("category"):
             texts.leave_out(CATEGORY, str(category))
         began = min((e.at for e in entries if e.at), default=None)
@@ -232,7 +234,7 @@ class _Story:
             self.key,
             document,
             tuple(texts.left_out),
-            tuple(texts.pictures),
+            tuple(texts.images),
             tuple(dict.fromkeys(texts.warnings)),
         )
 
@@ -284,10 +286,10 @@ class _Story:
         text = _html(item, meta, kind)
         if kind != "image":
             return self.texts.source(text)
-        picture = _picture((meta.get("media") or {}).get("renditions"), meta)
-        if picture is None:
+        image = _image((meta.get("media") or {}).get("renditions"), meta)
+        if image is None:
             return self.texts.source(text)
-        return self.texts.picture(picture)
+        return self.texts.image(image)
 
 
 def _items(post: _Data) -> Iterator[_Data]:
@@ -339,9 +341,9 @@ def _html(item: _Data, meta: _Data, kind: str) -> str:
     url = str(meta.get("original_url") or meta.get("url") or "")
     if url and _FRAME.fullmatch(code.strip()):
         code = ""  # the frame of the same video or post
-    shown = _plain(code)
+    visible = _plain(code)
     title, *others = (
-        value if value and _plain(value) not in shown else ""
+        value if value and _plain(value) not in visible else ""
         for value in (
             str(meta.get(k) or "") for k in ("title", "description", "credit")
         )
@@ -354,7 +356,7 @@ def _html(item: _Data, meta: _Data, kind: str) -> str:
     return code + "".join(f"<p>{block}</p>" for block in blocks if block)
 
 
-def _picture(renditions: Any, meta: _Data, url: str | None = None) -> Picture | None:
+def _image(renditions: Any, meta: _Data, url: str | None = None) -> SourceImage | None:
     found = renditions if isinstance(renditions, dict) else {}
     for name in _RENDITIONS:
         if isinstance(each := found.get(name), dict) and each.get("href"):
@@ -363,7 +365,7 @@ def _picture(renditions: Any, meta: _Data, url: str | None = None) -> Picture | 
     if not url:
         return None
     caption, credit = _plain(meta.get("caption")), _plain(meta.get("credit"))
-    return Picture(url, _plain(meta.get("alt")), caption, credit)
+    return SourceImage(url, _plain(meta.get("alt")), caption, credit)
 
 
 def _creator(data: _Data) -> str:
@@ -398,6 +400,6 @@ def _plain(value: object) -> str:
     return plain(str(value or ""))
 
 
-FORMAT: Final = Format(
+SUPERDESK: Final = Format(
     "superdesk", "Superdesk Live Blog (JSON)", _recognises, _stories, _count
 )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from entries.exchange import markdown
-from entries.exchange.archives.base import LeftOut, Picture, What, to_minute
+from entries.exchange.archives.base import LeftOut, SourceImage, What, to_minute
 from entries.exchange.archives.html_to_markdown import to_markdown
 from entries.exchange.document import (
     NO_ENTRY,
@@ -31,7 +31,7 @@ class Texts:
 
     def __init__(self, base_url: str = "", *, line_breaks: bool = False) -> None:
         self.base_url, self.line_breaks = base_url, line_breaks
-        self.pictures: list[Picture] = []
+        self.images: list[SourceImage] = []
         self.left_out: list[LeftOut] = []
         self.warnings: list[str] = []
 
@@ -42,21 +42,21 @@ class Texts:
     def source(self, html: str) -> str:
         """Return HTML as Markdown."""
         converted = to_markdown(html, self.base_url, line_breaks=self.line_breaks)
-        self.pictures += converted.images
+        self.images += converted.images
         self.left_out += converted.left_out
         return converted.markdown.strip()
 
-    def picture(self, picture: Picture) -> str:
+    def image(self, image: SourceImage) -> str:
         """Return the Markdown of a picture that is not in any HTML.
 
         A caption that is too long for a picture is a paragraph below it.
         """
         caption = ""
-        if len(picture.caption) > max_length(Image, "caption"):
-            caption = f"\n\n{rendering.escape_markdown(picture.caption)}"
-            picture = replace(picture, caption="")
-        self.pictures.append(picture)
-        return f"![](image:{picture.name}){caption}"
+        if len(image.caption) > max_length(Image, "caption"):
+            caption = f"\n\n{rendering.escape_markdown(image.caption)}"
+            image = replace(image, caption="")
+        self.images.append(image)
+        return f"![](image:{image.name}){caption}"
 
     def standfirst_and_summary(self, html: str) -> tuple[str, Body]:
         """Return an introduction as a standfirst if it fits one, else as a summary."""

@@ -36,14 +36,14 @@ from entries.exchange.archives.base import (
     UNPUBLISHED,
     ArchiveOptions,
     ArchiveStory,
-    Beside,
     Format,
-    Found,
     LeftOut,
-    Picture,
+    OtherContent,
+    ReadResult,
     SourceFile,
+    SourceImage,
     What,
-    canonical_picture_url,
+    canonical_image_url,
     guarded,
     plain,
     to_minute,
@@ -66,7 +66,7 @@ _PINGS: Final = frozenset({"pingback", "trackback"})
 _PUBLIC: Final = frozenset({"publish", "inherit"})
 _THROWN_AWAY: Final = frozenset({"trash", "auto-draft"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off", "disable", "disabled"})
-PING: Final = What("pingback", "pingbacks")
+PINGBACK: Final = What("pingback", "pingbacks")
 ATTACHMENT: Final = What("attachment of another post", "attachments of other posts")
 UNUSED: Final = What("attachment without a place", "attachments without a place")
 OTHER: Final = What("other item of the site", "other items of the site")
@@ -308,9 +308,9 @@ class _Site:
             elif name == "wp:author":
                 values = _fields(element)
                 login = values.get("wp:author_login", "")
-                shown = values.get("wp:author_display_name", "").strip() or login
+                label = values.get("wp:author_display_name", "").strip() or login
                 self.authors[login] = self.authors[values.get("wp:author_id", "")] = (
-                    shown
+                    label
                 )
             elif name == "wp:base_blog_url" or (name == "link" and not self.url):
                 self.url = (element.text or "").strip().rstrip("/")
@@ -324,27 +324,29 @@ class _Site:
             self.updates[item.meta.get("_elb_liveblog", "")].append(item)
         elif item.kind == _ATTACHMENT:
             self.attachments[item.pk] = item
-            self.by_url[canonical_picture_url(item.url)] = item
+            self.by_url[canonical_image_url(item.url)] = item
             self.children[item.parent].append(item)
         elif item.live_blog:
             self.story_ids.add(item.pk)
 
-    def picture(self, attachment: str) -> Picture | None:
+    def image(self, attachment: str) -> SourceImage | None:
         """Return an attachment as a picture, with its own caption."""
         item = self.attachments.get(attachment)
         if item is None or not item.url:
             return None
         caption = rendering.one_line(item.excerpt)
-        return Picture(item.url, item.meta.get("_wp_attachment_image_alt", ""), caption)
+        return SourceImage(
+            item.url, item.meta.get("_wp_attachment_image_alt", ""), caption
+        )
 
-    def described(self, picture: Picture) -> Picture:
+    def described(self, image: SourceImage) -> SourceImage:
         """Return a picture with the alt text of its attachment, if it has none."""
-        item = self.by_url.get(canonical_picture_url(picture.url))
-        if picture.alt or item is None:
-            return picture
+        item = self.by_url.get(canonical_image_url(image.url))
+        if image.alt or item is None:
+            return image
         alt = item.meta.get("_wp_attachment_image_alt", "")
-        fallback = "" if picture.caption else rendering.one_line(item.excerpt)
-        return replace(picture, alt=alt or fallback)
+        fallback = "" if image.caption else rendering.one_line(item.excerpt)
+        return replace(image, alt=alt or fallback)
 
     def author(self, login: str) -> str:
         return self.authors.get(login, login)
@@ -378,9 +380,9 @@ class _Story:
         original = texts.original(
             self.source(item.content), byline=byline, published_at=item.at
         )
-        lead = self.site.picture(item.meta.get("_thumbnail_id", ""))
+        lead = self.site.image(item.meta.get("_thumbnail_id", ""))
         if lead:
-            texts.pictures.append(lead)
+            texts.images.append(lead)
         first = min((e.at for e in entries if e.at), default=None)
         began = min(filter(None, (item.at, first)), default=None)
         document = Document(
@@ -404,7 +406,7 @@ class _Story:
             f"{self.site.host} {item.pk}",
             document,
             tuple(texts.left_out),
-            tuple(map(self.site.described, texts.pictures)),
+            tuple(map(self.site.described, texts.images)),
             tuple(dict.fromkeys(texts.warnings)),
         )
 
@@ -420,8 +422,8 @@ class _Story:
         html = wordpress_markup.to_html(content, self.texts.leave_out, self.gallery)
         return self.texts.source(html)
 
-    def gallery(self, pk: str) -> Picture | None:
-        return self.site.picture(pk)
+    def gallery(self, pk: str) -> SourceImage | None:
+        return self.site.image(pk)
 
     def old_urls(self, item: _Item) -> tuple[str, ...]:
         """Return the URLs of a post: present, former, and by its id."""
@@ -470,7 +472,7 @@ class _Story:
             if each.kind == _LIVEBLOG or each.status == _LIVEBLOG:
                 by_id[each.pk] = each
             else:
-                what = PING if each.kind in _PINGS else READER_COMMENT
+                what = PINGBACK if each.kind in _PINGS else READER_COMMENT
                 words = plain(each.content)
                 self.texts.leave_out(what, f"{each.author}: {words}")
         versions: dict[str, list[_Comment]] = defaultdict(list)
@@ -543,8 +545,8 @@ class _Story:
             if not published:
                 self.texts.warnings.append("An unpublished update is a draft.")
             source = self.source(item.content)
-            if picture := self.site.picture(item.meta.get("_thumbnail_id", "")):
-                source = f"{source}\n\n{self.texts.picture(picture)}".strip()
+            if image := self.site.image(item.meta.get("_thumbnail_id", "")):
+                source = f"{source}\n\n{self.texts.image(image)}".strip()
             found = self.texts.updates(
                 source,
                 item.at,
@@ -558,9 +560,9 @@ class _Story:
                 yield (at, int(item.pk) if item.pk.isdigit() else 0), entry
 
     def leave_out_attachments(self) -> None:
-        used = {canonical_picture_url(each.url) for each in self.texts.pictures}
+        used = {canonical_image_url(each.url) for each in self.texts.images}
         for each in self.site.children.get(self.item.pk, ()):
-            if canonical_picture_url(each.url) not in used:
+            if canonical_image_url(each.url) not in used:
                 self.texts.leave_out(UNUSED, each.url)
 
 
@@ -602,14 +604,16 @@ def _site(files: tuple[SourceFile, ...]) -> _Site:
     return site
 
 
-def _stories(files: Sequence[SourceFile], options: ArchiveOptions) -> Iterator[Found]:
+def _stories(
+    files: Sequence[SourceFile], options: ArchiveOptions
+) -> Iterator[ReadResult]:
     site = _site(tuple(files))
     for file in files:
         yield from guarded(file.name, partial(_stories_of, file, site))
     _site.cache_clear()
 
 
-def _stories_of(file: SourceFile, site: _Site) -> Iterator[Found]:
+def _stories_of(file: SourceFile, site: _Site) -> Iterator[ReadResult]:
     left_out: list[LeftOut] = []
     try:
         for element in _elements(file):
@@ -620,14 +624,14 @@ def _stories_of(file: SourceFile, site: _Site) -> Iterator[Found]:
             if item.live_blog and item.status not in _THROWN_AWAY:
                 story = _Story(item, site)
                 yield from guarded(title or item.link, lambda: [story.read()])  # noqa: B023
-            elif what := _beside(item, site):
+            elif what := _other_content(item, site):
                 left_out.append(LeftOut(what, f"{title} {item.link}".strip()))
     finally:
         if left_out:
-            yield Beside(file.name, tuple(left_out))
+            yield OtherContent(file.name, tuple(left_out))
 
 
-def _beside(item: _Item, site: _Site) -> What | None:
+def _other_content(item: _Item, site: _Site) -> What | None:
     """Return what an item is that is no story, None for a part of a story."""
     if item.kind == _ATTACHMENT:
         return None if item.parent in site.story_ids else ATTACHMENT
@@ -637,6 +641,6 @@ def _beside(item: _Item, site: _Site) -> What | None:
     return POST if item.kind in ("post", "page") else OTHER
 
 
-FORMAT: Final = Format(
+WORDPRESS: Final = Format(
     "wordpress", "WordPress export (WXR)", _recognises, _stories, _count
 )

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from entries.exchange.archives.base import FORM, POLL, Picture, What
+from entries.exchange.archives.base import FORM, POLL, SourceImage, What
 
 BLOCK: Final = What("block of a plugin", "blocks of plugins")
 SHORTCODE: Final = What("shortcode", "shortcodes")
@@ -71,7 +71,7 @@ def without_commands(content: str) -> tuple[str, bool]:
 
 
 def to_html(
-    content: str, leave_out: LeaveOut, attachment: Callable[[str], Picture | None]
+    content: str, leave_out: LeaveOut, attachment: Callable[[str], SourceImage | None]
 ) -> str:
     """Return the content of a post with its shortcodes as HTML.
 
@@ -125,9 +125,9 @@ def _captioned(match: re.Match[str]) -> str:
     return f"<figure>{image[1]}<figcaption>{words.strip()}</figcaption></figure>"
 
 
-def _figure(picture: Picture) -> str:
-    url, alt = html.escape(picture.url), html.escape(picture.alt)
-    caption = html.escape(picture.caption)
+def _figure(image: SourceImage) -> str:
+    url, alt = html.escape(image.url), html.escape(image.alt)
+    caption = html.escape(image.caption)
     caption = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f'<figure><img src="{url}" alt="{alt}">{caption}</figure>'
 

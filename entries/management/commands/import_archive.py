@@ -16,9 +16,9 @@ from django.db import DatabaseError
 
 from entries.database import errors
 from entries.exchange import ExchangeError, archives, report
-from entries.exchange.archives import Outcome, Status, What
-from entries.exchange.archives.pictures import PictureFolder
-from entries.management.commands.import_story import parse_date, parse_folder
+from entries.exchange.archives import Status, StoryOutcome, What
+from entries.exchange.archives.image_files import ArchiveImages
+from entries.management.commands.import_story import date_option, folder_option
 from entries.text import rendering
 
 PROGRESS_SECONDS: Final = 2.0
@@ -43,19 +43,20 @@ class Command(BaseCommand):
             "wrong usage."
         )
         add = parser.add_argument
+        names = [each.name for each in archives.ARCHIVE_FORMATS]
         add("path", type=Path, metavar="PATH", help="a file, or a folder with files")
         add(
             "--from",
             dest="format",
             default="",
-            choices=[each.name for each in archives.FORMATS],
+            choices=names,
             metavar="FORMAT",
-            help=f"the format: {', '.join(each.name for each in archives.FORMATS)}",
+            help=f"the format: {', '.join(names)}",
         )
         add("--series", default="", metavar="NAME", help="for all stories")
         add(
             "--images",
-            type=parse_folder,
+            type=folder_option,
             metavar="DIR",
             help=(
                 "where the pictures are, in any folders below; those in PATH are found "
@@ -70,7 +71,7 @@ class Command(BaseCommand):
         )
         add(
             "--date",
-            type=parse_date,
+            type=date_option,
             metavar="YYYY-MM-DD",
             help="the first day of a story whose times have no date",
         )
@@ -104,30 +105,30 @@ class Command(BaseCommand):
         """Import the archive. Raises CommandError if a story failed."""
         archive = archives.open_archive(options["path"], options["format"])
         roots = [path for path in (options["path"], options["images"]) if path]
-        pictures = PictureFolder(path for path in roots if path.is_dir())
+        images = ArchiveImages(path for path in roots if path.is_dir())
         outcomes = archives.import_archive(
             archive,
             archives.ArchiveOptions(
                 time_zone=options["timezone"],
                 day=options["date"],
-                folder=pictures.by_name,
+                folder=images.by_name,
             ),
             archives.ImportSettings(
                 publish=options["publish"],
                 series=rendering.one_line(options["series"]),
                 dry_run=options["dry_run"],
-                pictures=pictures,
+                images=images,
                 processes=options["processes"],
             ),
         )
         self.report(outcomes, _Progress(self, archive, options), options["json"])
 
     def report(
-        self, outcomes: Iterable[Outcome], progress: "_Progress", as_json: bool
+        self, outcomes: Iterable[StoryOutcome], progress: "_Progress", as_json: bool
     ) -> None:
         """Print what becomes of each story, and a summary."""
         tally: Counter[Status] = Counter()
-        beside: list[dict[str, Any]] = []
+        others: list[dict[str, Any]] = []
         comma = ""
         if as_json:
             self.stdout.write('{"stories": [', ending="")
@@ -136,7 +137,7 @@ class Command(BaseCommand):
             if not as_json:
                 self.print_outcome(outcome)
             elif outcome.status == Status.LEFT_OUT:
-                beside.append(_beside(outcome))
+                others.append(_other_content(outcome))
             else:
                 self.stdout.write(f"{comma}\n{_json(_data(outcome))}", ending="")
                 comma = ","
@@ -144,7 +145,7 @@ class Command(BaseCommand):
         del tally[Status.LEFT_OUT]
         if as_json:
             counts = {status.name.lower(): tally[status] for status in Status}
-            end = f'"left_out": {_json(beside)}, "counts": {_json(counts)}'
+            end = f'"left_out": {_json(others)}, "counts": {_json(counts)}'
             self.stdout.write(f"\n], {end}}}")
         done = ", ".join(f"{tally[s]:,} {s}" for s in Status if tally[s])
         self.stderr.write(f"{tally.total():,} stories: {done or 'none'}.")
@@ -154,7 +155,7 @@ class Command(BaseCommand):
                 "the command again. It leaves out what is imported."
             )
 
-    def print_outcome(self, outcome: Outcome) -> None:
+    def print_outcome(self, outcome: StoryOutcome) -> None:
         """Print what became of a story, with its warnings on standard error."""
         for warning in outcome.warnings:
             self.stderr.write(self.style.WARNING(f"{outcome.name}: {warning}"))
@@ -164,7 +165,7 @@ class Command(BaseCommand):
         things = [what.counted(number) for what, number in outcome.counts.items()]
         if outcome.status == Status.LEFT_OUT:
             self.stdout.write(
-                f"{outcome.name}, beside its stories: {', '.join(things)}"
+                f"{outcome.name}, others its stories: {', '.join(things)}"
             )
             return
         left_out = f" Left out: {', '.join(things)}." if things else ""
@@ -186,7 +187,7 @@ class _Progress:
         self.done = self.quick = 0
         self.began = self.reported = time.monotonic()
 
-    def advance(self, outcome: Outcome) -> None:
+    def advance(self, outcome: StoryOutcome) -> None:
         """Count a story; from time to time, report."""
         self.done += 1
         # Those that are known already take no time, and say nothing about the others.
@@ -208,7 +209,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _data(outcome: Outcome) -> dict[str, Any]:
+def _data(outcome: StoryOutcome) -> dict[str, Any]:
     document, story = outcome.document, outcome.story
     understood = report(document) if document else {}
     return understood | {
@@ -226,12 +227,12 @@ def _data(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _beside(outcome: Outcome) -> dict[str, Any]:
+def _other_content(outcome: StoryOutcome) -> dict[str, Any]:
     data = {"file": outcome.name, "format": outcome.format}
     return data | {"left_out": _left_out(outcome)}
 
 
-def _left_out(outcome: Outcome) -> list[dict[str, Any]]:
+def _left_out(outcome: StoryOutcome) -> list[dict[str, Any]]:
     texts: dict[What, list[str]] = {}
     for each in outcome.left_out:
         texts.setdefault(each.what, []).append(each.text)
@@ -245,7 +246,7 @@ def _json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1)
 
 
-def _url(outcome: Outcome) -> str:
+def _url(outcome: StoryOutcome) -> str:
     path = outcome.story.get_absolute_url() if outcome.story else ""
     return f"{settings.SITE_URL}{path}"
 

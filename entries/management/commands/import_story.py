@@ -61,7 +61,7 @@ class Command(BaseCommand):
         add("--series", default="", metavar="NAME", help="made if there is none")
         add(
             "--date",
-            type=parse_date,
+            type=date_option,
             metavar="YYYY-MM-DD",
             help=(
                 "the story's first day, that of its earliest updates; without it the "
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         )
         add(
             "--images",
-            type=parse_folder,
+            type=folder_option,
             metavar="DIR",
             help=(
                 "where the named pictures are (any case, with or without extension); "
@@ -276,7 +276,7 @@ def _line_number(warning: str) -> tuple[int, str]:
     return (int(number) if number.isdigit() else 0, warning)
 
 
-def parse_date(text: str) -> date:
+def date_option(text: str) -> date:
     """Parse the value of an option: a date."""
     try:
         day = date.fromisoformat(text)
@@ -287,7 +287,7 @@ def parse_date(text: str) -> date:
     return day
 
 
-def parse_folder(text: str) -> Path:
+def folder_option(text: str) -> Path:
     """Parse the value of an option: a folder."""
     path = Path(text)
     if not path.is_dir():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from entries.exchange.archives.base import Picture, canonical_picture_url
+from entries.exchange.archives.base import SourceImage, canonical_image_url
 from entries.exchange.images import ImageFolder, normalize_name
 from entries.exchange.text.references import IMAGE_SUFFIX
 
@@ -30,7 +30,7 @@ class _File:
         return next(same, len(pairs))
 
 
-class PictureFolder:
+class ArchiveImages:
     """All pictures below some folders."""
 
     def __init__(self, roots: Iterable[Path] = _NO_ROOTS) -> None:
@@ -48,14 +48,14 @@ class PictureFolder:
             self.by_name.paths.setdefault(normalize_name(name), []).append(path)
 
     def of(
-        self, pictures: Iterable[Picture], names: Iterable[str], slug: str
+        self, images: Iterable[SourceImage], names: Iterable[str], slug: str
     ) -> ImageFolder:
         """Return the pictures of one story: those its texts name, and its lead.
 
         Pictures with a URL are found by it, and others by their names. In a folder for
         many stories, `photo.jpg` is nobody's lead picture, but `<slug>.jpg` is.
         """
-        found = {picture.name: self._at(picture.url) for picture in pictures}
+        found = {image.name: self._at(image.url) for image in images}
         for typed in names:
             if typed not in found:
                 found[typed] = self.by_name.find(typed)
@@ -72,7 +72,7 @@ class PictureFolder:
 
         A file in full size is better than the smaller copy that the URL may name.
         """
-        for path in (canonical_picture_url(url), unquote(urlsplit(url).path)):
+        for path in (canonical_image_url(url), unquote(urlsplit(url).path)):
             parts = [normalize_name(part) for part in path.split("/")]
             files = self._by_file.get(parts[-1], [])
             likest = sorted((-file.likeness(parts), str(file.path)) for file in files)
