@@ -16,6 +16,7 @@ from entries import verbs
 from entries.models import Draft, Entry, Snippet, Story
 from tests import builders
 from tests.browser import Reader
+from tests.recordings import webm
 from tests.servers import PASSWORD, Newsroom, Newsrooms, Server, wait_for
 
 Open = Callable[..., Reader]
@@ -518,6 +519,40 @@ def test_a_picture_is_chosen_described_and_published(
     public = reader()
     public.open(f"{server.url}/stories/{story.slug}/")
     expect(public.page.locator(".entry img")).to_have_attribute("alt", "A calm harbour")
+
+
+def test_a_video_gets_its_captions_and_poster_from_files(
+    editor, office, server, story, reader
+):
+    page = editor.page
+    box(page).fill("Look at this.")
+    film = {"name": "WAVE 1.webm", "mimeType": "video/webm", "buffer": webm(frames=3)}
+    page.set_input_files("#composer-file", film)  # type: ignore[arg-type]
+    card = page.locator("#composer-pictures .recording")
+    expect(card.locator("video")).to_be_visible()
+    assert "![](media:wave-1-" in box(page).input_value()
+    box(page).press("Control+Enter")
+    expect(card).to_contain_text("Say in a sentence")
+    expect(card).to_contain_text("Add captions or a transcript")
+    card.locator("[name$=-alt]").fill("A wave breaks")
+    spoken = "1\n00:00:00,000 --> 00:00:01,000\nLook at that!\n"
+    captions = {"name": "a.srt", "mimeType": "text/plain", "buffer": spoken.encode()}
+    card.locator("[data-captions]").set_input_files(captions)  # type: ignore[arg-type]
+    expect(card.locator("[name$=-captions]")).to_have_value(spoken)
+    card.locator("[data-poster]").set_input_files(picture("plum"))  # type: ignore[arg-type]
+    expect(card.locator("[name$=-poster]")).to_have_value(re.compile("^harbour"))
+    page.keyboard.press("Control+Enter")
+    expect(box(page)).to_have_value("")
+    public = reader()
+    public.open(f"{server.url}/stories/{story.slug}/")
+    video = public.page.locator(".entry video")
+    expect(video).to_have_attribute("poster", re.compile(r"^/pictures/.+\.jpg$"))
+    video.evaluate(
+        "v => { v.textTracks[0].mode = 'showing'; v.muted = true; v.play() }"
+    )
+    spoken = "v => [...v.textTracks[0].cues ?? []].map((cue) => cue.text).join()"
+    wait_for(lambda: video.evaluate(spoken) == "Look at that!", "the captions")
+    assert public.page.evaluate("scrollX === 0")
 
 
 PASTE = """(target, hex) => {
