@@ -29,6 +29,8 @@ _LISTED: Final = re.compile(f"(?:{MARK}[> ]+{END})*{MARK}?(?:[-+*]|[0-9]+\\.) ")
 _TOGGLE: Final = re.compile(f"[{ON}{OFF}][bis]")
 _JOINED: Final = re.compile(f"{OFF}([bis]){ON}\\1")
 _SPECIAL: Final = re.compile(r"\\+|\*+|_+|~{2,}|`+|[\[\]!]")
+_HIDDEN: Final = "\x0e"  # instead of a character that gets a backslash anyway
+_BRACKETS: Final = re.compile(r"!(?=\[)|\](?=\()")
 _MARKS: Final = frozenset("`*_[]#+.!>|~-")
 _LINE_START: Final = re.compile(rf"#{{1,6}} +\S|>(?!{markdown.COMPARED})|`{{3}}")
 _QUOTED: Final = re.compile(rf">(?![0-9=]) ?(?!{markdown.COMPARED})")
@@ -93,9 +95,7 @@ def _written(block: str) -> str:
             code = (
                 f"`{inside}`"
                 if place in spans
-                else _escaped(
-                    inside, visible, start, live, written[:1], in_link=in_link
-                )
+                else _escaped(inside, visible, start, live, written, in_link=in_link)
             )
             written = code + written
         elif token[0] == MARK:
@@ -104,7 +104,7 @@ def _written(block: str) -> str:
             structural = _PREFIX.fullmatch(token) is not None
             written = (token if structural else token[1:-1]) + written
         else:
-            after = written.lstrip(MARK)[:1]
+            after = written.lstrip(MARK)
             written = (
                 _escaped(token, visible, start, live, after, in_link=in_link) + written
             )
@@ -176,6 +176,8 @@ def _readable(mark: str, visible: str, start: int, end: int) -> bool:
     last, after = visible[max(0, end - 1) : end], visible[end : end + 1]
     if not first or mark[0] in (before, after) or after == END:
         return False  # the last: a bare URL may not begin right after a mark
+    if last == END and re.match(r"[^\s.,;:!?)”’»<>]", after):
+        return False  # it would be part of the URL
     opens = opening.match(f"{before}{mark}{first}", len(before))
     return bool(opens and closing.match(f"{last}{mark}{after}", len(last)))
 
@@ -214,7 +216,7 @@ def _without_urls(tokens: list[str], starts: list[int]) -> str:
         url, at = markdown.bare_url(match), match.start()
         if urls.is_safe(url) and not any(start <= at < end for start, end in links):
             visible = visible[:at] + END * len(url) + visible[at + len(url) :]
-    return visible
+    return _BRACKETS.sub(_HIDDEN, visible)
 
 
 def _escaped(
@@ -233,10 +235,11 @@ def _escaped(
 
     def replace(match: re.Match[str]) -> str:
         run, at, end = match[0], start + match.start(), start + match.end()
-        after = text[match.end() : match.end() + 1] or following
+        after = text[match.end() : match.end() + 1] or following[:1]
         before = visible[max(0, at - 1) : at] if match.start() else ""
         if run[0] == "\\":
-            return run * 2 if after and after in _MARKS | {"\\"} else run
+            rest = f"{text[match.end() :]}{following}".lstrip("\\")
+            return run * 2 if rest and rest[0] in _MARKS else run
         if visible[at] == END:
             return run
         if run == "!":
