@@ -18,6 +18,7 @@ from entries.operations import checks
 from entries.pages import fragments
 from entries.text import media, rendering
 from entries.verbs import EntryText
+from liveblog import environment
 from tests.attacks import families
 from tests.builders import make_original, make_story, make_update, signed_in
 from tests.test_pages import make_picture
@@ -379,3 +380,23 @@ def test_an_edit_elsewhere_leaves_a_card_as_it_is(told: tuple[Story, Entry]):
     entry.refresh_from_db()
     assert card
     assert card[0] in entry.html
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "value", ["https://social.example", "social.example/@ada", "x"]
+)
+def test_a_mastodon_host_that_is_none_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, value: str
+):
+    monkeypatch.setenv("MASTODON_HOSTS", f"mastodon.example, {value}")
+    with pytest.raises(ImproperlyConfigured, match="write hosts alone"):
+        environment.hosts("MASTODON_HOSTS")
+    monkeypatch.setenv("MASTODON_HOSTS", "Mastodon.example, social.example:8443")
+    assert environment.hosts("MASTODON_HOSTS") == [
+        "mastodon.example",
+        "social.example:8443",
+    ]
+    monkeypatch.setenv("MEDIA_PROVIDERS_FILE", "/no/such/file.json")
+    with pytest.raises(ImproperlyConfigured, match="cannot be read"):
+        environment.contents("MEDIA_PROVIDERS_FILE")
