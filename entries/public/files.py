@@ -13,7 +13,7 @@ from django.utils.http import quote_etag
 
 from entries.public import caching
 
-_RANGE: Final = re.compile(r"bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*", re.I)
+_RANGE: Final = re.compile(r"bytes=[ \t]*([0-9]{0,15})-([0-9]{0,15})[ \t]*", re.I)
 _WHOLE_BYTES: Final = 1024 * 1024  # up to which a response is made in one piece
 _CHUNK_BYTES: Final = 256 * 1024
 
