@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from entries.verbs import EntryText
 from liveblog import environment
 from tests.attacks import families
 from tests.builders import make_original, make_story, make_update, signed_in
+from tests.recordings import CAPTIONS, webm
 from tests.test_pages import make_picture
 
 VIDEO = "https://www.youtube.com/watch?v=fog_at-Quay1"
@@ -332,6 +333,33 @@ def test_a_picture_directly_above_is_the_poster(db: None):
     assert apart.html.count("<figure") == 2
     data = Client().get("/stories/watch.json").json()
     assert [one["name"] for one in data["pictures"]] == ["quay"]
+
+
+@pytest.mark.parametrize("url", [VIDEO, "https://medium.com/@ada/1"])
+def test_a_recording_directly_above_a_card_keeps_its_player(db: None, url: str):
+    ingested = verbs.ingest_upload(BytesIO(webm()))
+    texts = {"alt": "A wave", "captions": CAPTIONS, "credit": "Bo Finch"}
+    verbs.add_image("wave", ingested, **texts)
+    html = make_update(make_story(), f"![](media:wave)\n{url}").html
+    player, card = html.index("<video"), html.index('<figure class="media')
+    assert html.index("Bo Finch") < html.index("</figure>", player) < card
+    assert html.count("<figure") == 2
+    assert "Picture:" not in html
+
+
+def test_a_poster_keeps_its_caption(db: None):
+    make_picture("quay", alt="Boats", caption="The quay < at night", credit="Bo Finch")
+    story = make_story()
+    framed = make_update(story, f"![](image:quay)\n{VIDEO}").html
+    assert framed.count("<figure") == 1
+    assert framed.count("The quay &lt; at night") == framed.count("Bo Finch") == 1
+    # A card without a frame shows no poster, so the picture is one of its own.
+    linked = make_update(story, "![](image:quay)\nhttps://medium.com/@ada/1").html
+    assert re.search(
+        r"<figure >.*The quay &lt; at night.*</figure>.*<figure", linked, re.S
+    )
+    assert linked.count("The quay &lt; at night") == linked.count("Bo Finch") == 1
+    assert linked.count("<picture>") == 1
 
 
 def test_a_poster_needs_alt_text_and_must_exist(db: None):

@@ -70,9 +70,15 @@ def figure_html(image: Image) -> SafeString:
     return _render(f"entries/{name}.html", {"image": image})
 
 
-def card_html(card: MediaCard, poster: Image | None = None) -> SafeString:
-    """Return the `<figure>` of a video or post: its link, and room for its frame."""
-    found = _IMAGE.search(figure_html(poster)) if poster else None
+def card_html(card: MediaCard, above: Image | None = None) -> SafeString:
+    """Return the `<figure>` of a video or post: its link, and room for its frame.
+
+    The image directly above its line is the poster of the frame. A recording, or a
+    picture above a card without a frame, has a figure of its own.
+    """
+    poster = above if above and card.media.frame and not above.media_type else None
+    figure = figure_html(above) if above else ""
+    found = _IMAGE.search(figure) if poster else None
     image = SafeString(found[0]) if found else ""
     context = {
         "media": card.media,
@@ -81,7 +87,8 @@ def card_html(card: MediaCard, poster: Image | None = None) -> SafeString:
         "poster": poster,
         "image": image,
     }
-    return _render("entries/_card.html", context)
+    html = _render("entries/_card.html", context)
+    return html if poster else SafeString(figure + html)
 
 
 def quote_caption(quote: Quote) -> SafeString:
