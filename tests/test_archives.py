@@ -533,6 +533,25 @@ def test_progress_tells_the_time_left(
     assert re.search(r"  1 of 3 stories, \d+ s left", Ran(tmp_path).err)
 
 
+def test_an_import_that_is_stopped_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2):
+        write(tmp_path, f"{n}.txt", own_text(n))
+    create = ImportedFile.objects.create
+
+    def stop(**values: Any) -> ImportedFile:
+        if ImportedFile.objects.exists():
+            raise KeyboardInterrupt
+        return create(**values)
+
+    monkeypatch.setattr(ImportedFile.objects, "create", stop)
+    with pytest.raises(CommandError, match="goes on where it was"):
+        call_command("import_archive", str(tmp_path), stdout=StringIO())
+    monkeypatch.undo()
+    assert Ran(tmp_path).counts == {"imported": 1, "before": 1}
+
+
 def test_a_killed_import_goes_on_where_it_was(
     newsroom: Newsroom, tmp_path: Path
 ) -> None:

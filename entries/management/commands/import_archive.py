@@ -96,6 +96,9 @@ class Command(BaseCommand):
             self.run(options)
         except ExchangeError as error:
             raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            sentence = "Stopped. Run the command again, and it goes on where it was."
+            raise CommandError(sentence, returncode=130) from None
         except DatabaseError as error:
             if sentence := errors.command_message(error):
                 raise CommandError(sentence) from error
