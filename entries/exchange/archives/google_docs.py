@@ -25,7 +25,7 @@ from entries.exchange.archives.base import (
     What,
     each_file,
 )
-from entries.exchange.archives.html_tree import visible_text
+from entries.exchange.archives.html_tree import HEADINGS, visible_text
 from entries.exchange.archives.logs import MIN_STAMPS, Line, read_log, stamp
 from entries.exchange.archives.texts import Texts
 from entries.exchange.document import Document
@@ -48,7 +48,7 @@ _LEVEL: Final = re.compile(r"^lst-kix_.*-(\d)$")
 _SUGGESTED: Final = re.compile(r"suggest", re.I)
 _GROUPS: Final = ["ol", "table", "ul"]
 _LINE_START: Final = re.compile(r"(?<=\n)|^")
-_BLOCKS: Final = ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "hr"]
+_BLOCKS: Final = [*_GROUPS, *HEADINGS, "blockquote", "hr", "p", "pre"]
 
 
 def _recognises(file: SourceFile) -> bool:
@@ -234,7 +234,7 @@ def _rows(block: Tag) -> Iterator[Tag]:
 def _lines(found: Sequence[Tag]) -> Iterator[Line]:
     for block in (part for each in found for part in _divided(each)):
         text = "" if block.name in _GROUPS else _text(block)
-        heading = block.name.startswith("h")
+        heading = block.name in HEADINGS
         yield Line(text or visible_text(block), partial(_html, block), heading=heading)
 
 
