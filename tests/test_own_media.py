@@ -225,6 +225,18 @@ def test_markup_in_the_texts_of_a_recording_is_text(story: Story) -> None:
     assert "&quot;&gt;&lt;script&gt;" in html
 
 
+@pytest.mark.parametrize("line", ["![](media:wave)", "![](image:wave)"])
+def test_a_recording_above_a_card_is_shown_and_is_not_its_poster(
+    story: Story, line: str
+) -> None:
+    image = add_wave()
+    make_update(story, f"Look.\n\n{line}\nhttps://youtu.be/dQw4w9WgXcQ")
+    html = page_of(story)
+    assert f'src="{image.url}"' in html
+    assert "<media-frame" in html
+    assert html.index("<video") < html.index("<media-frame")
+
+
 # --- Files
 
 
