@@ -394,6 +394,27 @@ def test_nothing_is_cut_off_on_a_phone(opens: Opens, room: Newsroom, slug: str) 
     assert window.evaluate(wide) <= 0
 
 
+def test_a_card_asks_its_reader_in_the_room_that_is_reserved(
+    opens: Opens, room: Newsroom, slug: str
+) -> None:
+    window = opens(slug, width=390, height=700)
+    room.call(actions.post, slug, "https://www.youtube.com/watch?v=abc")
+    asked = """() => document.querySelector("media-frame")?.shadowRoot
+      ?.querySelector("button")?.textContent"""
+    wait_for(lambda: window.evaluate(asked) == "Play video", "the card's button")
+    frame, panel = window.evaluate(
+        """() => {
+          const frame = document.querySelector("media-frame");
+          const panel = frame.shadowRoot.querySelector("[part=panel]");
+          const size = (one) => [one.clientWidth, one.clientHeight];
+          return [size(frame), size(panel)];
+        }"""
+    )
+    assert frame[0] / frame[1] == pytest.approx(16 / 9, rel=0.02)
+    assert panel[0] < frame[0]
+    assert panel[1] < frame[1]
+
+
 def test_a_long_update_is_printed_whole_and_fills_the_sheets(
     opens: Opens, room: Newsroom, slug: str
 ) -> None:
