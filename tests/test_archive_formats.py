@@ -516,13 +516,14 @@ def test_a_document_may_arrange_its_times(tmp_path: Path, inner: str):
 
 
 def test_a_heading_with_a_time_is_a_headline(tmp_path: Path):
+    quoted = "<blockquote>Five</blockquote>"
     inner = (
-        "<h1>Log</h1><h2>20:16 Boats leave</h2><p>Five</p><h2>20:17 They are back</h2>"
+        f"<h1>Log</h1><h2>20:16 Boats leave</h2>{quoted}<h2>20:17 They are back</h2>"
     )
     page = f'<html><body class="doc-content">{inner}</body></html>'
     imported(tmp_path, page, "--date", "2016-12-20")
     assert [(update.headline, update.body) for update in updates()] == [
-        ("", "They are back"), ("Boats leave", "Five")
+        ("", "They are back"), ("Boats leave", "> Five")
     ]  # fmt: skip
 
 
