@@ -405,15 +405,15 @@ class _Import:
         for new, source in self.prepared:
             for url in source.old_urls:
                 found.setdefault(urls.old_path(url), OldUrl(entry=new.entry))
-        known = OldUrl.objects.filter(address__in=found)
-        taken = set(known.values_list("address", flat=True))
+        known = OldUrl.objects.filter(path__in=found)
+        taken = set(known.values_list("path", flat=True))
         for path in found:
             if path in taken:
-                message = f"the old address {path} leads to another story already"
+                message = f"the old URL {path} leads to another story already"
                 self.remarks.append(Remark(0, message))
         for path, row in found.items():
-            row.address = path
-        limit = max_length(OldUrl, "address")
+            row.path = path
+        limit = max_length(OldUrl, "path")
         OldUrl.objects.bulk_create(
             row
             for path, row in found.items()

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             name='OldUrl',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.CharField(max_length=500, unique=True)),
+                ('path', models.CharField(max_length=500, unique=True)),
                 ('entry', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='old_url_rows', to='entries.entry')),
                 ('story', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='old_url_rows', to='entries.story')),
             ],

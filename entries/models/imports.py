@@ -25,10 +25,10 @@ class ImportedFile(models.Model):
 class OldUrl(models.Model):
     """A URL of a story, or of one of its entries, on a former site.
 
-    `address` is its path and query, as `entries.text.urls.old_path` returns them.
+    `path` is its path and query, as `entries.text.urls.old_path` returns them.
     """
 
-    address = models.CharField(max_length=500, unique=True)
+    path = models.CharField(max_length=500, unique=True)
     story = models.ForeignKey(
         Story, models.CASCADE, null=True, related_name="old_url_rows"
     )
@@ -45,4 +45,4 @@ class OldUrl(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.address
+        return self.path

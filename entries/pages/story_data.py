@@ -524,7 +524,7 @@ def _posted_in(posting: Posting) -> list[PostedIn]:
 
 
 def _old_urls(row: Story | Entry) -> list[str]:
-    return sorted(old.address for old in row.old_url_rows.all())
+    return sorted(old.path for old in row.old_url_rows.all())
 
 
 def _version(version: EntryVersion) -> VersionData:

@@ -144,7 +144,7 @@ def old_url(request: HttpRequest) -> HttpResponse:
     full = urls.old_path(request.get_full_path())
     path = full.partition("?")[0]
     # The URL itself is better than one without parameters, which may be for campaigns.
-    found = OldUrl.objects.filter(address__in=(full, path)).order_by("-address")
+    found = OldUrl.objects.filter(path__in=(full, path)).order_by("-path")
     row = found.select_related("story", "entry__story").first()
     if row is None:
         raise Http404
