@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import json
+import random
 import re
+import time
 from typing import Any
 
 import pytest
@@ -262,6 +265,164 @@ def test_two_codes_become_two_blocks():
     first, second = list(CODES)[:2]
     reduced = reduce_embeds(f"{first}\n{second}")
     assert reduced == f"{CODES[first]}\n\n{CODES[second]}"
+
+
+FRAME = (
+    '<iframe width="560" src="https://www.youtube.com/embed/abc" '
+    'title="YouTube video player"></iframe>'
+)
+OTHER = FRAME.replace("abc", "xyz")
+CARD, CARD2 = (f"https://youtube.com/watch?v={name}" for name in ("abc", "xyz"))
+WITH_WORDS = {
+    f"<div class=x>My words. {FRAME} More.</div>": f"My words.\n\n{CARD}\n\nMore.",
+    f"<figure>{FRAME}<figcaption>My caption</figcaption></figure>": (
+        f"{CARD}\n\nMy caption"
+    ),
+    f"<div class=x>{FRAME}{OTHER}</div>": f"{CARD}\n\n{CARD2}",
+    f"<div class=x><p>{'Long ' * 60}</p>{FRAME}</div>": (
+        f"{'Long ' * 59}Long\n\n{CARD}"
+    ),
+    f'{FRAME}<p>My own note, <a href="https://a.example">source</a>.</p>': (
+        f'{CARD}\n\n<p>My own note, <a href="https://a.example">source</a>.</p>'
+    ),
+    f'<div class=x>{FRAME} <a href="https://youtu.be/xyz">Bo</a></div>': (
+        f"{CARD}\n\nBo (https://youtu.be/xyz)"
+    ),
+    '<blockquote class="tiktok-embed" cite="https://www.tiktok.com/@ada/video/12">'
+    f'<section><a href="https://www.tiktok.com/@ada">@ada</a><p>{"Fog " * 50}</p>'
+    "</section></blockquote>": (
+        f"https://tiktok.com/@ada/video/12\n\n{'Fog ' * 49}Fog"
+    ),
+    '<div id="fb-root"></div><div class="fb-post" '
+    'data-href="https://www.facebook.com/ada/posts/12"><blockquote class="fb-xfbml-pars'
+    'e-ignore" cite="https://www.facebook.com/ada/posts/12"><p>Fog.</p>Posted by '
+    '<a href="https://www.facebook.com/ada">Ada Q</a> on&nbsp;<a '
+    'href="https://www.facebook.com/ada/posts/12">Thursday, August 27, 2015</a>'
+    "</blockquote></div>": (
+        "> Fog.\n>\n> — Ada Q on Facebook, 27 August 2015, "
+        "https://facebook.com/ada/posts/12"
+    ),
+}
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("code", WITH_WORDS, ids=range(len(WITH_WORDS)))
+def test_words_beside_the_frame_are_kept(code: str):
+    assert reduce_embeds(code) == WITH_WORDS[code]
+
+
+WRAPPERS = [
+    "{}",
+    '<div class="x">{}</div>',
+    "<figure>{}</figure>",
+    '<div class="x"><p>{}</p></div>',
+    '<div class="a"><div class="b">{}</div><script src="x.js"></script></div>',
+    "<blockquote>{}</blockquote>",
+]
+PROSE = [
+    "",
+    "ash bay",
+    "<p>cow <b>dew</b></p>",
+    '<p>See <a href="https://a.example/eel">fig</a>, <em>gnu</em>.</p>',
+    '<a href="https://youtu.be/hay">ivy</a>',
+    '<a href="https://www.youtube.com/watch?v=abc">jam</a>',
+    "<figcaption>kit *let* [mud](https://a.example)</figcaption>",
+    "<ul><li>nut<li>oak</ul>",
+    "<table><tr><td>pea</table>",
+    "<!-- unseen --><p>quay & rye &lt;sea",
+    '<img src="https://a.example/tea.jpg" alt="">',
+    '<iframe src="https://a.example/urn"></iframe>',
+    "<![foo[ vet]]> wax",
+    '<a href="https://[x">yam</a>',
+]
+
+
+@pytest.mark.pure
+def test_no_visible_word_and_no_known_address_is_ever_lost():
+    chance = random.Random(18)
+    codes = [*CODES, *WITH_WORDS]
+    for _ in range(1500):
+        parts = [
+            chance.choice([*PROSE, *chance.sample(codes, 2), FRAME, OTHER])
+            for _ in range(chance.randint(1, 4))
+        ]
+        typed = chance.choice(WRAPPERS).format(
+            chance.choice([" ", "\n", "<br>"]).join(parts)
+        )
+        body = chance.choice(["{}", "zoo\n{}\nzip", "zoo {} zip"]).format(typed)
+        reduced = reduce_embeds(body)
+        assert reduce_embeds(reduced) == reduced
+        kept = set(re.findall(r"\w+", reduced))
+        own = [part for part in parts if part in PROSE] + re.findall("zoo|zip", body)
+        names = " ".join(own).replace("unseen", "").replace("&lt;", "<")
+        for word in re.findall(r"\w+", re.sub("<[^<>]*>", " ", names)):
+            assert word in kept, (word, body, reduced)
+        for name in ("eel", "hay", "tea", "urn"):
+            assert (name in body) <= (name in reduced), (name, body, reduced)
+        for part in parts:
+            if code := {FRAME: CARD, OTHER: CARD2}.get(part):
+                assert code in reduced or part in reduced, (body, reduced)
+            if part in CODES:
+                assert _visible(part) - SAID_BY_SITES <= kept, (part, body, reduced)
+
+
+SAID_BY_SITES = {"View", "this", "post", "on", "Instagram", "Mastodon", "Larger", "Map"}
+SAID_BY_SITES |= {"image", "or", "embed", "at", "10", "15", "AM"}
+
+
+def _visible(code: str) -> set[str]:
+    seen = re.sub(r"<(script|svg|style|noscript)\b.*?</\1>", " ", code, flags=re.S)
+    return set(re.findall(r"\w+", html.unescape(re.sub("<[^<>]*>", " ", seen))))
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<script src=x>" * 2000,
+        "<div " + "data-" * 15_000,
+        ("<div>" + FRAME + "<" * 13_000 + "</div>") * 5,
+        "<div>" * 60 + FRAME + "<a><p>" * 2000 + "</div>" * 60,
+        '<blockquote class="twitter-tweet">- '
+        + " " * 6400
+        + '<a href="https://x.com/a/status/123"></a></blockquote>',
+        '<iframe src="https://youtu.be/abc" title="' + "!" * 4000 + 'x"></iframe>',
+    ],
+    ids=range(6),
+)
+def test_no_text_takes_long(body: str):
+    began = time.process_time()
+    reduce_embeds(body)
+    assert time.process_time() - began < 3
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<div class=x>{FRAME}<a href="https://[x">N</a></div>',
+        f'<div class="x"><![foo[ bar]]> prose {FRAME}</div>',
+    ],
+)
+def test_broken_html_is_saved_all_the_same(body: str):
+    text = EntryText(body).tidy().body
+    assert "N" in text or "prose" in text
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"- Fog\n- {FRAME}\n- Ferries",
+        f"- Fog\n- Ferries\n\n    {FRAME}",
+        f"> {FRAME}\n> Fog",
+        f"| a | b |\n|---|---|\n| {FRAME} | c |",
+        f"{FRAME} | b\n---|---\na | c",
+        f"Type `see {FRAME} here`.",
+    ],
+)
+def test_a_code_in_a_list_quotation_table_or_code_stays(body: str):
+    assert reduce_embeds(body) == body
 
 
 def test_a_code_that_is_posted_as_text_is_reduced(db: None):

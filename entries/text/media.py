@@ -392,7 +392,10 @@ def find(url: str) -> Media | None:
 
 def is_of_site(url: str, media: Media) -> bool:
     """Return whether a URL is of the same site as a video or post."""
-    host = _SAME_SITE.sub("", urlsplit(url).netloc.lower(), count=1)
+    try:
+        host = _SAME_SITE.sub("", urlsplit(url).netloc.lower(), count=1)
+    except ValueError:  # https://[x
+        return False
     return host == _SAME_SITE.sub("", urlsplit(media.page or media.url).netloc, count=1)
 
 

@@ -20,7 +20,7 @@ _LINE: Final = re.compile(
     r"(?P<time>, [0-9]{4} GMT)?(?P<day>, [0-9]{1,2} [A-Z][a-z]+ [0-9]{4})?"
     r"(?:, (?P<url>https?://\S+))?"
 )
-_DATES: Final = ("%B %d, %Y", "%d %B %Y", "%b %d, %Y", "%Y-%m-%d")
+_DATES: Final = ("%B %d, %Y", "%d %B %Y", "%b %d, %Y", "%A, %B %d, %Y", "%Y-%m-%d")
 _TWEET: Final = re.compile(
     r"https://(?:www\.)?(?:x|twitter)\.com/.*/status/([0-9]{12,20})\b"
 )
