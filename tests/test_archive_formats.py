@@ -499,6 +499,30 @@ def test_a_document_in_our_own_text_form(tmp_path: Path):
     assert Story.objects.get().headline == "The Big Storm"
 
 
+def test_all_text_of_a_document_in_our_own_form_keeps_its_links(tmp_path: Path):
+    link = '<a href="https://www.google.com/url?q=https://x.example/1&amp;sa=D">map</a>'
+    paragraphs = [
+        "HEADLINE: The Big Storm",
+        "DATE: 2016-12-20",
+        f"SUMMARY: In <b>short</b>, the {link}.",
+        "<b>UPDATE 1800 GMT:</b>&nbsp;Text&nbsp;of the 5 * 4 <b>bridge</b>",
+        "<b>UPDATE 1700 GMT:</b>",
+        f"See the {link}, 3 * 2.",
+        "PHOTO: a_b_ <b>c</b>",
+        f"<b>ORIGINAL ENTRY:</b>&nbsp;It <i>began</i> 5 *d* by the {link}",
+    ]
+    inner = "".join(f"<p>{each}</p>" for each in paragraphs)
+    imported(tmp_path, f'<html><body class="doc-content">{inner}</body></html>')
+    linked = "[map](https://x.example/1)"
+    assert bodies() == [
+        "Text\xa0of the 5 * 4 **bridge**",
+        f"See the {linked}, 3 * 2.\n\nPHOTO: a_b_ **c**",
+    ]
+    original = Entry.objects.get(kind=Entry.Kind.ORIGINAL)
+    assert original.body == f"It *began* 5 \\*d\\* by the {linked}"
+    assert Story.objects.get().summary == f"In **short**, the {linked}."
+
+
 @pytest.mark.parametrize(
     "inner",
     [
@@ -525,6 +549,70 @@ def test_a_heading_with_a_time_is_a_headline(tmp_path: Path):
     assert [(update.headline, update.body) for update in updates()] == [
         ("", "They are back"), ("Boats leave", "> Five")
     ]  # fmt: skip
+
+
+# --- Superdesk
+
+
+@pytest.mark.parametrize(
+    ("item", "body"),
+    [
+        (
+            {
+                "text": "<blockquote>We sail. - Ana Reyes</blockquote>",
+                "meta": {"quote": "We sail.", "credit": "Ana Reyes"},
+            },
+            "> We sail.\n>\n> — Ana Reyes",
+        ),
+        (
+            {"text": "We sail.", "meta": {"quote": "We sail.", "credit": "Ana Reyes"}},
+            "> We sail.\n>\n> — Ana Reyes",
+        ),
+        ({"text": "We sail.", "meta": {"credit": "Ana"}}, "> We sail.\n>\n> — Ana"),
+        (
+            {
+                "text": "<blockquote>We sail.</blockquote><p>At <b>noon</b>.</p>",
+                "meta": {"quote": "We sail.", "source": "Ana"},
+            },
+            "> We sail.\n\nAt **noon**.\n\n— Ana",
+        ),
+        (
+            {"text": "", "meta": {"quote": "We sail.", "author": "A", "source": "B"}},
+            "> We sail.\n>\n> — A, B",
+        ),
+    ],
+)
+def test_a_quote_of_superdesk_keeps_its_speaker(
+    tmp_path: Path, item: dict[str, Any], body: str
+):
+    imported(tmp_path, superdesk(item | {"item_type": "quote"}), name="a.json")
+    assert bodies() == [body]
+
+
+def test_an_item_of_superdesk_without_text_is_listed_with_its_words(tmp_path: Path):
+    card = {
+        "item_type": "scorecard",
+        "text": "",
+        "meta": {"home": {"name": "Skerrin"}, "away": "Corvane", "score": "2:0"},
+    }
+    text = {"item_type": "text", "text": "<p>Kick-off</p>"}
+    ran = imported(tmp_path, superdesk(card, text), name="a.json")
+    assert left_out(ran)["item without a text"] == [
+        "scorecard: name: Skerrin, away: Corvane, score: 2:0"
+    ]
+    assert bodies() == ["Kick-off"]
+
+
+def superdesk(*items: dict[str, Any]) -> str:
+    """Return a blog with one post of these items."""
+    post = {
+        "_id": "p1",
+        "blog": "b1",
+        "published_date": "2019-05-04T18:00:00+00:00",
+        "groups": [{"id": "main", "refs": [{"item": item} for item in items]}],
+    }
+    blog = {"_id": "b1", "title": "Cup final", "blog_status": "open"}
+    return json.dumps([blog, {"_items": [post], "_meta": {"total": 1}}])
 
 
 # --- Logs

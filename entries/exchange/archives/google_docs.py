@@ -30,7 +30,7 @@ from entries.exchange.archives.logs import MIN_STAMPS, Line, read_log, stamp
 from entries.exchange.archives.texts import Texts
 from entries.exchange.document import Document
 from entries.exchange.text.decoding import TextLine
-from entries.exchange.text.lines import blocks
+from entries.exchange.text.lines import Mark, MarkedLine, blocks, mark_in_entry
 from entries.exchange.text.reader import read_text
 from entries.exchange.text.timestamps import Timestamp, timestamp
 
@@ -250,10 +250,24 @@ def _html(block: Tag, start: int) -> str:
 
 
 def _is_ours(block: Tag) -> bool:
-    line = visible_text(block)
-    if isinstance(timestamp(line), Timestamp):
-        return True
-    return any(each.mark for each in blocks([TextLine(1, line)], []))
+    return _mark(visible_text(block)) is not None
+
+
+def _mark(text: str) -> Timestamp | MarkedLine | None:
+    """Return the mark with which a paragraph begins, also if no text follows."""
+    if isinstance(found := timestamp(text), Timestamp):
+        return found
+    marks = (each.mark for each in blocks([TextLine(1, text)], []) if each.mark)
+    return next(marks, None)
+
+
+def _before_last(text: str, length: int) -> int:
+    """Return where the last characters of a text begin; spaces do not count."""
+    start = len(text)
+    while length and start:
+        start -= 1
+        length -= not text[start].isspace()
+    return start
 
 
 def _own_story(
@@ -263,24 +277,20 @@ def _own_story(
     lines: list[str] = []
     in_entries = False
     for block in found:
-        text = " ".join(_text(block).split("\xa0")).strip() or visible_text(block)
-        mark = next(
-            (each for each in blocks([TextLine(1, text)], []) if each.mark), None
+        text = _text(block).replace("\xa0", " ").strip() or visible_text(block)
+        mark = _mark(text)
+        begins = isinstance(mark, Timestamp) or (
+            mark is not None and mark.mark in (Mark.ORIGINAL, Mark.SUMMARY)
         )
-        if mark is not None and mark.begins_entry and not in_entries:
+        if begins and not in_entries:
             lines += ["MARKUP: Markdown", ""]
             in_entries = True
-        found_stamp = timestamp(text)
-        if isinstance(found_stamp, Timestamp):
-            end = (
-                _text(block).rfind(found_stamp.rest)
-                if found_stamp.rest
-                else len(_text(block))
-            )
-            lines += [f"{text[: len(text) - len(found_stamp.rest)]}"]
-            rest = texts.source(str(_part(block, end))) if found_stamp.rest else ""
-            lines += ["", rest, ""]
-        elif mark is not None or not in_entries:
+        if mark is not None and begins and mark.rest:
+            length = len("".join(mark.rest.split()))
+            start = _before_last(text, length)
+            rest = _part(block, _before_last(_text(block), length))
+            lines += [text[:start].rstrip(), "", texts.source(str(rest)), ""]
+        elif begins or not in_entries or mark_in_entry(text):
             lines += [text, ""]
         else:
             lines += [texts.source(str(block)), ""]

@@ -37,6 +37,7 @@ from entries.models import Story
 from entries.text import rendering
 
 AD: Final = What("advertisement", "advertisements")
+ITEM: Final = What("item without a text", "items without a text")
 _MAX_NESTING: Final = 6  # of blogs and posts in other objects
 _RENDITIONS: Final = ("original", "baseImage", "viewImage", "thumbnail")
 _FRAME: Final = re.compile(r"<iframe\b[^>]*>\s*(?:</iframe>)?", re.I)
@@ -285,6 +286,8 @@ class _Story:
             return ""
         text = _html(item, meta, kind)
         if kind != "image":
+            if not _plain(text) and "<" not in text and meta:
+                self.texts.leave_out(ITEM, f"{kind}: {', '.join(_values(meta))}")
             return self.texts.source(text)
         image = _image((meta.get("media") or {}).get("renditions"), meta)
         if image is None:
@@ -330,11 +333,9 @@ def _meta(item: _Data) -> _Data:
 
 def _html(item: _Data, meta: _Data, kind: str) -> str:
     """Return an item as HTML."""
-    if kind == "quote" and (quote := meta.get("quote") or meta.get("text")):
-        by = ", ".join(str(meta[k]) for k in ("author", "source") if meta.get(k))
-        by = f"<p>— {by}</p>" if by else ""
-        return f"<blockquote><p>{quote}</p>{by}</blockquote>"
     text = str(item.get("text") or "")
+    if kind == "quote":
+        return _quote(meta, text)
     if kind not in ("embed", "link", "video"):
         return text
     code = str(meta.get("html") or "") or text
@@ -354,6 +355,38 @@ def _html(item: _Data, meta: _Data, kind: str) -> str:
         url = ""
     blocks = [html.escape(url), title, *others]
     return code + "".join(f"<p>{block}</p>" for block in blocks if block)
+
+
+def _quote(meta: _Data, text: str) -> str:
+    """Return a quotation with its speaker, and every word of the item's own text."""
+    quote = str(meta.get("quote") or meta.get("text") or "")
+    values = (str(meta.get(name) or "") for name in ("author", "credit", "source"))
+    speakers = list(dict.fromkeys(filter(None, values)))
+    shown = set(_word_list(" ".join([quote, *speakers])))
+    if not quote or not shown.issuperset(_word_list(text)):
+        quote, known = text or quote, set(_word_list(text))
+        speakers = [each for each in speakers if not known.issuperset(_word_list(each))]
+    by = ", ".join(speakers)
+    if "<blockquote" not in quote:
+        quote = f"<p>{quote}</p>" if "<p" not in quote else quote
+        return f"<blockquote>{quote}{f'<p>— {by}</p>' if by else ''}</blockquote>"
+    return f"{quote}<p>— {by}</p>" if by else quote
+
+
+def _word_list(source: str) -> list[str]:
+    return re.findall(r"\w+", _plain(source))
+
+
+def _values(data: Any, name: str = "") -> Iterator[str]:
+    """Yield the values in the data of an item, each with its name."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from _values(value, str(key))
+    elif isinstance(data, list):
+        for value in data:
+            yield from _values(value, name)
+    elif words := _plain("" if data is None else str(data)):
+        yield f"{name}: {words}"
 
 
 def _image(renditions: Any, meta: _Data, url: str | None = None) -> SourceImage | None:
