@@ -181,6 +181,14 @@ def test_elsewhere_an_address_stays_a_link_or_text(body: str):
 
 
 @pytest.mark.pure
+@pytest.mark.parametrize("end", [".", ")", "!", ",", ".)"])
+def test_an_address_that_ends_a_sentence_is_a_link(end: str):
+    html = shown(f"Before.\n\n{VIDEO}{end}")
+    assert "<figure" not in html
+    assert f"</a>{end}</p>" in html
+
+
+@pytest.mark.pure
 def test_a_post_of_another_network_is_a_card_without_a_frame():
     html = shown("[The harbour is open — Ada](https://social.example/@ada/112)")
     assert rendering.plain_text(html) == "The harbour is open\nAda · social.example"

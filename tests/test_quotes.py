@@ -68,12 +68,22 @@ def test_a_quotation_whose_last_line_says_whose_post_it_is_is_a_figure():
         "Ada Quill (@ada) on Bluesky",
         "— Ada (@ada) on X, javascript:steal(1)",
         "— Ada (@ada) on X, https://",
+        "– and then they left, Ada, https://example.com/story",
+        "— *The Ada Times*, https://example.com/story",
+        "— Ada on Radio Sorrava, https://example.com/story",
+        "— [Ada](https://example.com/story) (@ada)",
     ],
 )
 def test_other_quotations_stay_as_they_are(line: str):
     html = shown(f"> The ferries are back.\n>\n> {line}")
     assert "<figure" not in html
     assert "Ada" in html
+
+
+@pytest.mark.pure
+def test_marks_in_the_name_are_not_shown():
+    html = shown(f"> Fog.\n>\n> — *Ada* Quill (@ada) on Bluesky, {POST}")
+    assert "<cite>Ada Quill</cite>" in html
 
 
 @pytest.mark.pure
@@ -123,6 +133,9 @@ def _quoted(text: str) -> str:
     [
         Quote("Ada", "@ada"),
         Quote("Ada on Air", "@ada@social.example", "Mastodon"),
+        Quote("Woman on the bridge", "", "Bluesky", "", POST),
+        Quote("Ada on a ferry on fire", "", "X", "", "https://x.com/a/status/1"),
+        Quote("Ada", "", "Instagram", "", "https://www.instagram.com/reel/abc/"),
         Quote("Quill, Ada", "", "", "3 March 2026", POST),
         Quote(
             "Ada", "@a", "X", "1015 GMT, 31 December 2025", "https://x.com/a/status/1"
@@ -533,6 +546,17 @@ def test_the_address_fills_in_the_network_and_the_time(story: Story):
     )
 
 
+def test_a_name_may_have_on_in_it(story: Story):
+    answer = quoted(
+        signed_in("chief", chief=True),
+        story,
+        text="Fog.",
+        name="Woman on the bridge",
+        url=POST,
+    )
+    assert answer.json()["text"].endswith(f"— Woman on the bridge on Bluesky, {POST}")
+
+
 @pytest.mark.parametrize(
     ("wrong", "field", "message"),
     [
@@ -548,6 +572,12 @@ def test_the_address_fills_in_the_network_and_the_time(story: Story):
         ({"url": "mailto:a@b.example"}, "url", "Write the whole address"),
         ({"handle": "", "url": ""}, "url", "Add the address of the post or a handle."),
         ({"at": "half past"}, "at", "half past"),
+        ({"network": "Truth, Social"}, "network", "Leave out brackets, commas"),
+        (
+            {"handle": "", "url": "https://example.com/post"},
+            "handle",
+            "Add a handle: this address is not of a known network.",
+        ),
     ],
 )
 def test_the_form_says_what_is_missing(

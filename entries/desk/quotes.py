@@ -1,5 +1,6 @@
 """Posts kept as quotations, and embed codes that are pasted into the composer."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -11,7 +12,7 @@ from entries.desk.access import desk_view
 from entries.desk.forms import TypedTimeField
 from entries.text import gmt, media, rendering, urls
 from entries.text.embeds import reduce_embeds
-from entries.text.quotes import Quote, posted_at, read_line
+from entries.text.quotes import Quote, is_of_post, posted_at, read_line
 
 MAX_LENGTH = 10_000
 
@@ -57,7 +58,14 @@ class QuoteForm(forms.Form):
             return data
         found = media.find(url) if url else None
         data["network"] = data["network"] or (found.provider if found else "")
-        if read_line(self.quote().line) != self.quote():
+        quote = self.quote()
+        if not quote.handle and not is_of_post(url, quote.network):
+            message = gettext("Add a handle: this address is not of a known network.")
+            self.add_error("handle", message)
+        elif re.search(r"[,()]| on ", quote.network):
+            message = gettext("Leave out brackets, commas and “on” here.")
+            self.add_error("network", message)
+        elif read_line(quote.line) != quote:
             self.add_error("name", gettext("Leave out brackets and line breaks here."))
         return data
 

@@ -93,7 +93,8 @@ def card_html(card: MediaCard, above: Image | None = None) -> SafeString:
 
 def quote_caption(quote: Quote) -> SafeString:
     """Return the `<figcaption>` of a quoted post: who posted it, where and when."""
-    return _render("entries/_quote.html", {"quote": quote})
+    named = quote._replace(name=rendering.without_markup(quote.name))
+    return _render("entries/_quote.html", {"quote": named})
 
 
 def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:

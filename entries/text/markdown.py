@@ -134,6 +134,8 @@ def card(text: str) -> MediaCard | None:
         words, url = link[1].strip(), link[2]
     else:
         words, url = "", line
+    if not words and urls.without_punctuation(url) != url:  # the end of a sentence
+        return None
     if "\\" in url or not (found := media.find(url)):
         return None
     title, _, author = words.rpartition(_BY)

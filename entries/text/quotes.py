@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from entries.text import gmt, urls
+from entries.text import gmt, media, urls
 
 _LINE: Final = re.compile(
     r"(?:—|–|--) *(?P<name>\S[^\n]{0,199}?)"
@@ -67,16 +67,30 @@ class Quote(NamedTuple):
 def read_line(line: str) -> Quote | None:
     """Parse the last line of a quotation; None if it does not say whose post it is.
 
-    A handle or a URL is needed: otherwise it may be any quotation.
+    A handle or the URL of a post is needed: otherwise it may be any quotation, with the
+    URL of its source.
     """
     match = _LINE.fullmatch(line.strip())
-    if not match or not (match["handle"] or match["url"]):
+    if not match or re.search(r"\[|\]\(", match["name"]):
         return None
-    if match["url"] and not urls.is_safe(match["url"]):
+    url, handle = match["url"] or "", match["handle"] or ""
+    if url and not urls.is_safe(url):
         return None
-    when = f"{match['time'] or ''}{match['day'] or ''}".removeprefix(", ")
     name, network = match["name"].strip(), (match["network"] or "").strip()
-    return Quote(name, match["handle"] or "", network, when, match["url"] or "")
+    if not (handle or is_of_post(url, network)):
+        return None
+    if not handle and " on " in network:  # “Woman on the bridge on X”
+        name, _, network = f"{name} on {network}".rpartition(" on ")
+    when = f"{match['time'] or ''}{match['day'] or ''}".removeprefix(", ")
+    return Quote(name, handle, network, when, url)
+
+
+def is_of_post(url: str, network: str) -> bool:
+    """Return whether a URL is of a post, or of a video on the network that is named."""
+    found = media.find(url)
+    return found is not None and (
+        found.kind == "post" or network.endswith(found.provider)
+    )
 
 
 def posted_at(url: str, date: str) -> str:

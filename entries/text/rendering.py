@@ -273,6 +273,8 @@ def _is_line(block: ET.Element) -> bool:
 def _label_platform(block: ET.Element) -> None:
     """Replace a post's or video's URL, alone in its paragraph, by a labelled link."""
     url = (block.text or "").strip()
+    if urls.without_punctuation(url) != url:  # the end of a sentence
+        return
     if _is_line(block) and (label := urls.platform_label(url)):
         block.text = None
         ET.SubElement(block, "a", href=url).text = AtomicString(label)
