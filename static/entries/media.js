@@ -35,7 +35,7 @@
   };
 
   class MediaFrame extends HTMLElement {
-    static observedAttributes = ["src"];
+    static observedAttributes = ["src", "site"];
 
     connectedCallback() {
       if (this.shadowRoot) return;
@@ -44,8 +44,15 @@
     }
     // A playing video goes on when an entry moves, in browsers that can move elements.
     connectedMoveCallback() {}
+    // live.js changes one attribute after another: until all are those of the new video, the
+    // permission of one site could load another.
     attributeChangedCallback(_, before, now) {
-      if (this.shadowRoot && before !== now) this.begin();
+      if (!this.shadowRoot || before === now || this.changing) return;
+      this.changing = true;
+      queueMicrotask(() => {
+        this.changing = false;
+        this.begin();
+      });
     }
 
     get site() {
