@@ -89,7 +89,13 @@ def room(
         "frame": f"http://{site.host}/embed/{{id}}",
         "autoplay": "autoplay=1",
     }
-    file.write_text(json.dumps([provider]))
+    other = site.host.replace(HOST, "localhost")
+    second = provider | {
+        "name": "Quay TV",
+        "urls": [f"{other}/watch/{{id}}"],
+        "frame": f"http://{other}/embed/{{id}}",
+    }
+    file.write_text(json.dumps([provider, second]))
     with newsrooms.open("sqlite") as newsroom:
         newsroom.env["MEDIA_PROVIDERS_FILE"] = str(file)
         newsroom.server()
@@ -262,6 +268,32 @@ def test_a_reader_can_allow_a_site_for_the_visit(
     expect(play(other.page)).to_have_count(3)
 
 
+def test_the_permission_of_one_site_loads_no_other(
+    reader: Readers, room: Newsroom, site: StandIn
+):
+    url = story_with(room, "swapped")
+    body = f"Fog.\n\n{site.video('allowed')}"
+    pk = room.call(actions.post, "swapped", body)
+    window = reader()
+    page = window.open(url)
+    page.get_by_role("checkbox", name="Always load").check()
+    play(page).click()
+    expect(
+        page.frame_locator("media-frame iframe").get_by_text("Playing")
+    ).to_be_visible()
+    other = site.host.replace(HOST, "localhost")
+    swapped = f"Sun.\n\nhttp://{other}/watch/not-asked"
+    room.call(actions.edit, pk, swapped)
+    window.sees("Sun.")
+    expect(playing(page)).to_have_count(0)
+    expect(page.get_by_text(f"Loads from {other}, which")).to_be_visible()
+    expect(page.get_by_role("checkbox", name=f"from {other} on")).not_to_be_checked()
+    assert not any("not-asked" in path for path in site.requests)
+    room.call(actions.edit, pk, body.replace("Fog", "Rain"))
+    window.sees("Rain.")
+    expect(playing(page)).to_have_count(1)
+
+
 def test_back_leads_to_the_same_page(reader: Readers, room: Newsroom, site: StandIn):
     url = story_with(room, "going-back", site.video("back"))
     window = reader()
@@ -314,6 +346,9 @@ PASTE = """
 """
 
 
+CANCEL = "form => form.querySelector('[data-cancel]').click()"
+
+
 @pytest.fixture(scope="module")
 def story_id(room: Newsroom) -> int:
     return room.call(actions.make_story, "At the desk", "at-the-desk")
@@ -354,6 +389,54 @@ def test_a_code_pasted_without_a_connection_is_reduced_when_it_is_published(
     expect(box).to_have_value("")
     card = "[The fog lifts](https://youtube.com/watch?v=abc#t=90s)"
     assert room.call(actions.entry_with_body, "at-the-desk", card)
+
+
+def test_an_answer_for_a_form_that_is_gone_goes_to_no_other_field(
+    desk: Reader, room: Newsroom
+):
+    page, box = desk.page, desk.page.locator("#composer [name=body]")
+    pk = room.call(actions.post, "at-the-desk", "Still foggy.")
+    held: list[Any] = []
+    page.route(re.compile("/desk/(embed|quote)/"), lambda one: held.append(one))
+
+    def answer() -> None:
+        wait_for(lambda: page.evaluate("1") and held, "a request")
+        with page.expect_response(held[0].request.url):
+            held.pop().continue_()
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+
+    def edit() -> Any:
+        page.locator(f"#row-{pk}-edit").click()
+        return page.locator(f'[data-form="edit-{pk}"]')
+
+    form = edit()
+    form.locator("[name=body]").evaluate(PASTE, CODE)
+    form.evaluate(CANCEL)
+    box.fill("Mine")
+    answer()
+    expect(box).to_have_value("Mine")
+    form = edit()
+    form.get_by_role("button", name="Quote a post").click()
+    form.get_by_label("Text of the post").fill("Back soon.")
+    form.get_by_label("Posted by").fill("Ada Quill")
+    form.get_by_label("Posted by").press("Enter")
+    form.get_by_label("Posted by").press("Enter")
+    form.evaluate(CANCEL)
+    box.focus()
+    answer()
+    assert held == []  # the second press sent nothing
+    expect(box).to_have_value("Mine")
+    # What was typed is kept for that text, and for no other.
+    page.locator("#composer").get_by_role("button", name="Quote a post").click()
+    expect(page.locator("#composer").get_by_label("Text of the post")).to_have_value("")
+    form = edit()
+    form.get_by_role("button", name="Quote a post").click()
+    expect(form.get_by_label("Text of the post")).to_have_value("Back soon.")
+    # An answer takes the focus from no other field.
+    box.evaluate(PASTE, CODE)
+    form.get_by_label("Posted by").focus()
+    answer()
+    expect(form.get_by_label("Posted by")).to_be_focused()
 
 
 def test_a_post_is_quoted_with_the_form_in_place(desk: Reader, room: Newsroom):

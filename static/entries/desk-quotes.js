@@ -3,7 +3,7 @@
 // server makes Markdown of both, and of codes also when the text is saved.
 (() => {
   if (!window.Desk) return;
-  const { $, formOf, bodyOf, type, insertBlock, words } = window.Desk;
+  const { $, desk, formOf, bodyOf, type, isComposing, insertBlock, words } = window.Desk;
 
   const post = (url, values) =>
     fetch(url, {
@@ -15,9 +15,13 @@
   // --- The form
 
   const fieldsOf = (panel) => [...panel.querySelectorAll("[data-of]")];
-  // What is typed survives a reload, until it is inserted.
-  const place = `desk:${$(".desk").dataset.user}:quote`;
+  // What is typed survives a reload, until it is inserted into the same text.
+  const placeOf = (panel) => {
+    const { user, story } = desk.dataset;
+    return `desk:${user}:quote:${story}:${formOf(panel).dataset.form}`;
+  };
   const keep = (panel) => {
+    const place = placeOf(panel);
     const values = fieldsOf(panel).map((field) => field.value);
     try {
       if (values.some(Boolean)) localStorage.setItem(place, JSON.stringify(values));
@@ -30,7 +34,7 @@
     const fields = fieldsOf(panel);
     if (fields.some(({ value }) => value)) return;
     try {
-      const values = JSON.parse(localStorage.getItem(place)) ?? [];
+      const values = JSON.parse(localStorage.getItem(placeOf(panel))) ?? [];
       fields.forEach((field, at) => (field.value = values[at] ?? ""));
     } catch {
       // Storage is forbidden, or the value is damaged.
@@ -46,14 +50,22 @@
     if (opened) $("[data-of=text]", panel).focus();
     else bodyOf(formOf(panel)).focus();
   };
+  // Whether the editor has not gone on to another field meanwhile.
+  const inUse = (panel) => [document.body, ...panel.querySelectorAll("*")].includes(document.activeElement);
   const complain = (panel, errors, message = "") => {
     for (const field of fieldsOf(panel)) field.removeAttribute("aria-invalid");
     const wrong = fieldsOf(panel).filter((field) => errors[field.dataset.of]);
     for (const field of wrong) field.setAttribute("aria-invalid", "true");
     $(".error", panel).textContent = message || Object.values(errors).join(" ");
-    wrong[0]?.focus();
+    if (inUse(panel)) wrong[0]?.focus();
   };
+  const inserting = new WeakSet(); // panels
   const insert = async (panel) => {
+    if (inserting.has(panel)) return;
+    inserting.add(panel);
+    await request(panel).finally(() => inserting.delete(panel));
+  };
+  const request = async (panel) => {
     const values = fieldsOf(panel).map((field) => [field.dataset.of, field.value]);
     let made;
     try {
@@ -64,11 +76,15 @@
     } catch {
       return void complain(panel, {}, words("find_offline"));
     }
+    if (!panel.isConnected || panel.hidden) return; // cancelled: what was typed is kept
     complain(panel, made.errors ?? {});
     if (made.errors) return;
-    toggle(panel, false);
+    if (inUse(panel)) toggle(panel, false);
+    else panel.hidden = true;
     insertBlock(bodyOf(formOf(panel)), made.text);
-    for (const field of fieldsOf(panel)) field.value = "";
+    fieldsOf(panel).forEach((field, at) => {
+      if (field.value === values[at][1]) field.value = "";
+    });
     keep(panel);
   };
   document.addEventListener("click", ({ target }) => {
@@ -109,6 +125,9 @@
     } catch {
       return; // the server does the same when the text is saved
     }
+    // The area may have left the page, or the editor be typing elsewhere or composing a
+    // word: the code is then reduced when the text is saved.
+    if (document.activeElement !== area || isComposing()) return;
     const at = area.value.indexOf(code);
     if (made === code || at < 0) return;
     const before = area.value.slice(0, at);
@@ -116,14 +135,11 @@
     const gap = before.trim() ? "\n\n".slice(before.match(/\n{0,2}$/)[0].length) : "";
     const rest = after.trim() ? "\n\n".slice(after.match(/^\n{0,2}/)[0].length) : "";
     const caret = area.selectionEnd;
-    const active = document.activeElement;
-    area.focus({ preventScroll: true });
     area.setSelectionRange(at, at + code.length);
     type(area, gap + made + rest);
     const moved = area.selectionEnd - (at + code.length);
     const place = caret >= at + code.length ? caret + moved : Math.min(caret, at);
     area.setSelectionRange(place, place);
-    if (active !== area) active?.focus?.({ preventScroll: true });
   };
   Object.assign(window.Desk, { isCode: (text) => CODE.test(text), pasteCode });
 })();

@@ -51,10 +51,12 @@
     else if ("link" in tool.dataset) wrap(area, "[", "](https://)");
     else prefix(area, tool.dataset.line);
   });
-  // execCommand is the only way to change a text so that the browser can undo it.
+  // execCommand is the only way to change a text so that the browser can undo it. It changes
+  // whatever has focus, which an area that left the page cannot take.
   const type = (area, text) => {
-    const done = text ? document.execCommand("insertText", false, text) : document.execCommand("delete");
-    if (!done) {
+    const focused = document.activeElement === area;
+    const command = text ? "insertText" : "delete";
+    if (!focused || !document.execCommand(command, false, text)) {
       area.setRangeText(text, area.selectionStart, area.selectionEnd, "end");
       area.dispatchEvent(new Event("input", { bubbles: true }));
     }
@@ -149,7 +151,8 @@
     type(area, text);
   };
 
-  Object.assign(window.Desk, { type, insertText, insertLine: insertBlock, insertBlock, removeBlock });
+  const isComposing = () => composing;
+  Object.assign(window.Desk, { type, isComposing, insertText, insertLine: insertBlock, insertBlock, removeBlock });
 
   // --- The length of a text, and its limit
 
