@@ -128,6 +128,7 @@ def mp4(
     sample: bytes = SAMPLE,
     brand: bytes = b"isom",
     trailer: bytes = b"",
+    empty: int = 0,
 ) -> bytes:
     """A film of a camera that tells where it was, in three places and a track."""
     parts = []
@@ -170,6 +171,7 @@ def mp4(
         )
 
     spare = box(b"uuid", bytes(16), SECRET) + box(b"free", SECRET)
+    spare += box(b"mdat") * empty
     if index_first:
         size_of_index = len(index(0))
         movie = index(len(start) + len(spare) + size_of_index + 8)

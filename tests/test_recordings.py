@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.recordings import (
     SAMPLE,
     SECRET,
     TURNED,
+    UNIT,
     box,
     boxes,
     chunk_data,
@@ -99,6 +101,68 @@ def test_the_samples_of_a_film_are_unchanged_and_found_by_the_new_index(
     assert chunk_data(out, 1) == [b"sound0", b"sound1", b"sound2", b"sound3"]
     kinds = {kind for kind, _ in boxes(find(out, b"moov"))}
     assert kinds == {b"mvhd", b"trak"}
+
+
+def test_no_metadata_within_the_samples_or_headers_reaches_readers(
+    tmp_path: Path,
+) -> None:
+    recovery = b"\x06\x06\x01\xc4\x80"
+    timed = b"\x06\x01\x06PicTim\x80"
+    tagged = b"\x06\x06\x01\xc4\x05" + bytes([len(SECRET)]) + SECRET + b"\x80"
+    units = (
+        recovery,
+        b"\x06\xff\x00\x05" + bytes([len(SECRET)]) + SECRET + b"\x80",
+        b"\x06\x05" + bytes([len(SECRET)]) + SECRET + b"\x80",
+        tagged,
+        timed,
+        b"\x0c" + SECRET + b"\x80",
+        b"\x18" + SECRET,
+        b"\x06\x05\xff",  # cut off
+        b"\x06",
+        UNIT,
+    )
+    sample = b"".join(u32(len(unit)) + unit for unit in units)
+    out = published(tmp_path, take(tmp_path, mp4(sample=sample)))
+    assert SECRET not in out
+    assert b"PicTim" not in out
+    (kept, *_) = chunk_data(out, 0)
+    assert len(kept) == len(sample)
+    found, at = [], 0
+    while at < len(kept):
+        length = int.from_bytes(kept[at : at + 4])
+        found.append(kept[at + 4 : at + 4 + length])
+        at += 4 + length
+    assert [unit for unit in found if unit[0] != 0x0C] == [recovery, UNIT]
+    assert found[-2] == b"\x0c"
+    assert set(found[1][1:-1]) == {0xFF}
+    again = take(tmp_path, out)
+    assert published(tmp_path, again) == out
+
+
+def test_reserved_fields_of_headers_are_written_empty(tmp_path: Path) -> None:
+    data = mp4()
+    spoilt = bytearray(data)
+    movie = data.index(b"mvhd") + 4
+    track = data.index(b"tkhd") + 4
+    media = data.index(b"mdhd") + 4
+    for start, end in (
+        (movie + 26, movie + 36),
+        (movie + 72, movie + 96),
+        (track + 16, track + 20),
+        (track + 24, track + 32),
+        (track + 38, track + 40),
+        (media + 22, media + 24),
+    ):
+        spoilt[start:end] = b"S" * (end - start)
+    clean = take(tmp_path, data)
+    assert take(tmp_path, bytes(spoilt)).stem == clean.stem
+
+
+def test_many_boxes_and_chunks_are_checked_in_one_pass(tmp_path: Path) -> None:
+    data = mp4(sound=False, frames=5000, delta=1, empty=20_000)
+    began = time.process_time()
+    assert take(tmp_path, data).seconds == 5
+    assert time.process_time() - began < 4
 
 
 def test_what_surrounds_the_sound_of_an_mp3_is_left_out(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ comes first, so that players can start at once.
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from entries.images.ingest import ImageError, gettext_noop
@@ -49,6 +51,12 @@ _PROFILES: Final = frozenset({66, 77, 88, 100})  # of H.264, with 8 bits and 4:2
 _HIGH: Final = 100  # the profile whose record may end with four bytes on colours
 _AAC: Final = 0x40  # MPEG-4 Audio, in the registry of object types
 _AAC_TYPES: Final = frozenset({2, 5, 29})  # LC, also with SBR and PS
+# Types of units of H.264.
+_SUPPLEMENTAL: Final = 6
+_FILLER: Final = 12
+_UNSPECIFIED: Final = 24  # and above
+_RECOVERY: Final = 6  # supplemental, of a few bytes: where decoding may begin
+_MAX_RECOVERY: Final = 6  # bytes
 _MAX_SAMPLES: Final = 2_000_000
 _UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 
@@ -90,6 +98,7 @@ class _Track:
     media_header: bytes
     description: bytes
     samples: _Samples
+    spare: list[tuple[int, int]]  # where there are units that no decoder needs
     seconds: float
     width: int = 0
     height: int = 0
@@ -172,20 +181,29 @@ def _movie_header(data: bytes, box: _Box) -> tuple[bytes, float]:
     """Return `mvhd` without the times of its making, and the seconds it tells."""
     body = _body(data, box, 100)
     scale, length = _erase_times(body, 0)
-    return _box(b"mvhd", body[: 112 if body[0] == 1 else 100]), length / scale
+    body = body[: 112 if body[0] == 1 else 100]
+    _erase(body, (-74, -64), (-28, -4))
+    return _box(b"mvhd", body), length / scale
+
+
+def _erase(body: bytearray, *reserved: tuple[int, int]) -> None:
+    """Overwrite reserved fields of a header, counted from its end, with zeros."""
+    size = len(body)
+    for start, end in reserved:
+        body[size + start : size + end] = bytes(end - start)
 
 
 def _erase_times(body: bytearray, gap: int) -> tuple[int, int]:
     """Erase creation and modification from a header; return the numbers after them.
 
     These are the time scale (or the track's number) and the duration, which follows
-    after `gap` bytes.
+    after `gap` reserved bytes.
     """
     if body[0] == 1:
-        body[4:20] = bytes(16)
+        body[4:20], body[24 : 24 + gap] = bytes(16), bytes(gap)
         scale, length = struct.unpack_from(f">I{gap}xQ", body, 20)
     else:
-        body[4:12] = bytes(8)
+        body[4:12], body[16 : 16 + gap] = bytes(8), bytes(gap)
         scale, length = struct.unpack_from(f">I{gap}xI", body, 12)
     if not scale:
         raise damaged()
@@ -224,23 +242,26 @@ def _read_track(
     tables = list(_boxes(data, table))
     codec = _codec(data, handler, _only(tables, b"stsd"))
     samples = _samples(data, tables)
-    if codec.length_size:
-        _check_units(data, samples, codec.length_size)
+    spare = list(_spare_units(data, samples, codec.length_size))
     media_header = _body(data, _only(media, b"mdhd"), 24)
     scale, _ = _erase_times(media_header, 0)
+    media_header = media_header[: 36 if media_header[0] == 1 else 24]
+    _erase(media_header, (-2, 0))
     header = _body(data, _only(children, b"tkhd"), 84)
     _erase_times(header, 4)
     header[1:4] = b"\0\0\3"  # enabled, and part of the film
-    end = 96 if header[0] == 1 else 84
-    width, height = _shown_size(header[:end]) if handler == _VIDEO else (0, 0)
+    header = header[: 96 if header[0] == 1 else 84]
+    _erase(header, (-60, -52), (-46, -44))
+    width, height = _shown_size(header) if handler == _VIDEO else (0, 0)
     edits = _optional(children, b"edts")
     return _Track(
         handler,
-        _box(b"tkhd", header[:end]),
+        _box(b"tkhd", header),
         _edits(data, edits) if edits else b"",
-        _box(b"mdhd", media_header[: 36 if media_header[0] == 1 else 24]),
+        _box(b"mdhd", media_header),
         codec.entry,
         samples,
+        spare,
         samples.units / scale,
         width,
         height,
@@ -323,20 +344,39 @@ def _chunks(
     return chunks
 
 
-def _check_units(data: bytes, samples: _Samples, length_size: int) -> None:
-    """Raise ImageError unless each sample of H.264 is a row of units with lengths."""
+def _spare_units(
+    data: bytes, samples: _Samples, length_size: int
+) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of units that no decoder needs and that may hold metadata.
+
+    Raises ImageError unless each sample of H.264 is a row of units with lengths.
+    """
     sizes = iter(samples.sizes)
-    for place, chunk in samples.chunks:
+    for place, chunk in samples.chunks if length_size else ():
         at, end = place, place + chunk
         if end > len(data):
             raise damaged()
         while at < end:
             sample_end = at + next(sizes)
             while at < sample_end:
-                length = int.from_bytes(data[at : at + length_size])
-                at += length_size + length
+                start = at + length_size
+                at = start + int.from_bytes(data[at:start])
+                if start < at <= sample_end and _is_spare(data, start, at):
+                    yield start, at
             if at != sample_end:
                 raise damaged()
+
+
+def _is_spare(data: bytes, start: int, end: int) -> bool:
+    """Return whether a unit is filler, of no specified type, or tells about the video.
+
+    Such supplemental information may be the name or place of a camera. Only where a
+    decoder may begin matters to players.
+    """
+    kind = data[start] & 0x1F
+    if kind == _SUPPLEMENTAL and end - start > 1:
+        return data[start + 1] != _RECOVERY or end - start > _MAX_RECOVERY
+    return kind in (0, _SUPPLEMENTAL, _FILLER) or kind >= _UNSPECIFIED
 
 
 # --- Codecs
@@ -475,7 +515,8 @@ def _write(
     movie = _movie(header, tracks, offsets)
     view = memoryview(data)
     content: list[bytes | memoryview] = [start, movie, _u32(8 + payload) + b"mdat"]
-    content += [view[place : place + length] for place, length in places]
+    spare = sorted(unit for track in tracks for unit in track.spare)
+    content += _pieces(view, places, spare)
     kind = "video/mp4" if is_video else "audio/mp4"
     return Recording(kind, tracks[0].width, tracks[0].height, seconds, content)
 
@@ -483,14 +524,37 @@ def _write(
 def _check_places(
     places: list[tuple[int, int]], payloads: list[tuple[int, int]]
 ) -> None:
-    """Raise ImageError if chunks overlap, or are not within the media data."""
+    """Raise ImageError if chunks overlap, or are not within the media data.
+
+    Both are in the order of the file.
+    """
     if any(
         at + length > following for (at, length), (following, _) in pairwise(places)
     ):
         raise damaged()
     for at, length in places:
-        if not any(start <= at and at + length <= end for start, end in payloads):
+        before = bisect_right(payloads, at, key=itemgetter(0)) - 1
+        if before < 0 or at + length > payloads[before][1]:
             raise damaged()
+
+
+def _pieces(
+    view: memoryview, places: list[tuple[int, int]], spare: list[tuple[int, int]]
+) -> Iterator[bytes | memoryview]:
+    """Yield the chunks, with filler of the same length instead of spare units."""
+    units = iter(spare)
+    unit = next(units, None)
+    for place, length in places:
+        at, end = place, place + length
+        while unit and unit[0] < end:
+            yield view[at : unit[0]]
+            yield _filler(unit[1] - unit[0])
+            at, unit = unit[1], next(units, None)
+        yield view[at:end]
+
+
+def _filler(size: int) -> bytes:
+    return (bytes([_FILLER]) + b"\xff" * (size - 2) + b"\x80")[:size]
 
 
 def _movie(header: bytes, tracks: list[_Track], offsets: dict[int, int]) -> bytes:
