@@ -200,6 +200,28 @@ def test_a_post_of_another_network_is_a_card_without_a_frame():
         assert "media-frame" not in shown("https://other.example/@ada/112")
 
 
+@pytest.mark.pure
+def test_a_card_names_the_site_that_its_frame_asks():
+    with override_settings(
+        MEDIA_PROVIDERS=json.dumps([STAND_IN]), MASTODON_HOSTS=["social.example"]
+    ):
+        for url, site in {
+            VIDEO: "youtube-nocookie.com",
+            "https://vimeo.com/12": "vimeo.com",
+            "https://x.com/ada/status/12": "platform.twitter.com",
+            "https://bsky.app/profile/ada.example/post/3k": "bsky.app",
+            "https://www.instagram.com/p/abc/": "instagram.com",
+            "https://public.flourish.studio/story/12/": "flo.uri.sh",
+            "https://www.openstreetmap.org/#map=12/54.1/-3.2": "openstreetmap.org",
+            "https://tv.harbour.example/watch/fog-1": "player.harbour.example",
+            "https://social.example/@ada/112": "social.example",
+        }.items():
+            found = media.find(url)
+            assert found
+            assert found.site == site, url
+            assert f'site="{site}"' in shown(url)
+
+
 # --- Settings
 
 STAND_IN = {
@@ -230,6 +252,7 @@ def test_a_setting_adds_sites():
         {"frame": "https://{id}.harbour.example/"},
         {"frame": "https://player.harbour.example/{number}"},
         {"frame": "https://news.example/{id}"},
+        {"frame": "https://NEWS.example:443/{id}"},
         {"urls": []},
         {"urls": "tv.harbour.example/{id}"},
         {"urls": ["https://tv.harbour.example/{id}"]},
@@ -246,6 +269,15 @@ def test_a_setting_that_describes_no_site_is_an_error(change: dict[str, Any]):
             media.find(VIDEO)
     with override_settings(MEDIA_PROVIDERS="{"):
         assert len(checks.check_media_providers()) == 1
+
+
+@pytest.mark.pure
+def test_the_site_itself_is_no_host_of_mastodon():
+    with override_settings(
+        MASTODON_HOSTS=["news.example:443"], SITE_URL="https://news.example"
+    ):
+        (error,) = checks.check_media_providers()
+        assert "MASTODON_HOSTS has news.example:443, which is this site" in error.msg
 
 
 # --- Pages

@@ -163,7 +163,7 @@ def check_imprint_file(**_: Any) -> Sequence[CheckMessage]:
 
 @register()
 def check_media_providers(**_: Any) -> Sequence[CheckMessage]:
-    """Check that the sites of MEDIA_PROVIDERS_FILE can be shown."""
+    """Check the sites of MEDIA_PROVIDERS_FILE and MASTODON_HOSTS."""
     try:
         media.frame_sources()
     except ImproperlyConfigured as error:

@@ -464,10 +464,20 @@ def _media(
         url,
         frame,
         provider.shape if frame else "",
-        provider.urls[0].partition("/")[0],
+        _site(provider),
         provider.autoplay,
         page or url,
     )
+
+
+def _site(provider: Provider) -> str:
+    """Return the host that readers are asked about.
+
+    It is the one of the public URL, unless the frame belongs to another.
+    """
+    host = provider.urls[0].partition("/")[0]
+    asked = _SAME_SITE.sub("", urlsplit(provider.frame).netloc, count=1)
+    return asked if asked and not f".{asked}".endswith(f".{host}") else host
 
 
 def _fill(provider: Provider, values: Mapping[str, str]) -> str:
@@ -571,6 +581,11 @@ def _compiled(
 
 
 def _mastodon(host: str) -> Provider:
+    if _is_own(f"https://{host}"):
+        raise ImproperlyConfigured(
+            f"MASTODON_HOSTS has {host}, which is this site: frames of it could do "
+            "whatever the site's pages can. Leave it out."
+        )
     post = f"{host}/@{{name}}/{{number}}"
     return Provider(
         "Mastodon", "post", (post, f"{post}/embed"), f"https://{post}/embed", "post"
@@ -605,7 +620,7 @@ def _check(provider: Provider) -> None:
     loopback = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]+)?/"
     if not re.match(rf"https://[A-Za-z0-9.:-]+/|{loopback}", provider.frame):
         raise ValueError(f"the frame of {provider.name} is no https:// URL")
-    if _origin(provider.frame) == _origin(settings.SITE_URL):
+    if _is_own(provider.frame):
         raise ValueError(f"the frame of {provider.name} is a page of this site")
     for pattern in provider.urls:
         if not re.match(r"[a-z0-9.-]+(?::[0-9]+)?/", pattern):
@@ -613,6 +628,12 @@ def _check(provider: Provider) -> None:
         known = {m[0] for m in _PLACEHOLDER.finditer(pattern)} | {"{url}"}
         if lacking := set(re.findall(r"\{[^{}]*\}", provider.frame)) - known:
             raise ValueError(f"{pattern} has no {min(lacking)}")
+
+
+def _is_own(url: str) -> bool:
+    """Return whether a URL has the origin of this site."""
+    parts, own = urlsplit(url), urlsplit(settings.SITE_URL)
+    return (parts.hostname, parts.port or 443) == (own.hostname, own.port or 443)
 
 
 def _patterns(provider: Provider) -> Iterator[tuple[str, _Pattern]]:
