@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
@@ -39,6 +39,7 @@ from tests.builders import (
     make_story,
     make_update,
     make_user,
+    signed_in,
 )
 
 pytestmark = pytest.mark.django_db
@@ -558,6 +559,43 @@ def test_contributors_cannot_see_other_unpublished_images(
     assert not Entry.objects.filter(author=writer).exclude(body="My own.").exists()
     form = {"body": "![](image:quokka)", "action": "preview"}
     assert STEM in people["editor"].post(desk_url(world.story), form).content.decode()
+
+
+def test_no_poster_shows_an_unpublished_image(world: World):
+    """To those who may change images, but not see unpublished texts."""
+    files = {"widths": [320], "width": 320, "height": 240, "alt": "A pier"}
+    pier = Image.objects.create(name="pier", stem=f"aa/{'a' * 40}", **files)
+    film = Image.objects.create(
+        name="film", stem=f"bb/{'b' * 40}", **files | {"media_type": "video/mp4"}
+    )
+    make_update(world.story, f"![](image:{pier.name})")
+    client = signed_in("captioner", "Contributors")
+    granted = Permission.objects.get(codename="change_image")
+    User.objects.get(username="captioner").user_permissions.add(granted)
+    way = reverse("admin:entries_story_words", args=[world.story.pk, film.pk])
+
+    def save(poster: str, shown: str = "") -> str:
+        card = f"picture-{film.pk}-poster"
+        data = {card: poster, f"{card}-shown": shown}
+        answer = client.post(way, data, headers={"HX-Request": "true"})
+        film.refresh_from_db()
+        return answer.content.decode()
+
+    said = [save("quokka"), save("nobody")]
+    assert film.poster is None
+    assert said[0] == said[1].replace("nobody", "quokka")
+    assert "There is no picture named “quokka”." in said[0]
+    save("pier")
+    assert film.poster == pier
+    # One that somebody else has chosen stays.
+    film.poster = Image.objects.get(name="quokka")
+    film.save()
+    card = f"picture-{film.pk}-caption"
+    data = {card: "Calm", f"{card}-shown": ""}
+    data |= {f"picture-{film.pk}-poster{end}": "quokka" for end in ("", "-shown")}
+    client.post(way, data, headers={"HX-Request": "true"})
+    film.refresh_from_db()
+    assert (film.caption, film.poster.name) == ("Calm", "quokka")
 
 
 def test_contributors_cannot_see_counts_of_hidden_texts(

@@ -51,11 +51,12 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
     """The texts and the focal point of an image, saved as they are typed.
 
     `needed` is whether alt text is required to publish, `settled` whether the form has
-    been saved. A recording has other fields.
+    been saved. A form with data needs the `permissions` of who sent it. A recording has
+    other fields.
     """
 
     poster = forms.ModelChoiceField(
-        Image.objects.still_images(),
+        Image.objects.none(),
         to_field_name="name",
         required=False,
         widget=forms.TextInput,
@@ -70,12 +71,23 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
             dict.fromkeys(name for names in FIELDS.values() for name in names)
         )
 
-    def __init__(self, *args: Any, needed: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        needed: bool = False,
+        permissions: Permissions | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.needed = needed
         self.settled = False
         for name in set(self.fields) - set(FIELDS[self.instance.kind]):
             del self.fields[name]
+        if permissions and "poster" in self.fields:
+            # A poster that is left as it is may be one that the editor cannot see.
+            seen = Q(pk__in=visible_images(permissions)) | Q(poster_of=self.instance)
+            found = Image.objects.still_images().filter(seen).distinct()
+            cast(Any, self.fields["poster"]).queryset = found
         self.initial["poster"] = self.instance.poster and self.instance.poster.name
         for field in self.fields.values():
             field.show_hidden_initial = True
@@ -183,10 +195,21 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
         return [(f"{self[n].id_for_label}-error", text) for n, text in places.items()]
 
 
-def image_form(image: Image, data: Any = None, *, needed: bool = False) -> ImageForm:
-    """Return the form on an image's card."""
-    prefix = f"picture-{image.pk}"
-    return ImageForm(data, instance=image, prefix=prefix, needed=needed, auto_id="%s")
+def image_form(
+    image: Image,
+    request: HttpRequest | None = None,
+    *,
+    needed: bool = False,
+) -> ImageForm:
+    """Return the form on an image's card, with the values of a request that sent it."""
+    return ImageForm(
+        request.POST if request else None,
+        instance=image,
+        prefix=f"picture-{image.pk}",
+        needed=needed,
+        permissions=Permissions.of(request.user) if request else None,
+        auto_id="%s",
+    )
 
 
 def store_upload(
@@ -303,9 +326,7 @@ def bound_cards(
     """
     sent = set(request.POST.getlist("picture"))
     return [
-        image_form(
-            image, request.POST if str(image.pk) in sent else None, needed=needed
-        )
+        image_form(image, request if str(image.pk) in sent else None, needed=needed)
         for image in images_in(body)
         if image.stem
     ]
@@ -338,7 +359,7 @@ def save_image_forms(request: HttpRequest) -> bool:
         return True
     named = request.POST.getlist("picture")
     found = Image.objects.filter(pk__in=map(int_or_zero, named)) if named else []
-    forms = [image_form(image, request.POST) for image in found]
+    forms = [image_form(image, request) for image in found]
     for form in forms:
         if form.is_valid():
             _save(request, form)
@@ -415,7 +436,7 @@ def show_cards(request: HttpRequest, pk: int) -> HttpResponse:
 def save_image_fields(request: HttpRequest, pk: int, image_pk: int) -> HttpResponse:
     """Save the fields of one card as they are typed."""
     image = get_object_or_404(Image, pk=image_pk)
-    form = image_form(image, request.POST)
+    form = image_form(image, request)
     if form.is_valid():
         _save(request, form)
     form.settled = form.is_valid()
