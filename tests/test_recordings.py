@@ -13,7 +13,7 @@ import pytest
 from entries.images import worker
 from entries.images.ingest import EXTENSIONS, ImageError, IngestedImage, variant_path
 from entries.images.media import Limits
-from entries.text.captions import CaptionsError, spoken_words, tidy_captions
+from entries.text.captions import CaptionsError, tidy_captions
 from tests.photos import encode, noise
 from tests.recordings import (
     AAC,
@@ -304,8 +304,37 @@ def test_captions_become_plain_webvtt() -> None:
         "WEBVTT\n\n00:00:01.000 --> 00:00:04.000 line:0\n<v Ada>First</v> &amp; last\n"
     )
     assert tidy_captions(tidied) == tidied
-    assert spoken_words(tidied) == "First &amp; last"
     assert tidy_captions(" \n") == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("If a < b and c > d", "If a &lt; b and c > d"),
+        ("<laughs> I <3 fog", "&lt;laughs> I &lt;3 fog"),
+        ("if a <b and c> d", "if a &lt;b and c> d"),
+        ("1 << 2, <>, </> and <", "1 &lt;&lt; 2, &lt;>, &lt;/> and &lt;"),
+        ("a &lt; b &amp; c", "a &lt; b &amp; c"),
+        ('<font color="red">Fog</font><br/>lifts', "Fog\nlifts"),
+        ("<SPAN style=x>Fog</SPAN> <strong>now</strong>", "Fog now"),
+        ("{\\an8}Above {the} quay", "Above {the} quay"),
+        ("<00:01.500><c.red>Fog</c> <b>lifts</b>", None),
+        ("<v.loud Ada Q.>Fog</v> <lang en-GB>lifts</lang>", None),
+    ],
+)
+def test_only_marks_are_left_out_of_captions(typed: str, written: str | None) -> None:
+    start = "WEBVTT\n\n00:00:01.000 --> 00:00:04.000\n"
+    tidied = tidy_captions(start + typed)
+    assert tidied == f"{start}{written or typed}\n"
+    assert tidy_captions(tidied) == tidied
+
+
+@pytest.mark.parametrize("marks", ["<", "<a ", "{\\", "<font ", "<v ", "</"])
+def test_captions_of_marks_alone_are_read_fast(marks: str) -> None:
+    typed = "00:01.000 --> 00:04.000\n" + marks * (190_000 // len(marks))
+    began = time.process_time()
+    tidy_captions(typed)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

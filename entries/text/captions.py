@@ -1,6 +1,6 @@
 """Captions: check WebVTT and SRT files, and write them as plain WebVTT.
 
-Comments, styles and regions are left out, and so are marks that WebVTT does not have.
+Comments, styles and regions are left out, and so are marks of HTML and SubStation.
 See https://www.w3.org/TR/webvtt1/.
 """
 
@@ -15,11 +15,17 @@ from entries.text import limits, rendering
 _TIME: Final = r"(?:(\d{1,3}):)?(\d{1,2}):(\d\d)[.,](\d{3})"
 _CUE: Final = re.compile(rf"{_TIME}\s+-->\s+{_TIME}(?:\s+(.*))?")
 _SETTING: Final = re.compile(r"(?:vertical|line|position|size|align):[\w%.,-]+")
+# Marks of other kinds of captions, which are left out: those of HTML and of SubStation.
 _FOREIGN: Final = re.compile(
-    r"</?(?!/?(?:[ibu]|c|v|lang|ruby|rt)(?:[\s.>]|$)|\d)[^>]*>|\{\\[^}]*\}"
+    r"</?(?:font|s|strike|span|p|div|em|strong|big|small)(?:\s[^<>]*)?>|\{\\[^{}]*\}",
+    re.I,
+)
+_BREAK: Final = re.compile(r"<br(?:\s[^<>]*)?/?>", re.I)
+# A "<" that begins neither a mark of WebVTT nor a time.
+_LESS_THAN: Final = re.compile(
+    r"<(?!/?(?:[ibu]|c|ruby|rt)(?:\.[^\s<>]*)?>|/?(?:v|lang)(?:[\s.][^<>]*)?>|[\d:.]+>)"
 )
 _LEFT_OUT: Final = re.compile(r"(?:WEBVTT|NOTE|STYLE|REGION)(?:\s|$)")
-_TAG: Final = re.compile(r"<[^>]*>")
 
 
 class CaptionsError(ValueError):
@@ -47,13 +53,6 @@ def tidy_captions(text: str) -> str:
     if not cues:
         raise CaptionsError(_form())
     return "\n\n".join(["WEBVTT", *map(_written, cues)]) + "\n"
-
-
-def spoken_words(captions: str) -> str:
-    """Return the words of tidied captions, without their times and marks."""
-    blocks = captions.strip().split("\n\n")[1:]
-    lines = [line for block in blocks for line in block.split("\n")[1:]]
-    return _TAG.sub("", "\n".join(lines))
 
 
 def _form() -> str:
@@ -94,7 +93,14 @@ def _cue(block: list[str], number: int) -> _Cue:
             % {"number": number, "line": times[:60]}
         )
     settings = " ".join(filter(_SETTING.fullmatch, (match[9] or "").split()))
-    return _Cue(start, end, settings, _FOREIGN.sub("", "\n".join(words)))
+    return _Cue(start, end, settings, _text("\n".join(words)))
+
+
+def _text(words: str) -> str:
+    """Return the text of a cue with the marks of WebVTT alone."""
+    words = _FOREIGN.sub("", _BREAK.sub("\n", words))
+    words = "\n".join(line for line in words.split("\n") if line.strip())
+    return _LESS_THAN.sub("&lt;", words)
 
 
 def _milliseconds(match: re.Match[str], group: int) -> int:
