@@ -50,6 +50,60 @@ FRAMES = {
     "https://public.flourish.studio/story/12/": "flo.uri.sh/story/12/embed",
     "https://www.openstreetmap.org/#map=12/54.1/-3.2": "export/embed.html?bbox=-3.2",
     "https://osm.org/?mlat=54.1&mlon=-3.2#map=12/54.1/-3.2": "&marker=54.1,-3.2",
+    "https://osm.org/?mlat=54.1&mlon=-3.2": "&marker=54.1,-3.2",
+    "https://www.youtube.com/embed/live_stream?channel=UCa": "/live_stream?channel=UCa",
+    "https://www.youtube.com/channel/UCa/live": "/live_stream?channel=UCa",
+    "https://vimeo.com/12?h=ab34": "video/12?h=ab34&dnt=1",
+    "https://vimeo.com/album/5/video/12": "video/12?dnt=1",
+    "https://www.dailymotion.com/video/x8abc_fog_over-the-quay": "html?video=x8abc",
+    "https://web.facebook.com/watch/?v=12": "video.php?href=https%3A%2F%2Fweb",
+    "https://www.facebook.com/watch/live/?v=12": "watch%2Flive%2F%3Fv%3D12",
+    "https://www.facebook.com/ada/posts/fog/12": "ada%2Fposts%2Ffog%2F12&show",
+    "https://www.facebook.com/ada/photos/a.1/12": "ada%2Fphotos%2Fa.1%2F12&show",
+    "https://instagr.am/p/abc/": "instagram.com/p/abc/embed/",
+    "https://telegram.me/harbour/12": "https://t.me/harbour/12?embed=1",
+    "https://soundcloud.com/ada/fog/s-AbC": "soundcloud.com%2Fada%2Ffog%2Fs-AbC",
+    "https://soundcloud.com/ada/fog?secret_token=s-AbC": "fog%3Fsecret_token%3Ds-AbC",
+    "https://soundcloud.com/ada/sets/fog/s-AbC": "ada%2Fsets%2Ffog%2Fs-AbC",
+    "https://open.spotify.com/user/ada/playlist/ab": "spotify.com/embed/playlist/ab",
+}
+# Cards that readers only follow.
+LINKS = [
+    "https://www.youtube.com/clip/abc",
+    "https://vimeo.com/event/12",
+    "https://www.instagram.com/share/p/abc",
+    "https://www.instagram.com/share/reel/abc",
+    "https://www.facebook.com/share/r/abc/",
+    "https://www.openstreetmap.org/relation/12",
+    "https://osm.org/go/0EEQjE--",
+]
+# Frames, and the pages that embed codes are reduced to.
+PAGES = {
+    "https://www.youtube.com/embed/live_stream?channel=UCa": (
+        "https://youtube.com/channel/UCa/live"
+    ),
+    "https://www.youtube-nocookie.com/embed/videoseries?list=PLx": (
+        "https://youtube.com/playlist?list=PLx"
+    ),
+    "https://player.vimeo.com/video/12?h=ab": "https://vimeo.com/12/ab",
+    "https://www.dailymotion.com/video/x8_fog": "https://dailymotion.com/video/x8",
+    "https://www.facebook.com/plugins/post.php?href="
+    "https%3A%2F%2Fwww.facebook.com%2Fada%2Fposts%2Ffog%2F12": (
+        "https://facebook.com/ada/posts/fog/12"
+    ),
+    "https://soundcloud.com/ada/fog?secret_token=s-A": (
+        "https://soundcloud.com/ada/fog/s-A"
+    ),
+    "https://w.soundcloud.com/player/?url=https%3A//api.soundcloud.com/tracks/"
+    "soundcloud%253Atracks%253A29&color=%23ff5500": (
+        "https://w.soundcloud.com/player/?url=https%3A%2F%2Fapi.soundcloud.com"
+        "%2Ftracks%2Fsoundcloud%253Atracks%253A29"
+    ),
+    "https://w.soundcloud.com/player/?url=https%3A//api.soundcloud.com/playlists/29"
+    "%3Fsecret_token%3Ds-A&visual=true": (
+        "https://w.soundcloud.com/player/?url=https%3A%2F%2Fapi.soundcloud.com"
+        "%2Fplaylists%2F29%3Fsecret_token%3Ds-A"
+    ),
 }
 NO_CARDS = [
     "https://www.youtube.com/",
@@ -104,6 +158,27 @@ def test_an_address_of_a_known_site_becomes_a_card(address: str):
     assert FRAMES[address] in frames(html)[0]
     href = address.replace("&", "&amp;")
     assert f'<a href="{href}" rel="nofollow noopener">' in html
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("address", LINKS)
+def test_an_address_without_a_frame_becomes_a_card_that_links(address: str):
+    html = shown(f"Before.\n\n{address}")
+    assert f'<a href="{address}" rel="nofollow noopener">' in html
+    assert "<figure" in html
+    assert not frames(html)
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("address", PAGES)
+def test_the_page_of_a_frame_shows_the_same(address: str):
+    found = media.find(address)
+    assert found
+    assert found.page == PAGES[address]
+    again = media.find(found.page)
+    assert again
+    assert again.frame
+    assert again.page == found.page
 
 
 @pytest.mark.pure
@@ -254,6 +329,9 @@ def test_a_setting_adds_sites():
         {"frame": "https://news.example/{id}"},
         {"frame": "https://NEWS.example:443/{id}"},
         {"urls": []},
+        {"urls": ["tv.harbour.example/{id}/{id}"]},
+        {"start": "t={x}"},
+        {"start": "t={}"},
         {"urls": "tv.harbour.example/{id}"},
         {"urls": ["https://tv.harbour.example/{id}"]},
         {"frame": "https://harbour.example; script-src *//{id}"},

@@ -327,7 +327,9 @@ class _Embed(HTMLParser):
             elif piece.kind == "link":
                 full, own = self._link_words(piece, shown)
                 text, needed = text + full, f"{needed} {own} "
-            elif pending and not self._of_post and pending[0][0][0].url == piece.url:
+            elif self._of_post or not pending:
+                continue
+            elif media.find(piece.url) == pending[0][0][0]:
                 end_paragraphs()
                 blocks.append(pending.pop(0)[1])
         end_paragraphs()

@@ -35,9 +35,10 @@ _PLACEHOLDERS: Final = {
     "id": r"[A-Za-z0-9_-]{1,120}",
     "number": r"[0-9]{1,25}",
     "name": r"[A-Za-z0-9_%~-][A-Za-z0-9_.:%~@-]{0,255}",
+    "word": r"[A-Za-z0-9]{1,120}",
 }
-_PLACEHOLDER: Final = re.compile(r"\{(id|number|name)([0-9]?)\}")
-_SAME_SITE: Final = re.compile(r"^(?:www|m|mobile)\.")
+_PLACEHOLDER: Final = re.compile(r"\{(id|number|name|word)([0-9]?)\}")
+_SAME_SITE: Final = re.compile(r"^(?:www|m|mobile|web)\.")
 _TIME: Final = re.compile(r"(?:([0-9]{1,2})h)?(?:([0-9]{1,4})m)?(?:([0-9]{1,6})s?)?")
 _VIEW: Final = re.compile(
     r"map=([0-9]{1,2})/(-?[0-9]{1,2}(?:\.[0-9]+)?)/(-?[0-9]{1,3}(?:\.[0-9]+)?)"
@@ -69,9 +70,9 @@ class Provider(NamedTuple):
     """One kind of content of a site: its URLs, and the frame that shows it.
 
     URLs have placeholders: `{id}` for letters, digits, - and _, `{number}` for
-    digits and `{name}` for an account. The frame repeats them, and may have `{url}`,
-    the whole URL as a value. The first URL is the public one. Without a frame
-    there is only a link.
+    digits, `{name}` for an account and `{word}` for letters and digits. The frame
+    repeats them, and may have `{url}`, the whole URL as a value. The first URL is the
+    public one. Without a frame there is only a link.
     """
 
     name: str
@@ -88,10 +89,26 @@ PROVIDERS: Final = (
     Provider(
         "YouTube",
         "video",
-        ("youtube.com/playlist?list={id}", "youtube.com/embed/videoseries?list={id}"),
+        (
+            "youtube.com/playlist?list={id}",
+            "youtube.com/embed/videoseries?list={id}",
+            "youtube-nocookie.com/embed/videoseries?list={id}",
+        ),
         f"{_YOUTUBE}/videoseries?list={{id}}",
         autoplay="autoplay=1",
     ),
+    Provider(
+        "YouTube",
+        "video",
+        (
+            "youtube.com/channel/{id}/live",
+            "youtube.com/embed/live_stream?channel={id}",
+            "youtube-nocookie.com/embed/live_stream?channel={id}",
+        ),
+        f"{_YOUTUBE}/live_stream?channel={{id}}",
+        autoplay="autoplay=1",
+    ),
+    Provider("YouTube", "video", ("youtube.com/clip/{id}",)),
     Provider(
         "YouTube",
         "video",
@@ -110,6 +127,7 @@ PROVIDERS: Final = (
             "youtube.com/live/{id}",
             "youtube.com/embed/{id}",
             "youtube.com/v/{id}",
+            "youtube.com/e/{id}",
             "youtube-nocookie.com/embed/{id}",
             "music.youtube.com/watch?v={id}",
         ),
@@ -121,7 +139,11 @@ PROVIDERS: Final = (
     Provider(
         "Vimeo",
         "video",
-        ("vimeo.com/{number}/{id}", "player.vimeo.com/video/{number}?h={id}"),
+        (
+            "vimeo.com/{number}/{id}",
+            "vimeo.com/{number}?h={id}",
+            "player.vimeo.com/video/{number}?h={id}",
+        ),
         "https://player.vimeo.com/video/{number}?h={id}&dnt=1",
         "wide",
         "#t={seconds}s",
@@ -135,6 +157,7 @@ PROVIDERS: Final = (
             "vimeo.com/channels/{name}/{number}",
             "vimeo.com/groups/{name}/videos/{number}",
             "vimeo.com/showcase/{name}/video/{number}",
+            "vimeo.com/album/{name}/video/{number}",
             "player.vimeo.com/video/{number}",
         ),
         "https://player.vimeo.com/video/{number}?dnt=1",
@@ -142,17 +165,19 @@ PROVIDERS: Final = (
         "#t={seconds}s",
         "autoplay=1",
     ),
+    Provider("Vimeo", "video", ("vimeo.com/event/{number}",)),
     Provider(
         "Dailymotion",
         "video",
         (
-            "dailymotion.com/video/{id}",
-            "dai.ly/{id}",
-            "dailymotion.com/embed/video/{id}",
-            "geo.dailymotion.com/player.html?video={id}",
-            "geo.dailymotion.com/player/{name}?video={id}",
+            "dailymotion.com/video/{word}",
+            "dailymotion.com/video/{word}_{name}",  # its title
+            "dai.ly/{word}",
+            "dailymotion.com/embed/video/{word}",
+            "geo.dailymotion.com/player.html?video={word}",
+            "geo.dailymotion.com/player/{name}?video={word}",
         ),
-        "https://geo.dailymotion.com/player.html?video={id}",
+        "https://geo.dailymotion.com/player.html?video={word}",
         "wide",
         "startTime={seconds}",
     ),
@@ -195,12 +220,16 @@ PROVIDERS: Final = (
         "https://platform.twitter.com/embed/Tweet.html?id={number}&dnt=true",
         "post",
     ),
+    # Shared links have ids of their own.
+    Provider("Instagram", "post", ("instagram.com/share/p/{id}",)),
+    Provider("Instagram", "video", ("instagram.com/share/reel/{id}",)),
     Provider(
         "Instagram",
         "video",
         (
             "instagram.com/reel/{id}",
             "instagram.com/reels/{id}",
+            "instagr.am/reel/{id}",
             "instagram.com/{name}/reel/{id}",
             "instagram.com/reel/{id}/embed",
             "instagram.com/reel/{id}/embed/captioned",
@@ -213,6 +242,7 @@ PROVIDERS: Final = (
         "post",
         (
             "instagram.com/p/{id}",
+            "instagr.am/p/{id}",
             "instagram.com/tv/{id}",
             "instagram.com/{name}/p/{id}",
             "instagram.com/p/{id}/embed",
@@ -252,6 +282,7 @@ PROVIDERS: Final = (
         "video",
         (
             "facebook.com/watch?v={number}",
+            "facebook.com/watch/live?v={number}",
             "facebook.com/{name}/videos/{number}",
             "facebook.com/{name}/videos/{name2}/{number}",
             "facebook.com/reel/{number}",
@@ -259,13 +290,30 @@ PROVIDERS: Final = (
         ),
         "https://www.facebook.com/plugins/video.php?href={url}&show_text=false",
     ),
-    Provider("Facebook", "video", ("facebook.com/share/v/{id}",)),
+    Provider(
+        "Facebook",
+        "video",
+        ("facebook.com/share/v/{id}", "facebook.com/share/r/{id}"),
+    ),
+    Provider(
+        "Facebook",
+        "post",
+        ("facebook.com/{name}/posts/{name2}/{number}",),
+        "https://www.facebook.com/plugins/post.php?href={url}&show_text=true",
+        "post",
+    ),
+    Provider(
+        "Facebook",
+        "post",
+        ("facebook.com/{name}/photos/{name2}/{number}",),
+        "https://www.facebook.com/plugins/post.php?href={url}&show_text=true",
+        "post",
+    ),
     Provider(
         "Facebook",
         "post",
         (
             "facebook.com/{name}/posts/{name2}",
-            "facebook.com/{name}/posts/{name2}/{number}",
             "facebook.com/permalink.php?story_fbid={name}&id={number}",
             "facebook.com/story.php?story_fbid={name}&id={number}",
             "facebook.com/groups/{name}/posts/{number}",
@@ -280,9 +328,32 @@ PROVIDERS: Final = (
     Provider(
         "Telegram",
         "post",
-        ("t.me/{name}/{number}", "t.me/s/{name}/{number}"),
+        (
+            "t.me/{name}/{number}",
+            "t.me/s/{name}/{number}",
+            "telegram.me/{name}/{number}",
+        ),
         "https://t.me/{name}/{number}?embed=1&mode=tme",
         "post",
+    ),
+    *(
+        Provider(
+            "SoundCloud",
+            "audio",
+            (
+                f"soundcloud.com/{{name}}/{path}/{{id}}",  # of what is private
+                f"soundcloud.com/{{name}}/{path}?secret_token={{id}}",
+                f"api.soundcloud.com/{kind}/{{number}}?secret_token={{id}}",
+                f"api.soundcloud.com/{kind}/soundcloud%3A{kind}%3A{{number}}"
+                "?secret_token={id}",
+            ),
+            "https://w.soundcloud.com/player/?url={url}",
+            shape,
+        )
+        for path, kind, shape in (
+            ("sets/{name2}", "playlists", "list"),
+            ("{name2}", "tracks", "audio"),
+        )
     ),
     Provider(
         "SoundCloud",
@@ -296,9 +367,11 @@ PROVIDERS: Final = (
         "audio",
         (
             "soundcloud.com/{name}/{name2}",
-            "soundcloud.com/{name}/{name2}/{id}",
-            "api.soundcloud.com/tracks/{number}",
-            "api.soundcloud.com/playlists/{number}",
+            *(
+                f"api.soundcloud.com/{kind}/{number}"
+                for kind in ("tracks", "playlists")
+                for number in ("{number}", f"soundcloud%3A{kind}%3A{{number}}")
+            ),
         ),
         "https://w.soundcloud.com/player/?url={url}",
         "audio",
@@ -323,6 +396,13 @@ PROVIDERS: Final = (
             ("show", "list"),
             ("artist", "list"),
         )
+    ),
+    Provider(
+        "Spotify",
+        "audio",
+        ("open.spotify.com/user/{name}/playlist/{id}",),
+        "https://open.spotify.com/embed/playlist/{id}",
+        "list",
     ),
     Provider(
         "Datawrapper",
@@ -383,11 +463,21 @@ def find(url: str) -> Media | None:
         return _map(url, parts, query)
     for name in dict.fromkeys((host, _SAME_SITE.sub("", host, count=1))):
         if inner := _wrapped(f"{name}{parts.path.rstrip('/')}", query):
-            return find(inner)
+            return _of_frame(find(inner), name, parts, inner)
         for pattern in _table().get(name, ()):
             if (values := _match(pattern, parts, query)) is not None:
                 return _media(url, host, parts, query, pattern, values)
     return _linked(url)
+
+
+def _of_frame(
+    found: Media | None, host: str, parts: SplitResult, inner: str
+) -> Media | None:
+    """Return what a frame shows, with the URL of the frame if no page has its own."""
+    if found and found.page.startswith("https://api."):
+        page = f"https://{host}{parts.path}?url={quote(inner, safe='')}"
+        return found._replace(url=page, page=page)
+    return found
 
 
 def is_of_site(url: str, media: Media) -> bool:
@@ -523,7 +613,9 @@ def _map(url: str, parts: SplitResult, query: Mapping[str, list[str]]) -> Media 
         west, south, east, north = map(float, box.split(","))
         page = f"{_OPENSTREETMAP}/#map={_zoom(east - west)}/{(south + north) / 2:.4f}/"
         page += f"{(west + east) / 2:.4f}"
-    elif view := _VIEW.match(parts.fragment):
+    elif view := _VIEW.match(
+        parts.fragment or f"map=15/{given[0]}/{given[1]}" * bool(marker)
+    ):
         zoom, latitude, longitude = int(view[1]), float(view[2]), float(view[3])
         if zoom > 20 or abs(latitude) > 85 or abs(longitude) > 180:
             return None
@@ -539,6 +631,8 @@ def _map(url: str, parts: SplitResult, query: Mapping[str, list[str]]) -> Media 
             )
         )
         page = url
+    elif re.fullmatch(r"/(?:node|way|relation)/[0-9]+|/go/[\w~@=-]+", parts.path):
+        return Media("OpenStreetMap", "map", url)
     else:
         return None
     frame = f"{_OPENSTREETMAP}/export/embed.html?bbox={quote(box)}&layer=mapnik{marker}"
@@ -617,6 +711,8 @@ def _check(provider: Provider) -> None:
         raise ValueError(f"{provider.name} has an unknown kind or shape")
     if not provider.urls:
         raise ValueError(f"{provider.name} has no urls")
+    if set(re.findall(r"\{[^{}]*\}", provider.start)) - {"{seconds}"}:
+        raise ValueError(f"the start of {provider.name} is not like t={{seconds}}")
     loopback = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]+)?/"
     if not re.match(rf"https://[A-Za-z0-9.:-]+/|{loopback}", provider.frame):
         raise ValueError(f"the frame of {provider.name} is no https:// URL")
@@ -625,7 +721,10 @@ def _check(provider: Provider) -> None:
     for pattern in provider.urls:
         if not re.match(r"[a-z0-9.-]+(?::[0-9]+)?/", pattern):
             raise ValueError(f"{pattern} does not begin with a host, like tv.example/")
-        known = {m[0] for m in _PLACEHOLDER.finditer(pattern)} | {"{url}"}
+        found = [m[0] for m in _PLACEHOLDER.finditer(pattern)]
+        if twice := [name for name in found if found.count(name) > 1]:
+            raise ValueError(f"{pattern} has {twice[0]} twice: add a digit to one")
+        known = {*found, "{url}"}
         if lacking := set(re.findall(r"\{[^{}]*\}", provider.frame)) - known:
             raise ValueError(f"{pattern} has no {min(lacking)}")
 
