@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from datetime import datetime
@@ -696,6 +697,90 @@ def test_a_log_may_name_its_time_zone_above_the_updates(
         headline,
         "",
     )
+
+
+@pytest.mark.parametrize(
+    ("head", "expected", "shown"),
+    [
+        ("30 March 2019 (all times CET/CEST)", "30 2250", ""),
+        ("30 June 2019 (all times CET / CEST)", "30 2150", ""),
+        ("30 June 2019, London time", "30 2250", ""),
+        ("30 June 2019 – EDT", "01 0350", ""),
+        ("Our <intro>, all times CET.\n\n30 June 2019", "30 2250", "Our <intro>."),
+        (
+            "Live from the quay. All times are in CEST. More later.\n\n30 June 2019",
+            "30 2150",
+            "Live from the quay. More later.",
+        ),
+        (
+            "It was the first time that London time was used.\n\n30 June 2019",
+            "30 2250",
+            "It was the first time that London time was used.",
+        ),
+    ],
+)
+def test_the_note_about_the_zone_is_understood_and_left_out(
+    tmp_path: Path, head: str, expected: str, shown: str
+):
+    imported(tmp_path, f"Fire\n\n{head}\n\n23:50 One\n23:51 Two")
+    assert times()[-1] == expected
+    story = Story.objects.get()
+    text = html.unescape(story.standfirst or story.summary).replace("\\", "")
+    assert " ".join(text.split()) == shown
+
+
+def test_the_note_in_the_text_of_a_document_is_left_out_alone(tmp_path: Path):
+    inner = (
+        '<h1>Fire</h1><p>See <a href="https://x.example/1">the map</a>, '
+        "all times <b>CET</b>.</p><p>20 July 2016</p><p>20:16 One</p><p>20:17 Two</p>"
+    )
+    imported(tmp_path, f'<html><body class="doc-content">{inner}</body></html>')
+    assert times() == ["20 1917", "20 1916"]
+    summary = Story.objects.get().summary
+    assert "[the map](https://x.example/1)" in summary
+    assert "CET" not in summary
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["[14.02.2015]", "23:55 A", "0:05 B", "[16.02.2015]", "10.00 C"],
+         ["14 Feb 2355", "15 Feb 0005", "16 Feb 1000"]),
+        (["13/12/2018 09:00 A", "14/12/2018 09:10 B", "10/01/2019 09:20 C"],
+         ["13 Dec 0900", "14 Dec 0910", "10 Jan 0920"]),
+        (["11/03/2019 19:00 A", "11/03/2019 23:30 B", "11/04/2019 00:15 C"],
+         ["03 Nov 1900", "03 Nov 2330", "04 Nov 0015"]),
+        (["9/12/2018", "09:00 A", "10/12/2018, 09:00 B", "09:30 C"],
+         ["09 Dec 0900", "10 Dec 0900", "10 Dec 0930"]),
+        (["9 December 2018", "09:00 A", "10/12/2018 09:00 B"],
+         ["09 Dec 0900", "10 Dec 0900"]),
+        (["Monday, 10/12/2018", "09:00 A", "09:01 B"], ["10 Dec 0900", "10 Dec 0901"]),
+        (["10.12.2018 09:00 A", "11.12.2018 09:00 B"], ["10 Dec 0900", "11 Dec 0900"]),
+    ],
+)  # fmt: skip
+def test_days_in_figures_are_read_as_their_log_means_them(
+    tmp_path: Path, lines: list[str], expected: list[str]
+):
+    imported(tmp_path, "\n".join(["A headline", "", *lines]))
+    assert [f"{each.at:%d %b %H%M}" for each in updates()[::-1]] == expected
+    assert bodies()[::-1] == ["A", "B", "C"][: len(expected)]
+
+
+def test_an_update_of_a_day_that_is_not_clear_is_a_draft(tmp_path: Path):
+    lines = ["10/12/2018 09:00 A", "09:10 B", "31.02.2019 10:00 C", "09:00 D"]
+    ran = imported(tmp_path, "\n".join(["A headline", "", *lines]))
+    drafts = Entry.objects.filter(kind=Entry.Kind.UPDATE, at=None)
+    assert {draft.body for draft in drafts} == {
+        "10/12/2018 09:00\n\nA", "09:10\n\nB", "31.02.2019 10:00\n\nC", "09:00\n\nD"
+    }  # fmt: skip
+    warnings = " ".join(ran.stories[0]["warnings"])
+    assert "“10/12/2018” is no day that is clear" in warnings
+
+
+def test_the_first_day_tells_how_days_in_figures_are_meant(tmp_path: Path):
+    text = "A headline\n\n10/12/2018 09:00 A\n09:10 B"
+    imported(tmp_path, text, "--date", "2018-10-12")
+    assert times() == ["12 0910", "12 0900"]
 
 
 def test_the_first_time_may_name_the_zone_of_all(tmp_path: Path):

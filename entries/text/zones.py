@@ -98,6 +98,28 @@ _REGIONS: Final = {
     "America/Los_Angeles": ("PT", "Pacific Time", "US Pacific Time"),
     "Europe/London": ("UK time", "British time"),
 }
+# Their names in winter and in summer: “CET/CEST” is one zone.
+_PAIRS: Final = """
+    GMT/BST Europe/London
+    GMT/IST Europe/Dublin
+    WET/WEST Europe/Lisbon
+    CET/CEST Europe/Berlin
+    MEZ/MESZ Europe/Berlin
+    EET/EEST Europe/Athens
+    IST/IDT Asia/Jerusalem
+    IRST/IRDT Asia/Tehran
+    NST/NDT America/St_Johns
+    AST/ADT America/Halifax
+    EST/EDT America/New_York
+    CST/CDT America/Chicago
+    MST/MDT America/Denver
+    PST/PDT America/Los_Angeles
+    AKST/AKDT America/Anchorage
+    CLT/CLST America/Santiago
+    ACST/ACDT Australia/Adelaide
+    AEST/AEDT Australia/Sydney
+    NZST/NZDT Pacific/Auckland
+"""
 _GMT_NAMES: Final = ("GMT", "UTC", "UT", "Z", "Zulu", "Greenwich Mean Time")
 # Abbreviations that in lower case are words, of English or of another language.
 _WORDS: Final = frozenset(
@@ -240,6 +262,11 @@ def _regions() -> dict[str, tuple[str, str]]:
         if not key.startswith("Etc/"):
             city = f"{_city(key)} time"  # of a country: `Israel time`
             found.setdefault(city.casefold(), (city, key))
+    for line in _PAIRS.strip().splitlines():
+        pair, key = line.split()
+        winter, summer = pair.split("/")
+        for name in (pair, f"{summer}/{winter}"):
+            found[name.casefold()] = (name, key)
     for key, names in _REGIONS.items():
         found |= {name.casefold(): (name, key) for name in names}
     return found

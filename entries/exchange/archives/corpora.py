@@ -163,7 +163,8 @@ class _Story:
 
     def times(self, given: Sequence[Any], title: str) -> list[datetime | None]:
         """Return the times of the updates, of which some may have no day."""
-        stamps = [stamp(each) if isinstance(each, str) else None for each in given]
+        read = [stamp(each) if isinstance(each, str) else None for each in given]
+        stamps = [None if each and each.unclear_day else each for each in read]
         if any(found and not found.day for found in stamps):
             zones = {found.zone.tz for found in stamps if found and found.zone}
             if len(zones) == 1:

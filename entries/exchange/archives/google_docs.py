@@ -238,10 +238,10 @@ def _lines(found: Sequence[Tag]) -> Iterator[Line]:
         yield Line(text or visible_text(block), partial(_html, block), heading=heading)
 
 
-def _html(block: Tag, start: int) -> str:
-    if not start:
+def _html(block: Tag, start: int, end: int | None = None) -> str:
+    if not start and end is None:
         return str(block)
-    part = _part(block, start)
+    part = _part(block, start, end)
     part.name = "p" if part.name != "div" else "div"
     return str(part)
 

@@ -33,7 +33,7 @@ from entries.exchange.document import (
     ExchangeError,
 )
 from entries.exchange.sniffing import markup
-from entries.exchange.text.timestamps import WEEKDAY, Day, parse_day
+from entries.exchange.text.timestamps import WEEKDAY, YEARS, Day, parse_day
 from entries.exchange.text.update_dates import SLIP, Dated, Timed, date_updates
 from entries.models import Story
 from entries.models.fields import max_length
@@ -51,7 +51,8 @@ _NUMBER: Final = r"[0-9]{1,2}(?:st|nd|rd|th)?"
 _DATE: Final = (
     rf"(?:{_NUMBER}\s(?:of\s)?{_MONTH}(?:,?\s[0-9]{{4}})?"
     rf"|{_MONTH}\s{_NUMBER}\b(?:,?\s[0-9]{{4}})?|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}"
-    r"|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{4})"
+    r"|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}|[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}"
+    r"|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4})"
 )
 _DAY: Final = rf"(?:(?:{WEEKDAY},?\s)?{_DATE}|{WEEKDAY})"
 _TIME: Final = (
@@ -73,15 +74,25 @@ def _stamp_pattern(zone: str) -> re.Pattern[str]:
 
 _STAMP: Final = _stamp_pattern(rf"\s?[(\[]?(?P<zone>{zones.NAME})[)\]]?")
 _BARE_STAMP: Final = _stamp_pattern("(?P<zone>)")
-_DATE_LINE: Final = re.compile(rf"[\s#*_–—-]*({_DAY})[\s:.*_–—-]*", re.I)
+_DATE_LINE: Final = re.compile(rf"[\s#*_(\[–—-]*({_DAY})[)\]]?[\s:.*_–—-]*", re.I)
 _DATE_IN_TEXT: Final = re.compile(rf"(?<!\w)({_DATE})(?!\w)", re.I)
+_ZONE: Final = rf"(?P<zone>(?:{zones.NAME})(?:\s?/\s?(?:{zones.NAME}))?)(?![\w/])"
 _ZONE_NOTE: Final = re.compile(
     r"[\s,;(\[*_–—-]*\b(?:all\s)?(?:times?|time\s?zone|zone)\b[^.()\[\]\n]{0,40}?"
-    rf"(?<![\w/])(?P<zone>{zones.NAME})(?![\w/])"
-    rf"(?:\s?[,(\[]\s?(?:{zones.NAME})(?![\w/]))?[.)\]*_]*",
+    rf"(?<![\w/]){_ZONE}(?:\s?[,(\[]\s?(?:{zones.NAME})(?![\w/]))?[.)\]*_]*",
     re.I,
 )
-_ZONE_AT_END: Final = re.compile(rf"\s*[(\[](?P<zone>{zones.NAME})[)\]]\W*$", re.I)
+# In longer text, only what is nothing but a note.
+_CLEAR_NOTE: Final = re.compile(
+    r"[\s,;(\[*_–—-]*\b(?:(?:all|the)\s){0,2}(?:times|time\s?zone)\b:?"
+    rf"(?:\s(?:are|is|given|shown|listed|here|below|in)\b)*\s{_ZONE}"
+    rf"(?:\s?[,(\[]\s?(?:{zones.NAME})(?![\w/]))?(?=[.,;)\]*_]|\s*$)[)\]*_]*",
+    re.I,
+)
+_ZONE_AT_END: Final = re.compile(rf"\s*(?:[(\[]|[,;–—-]\s){_ZONE}[)\]]?\W*$", re.I)
+_IN_FIGURES: Final = re.compile(
+    rf"(?:({WEEKDAY}),?\s)?([0-9]{{1,2}})([/.-])([0-9]{{1,2}})[/.-]([0-9]{{4}})", re.I
+)
 _CAPITAL: Final = re.compile(r"[^\w\s]*[A-ZÀ-ÞА-Я]|\W*$")
 
 
@@ -89,12 +100,12 @@ _CAPITAL: Final = re.compile(r"[^\w\s]*[A-ZÀ-ÞА-Я]|\W*$")
 class Line:
     """A line of a log, or a block of a document.
 
-    `html` returns what is left of it without its first characters. `gap` is whether
+    `html` returns its characters from one on, or as far as another. `gap` is whether
     there is a blank line above, `heading` whether it is a heading there.
     """
 
     text: str
-    html: Callable[[int], str]
+    html: Callable[..., str]
     gap: bool = True
     heading: bool = False
 
@@ -108,18 +119,26 @@ class _Update:
     zone: Zone | None
     text: str  # of the line with the time
     under_line: int  # the number of the line with its day, 0 if it has its own
+    typed_day: str = ""
+    unclear_day: str = ""  # its day or one above, if it is not clear which it is
+    stamp: str = ""
     parts: list[str] = field(default_factory=list)
     headline: str = ""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """The time with which a line begins, and where its text begins."""
+    """The time with which a line begins, and where its text begins.
+
+    `unclear_day` is a day as typed, if it is not clear which it is.
+    """
 
     at: time
     day: Day | None
     zone: Zone | None
     end: int
+    typed_day: str = ""
+    unclear_day: str = ""
 
 
 def stamp(line: str) -> Stamp | None:
@@ -132,19 +151,77 @@ def stamp(line: str) -> Stamp | None:
     if match is None or not _is_clear(match, line[match.end() :], zone):
         return None
     given = match["before"] or match["after"]
-    day = parse_day(given) if given else None
-    if given and day is None:
-        return None
+    day = _clear_day(given) if given else None
     hour = int(match["hour"]) % 24
     if match["half"]:
         hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
-    return Stamp(time(hour, int(match["minute"] or 0)), day, zone, match.end())
+    at = time(hour, int(match["minute"] or 0))
+    unclear = given if given and not day else ""
+    return Stamp(at, day, zone, match.end(), given or "", unclear)
 
 
-def _day_of(line: str) -> Day | None:
-    """Return the day that a line consists of."""
+def _day_line(line: str) -> str:
+    """Return the day that a line consists of, as typed."""
     match = _DATE_LINE.fullmatch(line)
-    return parse_day(match[1]) if match else None
+    return match[1] if match else ""
+
+
+def _find_zone(name: str) -> Zone | None:
+    return zones.find_zone(re.sub(r"\s?/\s?", "/", name))
+
+
+def _without(text: str, start: int, end: int) -> str:
+    """Return text on one line, without some of its characters."""
+    return rendering.one_line(f"{text[:start]} {text[end:]}")
+
+
+def _readings(typed: str) -> tuple[Day | None, Day | None]:
+    """Return a day in figures, read with the day first and with the month first."""
+    match = _IN_FIGURES.fullmatch(typed.strip())
+    if not match:
+        return None, None
+    first, second, year = int(match[2]), int(match[4]), int(match[5])
+    weekday = parse_day(match[1]) if match[1] else None
+    found: list[Day | None] = []
+    for day, month in ((first, second), (second, first)):
+        each = Day(day, month, year, weekday.weekday if weekday else 0)
+        on = each.on(year) if year in YEARS else None
+        # Nobody writes the month first with dots.
+        possible = on and each.fits(on) and (match[3] != "." or day == first)
+        found.append(each if possible else None)
+    return found[0], found[1]
+
+
+def _clear_day(typed: str) -> Day | None:
+    """Return a day, unless it may be one or another."""
+    day_first, month_first = _readings(typed)
+    if day_first and month_first and day_first != month_first:
+        return None
+    return day_first or month_first or parse_day(typed)
+
+
+def _day_first(days: Sequence[str], first: date | None, now: date) -> bool | None:
+    """Return whether days in figures have the day first; None if nothing says so.
+
+    Other days in figures do, or else the order: it rises or falls, as far as possible
+    within few days.
+    """
+    readings = [_readings(each) for each in days]
+    votes = {bool(day) for day, month in readings if bool(day) != bool(month)}
+    if len(votes) == 1:
+        return votes.pop()
+    ranks: dict[bool, tuple[bool, timedelta]] = {}
+    for day_first in (True, False):
+        read = [_clear_day(each) or _readings(each)[not day_first] for each in days]
+        known = [day.on(day.year) for day in read if day and day.year]
+        dates = [each for each in known if each]
+        if dates and max(dates) <= now:
+            in_order = dates in (sorted(dates), sorted(dates, reverse=True))
+            both = [*dates, first] if first else dates
+            ranks[day_first] = (not in_order, max(both) - min(both))
+    if not ranks or (len(ranks) == 2 and ranks[True] == ranks[False]):
+        return None
+    return min(ranks, key=lambda each: ranks[each])
 
 
 def _zone(name: str, *, certain: bool) -> Zone | None:
@@ -201,12 +278,12 @@ def _lines(text: str) -> Iterator[Line]:
         if rendering.is_blank(line):
             gap = True
         else:
-            yield Line(line, partial(_rest, line), gap)
+            yield Line(line, partial(_part, line), gap)
             gap = False
 
 
-def _rest(line: str, start: int) -> str:
-    return escape(line[start:], quote=False)
+def _part(line: str, start: int, end: int | None = None) -> str:
+    return escape(line[start:end], quote=False)
 
 
 def read_log(
@@ -229,17 +306,20 @@ class _Log:
         self.head_text = ""
         self.updates: list[_Update] = []
         self.day: Day | None = None  # of the line above, until the next one
+        self.typed_day = ""  # the same as typed
+        self.unclear_day = ""  # of the last line or update with a day
         self.day_lines = 0
+        self.days: list[str] = []  # all, as typed
         self.zone: Zone | None = None  # that the text names for all times
         self.warnings: list[str] = []
 
     def add(self, line: Line) -> None:
         """Add the next line."""
-        text = line.text
+        text, html = line.text, ""
         if not self.updates:
-            text = self.without_zone(rendering.one_line(text))
-        if day := _day_of(text):
-            self.day, self.day_lines = day, self.day_lines + 1
+            text, html = self.without_zone(line)
+        if day := _day_line(text):
+            self.begin_day(day)
             return
         if found := stamp(line.text):
             self.begin(line, found)
@@ -247,21 +327,39 @@ class _Log:
             html = line.html(0)
             self.updates[-1].parts.append(f"<p>{html}" if line.gap else f"<br>{html}")
         else:
-            self.add_to_head(line, text)
+            self.add_to_head(line, text, html)
+
+    def begin_day(self, typed: str) -> None:
+        """Note the day of the updates below."""
+        self.day, self.day_lines = _clear_day(typed), self.day_lines + 1
+        self.typed_day, self.unclear_day = typed, "" if self.day else typed
+        self.days.append(typed)
 
     def begin(self, line: Line, found: Stamp) -> None:
         """Begin an update."""
         text = rendering.one_line(line.text)[:60]
-        under_line = 0 if found.day else self.day_lines
+        under_line = 0 if found.typed_day else self.day_lines
         day = found.day or self.day
-        update = _Update(found.at, day, found.zone, text, under_line)
+        if found.typed_day:
+            self.days.append(found.typed_day)
+            self.unclear_day = found.unclear_day
+        update = _Update(
+            found.at,
+            None if self.unclear_day else day,
+            found.zone,
+            text,
+            under_line,
+            found.typed_day or self.typed_day,
+            self.unclear_day,
+            line.text[: found.end].strip(),
+        )
         if line.heading:
             update.headline = rendering.one_line(line.text[found.end :])
         else:
             update.parts = ["<p>", line.html(found.end)]
         self.updates.append(update)
 
-    def add_to_head(self, line: Line, words: str) -> None:
+    def add_to_head(self, line: Line, words: str, html: str) -> None:
         """Use a line above the updates as headline or introduction."""
         first = not self.head_text
         if not words:
@@ -270,29 +368,34 @@ class _Log:
         if first and len(words) <= max_length(Story, "headline"):
             self.headline = words.lstrip("#*_ ").rstrip("*_ ") or words
         else:
-            html = line.html(0)
             self.intro.append(f"<p>{html}" if line.gap else f"<br>{html}")
 
-    def without_zone(self, words: str) -> str:
-        """Return a line of the head without a note such as “All times CET”.
+    def without_zone(self, line: Line) -> tuple[str, str]:
+        """Return the words and the HTML of a line above the updates, without a note.
 
-        Times become GMT, so it would not be true any more. In longer text it stays.
+        Times become GMT, so “All times CET” would not be true any more. In longer text,
+        what is not clearly a note stays.
         """
-        whole = zones.find_zone(words.strip(" ().[]"))
-        match = _ZONE_NOTE.search(words) or _ZONE_AT_END.search(words)
-        zone = whole or (zones.find_zone(match["zone"]) if match else None)
+        text, words = line.text, rendering.one_line(line.text)
+        whole = _find_zone(words.strip(" ().[]"))
+        match = _ZONE_NOTE.search(text) or _ZONE_AT_END.search(text)
+        zone = whole or (_find_zone(match["zone"]) if match else None)
         if zone is None:
-            return words
+            return words, line.html(0)
         self.zone = self.zone or zone
-        rest = "" if whole or not match else words.replace(match[0], " ").strip()
-        if not re.search(r"\w", rest):
-            rest = ""
-        if self.headline and rest and not _day_of(rest):
-            return words
-        self.texts.leave_out(
-            ZONE_NOTE, words if not rest or not match else match[0].strip()
-        )
-        return rest
+        rest = "" if whole or not match else _without(text, *match.span())
+        if whole or not match or not re.search(r"\w", rest):
+            self.texts.leave_out(ZONE_NOTE, words)
+            return "", ""
+        if self.headline and not _day_line(rest):
+            match = _CLEAR_NOTE.search(text)
+            if match is None or _find_zone(match["zone"]) is None:
+                return words, line.html(0)
+        start, end = match.span()
+        if text[start:end].lstrip()[0].isalnum() and text[end : end + 1] == ".":
+            end += 1  # it is a sentence
+        self.texts.leave_out(ZONE_NOTE, rendering.one_line(text[start:end]))
+        return _without(text, start, end), line.html(0, start) + line.html(end)
 
     def story(self) -> ArchiveStory:
         """Return the story. Raises ExchangeError if there are no updates."""
@@ -301,10 +404,18 @@ class _Log:
                 "No paragraph begins with a time such as “20:16”, so there are no "
                 "updates. Write the times at the beginning of paragraphs."
             )
+        self.read_unclear_days()
         times, newest_first = self.times()
+        following = iter(times)
         groups = [
-            list(self.texts.updates(self.source(update), at, update.headline))
-            for update, at in zip(self.updates, times, strict=True)
+            list(
+                self.texts.updates(
+                    self.source(update),
+                    None if update.unclear_day else next(following),
+                    update.headline,
+                )
+            )
+            for update in self.updates
         ]
         if not newest_first:
             groups.reverse()
@@ -322,12 +433,15 @@ class _Log:
             document,
             tuple(self.texts.left_out),
             tuple(self.texts.images),
-            (*self.warnings, *self.texts.warnings),
+            tuple(dict.fromkeys([*self.warnings, *self.texts.warnings])),
         )
 
     def source(self, update: _Update) -> str:
-        """Return the text of an update as Markdown."""
-        return self.texts.source("".join(update.parts))
+        """Return the text of an update as Markdown, with a time that is not read."""
+        source = self.texts.source("".join(update.parts))
+        if not update.unclear_day:
+            return source
+        return f"{rendering.escape_markdown(update.stamp)}\n\n{source}".strip()
 
     def introduction(self) -> tuple[str, Body]:
         """Return what is above the updates, as a standfirst or as a summary."""
@@ -336,21 +450,47 @@ class _Log:
 
     # --- Times
 
+    def read_unclear_days(self) -> None:
+        """Read days such as 10/12/2018 as the others are, or as their order says."""
+        day_first = _day_first(self.days, self.options.day, self.options.now.date())
+        for update in self.updates:
+            if not (typed := update.unclear_day):
+                continue
+            day = None if day_first is None else _readings(typed)[not day_first]
+            on = day.on(day.year) if day else None
+            if on is None:
+                self.warnings.append(
+                    f"“{typed}” is no day that is clear: updates of it are drafts "
+                    "without a time. Write its month in words, or name the first day "
+                    "with --date."
+                )
+                continue
+            # An update without a day of its own follows from the order.
+            update.day = day if update.typed_day == typed else None
+            update.unclear_day = ""
+            self.warnings.append(
+                f"“{typed}” is read as {gmt.format_day(on)}. If it is another day, "
+                "write its month in words."
+            )
+
     def times(self) -> tuple[list[datetime], bool]:
         """Return the times in GMT, and whether the newest update comes first."""
+        updates = self.dated_updates
+        if not updates:
+            return [], False
         given = self.options.time_zone
         named = Zone(str(given), given, f"the time in {given}") if given else None
         # The first update may name the zone of all.
-        default = self.zone or named or self.updates[0].zone or GMT
-        own = [update.zone or default for update in self.updates]
+        default = self.zone or named or updates[0].zone or GMT
+        own = [update.zone or default for update in updates]
         common = Counter(own).most_common(1)[0][0]
         first_day = self.first_day()
         stamps = _without_late_days(
             [
                 self.in_zone(update, zone, common, first_day)
-                for update, zone in zip(self.updates, own, strict=True)
+                for update, zone in zip(updates, own, strict=True)
             ],
-            [update.under_line for update in self.updates],
+            [update.under_line for update in updates],
         )
         now = self.options.now.astimezone(common.tz).replace(tzinfo=UTC)
         # If the order is not clear, a log has the oldest first.
@@ -358,6 +498,11 @@ class _Log:
         self.warn(dated, own, first_day, assumed=default is GMT)
         times = [common.to_gmt(at.date(), at.time()) for at in dated.times]
         return times, dated.newest_first
+
+    @property
+    def dated_updates(self) -> list[_Update]:
+        """Return the updates whose day is clear."""
+        return [update for update in self.updates if not update.unclear_day]
 
     @staticmethod
     def in_zone(
@@ -380,10 +525,10 @@ class _Log:
         """Return the day on which the story begins, if anything says so."""
         if self.options.day:
             return self.options.day
-        if any(update.day for update in self.updates):
+        if any(update.day for update in self.dated_updates):
             return None
         for match in _DATE_IN_TEXT.finditer(self.head_text):
-            day = parse_day(match[1])
+            day = _clear_day(match[1])
             if day and day.year and (found := day.on(day.year)):
                 return found
         return day_in(self.name)
@@ -397,22 +542,23 @@ class _Log:
         assumed: bool,
     ) -> None:
         """Say what was assumed about zones and days."""
+        updates = self.dated_updates
         for zone in dict.fromkeys(own):
             if not zone.is_gmt:
                 self.warnings.append(f"{zone.describe()}: its times became GMT.")
-        if assumed and any(update.zone is None for update in self.updates):
+        if assumed and any(update.zone is None for update in updates):
             self.warnings.append(
                 "Times without a time zone are read as GMT. If they are of another "
                 "zone, name it with --timezone."
             )
         for index, fault in sorted(dated.faults.items()):
-            self.warnings.append(f"“{self.updates[index].text}”: {fault}.")
+            self.warnings.append(f"“{updates[index].text}”: {fault}.")
         if not dated.certain:
             order = "newest" if dated.newest_first else "oldest"
             self.warnings.append(
                 f"Which update came first is not certain: {order} first."
             )
-        years = all(update.day and update.day.year for update in self.updates)
+        years = all(update.day and update.day.year for update in updates)
         if first_day is None and not years:
             days = sorted({at.date() for at in dated.times})
             shown = " to ".join(map(gmt.format_day, (days[0], days[-1])[: len(days)]))
