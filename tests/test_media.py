@@ -226,21 +226,6 @@ def test_title_and_author_are_those_that_were_typed():
 
 
 @pytest.mark.pure
-@pytest.mark.parametrize(
-    ("typed", "text"),
-    [
-        ("# *Fog*", "# Fog"),
-        ("> *Fog* is", "> Fog is"),
-        ("* Fog *Ada*", "* Fog Ada"),
-        ("\\# *Fog*", "# Fog"),
-        ("***", "***"),
-    ],
-)
-def test_marks_of_blocks_are_text_in_a_title(typed: str, text: str):
-    assert rendering.plain_text(shown(f"[{typed}]({VIDEO})")) == f"{text}\nYouTube"
-
-
-@pytest.mark.pure
 def test_a_line_within_a_paragraph_is_a_card_too():
     html = shown(f"Before.\n{VIDEO}\nAfter.")
     assert len(frames(html)) == 1
@@ -262,8 +247,6 @@ def test_a_line_within_a_paragraph_is_a_card_too():
         f"\\[Fog\\]({VIDEO})",
         f"`{VIDEO}`",
         f'[Fog]({VIDEO} "title")',
-        f"**Watch\n{VIDEO}\nnow**",
-        f"So *this\nis\n[Fog]({VIDEO})\nnow*, see.",
     ],
 )
 def test_elsewhere_an_address_stays_a_link_or_text(body: str):

@@ -444,7 +444,7 @@ class _Cards(BlockProcessor):  # type: ignore[misc]
     def test(self, parent: ET.Element, block: str) -> bool:
         if parent.tag != self.parser.md.doc_tag or "\n" not in block or card(block):
             return False
-        return any(map(card, block.split("\n"))) and not _emphasizes_card(block)
+        return any(map(card, block.split("\n")))
 
     def run(self, parent: ET.Element, blocks: list[str]) -> None:
         parts = [""]
@@ -454,19 +454,6 @@ class _Cards(BlockProcessor):  # type: ignore[misc]
             else:
                 parts[-1] += f"\n{line}"
         blocks[:0] = filter(None, (part.strip("\n") for part in parts))
-
-
-def _emphasizes_card(block: str) -> bool:
-    """Return whether the line of a card would cut a span in two."""
-    for opening, closing in EDGES.values():
-        place = 0
-        while first := opening.search(block, place):
-            if not (last := closing.search(block, first.end())):
-                break
-            if any(map(card, block[first.end() : last.start()].split("\n")[1:-1])):
-                return True
-            place = last.end()
-    return False
 
 
 class _Quote(BlockQuoteProcessor):  # type: ignore[misc]

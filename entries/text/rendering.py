@@ -408,10 +408,8 @@ def plain_text(markup: str) -> str:
 
 def without_markup(line: str) -> str:
     """Return the visible text of a line of Markdown."""
-    if not re.search(r"[*_`~\\]", line) or markdown.RULE.fullmatch(line):
-        return _closed(line)
-    # Marks of blocks are text within a line.
-    return _closed(plain_text(render(_LINE_MARKS.sub(r"\g<0>\\", line))))
+    marked = re.search(r"[*_`~\\]", line)
+    return _closed(plain_text(render(line)) if marked else line)
 
 
 def first_words(html: str, words: int) -> str:
@@ -424,8 +422,7 @@ def first_words(html: str, words: int) -> str:
 def escape_markdown(text: str) -> str:
     """Return a source that `render` renders as exactly this text.
 
-    Only marks that would be parsed get a backslash. URLs still become links, and those
-    alone on their line may become cards.
+    Only marks that would be parsed get a backslash. URLs still become links.
     """
     text = tidy(text)
     # Marks of list items, if there may be a second item.
