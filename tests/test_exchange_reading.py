@@ -413,6 +413,37 @@ def test_a_line_that_resembles_a_timestamp_stays_text_with_a_warning(line: str):
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("UPDATED 1200 GMT: Fog.", "14 1200"),
+        ("Updated 1200 GMT – Fog.", "14 1200"),
+        ("UPDATED 1200: Fog.", "14 1200"),
+        ("15 March, UPDATED 1200 GMT: Fog.", "15 1200"),
+        ("UPDATE 1600 EST / 2100 GMT: Fog.", "14 2100"),
+        ("UPDATE 1100 GMT, 1200 BST: Fog.", "14 1100"),
+        ("UPDATE 1100 GMT (1200 BST): Fog.", "14 1100"),
+        ("UPDATE 1200 BST/1100 GMT/1300 CEST, 15 March: Fog.", "15 1100"),
+        ("UPDATE (9:10 pm CET | 8:10 pm GMT): Fog.", "14 2010"),
+        ("UPDATE, 14 March, 2200 EST / 0300 GMT: Fog.", "15 0300"),
+    ],
+)
+def test_a_stamp_may_give_its_time_in_two_zones(line: str, expected: str):
+    document = parsed(line, first_day=DAY)
+    assert times(document) == [expected]
+    assert texts(document.updates[0].items) == ["Fog."]
+
+
+def test_times_in_two_zones_that_are_not_one_are_warned_of():
+    document = parsed("UPDATE 1600 EST / 2200 GMT: Fog.", first_day=DAY)
+    assert (times(document), warned(document)) == (["14 2200"], [1])
+
+
+def test_a_second_time_without_a_zone_stays_text():
+    document = parsed("UPDATE 1600 GMT: 1700 BST is high tide.", first_day=DAY)
+    assert texts(document.updates[0].items) == ["1700 BST is high tide."]
+
+
+@pytest.mark.parametrize(
     "line",
     ["Updates at 1800 GMT", "1800 GMT update on the talks", "UPDATED 1800 GMT", "Fog."],
 )

@@ -49,6 +49,8 @@ def test_abbreviations_have_their_offset(names: str, expected: str):
     ("name", "expected"),
     [
         ("UTC+3", "20 1810"),
+        ("CET/CEST", "20 2010"),
+        ("PDT/PST", "21 0510"),
         ("UTC +3", "20 1810"),
         ("GMT+05:30", "20 1540"),
         ("GMT-5", "21 0210"),

@@ -64,7 +64,7 @@ _TIME: Final = (
 
 def _stamp_pattern(zone: str) -> re.Pattern[str]:
     return re.compile(
-        r"\s*(?:[-*•·–#>]+\s*)?[*_]{0,2}[(\[]?(?:(?P<word>UPDATE)\b[:,]?\s*)?[(\[]?"
+        r"\s*(?:[-*•·–#>]+\s*)?[*_]{0,2}[(\[]?(?:(?P<word>UPDATED?)\b[:,]?\s*)?[(\[]?"
         rf"(?:(?P<before>{_DAY})(?:,|:|T|\s-|\s–)?\s*(?:at\s)?)?{_TIME}{zone}"
         rf"(?:(?:,|\son)?\s[(\[]?(?P<after>{_DAY})[)\]]?(?=\s*[:–—|.\])-]|\s*$))?"
         r"[)\]]?[*_]{0,2}(?P<mark>\s*(?:[:–—|]|[-.](?=\s|$)))?[*_]{0,2}(?P<gap>\s*)",

@@ -44,7 +44,7 @@ _ZONE: Final = rf"{_S}(?P<zone>{zones.NAME})"
 _GAP: Final = rf"{_S}[:,.;–—-]?{_S}"
 
 _FIRST: Final = re.compile(
-    rf"[(\[]?(?P<word>UPDATE)\b{_GAP}(?:[(\[]?(?P<day>{_DAY})[)\]]?{_GAP}"
+    rf"[(\[]?(?P<word>UPDATED?)\b{_GAP}(?:[(\[]?(?P<day>{_DAY})[)\]]?{_GAP}"
     rf"(?:at )?)?[(\[]?{_TIME}{_ZONE}[)\]]?",
     re.I,
 )
@@ -53,9 +53,15 @@ _LAST: Final = re.compile(
     r"(?P<word>UPDATE)\b[)\]]?",
     re.I,
 )
-_AHEAD: Final = re.compile(rf"({_DAY}){_GAP}(?=UPDATE\b)", re.I)
+# The same time in another zone: `UPDATE 1600 EST / 2100 GMT:`
+_SECOND: Final = re.compile(
+    rf"{_S}(?:[/,|]{_S}[(\[]?|[(\[]){_TIME}{_ZONE}[)\]]?"
+    rf"(?={_S}(?:[:,.;/|(\[–—]|-\s|$))",
+    re.I,
+)
+_AHEAD: Final = re.compile(rf"({_DAY}){_GAP}(?=UPDATED?\b)", re.I)
 _ZONELESS: Final = re.compile(
-    rf"(?P<word>UPDATE)\b[:,]?{_S}(?i:{_TIME})(?P<day>)(?P<zone>)"
+    rf"(?P<word>UPDATED?)\b[:,]?{_S}(?i:{_TIME})(?P<day>)(?P<zone>)"
     rf"(?={_S}(?:,?{_S}[(\[]?(?i:{_DAY})[)\]]?{_S})?:(?![0-9]))"
 )
 _HOURS: Final = r"(?:[0-9][0-9:.h]{0,9}|[?x_:–-]{1,6}|tb[acd])(?![^\W_])"
@@ -157,18 +163,28 @@ def timestamp(line: str, *, starts: bool = True) -> Timestamp | Doubt | None:
 def _read(line: str, match: re.Match[str], starts: bool) -> Timestamp | None:
     rest = line[match.end() :]
     day = parse_day(match["day"] or "")
-    doubt = ""
+    at, zone = _time(match), zones.find_zone(match["zone"] or "GMT")
+    second_doubt = ""
+    if at and zone and match.re is _FIRST:
+        # A day before the first time is of its zone.
+        at, zone, rest, second_doubt = _with_other_zones(
+            rest, at, zone, prefer_gmt=day is None
+        )
     no_date = bool(match["day"]) and day is None
+    doubt = ""
     if day is None:
         day, rest, doubt = _day_after(rest)
     end = _END.match(rest)
-    ended = bool(end and end[0].strip()) or not rest.strip()
+    marked = bool(end and end[0].strip())
+    ended = marked or not rest.strip()
+    if match["word"].upper() == "UPDATED" and not marked:
+        return None  # the line of a page that says when it was changed
     if match["word"] != "UPDATE" and not ended:
         is_timestamp = starts and match.re is _FIRST
         if not is_timestamp:
             return None
     text = rest[end.end() :] if end else rest
-    at, zone = _time(match), zones.find_zone(match["zone"] or "GMT")
+    doubt = "; ".join(filter(None, [second_doubt, doubt]))
     if no_date:
         return Timestamp(None, None, text, f"“{match['day']}” is no date")
     if at is None:
@@ -176,6 +192,33 @@ def _read(line: str, match: re.Match[str], starts: bool) -> Timestamp | None:
     if zone is None:
         return Timestamp(None, day, line, f"“{match['zone']}” is no known time zone")
     return Timestamp(at, day, text, doubt, zone)
+
+
+def _with_other_zones(
+    rest: str, at: time, zone: zones.Zone, *, prefer_gmt: bool
+) -> tuple[time, zones.Zone, str, str]:
+    """Read the same time in other zones; return it, the rest and a warning."""
+    doubt = ""
+    while match := _SECOND.match(rest):
+        other, other_zone = _time(match), zones.find_zone(match["zone"])
+        if other is None or other_zone is None:
+            break
+        if not _is_one_time(at, zone, other, other_zone):
+            doubt = "its times in two zones are not one time"
+        if other_zone.is_gmt and prefer_gmt:
+            at, zone = other, other_zone
+        rest = rest[match.end() :]
+    return at, zone, rest, doubt
+
+
+def _is_one_time(
+    at: time, zone: zones.Zone, at_other: time, other_zone: zones.Zone
+) -> bool:
+    """Whether two times may be one, in winter or in summer."""
+    return any(
+        zone.to_gmt(on, at).time() == other_zone.to_gmt(on, at_other).time()
+        for on in (date(2001, 1, 15), date(2001, 7, 15))
+    )
 
 
 def _undated(line: str) -> Timestamp | Doubt | None:
