@@ -124,7 +124,17 @@
 
   // Only pages with a video or post of another site need its script.
   const media = document.querySelector("meta[name=media-script]")?.content;
-  const cards = (root) => media && root.querySelector("media-frame") && import(media).catch(() => {});
+  const cards = (root) => {
+    if (media && !loading && root.querySelector("media-frame")) load();
+  };
+  let loading = false;
+  // Browsers remember that a module could not be fetched, but not under another URL.
+  const load = (tries = 0) => {
+    loading = true;
+    import(tries ? `${media}?again=${tries}` : media).catch(() =>
+      setTimeout(load, 1000 * 2 ** Math.min(tries, 5), tries + 1),
+    );
+  };
 
   const dress = (root) => {
     localTimes(root);
