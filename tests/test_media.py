@@ -217,6 +217,16 @@ def test_title_and_author_are_those_that_were_typed():
     assert rendering.plain_text(html) == (
         "Fog over the quay — live\nAda Quill · YouTube"
     )
+    for title in (
+        "# *Fog*",
+        "1. *Fog*",
+        "- *Fog*",
+        "> *Fog*",
+        "## Fog ~ and",
+        "*Fog* #",
+    ):
+        text = rendering.plain_text(shown(f"[{title}]({VIDEO})"))
+        assert text == f"{title.replace('*', '')}\nYouTube"
     assert rendering.plain_text(shown(VIDEO)) == "Video on YouTube"
     assert rendering.plain_text(shown(f"[Fog]({VIDEO})")) == "Fog\nYouTube"
     assert rendering.plain_text(shown(f"[{VIDEO}]({VIDEO})")) == "Video on YouTube"
@@ -231,6 +241,21 @@ def test_a_line_within_a_paragraph_is_a_card_too():
     assert len(frames(html)) == 1
     assert html.startswith("<p>Before.</p>")
     assert html.endswith("<p>After.</p>")
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("mark", ["**", "*", "__", "~~", "***"])
+def test_marks_around_the_line_of_a_card_are_parsed(mark: str):
+    html = shown(f"{mark}Watch\n{VIDEO}\nnow{mark}")
+    assert len(frames(html)) <= 1
+    assert VIDEO in html
+    assert mark[0] not in rendering.plain_text(html).replace("fog_at", "")
+    # Marks on one side alone hide no card.
+    for body in (
+        f"{mark}Watch{mark} {mark}5\n{VIDEO}\nnow",
+        f"5 {mark} 3\n{VIDEO}\n7{mark}",
+    ):
+        assert len(frames(shown(body))) == 1
 
 
 @pytest.mark.pure

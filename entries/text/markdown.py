@@ -13,7 +13,7 @@ the source, nothing was parsed as markup.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 from xml.etree import ElementTree as ET
 
@@ -444,7 +444,7 @@ class _Cards(BlockProcessor):  # type: ignore[misc]
     def test(self, parent: ET.Element, block: str) -> bool:
         if parent.tag != self.parser.md.doc_tag or "\n" not in block or card(block):
             return False
-        return any(map(card, block.split("\n")))
+        return any(map(card, block.split("\n"))) and not _spans_card(block)
 
     def run(self, parent: ET.Element, blocks: list[str]) -> None:
         parts = [""]
@@ -454,6 +454,28 @@ class _Cards(BlockProcessor):  # type: ignore[misc]
             else:
                 parts[-1] += f"\n{line}"
         blocks[:0] = filter(None, (part.strip("\n") for part in parts))
+
+
+def _spans_card(block: str) -> bool:
+    """Return whether a card's line is within a span, such as emphasis.
+
+    The span begins above it and ends below: `**Watch`, the card, and `now**`.
+    """
+    lines = block.split("\n")
+    shown = ["\0" * len(line) if card(line) else line for line in lines]
+    text = "\n".join(shown)
+    return any("\0" in text[start:end] for start, end in _spans_of(text))
+
+
+def _spans_of(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where there are spans of each kind."""
+    for opening, closing in EDGES.values():
+        place = 0
+        while (start := opening.search(text, place)) and (
+            end := closing.search(text, start.end())
+        ):
+            yield start.start(), end.end()
+            place = end.end()
 
 
 class _Quote(BlockQuoteProcessor):  # type: ignore[misc]

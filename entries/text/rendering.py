@@ -408,8 +408,10 @@ def plain_text(markup: str) -> str:
 
 def without_markup(line: str) -> str:
     """Return the visible text of a line of Markdown."""
-    marked = re.search(r"[*_`~\\]", line)
-    return _closed(plain_text(render(line)) if marked else line)
+    if not re.search(r"[*_`~\\]", line):
+        return _closed(line)
+    # After a word, a mark such as “#” or “1.” begins no block.
+    return _closed(plain_text(render(f"x {line.strip()}"))[2:])
 
 
 def first_words(html: str, words: int) -> str:
@@ -422,7 +424,8 @@ def first_words(html: str, words: int) -> str:
 def escape_markdown(text: str) -> str:
     """Return a source that `render` renders as exactly this text.
 
-    Only marks that would be parsed get a backslash. URLs still become links.
+    Only marks that would be parsed get a backslash. URLs still become links, and those
+    of videos and posts alone on their lines become cards.
     """
     text = tidy(text)
     # Marks of list items, if there may be a second item.
