@@ -217,6 +217,10 @@ CODES = {
     '<script async src="https://www.tiktok.com/embed.js"></script>': (
         "[Fog #fog — @ada](https://tiktok.com/@ada/video/12)"
     ),
+    '<blockquote class="tiktok-embed" cite="https://www.tiktok.com/@ada/video/12"><section>'
+    '<a href="https://www.tiktok.com/@ada?refer=embed">@ada</a> <p>Fog</p> <a '
+    'href="https://www.tiktok.com/music/sea-1?refer=embed">♬ Sea - Bo</a> </section>'
+    "</blockquote>": ("[Fog ♬ Sea - Bo — @ada](https://tiktok.com/@ada/video/12)"),
     '<iframe src="https://www.facebook.com/plugins/video.php?height=314&href=https%3A%2F%2F'
     'www.facebook.com%2Fwatch%2F%3Fv%3D12&show_text=false"></iframe>': (
         "https://facebook.com/watch?v=12"
@@ -313,6 +317,7 @@ WITH_WORDS = {
     f"<figure>{FRAME}<figcaption>My caption</figcaption></figure>": (
         f"{CARD}\n\nMy caption"
     ),
+    f"<div><p>My words.</p>{FRAME}</div>": f"My words.\n\n{CARD}",
     f"<div class=x>{FRAME}{OTHER}</div>": f"{CARD}\n\n{CARD2}",
     f"<div class=x><p>{'Long ' * 60}</p>{FRAME}</div>": (
         f"{'Long ' * 59}Long\n\n{CARD}"

@@ -365,11 +365,13 @@ class _Embed(HTMLParser):
         titles = [_title(text) for _, text in pages] + [_title(title)]
         if self._of_post and what.provider in _SIGNING:  # its link is a date
             titles = []
-        words = " ".join(self.words.split())
-        if what.kind == "video" and len(words) < _MAX_TITLE:
-            titles.append(words)
+        author = self._author(page)
+        if self._of_post and what.kind == "video":
+            texts = (piece.text for piece in self.pieces if piece.kind != "frame")
+            words = " ".join("".join(texts).split()).removeprefix(author).strip()
+            titles += [words] * (len(words) < _MAX_TITLE)
         best = next(filter(None, titles), "")
-        return _line(_public(page), best, self._author(page) if best else "")
+        return _line(_public(page), best, author if best else "")
 
     def _quote(self, post: media.Media) -> str:
         """Return the post as a quotation, or "" if the code does not have its words."""
