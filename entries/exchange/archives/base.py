@@ -22,7 +22,7 @@ from entries.exchange.text.references import image_name
 from entries.models import Image
 from entries.models.fields import max_length
 from entries.pages.story_data import FullImageData
-from entries.text import rendering
+from entries.text import languages, rendering
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,14 @@ START_BYTES: Final = 64 * 1024  # of a file, by which its format is recognised
 MAX_ARCHIVE_FILE_BYTES: Final = 256 * 1024 * 1024  # of a file that is read as a whole
 _SIZED: Final = re.compile(r"-(?:\d{2,4}x\d{2,4}|scaled|rotated)(?=\.\w+$)")
 _HASH_LENGTH: Final = 8
+ODD_CONTENT: Final = (  # what reading something other than expected may raise
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 class What(NamedTuple):
@@ -47,6 +55,14 @@ class What(NamedTuple):
         return self.singular if count == 1 else self.plural
 
 
+UNEXPECTED: Final = (
+    "Its contents are not as this format has them. Export it again, or name another "
+    "format with --from."
+)
+UNSAFE_XML: Final = (
+    "The XML declares entities, which no export needs, and which are not safe to read. "
+    "Export it again from the system itself."
+)
 READER_COMMENT: Final = What("reader’s comment", "readers’ comments")
 POST: Final = What("post that is no live blog", "posts that are no live blogs")
 POLL: Final = What("poll", "polls")
@@ -121,8 +137,9 @@ class ArchiveStory:
     """A story of an archive.
 
     `key` is its identity within its format: the id or the URL that the source gives it,
-    so that another run, or a newer export, does not import it twice. `pictures` are all
-    that its texts and its head show. `warnings` say what was assumed.
+    so that another run, or a newer export, does not import it twice; without either,
+    the digest of its content. `images` are all that its texts and its head show.
+    `warnings` say what was assumed.
     """
 
     key: str
@@ -200,6 +217,11 @@ class SourceFile:
         with self.open() as file:
             return _read(self.name, file, -1)
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the file: the identity of a story that has no other."""
+        return hashlib.sha256(self.content).hexdigest()
+
     @cached_property
     def text(self) -> str:
         """The text of the file, in whatever encoding."""
@@ -267,14 +289,32 @@ def guarded(
         yield from read()
     except ExchangeError as error:
         yield Unreadable(name, str(error))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+    except ODD_CONTENT:
         logger.exception("A story of an archive cannot be read.")
-        yield Unreadable(name, f"Its contents are not as expected: {e!r}.")
+        yield Unreadable(name, UNEXPECTED)
+
+
+def digest(data: Any) -> str:
+    """Return the SHA-256 of JSON: the identity of a story that has no other."""
+    content = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def to_minute(at: datetime) -> datetime:
     """Return a time in GMT, cut to its minute."""
     return at.astimezone(UTC).replace(second=0, microsecond=0)
+
+
+def language(value: object) -> str:
+    """Return a tag for the language or locale of a source, "" if there is none.
+
+    Systems also write locales such as “en_GB.UTF-8”.
+    """
+    tag = re.split("[.@]", value.strip())[0] if isinstance(value, str) else ""
+    try:
+        return languages.canonical_tag(tag) if tag else ""
+    except languages.LanguageError:
+        return ""
 
 
 def plain(text: str) -> str:

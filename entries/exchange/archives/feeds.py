@@ -3,7 +3,9 @@
 import html
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import PurePath
 from typing import Final
 from xml.etree.ElementTree import Element, ParseError, tostring
@@ -15,6 +17,7 @@ from entries.exchange.archives.base import (
     DELETED,
     TAG,
     UNPUBLISHED,
+    UNSAFE_XML,
     ArchiveOptions,
     ArchiveStory,
     Format,
@@ -24,6 +27,7 @@ from entries.exchange.archives.base import (
     What,
     each_file,
     guarded,
+    language,
     plain,
 )
 from entries.exchange.archives.headlines import includes, without_headline
@@ -33,11 +37,13 @@ from entries.exchange.archives.texts import Texts, names
 from entries.exchange.archives.times import Clock, newest_first
 from entries.exchange.document import Document, DocumentEntry, ExchangeError
 from entries.exchange.sniffing import markup
-from entries.text import languages
 
 _ROOTS: Final = {"rss", "feed", "RDF"}
 _KINDS: Final = ("an Atom feed", "an RSS feed")
 _DOCTYPE: Final = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<!DOCTYPE\s+rss\b", re.I)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_EARLIER: Final = ("prev", "previous", "prev-archive")
+_PAGES: Final = (*_EARLIER, "next", "next-archive", "first", "last", "current")
 _ENTRIES: Final = {"entry", "item"}
 _PUBLISHED: Final = ("published", "issued", "pubDate", "date", "created")
 _CHANGED: Final = ("updated", "modified")
@@ -57,23 +63,52 @@ def _stories(
     files: Sequence[SourceFile], options: ArchiveOptions
 ) -> Iterator[ReadResult]:
     # A long feed may be in several pages (RFC 5005).
-    feeds: dict[str, _Feed] = {}
+    pages: list[_Feed] = []
 
     def read(file: SourceFile) -> Iterator[ReadResult]:
-        feed = _Feed(_root(file), file.name, options)
-        feeds.setdefault(feed.key, feed).add(feed)
+        pages.append(_Feed(_root(file), file.name, options))
         yield from ()
 
     yield from each_file(files, read)
-    for feed in feeds.values():
-        yield from guarded(feed.name, feed.read)
+    for group in _grouped(pages):
+        feed = group[0]
+        for page in group[1:]:
+            feed.add(page)
+        yield from guarded(feed.name, partial(feed.read, _key(group)))
+
+
+def _grouped(pages: Sequence["_Feed"]) -> list[list["_Feed"]]:
+    """Return the pages of each feed, in their order."""
+    groups: list[list[_Feed]] = []
+    for page in pages:
+        same = [group for group in groups if any(map(page.belongs_to, group))]
+        groups = [group for group in groups if group not in same]
+        groups.append([*chain.from_iterable(same), page])
+    return groups
+
+
+def _key(group: Sequence["_Feed"]) -> str:
+    """Return the identity of a feed, which a newer copy of it has as well.
+
+    Several feeds of a site may have one address and one title: without an id, or a link
+    to itself, a feed is known by its oldest entry.
+    """
+    ids = [page.id for page in group if page.id]
+    first = sorted(url for page in group for url in page.linked("first"))
+    start = sorted(page.self_url for page in group if not page.linked(*_EARLIER))
+    if found := [*ids, *first, *filter(None, start)]:
+        return found[0]
+    feed = group[0]
+    return f"{feed.url} {feed.headline} {feed.oldest_id()}".strip()
 
 
 def _root(file: SourceFile) -> Element:
     """Parse a feed. Raises ExchangeError if it is damaged."""
     try:
         root: Element = fromstring(file.content, forbid_dtd=False)
-    except (ParseError, ValueError, DefusedXmlException) as error:
+    except DefusedXmlException as error:
+        raise ExchangeError(UNSAFE_XML) from error
+    except (ParseError, ValueError) as error:
         root = _repaired(file, error)
     if _local(root) not in _ROOTS:
         raise ExchangeError("This XML is no feed: its root is neither rss nor feed.")
@@ -88,7 +123,9 @@ def _repaired(file: SourceFile, error: Exception) -> Element:
     clean = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", "", resolved)
     try:
         root: Element = fromstring(clean)
-    except (ParseError, ValueError, DefusedXmlException):
+    except DefusedXmlException:
+        raise ExchangeError(UNSAFE_XML) from error
+    except (ParseError, ValueError):
         raise ExchangeError(
             f"The XML of this feed is damaged: {error}. Save the feed again."
         ) from error
@@ -149,16 +186,46 @@ class _Feed:
     def __init__(self, root: Element, name: str, options: ArchiveOptions) -> None:
         channel = _first(root, "channel")
         self.channel = root if channel is None else channel
-        self.root, self.name = root, name
+        self.root, self.name, self.options = root, name, options
         self.url = self.link(self.channel, "")
         self.texts = Texts(root.get(_BASE) or self.url)
         self.clock = Clock(options.time_zone)
         self.headline = plain(_text(_first(self.channel, "title")))
-        # Several feeds of a site may have its address, and so may pages of one feed.
-        self.key = _text(_first(self.channel, "id")) or (
-            f"{self.url or name} {self.headline}".strip()
-        )
+        self.id = _text(_first(self.channel, "id"))
+        self.self_url = next(iter(self.linked("self")), "")
         self.entries: dict[bytes, Element] = {}  # by their XML, so each once
+        self.add(self)
+
+    def linked(self, *relations: str) -> set[str]:
+        """Return the URLs of links of some relations, such as the next page."""
+        links = [e for e in _all(self.channel, "link") if e.get("rel") in relations]
+        found = {safe_url(each.get("href") or "", self.url) for each in links}
+        return found - {""}
+
+    def belongs_to(self, other: "_Feed") -> bool:
+        """Return whether two pages are of one feed."""
+        if self.id or other.id:
+            if self.id == other.id:
+                return True
+        elif self.self_url and self.self_url == other.self_url:
+            return True
+        return bool(
+            {other.self_url} & self.linked(*_PAGES)
+            or {self.self_url} & other.linked(*_PAGES)
+        )
+
+    def oldest_id(self) -> str:
+        """Return the id of the oldest entry, or what else identifies it."""
+        clock = Clock(self.options.time_zone)
+        dated = [
+            (self.time(each, clock) or _NEVER, -number, each)
+            for number, each in enumerate(self.entries.values())
+        ]
+        if not dated:
+            return ""
+        _, _, entry = min(dated, key=lambda each: each[:2])
+        given = _text(_first(entry, "id", "guid")) or self.link(entry, self.url)
+        return given or f"{_text(_first(entry, 'title'))} {self.time(entry, clock)}"
 
     def add(self, page: "_Feed") -> None:
         """Add the entries of a page of the feed."""
@@ -168,7 +235,7 @@ class _Feed:
         for entry in found:
             self.entries.setdefault(tostring(entry), entry)
 
-    def read(self) -> Iterator[ArchiveStory]:
+    def read(self, key: str) -> Iterator[ArchiveStory]:
         """Yield the story."""
         channel, texts = self.channel, self.texts
         standfirst, summary = texts.standfirst_and_summary(
@@ -192,7 +259,7 @@ class _Feed:
         )
         warnings = (*self.clock.warnings, *texts.warnings)
         left_out, images = tuple(texts.left_out), tuple(texts.images)
-        yield ArchiveStory(self.key, document, left_out, images, warnings)
+        yield ArchiveStory(key, document, left_out, images, warnings)
 
     def update(self, entry: Element) -> Iterator[DocumentEntry]:
         """Yield the update of an entry."""
@@ -220,17 +287,18 @@ class _Feed:
         url = self.link(entry, base)
         yield from texts.updates(
             text,
-            self.time(entry),
+            self.time(entry, self.clock),
             headline,
             byline=names(self.authors(entry)),
             old_urls=(url,) if url and url != self.url else (),
         )
 
-    def time(self, entry: Element) -> datetime | None:
+    @staticmethod
+    def time(entry: Element, clock: Clock) -> datetime | None:
         """Return when an entry was published, or changed if it does not say so."""
         for name in (*_PUBLISHED, *_CHANGED):
             for each in _all(entry, name):
-                if at := self.clock.read(_text(each)):
+                if at := clock.read(_text(each)):
                     return at
         return None
 
@@ -288,11 +356,7 @@ class _Feed:
     def language(self) -> str:
         """Return the language of the feed, if it is one."""
         lang = self.root.get("{http://www.w3.org/XML/1998/namespace}lang", "")
-        try:
-            typed = lang or _text(_first(self.channel, "language"))
-            return languages.canonical_tag(typed) if typed else ""
-        except languages.LanguageError:
-            return ""
+        return language(lang or _text(_first(self.channel, "language")))
 
     def base(self, *elements: Element) -> str:
         """Return the URL to which relative ones in an element are relative."""

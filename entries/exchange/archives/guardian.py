@@ -28,6 +28,7 @@ from entries.exchange.archives.base import (
     canonical_image_url,
     each_file,
     guarded,
+    language,
     plain,
     to_minute,
 )
@@ -53,7 +54,8 @@ def _contents(data: Any) -> Iterator[_Data]:
     response = data.get("response", data)
     if not isinstance(response, dict):
         return
-    found = [response.get("content"), *(response.get("results") or ())]
+    results = response.get("results")
+    found = [response.get("content"), *(results if isinstance(results, list) else ())]
     if not any(found) and "webTitle" in response and "id" in response:
         found = [response]
     yield from (each for each in found if isinstance(each, dict))
@@ -71,8 +73,14 @@ def _stories(
 
 def _read_file(file: SourceFile) -> Iterator[ReadResult]:
     others = []
-    for content in _contents(file.data):
-        name = _plain(content.get("webTitle") or content.get("id"))
+    contents = list(_contents(file.data))
+    if not contents:
+        raise ExchangeError(
+            "This file has no item of the Guardian’s Content API, or its JSON is "
+            "damaged: save the answer again."
+        )
+    for content in contents:
+        name = _plain(content.get("webTitle") or content.get("id")) or file.name
         if content.get("type", "liveblog") == "liveblog":
             yield from guarded(name, partial(_read, content))
         else:
@@ -127,7 +135,7 @@ class _Story:
             standfirst=standfirst,
             summary=summary,
             markdown=True,
-            language=str(fields.get("lang") or ""),
+            language=language(fields.get("lang")),
             updates=entries,
             newest_first=_newest_first(entries),
             lead_image=lead,

@@ -20,8 +20,10 @@ from entries.exchange.archives.base import (
     SourceFile,
     SourceImage,
     What,
+    digest,
     each_file,
     guarded,
+    language,
     plain,
 )
 from entries.exchange.archives.headlines import includes, without_headline
@@ -35,7 +37,6 @@ from entries.exchange.document import (
     ExchangeError,
 )
 from entries.models import Story
-from entries.text import languages
 
 _Data = dict[str, Any]
 _TYPE: Final = b"LiveBlogPosting"
@@ -67,6 +68,7 @@ class _Posting:
     data: _Data
     nodes: dict[str, _Data]
     name: str  # of its first file
+    identified: bool  # by an id or a URL
 
     def add(self, data: _Data, nodes: dict[str, _Data]) -> None:
         """Add what another page, or another script of the page, says of it."""
@@ -85,7 +87,8 @@ def _stories(
     postings: dict[str, _Posting] = {}
     yield from each_file(files, partial(_collect, postings))
     for key, posting in postings.items():
-        yield from guarded(posting.name, _Story(key, posting, options).read)
+        known = key if posting.identified else digest(posting.data)
+        yield from guarded(posting.name, _Story(known, posting, options).read)
 
 
 def _collect(postings: dict[str, _Posting], file: SourceFile) -> Iterator[ReadResult]:
@@ -103,11 +106,13 @@ def _collect(postings: dict[str, _Posting], file: SourceFile) -> Iterator[ReadRe
                 nodes[node] = nodes.get(node, {}) | each
             if "LiveBlogPosting" not in _types(each):
                 continue
-            found, key = True, _key(each, file.name)
+            found, given = True, _identity(each)
+            headline = each.get("headline") or each.get("name") or ""
+            key = given or f"{file.name} {headline}"
             if key in postings:
                 postings[key].add(each, nodes)
             else:
-                postings[key] = _Posting(each, nodes, file.name)
+                postings[key] = _Posting(each, nodes, file.name, bool(given))
     if errors and not found:
         raise ExchangeError(
             f"The JSON-LD of this page is damaged ({errors[0]}). Save the page again."
@@ -120,12 +125,10 @@ def _collect(postings: dict[str, _Posting], file: SourceFile) -> Iterator[ReadRe
     yield from ()
 
 
-def _key(data: _Data, file_name: str) -> str:
-    """Return the identity of a live blog: its id or URL, if it is absolute."""
+def _identity(data: _Data) -> str:
+    """Return the id or the URL of a live blog, if it is absolute."""
     given = (data.get("@id"), _url(data.get("url")), _url(data.get("mainEntityOfPage")))
-    found = (str(each) for each in given if "://" in str(each or ""))
-    headline = data.get("headline") or data.get("name") or ""
-    return next(found, f"{file_name} {headline}")
+    return next((str(each) for each in given if "://" in str(each or "")), "")
 
 
 def _documents(file: SourceFile) -> list[str]:
@@ -358,10 +361,7 @@ class _Story:
             if isinstance(given, dict)
             else given
         )
-        try:
-            return languages.canonical_tag(tag) if isinstance(tag, str) else ""
-        except languages.LanguageError:
-            return ""
+        return language(tag)
 
     def resolved(self, value: Any) -> _Data:
         """Return an object, which may be a reference to one elsewhere in the page."""

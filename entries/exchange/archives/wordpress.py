@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
@@ -34,6 +34,7 @@ from entries.exchange.archives.base import (
     READER_COMMENT,
     TAG,
     UNPUBLISHED,
+    UNSAFE_XML,
     ArchiveOptions,
     ArchiveStory,
     Format,
@@ -45,6 +46,7 @@ from entries.exchange.archives.base import (
     What,
     canonical_image_url,
     guarded,
+    language,
     plain,
     to_minute,
 )
@@ -53,8 +55,9 @@ from entries.exchange.document import Document, DocumentEntry, ExchangeError
 from entries.models import Entry, Story
 from entries.models.fields import max_length
 from entries.pages.story_data import VersionData
-from entries.text import languages, limits, rendering
+from entries.text import limits, rendering
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _EXPORT: Final = re.compile(rb"wordpress\.org/export/|<wp:wxr_version>", re.I)
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _PHP_STRING: Final = re.compile(r's:\d+:"([^"]*)"|i:\d+;i:(\d+);')
@@ -68,6 +71,7 @@ _THROWN_AWAY: Final = frozenset({"trash", "auto-draft"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off", "disable", "disabled"})
 PINGBACK: Final = What("pingback", "pingbacks")
 ATTACHMENT: Final = What("attachment of another post", "attachments of other posts")
+TRASHED: Final = What("live blog in the trash", "live blogs in the trash")
 UNUSED: Final = What("attachment without a place", "attachments without a place")
 OTHER: Final = What("other item of the site", "other items of the site")
 _TYPES_APART: Final = frozenset(
@@ -91,7 +95,7 @@ class _Comment:
     @property
     def order(self) -> tuple[datetime, int]:
         number = int(self.pk) if self.pk.isdigit() else 0
-        return (self.at or datetime.min.replace(tzinfo=UTC), number)
+        return (self.at or _NEVER, number)
 
     @property
     def replaces(self) -> str:
@@ -118,6 +122,21 @@ class _Item:
     comments: tuple[_Comment, ...] = ()
     url: str = ""  # of an attachment's file
     parent: str = ""
+    password: bool = False
+    modified: datetime | None = None
+
+    @property
+    def thrown_away(self) -> bool:
+        return self.status in _THROWN_AWAY
+
+    @property
+    def public(self) -> bool:
+        return self.status in _PUBLIC and not self.password
+
+    @property
+    def version(self) -> tuple[datetime, int]:
+        """Order the versions of an item in exports that overlap."""
+        return self.modified or _NEVER, len(self.comments)
 
     @property
     def live_blog(self) -> bool:
@@ -195,6 +214,8 @@ def _item(element: Element) -> _Item:
         ),
         url=get("wp:attachment_url"),
         parent=get("wp:post_parent"),
+        password=bool(get("wp:post_password")),
+        modified=_time(get("wp:post_modified_gmt")),
     )
 
 
@@ -225,6 +246,8 @@ def _time(text: str) -> datetime | None:
 
 
 def _mail_time(text: str) -> datetime | None:
+    if "-0001" in text:  # of drafts; it would be read as the year 2000
+        return None
     try:
         at = parsedate_to_datetime(text)
     except ValueError:
@@ -279,10 +302,7 @@ def _elements(file: SourceFile) -> Iterator[Element]:
                 "stories before that place are read."
             ) from error
         except DefusedXmlException as error:
-            raise ExchangeError(
-                "The XML declares entities, which no export of WordPress does, and "
-                "which are not safe to read."
-            ) from error
+            raise ExchangeError(UNSAFE_XML) from error
 
 
 @dataclass
@@ -292,13 +312,11 @@ class _Site:
     host: str = ""
     url: str = ""
     language: str = ""
-    stories: int = 0
     authors: dict[str, str] = field(default_factory=dict)  # by login, and by id
     attachments: dict[str, _Item] = field(default_factory=dict)  # by id
     by_url: dict[str, _Item] = field(default_factory=dict)
-    children: dict[str, list[_Item]] = field(default_factory=lambda: defaultdict(list))
-    updates: dict[str, list[_Item]] = field(default_factory=lambda: defaultdict(list))
-    story_ids: set[str] = field(default_factory=set)
+    updates: dict[str, _Item] = field(default_factory=dict)  # by id
+    stories: dict[str, tuple[datetime, int]] = field(default_factory=dict)
 
     def read(self, file: SourceFile) -> None:
         for element in _elements(file):
@@ -316,18 +334,37 @@ class _Site:
                 self.url = (element.text or "").strip().rstrip("/")
                 self.host = (urlsplit(self.url).hostname or "").removeprefix("www.")
             elif name == "language":
-                self.language = _language(element.text or "")
+                self.language = language(element.text)
 
     def add(self, element: Element) -> None:
+        """Add an item; of two versions of one, the newer counts, else the later."""
         item = _item(element)
-        if item.kind == _UPDATE_TYPE:
-            self.updates[item.meta.get("_elb_liveblog", "")].append(item)
-        elif item.kind == _ATTACHMENT:
-            self.attachments[item.pk] = item
-            self.by_url[canonical_image_url(item.url)] = item
-            self.children[item.parent].append(item)
-        elif item.live_blog:
-            self.story_ids.add(item.pk)
+        if item.kind in (_UPDATE_TYPE, _ATTACHMENT):
+            known = self.updates if item.kind == _UPDATE_TYPE else self.attachments
+            key = item.pk or item.guid or item.link
+            if key not in known or item.version >= known[key].version:
+                known[key] = item
+                if item.url:
+                    self.by_url[canonical_image_url(item.url)] = item
+        elif item.live_blog and not item.thrown_away:
+            newest = self.stories.get(item.pk, item.version)
+            self.stories[item.pk] = max(newest, item.version)
+
+    @cached_property
+    def updates_of(self) -> dict[str, list[_Item]]:
+        """The updates of Easy Liveblogs, by the ids of their stories."""
+        found: dict[str, list[_Item]] = defaultdict(list)
+        for item in self.updates.values():
+            found[item.meta.get("_elb_liveblog", "")].append(item)
+        return found
+
+    @cached_property
+    def attachments_of(self) -> dict[str, list[_Item]]:
+        """The attachments, by the ids of the posts that they were uploaded to."""
+        found: dict[str, list[_Item]] = defaultdict(list)
+        for item in self.attachments.values():
+            found[item.parent].append(item)
+        return found
 
     def image(self, attachment: str) -> SourceImage | None:
         """Return an attachment as a picture, with its own caption."""
@@ -352,13 +389,6 @@ class _Site:
         return self.authors.get(login, login)
 
 
-def _language(text: str) -> str:
-    try:
-        return languages.canonical_tag(text.strip()) if text.strip() else ""
-    except languages.LanguageError:
-        return ""
-
-
 # --- Stories
 
 
@@ -371,6 +401,10 @@ class _Story:
 
     def read(self) -> ArchiveStory:
         item, texts = self.item, self.texts
+        if item.password:
+            texts.warnings.append(
+                "It was protected by a password, so it is a draft here."
+            )
         updates = [*self.from_comments(), *self.from_posts()]
         updates.sort(key=lambda pair: pair[0])
         entries = tuple(entry for _, entry in updates)
@@ -383,7 +417,8 @@ class _Story:
         lead = self.site.image(item.meta.get("_thumbnail_id", ""))
         if lead:
             texts.images.append(lead)
-        first = min((e.at for e in entries if e.at), default=None)
+        published = [e for e in entries if e.state == Entry.State.PUBLISHED]
+        first = min((e.at for e in published if e.at), default=None)
         began = min(filter(None, (item.at, first)), default=None)
         document = Document(
             headline=headline,
@@ -411,7 +446,7 @@ class _Story:
         )
 
     def state(self, updates: Sequence[DocumentEntry]) -> dict[str, Any]:
-        if self.item.status not in _PUBLIC:
+        if not self.item.public:
             return {"state": Story.State.DRAFT}
         if self.item.ended:
             at = last_time(updates) or self.item.at
@@ -535,15 +570,15 @@ class _Story:
 
     def from_posts(self) -> Iterator[tuple[tuple[datetime, int], DocumentEntry]]:
         """Yield the updates that posts are, with their order."""
-        for item in self.site.updates.get(self.item.pk, ()):
+        for item in self.site.updates_of.get(self.item.pk, ()):
             if item.status == "trash":
                 words = plain(f"{item.title} {item.content}")
                 self.texts.leave_out(DELETED, words)
                 continue
-            published = item.status in _PUBLIC
-            state = Entry.State.PUBLISHED if published else Entry.State.DRAFT
-            if not published:
-                self.texts.warnings.append("An unpublished update is a draft.")
+            state = Entry.State.PUBLISHED if item.public else Entry.State.DRAFT
+            if not item.public:
+                kind = "password-protected" if item.password else "unpublished"
+                self.texts.warnings.append(f"An update that was {kind} is a draft.")
             source = self.source(item.content)
             if image := self.site.image(item.meta.get("_thumbnail_id", "")):
                 source = f"{source}\n\n{self.texts.image(image)}".strip()
@@ -555,13 +590,13 @@ class _Story:
                 state=state,
                 old_urls=self.old_urls(item),
             )
-            at = item.at or datetime.min.replace(tzinfo=UTC)
+            at = item.at or _NEVER
             for entry in found:
                 yield (at, int(item.pk) if item.pk.isdigit() else 0), entry
 
     def leave_out_attachments(self) -> None:
         used = {canonical_image_url(each.url) for each in self.texts.images}
-        for each in self.site.children.get(self.item.pk, ()):
+        for each in self.site.attachments_of.get(self.item.pk, ()):
             if canonical_image_url(each.url) not in used:
                 self.texts.leave_out(UNUSED, each.url)
 
@@ -590,7 +625,7 @@ def _recognises(file: SourceFile) -> bool:
 
 
 def _count(files: Sequence[SourceFile]) -> int:
-    return len(_site(tuple(files)).story_ids)
+    return len(_site(tuple(files)).stories)
 
 
 @lru_cache(maxsize=1)
@@ -621,7 +656,9 @@ def _stories_of(file: SourceFile, site: _Site) -> Iterator[ReadResult]:
                 continue
             item = _item(element)
             title = plain(item.title)
-            if item.live_blog and item.status not in _THROWN_AWAY:
+            if item.live_blog and not item.thrown_away:
+                if item.version < site.stories.get(item.pk, item.version):
+                    continue  # a newer version is in another file
                 story = _Story(item, site)
                 yield from guarded(title or item.link, lambda: [story.read()])  # noqa: B023
             elif what := _other_content(item, site):
@@ -634,10 +671,12 @@ def _stories_of(file: SourceFile, site: _Site) -> Iterator[ReadResult]:
 def _other_content(item: _Item, site: _Site) -> What | None:
     """Return what an item is that is no story, None for a part of a story."""
     if item.kind == _ATTACHMENT:
-        return None if item.parent in site.story_ids else ATTACHMENT
+        return None if item.parent in site.stories else ATTACHMENT
     if item.kind == _UPDATE_TYPE:
-        known = item.meta.get("_elb_liveblog", "") in site.story_ids
+        known = item.meta.get("_elb_liveblog", "") in site.stories
         return None if known else UNPUBLISHED
+    if item.live_blog and item.status == "trash":
+        return TRASHED
     return POST if item.kind in ("post", "page") else OTHER
 
 
