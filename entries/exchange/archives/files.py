@@ -3,11 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from entries.exchange.archives.base import Format, SourceFile, Unreadable
+from entries.exchange.archives.base import (
+    ODD_CONTENT,
+    Format,
+    SourceFile,
+    Unreadable,
+)
 from entries.exchange.archives.formats import ARCHIVE_FORMATS, BY_NAME
 from entries.exchange.document import ExchangeError
 from entries.exchange.sniffing import markup
@@ -15,7 +21,7 @@ from entries.exchange.text.decoding import decode
 from entries.exchange.text.references import IMAGE_SUFFIX
 
 MAX_FILES: Final = 100_000
-# What lies other stories: media, and the parts of saved web pages.
+# What lies beside stories: media, and the parts of saved web pages.
 _OTHER_FILES: Final = re.compile(
     r"\.(?:svg|ico|mp[34]|m4[av]|webm|mov|ogg|wav|vtt|css|js|mjs|map|woff2?|ttf|otf|eot)",
     re.I,
@@ -31,7 +37,14 @@ class Archive:
 
     def count(self) -> int:
         """Return how many stories to expect."""
-        return sum(format_.count(files) for format_, files in self.groups)
+        return sum(_count(format_, files) for format_, files in self.groups)
+
+
+def _count(format_: Format, files: list[SourceFile]) -> int:
+    try:
+        return format_.count(files)
+    except ODD_CONTENT:  # which reading the stories will report
+        return len(files)
 
 
 def open_archive(path: Path, format_name: str = "") -> Archive:
@@ -83,8 +96,9 @@ def _recognise(file: SourceFile) -> Format:
     if not file.size:
         raise ExchangeError("The file is empty: there is nothing to import.")
     for format_ in ARCHIVE_FORMATS:
-        if format_.recognises(file):
-            return format_
+        with suppress(*ODD_CONTENT):
+            if format_.recognises(file):
+                return format_
     if kind := markup(file.content):
         if "JSON" in kind and file.data is None:
             raise ExchangeError(f"{_damage(file)} Export it again.")

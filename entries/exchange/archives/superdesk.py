@@ -27,7 +27,9 @@ from entries.exchange.archives.base import (
     SourceImage,
     Unreadable,
     What,
+    each_file,
     guarded,
+    language,
     plain,
     to_minute,
 )
@@ -67,7 +69,7 @@ def _objects(data: Any, depth: int = 0) -> Iterator[_Data]:
         for each in data:
             yield from _objects(each, depth + 1)
     elif isinstance(data, dict):
-        if "_items" in data or _is_blog(data) or _is_post(data):
+        if isinstance(data.get("_items"), list) or _is_blog(data) or _is_post(data):
             yield data
         if not _is_post(data):
             for each in data.values():
@@ -91,37 +93,57 @@ def _recognises(file: SourceFile) -> bool:
     return any(_is_blog(each) or _is_post(each) for each in _objects(file.data))
 
 
-def _blogs(files: Sequence[SourceFile]) -> dict[str, _Blog]:
-    """Return the blogs of all files, by their ids."""
-    blogs: dict[str, _Blog] = defaultdict(_Blog)
-    homeless: list[tuple[str, _Data]] = []  # posts that do not name their blog
-    for file in files:
-        for data in _objects(file.data):
+@dataclass
+class _Found:
+    """What is in the files of an archive; posts are with the names of their files."""
+
+    blogs: dict[str, _Blog] = field(default_factory=lambda: defaultdict(_Blog))
+    posts: list[tuple[str, _Data]] = field(default_factory=list)
+    pages: list[_Data] = field(default_factory=list)
+
+    def read(self, file: SourceFile) -> Iterator[ReadResult]:
+        """Add what is in a file. Raises ExchangeError if there is nothing."""
+        found = list(_objects(file.data))
+        for data in found:
             if _is_blog(data):
-                blogs[_id(data)].data = data
-                blogs[_id(data)].files.append(file.name)
+                self.blogs[_id(data)].data = data
+                self.blogs[_id(data)].files.append(file.name)
             elif _is_post(data):
-                homeless.append((file.name, data))
+                self.posts.append((file.name, data))
             else:
-                _read_page(blogs, data)
-        file.release()
-    with_data = [blog for blog in blogs.values() if blog.data]
-    for name, post in homeless:
-        key, home = _blog_of(post), post.get("blog")
-        if isinstance(home, dict) and _is_blog(home) and not blogs[key].data:
-            blogs[key].data = home
-        blog = blogs[key] if key or len(with_data) != 1 else with_data[0]
-        _add(blog, post)
-        blog.files.append(name)
-    return blogs
+                self.pages.append(data)
+        if not found:
+            raise ExchangeError(
+                "This file has neither a blog nor posts of Superdesk Live Blog, or its "
+                "JSON is damaged: save the answer of its API again."
+            )
+        yield from ()
+
+    def joined(self) -> dict[str, _Blog]:
+        """Return the blogs with their posts, and how many there should be."""
+        blogs, homes = self.blogs, {}
+        with_data = [blog for blog in blogs.values() if blog.data]
+        for name, post in self.posts:
+            key, home = _blog_of(post), post.get("blog")
+            if isinstance(home, dict) and _is_blog(home) and not blogs[key].data:
+                blogs[key].data = home
+            # Posts that do not name their blog are of the only one.
+            blog = blogs[key] if key or len(with_data) != 1 else with_data[0]
+            homes[id(post)] = blog
+            _add(blog, post)
+            blog.files.append(name)
+        for page in self.pages:
+            for post in page["_items"]:
+                if blog_ := homes.get(id(post)):
+                    blog_.total = max(blog_.total, _total(page))
+        return blogs
 
 
-def _read_page(blogs: dict[str, _Blog], page: _Data) -> None:
-    """Note how many posts there should be of the blog that a page belongs to."""
-    items = [x for x in page["_items"] or () if isinstance(x, dict) and _is_post(x)]
-    total = (page.get("_meta") or {}).get("total", 0)
-    for key in {_blog_of(post) for post in items}:
-        blogs[key].total = max(blogs[key].total, total if isinstance(total, int) else 0)
+def _total(page: _Data) -> int:
+    """Return how many posts there are in all pages, 0 if a page does not say so."""
+    meta = page.get("_meta")
+    total = meta.get("total") if isinstance(meta, dict) else 0
+    return total if isinstance(total, int) else 0
 
 
 def _add(blog: _Blog, post: _Data) -> None:
@@ -161,7 +183,9 @@ def _time(value: object) -> datetime | None:
 def _stories(
     files: Sequence[SourceFile], options: ArchiveOptions
 ) -> Iterator[ReadResult]:
-    for key, blog in _blogs(files).items():
+    found = _Found()
+    yield from each_file(files, found.read)
+    for key, blog in found.joined().items():
         title = rendering.one_line(str(blog.data.get("title") or key))
         name = title or ", ".join(blog.files)
         yield from guarded(name, partial(_read, key, blog, name))
@@ -220,7 +244,7 @@ class _Story:
         began = min((e.at for e in entries if e.at), default=None)
         document = Document(
             headline=rendering.one_line(_plain(data["title"])),
-            language=str(data.get("language") or ""),
+            language=language(data.get("language")),
             standfirst=standfirst,
             summary=summary,
             markdown=True,
