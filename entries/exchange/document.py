@@ -120,6 +120,7 @@ class Document:
     `photo` is the caption of the lead image. `warnings` list what was not understood,
     `notes` what was assumed, and `state_note` is the assumption about the state.
     `archive_key` is a hash of its identity in an archive, of which it comes just once.
+    With `guessed_day`, nothing in the file says of which day its times are.
     `live_at` is when coverage began, and `closed_at` when it ended. `state` is empty if
     the file does not say. Fields after those are set from JSON and archives only.
     """
@@ -141,6 +142,7 @@ class Document:
     state_note: str = field(default="", compare=False)
     file_name: str = field(default="", compare=False)
     digest: str = field(default="", compare=False)
+    guessed_day: bool = field(default=False, compare=False)
     archive_key: str = field(default="", compare=False)
     live_at: datetime | None = field(default=None, compare=False)
     begins_at: datetime | None = None
@@ -188,6 +190,8 @@ class Document:
     def _times(self) -> list[datetime]:
         published = Entry.State.PUBLISHED
         times = [u.at for u in self.updates if u.at and u.state == published]
+        now = datetime.now(UTC)
+        times = [at for at in times if at <= now] or times  # others are yet to come
         original = self.original.published_at
         return times or ([original] if original else [])
 

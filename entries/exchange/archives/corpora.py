@@ -22,6 +22,7 @@ from entries.exchange.archives.base import (
     ReadResult,
     SourceFile,
     What,
+    digest,
     each_file,
     guarded,
     plain,
@@ -78,9 +79,9 @@ def _stories(
                 "This file has no live blog of the corpora: JSON with “documents”, "
                 "each with its “text”."
             )
-        for number, blog in enumerate(blogs):
-            key = str(blog.get("url") or "") or f"{file.name} {number}"
-            name = f"{file.name}: {plain(str(blog.get('title') or key))}"
+        for number, blog in enumerate(blogs, 1):
+            key = str(blog.get("url") or "") or digest(blog)
+            name = f"{file.name}: {plain(str(blog.get('title') or number))}"
             story = _Story(blog, key, file.name, options)
             yield from guarded(name, partial(story.read))
 
@@ -98,6 +99,7 @@ class _Story:
         self.texts = Texts(self.url)
         self.clock = Clock(options.time_zone)
         self.warnings: list[str] = []
+        self.guessed_day = False
 
     def read(self) -> Iterator[ArchiveStory]:
         """Yield the story."""
@@ -121,6 +123,8 @@ class _Story:
             old_urls=(self.url,) if self.url.startswith("http") else (),
             state=Story.State.CLOSED,
             closed_at=last_time(updates),
+            file_name=self.name,
+            guessed_day=self.guessed_day,
         )
         yield ArchiveStory(
             self.key,
@@ -206,6 +210,7 @@ class _Story:
         now = self.options.now.astimezone(self.options.time_zone or UTC)
         newest = datetime.combine(now.date(), time(), now.tzinfo) + last
         first = now.date() - timedelta(days=days + (newest > now))
+        self.guessed_day = True
         self.warnings.append(
             "Its times have no day. The oldest update is dated "
             f"{gmt.format_day(first)}, so that none is in the future. Name the day "

@@ -7,6 +7,7 @@ lists are beside them.
 import re
 from collections.abc import Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -64,9 +65,9 @@ def _stories(
         body = _body(file, texts)
         found = list(_blocks(body))
         if any(_is_ours(block) for block in found):
-            yield _own_story(found, file.name, texts, options)
+            yield _own_story(found, file, texts, options)
         else:
-            yield read_log(_lines(found), file.name, texts, options)
+            yield read_log(_lines(found), file, texts, options)
 
     yield from each_file(files, read)
 
@@ -271,7 +272,7 @@ def _before_last(text: str, length: int) -> int:
 
 
 def _own_story(
-    found: Sequence[Tag], name: str, texts: Texts, options: ArchiveOptions
+    found: Sequence[Tag], file: SourceFile, texts: Texts, options: ArchiveOptions
 ) -> ArchiveStory:
     """Return the story of a document in our text form: its entries are Markdown."""
     lines: list[str] = []
@@ -300,8 +301,8 @@ def _own_story(
     ]
     document: Document = read_text(numbered, now=options.now, first_day=options.day)
     return ArchiveStory(
-        f"{PurePosixPath(name).with_suffix('')} {document.headline}",
-        document,
+        file.digest,
+        replace(document, file_name=file.name),
         tuple(texts.left_out),
         tuple(texts.images),
         tuple(texts.warnings),

@@ -7,6 +7,8 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
+from pathlib import PurePath
 from typing import Any, Final
 
 from django.db import DataError, IntegrityError
@@ -19,9 +21,11 @@ from entries.exchange.archives.base import (
     Format,
     LeftOut,
     OtherContent,
+    ReadResult,
     SourceImage,
     Unreadable,
     What,
+    guarded,
 )
 from entries.exchange.archives.files import Archive
 from entries.exchange.archives.fitting import fitted
@@ -34,6 +38,8 @@ from entries.models import Image, ImportedFile, Story
 from entries.text import rendering
 from entries.verbs import Refused
 
+_NAMES: Final = 3  # of files, in a message
+_EXPORT_ALL: Final = "export it again, with everything that belongs to its stories."
 MISSING: Final = What("missing picture", "missing pictures")
 
 logger = logging.getLogger(__name__)
@@ -99,19 +105,32 @@ def import_archive(
 def _dry_run(
     archive: Archive, options: ArchiveOptions, settings: ImportSettings
 ) -> Iterator[StoryOutcome]:
+    for format_, found in _results(archive, options):
+        if not isinstance(found, ArchiveStory):
+            yield _no_story(found, format_)
+            continue
+        outcome, document = _outcome(Status.READ, found, format_, settings)
+        folder = _folder(document, found, settings)
+        outcome.left_out += _missing(document, found, folder)
+        try:
+            loading.check_document(document)
+        except ExchangeError as error:
+            outcome.status, outcome.error = Status.FAILED, str(error)
+        yield outcome
+
+
+def _results(
+    archive: Archive, options: ArchiveOptions
+) -> Iterator[tuple[Format, ReadResult]]:
+    """Yield what is in the files of each format, and a fault if there is nothing."""
     for format_, files in archive.groups:
-        for found in format_.stories(files, options):
-            if not isinstance(found, ArchiveStory):
-                yield _no_story(found, format_)
-                continue
-            outcome, document = _outcome(Status.READ, found, format_)
-            folder = _folder(document, found, settings)
-            outcome.left_out += _missing(document, found, folder)
-            try:
-                loading.check_document(document)
-            except ExchangeError as error:
-                outcome.status, outcome.error = Status.FAILED, str(error)
-            yield outcome
+        name = ", ".join(file.name for file in files[:_NAMES])
+        anything = False
+        for found in guarded(name, partial(format_.stories, files, options)):
+            anything = True
+            yield format_, found
+        if not anything:
+            yield format_, Unreadable(name, f"There is no story in it: {_EXPORT_ALL}")
 
 
 class _Import:
@@ -122,20 +141,19 @@ class _Import:
         self.keys: set[str] = set()
 
     def run(self, archive: Archive, options: ArchiveOptions) -> Iterator[StoryOutcome]:
-        for format_, files in archive.groups:
-            for found in format_.stories(files, options):
-                if isinstance(found, ArchiveStory):
-                    yield from self.add(found, format_)
-                else:
-                    yield _no_story(found, format_)
-                while len(self.waiting) > self.workers.capacity:
-                    yield self.finish()
+        for format_, found in _results(archive, options):
+            if isinstance(found, ArchiveStory):
+                yield from self.add(found, format_)
+            else:
+                yield _no_story(found, format_)
+            while len(self.waiting) > self.workers.capacity:
+                yield self.finish()
         while self.waiting:
             yield self.finish()
 
     def add(self, found: ArchiveStory, format_: Format) -> Iterator[StoryOutcome]:
         """Have a story prepared, unless it was imported before."""
-        outcome, document = _outcome(Status.BEFORE, found, format_)
+        outcome, document = _outcome(Status.BEFORE, found, format_, self.settings)
         if document.archive_key in self.keys:
             outcome.warnings.append("It is in the archive twice.")
             yield outcome
@@ -152,7 +170,7 @@ class _Import:
         options = ImportOptions(
             free_slug=slug,
             series=self.settings.series,
-            publish=self.settings.publish,
+            publish=self.settings.publish and not document.guessed_day,
             folder=folder,
         )
         self.waiting.append((outcome, self.workers.prepare(document, options)))
@@ -161,6 +179,7 @@ class _Import:
         """Save the story that has waited longest; return what became of it."""
         outcome, job = self.waiting.popleft()
         outcome.status = Status.FAILED
+        outcome.warnings += _namesakes(job.document)
         try:
             loaded = loading.save(job.result())
         except (ExchangeError, Refused) as error:
@@ -177,9 +196,9 @@ class _Import:
             LookupError,
             TypeError,
             ValueError,
-        ) as error:
+        ):
             logger.exception("A story of an archive was not imported.")
-            outcome.error = f"It cannot be imported: {error!r}."
+            outcome.error = "It cannot be imported. The log says what happened."
         else:
             outcome.status, outcome.story = Status.IMPORTED, loaded.story
             outcome.warnings += map(str, loaded.remarks)
@@ -188,13 +207,18 @@ class _Import:
 
 
 def _outcome(
-    status: Status, found: ArchiveStory, format_: Format
+    status: Status, found: ArchiveStory, format_: Format, settings: ImportSettings
 ) -> tuple[StoryOutcome, Document]:
     document, more = _document(found, format_)
     warnings = [*found.warnings, *more, *document.notes, *map(str, document.warnings)]
     if count := sum(not (each.alt or each.caption) for each in found.images):
         images = What("picture has", "pictures have").counted(count)
         warnings.append(f"{images} no alt text there, and counts as decorative here")
+    if settings.publish and document.guessed_day:
+        warnings.append(
+            "It stays a draft, because its day is only guessed. Name the day with "
+            "--date to publish it, or correct it on the desk."
+        )
     outcome = StoryOutcome(
         status,
         document.headline,
@@ -263,6 +287,21 @@ def _missing(
         for n in names
         if n not in here
     )
+
+
+def _namesakes(document: Document) -> list[str]:
+    """Return a warning if another file of this name has brought this headline."""
+    rows = ImportedFile.objects.filter(
+        name__endswith=PurePath(document.file_name).name,
+        story__headline=document.headline,
+    )
+    slug = rows.values_list("story__slug", flat=True).first()
+    if not slug:
+        return []
+    return [
+        "A file of this name and headline, but with other content, was imported "
+        f"before, as “{slug}”. If it is the same story, delete one of them."
+    ]
 
 
 def _imported_before(document: Document) -> Story | None:

@@ -267,7 +267,7 @@ def _stories(
     files: Sequence[SourceFile], options: ArchiveOptions
 ) -> Iterator[ReadResult]:
     def read(file: SourceFile) -> Iterator[ReadResult]:
-        yield read_log(_lines(file.text), file.name, Texts(), options)
+        yield read_log(_lines(file.text), file, Texts(), options)
 
     yield from each_file(files, read)
 
@@ -287,10 +287,10 @@ def _part(line: str, start: int, end: int | None = None) -> str:
 
 
 def read_log(
-    lines: Iterator[Line], name: str, texts: Texts, options: ArchiveOptions
+    lines: Iterator[Line], file: SourceFile, texts: Texts, options: ArchiveOptions
 ) -> ArchiveStory:
     """Return the story in a log. Raises ExchangeError if it has no times."""
-    log = _Log(name, texts, options)
+    log = _Log(file, texts, options)
     for line in lines:
         log.add(line)
     return log.story()
@@ -299,8 +299,8 @@ def read_log(
 class _Log:
     """A log while it is read."""
 
-    def __init__(self, name: str, texts: Texts, options: ArchiveOptions) -> None:
-        self.name, self.texts, self.options = name, texts, options
+    def __init__(self, file: SourceFile, texts: Texts, options: ArchiveOptions) -> None:
+        self.file, self.texts, self.options = file, texts, options
         self.headline = ""
         self.intro: list[str] = []
         self.head_text = ""
@@ -420,16 +420,17 @@ class _Log:
         if not newest_first:
             groups.reverse()
         standfirst, summary = self.introduction()
-        headline = self.headline or PurePath(self.name).stem
         document = Document(
-            headline=headline,
+            headline=self.headline or PurePath(self.file.name).stem,
             markdown=True,
             standfirst=standfirst,
             summary=summary,
             updates=tuple(update for group in groups for update in group),
+            file_name=self.file.name,
+            guessed_day=self.guessed_day(),
         )
         return ArchiveStory(
-            f"{PurePath(self.name).with_suffix('')} {headline}",
+            self.file.digest,
             document,
             tuple(self.texts.left_out),
             tuple(self.texts.images),
@@ -531,7 +532,12 @@ class _Log:
             day = _clear_day(match[1])
             if day and day.year and (found := day.on(day.year)):
                 return found
-        return day_in(self.name)
+        return day_in(self.file.name)
+
+    def guessed_day(self) -> bool:
+        """Return whether nothing says in which year the updates are."""
+        years = any(update.day and update.day.year for update in self.updates)
+        return self.first_day() is None and not years
 
     def warn(
         self,

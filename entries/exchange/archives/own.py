@@ -55,7 +55,7 @@ def _key(file: SourceFile, document: Document) -> str:
     if document.slug:
         began = document.created_at or document.live_at or document.first_day or ""
         return f"{document.slug} {began}".strip()
-    return f"{PurePath(file.name).with_suffix('')} {document.headline}"
+    return file.digest
 
 
 JSON: Final = Format("json", "our own JSON", _is_json, _stories)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from entries.exchange import markdown
@@ -123,7 +123,7 @@ def names(each: Iterable[str]) -> str:
 
 
 def last_time(updates: Sequence[DocumentEntry]) -> datetime | None:
-    """Return the time of the newest published update."""
-    published = Entry.State.PUBLISHED
-    times = [u.at for u in updates if u.at and u.state == published]
+    """Return the time of the newest published update that is not yet to come."""
+    published, now = Entry.State.PUBLISHED, datetime.now(UTC)
+    times = [u.at for u in updates if u.at and u.state == published and u.at <= now]
     return max(times, default=None)

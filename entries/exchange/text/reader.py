@@ -103,6 +103,7 @@ class _Reader:
         self.head = Head(hints, remarks)
         self.entries: list[_Entry] = []
         self.notes: list[str] = []
+        self.guessed_day = False
 
     def run(self, lines: Iterable[TextLine]) -> None:
         for index, block in enumerate(blocks(lines, self.remarks)):
@@ -166,6 +167,7 @@ class _Reader:
             state=state.state,
             closed_at=state.closed_at,
             begins_at=state.begins_at,
+            guessed_day=self.guessed_day,
         )
 
     def dated(self, first_day: date | None) -> Dated:
@@ -193,8 +195,9 @@ class _Reader:
                 "(dates in brackets would settle it)",
             )
         self.date_like_neighbours(newest_first=dated.newest_first)
-        full = all(stamp.day and stamp.day.year for stamp in stamps)
-        if first_day is None and not full:
+        years = [bool(stamp.day and stamp.day.year) for stamp in stamps]
+        if first_day is None and not all(years):
+            self.guessed_day = not any(years)
             self.notes.append(_date_note(dated, self.now))
         return dated
 
