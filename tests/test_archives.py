@@ -334,6 +334,79 @@ def test_an_entity_bomb_is_refused(tmp_path: Path):
     assert not Story.objects.exists()
 
 
+def exported(old: str, new: str, *, of: str = "wp:post_id", pk: int = 0) -> str:
+    """Return the export with a change in the item that has an id."""
+    text = (ARCHIVES / "wordpress.xml").read_text()
+    items = re.split(r"(?=<item>)", text)
+    found = [n for n, item in enumerate(items) if f"<{of}>{pk}</{of}>" in item]
+    assert len(found) == 1
+    assert old in items[found[0]]
+    items[found[0]] = items[found[0]].replace(old, new, 1)
+    return "".join(items)
+
+
+def test_a_post_with_a_password_is_not_published(tmp_path: Path):
+    password = "<wp:post_password><![CDATA[tide]]></wp:post_password><wp:post_id>"
+    text = exported("<wp:post_id>", password, pk=60)
+    ran = Ran(write(tmp_path, "a.xml", text), "--publish")
+    story = ran.story("polls-open")
+    assert story["state"] == "draft"
+    assert "password" in str(story["warnings"])
+    assert get("/stories/polls-open/").status_code == 404
+
+
+def test_an_update_with_a_password_is_a_draft(tmp_path: Path):
+    password = "<wp:post_password>tide</wp:post_password><wp:post_id>"
+    text = exported("<wp:post_id>", password, pk=61)
+    Ran(write(tmp_path, "a.xml", text), "--publish")
+    assert [update.state for update in updates_of("polls-open")] == [
+        "draft",
+        "published",
+    ]
+
+
+def test_exports_that_overlap_give_each_update_once_as_it_was_last(tmp_path: Path):
+    times = "<wp:post_modified_gmt>2019-06-01 07:00:00</wp:post_modified_gmt></item>"
+    newer = exported("</item>", times, pk=61).replace("seven", "eight")
+    late = "<wp:comment><wp:comment_id>999</wp:comment_id><wp:comment_content>Late."
+    late += "</wp:comment_content><wp:comment_type>liveblog</wp:comment_type>"
+    late += "<wp:comment_date_gmt>2016-12-20 21:00:00</wp:comment_date_gmt>"
+    late += "<wp:comment_approved>liveblog</wp:comment_approved></wp:comment></item>"
+    start, _, storm = newer.partition("<wp:post_id>41</wp:post_id>")
+    newer = f"{start}<wp:post_id>41</wp:post_id>{storm.replace('</item>', late, 1)}"
+    write(tmp_path, "a.xml", newer)
+    shutil.copy(ARCHIVES / "wordpress.xml", tmp_path / "b.xml")
+    Ran(tmp_path, "--publish")
+    bodies = [update.body for update in updates_of("polls-open")]
+    assert bodies == ["At eight in the morning.", "Turnout at 61 percent"]
+    assert updates_of(STORM)[-1].body == "Late."
+
+
+def test_drafts_are_not_of_the_year_2000(tmp_path: Path):
+    date = "<pubDate>Mon, 30 Nov -0001 00:00:00 +0000</pubDate></item>"
+    text = exported("</item>", date, pk=61).replace("05-04 07:00:00", "00-00 00:00:00")
+    Ran(write(tmp_path, "a.xml", text), "--publish")
+    update = Entry.objects.get(headline="Queues before the doors")
+    assert (update.at, update.state) == (None, "draft")
+
+
+def test_unpublished_updates_do_not_begin_the_coverage(tmp_path: Path):
+    text = exported("publish", "draft", pk=61).replace("04 07:00:00", "01 07:00:00")
+    Ran(write(tmp_path, "a.xml", text), "--publish")
+    story = Story.objects.get(slug="polls-open")
+    assert f"{story.live_at:%d}" == "04"
+
+
+def test_a_live_blog_in_the_trash_is_listed_as_one(tmp_path: Path):
+    text = exported("<![CDATA[publish]]>", "<![CDATA[trash]]>", pk=60)
+    ran = Ran(write(tmp_path, "a.xml", text))
+    left_out = {
+        each["what"]: each["texts"] for each in ran.data["left_out"][0]["left_out"]
+    }
+    assert "Polls Open in Corvane" in left_out["live blog in the trash"][0]
+    assert len(left_out["unpublished updates"]) == 3
+
+
 # --- Superdesk
 
 
@@ -411,6 +484,96 @@ def test_1418_updates_in_pages_keep_their_order(tmp_path: Path):
     assert ran.counts == {"imported": 1}
     found = [update.body for update in updates_of(COUNT)]
     assert found == [f"Note {n}" for n in range(1418)]
+
+
+def post(pk: str, at: str, item: object, **values: object) -> dict[str, Any]:
+    groups = [{"id": "main", "refs": [{"item": item}]}]
+    return {"_id": pk, "published_date": at, "groups": groups, **values}
+
+
+def superdesk(*posts: object, total: object = None, **values: object) -> dict[str, Any]:
+    blog = {"_id": "5f1", "title": "Cup final", "blog_status": "closed", **values}
+    meta = {"total": len(posts) if total is None else total}
+    return {"blog": blog, "posts": {"_items": list(posts), "_meta": meta}}
+
+
+NOTE = {"item_type": "text", "text": "<p>Kick-off</p>"}
+
+
+def test_an_update_that_is_yet_to_come_does_not_end_a_blog(tmp_path: Path):
+    posts = [
+        post("a", "2023-06-10T18:00:00Z", NOTE),
+        post("b", "2133-06-10T18:00Z", NOTE),
+    ]
+    Ran(write(tmp_path, "a.json", superdesk(*posts)), "--publish")
+    assert Story.objects.get().closed_at == datetime(2023, 6, 10, 18, tzinfo=UTC)
+
+
+def test_an_update_that_is_yet_to_come_does_not_keep_a_story_live(tmp_path: Path):
+    text = own_text(1).replace("UPDATE 1101 GMT:", "UPDATE 1101 GMT (20 Dec 2133):")
+    Ran(write(tmp_path, "a.txt", text), "--publish")
+    story = Story.objects.get()
+    assert (story.state, story.closed_at.year) == ("closed", 2016)
+
+
+def test_posts_that_do_not_name_their_blog_are_of_the_only_one(tmp_path: Path):
+    posts = [post("a", "2023-06-10T18:00:00Z", NOTE, blog=None)]
+    path = write(tmp_path, "a.json", superdesk(*posts))
+    assert Ran(path, "--publish").counts == {"imported": 1}
+    write(tmp_path, "a.json", superdesk(*posts, total=2))
+    ran = Ran(path, "--dry-run")
+    assert "1 of its 2 posts" in ran.stories[0]["error"]
+
+
+@pytest.mark.parametrize("odd", [5, "x", [5], {"a": 5}, True, 1e99])
+def test_odd_values_of_superdesk_and_the_guardian_stop_nothing(
+    tmp_path: Path, odd: object
+) -> None:
+    page = superdesk(post("a", "2023-06-10T18:00:00Z", NOTE))["posts"]
+    for number, name in enumerate(("_meta", "_items")):
+        write(tmp_path, f"page-{number}.json", page | {name: odd})
+    for number, name in enumerate(("title", "public_urls", "language", "_id")):
+        write(tmp_path, f"blog-{number}.json", superdesk(**{name: odd}))
+    for name in ("results", "content"):
+        write(tmp_path, f"{name}.json", {"response": {name: odd}})
+    data = json.loads((ARCHIVES / "guardian.json").read_text())
+    for name in ("fields", "tags", "blocks", "webUrl"):
+        content = data["response"]["content"] | {name: odd, "id": name}
+        write(tmp_path, f"item-{name}.json", {"response": {"content": content}})
+    write(tmp_path, "own.txt", own_text(1))
+    ran = Ran(tmp_path, "--dry-run")
+    assert "Crossing 01" in {s["headline"] for s in ran.stories if not s["error"]}
+    assert not re.search(r"Error\(|Traceback", json.dumps(ran.data))
+
+
+@pytest.mark.parametrize("name", ["guardian", "superdesk", "corpora", "wordpress"])
+@pytest.mark.parametrize("content", ['{"response": {"con', '{"a": 1}', "[]", "<rss/>"])
+def test_a_file_without_stories_is_a_fault(tmp_path: Path, name: str, content: str):
+    ran = Ran(write(tmp_path, "a.json", content), "--from", name)
+    assert ran.counts == {"failed": 1}
+    assert ran.stories[0]["error"]
+    assert ran.error
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("en_GB.UTF-8", "en-GB"),
+        ("de_DE@euro", "de-DE"),
+        ("klingonese", "en"),
+        ("C", "en"),
+    ],
+)
+def test_an_unknown_language_does_not_fail_a_story(
+    tmp_path: Path, given: str, expected: str
+) -> None:
+    posts = [post("a", "2023-06-10T18:00:00Z", NOTE)]
+    write(tmp_path, "a.json", superdesk(*posts, language=given))
+    data = json.loads((ARCHIVES / "guardian.json").read_text())
+    data["response"]["content"]["fields"]["lang"] = given
+    write(tmp_path, "b.json", data)
+    assert Ran(tmp_path).counts == {"imported": 2}
+    assert set(Story.objects.values_list("language", flat=True)) == {expected}
 
 
 # --- The Guardian
@@ -507,6 +670,71 @@ def test_stories_of_one_headline_are_all_imported(tmp_path: Path):
     Ran(tmp_path)
     slugs = Story.objects.order_by("slug").values_list("slug", flat=True)
     assert list(slugs) == ["crossing", "crossing-2", "crossing-3"]
+
+
+def test_files_of_one_name_and_headline_are_different_stories(tmp_path: Path):
+    log = "Syria daily\n\n{} December 2016\n\n10:00 First.\n11:00 Second.\n"
+    contents = {
+        "daily.txt": [own_text(1), own_text(2).replace("Crossing 02", "Crossing 01")],
+        "log.txt": [log.format(20), log.format(21)],
+        "blog.json": [
+            {"title": "Vote", "documents": [{"text": "x", "time": [2016, 6, d, 9, 5]}]}
+            for d in (23, 24)
+        ],
+    }
+    for name, both in contents.items():
+        for folder, content in zip("ab", both, strict=True):
+            write(tmp_path / folder, name, content)
+    assert Ran(tmp_path / "a").counts == {"imported": 3}
+    ran = Ran(tmp_path / "b")
+    assert ran.counts == {"imported": 3}
+    assert all("with other content" in str(s["warnings"]) for s in ran.stories)
+    assert Ran(tmp_path).counts == {"before": 6}
+
+
+def test_one_file_at_two_paths_is_one_story(tmp_path: Path):
+    log = "Syria daily\n\n20 December 2016\n\n10:00 First.\n11:00 Second.\n"
+    write(tmp_path, "x/log.txt", log)
+    write(tmp_path, "y/z/other.txt", log)
+    write(tmp_path, "y/own.txt", own_text(1))
+    write(tmp_path, "x/copy.txt", own_text(1))
+    assert Ran(tmp_path).counts == {"imported": 2, "before": 2}
+    assert Ran(tmp_path / "y").counts == {"before": 2}
+
+
+def test_a_story_whose_day_is_guessed_stays_a_draft(tmp_path: Path):
+    write(tmp_path, "a.txt", "Fog\n\n10:00 First.\n11:00 Second.\n")
+    write(tmp_path, "b.txt", own_text(1).replace("DATE: 2016-12-20", ""))
+    blog = {"title": "Vote", "documents": [{"text": "One", "time": "10:00"}]}
+    write(tmp_path, "c.json", blog)
+    write(tmp_path, "d.txt", "Ice\n\n1 May 2016 10:00 First.\n11:00 Second.\n")
+    ran = Ran(tmp_path, "--publish")
+    assert ran.counts == {"imported": 4}
+    states = {story["headline"]: story["state"] for story in ran.stories}
+    drafts = dict.fromkeys(("Crossing 01", "Fog", "Vote"), "draft")
+    assert states == {**drafts, "Ice": "closed"}
+    guessed = [s["headline"] for s in ran.stories if "--date" in str(s["warnings"])]
+    assert set(drafts) <= set(guessed)
+    Story.objects.all().delete()
+    ran = Ran(tmp_path, "--publish", "--date", "2016-06-23")
+    assert {story["state"] for story in ran.stories} == {"closed"}
+
+
+def test_what_the_command_prints_is_grammatical(tmp_path: Path):
+    out, err = StringIO(), StringIO()
+    call_command("import_archive", ARCHIVES / "wordpress.xml", stdout=out, stderr=err)
+    assert "wordpress.xml, beside its stories: 1 post that is no live" in out.getvalue()
+    path = write(tmp_path, "a.txt", own_text(1, updates=1))
+    call_command("import_archive", path, stdout=out, stderr=err)
+    assert "“Crossing 01”, 1 update: imported." in out.getvalue()
+    assert "1 story: 1 imported." in err.getvalue()
+
+
+def test_a_word_that_is_too_long_is_refused_with_a_sentence(tmp_path: Path):
+    item = {"item_type": "text", "text": f"<pre>{'x' * 1_000_000}</pre>"}
+    data = superdesk(post("a", "2023-06-10T18:00:00Z", item))
+    error = Ran(write(tmp_path, "a.json", data), "--dry-run").stories[0]["error"]
+    assert error.startswith("This entry has 1,00")
 
 
 def test_a_dry_run_reads_everything_and_writes_nothing():

@@ -162,7 +162,8 @@ def check_document(document: Document) -> None:
     for name in _LIMITS:
         check_length(name, getattr(document, name))
     if remark := next(too_long(document), None):
-        raise ExchangeError(f"In {remark}")
+        text = f"in {remark}" if remark.line else remark.message
+        raise ExchangeError(text[0].upper() + text[1:])
 
 
 def check_length(name: str, value: str) -> None:

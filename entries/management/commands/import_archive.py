@@ -22,6 +22,8 @@ from entries.management.commands.import_story import date_option, folder_option
 from entries.text import rendering
 
 PROGRESS_SECONDS: Final = 2.0
+STORY: Final = What("story", "stories")
+UPDATE: Final = What("update", "updates")
 
 
 class Command(BaseCommand):
@@ -151,7 +153,7 @@ class Command(BaseCommand):
             end = f'"left_out": {_json(others)}, "counts": {_json(counts)}'
             self.stdout.write(f"\n], {end}}}")
         done = ", ".join(f"{tally[s]:,} {s}" for s in Status if tally[s])
-        self.stderr.write(f"{tally.total():,} stories: {done or 'none'}.")
+        self.stderr.write(f"{STORY.counted(tally.total())}: {done or 'none'}.")
         if failed := tally[Status.FAILED]:
             raise CommandError(
                 f"{failed:,} not imported: correct what their messages say, and run "
@@ -168,14 +170,15 @@ class Command(BaseCommand):
         things = [what.counted(number) for what, number in outcome.counts.items()]
         if outcome.status == Status.LEFT_OUT:
             self.stdout.write(
-                f"{outcome.name}, others its stories: {', '.join(things)}"
+                f"{outcome.name}, beside its stories: {', '.join(things)}"
             )
             return
         left_out = f" Left out: {', '.join(things)}." if things else ""
-        updates = len(outcome.document.updates) if outcome.document else 0
+        count = len(outcome.document.updates) if outcome.document else 0
+        updates = UPDATE.counted(count)
         url = f" {_url(outcome)}" if outcome.story else ""
         self.stdout.write(
-            f"“{outcome.name}”, {updates:,} updates: {outcome.status}.{left_out}{url}"
+            f"“{outcome.name}”, {updates}: {outcome.status}.{left_out}{url}"
         )
 
 
@@ -203,7 +206,7 @@ class _Progress:
         slow = max(self.done - self.quick, 1)
         left = (now - self.began) / slow * (total - self.done)
         self.command.stderr.write(
-            f"  {self.done:,} of {total:,} stories, {_duration(left)} left"
+            f"  {self.done:,} of {STORY.counted(total)}, {_duration(left)} left"
         )
 
 
