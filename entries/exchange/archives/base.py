@@ -294,7 +294,7 @@ def guarded(
         yield Unreadable(name, UNEXPECTED)
 
 
-def digest(data: Any) -> str:
+def json_digest(data: Any) -> str:
     """Return the SHA-256 of JSON: the identity of a story that has no other."""
     content = json.dumps(data, sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()

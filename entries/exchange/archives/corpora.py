@@ -22,9 +22,9 @@ from entries.exchange.archives.base import (
     ReadResult,
     SourceFile,
     What,
-    digest,
     each_file,
     guarded,
+    json_digest,
     plain,
 )
 from entries.exchange.archives.headlines import without_headline
@@ -80,7 +80,7 @@ def _stories(
                 "each with its “text”."
             )
         for number, blog in enumerate(blogs, 1):
-            key = str(blog.get("url") or "") or digest(blog)
+            key = str(blog.get("url") or "") or json_digest(blog)
             name = f"{file.name}: {plain(str(blog.get('title') or number))}"
             story = _Story(blog, key, file.name, options)
             yield from guarded(name, partial(story.read))

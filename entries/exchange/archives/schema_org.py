@@ -20,9 +20,9 @@ from entries.exchange.archives.base import (
     SourceFile,
     SourceImage,
     What,
-    digest,
     each_file,
     guarded,
+    json_digest,
     language,
     plain,
 )
@@ -87,7 +87,7 @@ def _stories(
     postings: dict[str, _Posting] = {}
     yield from each_file(files, partial(_collect, postings))
     for key, posting in postings.items():
-        known = key if posting.identified else digest(posting.data)
+        known = key if posting.identified else json_digest(posting.data)
         yield from guarded(posting.name, _Story(known, posting, options).read)
 
 
