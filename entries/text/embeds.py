@@ -122,7 +122,7 @@ def _reduce(body: str, start: re.Match[str]) -> tuple[str, int] | None:
         if ends[-1] == scripts and more[1].lower() in ("script", "style", "br"):
             scripts = _end(body, more, limit)
         ends.append(_end(body, more, limit))
-    if not _Embed.read(body[start.start() : ends[-1]]).shown():
+    if not _Embed.read(body[start.start() : ends[-1]]).subjects():
         return None
     # With the lines that a site adds, unless they say more than the card.
     for last in reversed(ends):
@@ -164,8 +164,8 @@ def _is_within(body: str, place: int) -> bool:
     return bool(_WITHIN.search(before)) or markdown.is_table(before + after)
 
 
-class _Piece(NamedTuple):
-    """A part of an embed code, in its order: text, a link, or the URL of a frame."""
+class _Node(NamedTuple):
+    """What an embed code has, in its order: text, a link, or the URL of a frame."""
 
     kind: str
     text: str = ""
@@ -177,7 +177,7 @@ class _Embed(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pieces: list[_Piece] = []
+        self.nodes: list[_Node] = []
         self.words = ""  # of the post, in paragraphs
         self.rest = ""  # of the post, outside paragraphs
         self.outside = ""  # not of the post
@@ -210,8 +210,8 @@ class _Embed(HTMLParser):
         if tag in _BREAKS:
             self._add("\n" if tag == "br" else "\n\n")
         if tag == "a":
-            self._link = len(self.pieces)
-            self.pieces.append(_Piece("link", url=given.get("href", "")))
+            self._link = len(self.nodes)
+            self.nodes.append(_Node("link", url=given.get("href", "")))
         elif tag == "p":
             self._paragraphs += 1
         elif tag == "blockquote":
@@ -220,7 +220,7 @@ class _Embed(HTMLParser):
             self.classes |= classes
         known = next(filter(media.find, _urls(tag, given)), "")
         if known:
-            self.pieces.append(_Piece("frame", given.get("title", ""), known))
+            self.nodes.append(_Node("frame", given.get("title", ""), known))
         if tag in _FRAMES and (tag != "object" or given.get("data")):
             self.is_whole &= bool(known)
 
@@ -245,10 +245,10 @@ class _Embed(HTMLParser):
         if self._unseen:
             return
         if self._link is not None:
-            link = self.pieces[self._link]
-            self.pieces[self._link] = link._replace(text=link.text + text)
+            link = self.nodes[self._link]
+            self.nodes[self._link] = link._replace(text=link.text + text)
         else:
-            self.pieces.append(_Piece("text", text))
+            self.nodes.append(_Node("text", text))
         if not self._quotes:
             self.outside += text
         elif self._paragraphs:
@@ -262,16 +262,16 @@ class _Embed(HTMLParser):
 
     def _links(self) -> list[tuple[media.Media, str]]:
         """Return the links to videos and posts, and their texts."""
-        links = (piece for piece in self.pieces if piece.kind == "link")
+        links = (node for node in self.nodes if node.kind == "link")
         return [(one, p.text) for p in links if (one := media.find(p.url))]
 
-    def shown(self) -> list[tuple[media.Media, str]]:
+    def subjects(self) -> list[tuple[media.Media, str]]:
         """Return what is shown, without duplicates, and the titles of the frames."""
         found: list[tuple[media.Media, str]] = []
-        for piece in self.pieces:
-            one = media.find(piece.url) if piece.kind == "frame" else None
+        for node in self.nodes:
+            one = media.find(node.url) if node.kind == "frame" else None
             if one and (one.frame or self._of_post):
-                found += [(one, piece.text)] * (not _has(found, one))
+                found += [(one, node.text)] * (not _has(found, one))
         return found or (self._links()[-1:] if self._of_post else [])
 
     def markdown(self, *, alone: bool = False) -> str:
@@ -279,20 +279,20 @@ class _Embed(HTMLParser):
 
         "" if something would be lost, or if `alone` and there is a rest.
         """
-        shown = self.shown()
-        if not (shown and self.is_whole):
+        subjects = self.subjects()
+        if not (subjects and self.is_whole):
             return ""
-        if len(shown) > 1 and (alone or self._of_post):
+        if len(subjects) > 1 and (alone or self._of_post):
             return ""
         if self._of_post and self.outside.strip():
             return ""  # the post is read by itself
-        if self._of_post and (quote := self._quote(shown[0][0])):
+        if self._of_post and (quote := self._quote(subjects[0][0])):
             return quote
-        if len(shown) == 1:
-            lines = [self._card(*shown[0])]
+        if len(subjects) == 1:
+            lines = [self._card(*subjects[0])]
         else:
-            lines = [_line(_public(one), _title(title), "") for one, title in shown]
-        blocks = self._blocks(shown, lines)
+            lines = [_line(_public(one), _title(title), "") for one, title in subjects]
+        blocks = self._blocks(subjects, lines)
         rest = [block for block in blocks if block not in lines]
         if rest and (alone or not (self.is_plain or self._of_post)):
             return ""
@@ -305,11 +305,11 @@ class _Embed(HTMLParser):
         )
 
     def _blocks(
-        self, shown: list[tuple[media.Media, str]], lines: list[str]
+        self, subjects: list[tuple[media.Media, str]], lines: list[str]
     ) -> list[str]:
         """Return the lines of cards, among the paragraphs that say more than they."""
         said = _words_of(rendering.unescape_markdown(" ".join(lines)))
-        pending, blocks = list(zip(shown, lines, strict=True)), list[str]()
+        pending, blocks = list(zip(subjects, lines, strict=True)), list[str]()
         text = needed = ""
 
         def end_paragraphs() -> None:
@@ -321,28 +321,28 @@ class _Embed(HTMLParser):
                     blocks.append(_tidy(typed))
             text = needed = ""
 
-        for piece in self.pieces:
-            if piece.kind == "text":
-                text, needed = text + piece.text, needed + piece.text
-            elif piece.kind == "link":
-                full, own = self._link_words(piece, shown)
+        for node in self.nodes:
+            if node.kind == "text":
+                text, needed = text + node.text, needed + node.text
+            elif node.kind == "link":
+                full, own = self._link_words(node, subjects)
                 text, needed = text + full, f"{needed} {own} "
             elif self._of_post or not pending:
                 continue
-            elif media.find(piece.url) == pending[0][0][0]:
+            elif media.find(node.url) == pending[0][0][0]:
                 end_paragraphs()
                 blocks.append(pending.pop(0)[1])
         end_paragraphs()
         return [*(line for _, line in pending), *blocks]
 
     def _link_words(
-        self, link: _Piece, shown: list[tuple[media.Media, str]]
+        self, link: _Node, subjects: list[tuple[media.Media, str]]
     ) -> tuple[str, str]:
         """Return the text of a link, with its URL, and what of it must be kept."""
-        what = shown[0][0]
+        what = subjects[0][0]
         one, text = media.find(link.url), link.text
         breaks = "\n\n" * text.count("\n\n")
-        if one and _has(shown, one):
+        if one and _has(subjects, one):
             return text, _PHRASES.sub(" ", text) if _title(text) else breaks
         words = " ".join(text.split())
         if (
@@ -367,7 +367,7 @@ class _Embed(HTMLParser):
             titles = []
         author = self._author(page)
         if self._of_post and what.kind == "video":
-            texts = (piece.text for piece in self.pieces if piece.kind != "frame")
+            texts = (node.text for node in self.nodes if node.kind != "frame")
             words = " ".join("".join(texts).split()).removeprefix(author).strip()
             titles += [words] * (len(words) < _MAX_TITLE)
         best = next(filter(None, titles), "")
@@ -393,12 +393,12 @@ class _Embed(HTMLParser):
 
     def _author(self, what: media.Media) -> str:
         """Return the text of the first link to an account of the site."""
-        for piece in self.pieces:
-            name = " ".join(piece.text.split())
-            if piece.kind != "link" or not name or media.find(piece.url):
+        for node in self.nodes:
+            name = " ".join(node.text.split())
+            if node.kind != "link" or not name or media.find(node.url):
                 continue
             if name.lower() != what.provider.lower():
-                return name if media.is_of_site(piece.url, what) else ""
+                return name if media.is_of_site(node.url, what) else ""
         return ""
 
 
@@ -458,8 +458,8 @@ def _typed_urls(tag: str, given: dict[str, str]) -> Iterator[str]:
     uri = given.get("data-bluesky-uri", "")
     if match := re.fullmatch(r"at://([^/]+)/app\.bsky\.feed\.post/(\w+)", uri):
         yield f"https://bsky.app/profile/{match[1]}/post/{match[2]}"
-    if shown := given.get("data-src", ""):
-        yield f"https://public.flourish.studio/{shown.removeprefix('/')}"
+    if path := given.get("data-src", ""):
+        yield f"https://public.flourish.studio/{path.removeprefix('/')}"
     if tag == "script":
         yield from _script_urls(given.get("src", ""), given)
 
