@@ -16,6 +16,7 @@ from django.utils import timezone
 from entries.exchange.archives import ArchiveOptions, schema_org
 from entries.exchange.archives.base import ArchiveStory, SourceFile
 from entries.models import Entry, Image, Story
+from entries.text import rendering
 from tests.test_archives import Ran, write
 from tests.test_import_story import picture
 from tests.visible_words import visible_words
@@ -328,6 +329,18 @@ def test_times_without_a_day_are_dated_over_midnight(tmp_path: Path):
     assert client.get("/news/live/skerrin-36591142").status_code == 301
 
 
+def test_words_of_a_corpus_that_look_like_tags_stay(tmp_path: Path):
+    text = ["Mid <epsilon> &amp; 3 < 4.", "It is <b>5</b> &lt;b&gt; R&D.", "<i>Six</i>"]
+    documents = [{"text": text, "time": "09:05"}]
+    blog = BBC | {"title": "A <tau> &amp; more", "documents": documents}
+    imported(tmp_path, json.dumps(blog), name="a.json")
+    (update,) = updates()
+    shown = html.unescape(re.sub("<[^>]*>", "", str(rendering.render(update.body))))
+    assert shown == "Mid <epsilon> & 3 < 4. It is 5 <b> R&D. Six"
+    assert "**5**" in update.body
+    assert Story.objects.get().headline == "A <tau> & more"
+
+
 def test_times_without_a_day_are_not_in_the_future(tmp_path: Path):
     ran = imported(tmp_path, BBC)
     assert all(update.at <= timezone.now() for update in updates() if update.at)
@@ -443,6 +456,22 @@ def test_an_atom_feed(tmp_path: Path):
     assert updates()[0].byline == "Ana"
     assert Story.objects.get().standfirst == "Ferries wait."
     assert left_out(ran)["tag"] == ["weather"]
+
+
+def test_a_feed_keeps_its_author_and_the_titles_of_links(tmp_path: Path):
+    feed = ATOM.replace("<entry>", "<author><name>Lev Orr</name></author><entry>", 1)
+    links = """<link rel="related" href="https://x.example/map" title="The map"/>
+    <link rel="enclosure" type="audio/mpeg" href="/f/a.mp3" title="The horn"/>
+    <link rel="enclosure" type="text/csv" href="/f/a.csv" title="The figures"/>"""
+    feed = feed.replace("<title>Second</title>", f"<title>Second</title>{links}")
+    feed = feed.replace('href="/f/quay.jpg"', 'href="/f/quay.jpg" title="The quay"')
+    ran = imported(tmp_path, feed)
+    assert [update.byline for update in updates()] == ["Ana", "Lev Orr", "Lev Orr"]
+    body = next(update.body for update in updates() if "The map" in update.body)
+    assert "[The map](https://x.example/map)" in body
+    assert f"The horn\n\n{SITE}/f/a.mp3" in body
+    assert left_out(ran)["attached file"] == [f"The figures {SITE}/f/a.csv"]
+    assert Image.objects.get().caption == "The quay"
 
 
 def test_an_rss_feed_with_names_of_time_zones(tmp_path: Path):
@@ -596,6 +625,40 @@ def test_a_heading_with_a_time_is_a_headline(tmp_path: Path):
     assert [(update.headline, update.body) for update in updates()] == [
         ("", "They are back"), ("Boats leave", "> Five")
     ]  # fmt: skip
+
+
+# --- The Guardian
+
+
+def test_words_that_only_elements_of_a_guardian_block_have_are_kept(tmp_path: Path):
+    tweet = {
+        "type": "tweet",
+        "tweetTypeData": {
+            "html": '<blockquote class="twitter-tweet"><p>Only here</p></blockquote>',
+            "originalUrl": "https://twitter.com/q/status/5",
+        },
+    }
+    quote = {
+        "type": "pullquote",
+        "pullquoteTypeData": {"html": "We sail.", "attribution": "Ana Reyes"},
+    }
+    times_ = {"published": True, "firstPublishedDate": "2018-07-11T18:00:00Z"}
+    blocks = [
+        times_ | {"id": "b2", "bodyHtml": "<p>Text</p>", "elements": [tweet]},
+        times_ | {"id": "b1", "bodyHtml": "", "elements": [quote]},
+    ]
+    content = {
+        "id": "live/1",
+        "type": "liveblog",
+        "webTitle": "Match",
+        "webUrl": f"{SITE}/live/1",
+        "blocks": {"body": blocks},
+    }
+    imported(tmp_path, json.dumps({"response": {"content": content}}), name="a.json")
+    text = "\n".join(bodies())
+    assert "Only here" in text
+    assert "https://twitter.com/q/status/5" in text
+    assert "> We sail.\n>\n> — Ana Reyes" in text
 
 
 # --- Superdesk

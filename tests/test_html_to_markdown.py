@@ -52,6 +52,18 @@ def rendered(source: str) -> str:
         ("<ul><li>a<li>b</ul>", "- a\n- b"),
         ("<ol><li>a<ul><li>b</ul><li>c</ol>", "1. a\n    - b\n2. c"),
         ("<ul><li>a</li><ul><li>b</li></ul><li>c</li></ul>", "- a\n    - b\n- c"),
+        (
+            "<ol><li>x<ul><li>y<br>z</li></ul>tail</li><li>w</li></ol>",
+            "1. x\n    - y\nz\ntail\n2. w",
+        ),
+        ("<ul><li><ul><li>a</li></ul>tail</li><li>b</li></ul>", "- a\n- tail\n- b"),
+        ("<ul><li>one</li></ul>", "one"),
+        (
+            "<p>a</p><ul><li><b>one</b><br>two</li></ul><p>c</p>",
+            "a\n\n**one**\ntwo\n\nc",
+        ),
+        ("<ul><li>one</li></ul><ul><li>two</li></ul>", "- one\n\n- two"),
+        ("<ul><li>one<ul><li>two</li></ul></li></ul>", "- one\n    - two"),
         ("<blockquote><p>One</p><p>Two</p></blockquote>", "> One\n>\n> Two"),
         ("<blockquote>20 people died</blockquote>", "20 people died"),
         ("<hr>", "---"),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from html import escape
+from html import escape, unescape
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -42,7 +42,14 @@ from entries.models import Story
 from entries.text import gmt
 
 _Data = dict[str, Any]
-_HTML: Final = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", re.I)
+_TAG: Final = re.compile(
+    r"(<!--.*?-->|</?(?:a|abbr|article|aside|audio|b|big|blockquote|br|button|center"
+    r"|cite|code|dd|del|div|dl|dt|em|figcaption|figure|font|footer|h[1-6]|header|hr|i"
+    r"|iframe|img|ins|li|mark|ol|p|pre|q|s|script|section|small|source|span|strike"
+    r"|strong|style|sub|sup|table|tbody|td|tfoot|th|thead|time|tr|tt|u|ul|video)"
+    r"(?:\s[^<>]*)?/?>)",
+    re.I | re.S,
+)
 _TIME_FIELDS: Final = 5
 _READ_OF_BLOG: Final = ("title", "url", "genre", "category", "summary", "documents")
 OTHER_FIELD: Final = What("other field", "other fields")
@@ -81,7 +88,7 @@ def _stories(
             )
         for number, blog in enumerate(blogs, 1):
             key = str(blog.get("url") or "") or json_digest(blog)
-            name = f"{file.name}: {plain(str(blog.get('title') or number))}"
+            name = f"{file.name}: {_plain(str(blog.get('title') or number))}"
             story = _Story(blog, key, file.name, options)
             yield from guarded(name, partial(story.read))
 
@@ -103,7 +110,7 @@ class _Story:
 
     def read(self) -> Iterator[ArchiveStory]:
         """Yield the story."""
-        title = plain(str(self.blog.get("title") or "")) or PurePath(self.name).stem
+        title = _plain(str(self.blog.get("title") or "")) or PurePath(self.name).stem
         documents = list(self.blog["documents"])
         times = self.times([each.get("time") for each in documents], title)
         updates = [
@@ -113,7 +120,7 @@ class _Story:
         ]
         for name in ("genre", "category"):
             for label in _texts(self.blog.get(name)):
-                self.texts.leave_out(CATEGORY, plain(label))
+                self.texts.leave_out(CATEGORY, _plain(label))
         self.leave_out_others(self.blog, _READ_OF_BLOG)
         document = Document(
             headline=title,
@@ -145,7 +152,7 @@ class _Story:
 
     def update(self, data: _Data, at: datetime | None) -> Iterator[DocumentEntry]:
         """Yield an update."""
-        title = plain(" ".join(_texts(data.get("title"))))
+        title = _plain(" ".join(_texts(data.get("title"))))
         text = self.texts.source(_html(_texts(data.get("text"))))
         source, title = without_headline(text, title)
         kind = str(data.get("block_kind") or "")
@@ -162,7 +169,7 @@ class _Story:
     def leave_out_others(self, data: _Data, read: Collection[str]) -> None:
         """Note the texts that have no place here."""
         for name in sorted(data.keys() - set(read)):
-            for words in map(plain, _texts(data[name])):
+            for words in map(_plain, _texts(data[name])):
                 self.texts.leave_out(OTHER_FIELD, f"{name}: {words}")
 
     def times(self, given: Sequence[Any], title: str) -> list[datetime | None]:
@@ -241,13 +248,21 @@ def _iso(value: Any) -> Any:
 
 def _html(sentences: Sequence[str]) -> str:
     """Return sentences as a paragraph; a blank line in one begins another."""
-    texts = [
-        text if _HTML.search(text) else escape(text, quote=False) for text in sentences
-    ]
-    paragraphs = re.split(r"\n\s*\n", " ".join(texts))
+    paragraphs = re.split(r"\n\s*\n", " ".join(map(_escaped, sentences)))
     return "".join(
         f"<p>{each.strip()}</p>".replace("\n", "<br>") for each in paragraphs
     )
+
+
+def _escaped(text: str) -> str:
+    """Return text as HTML. It may have tags and entities; “<x>” is no tag."""
+    parts = _TAG.split(text)
+    parts[::2] = [escape(unescape(part), quote=False) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _plain(text: str) -> str:
+    return plain(_escaped(text))
 
 
 CORPORA: Final = Format(

@@ -37,6 +37,7 @@ from entries.exchange.archives.texts import Texts, names
 from entries.exchange.archives.times import Clock, newest_first
 from entries.exchange.document import Document, DocumentEntry, ExchangeError
 from entries.exchange.sniffing import markup
+from entries.text import rendering
 
 _ROOTS: Final = {"rss", "feed", "RDF"}
 _KINDS: Final = ("an Atom feed", "an RSS feed")
@@ -277,7 +278,9 @@ class _Feed:
         sources = [texts.source(source)]
         if not includes(sources[0], plain(_html(teaser))):
             sources.insert(0, texts.source(_html(teaser)))
-        sources += self.attachments(entry, "".join(sources), start)
+        visible = "".join(sources)
+        sources += self.attachments(entry, visible, start)
+        sources += self.related(entry, visible)
         title = plain(_text(_first(entry, "title")))
         text, headline = without_headline("\n\n".join(filter(None, sources)), title)
         self.leave_out_labels(entry)
@@ -319,6 +322,7 @@ class _Feed:
             if not url or url in known or url in visible:
                 continue
             known.add(url)
+            title = plain(each.get("title") or "")
             if kind == "image" or name == "thumbnail" or is_image_url(url):
                 image = self.image(each, url)
                 if name == "thumbnail" and names_:
@@ -327,20 +331,35 @@ class _Feed:
                     yield self.texts.image(image)
                 names_.add(image.name)
             elif kind in {"audio", "video"}:
-                yield url
+                yield "\n\n".join(filter(None, [rendering.escape_markdown(title), url]))
             else:
-                self.texts.leave_out(ENCLOSURE, url)
+                self.texts.leave_out(ENCLOSURE, f"{title} {url}".strip())
+
+    def related(self, entry: Element, visible: str) -> Iterator[str]:
+        """Yield the links to other pages that the text does not have."""
+        for each in _all(entry, "link"):
+            url = safe_url(each.get("href") or "", self.texts.base_url)
+            if each.get("rel") in {"related", "via"} and url and url not in visible:
+                title = html.escape(plain(each.get("title") or "") or url)
+                href = html.escape(url)
+                yield self.texts.source(f'<p><a href="{href}">{title}</a></p>')
 
     @staticmethod
     def image(element: Element, url: str) -> SourceImage:
         """Return an enclosed picture, with what Media RSS says of it."""
         caption = plain(_text(_first(element, "description", "text")))
+        caption = caption or plain(element.get("title") or "")
         credit = plain(_text(_first(element, "credit", "copyright")))
         return SourceImage(url, plain(_text(_first(element, "title"))), caption, credit)
 
     def authors(self, entry: Element) -> Iterator[str]:
         """Yield the names of an entry's authors, without their addresses."""
         people = _all(entry, "author", "creator", "contributor")
+        if self.channel is self.root and not _all(entry, "author", "creator"):
+            # Atom: that of where the entry is from, or of the feed.
+            source = _first(entry, "source")
+            given = [] if source is None else _all(source, "author")
+            people = [*(given or _all(self.channel, "author")), *people]
         for person in people:
             name = _text(_first(person, "name")) if len(person) else _text(person)
             # RSS: "mail@example.org (Name)"

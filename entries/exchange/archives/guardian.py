@@ -4,6 +4,7 @@ A file is one answer, of an item or of a search, or a list of them.
 """
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -231,6 +232,8 @@ class _Story:
         for element in elements:
             if element.get("type") == "image":
                 sources += self.image(element, known, before)
+            elif more := _missing(element, text):
+                sources.append(self.texts.source(more))
             elif (url := _url(element)) and url not in text:
                 sources.append(self.texts.source(f"<p>{html.escape(url)}</p>"))
             elif element.get("type") == "contentatom" and "gu-atom" not in text:
@@ -278,8 +281,24 @@ def _plain_element(element: _Data) -> str:
     """Return the HTML of an element of a block that has none itself."""
     for name, data in element.items():
         if name.endswith("TypeData") and isinstance(data, dict) and data.get("html"):
-            return str(data["html"])
+            code = str(data["html"])
+            if by := data.get("attribution"):
+                by = html.escape(_plain(by))
+                return f"<blockquote><p>{code}</p><p>— {by}</p></blockquote>"
+            return code
     return ""
+
+
+def _missing(element: _Data, text: str) -> str:
+    """Return the HTML of an element whose words a block's text does not have."""
+    code = _plain_element(element)
+    words = set(re.findall(r"\w+", _plain(code)))
+    if element.get("type") == "text" or words.issubset(
+        re.findall(r"\w+", _plain(text))
+    ):
+        return ""
+    url = _url(element)
+    return code if not url or url in code else f"{code}<p>{html.escape(url)}</p>"
 
 
 def _url(element: _Data) -> str:

@@ -61,6 +61,8 @@ _SUBSCRIPTS: Final = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈�
 _CELL, _ROW = "\x05", "\x06"  # control characters, as those in `marks`
 _CELL_END: Final = re.compile(f"([^{_CELL}]*){_CELL}([ht])(\\d+),(\\d+),(\\w*);")
 _STRUCTURE: Final = re.compile(rf"{MARK}(?!\[|\]\(|\\)")  # no mark within a line
+# An item alone is no list here, and its hyphen would be shown.
+_BULLET: Final = re.compile(f"^{MARK}- {END}")
 _LIST_LINE: Final = re.compile(f"{MARK}(?:- |[0-9]+\\. |    ){END}")
 
 
@@ -398,25 +400,29 @@ class _Converter(MarkdownConverter):
             lines = [
                 mark("    ") + line for line in lines if _depth(el) < _MAX_LISTS
             ] or lines
-        gap = "\n" if {"li", "ol", "ul"} & parent_tags else "\n\n"
+        inside = {"li", "ol", "ul"} & parent_tags
+        if not inside and sum(map(bool, map(_LIST_LINE.match, lines))) == 1:
+            lines = [
+                line if _beside_list(el) else _BULLET.sub("", line) for line in lines
+            ]
+        gap = "\n" if inside else "\n\n"
         return gap + "\n".join(lines) + gap
 
     convert_ol = convert_list = convert_ul
 
     def convert_li(self, el: Tag, text: str, parent_tags: set[str]) -> str:
-        """Return an item: its own lines, and then those of lists inside it."""
+        """Return an item: its own lines and those of lists inside it, in order."""
         if "_inline" in parent_tags:
             return f" {text} "
-        own: list[str] = []
-        inner: list[str] = []
-        for line in _lines(text):
-            (inner if _LIST_LINE.match(line) else own).append(line)
-        if not own:
-            return "\n".join(["", *inner, ""])
-        if _depth(el) < _MAX_LISTS + 1:
-            inner = [mark("    ") + line for line in inner]
-        own[0] = self._bullet(el) + own[0]
-        return "\n".join(["", *own, *inner, ""])
+        lines = _lines(text)
+        own = [n for n, line in enumerate(lines) if not _LIST_LINE.match(line)]
+        if own:
+            indent = mark("    ") if _depth(el) < _MAX_LISTS + 1 else ""
+            below = range(own[0] + 1, len(lines))
+            for number in set(below) - set(own):
+                lines[number] = indent + lines[number]
+            lines[own[0]] = self._bullet(el) + lines[own[0]]
+        return "\n".join(["", *lines, ""])
 
     def _bullet(self, el: Tag) -> str:
         around = el.parent
@@ -482,6 +488,17 @@ def _is_bare(url: str, link: Tag) -> bool:
     after = str(following) if isinstance(following, NavigableString) else ""
     ends = following is None or re.match(r"[.,;:!?]*(?:\s|$)", after) is not None
     return bool(match and urls.without_punctuation(url) == url and ends)
+
+
+def _beside_list(el: Tag) -> bool:
+    """Return whether another list is right above or below, so that both are one."""
+    last = list(el.descendants)[-1:] or [el]
+    beside = (
+        el.find_previous(string=re.compile(r"\S")),
+        last[0].find_next(string=re.compile(r"\S")),
+    )
+    lists = (text.find_parent(["ol", "ul"]) for text in beside if text is not None)
+    return any(each is not None and each.name == el.name for each in lists)
 
 
 def _depth(el: Tag) -> int:
