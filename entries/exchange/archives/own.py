@@ -1,6 +1,7 @@
 """Our own forms as archives: files in our JSON, and in our text form."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -45,7 +46,9 @@ def _stories(
         document = read_document(
             file.content, name, ImportOptions(folder=options.folder), options.day
         )
-        yield ArchiveStory(_key(file, document), document)
+        # As with import_story, somebody who publishes a text without a date means the
+        # latest day, which a note names.
+        yield ArchiveStory(_key(file, document), replace(document, guessed_day=False))
 
     yield from each_file(files, read)
 
