@@ -888,8 +888,11 @@ def test_an_update_of_a_day_that_is_not_clear_is_a_draft(tmp_path: Path):
 
 def test_the_first_day_tells_how_days_in_figures_are_meant(tmp_path: Path):
     text = "A headline\n\n10/12/2018 09:00 A\n09:10 B"
-    imported(tmp_path, text, "--date", "2018-10-12")
+    imported(tmp_path, text, name="log-2018-10-12.txt")
     assert times() == ["12 0910", "12 0900"]
+    Story.objects.all().delete()
+    imported(tmp_path, f"{text}.", "--date", "2018-12-10")
+    assert times() == ["10 0910", "10 0900"]
 
 
 def test_the_first_time_may_name_the_zone_of_all(tmp_path: Path):

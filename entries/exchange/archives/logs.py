@@ -453,7 +453,7 @@ class _Log:
 
     def read_unclear_days(self) -> None:
         """Read days such as 10/12/2018 as the others are, or as their order says."""
-        day_first = _day_first(self.days, self.options.day, self.options.now.date())
+        day_first = _day_first(self.days, self.first_day(), self.options.now.date())
         for update in self.updates:
             if not (typed := update.unclear_day):
                 continue
