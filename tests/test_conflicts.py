@@ -78,7 +78,8 @@ def body(entry: Entry) -> str:
 def fields_in(html: str) -> dict[str, str]:
     """Return the version and the text that a page's form holds."""
     form = html[html.index('data-form="edit-') :]
-    text = re.search(r"<textarea[^>]*>\n?(.*?)</textarea>", form, re.DOTALL)
+    body = r'<textarea[^>]*name="body"[^>]*>\n?(.*?)</textarea>'
+    text = re.search(body, form, re.DOTALL)
     version = re.search(r'name="version"[^>]* value="(\d+)"', form)
     assert text
     assert version

@@ -236,4 +236,4 @@ def test_text_fields_have_the_language_of_the_story_and_controls_do_not() -> Non
     url = reverse("admin:entries_story_change", args=[story.pk])
     data = {"key": str(uuid4()), "action": "preview", "body": "Fog."}
     preview = client.post(url, data, headers=HTMX).content.decode()
-    assert '<html lang="ckb" dir="rtl">' in html.unescape(preview)
+    assert '<html class="preview" lang="ckb" dir="rtl">' in html.unescape(preview)

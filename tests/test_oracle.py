@@ -150,7 +150,7 @@ def test_updates_from_the_desk_reach_pages_despite_faults(
         )
     desk.publish("The pilot boat is out.")
     near.sees("The pilot boat is out.", 3)
-    far.sees("The pilot boat is out.", 3)
+    far.sees("The pilot boat is out.", 6)
     wire.cut()
     desk.publish("The ferry is stuck off the lighthouse.", key_event=True)
     gone = near.entries()[3]

@@ -910,8 +910,9 @@
   const start = () => {
     if (!window.htmx || $("live")?.dataset.state === "unsupported") return; // early.js says so
     nameUpdate();
-    setTimeout(begin);
-  }; // after htmx has processed the page
+    // After htmx has processed the page, unless early.js loads it again for a lost script.
+    setTimeout(() => $("live")?.dataset.state === "reconnecting" || begin());
+  };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();
