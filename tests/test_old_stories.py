@@ -431,3 +431,13 @@ def test_the_desk_shows_the_year_of_old_stories(ended: Story):
     entry = ended.entries.get(headline="Fog lifts")
     history = get(chief, desk_url(ended, "versions", entry.pk))
     assert "History of 1800 GMT, 14 March 2026" in plain(history)
+
+
+def test_the_date_of_a_quoted_post_stays_as_typed_when_the_story_ends(client, story):
+    post = "1015 GMT, 03 March 2026, https://bsky.app/profile/ada.example/post/3kabc"
+    make_update(story, f"> Closed.\n>\n> — Ada (@ada.example) on Bluesky, {post}")
+    shown = client.get(story.get_absolute_url()).content.decode()
+    assert "1015 GMT, 03 March 2026</time>" in shown
+    verbs.close_story(story)
+    shown = client.get(story.get_absolute_url()).content.decode()
+    assert "1015 GMT, 03 March 2026</time>" in shown

@@ -23,7 +23,7 @@ _QUOTE: Final = re.compile(
     r"<figcaption>(.*?)</figcaption></figure>",
     re.S,
 )
-_TIME: Final = re.compile(r'<time\s+datetime="([^"]*)"')
+_TIME: Final = re.compile(r'<time\s[^>]*datetime="([^"]*)"')
 _POST: Final = re.compile(r'<a\s+class="post"\s+href="([^"]*)"')
 
 

@@ -27,7 +27,7 @@ _CROSS_POSTED = re.compile(r"\(Cross-posted from (.+)\)")
 _SEE = re.compile(r"(See(?:\s+also)?\s*[:–—-]?)\s+(\S.*)", re.IGNORECASE)
 _IMAGE = re.compile("<picture>.*</picture>", re.S)  # in a figure
 MAX_LATEST = 6
-# As the tag `gmt` renders it: no text of ours or of editors contains this element.
+# As the tag `gmt` renders it. Those in bodies, of quoted posts, begin with a class.
 _TIME = re.compile(
     r'(<time datetime="([0-9-]{10})T[^"]*">[0-9]{4} GMT)[^<]*(?=</time>)'
 )
