@@ -516,7 +516,7 @@ def _write(
     view = memoryview(data)
     content: list[bytes | memoryview] = [start, movie, _u32(8 + payload) + b"mdat"]
     spare = sorted(unit for track in tracks for unit in track.spare)
-    content += _pieces(view, places, spare)
+    content += _with_filler(view, places, spare)
     kind = "video/mp4" if is_video else "audio/mp4"
     return Recording(kind, tracks[0].width, tracks[0].height, seconds, content)
 
@@ -538,7 +538,7 @@ def _check_places(
             raise damaged()
 
 
-def _pieces(
+def _with_filler(
     view: memoryview, places: list[tuple[int, int]], spare: list[tuple[int, int]]
 ) -> Iterator[bytes | memoryview]:
     """Yield the chunks, with filler of the same length instead of spare units."""

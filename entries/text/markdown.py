@@ -55,7 +55,7 @@ _BY: Final = " — "  # between title and author of a card
 _HEADING: Final = re.compile(r"^ {0,3}(#{1,6}) +(\S.*)$", re.M)
 RULE: Final = re.compile(r" {0,3}([-*_])(?: *\1){2,} *")
 _TABLE_RULE: Final = re.compile(r" {0,3}\|? *:?-+:? *(?:\| *:?-+:? *)*\|?")
-# Cells of tables: `1,234.5`, `+3 %`, `£3.5m`, `**(12)**`; and what stands for no number
+# Cells of tables: `1,234.5`, `+3 %`, `£3.5m`, `**(12)**`; and marks for no number
 _NUMERIC: Final = re.compile(
     r"[*_~`\\]*\(?[<>~≈±]? ?[+−–-]? ?[$€£¥₹₽₺₪₩₴₦¢]? ?"
     r"\d(?:[\d.,'’٫٬ \xa0\u2009\u202f]*\d)?"

@@ -30,7 +30,7 @@ LABELS: Final[Mapping[str, str | Promise]] = {
     "chart": _("Chart on %(provider)s"),
     "map": _("Map on %(provider)s"),
 }
-# What a placeholder in a URL stands for; a digit may follow its name.
+# What a placeholder in a URL matches; a digit may follow its name.
 _PLACEHOLDERS: Final = {
     "id": r"[A-Za-z0-9_-]{1,120}",
     "number": r"[0-9]{1,25}",

@@ -403,7 +403,7 @@ class _Converter(MarkdownConverter):
         inside = {"li", "ol", "ul"} & parent_tags
         if not inside and sum(map(bool, map(_LIST_LINE.match, lines))) == 1:
             lines = [
-                line if _beside_list(el) else _BULLET.sub("", line) for line in lines
+                line if _next_to_list(el) else _BULLET.sub("", line) for line in lines
             ]
         gap = "\n" if inside else "\n\n"
         return gap + "\n".join(lines) + gap
@@ -436,7 +436,7 @@ class _Converter(MarkdownConverter):
     # --- Tables
 
     def _cell(self, el: Tag, text: str) -> str:
-        # Code would have to be told from cells by its backticks.
+        # The backticks of code could be confused with the borders of cells.
         words = re.sub(f"\\s*\n\\s*|[{CODE}{CODE_END}]", " ", text).strip()
         words = words.replace("|", mark("\\|"))
         align = _alignment(el)
@@ -490,14 +490,14 @@ def _is_bare(url: str, link: Tag) -> bool:
     return bool(match and urls.without_punctuation(url) == url and ends)
 
 
-def _beside_list(el: Tag) -> bool:
+def _next_to_list(el: Tag) -> bool:
     """Return whether another list is right above or below, so that both are one."""
     last = list(el.descendants)[-1:] or [el]
-    beside = (
+    neighbours = (
         el.find_previous(string=re.compile(r"\S")),
         last[0].find_next(string=re.compile(r"\S")),
     )
-    lists = (text.find_parent(["ol", "ul"]) for text in beside if text is not None)
+    lists = (text.find_parent(["ol", "ul"]) for text in neighbours if text is not None)
     return any(each is not None and each.name == el.name for each in lists)
 
 

@@ -38,7 +38,7 @@ _ITEM_START: Final = re.compile(r"([-+*](?= )|[0-9]{1,2}(?=\. ))")
 
 
 def mark(marks: str) -> str:
-    """Return marks that are told from text."""
+    """Return marks that no text can contain by accident."""
     return f"{MARK}{marks}{END}"
 
 

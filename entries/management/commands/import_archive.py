@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     help = (
         "Import many stories from a file or a folder: exports of other systems, or our "
-        "own text form and JSON. The format of each file is told by its content. A "
+        "own text form and JSON. The format is recognized by the content. A "
         "story is imported once, so a run that was interrupted can be repeated, and "
         "goes on. What has no place here is counted, and listed by --json. Stories "
         "become drafts unless --publish is given."
