@@ -565,15 +565,27 @@ def test_a_page_with_slow_scripts_goes_live(
     window.sees("Heard over a slow line.")
 
 
-@pytest.mark.parametrize("lost", ["htmx.min", "hx-sse", "hx-upsert", "live"])
+ALL_BUT_RESCUE = "(?!rescue)[^/]*"
+
+
+@pytest.mark.parametrize(
+    ("lost", "times"),
+    [
+        ("htmx.min", 2),
+        ("hx-sse", 2),
+        ("hx-upsert", 2),
+        ("live", 2),
+        (ALL_BUT_RESCUE, 6),
+    ],
+)
 def test_a_page_whose_script_was_cut_on_the_way_loads_again(
-    reader: Readers, room: Newsroom, server: Server, slug: str, lost: str
+    reader: Readers, room: Newsroom, server: Server, slug: str, lost: str, times: int
 ) -> None:
     window, tries = reader(), []
 
     def cut(route: Route) -> None:
         tries.append(route)
-        if len(tries) > 2:
+        if len(tries) > times:
             route.fallback()
         else:
             route.abort()
@@ -581,7 +593,7 @@ def test_a_page_whose_script_was_cut_on_the_way_loads_again(
     window.page.route(re.compile(rf"/{lost}\b[^/]*\.js$"), cut)
     window.open(f"{server.url}/stories/{slug}/")
     state(window.page, "Live")
-    assert len(tries) >= 3
+    assert len(tries) > times
     room.call(actions.post, slug, "The pilot boat is out.")
     window.sees("The pilot boat is out.")
     expect_like_fresh(window)
@@ -598,6 +610,23 @@ def test_a_page_that_cannot_load_a_script_says_so_and_stays_readable(
     window.page.wait_for_event("requestfailed")
     window.page.wait_for_event("requestfailed")
     assert len(window.entries()) == 12
+
+
+def test_a_page_that_lost_all_its_scripts_says_how_to_get_news(
+    reader: Readers, server: Server, slug: str
+) -> None:
+    window = reader()
+    window.page.route("**/*.js", lambda route: route.abort())
+    window.open(f"{server.url}/stories/{slug}/")
+    shown = """() => {
+      const style = getComputedStyle(document.querySelector("#live .word"), "::before");
+      return [style.content, style.maxInlineSize];
+    }"""
+    assert window.page.evaluate(shown)[1] == "0.1px"
+    window.page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+    content, size = window.page.evaluate(shown)
+    assert "Reload for news" in content
+    assert size == "none"
 
 
 def test_a_front_page_whose_script_was_cut_on_the_way_loads_again(

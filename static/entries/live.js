@@ -908,9 +908,9 @@
   addEventListener("hashchange", nameUpdate);
   addEventListener("animationend", ({ target }) => target.classList.remove("arrived"));
   const start = () => {
-    if (!window.htmx || $("live")?.dataset.state === "unsupported") return; // early.js says so
+    if (!window.htmx || $("live")?.dataset.state === "unsupported") return; // rescue.js says so
     nameUpdate();
-    // After htmx has processed the page, unless early.js loads it again for a lost script.
+    // After htmx has processed the page, unless rescue.js loads it again for a lost script.
     setTimeout(() => $("live")?.dataset.state === "reconnecting" || begin());
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
