@@ -14,7 +14,7 @@ from liveblog import environment
 
 _PACKAGE = Path(__file__).resolve().parent
 _IS_CHECKOUT = (_PACKAGE.parent / "manage.py").is_file()
-# Contains templates/ and static/, which a wheel has inside the package.
+# Contains templates/, static/ and locale/, which a wheel has inside the package.
 BASE_DIR = _PACKAGE.parent if _IS_CHECKOUT else _PACKAGE
 DATA_DIR = environment.folder(
     "DATA_DIR", (BASE_DIR if _IS_CHECKOUT else Path.cwd()) / "var"
@@ -166,7 +166,28 @@ MEDIA_MAX_MINUTES = environment.number("MEDIA_MAX_MINUTES", 10, 1, 240)
 QUIET_HOURS = environment.number("QUIET_HOURS", 12, 1, 8760)
 QUIET_ACTION = environment.choice("QUIET_ACTION", "tell", "close")
 
-LANGUAGE_CODE = "en-gb"
+# The languages that have a catalogue in locale/, named as their speakers name them.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("fr", "français"),
+    ("es", "español"),
+    ("pt-br", "português (Brasil)"),
+    ("tr", "Türkçe"),
+    ("ar", "العربية"),
+    ("fa", "فارسی"),
+    ("uk", "українська"),
+    ("ru", "русский"),
+    ("hi", "हिन्दी"),
+    ("zh-hans", "简体中文"),
+    ("ja", "日本語"),
+]
+# Of pages without a story, such as the front page, and of new accounts. A story's page
+# is in the language of the story.
+SITE_LANGUAGE = environment.choice("SITE_LANGUAGE", *(code for code, _ in LANGUAGES))
+LANGUAGE_CODE = SITE_LANGUAGE
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "liveblog.formats"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
