@@ -632,6 +632,14 @@ def test_a_series_used_since_the_page_was_loaded_is_not_deleted(
         Link.objects.all().delete()
 
 
+def test_a_series_gets_its_address_from_its_name(chief: Client):
+    for name in ("Straße", "Strasse", "港"):
+        data = {"name": name, "slug": "", "description": ""}
+        assert chief.post("/admin/entries/series/add/", data).status_code == 302
+    slugs = Series.objects.order_by("pk").values_list("slug", flat=True)
+    assert list(slugs) == ["strasse", "strasse-2", "gang"]
+
+
 def test_two_series_created_with_the_same_slug_are_a_conflict(
     chief: Client, monkeypatch: pytest.MonkeyPatch
 ):

@@ -783,6 +783,44 @@ def test_a_new_story_without_a_headline_keeps_what_was_typed(client):
     assert not Story.objects.exists()
 
 
+def test_a_new_story_has_the_address_that_was_typed(client):
+    add = "/admin/entries/story/add/"
+    data = {"headline": "Überflutung", "language": "de", "action": "draft"}
+    client.post(add, data | {"key": str(uuid4())})
+    assert Story.objects.get().slug == "ueberflutung"
+    data |= {"slug": "flut", "key": str(uuid4())}
+    client.post(add, data)
+    client.post(add, data)
+    assert list(Story.objects.values_list("slug", flat=True).order_by("pk")) == [
+        "ueberflutung",
+        "flut",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slug", "sentence"),
+    [
+        ("Hafen", "Use small letters, digits and hyphens, 120 at most."),
+        ("süd-ufer", "Use small letters, digits and hyphens, 120 at most."),
+        ("two words", "Use small letters, digits and hyphens, 120 at most."),
+        ("港", "Use small letters, digits and hyphens, 120 at most."),
+        ("harbour-fog", "Another story has, or had, this slug: choose another."),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_and_nothing_is_lost(
+    client, story, slug, sentence
+):
+    verbs.edit_story(make_story(), slug="harbour-fog")
+    data = {"headline": "Fog", "original": "It begins.", "slug": slug}
+    page = client.post("/admin/entries/story/add/", data | {"key": str(uuid4())})
+    assert sentence in page.content.decode()
+    assert "It begins." in page.content.decode()
+    assert Story.objects.count() == 2
+    data |= {"language": "en", "version": story.version}
+    page = client.post(address(story, "details"), data)
+    assert sentence in page.content.decode()
+
+
 def test_a_button_publishes_the_version_that_was_shown(client, story):
     entry = make_update(story, "The first words.", state="submitted")
     page = client.get(desk(story)).content.decode()

@@ -79,7 +79,7 @@ POSTED = {
     "admin:entries_story_notices": "body",
     "admin:entries_story_links": "target q do link order kind title seen both",
     "admin:entries_story_entry_links": "target q do link order kind title seen both",
-    "admin:entries_story_add": "headline series standfirst begins original key action",
+    "admin:entries_story_add": "headline series slug begins original key action",
     "admin:entries_story_details": "headline slug series version key first_day choice",
     "admin:entries_story_changelist": "action _selected_action index",
     "admin:entries_link_add": "kind story entry target_url title starts_at order",

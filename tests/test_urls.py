@@ -1,11 +1,13 @@
-"""URLs: safe ones, bare ones in text, and names for posts and videos."""
+"""URLs: safe ones, bare ones in text, slugs, and names for posts and videos."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from entries.text.rendering import plain_text, render
-from entries.text.urls import is_safe, platform_label, without_punctuation
+from entries.text.urls import is_safe, platform_label, slug, without_punctuation
 from tests.attacks import SCRIPT_ADDRESSES
 
 
@@ -131,3 +133,60 @@ def test_a_url_in_a_sentence_is_unchanged() -> None:
     body = "See https://x.com/harbour/status/12"
 
     assert plain_text(render(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("headline", "found"),
+    [
+        ("Fog closes the harbour", "fog-closes-the-harbour"),
+        ("Straße gesperrt", "strasse-gesperrt"),
+        ("COVID-19 & après", "covid-19-apres"),
+        ("L’Aquila", "laquila"),
+        ("L'Aquila", "laquila"),
+        ("Rain—again… “now”", "rain-again-now"),
+        ("Hà Nội", "ha-noi"),
+        ("Ha\u0300 No\u0323\u0302i", "ha-noi"),
+        ("İstanbul’da ırmak taştı", "istanbulda-irmak-tasti"),
+        ("Øresund: Ærø", "oresund-aero"),
+        ("Пожар в Москве", "pozhar-v-moskve"),
+        ("Ελλάδα: φωτιά", "ellada-fotia"),
+        ("दिल्ली में बारिश", "dilli-mem-baris"),
+        ("زلزال في المغرب ٢٠٢٦", "zlzl-fy-lmghrb-2026"),
+        ("上海港口", "shang-hai-gang-kou"),
+        ("COVID感染１５人", "covid-gan-ran-15-ren"),
+        ("서울 지진", "seoul-jijin"),
+        ("Pożar ₁₂", "pozar-12"),
+        ("🔥 Fire in Skerrin 🏠", "fire-in-skerrin"),
+        ("🌋", "volcano"),
+        ("½ price", "1-2-price"),
+        ("\u200fעיר\u200e", "yr"),
+        ("a\u00adb\u200bc", "abc"),
+        ("", ""),
+        ("?! —", ""),
+    ],
+)
+def test_a_headline_in_any_script_becomes_a_readable_slug(
+    headline: str, found: str
+) -> None:
+    assert slug(headline) == found
+
+
+def test_german_names_its_dots() -> None:
+    assert slug("Öl über Köln", language="de-AT") == "oel-ueber-koeln"
+    assert slug("O\u0308l u\u0308ber", language="de") == "oel-ueber"
+    assert slug("Öl över Kiruna", language="sv") == "ol-over-kiruna"
+    assert slug("Müller") == "muller"
+
+
+def test_names_follow_the_language_of_the_site(settings: Any) -> None:
+    settings.SITE_LANGUAGE = "de"
+    assert slug("Jörg Müller") == "joerg-mueller"
+    assert slug("Naïve Müller", language="fr") == "naive-muller"
+
+
+def test_a_long_slug_ends_with_a_word() -> None:
+    assert slug("one two three", 9) == "one-two"
+    assert slug("one two three", 7) == "one-two"
+    assert slug("one two three", 3) == "one"
+    assert slug("onetwothree", 5) == "onetw"
+    assert len(slug("地震" * 200)) <= 100

@@ -43,11 +43,19 @@ class SeriesAdmin(BaseAdmin):
         """Make the slug of an existing series read-only."""
         return ["slug"] if obj else []
 
-    def get_prepopulated_fields(
-        self, request: HttpRequest, obj: Series | None = None
-    ) -> dict[str, Any]:
-        """Fill in the slug of a new series from its name."""
-        return {} if obj else {"slug": ["name"]}
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Series | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Make the slug of a new series optional: it is made from the name."""
+        form = super().get_form(request, obj, change, **kwargs)
+        if slug := form.base_fields.get("slug"):
+            slug.required = False
+            slug.help_text = gettext_lazy("URL. Leave empty to make it from the name.")
+        return form
 
     def save_model(
         self, request: HttpRequest, obj: Series, form: Any, change: bool

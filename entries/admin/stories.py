@@ -251,6 +251,7 @@ class StoryAdmin(BaseAdmin):
         with transaction.atomic():
             story = verbs.create_story(
                 data["headline"],
+                slug=data["slug"],
                 key=key,
                 by=permissions,
                 series=data["series"],

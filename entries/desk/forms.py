@@ -10,6 +10,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
+from entries import verbs
 from entries.models import (
     Draft,
     Entry,
@@ -221,6 +222,12 @@ class NewStoryForm(forms.Form):
             "A code such as en, ar or pt-BR. Leave empty for that of the series."
         ),
     )
+    slug = forms.CharField(
+        label=gettext_lazy("slug"),
+        required=False,
+        max_length=max_length(Story, "slug"),
+        help_text=gettext_lazy("URL. Leave empty to make it from the headline."),
+    )
     original = forms.CharField(
         label=gettext_lazy("Original entry"),
         required=False,
@@ -256,6 +263,8 @@ class NewStoryForm(forms.Form):
         typed += [data["series"], data["language"], data["original"].strip()]
         body = original.body if original else ""
         saved = [story.headline, story.standfirst, story.series, story.language]
+        if data["slug"] not in ("", story.slug):
+            return False
         return typed == [*saved, body]
 
 
@@ -296,6 +305,7 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["slug"].error_messages.update(verbs.slug_errors())
         # Versioned fields are guarded by the version. The others are saved only if
         # changed on the page, so that an old page does not undo a colleague's change.
         for name in set(self.fields) - set(StoryVersion.FIELDS):

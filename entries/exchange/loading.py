@@ -112,7 +112,8 @@ def prepare(document: Document, options: ImportOptions, progress: Progress) -> P
     document = document.in_state(options.state, timezone.now())
     check_document(document)
     gallery = Gallery(options.folder)
-    lead = options.folder.lead(options.slug or slugify(document.headline)[:100])
+    slug = options.slug or urls.slug(document.headline, language=document.language)
+    lead = options.folder.lead(slug)
     with removed_on_failure(gallery):
         remarks = gallery.ingest_all(document, progress)
         from_text = document.photo and not document.lead_image
@@ -632,9 +633,7 @@ def find_series(name: str) -> Series:
     found: Series | None = _by_name(Series.objects.all(), "name").get(name.casefold())
     if found:
         return found
-    base = slugify(name)[:90] or "series"
-    slug = urls.free_name(base, lambda s: Series.objects.filter(slug=s).exists())
-    return Series.objects.create(name=name, slug=slug)
+    return Series.objects.create(name=name, slug=verbs.free_series_slug(name))
 
 
 def free_story_slug(
@@ -647,7 +646,7 @@ def free_story_slug(
     for slug in (wanted, document.slug):
         if found := _free_slug(slug, taken):
             return found
-    return verbs.free_slug(document.headline, taken)
+    return verbs.free_slug(document.headline, taken, document.language)
 
 
 def _free_slug(slug: str, taken: Collection[str] = ()) -> str:

@@ -1,4 +1,4 @@
-"""URLs in texts, the site's own URLs, and unused slugs."""
+"""URLs in texts, the site's own URLs, and slugs."""
 
 import re
 import unicodedata
@@ -7,9 +7,11 @@ from itertools import count
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from anyascii import anyascii
 from django.conf import settings
 from django.urls import register_converter
 from django.urls.converters import IntConverter
+from django.utils.text import slugify
 
 SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
@@ -104,6 +106,47 @@ def old_path(url: str) -> str:
     own = sorted(pair for pair in pairs if not pair[0].startswith("utm_"))
     found = f"{path}?{urlencode(own)}" if own else path
     return "" if found == "/" or "\0" in found else found
+
+
+# As newsrooms write them where these letters cannot be used; other languages drop the
+# dots, as in “naïve” or “coöperation”.
+_GERMAN: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+_HAN: Final = re.compile("[\u3005\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_NOT_IN_SLUG: Final = re.compile("[^A-Za-z0-9']+")
+
+
+def slug(text: str, max_length: int = 100, language: str = "") -> str:
+    """Return a readable ASCII slug for a text in any script; "" if it has no letters.
+
+    `Straße` is `strasse`, `Київ` is `kiyiv`. It is cut between words. In German, which
+    is the site's language or the one given, `ü` is `ue`.
+    """
+    text = unicodedata.normalize("NFC", text).lower()
+    if (language or settings.SITE_LANGUAGE).partition("-")[0].lower() == "de":
+        text = text.translate(_GERMAN)
+    latin = slugify("".join(map(_latin, text)))
+    names_of_emoji = anyascii(text).replace(":", " ").replace("_", "-")
+    return _cut(latin or slugify(names_of_emoji), max_length).strip("-_")
+
+
+def _latin(letter: str) -> str:
+    """Write one letter with Latin ones; signs end a word, and emoji have no letters."""
+    if letter.isascii():
+        return letter
+    letters = anyascii(letter)
+    if letters.startswith(":") and len(letters) > 2:  # “:fire:”
+        return " "
+    words = _NOT_IN_SLUG.sub(" ", letters)
+    # A Chinese character is a word, or part of one, that nothing separates.
+    return f" {words} " if _HAN.match(letter) else words
+
+
+def _cut(slug: str, max_length: int) -> str:
+    """Shorten a slug between words, or in a word that is too long alone."""
+    if len(slug) <= max_length:
+        return slug
+    cut = slug.rfind("-", 0, max_length + 1)
+    return slug[: cut if cut > 0 else max_length]
 
 
 def free_name(name: str, is_taken: Callable[[str], bool]) -> str:

@@ -82,7 +82,7 @@ from entries.verbs.notes import (
 from entries.verbs.own_stories import story_from_entry
 from entries.verbs.people import ROLES, save_person, set_person_active
 from entries.verbs.permissions import NOT_ALLOWED, Forbidden, Permissions
-from entries.verbs.series import delete_series, save_series
+from entries.verbs.series import delete_series, free_series_slug, save_series
 from entries.verbs.stories import (
     ARCHIVED_AFTER,
     StoryConflict,
@@ -100,6 +100,7 @@ from entries.verbs.stories import (
     quiet_stories,
     reopen_story,
     restore_story,
+    slug_errors,
     was_ever_visible,
     withdraw_story,
 )
@@ -148,6 +149,7 @@ __all__ = [
     "erase_story_version",
     "erase_version",
     "fill_image",
+    "free_series_slug",
     "free_slug",
     "go_live",
     "hide_correction",
@@ -188,6 +190,7 @@ __all__ = [
     "set_marks",
     "set_note_done",
     "set_person_active",
+    "slug_errors",
     "story_from_entry",
     "submit",
     "take_over",

@@ -7,7 +7,6 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.text import slugify
 from django.utils.translation import gettext, gettext_noop
 
 from entries.models import Entry, Image, Presence, Profile
@@ -112,7 +111,7 @@ def _check_mail(user: User, mail: str) -> None:
 
 
 def _free_username(wish: str) -> str:
-    base = slugify(wish)[:100] or "person"
+    base = urls.slug(wish) or "person"
     return urls.free_name(base, lambda s: User.objects.filter(username=s).exists())
 
 
@@ -126,7 +125,7 @@ def _set_role(user: User, role: str) -> None:
 def _save_profile(profile: Profile) -> None:
     if profile.byline and not profile.slug:
         taken = Profile.objects.values_list("slug", flat=True)
-        base = slugify(profile.byline)[:90] or "author"
+        base = urls.slug(profile.byline, 90) or "author"
         profile.slug = urls.free_name(base, set(taken).__contains__)
     others = Profile.objects.filter(byline=profile.byline).exclude(pk=profile.pk)
     if profile.byline and others.exists():

@@ -3,6 +3,7 @@
 from django.utils.translation import gettext
 
 from entries.models import Entry, Series
+from entries.text import urls
 from entries.verbs.ledger import Refused, open_ledger, retry_on_stale_read
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
@@ -19,6 +20,8 @@ def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
     named = _entries_referring_to(series) | referring_entries(own)
     with open_ledger(*own, *referring_stories(own), entries=named) as ledger:
         by.check_has("change_series" if series.pk else "add_series")
+        if not series.slug:
+            series.slug = free_series_slug(series.name)
         series.save()
         stories = [ledger.stories[pk] for pk in sorted(own)]
         for story in stories:
@@ -27,6 +30,12 @@ def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
         ledger.site_changed()
         update_references(ledger, stories, _entries_referring_to(series))
     return series
+
+
+def free_series_slug(name: str) -> str:
+    """Return a slug for a name, with a number if another series has it."""
+    base = urls.slug(name, 90) or "series"
+    return urls.free_name(base, lambda s: Series.objects.filter(slug=s).exists())
 
 
 def delete_series(series: Series, *, by: Permissions = SYSTEM) -> None:

@@ -79,35 +79,38 @@ def create_story(
         by.check_has("add_story")
         story = Story(headline=headline, key=key, imported=imported)
         _assign(story, fields)
-        story.slug = slug or free_slug(headline)
+        story.slug = slug or free_slug(headline, language=story.language)
         _check_slug(story)
         story.save()
         StorySlug.objects.create(slug=story.slug, story=story)
     return story
 
 
-def free_slug(headline: str, taken: Collection[str] = ()) -> str:
+def free_slug(headline: str, taken: Collection[str] = (), language: str = "") -> str:
     """Return a slug for a headline, with a number if a story has, or had, it.
 
     `taken` are slugs that must not be used either.
     """
-    base = slugify(headline)[:100].strip("-") or "story"
+    base = urls.slug(headline, language=language) or "story"
     alike = StorySlug.objects.filter(slug__startswith=base)
     taken = {*taken, *alike.values_list("slug", flat=True)}
     return urls.free_name(base, taken.__contains__)
 
 
+def slug_errors() -> dict[str, str]:
+    """Return what to tell editors about a slug, by the code of its fault."""
+    rule = gettext("Use small letters, digits and hyphens, %(number)s at most.")
+    return {
+        "invalid": rule % {"number": MAX_SLUG_LENGTH},
+        "unique": gettext("Another story has, or had, this slug: choose another."),
+    }
+
+
 def _check_slug(story: Story) -> None:
     if slugify(story.slug)[:MAX_SLUG_LENGTH] != story.slug:
-        raise Refused(
-            gettext("Use small letters, digits and hyphens, %(number)s at most.")
-            % {"number": MAX_SLUG_LENGTH},
-            "slug",
-        )
+        raise Refused(slug_errors()["invalid"], "slug")
     if StorySlug.objects.filter(slug=story.slug).exclude(story=story.pk).exists():
-        raise Refused(
-            gettext("Another story has, or had, this slug: choose another."), "slug"
-        )
+        raise Refused(slug_errors()["unique"], "slug")
 
 
 def _assign(story: Story, fields: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ from typing import Final
 
 from bs4 import BeautifulSoup
 from bs4.element import NavigableString, Tag
-from django.utils.text import slugify
 
 from entries.exchange.archives.base import (
     ArchiveOptions,
@@ -34,6 +33,7 @@ from entries.exchange.text.decoding import TextLine
 from entries.exchange.text.lines import Mark, MarkedLine, blocks, mark_in_entry
 from entries.exchange.text.reader import read_text
 from entries.exchange.text.timestamps import Timestamp, timestamp
+from entries.text import urls
 
 COMMENT: Final = What("comment in the document", "comments in the document")
 SUGGESTION: Final = What("suggested change", "suggested changes")
@@ -92,7 +92,7 @@ def _body(file: SourceFile, texts: Texts) -> Tag:
     for image in soup.find_all("img", src=True):
         if not re.match(r"[a-z]+:|//", str(image["src"]), re.I):
             folder = name.parent / str(image["src"])
-            image["src"] = f"//{slugify(name.stem) or 'document'}/{folder}"
+            image["src"] = f"//{urls.slug(name.stem) or 'document'}/{folder}"
     # A published document is inside another page.
     return soup.find(class_="doc-content") or soup.body or soup
 

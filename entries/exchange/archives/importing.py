@@ -12,7 +12,6 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from django.db import DataError, IntegrityError
-from django.utils.text import slugify
 
 from entries.exchange import loading
 from entries.exchange.archives.base import (
@@ -35,7 +34,7 @@ from entries.exchange.document import Document, ExchangeError
 from entries.exchange.images import ImageFolder
 from entries.exchange.loading import ImportOptions
 from entries.models import Image, ImportedFile, Story
-from entries.text import rendering
+from entries.text import rendering, urls
 from entries.verbs import Refused
 
 _NAMES: Final = 3  # of files, in a message
@@ -264,7 +263,9 @@ def _folder(
     document: Document, found: ArchiveStory, settings: ImportSettings
 ) -> ImageFolder:
     return settings.images.of(
-        found.images, document.image_lines, slugify(document.headline)[:100]
+        found.images,
+        document.image_lines,
+        urls.slug(document.headline, language=document.language),
     )
 
 

@@ -2,6 +2,7 @@
 
 import calendar
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Final
@@ -176,5 +177,6 @@ def may_name_image(line: str) -> bool:
 
 def image_name(typed: str) -> str:
     """Return a valid image name: no extension, and hyphens for invalid characters."""
-    name = re.sub(r"[^\w-]+", "-", IMAGE_SUFFIX.sub("", typed.strip()))
+    name = unicodedata.normalize("NFC", IMAGE_SUFFIX.sub("", typed.strip()))
+    name = re.sub(r"[^\w-]+", "-", name)
     return name.strip("-")[: max_length(Image, "name")] or "picture"
