@@ -1,4 +1,4 @@
-"""Middleware: request ids, and the Permissions-Policy header."""
+"""Middleware: request ids, the language of pages, and the Permissions-Policy header."""
 
 import logging
 import re
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_only_middleware
 
+from entries.text import languages
 from liveblog.logs import REQUEST_ID_KEY, request_id
 
 logger = logging.getLogger("liveblog.writes")
@@ -59,6 +60,22 @@ def request_ids(get_response: GetResponse) -> GetResponse:
         if response.status_code >= 400 or request.path.startswith("/admin/"):
             response["X-Request-ID"] = name
         return response
+
+    return respond
+
+
+@sync_only_middleware
+def site_language(get_response: GetResponse) -> GetResponse:
+    """Render public pages in the language of the site, whatever the request says.
+
+    The pages of a story change to that of the story.
+    """
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        if request.path.startswith("/admin/"):
+            return get_response(request)
+        with languages.page_in():
+            return get_response(request)
 
     return respond
 

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "liveblog.middleware.request_ids",
+    "liveblog.middleware.site_language",
     "liveblog.middleware.permissions_policy",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

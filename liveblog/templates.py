@@ -10,8 +10,9 @@ _INDENT: Final = re.compile(r"(?<=\n)[ \t]+")
 # An HTML tag, in which template tags may contain angle brackets.
 _ATTRIBUTES: Final = r"(?:\{%.*?%\}|\{\{.*?\}\}|[^<>])*"
 _TAG: Final = re.compile(rf"<[a-z]{_ATTRIBUTES}>", re.DOTALL)
-# `lang` holds an attribute with its space, or nothing.
-_BREAK: Final = re.compile(r"\s*\n\s*(>?)|\s+(?=\{\{ lang \}\})")
+# These hold attributes with their space, or nothing.
+_OPTIONAL: Final = r"\{\{ lang \}\}|\{% (?:own_language|text_lang)\b"
+_BREAK: Final = re.compile(rf"\s+(?={_OPTIONAL})|\s*\n\s*(>?)")
 # Browsers ignore whitespace at the edges of these elements.
 _BLOCK: Final = r"(?:button|div|d[dt]|figcaption|h\d|li|p|script|summary|t[dh])"
 _EDGE: Final = re.compile(

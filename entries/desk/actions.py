@@ -158,7 +158,7 @@ def _delete(request: HttpRequest, row: Row) -> HttpResponse:
     deleted = Entry(pk=entry_pk, story=story, kind=row.entry.kind)
 
     def act() -> str:
-        about = f"Deleted {row.entry.label}, which was never public."
+        about = f"Deleted {row.entry.log_label}, which was never public."
         version = int_or_zero(request.POST.get("version", "")) or None
         verbs.delete_entry(row.entry, version=version, by=row.permissions)
         log_action(row.permissions.user, deleted, about, DELETION)

@@ -159,7 +159,7 @@ def log_once(user: User, row: Loggable, message: str) -> None:
 
 def log_cross_post(user: User, entry: Entry, story: Story, *, removed: bool) -> None:
     """Log a cross-post or its removal, for both the entry and the story."""
-    there = f"{entry.label} of {entry.story.slug}"
+    there = f"{entry.log_label} of {entry.story.slug}"
     if removed:
         log_action(user, entry, f"Took the cross-post back from {story.slug}.")
         log_action(user, story, f"Took back {there}.")
@@ -177,7 +177,7 @@ def log_in_closed_stories(
     """
     for posting in cross_posts:
         if posting.story.state == Story.State.CLOSED:
-            message = f"{entry.label} of {entry.story.slug} was {done} there."
+            message = f"{entry.log_label} of {entry.story.slug} was {done} there."
             log_action(user, posting.story, message)
 
 
@@ -194,7 +194,7 @@ def _name(row: Loggable) -> str:
     if isinstance(row, Story):
         return row.headline
     if isinstance(row, Entry):
-        return f"{row.label} in {row.story.slug}"
+        return f"{row.log_label} in {row.story.slug}"
     if isinstance(row, Link):
         return f"{row.get_kind_display()}, to {target_label(row)}"[:200]
     return row.name if isinstance(row, Image) else "Front page"

@@ -49,5 +49,5 @@ def _move(row: Row, old: Story, to: str) -> str:
     story, user = picker.chosen_story(to), row.permissions.user
     verbs.move(row.entry, story, by=row.permissions)
     log_action(user, row.entry, f"Moved here from {old.slug}.")
-    log_action(user, old, f"Moved {row.entry.label} to {story.slug}.")
+    log_action(user, old, f"Moved {row.entry.log_label} to {story.slug}.")
     return gettext("Moved to %(story)s.") % {"story": story.title}

@@ -83,7 +83,7 @@ def _make(request: HttpRequest, row: Row) -> Story:
             if found and created_by(user, found):
                 return found
             continue
-        log_action(user, story, f"Made from {row.entry.label}.", ADDITION)
+        log_action(user, story, f"Made from {row.entry.log_label}.", ADDITION)
         log_action(user, row.entry, f"Made a story of its own: {story.slug}.")
         return story
     raise verbs.Refused(gettext("No story was made. Press the button again."))

@@ -47,7 +47,9 @@ def render_preview(
         known = {link.text for link in links if not link.unresolved}
         lines = see_lines.read_lines(entry, entry.body, known)
         links += lines.links
-        entry.html = fragments.body_html(body, found, links, preview=True)
+        entry.html = fragments.body_html(
+            body, found, links, language=story.language, preview=True
+        )
     except rendering.BodyError as error:
         return Preview("", [str(error)])
     posting = Posting(entry=entry, story=story, **marks)

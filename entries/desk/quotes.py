@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, override
 from django.views.decorators.http import require_POST
 
 from entries.desk.access import desk_view
@@ -72,7 +72,9 @@ class QuoteForm(forms.Form):
     def quote(self) -> Quote:
         """Return whose post it is."""
         data = self.cleaned_data
-        when = gmt.format_full(data["at"]) if data["at"] else posted_at(data["url"], "")
+        with override("en"):  # it becomes part of the text
+            when = gmt.format_full(data["at"]) if data["at"] else ""
+        when = when or posted_at(data["url"], "")
         name, network = map(rendering.one_line, (data["name"], data["network"]))
         return Quote(name, data["handle"], network, when, data["url"])
 

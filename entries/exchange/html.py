@@ -13,7 +13,7 @@ from django.urls import resolve
 from entries.images import ingest
 from entries.models import Image, Link, Posting, Story
 from entries.pages import fragments
-from entries.text import media
+from entries.text import languages, media
 from entries.text.urls import absolute_url
 
 # Regexes are safe here: in HTML we rendered, text has no "<" and attributes no ">".
@@ -37,22 +37,22 @@ def story_html(story: Story) -> str:
         .order_by("-entry__at", "-entry_id")
     )
     links = list(story.links.visible().with_targets())
-    html = render_to_string(
-        "entries/export.html",
-        {
-            "story": story,
-            "style": _style(),
-            "address": absolute_url(story.get_absolute_url()),
-            "head": fragments.head_html(story),
-            "key_events": fragments.key_events_html(story, fragments.key_events(story)),
-            "updates": [_html(p, story) for p in postings if not p.entry.original],
-            "original": [_html(p, story) for p in postings if p.entry.original],
-            "features": [link for link in links if link.kind == Link.Kind.FEATURE],
-            "pinned": [link for link in links if link.kind == Link.Kind.LATEST],
-            "related": [link for link in links if link.kind in Link.RELATED_KINDS],
-        },
-    )
-    dated = fragments.with_full_dates(media.without_frames(_SOURCE.sub("", html)))
+    context = {
+        "story": story,
+        "style": _style(),
+        "address": absolute_url(story.get_absolute_url()),
+        "head": fragments.head_html(story),
+        "key_events": fragments.key_events_html(story, fragments.key_events(story)),
+        "updates": [_html(p, story) for p in postings if not p.entry.original],
+        "original": [_html(p, story) for p in postings if p.entry.original],
+        "features": [link for link in links if link.kind == Link.Kind.FEATURE],
+        "pinned": [link for link in links if link.kind == Link.Kind.LATEST],
+        "related": [link for link in links if link.kind in Link.RELATED_KINDS],
+    }
+    with languages.page_in(story.language):
+        html = render_to_string("entries/export.html", context)
+    plain = media.without_frames(_SOURCE.sub("", html))
+    dated = fragments.with_full_dates(plain, story.language)
     return _TAG.sub(lambda tag: _self_contained(tag[0]), dated)
 
 

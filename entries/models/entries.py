@@ -9,6 +9,7 @@ from django.db import connection, models
 from django.db.models import OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, override
 from django.utils.translation import gettext_lazy as _
 
 from entries.models.fields import LineField
@@ -124,18 +125,25 @@ class Entry(models.Model):
     def label(self) -> str:
         """Return `ORIGINAL ENTRY` or `UPDATE 1804 GMT`."""
         if self.original:
-            return "ORIGINAL ENTRY"
-        return (
-            f"UPDATE {gmt.format_stamp(self.at, self.at.date())}"
-            if self.at
-            else "UPDATE"
-        )
+            return gettext("ORIGINAL ENTRY")
+        if not self.at:
+            return gettext("UPDATE")
+        time = gmt.format_stamp(self.at, self.at.date())
+        return gettext("UPDATE %(time)s") % {"time": time}
+
+    @property
+    def log_label(self) -> str:
+        """Return the label in English, as the audit log records it."""
+        with override("en"):
+            return self.label
 
     @property
     def full_label(self) -> str:
         """Return the label with date and year: `UPDATE 1804 GMT, 20 December 2016`."""
         dated = not self.original and self.at
-        return f"UPDATE {gmt.format_full(dated)}" if dated else self.label
+        if not dated:
+            return self.label
+        return gettext("UPDATE %(time)s") % {"time": gmt.format_full(dated)}
 
     @property
     def first_words(self) -> str:

@@ -11,6 +11,8 @@ from itertools import groupby, pairwise, takewhile
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from django.utils.translation import gettext
+
 from entries.models import Entry, EntryVersion, Story, StoryVersion
 from entries.text import gmt, rendering
 
@@ -123,6 +125,11 @@ class FieldDiff(NamedTuple):
     name: str
     pieces: list[Segment]
 
+    @property
+    def is_body(self) -> bool:
+        """Whether it is the text itself, which readers need not be told."""
+        return self.name == gettext("Text")
+
 
 ComparedFields = Iterable[tuple[str, str, str]]  # name, before, after
 
@@ -162,9 +169,9 @@ def _entry_fields(
 ) -> ComparedFields:
     text = _plain if public else str
     return (
-        ("Time", _stamp(old), _stamp(new)),
-        ("Headline", old.headline, new.headline),
-        ("Text", text(old.body), text(new.body)),
+        (gettext("Time"), _stamp(old), _stamp(new)),
+        (gettext("Headline"), old.headline, new.headline),
+        (gettext("Text"), text(old.body), text(new.body)),
     )
 
 

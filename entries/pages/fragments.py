@@ -8,17 +8,19 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from entries.models import Entry, EntryVersion, Image, Link, Posting, Story
-from entries.text import gmt, rendering
+from entries.pages import labels
+from entries.text import gmt, languages, rendering
 from entries.text.markdown import MediaCard
 from entries.text.quotes import Quote
 
@@ -28,11 +30,15 @@ _SEE = re.compile(r"(See(?:\s+also)?\s*[:–—-]?)\s+(\S.*)", re.IGNORECASE)
 _IMAGE = re.compile("<picture>.*</picture>", re.S)  # in a figure
 MAX_LATEST = 6
 # As the tag `gmt` renders it. Those in bodies, of quoted posts, begin with a class.
-_TIME = re.compile(
-    r'(<time datetime="([0-9-]{10})T[^"]*">[0-9]{4} GMT)[^<]*(?=</time>)'
-)
+_TIME = re.compile(r'(<time datetime="([0-9-]{10}T[0-9:]{5}Z)">)[^<]*(?=</time>)')
 # Placeholders for an id and a seq that are not known yet; no text can contain them.
 _PK, _SEQ = (10**17 + secrets.randbelow(10**17) for _ in range(2))
+
+
+def _in_page(story: Story, template: str, context: dict[str, Any]) -> SafeString:
+    """Render a part of a story's page, in its language."""
+    with languages.page_in(story.language):
+        return _render(template, {"story": story, **context})
 
 
 def _render(template: str, context: dict[str, Any]) -> SafeString:
@@ -45,13 +51,24 @@ def body_html(
     images: Iterable[Image],
     links: Iterable[Link],
     *,
+    language: str = "",
     preview: bool = False,
 ) -> str:
     """Render a body to clean HTML, with its figures, cards and linked lines.
 
-    Images without alt text are in previews only. Raises `rendering.BodyError` if the
-    body cannot be rendered.
+    `language` is that of its story, or else the site's. Images without alt text are in
+    previews only. Raises `rendering.BodyError` if the body cannot be rendered.
     """
+    with languages.page_in(language):
+        return _body_html(body, images, links, preview)
+
+
+def _body_html(
+    body: rendering.ParsedBody,
+    images: Iterable[Image],
+    links: Iterable[Link],
+    preview: bool,
+) -> str:
     shown = [image for image in images if image.visible or (preview and image.stem)]
     figures = {image.name: figure_html(image) for image in shown}
     posters = {image.name: image for image in shown}
@@ -93,8 +110,22 @@ def card_html(card: MediaCard, above: Image | None = None) -> SafeString:
 
 def quote_caption(quote: Quote) -> SafeString:
     """Return the `<figcaption>` of a quoted post: who posted it, where and when."""
-    named = quote._replace(name=rendering.without_markup(quote.name))
+    named = quote._replace(
+        name=rendering.without_markup(quote.name), when=_local_date(quote)
+    )
     return _render("entries/_quote.html", {"quote": named})
+
+
+def _local_date(quote: Quote) -> str:
+    """Return when something was posted, in the language of the page."""
+    if not quote.posted_at or _is_english():
+        return quote.when
+    at = datetime.fromisoformat(quote.posted_at)
+    return gmt.format_full(at) if "T" in quote.posted_at else gmt.format_day(at.date())
+
+
+def _is_english() -> bool:
+    return (get_language() or "en").partition("-")[0] == "en"
 
 
 def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
@@ -105,7 +136,7 @@ def _lines(body: str, links: Sequence[Link]) -> Mapping[str, str]:
     for line in (line.strip() for line in body.splitlines()):
         text = rendering.unescape_markdown(line)
         if (match := _SEE.fullmatch(text)) and (link := see.get(_title(match))):
-            found[line] = see_line_html(link, " ".join(match[1].split()))
+            found[line] = see_line_html(link, match[1])
         elif sources and (match := _CROSS_POSTED.fullmatch(text)):
             found[line] = _provenance(match[1], sources)
     return found
@@ -128,15 +159,25 @@ def _provenance(names: str, sources: Mapping[str, Link]) -> str:
     linked = [
         link_html(sources[part]) if part in sources else escape(part) for part in parts
     ]
-    return format_html(
-        '<p class="provenance">(Cross-posted from {})</p>',
-        mark_safe("".join(linked)),  # noqa: S308 - each part is escaped above
-    )
+    # Each part is escaped above.
+    return labels.cross_posted_from(mark_safe("".join(linked)))  # noqa: S308
 
 
-def see_line_html(link: Link, prefix: str = "See") -> SafeString:
-    """Return the line `See …` (or `See also …`), linked if its target is public."""
-    return format_html('<p class="see">{} {}</p>', prefix, link_html(link))
+def see_line_html(link: Link, typed: str = "See") -> SafeString:
+    """Return the line `See …` (or `See also …`), linked if its target is public.
+
+    What was `typed` before the title is English in every story; readers get it in the
+    language of the page.
+    """
+    words = " ".join(typed.split())
+    if not _is_english():
+        also = "also" in words.lower()
+        mark = words[-1] if words[-1] in ":–—-" else ""
+        words = (_("See also") if also else _("See")) + mark
+    start: str = escape(words)
+    if own := labels.own_attributes():
+        start = format_html("<span{}>{}</span>", own, words)
+    return format_html('<p class="see">{} {}</p>', start, link_html(link))
 
 
 def link_html(link: Link) -> SafeString:
@@ -144,7 +185,9 @@ def link_html(link: Link) -> SafeString:
     if not (url := link.url):
         return SafeString(escape(link.text))
     rel = mark_safe(' rel="nofollow noopener"') if link.target_url else ""
-    return format_html('<a href="{}"{}>{}</a>', url, rel, link.text)
+    story = None if link.title else link.target_story
+    lang = labels.text_attributes(story.language) if story else ""
+    return format_html('<a href="{}"{}{}>{}</a>', url, rel, lang, link.text)
 
 
 def entry_html(posting: Posting) -> SafeString:
@@ -215,7 +258,23 @@ def _article(
     also_in: Sequence[tuple[Story, str]],
 ) -> SafeString:
     entry = posting.entry
-    placed = [html for html in _lines(entry.body, links).values() if html in entry.html]
+    with languages.page_in(entry.story.language):  # as the text was rendered
+        lines = _lines(entry.body, links).values()
+        shown = [html for html in lines if html in entry.html]
+        placed = [id(one) for one in links if _is_in(one, shown)]
+    with languages.page_in(posting.story.language):
+        return _in_timeline(posting, links, placed, corrections, also_in)
+
+
+def _in_timeline(
+    posting: Posting,
+    links: Sequence[Link],
+    placed: Sequence[int],
+    corrections: Sequence[EntryVersion],
+    also_in: Sequence[tuple[Story, str]],
+) -> SafeString:
+    """Render a posting for its page; the links `placed`, by `id`, are in its text."""
+    entry = posting.entry
     return _render(
         "entries/_entry.html",
         {
@@ -225,28 +284,41 @@ def _article(
             "see": [
                 link
                 for link in links
-                if link.kind == Link.Kind.SEE
-                and not any(f" {link_html(link)}</p>" in html for html in placed)
+                if link.kind == Link.Kind.SEE and id(link) not in placed
             ],
             "sources": [
                 link
                 for link in links
-                if link.kind == Link.Kind.CROSS_POSTED
-                and not any(link_html(link) in html for html in placed)
+                if link.kind == Link.Kind.CROSS_POSTED and id(link) not in placed
             ],
             "corrections": corrections,
-            "source": entry.story.name_in(posting.story),
+            "source": None if posting.home else _source(entry.story, posting.story),
             "lang": _lang(entry.story, posting.story),
             "also_in": also_in,
         },
     )
 
 
+def _is_in(link: Link, lines: Iterable[str]) -> bool:
+    """Return whether a link is part of one of the rendered lines of its text."""
+    html = link_html(link)
+    if link.kind == Link.Kind.SEE:
+        html = f" {html}</p>"
+    return any(html in line for line in lines)
+
+
+def _source(home: Story, page: Story) -> str:
+    """Return where a cross-posted text is from, as a link if readers see that story."""
+    if home.public:
+        return labels.story_link(home, home.name_in(page))
+    return home.series.name if home.series else ""
+
+
 def _lang(story: Story, page: Story) -> SafeString:
     """Return a `lang` attribute if a text's language differs from the page's."""
     if story.language == page.language:
         return SafeString("")
-    return format_html(' lang="{}"', story.language)
+    return labels.text_attributes(story.language)
 
 
 def _also_in(posting: Posting) -> list[tuple[Story, str]]:
@@ -282,25 +354,35 @@ def shows_full_dates(story: Story, last_at: datetime | None) -> bool:
     return last_at.astimezone(UTC).year != began.year
 
 
-def with_full_dates(html: str) -> str:
-    """Return rendered HTML with the day and the year of every time."""
-    return _TIME.sub(_with_full_date, html)
+def with_full_dates(html: str, language: str) -> str:
+    """Return the HTML of a page in a language, with day and year of every time."""
+    with languages.page_in(language):
+        return _TIME.sub(_with_full_date, html)
 
 
 def _with_full_date(time: re.Match[str]) -> str:
-    return f"{time[1]}, {gmt.format_day(date.fromisoformat(time[2]))}"
+    return f"{time[1]}{gmt.format_full(datetime.fromisoformat(time[2]))}"
 
 
 def head_html(story: Story) -> SafeString:
     """Return `#story-head`: headline, standfirst, state, lead image and summary."""
     led = story.continues.filter(state=Story.State.CLOSED).select_related("series")
-    return _render("entries/_head.html", {"story": story, "follows": led.newest()})
+    context = {"follows": led.newest()}
+    return _in_page(story, "entries/_head.html", context)
+
+
+def summary_html(source: str, language: str) -> SafeString:
+    """Render the summary of a story in a language, which is Markdown."""
+    body = rendering.ParsedBody(source)
+    with languages.page_in(language):
+        return body.render()
 
 
 def status_label(story: Story) -> str:
     """Return the label of a story's state for readers, or "" if it is simply live.
 
-    With date and year, since it has to stay true on any day.
+    With date and year, since it has to stay true on any day. It is in the language that
+    is active, on pages of the site too.
     """
     if story.announced and story.begins_at:
         time = gmt.format_full(story.begins_at)
@@ -338,14 +420,12 @@ def key_events(story: Story) -> list[KeyEvent]:
 
 def key_events_html(story: Story, events: Iterable[KeyEvent]) -> SafeString:
     """Return `#key-events`, the list of links to a story's key events."""
-    context = {"story": story, "events": list(events)}
-    return _render("entries/_key_events.html", context)
+    return _in_page(story, "entries/_key_events.html", {"events": list(events)})
 
 
 def last_update_html(story: Story, at: datetime | None) -> SafeString:
     """Return `#last-update`: the time `at` of the newest update, if there is any."""
-    context = {"story": story, "at": at}
-    return _render("entries/_last_update.html", context)
+    return _in_page(story, "entries/_last_update.html", {"at": at})
 
 
 def rail_html(story: Story, seq: int) -> SafeString:
@@ -371,7 +451,6 @@ def rail_html(story: Story, seq: int) -> SafeString:
         .select_related("series")[: max(0, MAX_LATEST - len(pinned))]
     )
     context = {
-        "story": story,
         "seq": seq,
         "features": [link for link in own if link.kind == Link.Kind.FEATURE]
         or [link for link in links if not link.story_id],
@@ -379,16 +458,17 @@ def rail_html(story: Story, seq: int) -> SafeString:
         "latest": latest,
         "related": [link for link in own if link.kind in Link.RELATED_KINDS],
     }
-    return _render("entries/_rail.html", context)
+    return _in_page(story, "entries/_rail.html", context)
 
 
 def withdrawn_html(story: Story) -> SafeString:
     """Return what replaces the content of an open page once its story is withdrawn."""
-    return _render("entries/_withdrawn.html", {"story": story})
+    return _in_page(story, "entries/_withdrawn.html", {})
 
 
 def render_entry_body(entry: Entry) -> str:
     """Render the body of a saved entry, with its images and links from the database."""
     body = rendering.ParsedBody(entry.body)
     images = Image.objects.named(body.image_names)
-    return body_html(body, images, entry.links.visible().with_targets())
+    links = entry.links.visible().with_targets()
+    return body_html(body, images, links, language=entry.story.language)

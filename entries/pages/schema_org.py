@@ -15,6 +15,7 @@ from django.conf import settings
 from django.templatetags.static import static
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 
 from entries.images import ingest
 from entries.models import Entry, Image, Story
@@ -169,7 +170,9 @@ def story_card(story: Story) -> Card:
     return Card(
         "article",
         story.dated_title,
-        story.standfirst or f"{story.title}: every update, in order, with its time.",
+        story.standfirst
+        or gettext("%(story)s: every update, in order, with its time.")
+        % {"story": story.title},
         absolute_url(story.get_absolute_url()),
         _image(story),
         format_iso_seconds(story.live_at or story.announced_at) or "",

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from entries.models import Site, Story
 from entries.pages import fragment_cache, fragments, schema_org, timeline
 from entries.pages.fragment_cache import CachedFragment
+from entries.text import languages
 
 _SLOTS: Final = (
     "modified",
@@ -50,7 +51,7 @@ def render_story_page(
         chunks += contents[text] if index % 2 else [text.encode()]
     html = b"".join(chunks)
     if fragments.shows_full_dates(story, page.last_at):
-        return fragments.with_full_dates(html.decode()).encode()
+        return fragments.with_full_dates(html.decode(), story.language).encode()
     return html
 
 
@@ -102,6 +103,11 @@ def _frame(
     Cached until the head or the rail changes, which have a seq of their own; `page`
     must be `Page.empty`, so that new updates do not change the key.
     """
+    with languages.page_in(story.language):
+        return _PLACEHOLDER.split(_render_frame(site_seq, story, page))
+
+
+def _render_frame(site_seq: int, story: Story, page: timeline.Page) -> str:
     card = schema_org.story_card(story)
     context = {
         "story": story,
@@ -112,4 +118,4 @@ def _frame(
         **_PLACEHOLDERS,
         "card": replace(card, modified=_PLACEHOLDERS["modified"]),
     }
-    return _PLACEHOLDER.split(render_to_string("entries/story.html", context))
+    return render_to_string("entries/story.html", context)

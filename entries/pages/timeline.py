@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext
+
 from entries.models import Entry, Posting, Story
 
 UPDATES_PAGE_SIZE = 50
@@ -45,7 +47,8 @@ class Pager:
     @property
     def text(self) -> str:
         """Return the label of the link, as readers see it."""
-        return "Older updates" if self.kind == "older" else "Newer updates"
+        older = self.kind == "older"
+        return gettext("Older updates") if older else gettext("Newer updates")
 
 
 @dataclass(frozen=True)

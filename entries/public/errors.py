@@ -6,7 +6,7 @@ those may be what failed.
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from django.views.defaults import page_not_found
 
 from entries.database.errors import Problem, disk_problem, is_conflict
 from entries.public import views
+from entries.text import languages
 
 DESK_ANSWER: Final = (
     "Desk-Answer"  # a header that tells the desk's responses from a proxy's
@@ -110,18 +111,20 @@ def _stylesheet(name: str) -> str:
 
 def error_page(problem: Problem, status: int, path: str, **extra: Any) -> str:
     """Render an error page, with a link back to the desk or the front page."""
-    at_desk, problem = path.startswith("/admin/"), problem.translated()
-    context = {
-        "title": problem.title,
-        "sentence": problem.for_readers,
-        "status": status,
-        "site_name": settings.SITE_NAME,
-        "stylesheet": _stylesheet("newsroom" if at_desk else "site"),
-        "pages_stylesheet": _stylesheet("pages") if at_desk else "",
-        "at_desk": at_desk,
-        **extra,
-    }
-    return render_to_string("error.html", context)
+    at_desk = path.startswith("/admin/")
+    with nullcontext() if at_desk else languages.page_in():
+        problem = problem.translated()
+        context = {
+            "title": problem.title,
+            "sentence": problem.for_readers,
+            "status": status,
+            "site_name": settings.SITE_NAME,
+            "stylesheet": _stylesheet("newsroom" if at_desk else "site"),
+            "pages_stylesheet": _stylesheet("pages") if at_desk else "",
+            "at_desk": at_desk,
+            **extra,
+        }
+        return render_to_string("error.html", context)
 
 
 @cache

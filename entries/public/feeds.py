@@ -22,9 +22,9 @@ from django.utils.xmlutils import SimplerXMLGenerator
 from entries.models import EntryVersion, Posting, Profile, Series, Site, Story
 from entries.models.entries import PostingQuerySet
 from entries.models.stories import TOPICAL_FOR
-from entries.pages import schema_org
+from entries.pages import labels, schema_org
 from entries.public import caching
-from entries.text import gmt, media
+from entries.text import gmt, languages, media
 from entries.text.urls import absolute_url
 
 FEED_ENTRIES = 50
@@ -126,11 +126,11 @@ class _EntriesFeed(_Feed):
     """
 
     feed_type = _Atom
-    language = settings.LANGUAGE_CODE.partition("-")[0]  # as that of HTML pages
     title_of_story = True  # whether the title of an entry begins with its story's
     archives_apart = True  # whether old imported entries are on pages of their own
 
     def __init__(self, site: Site, version: caching.Version) -> None:
+        self.language = languages.page_language()  # as that of HTML pages
         self.site = site
         self.version = version
         self.before: FeedPosition | None = None
@@ -267,14 +267,18 @@ class _EntriesFeed(_Feed):
         return _PATH.sub(rf'\1="{settings.SITE_URL}', "".join([html, *notes]))
 
     def _correction(self, item: Posting, version: EntryVersion) -> str:
-        at, what = gmt.format_full(version.changed_at), gettext("What changed")
-        return format_html(
-            '<p><strong>{}</strong> {} <a href="{}">{}</a></p>',
-            gettext("Corrected %(time)s:") % {"time": at},
-            version.correction,
-            reverse("entry_history", args=[_shown_in(item).slug, item.entry_id]),
-            what,
-        )
+        with languages.page_in(item.entry.story.language):
+            at, what = gmt.format_full(version.changed_at), gettext("What changed")
+            own = labels.own_attributes()
+            return format_html(
+                '<p><strong{}>{}</strong> {} <a href="{}"{}>{}</a></p>',
+                own,
+                gettext("Corrected %(time)s:") % {"time": at},
+                version.correction,
+                reverse("entry_history", args=[_shown_in(item).slug, item.entry_id]),
+                own,
+                what,
+            )
 
     def item_enclosures(self, item: Posting) -> list[Enclosure]:
         """Return the files of the recordings in a text."""

@@ -24,6 +24,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from entries import delivery
@@ -43,7 +44,7 @@ from entries.pages import search as searching
 from entries.pages.authors import UpdatesPage
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds, files
-from entries.text import media, urls
+from entries.text import languages, media, urls
 from entries.text.urls import absolute_url
 
 
@@ -215,7 +216,9 @@ def series(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _list_card(url: str, name: str, about: str = "") -> schema_org.Card:
-    about = about or f"Running stories, in full, from {name}."
+    about = about or gettext("Running stories, in full, from %(name)s.") % {
+        "name": name
+    }
     image = schema_org.default_card_image()
     return schema_org.Card("website", name, about, absolute_url(url), image)
 
@@ -354,19 +357,20 @@ def _entry_page(request: HttpRequest, slug: str, pk: int, name: str) -> HttpResp
     home = entry.story if entry.story.begun else row
     url = absolute_url(reverse("entry", args=[home.slug, pk]))
     query = "" if entry.original else f"?at={pk}"
-    context = {
-        "story": row,
-        "posting": posting,
-        "card": schema_org.update_card(row, entry, url),
-        "data": schema_org.json_script(schema_org.update_data(home, entry, url)),
-        "canonical": absolute_url(reverse(name, args=[home.slug, pk])),
-        "in_page": f"{row.get_absolute_url()}{query}#entry-{pk}",
-    }
-    if name == "entry_history":
-        context["corrections"] = differences.public_corrections(entry)
-    return _respond(
-        request, f"entries/{name}.html", context, caching.story_version(site, row)
-    )
+    with languages.page_in(row.language):
+        context = {
+            "story": row,
+            "posting": posting,
+            "card": schema_org.update_card(row, entry, url),
+            "data": schema_org.json_script(schema_org.update_data(home, entry, url)),
+            "canonical": absolute_url(reverse(name, args=[home.slug, pk])),
+            "in_page": f"{row.get_absolute_url()}{query}#entry-{pk}",
+        }
+        if name == "entry_history":
+            context["corrections"] = differences.public_corrections(entry)
+        return _respond(
+            request, f"entries/{name}.html", context, caching.story_version(site, row)
+        )
 
 
 @public_page

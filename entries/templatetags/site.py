@@ -10,9 +10,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from entries.models import Link, Story
-from entries.pages import fragments
+from entries.pages import fragments, labels
 from entries.public.script_words import READER_MESSAGES
-from entries.text import languages
+from entries.text import cldr, languages
 from entries.text.urls import absolute_url
 
 register = template.Library()
@@ -20,6 +20,24 @@ register.filter("direction", languages.direction)
 register.filter("absolute_url", absolute_url)
 register.filter("news_code", languages.news_code)
 register.filter("status_label", fragments.status_label)
+register.filter("digits", cldr.localize_digits)
+register.simple_tag(languages.page_language, name="page_language")
+register.simple_tag(labels.own_attributes, name="own_language")
+register.simple_tag(labels.story_link, name="story_link")
+register.simple_tag(labels.story_links, name="story_links")
+register.simple_tag(labels.cross_posted_from, name="cross_posted_from")
+
+
+@register.simple_tag
+def page_direction() -> str:
+    """Return the writing direction of the page: `rtl` or `ltr`."""
+    return languages.direction(languages.page_language())
+
+
+@register.simple_tag
+def text_lang(story: Story) -> SafeString:
+    """Return `lang` for a text of a story, if the page is in another language."""
+    return labels.text_attributes(story.language)
 
 
 @register.simple_tag
@@ -39,7 +57,7 @@ def anchor(link: Link) -> SafeString:
 def dated_as(html: str, story: Story) -> str:
     """Return the HTML of an entry with the dates that its story's page shows."""
     full = fragments.shows_full_dates(story, story.newest_at)
-    return fragments.with_full_dates(html) if full else html
+    return fragments.with_full_dates(html, story.language) if full else html
 
 
 @register.simple_tag

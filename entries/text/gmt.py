@@ -1,6 +1,15 @@
-"""Format times as readers and editors see them: to the minute, in GMT."""
+"""Format times as readers and editors see them: to the minute, in GMT.
+
+Dates are in the active language, as CLDR has them, in the Gregorian calendar. All
+digits, also those of times, are the usual ones of that language: `١٤١٠ GMT`. What
+scripts and other programs read (`format_iso`) is the same in every language.
+"""
 
 from datetime import UTC, date, datetime
+
+from django.utils.translation import gettext
+
+from entries.text import cldr
 
 
 def this_minute() -> datetime:
@@ -15,40 +24,45 @@ def whole_minute(at: datetime) -> datetime:
 
 def format_hhmm(at: datetime) -> str:
     """Format a time as `1804`."""
-    return f"{at.astimezone(UTC):%H%M}"
+    return cldr.localize_digits(f"{at.astimezone(UTC):%H%M}")
 
 
 def format_day(on: date, today: date | None = None) -> str:
     """Format a date as `21 December`, with the year unless `today` is in the same."""
-    year = "" if today is not None and today.year == on.year else f" {on.year}"
-    return f"{on.day} {on:%B}{year}"
+    return cldr.format_date(on, year=today is None or today.year != on.year)
 
 
 def format_stamp(at: datetime, first_day: date | None) -> str:
     """Format a time as `1804 GMT`, with the date unless it is the story's first day."""
     on = at.astimezone(UTC).date()
-    suffix = "" if on == first_day else f", {format_day(on, first_day)}"
-    return f"{format_hhmm(at)} GMT{suffix}"
+    if on == first_day:
+        return gettext("%(time)s GMT") % {"time": format_hhmm(at)}
+    return _dated(format_hhmm(at), format_day(on, first_day))
 
 
 def format_dated(at: datetime, today: date | None = None) -> str:
     """Format a time as `1804 GMT, 20 December`, with the year if it is another one."""
-    day = format_day(at.astimezone(UTC).date(), today or this_minute().date())
-    return f"{format_hhmm(at)} GMT, {day}"
+    on = at.astimezone(UTC).date()
+    return _dated(format_hhmm(at), format_day(on, today or this_minute().date()))
 
 
 def format_full(at: datetime) -> str:
     """Format a time as `1804 GMT, 20 December 2026`, which is clear on any day."""
-    return f"{format_hhmm(at)} GMT, {format_day(at.astimezone(UTC).date())}"
+    return _dated(format_hhmm(at), format_day(at.astimezone(UTC).date()))
+
+
+def _dated(time: str, day: str) -> str:
+    return gettext("%(time)s GMT, %(day)s") % {"time": time, "day": day}
 
 
 def format_days(first: date, last: date) -> str:
     """Format a span of days: `20 December 2016`, `20–22 December 2016`, …"""
-    if first >= last:
-        return format_day(first)
-    if (first.year, first.month) == (last.year, last.month):
-        return f"{first.day}–{format_day(last)}"
-    return f"{format_day(first, last)} – {format_day(last)}"
+    return format_day(first) if first >= last else cldr.format_dates(first, last)
+
+
+def format_weekday(on: date) -> str:
+    """Format the day of the week: `Tuesday`."""
+    return cldr.format_weekday(on)
 
 
 def format_iso(at: datetime) -> str:

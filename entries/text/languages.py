@@ -1,13 +1,18 @@
-"""Language tags (BCP 47): validity, canonical spelling and writing direction.
+"""Languages: their tags (BCP 47) and writing direction, and that of a page.
 
 `langcodes` contains the IANA registry of subtags, and CLDR's likely scripts.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import Final
 
+from babel import localedata
+from django.conf import settings
 from django.conf.locale import LANG_INFO
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, override
 from langcodes import Language, tag_is_valid
 
 MAX_TAG_LENGTH: Final = 100  # characters; longer input is not parsed
@@ -107,3 +112,82 @@ def news_code(tag: str) -> str:
     if language.language in ("zh", "cmn"):
         return "zh-tw" if language.script in ("Hant", "Bopo") else "zh-cn"
     return language.language or code
+
+
+# --- The language of a page
+
+# The tag of the page that is being rendered; "" for pages of the whole site.
+_page: ContextVar[str] = ContextVar("page_language", default="")
+
+
+@contextmanager
+def page_in(tag: str = "") -> Iterator[None]:
+    """Render a page in a language, inside this block: a story's, or else the site's.
+
+    Everything that readers see is rendered in such a block, so that it depends neither
+    on the request nor on the user. Our own labels are in the page's language, if there
+    is a catalogue for it, and otherwise in the site's.
+    """
+    token = _page.set(tag)
+    try:
+        with override(catalogue(tag)):
+            yield
+    finally:
+        _page.reset(token)
+
+
+def page_language() -> str:
+    """Return the language tag of the page that is being rendered."""
+    return _page.get() or own_language()
+
+
+def own_language() -> str:
+    """Return the language tag of our own labels: `pt-BR` if `pt-br` is active."""
+    return _tag(get_language() or settings.LANGUAGE_CODE)
+
+
+def labels_differ() -> bool:
+    """Return whether our own labels are in another language than the page's."""
+    return not has_catalogue(page_language())
+
+
+@lru_cache(maxsize=500)
+def has_catalogue(tag: str) -> bool:
+    """Return whether our own labels are available in a language."""
+    return bool(_catalogue(tag))
+
+
+@lru_cache(maxsize=500)
+def catalogue(tag: str) -> str:
+    """Return the language in which labels accompany texts, as Django names it.
+
+    It may name a region too (`de-at`, `ar-ma`), which decides names of months and
+    digits. Without a catalogue for the language and script it is the site's language.
+    """
+    return _catalogue(tag) or str(settings.SITE_LANGUAGE)
+
+
+def _catalogue(tag: str) -> str:
+    wanted = _likely(tag)
+    for code, _name in settings.LANGUAGES:
+        if wanted[0] and wanted[:2] == _likely(code)[:2]:
+            regional = f"{code}-{wanted[2].lower()}"
+            known = localedata.exists(regional.replace("-", "_"))
+            return regional if known and code.isalpha() and code != "en" else code
+    return ""
+
+
+def _likely(tag: str) -> tuple[str, str, str]:
+    """Return a tag's language, its likely script, and its region if it names one."""
+    try:
+        given = Language.get(tag)
+        likely = given.maximize()
+    except ValueError:
+        return "", "", ""
+    language = given.prefer_macrolanguage().language or ""
+    return language, likely.script or "", given.territory or ""
+
+
+@cache
+def _tag(code: str) -> str:
+    return Language.get(code).to_tag()

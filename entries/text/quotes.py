@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from django.utils.translation import override
+
 from entries.text import gmt, media, urls
 
 _LINE: Final = re.compile(
@@ -93,6 +95,7 @@ def is_of_post(url: str, network: str) -> bool:
     )
 
 
+@override("en")  # it becomes part of a text
 def posted_at(url: str, date: str) -> str:
     """Return when a post was made: `1015 GMT, 3 March 2026`, or only the date.
 

@@ -20,7 +20,7 @@ from xml.etree import ElementTree as ET
 import bleach.sanitizer
 import nh3
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 from markdown.util import AtomicString
 
 from entries.text import limits, markdown, urls
@@ -192,8 +192,9 @@ def _refusing() -> Iterator[None]:
     except BodyError:
         raise
     except Exception as error:
+        # Lazy: for the editor, though the text is rendered in the story's language.
         raise BodyError(
-            gettext(
+            gettext_lazy(
                 "This text cannot be shown, because its markup is too entangled. "
                 "Remove brackets, asterisks, lists or quotes that are not needed."
             )

@@ -56,7 +56,7 @@ def prepare_entry(
         found = [image for name in names if (image := find_image(name))]
         return found, visible_links
 
-    rendered = render_text_with(text, find_rows)
+    rendered = render_text_with(text, find_rows, posting.story.language)
     apply_text(entry, text, rendered)
     undescribed: list[str] = []
     if entry.published:

@@ -73,13 +73,16 @@ def _find_rows(names: Sequence[str], entry: Entry) -> tuple[list[Image], list[Li
 
 def render_text(text: EntryText, entry: Entry) -> RenderedBody:
     """Check and render the text of an entry. Raises Refused if it is invalid."""
-    return render_text_with(text, lambda names: _find_rows(names, entry))
+    language = entry.story.language
+    return render_text_with(text, lambda names: _find_rows(names, entry), language)
 
 
-def render_text_with(text: EntryText, find_rows: _FindRows) -> RenderedBody:
+def render_text_with(
+    text: EntryText, find_rows: _FindRows, language: str
+) -> RenderedBody:
     """Check and render a text with images and links that need not be saved yet.
 
-    Raises Refused if the text is invalid.
+    `language` is that of its story. Raises Refused if the text is invalid.
     """
     if rendering.is_blank(text.body):
         raise Refused(gettext("Write the text of the entry first."), "body")
@@ -89,7 +92,7 @@ def render_text_with(text: EntryText, find_rows: _FindRows) -> RenderedBody:
         images, links = find_rows(names)
         if unknown := set(names) - {image.name for image in images}:
             raise Refused(UNKNOWN_IMAGE.format(min(unknown)), "body")
-        html = fragments.body_html(body, images, links)
+        html = fragments.body_html(body, images, links, language=language)
     except rendering.BodyError as error:
         raise Refused(str(error), "body") from error
     return RenderedBody(html, images, _inputs(images, links))

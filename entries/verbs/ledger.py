@@ -22,7 +22,6 @@ from django.utils.translation import gettext
 from entries import delivery
 from entries.models import DeletedEntry, Entry, Posting, Site, Story
 from entries.pages import fragments, search
-from entries.text import rendering
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -318,7 +317,7 @@ class Ledger:
     def rerender_summary(self, story: Story) -> bool:
         """Rerender a story's summary; return whether its HTML changed."""
         self._search_stories[story.pk] = story
-        html = rendering.render(story.summary)
+        html = fragments.summary_html(story.summary, story.language)
         if html == story.summary_html:
             return False
         story.summary_html = html

@@ -23,6 +23,7 @@ from entries.models import (
     StoryVersion,
 )
 from entries.models.fields import max_length
+from entries.pages import fragments
 from entries.text import gmt, languages, rendering, urls
 from entries.verbs.conditions import check_still_image
 from entries.verbs.ledger import (
@@ -124,7 +125,7 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
     if not rendering.one_line(story.headline):
         raise Refused(gettext("Give the story a headline."), "headline")
     try:
-        story.summary_html = rendering.render(story.summary)
+        story.summary_html = fragments.summary_html(story.summary, story.language)
     except rendering.BodyError as error:
         raise Refused(str(error), "summary") from error
 

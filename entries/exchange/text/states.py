@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Final
 
+from django.utils.translation import override
+
 from entries.exchange.text.timestamps import parse_day
 from entries.models import Story
 from entries.text import gmt
@@ -59,6 +61,7 @@ def parse_state(text: str) -> HeadState | None:
     return HeadState(state, datetime.combine(on, at, UTC))
 
 
+@override("en")
 def format_state(state: str, at: datetime | None) -> str:
     """Format a state for the head; its time counts only if the state has one."""
     if at is None or state not in _TIMED:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django.db.models import Prefetch
+from django.utils.translation import override
 
 from entries.exchange import markdown
 from entries.exchange.document import (
@@ -174,6 +175,7 @@ def in_markdown(document: Document) -> Document:
     )
 
 
+@override("en")  # its marks and dates are English in every language
 def write_text(document: Document) -> str:
     """Return the text: a head of `NAME: value` lines, then the page.
 

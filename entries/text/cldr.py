@@ -1,0 +1,114 @@
+"""Dates, digits, lists and plurals of the active language, by CLDR (with Babel).
+
+English is British. The results are cached, since long pages have thousands of dates.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from functools import cache, lru_cache
+from typing import Final
+
+from babel import Locale, UnknownLocaleError, dates, lists
+from django.conf import settings
+from django.utils.translation import get_language
+
+CATEGORIES: Final = ("zero", "one", "two", "few", "many", "other")
+_ZEROS: Final = {"arab": "٠", "arabext": "۰", "beng": "০", "deva": "०", "mymr": "၀"}
+_SAMPLES: Final = (*range(201), 1000, 1000000)  # among them each category of integers
+
+
+def _code() -> str:
+    return get_language() or str(settings.LANGUAGE_CODE)
+
+
+@cache
+def _locale(code: str) -> Locale:
+    if code.partition("-")[0] == "en":
+        return Locale("en", "GB")
+    try:
+        return Locale.parse(code, sep="-")
+    except (ValueError, UnknownLocaleError):
+        return Locale.parse(code.partition("-")[0])
+
+
+@cache
+def _digits(code: str) -> dict[int, int]:
+    """Return the table that replaces ASCII digits by those of a language."""
+    zero = ord(_ZEROS.get(_locale(code).default_numbering_system, "0"))
+    return {ord("0") + n: zero + n for n in range(10)} if zero != ord("0") else {}
+
+
+def digits() -> str:
+    """Return the ten digits of the active language, from 0 to 9."""
+    return localize_digits("0123456789")
+
+
+def localize_digits(text: object) -> str:
+    """Return a text or a number with the digits of the active language."""
+    return str(text).translate(_digits(_code()))
+
+
+def format_date(on: date, *, year: bool) -> str:
+    """Format a date as `21 December` or `21 December 2016`."""
+    return _date(_code(), on, year)
+
+
+@lru_cache(maxsize=4096)
+def _date(code: str, on: date, year: bool) -> str:
+    locale = _locale(code)
+    if year:
+        found = dates.format_date(on, "long", locale)
+    else:
+        found = dates.format_skeleton("MMMMd", on, locale=locale)
+    return found.translate(_digits(code))
+
+
+def format_weekday(on: date) -> str:
+    """Format the day of the week: `Tuesday`."""
+    return str(_locale(_code()).days["stand-alone"]["wide"][on.weekday()])
+
+
+def format_dates(first: date, last: date) -> str:
+    """Format a span of days: `20–22 December 2016`, `30 December 2016 – 2 January …`"""
+    return _dates(_code(), first, last)
+
+
+@lru_cache(maxsize=1024)
+def _dates(code: str, first: date, last: date) -> str:
+    locale, unit = _locale(code), _largest_difference(first, last)
+    if locale.language == "en":  # without the spaces of CLDR
+        start = str(first.day) if unit == "d" else _date(code, first, unit == "y")
+        return f"{start}{'–' if unit == 'd' else ' – '}{_date(code, last, True)}"
+    parts = locale.interval_formats["yMMMd"][unit]
+    whole = [re.sub(r"(?<!M)MMM(?!M)", "MMMM", part) for part in parts]
+    found = "".join(
+        dates.parse_pattern(part).apply(on, locale)
+        for part, on in zip(whole, (first, last), strict=True)
+    )
+    return found.translate(_digits(code))
+
+
+def _largest_difference(first: date, last: date) -> str:
+    if first.year != last.year:
+        return "y"
+    return "M" if first.month != last.month else "d"
+
+
+def join(items: Sequence[str]) -> str:
+    """Join items as a list: `A, B and C`."""
+    return lists.format_list(items, locale=_locale(_code())) if items else ""
+
+
+def plural_samples() -> dict[str, int]:
+    """Return a number of each plural category that whole numbers have."""
+    return _plural_samples(_code())
+
+
+@cache
+def _plural_samples(code: str) -> dict[str, int]:
+    category = _locale(code).plural_form
+    found: dict[str, int] = {}
+    for number in _SAMPLES:
+        found.setdefault(category(number), number)
+    return found
