@@ -764,6 +764,10 @@ def test_a_log_over_midnight_in_named_zones(tmp_path: Path):
         ("20 December 2016, 01:16 CET: Text", "20 0016"),
         ("20:16, 20 December 2016: Text", "20 2016"),
         ("Tuesday 20 December 20:16 - Text", "20 2016"),
+        ("٢٠:١٦ Text", "20 2016"),
+        ("\u200f۲۰:۱۶\u200f – Text", "20 2016"),
+        ("２０：１６　Text", "20 2016"),
+        ("२०१६ GMT: Text", "20 2016"),
     ],
 )
 def test_times_at_the_beginning_of_a_line(tmp_path: Path, stamp: str, expected: str):

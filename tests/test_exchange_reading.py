@@ -247,6 +247,13 @@ def test_a_file_that_is_no_text_is_refused_with_a_message(content: bytes, words:
         ("UPDATE 1800 GMT: 20 March: Fog.", "18:00", "20 March: Fog."),
         ("UPDATE 1800 GMT Tuesday's ferry", "18:00", "Tuesday's ferry"),
         ("UPDATE 1800 GMT May will go", "18:00", "May will go"),
+        ("UPDATE ١٨٠٥ GMT: حريق ٣", "18:05", "حريق ٣"),
+        ("\u200fUPDATE \u200e۱۸:۰۵\u200e GMT: ۳\u200f.", "18:05", "۳\u200f."),
+        ("UPDATE １８０５ GMT： ３人", "18:05", "３人"),
+        ("ＵＰＤＡＴＥ　１８：０５　ＧＭＴ：３人", "18:05", "３人"),
+        ("UPDATE १८०५ GMT: ३ – ४", "18:05", "३ – ४"),
+        ("UPDATE 18\u202fh\u202f05 GMT: Fog\u202f!", "18:05", "Fog\u202f!"),
+        ("UPDATE\u00a01805\u00a0GMT\u00a0: Fog\u00a0!", "18:05", "Fog\u00a0!"),
     ],
 )
 def test_timestamps_have_many_spellings(line: str, at: str, rest: str):
@@ -272,6 +279,8 @@ def test_timestamps_have_many_spellings(line: str, at: str, rest: str):
         ("UPDATE (20 March, 1800 GMT): Fog.", Day(20, 3)),
         ("1800 GMT (20 March) UPDATE: Fog.", Day(20, 3)),
         ("1800 GMT UPDATE (20 March): Fog.", Day(20, 3)),
+        ("UPDATE ١٨٠٠ GMT, ٢٠ March ٢٠٢٦: Fog.", Day(20, 3, 2026)),
+        ("UPDATE １８００ GMT （２０２６－０３－２０）： Fog.", Day(20, 3, 2026)),
     ],
 )
 def test_a_timestamp_may_have_a_day(line: str, day: Day):
@@ -878,3 +887,15 @@ def test_an_export_lists_what_the_format_cannot_express():
     assert texts(document.summary.items) == ["What we know."]
     body = document.updates[0]
     assert (body.headline, body.byline) == ("Lamps lit", "Çelğa Doss")
+
+
+def test_marks_may_have_signs_and_digits_of_any_keyboard():
+    document = parsed(
+        "\u200fHEADLINE： حريق ١\nSERIES\u00a0: Nîmes\u00a0!\nDATE： ٢٠٢٦-٠٣-١٤\n"
+        "STATE： closed ２０２６-０３-１４ １８０４ ＧＭＴ\n\n"
+        "\u200eORIGINAL ENTRY： ٣ قتلى"
+    )
+    assert (document.headline, document.series) == ("حريق ١", "Nîmes !")
+    assert document.first_day == date(2026, 3, 14)
+    assert document.closed_at == datetime(2026, 3, 14, 18, 4, tzinfo=UTC)
+    assert texts(document.original.items) == ["٣ قتلى"]

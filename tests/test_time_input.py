@@ -49,6 +49,23 @@ def test_empty_means_now(empty: str):
         "2026-12-20 10:15",
         "2026-12-20T10:15Z",
         "  1015   20  Dec ",
+        # As keyboards of many countries and scripts type them.
+        *("10h15", "10 h 15", "10H15", "10h15 h", "10:15 h", "10.15 Uhr", "1015 Uhr"),
+        *("10\u202fh\u202f15", "10\u00a0h\u00a015", "10\u202f:\u202f15", "10 : 15"),
+        *("１０：１５", "１０１５", "１０．１５", "10︓15", "10∶15", "10꞉15", "10։15"),
+        *("١٠:١٥", "١٠١٥", "١٠٫١٥", "۱۰:۱۵", "१०:१५", "১০:১৫", "๑๐.๑๕", "೧೦:೧೫"),
+        *("\u200f١٠:١٥\u200f", "\u202a10:15\u202c", "\u206610:15\u2069", "\ufeff1015"),
+        *("10:15\u200b", "1\u200d0:15", "10\u2060:15", "10:15\ufe0f"),
+        *("10:15 am", "10:15 a.m.", "10:15 a.\u00a0m.", "10h15 am", "１０：１５ａｍ"),
+        *("10:15 ㏂", "10:15 A M", "10:15am.", "10 : 15 AM"),
+        *("1015، 20 Dec", "1015、20 Dec", "1015，20 Dec", "２０ Ｄｅｃ １０：１５"),
+        *(
+            "２０２６－１２－２０ １０：１５",
+            "٢٠٢٦-١٢-٢٠ ١٠:١٥",
+            "2026\u201112\u201120 1015",
+        ),
+        *("2026/12/20 10:15", "2026.12.20 10.15", "20 Dec ٢٠٢٦ 1015"),
+        *("1015\u00a020\u00a0Dec", "1015\u300020\u3000Dec", "1015\u200920 Dec"),
     ],
 )
 def test_times_have_many_spellings(text: str):
@@ -158,6 +175,35 @@ def test_common_spellings_of_times_are_parsed(text: str, moment: datetime):
     assert parse_time(text, NOW) == moment
 
 
+@pytest.mark.parametrize("text", ["+١٠", "＋１０", "\u200e+10", "in १० min", "⁺10"])
+def test_relative_times_have_digits_of_any_script(text: str):
+    assert parse_time(text, NOW) == at(2026, 12, 20, 18, 14)
+
+
+@pytest.mark.parametrize("text", ["-۱۰", "−10", "–10", "－１０", "\u200f-10"])
+def test_a_minus_may_be_any_dash(text: str):
+    assert parse_time(text, NOW) == at(2026, 12, 20, 17, 54)
+
+
+@pytest.mark.parametrize(
+    "text", ["22h15", "22 h 15", "10:15 p. m.", "10.15 ｐｍ", "10:15㏘"]
+)
+def test_afternoon_has_many_spellings(text: str):
+    assert parse_time(text, NOW) == at(2026, 12, 20, 22, 15)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("10h", "22 h", "10h5", "10-15", "10,15", "10٬15", "1h", "10:1", "10:155"),
+        *("20.12.2026 1015", "12/20/2026 1015", "20-12-26 1015", "٢٠/١٢ ١٠١٥", "۹"),
+    ],
+)
+def test_what_may_mean_two_times_is_refused(text: str):
+    with pytest.raises(TimeError, match="Can't read"):
+        parse_time(text, NOW)
+
+
 def test_midnight_is_the_nearest_one():
     assert parse_time("midnight", at(2026, 12, 20, 0, 5)) == at(2026, 12, 20, 0, 0)
     assert parse_time("midnight", at(2026, 12, 20, 12, 0)) == at(2026, 12, 21, 0, 0)
@@ -243,7 +289,16 @@ def test_early_hours_may_have_one_digit():
             (text, f"Can't read “{text}” as a time.")
             for text in (
                 *("915", "soon", "9", "1015 +0200", "1015 GMT+2", "GMT+2", "1015 CET"),
-                *("20/12 1015", "٠٩١٠", "+", "+0", "+0200", "in 9999 days", "in", "pm"),
+                *(
+                    "20/12 1015",
+                    "10 15",
+                    "+",
+                    "+0",
+                    "+0200",
+                    "in 9999 days",
+                    "in",
+                    "pm",
+                ),
                 *("Friday", "tomorrow", "fryday 0900", "next Friday 0900", "10 ago"),
             )
         ),

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from django.utils.translation import gettext, ngettext
 
-from entries.text import gmt
+from entries.text import gmt, keyboard
 
 LONG_AGO: Final = timedelta(hours=12)
 MIN_YEAR: Final = 1900
@@ -23,9 +23,9 @@ _WEEKDAYS: Final = tuple(day.lower() for day in calendar.day_name)
 _WORDS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _NAMED: Final = {"noon": time(12), "midday": time(12), "midnight": time()}
 _TIMES: Final = (
-    r"(?P<hour>\d\d?)[:.](?P<minute>\d\d)",
-    r"(?P<hour>\d\d)(?P<minute>\d\d)(?: ?h| ?hrs)?",
-    r"(?P<hour>\d\d?)(?:[:.]?(?P<minute>\d\d))? ?(?P<half>[ap])\.? ?m\.?",
+    r"(?P<hour>\d\d?)(?:\.| ?[:h] ?)(?P<minute>\d\d)(?: ?(?:h|hrs?|uhr))?",
+    r"(?P<hour>\d\d)(?P<minute>\d\d)(?: ?(?:h|hrs?|uhr))?",
+    r"(?P<hour>\d\d?)(?:(?:[.]| ?[:h] ?)?(?P<minute>\d\d))? ?(?P<half>[ap])\.? ?m\.?",
     rf"(?P<named>{'|'.join(_NAMED)})",
 )
 _MONTH: Final = r"(?P<month>[a-z]{3,9})\.?"
@@ -34,7 +34,7 @@ _WEEKDAY: Final = r"(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6})\.?"
 _DATES: Final = (
     rf"(?:{_WEEKDAY} )?{_DAY} {_MONTH}(?: (?P<year>\d{{4}}))?",
     rf"(?:{_WEEKDAY} )?{_MONTH} {_DAY}(?: (?P<year>\d{{4}}))?",
-    r"(?P<isoyear>\d{4})-(?P<isomonth>\d\d)-(?P<isoday>\d\d)",
+    r"(?P<isoyear>\d{4})[-/.](?P<isomonth>\d\d?)[-/.](?P<isoday>\d\d?)",
     rf"(?P<word>{'|'.join(_WORDS)})",
     _WEEKDAY,
 )
@@ -130,7 +130,7 @@ def is_time_alone(text: str, now: datetime) -> bool:
 
 
 def _plain(text: str) -> str:
-    text = text.lower().replace(",", " ").replace("\u2009", " ").replace("\u202f", " ")
+    text = keyboard.fold(text).lower().replace(",", " ")
     text = re.sub(r"\b(?:at|on)\b", " ", text)
     text = re.sub(r"(?<=\d)t(?=\d)", " ", _ZONE.sub(" ", text))
     return " ".join(text.split())
@@ -183,8 +183,8 @@ def _time(parts: dict[str, str]) -> time:
         parts.get("half"),
     )
     if hour > (12 if half else 23) or minute > 59 or (half == "p" and not hour):
-        typed = f"{parts['hour']}:{minute:02}" + (f" {half}m" if half else "")
-        raise TimeError(gettext("%(time)s isn't a valid time.") % {"time": typed})
+        given = f"{parts['hour']}:{minute:02}" + (f" {half}m" if half else "")
+        raise TimeError(gettext("%(time)s isn't a valid time.") % {"time": given})
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
     return time(hour, minute)

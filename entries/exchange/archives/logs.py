@@ -37,11 +37,12 @@ from entries.exchange.text.timestamps import WEEKDAY, YEARS, Day, parse_day
 from entries.exchange.text.update_dates import SLIP, Dated, Timed, date_updates
 from entries.models import Story
 from entries.models.fields import max_length
-from entries.text import gmt, rendering, zones
+from entries.text import gmt, keyboard, rendering, zones
 from entries.text.zones import GMT, Zone
 
 ZONE_NOTE: Final = What("note about the time zone", "notes about the time zone")
 MIN_STAMPS: Final = 2  # by which a file is recognised
+_MAX_STAMP_LENGTH: Final = 200  # letters of a line in which its time is looked for
 
 _MONTH: Final = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
@@ -142,7 +143,16 @@ class Stamp:
 
 
 def stamp(line: str) -> Stamp | None:
-    """Return the time with which a line begins, if it does."""
+    """Return the time with which a line begins, if it does.
+
+    Digits may be of any script.
+    """
+    plain, places = keyboard.fold_start(line, _MAX_STAMP_LENGTH)
+    found = _stamp(plain)
+    return replace(found, end=places[found.end]) if found and places else found
+
+
+def _stamp(line: str) -> Stamp | None:
     match, zone = _STAMP.match(line), None
     if match:
         zone = _zone(match["zone"], certain=bool(match["mark"]))
@@ -162,7 +172,7 @@ def stamp(line: str) -> Stamp | None:
 
 def _day_line(line: str) -> str:
     """Return the day that a line consists of, as typed."""
-    match = _DATE_LINE.fullmatch(line)
+    match = _DATE_LINE.fullmatch(keyboard.fold_start(line, _MAX_STAMP_LENGTH)[0])
     return match[1] if match else ""
 
 
@@ -175,9 +185,9 @@ def _without(text: str, start: int, end: int) -> str:
     return rendering.one_line(f"{text[:start]} {text[end:]}")
 
 
-def _readings(typed: str) -> tuple[Day | None, Day | None]:
+def _readings(given: str) -> tuple[Day | None, Day | None]:
     """Return a day in figures, read with the day first and with the month first."""
-    match = _IN_FIGURES.fullmatch(typed.strip())
+    match = _IN_FIGURES.fullmatch(given.strip())
     if not match:
         return None, None
     first, second, year = int(match[2]), int(match[4]), int(match[5])
@@ -192,12 +202,12 @@ def _readings(typed: str) -> tuple[Day | None, Day | None]:
     return found[0], found[1]
 
 
-def _clear_day(typed: str) -> Day | None:
+def _clear_day(given: str) -> Day | None:
     """Return a day, unless it may be one or another."""
-    day_first, month_first = _readings(typed)
+    day_first, month_first = _readings(given)
     if day_first and month_first and day_first != month_first:
         return None
-    return day_first or month_first or parse_day(typed)
+    return day_first or month_first or parse_day(given)
 
 
 def _day_first(days: Sequence[str], first: date | None, now: date) -> bool | None:

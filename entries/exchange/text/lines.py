@@ -23,7 +23,7 @@ from entries.exchange.text.timestamps import (
 )
 from entries.models import Link
 from entries.models.fields import max_length
-from entries.text import languages
+from entries.text import keyboard, languages
 
 MAX_QUOTE_LENGTH: Final = 120  # characters of a line in a warning
 MAX_LABEL_LENGTH: Final = max_length(Link, "label")  # of `TUESDAY FEATURE`
@@ -59,6 +59,7 @@ class MarkedLine:
 
 # --- Marks
 
+_MAX_MARK_LENGTH: Final = 100  # letters of a line in which its mark is looked for
 _JUMP: Final = re.compile(r"\W{0,3}Jump to (?:the )?Original(?: Entry)?\W{0,3}", re.I)
 _ORIGINAL: Final = re.compile(
     r"(?:ORIGINAL\s{1,9}ENTRY\b(?!-)\s{0,9}:?"
@@ -95,10 +96,11 @@ _IN_ENTRY: Final = (
 
 def mark_anywhere(line: str) -> MarkedLine | None:
     """Recognize a mark that may be anywhere: a jump link or the original entry."""
-    if _JUMP.fullmatch(line):
+    plain, places = keyboard.fold_start(line, _MAX_MARK_LENGTH)
+    if _JUMP.fullmatch(plain):
         return MarkedLine(Mark.JUMP, line, "")
-    if match := _ORIGINAL.fullmatch(line):
-        return MarkedLine(Mark.ORIGINAL, line, match[1])
+    if match := _ORIGINAL.fullmatch(plain):
+        return MarkedLine(Mark.ORIGINAL, line, _rest(line, places, match, 1))
     return None
 
 
@@ -116,10 +118,20 @@ def mark_in_entry(line: str) -> MarkedLine | None:
 def _first(
     patterns: Iterable[tuple[Mark, re.Pattern[str]]], line: str
 ) -> MarkedLine | None:
+    plain, places = keyboard.fold_start(line, _MAX_MARK_LENGTH)
     for mark, pattern in patterns:
-        if match := pattern.fullmatch(line):
-            return MarkedLine(mark, match[1], match[2] or "")
+        if match := pattern.fullmatch(plain):
+            is_date = mark == Mark.DATE
+            rest = match[2] if is_date else _rest(line, places, match, 2)
+            return MarkedLine(mark, match[1], rest or "")
     return None
+
+
+def _rest(line: str, places: list[int], match: re.Match[str], group: int) -> str:
+    """Return the text after a mark as it was typed."""
+    return (
+        line[places[match.start(group)] :] if places and match[group] else match[group]
+    )
 
 
 def parse_date(text: str) -> date | None:

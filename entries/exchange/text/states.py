@@ -12,7 +12,7 @@ from django.utils.translation import override
 
 from entries.exchange.text.timestamps import parse_day
 from entries.models import Story
-from entries.text import gmt
+from entries.text import gmt, keyboard
 
 State = Story.State
 _TIMED: Final = (State.CLOSED, State.ANNOUNCED)
@@ -47,6 +47,7 @@ class HeadState:
 
 def parse_state(text: str) -> HeadState | None:
     """Parse the value of `STATE:`; return None unless it is clear."""
+    text = keyboard.fold(text)
     match = next(filter(None, (form.fullmatch(text) for form in _FORMS)), None)
     if match is None or (state := match["state"].lower()) not in State.values:
         return None

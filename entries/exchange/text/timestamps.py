@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, time
 from typing import Final
 
-from entries.text import zones
+from entries.text import keyboard, zones
 
 _MONTHS: Final = {name.lower(): n for n, name in enumerate(calendar.month_abbr) if n}
 _WEEKDAYS: Final = {name.lower(): n for n, name in enumerate(calendar.day_abbr)}
@@ -37,7 +37,7 @@ _DATE: Final = (
 _DAY: Final = rf"(?:(?:{WEEKDAY},?{_S})?{_DATE}|{WEEKDAY})"
 _TIME: Final = (
     r"(?:(?P<named>noon|midday|midnight)\b"
-    r"|(?P<hour>[0-9]{1,2})(?:[:.h]?(?P<minute>[0-9]{2})(?::[0-9]{2})?)?(?![0-9])"
+    r"|(?P<hour>[0-9]{1,2})(?:(?:[:.h]|\sh\s)?(?P<minute>[0-9]{2})(?::[0-9]{2})?)?(?![0-9])"
     rf"(?:{_S}(?P<half>[ap])\.?m\b\.?)?(?:{_S}h(?:ou)?rs?\b)?)"
 )
 _ZONE: Final = rf"{_S}(?P<zone>{zones.NAME})"
@@ -77,6 +77,7 @@ _WITHOUT_TIME: Final = re.compile(
     r"[(\[]?UPDATE\b(?:\W{0,4}[0-9]|\s(?:[^\s:]{1,20}\s{0,9}){1,4}:)"
 )
 _WORDS_BEFORE: Final = re.compile(r"(?:[A-Z][A-Z’'-]{1,20}\s{1,9}){1,2}(?=UPDATE\b)")
+_MAX_LENGTH: Final = 200  # letters of a line in which its timestamp is looked for
 _NO_TIME: Final = "it has no time that is clear"
 _IN_BRACKETS: Final = re.compile(r"\s*[(\[]([^()\[\]]{1,40})[)\]]")
 _BARE: Final = re.compile(
@@ -137,10 +138,18 @@ def timestamp(line: str, *, starts: bool = True) -> Timestamp | Doubt | None:
     """Parse the timestamp at the beginning of a line; return None for ordinary text.
 
     `starts` is whether the line begins a paragraph. Inside a paragraph, only timestamps
-    in capitals or with a colon are recognized.
+    in capitals or with a colon are recognized. Digits may be of any script.
     """
+    plain, places = keyboard.fold_start(line, _MAX_LENGTH)
+    found = _timestamp(plain, starts=starts)
+    if places and isinstance(found, Timestamp):
+        return replace(found, rest=line[places[len(plain) - len(found.rest)] :])
+    return found
+
+
+def _timestamp(line: str, *, starts: bool) -> Timestamp | Doubt | None:
     if ahead := _AHEAD.match(line):
-        found = timestamp(line[ahead.end() :], starts=starts)
+        found = _timestamp(line[ahead.end() :], starts=starts)
         if not isinstance(found, Timestamp):
             return found
         if day := parse_day(ahead[1]):
@@ -228,7 +237,7 @@ def _undated(line: str) -> Timestamp | Doubt | None:
     if _WITHOUT_TIME.match(line):
         return Timestamp(None, None, line, _NO_TIME)
     if before := _WORDS_BEFORE.match(line):
-        found = timestamp(line[before.end() :])
+        found = _timestamp(line[before.end() :], starts=True)
         if isinstance(found, Timestamp) and found.at:
             words = before[0].strip()
             return replace(found, rest=line, doubt=f"“{words}” stays in its text")
@@ -271,7 +280,8 @@ def _day_after(rest: str) -> tuple[Day | None, str, str]:
 
 def parse_day(text: str) -> Day | None:
     """Parse `Tuesday`, `20 December`, `Dec. 20, 2016`, `2016-12-20`, …"""
-    words = text.strip().casefold()  # like the patterns, in which “ſun” matches “sun”
+    # Like the patterns, in which “ſun” matches “sun”.
+    words = keyboard.fold(text).strip().casefold()
     weekday = 0
     if match := re.match(rf"({WEEKDAY}),?\s*", words):
         weekday = _WEEKDAYS[match[1][:3]] + 1
