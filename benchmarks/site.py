@@ -303,7 +303,7 @@ def _cursor(story: Story) -> str:
 def _signed_in(name: str) -> Client:
     client = Client()
     client.force_login(
-        User.objects.get(username=name), "django.contrib.auth.backends.ModelBackend"
+        User.objects.get(username=name), "liveblog.accounts.ProfileBackend"
     )
     return client
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 from django.apps import AppConfig, apps
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 GROUP_PERMISSIONS: Final = {
     "Editors": {
@@ -32,7 +33,7 @@ class EntriesConfig(AppConfig):
     """The configuration of the application."""
 
     name = "entries"
-    verbose_name = "Newsroom"
+    verbose_name = _("Newsroom")
 
     def ready(self) -> None:
         """Register the checks, and create the groups after every migration."""

@@ -9,15 +9,18 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import views
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse_lazy
+from django.utils import translation
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from django_otp import match_token, user_has_device
@@ -25,8 +28,10 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
 from qrcode.main import QRCode
 
+from entries.desk.account import language_of
+
 MAIL_PAUSE_SECONDS = 300  # between mails to one address, per process
-WRONG_CODE = (
+WRONG_CODE = _(
     "The code is missing, wrong or used up. Take the next one that the app shows."
 )
 
@@ -48,11 +53,30 @@ def client_address(request: HttpRequest) -> str:
     return str(IPv6Network((int(ip), 64), strict=False).network_address)
 
 
+class ProfileBackend(ModelBackend):
+    """Django's accounts, read with their profiles in one query.
+
+    Every request to the desk needs both, for the language of its user.
+    """
+
+    def authenticate(self, *args: Any, **credentials: Any) -> User:
+        """Check a password, and leave no second guess to the next backend."""
+        user = super().authenticate(*args, **credentials)
+        if not isinstance(user, User):
+            raise PermissionDenied
+        return user
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return an active account with its profile."""
+        user = User.objects.select_related("profile").filter(pk=user_id).first()
+        return user if user and self.user_can_authenticate(user) else None
+
+
 class CodeForm(forms.Form):
     """A code of six digits from an authenticator app."""
 
     code = forms.CharField(
-        label="Code",
+        label=_("Code"),
         max_length=10,
         widget=forms.TextInput(
             {"autocomplete": "one-time-code", "inputmode": "numeric", "size": 10}
@@ -64,7 +88,7 @@ class SignInForm(AdminAuthenticationForm):
     """Username, password, and a code if the account has a second factor."""
 
     code = forms.CharField(
-        label="Code from your app, if you use one",
+        label=_("Code from your app, if you use one"),
         max_length=10,
         required=False,
         widget=CodeForm.base_fields["code"].widget,
@@ -91,6 +115,12 @@ class ResetForm(PasswordResetForm):
         options |= {"domain_override": site.netloc, "use_https": site.scheme == "https"}
         options["extra_email_context"] = {"site_name": settings.SITE_NAME}
         super().save(**options)
+
+    def send_mail(self, *args: Any, **options: Any) -> None:
+        """Send the mail in the language in which the account's owner uses the desk."""
+        context = options.get("context") or args[2]
+        with translation.override(language_of(context["user"])):
+            super().send_mail(*args, **options)
 
 
 @never_cache

@@ -14,13 +14,16 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
+from django.utils.functional import lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 # In the order of the page with all lists.
 APP_NAMES = {
-    "entries": "Newsroom",
-    "auth": "Accounts and groups",
-    "axes": "Failed sign-ins",
-    "otp_totp": "Two-step devices",
+    "entries": _("Newsroom"),
+    "auth": _("Accounts and groups"),
+    "axes": _("Failed sign-ins"),
+    "otp_totp": _("Two-step devices"),
 }
 MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # before all others
 # Always empty, since they are turned off in the settings.
@@ -35,24 +38,22 @@ class AutocompleteView(AutocompleteJsonView):
 
     def process_request(self, request: HttpRequest) -> tuple[Any, ...]:
         """Reject reverse relations, which are not fields of any form."""
-        _, admin, field, to_field = super().process_request(request)
+        _term, admin, field, to_field = super().process_request(request)
         if not hasattr(field, "get_limit_choices_to"):
             raise PermissionDenied
-        term = request.GET.get("term", "")
-        return term, admin, field, to_field
+        return request.GET.get("term", ""), admin, field, to_field
+
+
+def _desk_name() -> str:
+    return gettext("%(site)s desk") % {"site": settings.SITE_NAME}
 
 
 class DeskSite(AdminSite):
     """The admin site, without the sidebar, which would repeat the index page."""
 
     enable_nav_sidebar = False
-    index_title = "The newsroom"
-
-    def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Name the site's desk in the header and the title of each page."""
-        name = f"{settings.SITE_NAME} desk"
-        titles = {"site_header": name, "site_title": name}
-        return {**super().each_context(request), **titles}
+    index_title = _("The newsroom")
+    site_header = site_title = lazy(_desk_name, str)()
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Wrap a view so that invalid query parameters cause a 400 instead of a 500."""

@@ -5,10 +5,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 from django.utils.decorators import sync_only_middleware
 
+from entries.desk import account
 from entries.text import languages
 from liveblog.logs import REQUEST_ID_KEY, request_id
 
@@ -90,3 +93,30 @@ def permissions_policy(get_response: GetResponse) -> GetResponse:
         return response
 
     return respond
+
+
+class DeskLanguage:
+    """Speak the user's language at the desk; never one that the browser asks for.
+
+    People who are not signed in get the site's language. So do all before the view is
+    known: a view marked `reads_no_session` must not cost a query for the user, and
+    activates the language itself when it needs one.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Set the language back after the response, since threads are shared."""
+        if not request.path.startswith("/admin/"):
+            return self.get_response(request)
+        with translation.override(account.site_language()):
+            return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], *_: object
+    ) -> None:
+        """Activate the language of the user, before any other middleware answers."""
+        at_desk = request.path.startswith("/admin/")
+        if at_desk and not getattr(view, "reads_no_session", False):
+            translation.activate(account.language_of(request.user))

@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "liveblog.middleware.DeskLanguage",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -183,6 +184,8 @@ LANGUAGES = [
     ("zh-hans", "简体中文"),
     ("ja", "日本語"),
 ]
+# Those into which the desk is translated too, for people to choose from.
+DESK_LANGUAGES = ("en", "de", "fr", "es", "ar")
 # Of pages without a story, such as the front page, and of new accounts. A story's page
 # is in the language of the story.
 SITE_LANGUAGE = environment.choice("SITE_LANGUAGE", *(code for code, _ in LANGUAGES))
@@ -213,6 +216,8 @@ LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
+    "liveblog.accounts.ProfileBackend",
+    # Of sessions that began before the one above: it signs nobody in.
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = [

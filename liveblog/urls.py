@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from entries.desk import board, links, moderators, people
+from entries.desk import account, board, links, moderators, people
 from liveblog import accounts
 
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("admin/moderate/", moderators.moderate, name="moderate"),
     path("admin/moderate/features/", links.site_links, name="feature"),
     path("admin/moderate/links/<row:pk>/", moderators.resolve_link, name="resolve"),
+    path("admin/account/", account.account, name="account"),
     path("admin/people/", people.people, name="people"),
     path("admin/people/add/", people.add_person, name="person_add"),
     path("admin/people/<row:pk>/", people.edit_person, name="person"),

@@ -200,6 +200,7 @@ ADDRESSES = {
     **plain("otp_totp_totpdevice", CHIEF, CHIEF, CHIEF, CHIEF),
     "admin:otp_totp_totpdevice_config": Needs(NOBODY),
     "admin:otp_totp_totpdevice_qrcode": Needs(NOBODY),
+    "account": Needs(DESK, [(DESK, {"desk_language": "de"})]),
     "second_factor": Needs(DESK),
     "password_reset_confirm": Needs(READ, at={"uidb64": "MQ", "token": "a-b"}),
     "password_reset_complete": Needs(READ),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin
+from entries.desk.forms import SeriesForm
 from entries.models import Series
 from entries.verbs import Permissions
 
@@ -18,10 +19,11 @@ from entries.verbs import Permissions
 class SeriesAdmin(BaseAdmin):
     """The list and form of series. Slugs never change, since readers bookmark them."""
 
+    form = SeriesForm
     list_display = ["name", "description", "story_count"]
     search_fields = ["name"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "description"]}),
+        (None, {"fields": ["name", "slug", "description", "language"]}),
         (
             gettext_lazy("Stories without updates"),
             {"fields": ["quiet_reminder_hours", "quiet_hours", "quiet_action"]},

@@ -135,5 +135,5 @@ def display_name(user: User | None) -> str:
 
 def usual_byline(user: User) -> str:
     """Return the byline that an account's new texts begin with; often none."""
-    found = Profile.objects.filter(user=user).values_list("byline", flat=True)
-    return found.first() or ""
+    profile: Profile | None = getattr(user, "profile", None)
+    return profile.byline if profile else ""

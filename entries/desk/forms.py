@@ -1,13 +1,17 @@
 """The desk's forms: they validate input and turn it into arguments of verbs."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
@@ -189,11 +193,102 @@ class EditForm(TextForm):
         return data
 
 
+class LanguageSelect(forms.Select):
+    """A list of languages by their own names, with a field for any other code.
+
+    `empty` labels no choice. `as_in_series` are the languages of new stories by the key
+    of their series, for the scripts.
+    """
+
+    empty: Any = ""
+    as_in_series: Mapping[str, str] | None = None
+
+    def render(
+        self, name: str, value: Any, attrs: Any = None, renderer: Any = None
+    ) -> SafeString:
+        """Render the list and, below it, the field for other codes."""
+        attrs = {**(attrs or {}), "data-language": True}
+        if self.as_in_series is not None:
+            attrs["data-as-in-series"] = json.dumps(self.as_in_series)
+        return format_html(
+            '{} <input type="text" name="{}-other" class="other-language" dir="ltr" '
+            'maxlength="{}" autocapitalize="none" autocomplete="off" '
+            'spellcheck="false" placeholder="{}" aria-label="{}">',
+            super().render(name, value, attrs, renderer),
+            name,
+            max_length(Story, "language"),
+            gettext("Or a code, such as pt-BR"),
+            gettext("Code of another language"),
+        )
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        """Return the languages, and the current one if it is none of them."""
+        named = languages.own_names()
+        self.choices = [
+            *([("", self.empty)] if self.empty else []),
+            *((tag, tag) for tag in value if tag and tag not in named),
+            *((tag, f"{own} ({tag})") for tag, own in named.items()),
+        ]
+        return super().optgroups(name, value, attrs)
+
+    def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Give each name its language, and the direction of that."""
+        option: dict[str, Any] = super().create_option(*args, **kwargs)
+        if tag := str(option["value"]):
+            option["attrs"] |= {"lang": tag, "dir": languages.direction(tag)}
+        return option
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        """Return the code that was typed, or else the one that was chosen."""
+        typed = data.get(f"{name}-other", "").strip()
+        return typed or super().value_from_datadict(data, files, name)
+
+
+class LanguageField(forms.CharField):
+    """A story's language; a form's `clean_language` checks codes that are typed."""
+
+    widget = LanguageSelect
+
+    def __init__(self, *, empty: Any = "", **kwargs: Any) -> None:
+        kwargs.setdefault("label", gettext_lazy("Language"))
+        super().__init__(max_length=max_length(Story, "language"), **kwargs)
+        self.widget.empty = empty
+
+
 def _checked_language(typed: str) -> str:
     try:
         return languages.canonical_tag(typed)
     except languages.LanguageError as error:
         raise forms.ValidationError(str(error)) from error
+
+
+def _speak(form: forms.BaseForm, names: Iterable[str], tag: str) -> None:
+    """Give fields the language and direction of the texts that are typed in them."""
+    for name in names:
+        attrs = {"lang": tag, "dir": languages.direction(tag), "data-speaks": True}
+        form.fields[name].widget.attrs |= attrs
+
+
+class SeriesForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A series in the admin."""
+
+    language = LanguageField(
+        empty=gettext_lazy("The site’s language"),
+        required=False,
+        help_text=Series._meta.get_field("language").help_text,
+    )
+
+    class Meta:
+        model = Series
+        fields = [
+            *("name", "slug", "description", "language"),
+            *("quiet_reminder_hours", "quiet_hours", "quiet_action"),
+        ]
+
+    def clean_language(self) -> str:
+        """Check the language, if there is one."""
+        typed = self.cleaned_data["language"]
+        return _checked_language(typed) if typed else ""
 
 
 class NewStoryForm(forms.Form):
@@ -214,14 +309,7 @@ class NewStoryForm(forms.Form):
         max_length=40,
         help_text=gettext_lazy("To announce the story, such as 0800 tomorrow."),
     )
-    language = forms.CharField(
-        label=gettext_lazy("Language"),
-        required=False,
-        max_length=max_length(Story, "language"),
-        help_text=gettext_lazy(
-            "A code such as en, ar or pt-BR. Leave empty for that of the series."
-        ),
-    )
+    language = LanguageField(empty=gettext_lazy("That of the series"), required=False)
     slug = forms.CharField(
         label=gettext_lazy("slug"),
         required=False,
@@ -236,6 +324,14 @@ class NewStoryForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 12}),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = {str(one.pk): _language_in(one) for one in _with_newest(Series.objects)}
+        own[""] = Series.language_of(None)
+        self.fields["language"].widget.as_in_series = own
+        typed = self["language"].value() or own.get(self["series"].value() or "")
+        _speak(self, ("headline", "standfirst", "original"), typed or own[""])
+
     def clean_original(self) -> str:
         """Normalize line breaks."""
         return rendering.tidy(self.cleaned_data["original"])
@@ -248,12 +344,12 @@ class NewStoryForm(forms.Form):
             raise forms.ValidationError(str(error)) from error
 
     def clean_language(self) -> str:
-        """Check the language; without one it is that of the newest story alike."""
-        if typed := self.cleaned_data["language"]:
-            return _checked_language(typed)
+        """Return the language; without a choice, that of the series or the site."""
+        if chosen := self.cleaned_data["language"]:
+            return _checked_language(chosen)
         series = self.cleaned_data.get("series")
-        newest = Story.objects.filter(series=series).first() if series else None
-        return newest.language if newest else str(Story().language)
+        found = _with_newest(Series.objects.filter(pk=series.pk)) if series else ()
+        return next(map(_language_in, found), Series.language_of(None))
 
     def matches(self, story: Story) -> bool:
         """Return whether a story has the values of this form, so it was sent twice."""
@@ -268,6 +364,18 @@ class NewStoryForm(forms.Form):
         return typed == [*saved, body]
 
 
+def _with_newest(found: Any) -> Any:
+    """Annotate series with the language of their newest story."""
+    newest = Story.objects.filter(series=OuterRef("pk")).values("language")[:1]
+    return found.annotate(language_of_newest=Subquery(newest))
+
+
+def _language_in(series: Series) -> str:
+    """Return the language of new stories: the series' own, or its newest story's."""
+    newest = getattr(series, "language_of_newest", None)
+    return series.language or newest or Series.language_of(series)
+
+
 def described_image(image: Image | None) -> Image | None:
     """Return an image. Raises ValidationError if its file is there without alt text."""
     if image and image.stem and not image.described:
@@ -280,6 +388,8 @@ def described_image(image: Image | None) -> Image | None:
 
 class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
     """The head of a story, validated here and saved by a verb."""
+
+    language = LanguageField()
 
     class Meta:
         model = Story
@@ -297,7 +407,6 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "slug": gettext_lazy("URL. Old URLs redirect."),
             "standfirst": gettext_lazy("One or two sentences under the headline."),
-            "language": gettext_lazy("A language code such as en, ar or pt-BR."),
             "continues_in": gettext_lazy(
                 "Where coverage continues after this story has closed."
             ),
@@ -310,10 +419,7 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
         # changed on the page, so that an old page does not undo a colleague's change.
         for name in set(self.fields) - set(StoryVersion.FIELDS):
             self.fields[name].show_hidden_initial = True
-        tag = self.instance.language
-        for name in StoryVersion.FIELDS:
-            attrs = {"lang": tag, "dir": languages.direction(tag)}
-            self.fields[name].widget.attrs |= attrs
+        _speak(self, StoryVersion.FIELDS, self.instance.language)
 
     @property
     def changed(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from django.core.mail import send_mail
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext
@@ -20,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entries import verbs
 from entries.desk.access import desk_view
+from entries.desk.account import DeskLanguageField, language_of
 from entries.desk.audit_log import log_action
 from entries.desk.responses import render_page
 from entries.models import Image, Profile, Site
@@ -43,8 +45,10 @@ class PersonForm(forms.Form):
         label=_("Languages"),
         required=False,
         max_length=max_length(Profile, "languages"),
-        help_text=_("The desk’s first, such as en, ar."),
+        help_text=_("Codes of the languages they work in, such as en, ar."),
     )
+    # An old page must not undo what they have chosen themselves meanwhile.
+    desk_language = DeskLanguageField(show_hidden_initial=True)
     byline = forms.CharField(
         label=_("Usual byline"),
         required=False,
@@ -86,6 +90,7 @@ class PersonForm(forms.Form):
         if profile:
             initial |= {
                 "languages": profile.languages,
+                "desk_language": profile.desk_language,
                 "byline": profile.byline,
                 "title": profile.role,
                 "portrait": profile.portrait.name if profile.portrait else "",
@@ -150,8 +155,11 @@ def edit_person(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _save(form: PersonForm, user: User, permissions: Permissions) -> bool:
     """Save a valid form; return False if the verb refused it."""
+    typed = form.cleaned_data
+    if "desk_language" not in form.changed_data:
+        typed = typed | {"desk_language": None}
     try:
-        verbs.save_person(user, **form.cleaned_data, by=permissions)
+        verbs.save_person(user, **typed, by=permissions)
     except Refused as refused:
         field = refused.field if refused.field in form.fields else None
         form.add_error(field, str(refused))
@@ -187,11 +195,12 @@ def _invite(request: HttpRequest, user: User) -> HttpResponse:
 
 def _send(user: User, link: str) -> bool:
     site = settings.SITE_NAME
-    body = gettext(
-        "You have been added to the newsroom of {site}.\n\nYour username: {name}\n"
-        "Choose a password: {link}\n\nThe link works once."
-    ).format(site=site, name=user.get_username(), link=link)
-    subject = gettext("Your account at {site}").format(site=site)
+    with translation.override(language_of(user)):
+        body = gettext(
+            "You have been added to the newsroom of {site}.\n\nYour username: {name}\n"
+            "Choose a password: {link}\n\nThe link works once."
+        ).format(site=site, name=user.get_username(), link=link)
+        subject = gettext("Your account at {site}").format(site=site)
     try:
         return bool(send_mail(subject, body, None, [user.email]))
     except (OSError, SMTPException):

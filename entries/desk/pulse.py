@@ -20,13 +20,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_safe
 
 from entries import delivery
-from entries.desk import notes, presence, timeline
+from entries.desk import account, notes, presence, timeline
 from entries.desk.access import desk_view, get_story, int_or_zero
 from entries.desk.responses import text_response
 from entries.models import Posting, Presence, Site, Story
@@ -164,7 +165,11 @@ def poll(request: HttpRequest, pk: int) -> HttpResponseBase:
     current = current_pulse(pk)
     if known and current is not None and current.same(given):
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+    translation.activate(account.language_of(request.user))
     return _changes(request, pk, given, current)
+
+
+vars(poll)["reads_no_session"] = True  # for liveblog.middleware
 
 
 @desk_view("view_story")

@@ -156,6 +156,7 @@ class Document:
     old_urls: Sequence[str] = ()
     series_slug: str = ""
     series_description: str = ""
+    series_language: str = ""
     lead_image: str | None = None
     images: tuple[FullImageData, ...] = ()
     created_at: datetime | None = None

@@ -71,6 +71,8 @@ def read_json(content: bytes) -> Document | None:
     try:
         data = FullStoryData.model_validate(value)
         languages.canonical_tag(data.story.language)
+        if data.story.series and data.story.series.language:
+            languages.canonical_tag(data.story.series.language)
     except ValidationError as error:
         raise ExchangeError(_message(error)) from error
     except languages.LanguageError as error:
@@ -119,10 +121,13 @@ def _document(data: FullStoryData) -> Document:
     originals = [entry for kind, entry in entries if kind == Entry.Kind.ORIGINAL]
     updates = [entry for kind, entry in entries if kind == Entry.Kind.UPDATE]
     values = _common_fields(head, Document) | {"series": series.name if series else ""}
+    if "language" not in head.model_fields_set:
+        values["language"] = ""  # that of the series or of the site
     return Document(
         **values,
         series_slug=series.slug if series else "",
         series_description=series.description if series else "",
+        series_language=series.language if series else "",
         photo=captions.get(head.lead_image or "", ""),
         summary=markdown.body(head.summary),
         updates=tuple(updates[::-1]),

@@ -106,7 +106,11 @@ def prepare(document: Document, options: ImportOptions, progress: Progress) -> P
     """
     if options.series:
         document = replace(
-            document, series=options.series, series_slug="", series_description=""
+            document,
+            series=options.series,
+            series_slug="",
+            series_description="",
+            series_language="",
         )
     document = replace(document, headline=options.headline or document.headline)
     document = document.in_state(options.state, timezone.now())
@@ -437,7 +441,7 @@ class _Import:
             series=self.series(),
             standfirst=document.standfirst,
             summary=markdown.source(document.summary, self.names),
-            language=document.language or "en",
+            language=document.language,
             first_day=planned.first_day,
             lead_image=self.lead,
             continues_in=self.targets.by_slug(document.continues_in),
@@ -456,9 +460,15 @@ class _Import:
         ):
             return found
         series = find_series(document.series)
-        if document.series_description and not series.description:
-            series.description = document.series_description
-            series.save()
+        more = {
+            "description": document.series_description,
+            "language": document.series_language,
+        }
+        missing = [name for name in more if more[name] and not getattr(series, name)]
+        for name in missing:
+            setattr(series, name, more[name])
+        if missing:
+            series.save(update_fields=missing)
         return series
 
     def publish(self) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from entries.models.stories import Story
 
@@ -21,6 +22,10 @@ class Audience(models.Model):
     process = models.CharField(max_length=16, primary_key=True)
     counts = models.JSONField()  # story id, as a string -> number of open streams
     reported_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("readers now")
+        verbose_name_plural = _("readers now")
 
     def __str__(self) -> str:
         return self.process
@@ -51,6 +56,8 @@ class AudienceMinute(models.Model):
     readers = models.PositiveIntegerField()
 
     class Meta:
+        verbose_name = _("readers of a minute")
+        verbose_name_plural = _("readers of minutes")
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(

@@ -121,6 +121,8 @@ class Draft(models.Model):
     objects = DraftQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("unpublished text")
+        verbose_name_plural = _("unpublished texts")
         ordering = ["-typed", "-pk"]
         constraints = [
             models.UniqueConstraint(
@@ -148,6 +150,8 @@ class Presence(models.Model):
     seen_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = _("open desk")
+        verbose_name_plural = _("open desks")
         indexes = [models.Index(fields=["story", "seen_at"])]
 
     def __str__(self) -> str:
@@ -165,6 +169,8 @@ class DeletedEntry(models.Model):
     desk_seq = models.BigIntegerField()
 
     class Meta:
+        verbose_name = _("deleted entry")
+        verbose_name_plural = _("deleted entries")
         indexes = [models.Index(fields=["story", "desk_seq"], name="deleted_entry")]
 
     def __str__(self) -> str:
@@ -185,13 +191,15 @@ class SnippetQuerySet(models.QuerySet["Snippet"]):
 class Snippet(models.Model):
     """A text that the newsroom writes again and again, offered in the composer."""
 
-    name = LineField(max_length=60, unique=True)
+    name = LineField(_("name"), max_length=60, unique=True)
     body = models.TextField(_("text"), max_length=2000, help_text=_("In Markdown."))
-    order = models.PositiveIntegerField(default=0)
+    order = models.PositiveIntegerField(_("order"), default=0)
 
     objects = SnippetQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("snippet")
+        verbose_name_plural = _("snippets")
         ordering = ["order", "name"]
 
     def __str__(self) -> str:

@@ -33,22 +33,31 @@ class Entry(models.Model):
         PUBLISHED = "published", _("Published")
         WITHDRAWN = "withdrawn", _("Withdrawn")
 
-    story = models.ForeignKey(Story, models.CASCADE, related_name="entries")
-    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.UPDATE)
+    story = models.ForeignKey(
+        Story, models.CASCADE, related_name="entries", verbose_name=_("story")
+    )
+    kind = models.CharField(
+        _("kind"), max_length=10, choices=Kind.choices, default=Kind.UPDATE
+    )
     state = models.CharField(
-        max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+        _("state"),
+        max_length=10,
+        choices=State.choices,
+        default=State.DRAFT,
+        editable=False,
     )
     at = models.DateTimeField(_("time (GMT)"), null=True, blank=True)
-    headline = LineField(max_length=200, blank=True)
-    body = models.TextField(blank=True)
+    headline = LineField(_("headline"), max_length=200, blank=True)
+    body = models.TextField(_("text"), blank=True)
     html = models.TextField(editable=False, blank=True)
-    byline = LineField(max_length=100, blank=True)
+    byline = LineField(_("byline"), max_length=100, blank=True)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
         null=True,
         editable=False,
         related_name="entries",
+        verbose_name=_("author"),
     )
     # Who wrote the draft before a colleague took it over; they still see it.
     taken_from = models.ForeignKey(
@@ -76,7 +85,8 @@ class Entry(models.Model):
     erased_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
-        verbose_name_plural = "entries"
+        verbose_name = _("entry")
+        verbose_name_plural = _("entries")
         permissions = [("erase_entry", _("Can erase a text for good"))]
         constraints = [
             models.UniqueConstraint(
@@ -212,6 +222,8 @@ class EntryVersion(models.Model):
     objects = EntryVersionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("earlier version")
+        verbose_name_plural = _("earlier versions")
         ordering = ["number"]
         constraints = [
             models.UniqueConstraint(
@@ -324,6 +336,8 @@ class Posting(models.Model):
     objects = PostingQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("posting")
+        verbose_name_plural = _("postings")
         constraints = [
             models.UniqueConstraint(
                 fields=["entry", "story"], name="an_entry_once_a_story"

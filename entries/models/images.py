@@ -10,7 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from entries.images import ingest
 from entries.models.fields import LineField
@@ -19,10 +20,12 @@ from entries.text import limits
 FOCAL_STEP = 10  # percent: the steps in which the stylesheet moves a cropped picture
 
 
-def _percentage(help_text: Any) -> "models.PositiveSmallIntegerField[int, int]":
-    limit = MaxValueValidator(100, gettext_lazy("Give a percentage from 0 to 100."))
+def _percentage(
+    label: Any, help_text: Any
+) -> "models.PositiveSmallIntegerField[int, int]":
+    limit = MaxValueValidator(100, _("Give a percentage from 0 to 100."))
     return models.PositiveSmallIntegerField(
-        default=50, validators=[limit], help_text=help_text
+        label, default=50, validators=[limit], help_text=help_text
     )
 
 
@@ -73,16 +76,17 @@ class Image(models.Model):
         "poster",
     )
 
-    name = models.SlugField(max_length=120, unique=True, allow_unicode=True)
-    alt = LineField(gettext_lazy("alt text"), max_length=500, blank=True)
+    name = models.SlugField(_("name"), max_length=120, unique=True, allow_unicode=True)
+    alt = LineField(_("alt text"), max_length=500, blank=True)
     decorative = models.BooleanField(
+        _("decorative"),
         default=False,
-        help_text=gettext_lazy("Says nothing that the text does not say."),
+        help_text=_("Says nothing that the text does not say."),
     )
-    caption = LineField(max_length=1000, blank=True)
-    credit = LineField(max_length=200, blank=True)
-    focal_x = _percentage(gettext_lazy("Percent from the left edge."))
-    focal_y = _percentage(gettext_lazy("Percent from the top."))
+    caption = LineField(_("caption"), max_length=1000, blank=True)
+    credit = LineField(_("credit"), max_length=200, blank=True)
+    focal_x = _percentage(_("focal point, across"), _("Percent from the left edge."))
+    focal_y = _percentage(_("focal point, down"), _("Percent from the top."))
     stem = models.CharField(max_length=80, blank=True, editable=False)
     width = models.PositiveIntegerField(default=0, editable=False)
     height = models.PositiveIntegerField(default=0, editable=False)
@@ -97,26 +101,35 @@ class Image(models.Model):
         blank=True,
         related_name="poster_of",
         limit_choices_to=STILLS,
+        verbose_name=_("poster"),
     )
     captions = models.TextField(
+        _("captions"),
         blank=True,
         max_length=limits.MAX_CAPTIONS_LENGTH,
-        help_text=gettext_lazy("WebVTT or SRT; saved as WebVTT."),
+        help_text=_("WebVTT or SRT; saved as WebVTT."),
     )
-    captions_language = models.CharField(max_length=20, default="en")
+    captions_language = models.CharField(
+        _("language of the captions"), max_length=20, default="en"
+    )
     transcript = models.TextField(
+        _("transcript"),
         blank=True,
         max_length=limits.MAX_BODY_LENGTH,
-        help_text=gettext_lazy("What is said, for people who read it."),
+        help_text=_("What is said, for people who read it."),
     )
     no_speech = models.BooleanField(
-        default=False, help_text=gettext_lazy("Nobody speaks, so nothing to caption.")
+        _("no speech"),
+        default=False,
+        help_text=_("Nobody speaks, so nothing to caption."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ImageQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("picture")
+        verbose_name_plural = _("pictures")
         ordering = ["-created_at", "-pk"]
 
     def __str__(self) -> str:

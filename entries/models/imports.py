@@ -1,6 +1,7 @@
 """Records of imports: of files, to recognize repeated ones, and of former URLs."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from entries.models.entries import Entry
 from entries.models.stories import Story
@@ -17,6 +18,10 @@ class ImportedFile(models.Model):
     name = models.CharField(max_length=255)
     story = models.ForeignKey(Story, models.CASCADE, related_name="imported_from")
     imported_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("imported file")
+        verbose_name_plural = _("imported files")
 
     def __str__(self) -> str:
         return self.name
@@ -37,6 +42,8 @@ class OldUrl(models.Model):
     )
 
     class Meta:
+        verbose_name = _("former URL")
+        verbose_name_plural = _("former URLs")
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(story=None) ^ models.Q(entry=None),

@@ -91,25 +91,45 @@ class Link(models.Model):
         Kind.NEXT: Kind.PREVIOUS,
     }
 
-    kind = models.CharField(max_length=12, choices=Kind.choices)
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
     story = models.ForeignKey(
-        Story, models.CASCADE, null=True, blank=True, related_name="links"
+        Story,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="links",
+        verbose_name=_("story"),
     )
     entry = models.ForeignKey(
-        Entry, models.CASCADE, null=True, blank=True, related_name="links"
+        Entry,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="links",
+        verbose_name=_("entry"),
     )
     target_story = models.ForeignKey(
-        Story, models.SET_NULL, null=True, blank=True, related_name="linked_from"
+        Story,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="linked_from",
+        verbose_name=_("target story"),
     )
     target_series = models.ForeignKey(
-        Series, models.SET_NULL, null=True, blank=True, related_name="linked_from"
+        Series,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="linked_from",
+        verbose_name=_("target series"),
     )
     target_url = models.CharField(_("outside address"), max_length=500, blank=True)
-    title = LineField(max_length=300, blank=True)
+    title = LineField(_("title"), max_length=300, blank=True)
     label = LineField(
         max_length=60, blank=True, help_text=_("As in “Tuesday feature”.")
     )
-    order = models.PositiveIntegerField(default=0)
+    order = models.PositiveIntegerField(_("order"), default=0)
     image = models.ForeignKey(
         Image,
         models.SET_NULL,
@@ -128,6 +148,8 @@ class Link(models.Model):
     objects = LinkQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("link")
+        verbose_name_plural = _("links")
         ordering = ["order", "pk"]
         constraints = [
             models.CheckConstraint(

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from entries.models.fields import LineField
 from entries.models.images import Image
@@ -13,8 +14,9 @@ class Profile(models.Model):
 
     `byline` is their usual one; entries with it are credited to them. `slug` is set
     with the first byline and stays, since pages link to it. `languages` are BCP 47
-    tags, separated by commas; the first is the one they use the desk in. The profile
-    is kept if the account is deleted, as their bylines are.
+    tags, separated by commas, of the languages they work in. `desk_language` is the one
+    the desk speaks to them, empty for the site's. The profile is kept if the account is
+    deleted, as their bylines are.
     """
 
     user = models.OneToOneField(
@@ -32,8 +34,11 @@ class Profile(models.Model):
         limit_choices_to=Image.STILLS,
     )
     languages = models.CharField(max_length=100, blank=True)
+    desk_language = models.CharField(max_length=20, blank=True)
 
     class Meta:
+        verbose_name = _("profile")
+        verbose_name_plural = _("profiles")
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from entries.models.fields import LineField
+from entries.text import languages
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,15 @@ class Series(models.Model):
         SHOW_NOTICE = "tell", _("Tell readers “No updates since …”")
         CLOSE = "close", _("Close the story")
 
-    name = LineField(max_length=100, unique=True)
-    slug = models.SlugField(max_length=100, unique=True)
-    description = LineField(max_length=300, blank=True)
+    name = LineField(_("name"), max_length=100, unique=True)
+    slug = models.SlugField(_("slug"), max_length=100, unique=True)
+    description = LineField(_("description"), max_length=300, blank=True)
+    language = models.CharField(
+        _("language"),
+        max_length=20,
+        blank=True,
+        help_text=_("Of its new stories. Empty: the site’s language."),
+    )
     quiet_reminder_hours = models.PositiveSmallIntegerField(
         _("remind editors after (hours)"),
         null=True,
@@ -79,8 +86,9 @@ class Series(models.Model):
     )
 
     class Meta:
+        verbose_name = _("series")
+        verbose_name_plural = _("series")
         ordering = ["name"]
-        verbose_name_plural = "series"
 
     def __str__(self) -> str:
         return self.name
@@ -88,3 +96,9 @@ class Series(models.Model):
     def get_absolute_url(self) -> str:
         """Return the URL of the series page."""
         return reverse("series", args=[self.slug])
+
+    @classmethod
+    def language_of(cls, series: "Series | None") -> str:
+        """Return the language of a new story in a series, or in none."""
+        own = series.language if series else ""
+        return own or languages.canonical_tag(settings.SITE_LANGUAGE)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 # Raw SQL, because every page runs it: building the query from a queryset takes several
 # times as long as the query itself.
@@ -34,6 +35,10 @@ class Site(models.Model):
     release = models.CharField(max_length=64, default="", editable=False)
     folder = models.CharField(max_length=64, default="", editable=False)
     feed_authority = models.CharField(max_length=255, default="", editable=False)
+
+    class Meta:
+        verbose_name = _("site")
+        verbose_name_plural = _("sites")
 
     def __str__(self) -> str:
         return self.epoch

@@ -86,17 +86,22 @@ class Story(models.Model):
     STREAMED = (State.ANNOUNCED, State.LIVE)  # open pages wait for changes
     UNPUBLISHED = (State.DRAFT, State.ANNOUNCED)  # it may still go live
 
-    headline = LineField(max_length=200)
-    slug = models.SlugField(max_length=120, unique=True)
+    headline = LineField(_("headline"), max_length=200)
+    slug = models.SlugField(_("slug"), max_length=120, unique=True)
     series = models.ForeignKey(
-        Series, models.PROTECT, null=True, blank=True, related_name="stories"
+        Series,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="stories",
+        verbose_name=_("series"),
     )
-    standfirst = LineField(max_length=500, blank=True)
+    standfirst = LineField(_("standfirst"), max_length=500, blank=True)
     summary = models.TextField(
         _("summary box"), blank=True, help_text=_("“What we know”, in Markdown.")
     )
     summary_html = models.TextField(editable=False, blank=True)
-    language = models.CharField(max_length=20, default="en")
+    language = models.CharField(_("language"), max_length=20, default="en")
     lead_image = models.ForeignKey(
         Image,
         models.SET_NULL,
@@ -104,11 +109,17 @@ class Story(models.Model):
         blank=True,
         related_name="led_stories",
         limit_choices_to=Image.STILLS,
+        verbose_name=_("lead picture"),
     )
     state = models.CharField(
-        max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+        _("state"),
+        max_length=10,
+        choices=State.choices,
+        default=State.DRAFT,
+        editable=False,
     )
     first_day = models.DateField(
+        _("first day"),
         null=True,
         blank=True,
         help_text=_(
@@ -117,7 +128,7 @@ class Story(models.Model):
     )
     begins_at = models.DateTimeField(null=True, editable=False)  # as announced
     announced_at = models.DateTimeField(null=True, editable=False)  # the first time
-    live_at = models.DateTimeField(null=True, editable=False)
+    live_at = models.DateTimeField(_("start"), null=True, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
     # The latest sign that somebody covers it: a new update, or “Keep live”.
     active_at = models.DateTimeField(null=True, editable=False)
@@ -127,7 +138,12 @@ class Story(models.Model):
     # Set once readers were told that there are no updates; the time of the last one.
     quiet_since = models.DateTimeField(null=True, editable=False)
     continues_in = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, related_name="continues"
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="continues",
+        verbose_name=_("continues in"),
     )
     # Of the form that created it, so that a repeated submission is recognized.
     key = models.UUIDField(null=True, unique=True, editable=False)
@@ -147,8 +163,9 @@ class Story(models.Model):
     objects = StoryQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("story")
+        verbose_name_plural = _("stories")
         ordering = ["-created_at", "-pk"]
-        verbose_name_plural = "stories"
         indexes = [
             models.Index(fields=["state", "-live_at"]),
             models.Index(fields=["state", "-closed_at", "-id"], name="story_ended"),
@@ -251,6 +268,10 @@ class StorySlug(models.Model):
     slug = models.SlugField(max_length=120, primary_key=True)
     story = models.ForeignKey(Story, models.CASCADE, related_name="slugs")
 
+    class Meta:
+        verbose_name = _("URL of a story")
+        verbose_name_plural = _("URLs of stories")
+
     def __str__(self) -> str:
         return self.slug
 
@@ -272,6 +293,8 @@ class StoryVersion(models.Model):
     changed_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = _("earlier version")
+        verbose_name_plural = _("earlier versions")
         ordering = ["number"]
         constraints = [
             models.UniqueConstraint(

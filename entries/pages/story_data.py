@@ -113,6 +113,7 @@ class SeriesData(_Data):
     name: Annotated[str, _fits(Series, "name"), NOT_BLANK]
     slug: SeriesSlug = ""
     description: Annotated[str, _fits(Series, "description")] = ""
+    language: Annotated[str, _fits(Series, "language")] = ""
 
 
 class LinkData(_Data):

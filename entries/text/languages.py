@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import Final
 
-from babel import localedata
+from babel import Locale, UnknownLocaleError, localedata
 from django.conf import settings
 from django.conf.locale import LANG_INFO
 from django.utils.translation import get_language, gettext, override
@@ -79,6 +79,29 @@ def _codes() -> dict[str, str]:
         for key in ("name", "name_local")
         if key in info and _registered(code)
     }
+
+
+@cache
+def own_names() -> dict[str, str]:
+    """Return the names of languages by their tags, each in its own language.
+
+    They are those that Django knows, in the order of their names.
+    """
+    found = {
+        _registered(code): _own_name(code, info.get("name_local", ""))
+        for code, info in LANG_INFO.items()
+    }
+    pairs = [(tag, name) for tag, name in found.items() if tag and name]
+    return dict(sorted(pairs, key=lambda pair: pair[1].casefold()))
+
+
+def _own_name(code: str, name: str) -> str:
+    """Return a language's own name, from CLDR where it has one."""
+    try:
+        own = Locale.parse(code, sep="-").get_display_name()
+    except (UnknownLocaleError, ValueError):
+        own = None
+    return own or name
 
 
 @lru_cache(maxsize=500)

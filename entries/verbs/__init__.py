@@ -80,7 +80,12 @@ from entries.verbs.notes import (
     set_note_done,
 )
 from entries.verbs.own_stories import story_from_entry
-from entries.verbs.people import ROLES, save_person, set_person_active
+from entries.verbs.people import (
+    ROLES,
+    save_person,
+    set_desk_language,
+    set_person_active,
+)
 from entries.verbs.permissions import NOT_ALLOWED, Forbidden, Permissions
 from entries.verbs.series import delete_series, free_series_slug, save_series
 from entries.verbs.stories import (
@@ -187,6 +192,7 @@ __all__ = [
     "save_series",
     "seen_by_readers",
     "send_back",
+    "set_desk_language",
     "set_marks",
     "set_note_done",
     "set_person_active",

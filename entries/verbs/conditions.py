@@ -3,6 +3,8 @@
 from django.utils.translation import gettext
 
 from entries.models import Entry, Image, Posting, Story
+from entries.models.fields import max_length
+from entries.text import languages
 from entries.verbs.ledger import Refused
 
 State = Entry.State
@@ -65,3 +67,14 @@ def check_story_open(story: Story) -> None:
         raise StoryNotOpen(
             gettext("This story was withdrawn. Restore it to publish in it.")
         )
+
+
+def checked_language(text: str) -> str:
+    """Return a language tag in its canonical form. Raises Refused for other text."""
+    try:
+        tag = languages.canonical_tag(text)
+    except languages.LanguageError as error:
+        raise Refused(str(error), "language") from error
+    if len(tag) > max_length(Story, "language"):
+        raise Refused(gettext("This language code is too long."), "language")
+    return tag

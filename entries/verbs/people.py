@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
@@ -35,13 +36,15 @@ def save_person(
     byline: str = "",
     title: str = "",
     languages: str = "",
+    desk_language: str | None = None,
     portrait: Image | None = None,
     by: Permissions = SYSTEM,
 ) -> User:
     """Save a person's account and profile; a new account gets its username.
 
     `role` is one of ROLES, `title` the role that readers see, `languages` BCP 47 tags
-    separated by commas. Raises Refused for invalid values.
+    separated by commas, `desk_language` a code of DESK_LANGUAGES, empty for the
+    site's, or None to leave it as it is. Raises Refused for invalid values.
     """
     name, mail = rendering.one_line(name), mail.strip()
     if not name:
@@ -56,6 +59,7 @@ def save_person(
         ]
     except language_tags.LanguageError as error:
         raise Refused(str(error), "languages") from error
+    _check_desk_language(desk_language or "")
     with transaction.atomic():
         by.check_chief()
         if user.pk and user.pk == by.user.pk and role != CHIEF:
@@ -75,6 +79,8 @@ def save_person(
         profile.byline = rendering.one_line(byline)
         profile.role = rendering.one_line(title)
         profile.portrait, profile.languages = _locked(portrait), ",".join(tags)
+        if desk_language is not None:
+            profile.desk_language = desk_language
         _save_profile(profile)
     _credit_earlier_entries(profile)
     return user
@@ -120,6 +126,25 @@ def _set_role(user: User, role: str) -> None:
     user.groups.remove(*Group.objects.filter(name__in=ROLES))
     if role != CHIEF:
         user.groups.add(Group.objects.get_or_create(name=role)[0])
+
+
+def set_desk_language(user: User, code: str, *, by: Permissions = SYSTEM) -> None:
+    """Set the language the desk speaks to a person; empty for that of the site.
+
+    People choose their own; only chiefs choose for others. Raises Refused for a
+    language without a catalogue.
+    """
+    _check_desk_language(code)
+    with transaction.atomic():
+        if user.pk != by.user.pk:
+            by.check_chief()
+        _lock_person(user)
+        Profile.objects.update_or_create(user=user, defaults={"desk_language": code})
+
+
+def _check_desk_language(code: str) -> None:
+    if code and code not in settings.DESK_LANGUAGES:
+        raise Refused(gettext("Choose a language from the list."), "desk_language")
 
 
 def _save_profile(profile: Profile) -> None:

@@ -4,6 +4,7 @@ from django.utils.translation import gettext
 
 from entries.models import Entry, Series
 from entries.text import urls
+from entries.verbs.conditions import checked_language
 from entries.verbs.ledger import Refused, open_ledger, retry_on_stale_read
 from entries.verbs.permissions import SYSTEM, Permissions
 from entries.verbs.references import (
@@ -15,7 +16,12 @@ from entries.verbs.references import (
 
 @retry_on_stale_read
 def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
-    """Save a series, and rerender everything that refers to it."""
+    """Save a series, and rerender everything that refers to it.
+
+    Raises Refused for an invalid language.
+    """
+    if series.language:
+        series.language = checked_language(series.language)
     own = set(series.stories.values_list("pk", flat=True)) if series.pk else set()
     named = _entries_referring_to(series) | referring_entries(own)
     with open_ledger(*own, *referring_stories(own), entries=named) as ledger:

@@ -18,14 +18,15 @@ from entries.models import (
     Image,
     Posting,
     QuietRule,
+    Series,
     Story,
     StorySlug,
     StoryVersion,
 )
 from entries.models.fields import max_length
 from entries.pages import fragments
-from entries.text import gmt, languages, rendering, urls
-from entries.verbs.conditions import check_still_image
+from entries.text import gmt, rendering, urls
+from entries.verbs.conditions import check_still_image, checked_language
 from entries.verbs.ledger import (
     Ledger,
     Refused,
@@ -73,11 +74,15 @@ def create_story(
 ) -> Story:
     """Create a draft story; without a slug, one is derived from the headline.
 
+    Without a language, it has that of its series or of the site.
+
     Raises Refused if the headline is empty or another story has, or had, the slug, and
     IntegrityError if the form identified by `key` has created a story before.
     """
     with open_ledger():
         by.check_has("add_story")
+        if not fields.get("language"):
+            fields["language"] = Series.language_of(fields.get("series"))
         story = Story(headline=headline, key=key, imported=imported)
         _assign(story, fields)
         story.slug = slug or free_slug(headline, language=story.language)
@@ -118,7 +123,7 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
     if unknown := set(fields) - EDITABLE:
         raise TypeError(f"not a field of a story's head: {min(unknown)}")
     if fields.get("language", story.language) != story.language:
-        fields = fields | {"language": _checked_language(fields["language"])}
+        fields = fields | {"language": checked_language(fields["language"])}
     for name, value in fields.items():
         setattr(story, name, value)
     check_still_image(story.lead_image, "lead_image")
@@ -128,16 +133,6 @@ def _assign(story: Story, fields: dict[str, Any]) -> None:
         story.summary_html = fragments.summary_html(story.summary, story.language)
     except rendering.BodyError as error:
         raise Refused(str(error), "summary") from error
-
-
-def _checked_language(text: str) -> str:
-    try:
-        tag = languages.canonical_tag(text)
-    except languages.LanguageError as error:
-        raise Refused(str(error), "language") from error
-    if len(tag) > max_length(Story, "language"):
-        raise Refused(gettext("This language code is too long."), "language")
-    return tag
 
 
 def edit_story(

@@ -19,6 +19,43 @@
   }
   for (const field of all("[data-submit]")) field.addEventListener("change", () => field.form.requestSubmit());
 
+  // --- A story's language: that of its series until another is chosen, and of its texts
+
+  for (const list of all("select[data-language]")) {
+    const { form, dataset } = list;
+    const other = form.elements[`${list.name}-other`];
+    const { series } = form.elements;
+    const inSeries = JSON.parse(dataset.asInSeries ?? "{}");
+    const optionOf = (tag) => [...list.options].find((option) => option.value === tag);
+    const speak = () => {
+      const tag = other.value.trim() || list.value;
+      for (const field of all("[data-speaks]", form)) {
+        field.lang = tag;
+        field.dir = optionOf(tag)?.dir || "auto";
+      }
+    };
+    let chosen = Boolean(list.value);
+    const follow = () => {
+      if (chosen || !dataset.asInSeries) return;
+      const tag = inSeries[series.value] ?? inSeries[""];
+      if (!optionOf(tag)) list.add(new Option(tag, tag));
+      list.value = tag;
+      speak();
+    };
+    list.addEventListener("change", () => {
+      chosen = Boolean(list.value);
+      other.value = "";
+      follow();
+      speak();
+    });
+    other.addEventListener("input", () => {
+      chosen = true;
+      speak();
+    });
+    series?.addEventListener("change", follow);
+    follow();
+  }
+
   // --- Keyboard shortcuts, unless the user is typing or has switched them off
 
   const keysAreOn = () => {

@@ -83,7 +83,7 @@ def _document(story: Story, series: tuple[str, ...]) -> Document:
         headline=story.headline,
         series=story.series.name if story.series else "",
         first_day=story.first_day or (first and first.date()),
-        language=story.language if story.language != "en" else "",
+        language="" if _is_default_language(story) else story.language,
         standfirst=" ".join(story.standfirst.split()),
         photo=story.lead_image.caption if story.lead_image else "",
         links=tuple(links),
@@ -100,6 +100,11 @@ def _document(story: Story, series: tuple[str, ...]) -> Document:
     if plain:
         return document.with_bodies(lambda body: Body(body.items), markdown=False)
     return document.with_bodies(lambda body: body, markdown=True)
+
+
+def _is_default_language(story: Story) -> bool:
+    """Return whether a file needs no language: English, unless a default is another."""
+    return story.language == "en" == Series.language_of(story.series)
 
 
 def _entry(posting: Posting, series: tuple[str, ...]) -> DocumentEntry:

@@ -1,0 +1,63 @@
+"""Accounts in the admin: Django's own form, with the language of the desk."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from entries import verbs
+from entries.desk import account
+from entries.verbs import Permissions
+
+
+class AccountChangeForm(UserChangeForm):  # type: ignore[type-arg]
+    """An account, and the language that the desk speaks to its owner."""
+
+    # An old page must not undo what they have chosen themselves meanwhile.
+    desk_language = account.DeskLanguageField(show_hidden_initial=True)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        profile = getattr(self.instance, "profile", None)
+        if profile and "desk_language" in self.fields:
+            self.initial["desk_language"] = profile.desk_language
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
+    """The list and form of accounts."""
+
+    form = AccountChangeForm
+    fieldsets = (
+        *(UserAdmin.fieldsets or ()),
+        (_("Newsroom"), {"fields": ("desk_language",)}),
+    )
+
+    @admin.display(description=_("Language of the desk"))
+    def desk_language(self, user: User) -> str:
+        """Show the language to people who may not change the account."""
+        return account.language_name(account.language_of(user))
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> list[str]:
+        """Leave the language to chiefs, and to its owner on their own page."""
+        own = list(super().get_readonly_fields(request, obj))
+        chief = Permissions.of(request.user).superuser
+        return own if chief else [*own, "desk_language"]
+
+    def save_model(
+        self, request: HttpRequest, obj: User, form: Any, change: bool
+    ) -> None:
+        """Save an account, and the language if that was changed."""
+        super().save_model(request, obj, form, change)
+        if "desk_language" in form.changed_data:
+            code, by = form.cleaned_data["desk_language"], Permissions.of(request.user)
+            verbs.set_desk_language(obj, code, by=by)

@@ -1,0 +1,321 @@
+"""The desk speaks its user's language; the texts in it keep that of their story."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.test import Client, override_settings
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import trans_real
+
+from entries import verbs
+from entries.desk import audit_log
+from entries.desk.access import desk_url
+from entries.desk.pulse import snapshots
+from entries.models import Posting, Profile, Series, Story
+from entries.verbs import Permissions, Refused
+from tests.builders import make_series, make_story, make_update, make_user, signed_in
+
+pytestmark = pytest.mark.django_db
+
+
+class Marked:
+    """A catalogue that puts marks around every message, and knows all of them."""
+
+    def gettext(self, message: str) -> str:
+        return f"[!! {message} !!]" if message else ""
+
+    def ngettext(self, one: str, many: str, number: int) -> str:
+        return self.gettext(one if number == 1 else many)
+
+    def pgettext(self, context: str, message: str) -> str:
+        return self.gettext(message)
+
+    def npgettext(self, context: str, one: str, many: str, number: int) -> str:
+        return self.ngettext(one, many, number)
+
+
+@contextmanager
+def marked(code: str) -> Iterator[None]:
+    """Let a language put marks around every message, instead of translating it."""
+    real = trans_real.translation(code)
+    stand_in = type("StandIn", (Marked, type(real)), {})
+    made = stand_in.__new__(stand_in)
+    vars(made).update(vars(real))
+    trans_real._translations[code] = made
+    try:
+        yield
+    finally:
+        trans_real._translations[code] = real
+
+
+def chosen(name: str, code: str, *groups: str, chief: bool = False) -> Client:
+    """Return the client of a new account that has chosen a language of the desk."""
+    client = signed_in(name, *(groups or ("Editors",)), chief=chief)
+    user = User.objects.get(username=name)
+    verbs.set_desk_language(user, code, by=Permissions.of(user))
+    return client
+
+
+def head(client: Client, path: str = "/admin/", **headers: str) -> str:
+    """Return the start tag of the page."""
+    page = client.get(path, headers=headers).content.decode()
+    found = re.search(r"<html[^>]*>", page)
+    assert found, page[:300]
+    return found[0]
+
+
+def test_the_desk_is_in_the_site_s_language_until_its_user_chooses_another():
+    client = signed_in("ann", "Editors")
+    assert 'lang="en" dir="ltr"' in head(client)
+    page = client.get(reverse("account")).content.decode()
+    assert ">The site’s language (English)</option>" in page
+    answer = client.post(reverse("account"), {"desk_language": "ar"}, follow=True)
+    assert 'lang="ar" dir="rtl"' in answer.content.decode()
+    assert 'lang="ar" dir="rtl"' in head(client)
+    with override_settings(SITE_LANGUAGE="de"):
+        assert 'lang="ar"' in head(client)
+        client.post(reverse("account"), {"desk_language": ""})
+        assert 'lang="de"' in head(client)
+    with override_settings(SITE_LANGUAGE="ja"):  # the desk is not translated into it
+        assert 'lang="en"' in head(client)
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/lists/", "/admin/login/"])
+def test_neither_headers_nor_cookies_choose_the_language(path: str):
+    client = Client() if "login" in path else signed_in("ann", chief=True)
+    client.cookies["django_language"] = "de"
+    assert 'lang="en"' in head(client, path, accept_language="de")
+
+
+def test_every_language_offered_has_a_catalogue():
+    root = Path(__file__).resolve().parent.parent / "locale"
+    codes = {path.name for path in root.iterdir()}
+    page = signed_in("ann").get(reverse("account")).content.decode()
+    offered = set(re.findall(r'<option value="(\w+)"', page))
+    assert {"de", "fr", "es", "ar", "en"} <= offered <= codes | {"en"}
+
+
+def test_people_set_their_own_language_and_chiefs_that_of_others():
+    ann, ben = make_user("ann", "Editors"), make_user("ben", "Editors")
+    chief = make_user("the-chief", chief=True)
+    with pytest.raises(Refused):
+        verbs.set_desk_language(ben, "de", by=Permissions.of(ann))
+    assert not Profile.objects.filter(user=ben).exists()
+    verbs.set_desk_language(ben, "de", by=Permissions.of(chief))
+    assert Profile.objects.get(user=ben).desk_language == "de"
+    for wrong in ("ja", "xx", "de-AT"):
+        with pytest.raises(Refused, match="Choose a language from the list"):
+            verbs.set_desk_language(ann, wrong, by=Permissions.of(ann))
+
+
+def test_another_s_language_cannot_be_set_on_one_s_own_page():
+    ben = make_user("ben", "Editors")
+    client = signed_in("ann", "Editors")
+    client.post(reverse("account"), {"desk_language": "de", "user": ben.pk})
+    assert 'lang="de"' in head(client)
+    assert not Profile.objects.filter(user=ben).exists()
+    answer = client.post(reverse("account"), {"desk_language": "tlh"})
+    assert answer.status_code == 422
+    assert 'lang="de"' in head(client)
+
+
+def account_form(page: str) -> dict[str, str]:
+    """Return what a browser would send of the admin's form of an account."""
+    fields = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', page))
+    return {k: v for k, v in fields.items() if not k.startswith(("csrf", "_"))}
+
+
+def test_administrators_set_the_language_in_the_account_s_form():
+    ben = make_user("ben", "Editors")
+    chief = signed_in("the-chief", chief=True)
+    url = reverse("admin:auth_user_change", args=[ben.pk])
+    sent = account_form(chief.get(url).content.decode()) | {"is_active": "on"}
+    chief.post(url, sent | {"desk_language": "fr"})
+    assert Profile.objects.get(user=ben).desk_language == "fr"
+    # A page opened before then does not undo it.
+    chief.post(url, sent | {"first_name": "Ben"})
+    ben.refresh_from_db()
+    assert (ben.first_name, ben.profile.desk_language) == ("Ben", "fr")
+
+
+def test_a_chief_s_old_page_leaves_a_language_chosen_meanwhile():
+    ann = verbs.save_person(User(), name="Ann Lee", mail="a@b.example", role="Editors")
+    chief = signed_in("the-chief", chief=True)
+    sent = {"name": "Ann Lee", "mail": "a@b.example", "role": "Moderators"}
+    sent |= {"initial-desk_language": "", "desk_language": ""}
+    verbs.set_desk_language(ann, "es", by=Permissions.of(ann))
+    chief.post(reverse("person", args=[ann.pk]), sent)
+    assert Profile.objects.get(user=ann).desk_language == "es"
+    chief.post(reverse("person", args=[ann.pk]), sent | {"desk_language": "de"})
+    assert Profile.objects.get(user=ann).desk_language == "de"
+
+
+def test_an_invitation_is_in_the_language_of_whom_it_invites():
+    chief = signed_in("the-chief", chief=True)
+    sent = {"name": "Ann Lee", "mail": "ann@example.org", "role": "Editors"}
+    with override_settings(EMAIL_HOST="mail.example"), marked("de"):
+        chief.post(reverse("person_add"), sent | {"desk_language": "de"})
+    (message,) = mail.outbox
+    assert message.subject.startswith("[!! ")
+    assert "[!! " in message.body
+
+
+# --- What several users see
+
+
+def poll(client: Client, story: Story, have: str = "0.0.live.x") -> str:
+    path = desk_url(story, "timeline")
+    answer = client.get(path, {"have": have}, headers={"HX-Request": "true"})
+    return answer.content.decode()
+
+
+def test_a_change_is_rendered_for_each_language_of_the_desk():
+    story = make_story("Fog over the harbour")
+    make_update(story, "Not yet public.", state="draft")
+    ann, ben = signed_in("ann", "Editors"), chosen("ben", "de", "Editors")
+    snapshots._slots.clear()
+    with marked("de"):
+        english, german = poll(ann, story), poll(ben, story)
+        again = poll(ann, story)
+    assert "[!! " not in english
+    assert "[!! Draft !!]" in german
+    assert re.sub("csrf.*", "", again) == re.sub("csrf.*", "", english)
+
+
+def test_the_answer_that_nothing_changed_needs_no_language(
+    django_assert_max_num_queries: Any,
+):
+    story = make_story("Fog over the harbour")
+    client = chosen("ben", "de")
+    page = client.get(desk_url(story)).content.decode()
+    have = re.search(r"\?have=([^\"]+)\"", page)
+    assert have
+    path = f"{desk_url(story, 'timeline')}?have={have[1]}"
+    with django_assert_max_num_queries(2):
+        assert client.get(path, headers={"HX-Request": "true"}).status_code == 204
+
+
+def test_the_language_ends_with_the_response():
+    client = chosen("ben", "de")
+    before = translation.get_language()
+    client.get("/admin/")
+    client.get("/admin/no/such/page/")
+    assert translation.get_language() == before
+
+
+def test_refusals_and_errors_are_in_the_language_of_the_user():
+    story = make_story("Fog over the harbour")
+    client = chosen("ben", "de")
+    htmx = {"HX-Request": "true"}
+    with marked("de"):
+        texts = [
+            client.post(desk_url(story), {"body": "", "action": "publish"}),
+            client.get(desk_url(story, "time"), {"at": "half past"}, headers=htmx),
+            client.get(desk_url(4711)),
+            client.get("/admin/people/"),
+            client.get(desk_url(4711), headers=htmx),
+        ]
+    assert [one.status_code for one in texts[2:]] == [404, 403, 404]
+    for answer in texts:
+        assert "[!! " in answer.content.decode()
+
+
+def test_what_a_german_editor_publishes_is_what_an_english_one_would():
+    """Nothing that readers see is in the language of whoever pressed the button."""
+    found = []
+    for name, code in (("ann", ""), ("ben", "de")):
+        story = make_story("Fog over the harbour", slug=f"fog-{name}")
+        client = chosen(name, code)
+        with marked("de"):
+            for typed in ("A first.", "A second."):
+                sent = {"body": typed, "action": "publish"}
+                client.post(desk_url(story), sent)
+            update = story.entries.get(body="A first.")
+            edit = desk_url(story, "edit", update.pk)
+            sent = {"body": "A third.", "version": 1, "action": "save"}
+            sent |= {"how": "correction", "correction": "It was not the first."}
+            client.post(edit, sent)
+            client.post(desk_url(story, "act", update.pk), {"do": "key"})
+            page = Client().get(story.get_absolute_url()).content.decode()
+        rows = Posting.objects.filter(story=story).order_by("pk")
+        html = "".join(row.html for row in rows).replace(story.slug, "slug")
+        assert "A third." in html
+        assert "[!! " not in html + page
+        found.append(re.sub(r"\d+", "0", html))  # ids and times
+    assert found[0] == found[1]
+
+
+def test_the_log_is_read_in_the_reader_s_language():
+    story = make_story("Fog over the harbour")
+    update = make_update(story, "A first.")
+    german, english = chosen("ben", "de"), signed_in("ann", "Editors")
+    german.post(desk_url(story, "act", update.pk), {"do": "pin"})
+    path = desk_url(story, "history")
+    assert "Pinned." in english.get(path).content.decode()
+    with marked("de"):
+        assert "[!! Pinned. !!]" in german.get(path).content.decode()
+    line = audit_log.log_of_entry(update).first()
+    assert line
+    assert line.change_message == "Pinned."
+
+
+# --- Series and new stories
+
+
+def new_story(client: Client, **fields: str) -> Story:
+    url = reverse("admin:entries_story_add")
+    answer = client.post(url, {"headline": "Mist", **fields})
+    assert answer.status_code == 302, answer.content.decode()
+    return Story.objects.latest("pk")
+
+
+def test_a_new_story_has_the_language_of_its_series_by_default():
+    series = make_series("Yawmiyyat")
+    series.language = "ar"
+    verbs.save_series(series)
+    client = signed_in("ann", "Editors")
+    assert new_story(client, series=str(series.pk)).language == "ar"
+    assert new_story(client, series=str(series.pk), language="fa").language == "fa"
+    assert new_story(client).language == "en"
+    with override_settings(SITE_LANGUAGE="pt-br"):
+        assert new_story(client).language == "pt-BR"
+        assert verbs.create_story("Fog").language == "pt-BR"
+    assert verbs.create_story("Fog", series=series).language == "ar"
+
+
+def test_a_language_is_chosen_by_its_own_name_or_typed_as_a_code():
+    client = signed_in("ann", "Editors")
+    page = client.get(reverse("admin:entries_story_add")).content.decode()
+    assert '<option value="ar" lang="ar" dir="rtl">العربية (ar)</option>' in page
+    assert '<option value="de" lang="de" dir="ltr">Deutsch (de)</option>' in page
+    sent = {"language": "de", "language-other": "sr_latn"}
+    story = new_story(client, **sent)
+    assert story.language == "sr-Latn"
+    details = desk_url(story, "details")
+    page = client.get(details).content.decode()
+    assert re.search(r'<option value="sr-Latn"[^>]* selected', page)
+    url = reverse("admin:entries_story_add")
+    wrong = client.post(url, {"headline": "Rain", "language-other": "klingonish"})
+    shown = wrong.content.decode()
+    assert "“klingonish” isn&#x27;t a language code" in shown
+    assert '<option value="klingonish"' in shown  # nothing that was typed is lost
+
+
+def test_a_series_is_given_its_language_in_the_admin():
+    client = signed_in("the-chief", chief=True)
+    sent = {"name": "Yawmiyyat", "slug": "yawmiyyat", "language-other": "AR_eg"}
+    client.post(reverse("admin:entries_series_add"), sent)
+    assert Series.objects.get().language == "ar-EG"
+    wrong = client.post(reverse("admin:entries_series_add"), sent | {"language": "x"})
+    assert wrong.status_code == 200
+    with pytest.raises(Refused, match="isn't a language code"):
+        verbs.save_series(Series(name="A", slug="a", language="arabic"))
