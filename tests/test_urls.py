@@ -50,12 +50,91 @@ def test_other_addresses_are_not(address: str) -> None:
         ("参见https://harbour.example/fog。", "https://harbour.example/fog"),
         ("\u200fhttps://harbour.example/fog\u200e", "https://harbour.example/fog"),
         ("HTTP://harbour.example!", "HTTP://harbour.example"),
+        *(
+            (f"https://harbour.example/{path}{end}", f"https://harbour.example/{path}")
+            for path, end in (
+                *(
+                    ("समाचार", "।"),
+                    ("সংবাদ", "॥"),
+                    ("خبر", "؟"),
+                    ("خبر", "۔"),
+                    ("خبر", "؛"),
+                ),
+                *(
+                    ("港", "。"),
+                    ("港", "、"),
+                    ("港", "」と"),
+                    ("港", "）"),
+                    ("港", "！"),
+                    ("港", "…"),
+                ),
+                *(
+                    ("fog", "．"),
+                    ("fog", "，"),
+                    ("fog", "＞"),
+                    ("fog", "｡"),
+                    ("fog", "﹂"),
+                ),
+                *(("նոր", "։"), ("նոր", "՝"), ("ዜና", "።"), ("ዜና", "፣"), ("ព័ត៌មាន", "។")),
+                *(
+                    ("ข่าว", "๛"),
+                    ("ข่าว", "๚"),
+                    ("သတင်း", "။"),
+                    ("သတင်း", "၊"),
+                    ("གསར", "།"),
+                ),
+                *(
+                    ("ᠮᠣᠩ", "᠃"),
+                    ("חדשות", "׃"),
+                    ("fog", "”"),
+                    ("fog", "‹"),
+                    ("fog", "』"),
+                ),
+                *(
+                    ("fog", "⟩"),
+                    ("fog", "〉"),
+                    ("fog", "—and"),
+                    ("fog", "–"),
+                    ("fog", "･"),
+                ),
+                *(
+                    ("fog", "\u3000x"),
+                    ("fog", "\u2069"),
+                    ("fog", "\u200d"),
+                    ("fog", "⹁"),
+                ),
+                *(
+                    ("fog", "⁇"),
+                    ("fog", "¿"),
+                    ("fog", "§"),
+                    ("fog", "\u1805"),
+                    ("خبر", "٪"),
+                ),
+            )
+        ),
+        *(
+            (f"«https://harbour.example/{path}»", f"https://harbour.example/{path}")
+            for path in (
+                *("佐々木", "レオナルド・ダ・ヴィンチ", "ケーキ", "〇八", "ᄒᆞᆫ"),
+                *("می\u200cخواهم", "क्\u200dष", "हिन्दी", "ข่าวๆ", "ព័ត៌មានៗ", "ฯลฯ"),
+                *("col·legi", "Michelson–Morley", "צה״ל", "תל־אביב", "བོད་ཡིག", "naïve"),
+                *("nai\u0308ve", "straße?q=ü&x=١#ñ", "🔥", "Ⅳ", "x½", "№5", "５人"),
+            )
+        ),
     ],
 )
 def test_a_bare_url_becomes_a_link_without_trailing_punctuation(
     body: str, address: str
 ) -> None:
-    assert linked(body) == [address]
+    assert linked(body) == [address.replace("&x", "&amp;x")]
+
+
+def test_a_full_stop_between_two_urls_belongs_to_neither() -> None:
+    body = "参见https://a.example/港。https://b.example/؛https://c.example।"
+
+    assert linked(body) == [
+        *("https://a.example/港", "https://b.example/", "https://c.example"),
+    ]
 
 
 @pytest.mark.parametrize(

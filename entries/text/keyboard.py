@@ -19,7 +19,7 @@ _ODD: Final = re.compile(
 )
 
 
-def fold(text: str) -> str:
+def as_ascii(text: str) -> str:
     """Return a text with ASCII digits, signs and spaces, without invisible characters.
 
     Digits may be of any script (`１０`, `١٠`, `१०`), and letters full-width (`ｐｍ`).
@@ -28,7 +28,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", folded)
 
 
-def fold_start(line: str, length: int) -> tuple[str, list[int]]:
+def start_as_ascii(line: str, length: int) -> tuple[str, list[int]]:
     """Return a line whose first letters have ASCII digits, signs and spaces.
 
     The list says where each of its letters, and its end, was; it is empty for a line

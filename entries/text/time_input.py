@@ -130,7 +130,7 @@ def is_time_alone(text: str, now: datetime) -> bool:
 
 
 def _plain(text: str) -> str:
-    text = keyboard.fold(text).lower().replace(",", " ")
+    text = keyboard.as_ascii(text).lower().replace(",", " ")
     text = re.sub(r"\b(?:at|on)\b", " ", text)
     text = re.sub(r"(?<=\d)t(?=\d)", " ", _ZONE.sub(" ", text))
     return " ".join(text.split())

@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterable
+from itertools import chain, count
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -20,12 +20,48 @@ SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _SAFE: Final = re.compile(
     r'(?:https?://[^\s\x00-\x20/?#\\<>"]|mailto:)[^\s\x00-\x20\x7f\\<>"]+', re.I
 )
-# Typographic quotation marks and the punctuation of other scripts end a URL, and so do
-# the invisible characters that are pasted along with right-to-left text.
+# Signs that are parts of words: middle dots (l·l, ア・イ), Hebrew geresh, Tibetan tsheg,
+# and those that join letters in Persian and in scripts of India.
+_IN_WORDS: Final = frozenset("·・･׳״་\u200c\u200d")
+_LONG_DASHES: Final = frozenset("—―⸺⸻")
+
+
+def _ends_url(letter: str) -> bool:
+    """Return whether a letter beyond ASCII ends a bare URL, as its script's signs do.
+
+    Quotation marks, brackets and full stops of all scripts do, and the invisible
+    characters that are pasted along with right-to-left text. Hyphens do not.
+    """
+    category = unicodedata.category(letter)
+    if letter in _IN_WORDS or (category == "Pd" and letter not in _LONG_DASHES):
+        return False
+    if "\ufe50" <= letter <= "\uffef":
+        plain = unicodedata.normalize("NFKC", letter)
+        if plain.isascii() and not plain.isalnum():  # “＞”
+            return True
+    return category in ("Cc", "Cf", "Zs", "Zl", "Zp") or category[0] == "P"
+
+
+def _ranges(letters: Iterable[str]) -> str:
+    """Return letters, which are in order, as the inside of a pattern's brackets."""
+    spans: list[list[str]] = []
+    for letter in letters:
+        if spans and ord(letter) == ord(spans[-1][1]) + 1:
+            spans[-1][1] = letter
+        else:
+            spans.append([letter, letter])
+    return "".join(f"{first}-{last}" for first, last in spans)
+
+
+# Without the blocks that have letters only, such as those of Chinese and Korean.
+_WITH_SIGNS: Final = chain(
+    *(range(0x80, 0x3400), range(0xA000, 0xAC00), range(0xF900, 0x12000)),
+    range(0x1E000, 0x1F000),
+)
+_ENDS_URL: Final = _ranges(filter(_ends_url, map(chr, _WITH_SIGNS)))
 BARE_URL: Final = re.compile(
     r"(?<![A-Za-z0-9@/._-])(?i:https?://)"
-    r"""[^\s<>"\\^`{|}\[\]“”„‘’«»‹›—…،؛؟۔\u3000-\u303f！（），：；？［］"""
-    r"\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+"
+    rf"""[^\s<>"\\^`{{|}}\[\]{_ENDS_URL}]+"""
 )
 _POSTS: Final = r"""
     (?:x|twitter)\.com/\w+/status/\d | bsky\.app/profile/[^/]+/post/ | vk\.com/wall
@@ -66,7 +102,9 @@ def without_punctuation(url: str) -> str:
     """Strip the punctuation after a bare URL, which belongs to its sentence."""
     while url:
         unpaired = url[-1] == ")" and url.count(")") > url.count("(")
-        if not unpaired and url[-1] not in ".,;:!?'*_~":
+        sign = url[-1] in ".,;:!?'*_~" or url[-1] in _IN_WORDS
+        dash = unicodedata.category(url[-1]) == "Pd" and not url[-1].isascii()
+        if not (unpaired or sign or dash):
             break
         url = url[:-1]
     return url

@@ -147,7 +147,7 @@ def stamp(line: str) -> Stamp | None:
 
     Digits may be of any script.
     """
-    plain, places = keyboard.fold_start(line, _MAX_STAMP_LENGTH)
+    plain, places = keyboard.start_as_ascii(line, _MAX_STAMP_LENGTH)
     found = _stamp(plain)
     return replace(found, end=places[found.end]) if found and places else found
 
@@ -172,7 +172,7 @@ def _stamp(line: str) -> Stamp | None:
 
 def _day_line(line: str) -> str:
     """Return the day that a line consists of, as typed."""
-    match = _DATE_LINE.fullmatch(keyboard.fold_start(line, _MAX_STAMP_LENGTH)[0])
+    match = _DATE_LINE.fullmatch(keyboard.start_as_ascii(line, _MAX_STAMP_LENGTH)[0])
     return match[1] if match else ""
 
 

@@ -96,7 +96,7 @@ _IN_ENTRY: Final = (
 
 def mark_anywhere(line: str) -> MarkedLine | None:
     """Recognize a mark that may be anywhere: a jump link or the original entry."""
-    plain, places = keyboard.fold_start(line, _MAX_MARK_LENGTH)
+    plain, places = keyboard.start_as_ascii(line, _MAX_MARK_LENGTH)
     if _JUMP.fullmatch(plain):
         return MarkedLine(Mark.JUMP, line, "")
     if match := _ORIGINAL.fullmatch(plain):
@@ -118,7 +118,7 @@ def mark_in_entry(line: str) -> MarkedLine | None:
 def _first(
     patterns: Iterable[tuple[Mark, re.Pattern[str]]], line: str
 ) -> MarkedLine | None:
-    plain, places = keyboard.fold_start(line, _MAX_MARK_LENGTH)
+    plain, places = keyboard.start_as_ascii(line, _MAX_MARK_LENGTH)
     for mark, pattern in patterns:
         if match := pattern.fullmatch(plain):
             is_date = mark == Mark.DATE

@@ -47,7 +47,7 @@ class HeadState:
 
 def parse_state(text: str) -> HeadState | None:
     """Parse the value of `STATE:`; return None unless it is clear."""
-    text = keyboard.fold(text)
+    text = keyboard.as_ascii(text)
     match = next(filter(None, (form.fullmatch(text) for form in _FORMS)), None)
     if match is None or (state := match["state"].lower()) not in State.values:
         return None

@@ -140,7 +140,7 @@ def timestamp(line: str, *, starts: bool = True) -> Timestamp | Doubt | None:
     `starts` is whether the line begins a paragraph. Inside a paragraph, only timestamps
     in capitals or with a colon are recognized. Digits may be of any script.
     """
-    plain, places = keyboard.fold_start(line, _MAX_LENGTH)
+    plain, places = keyboard.start_as_ascii(line, _MAX_LENGTH)
     found = _timestamp(plain, starts=starts)
     if places and isinstance(found, Timestamp):
         return replace(found, rest=line[places[len(plain) - len(found.rest)] :])
@@ -281,7 +281,7 @@ def _day_after(rest: str) -> tuple[Day | None, str, str]:
 def parse_day(text: str) -> Day | None:
     """Parse `Tuesday`, `20 December`, `Dec. 20, 2016`, `2016-12-20`, …"""
     # Like the patterns, in which “ſun” matches “sun”.
-    words = keyboard.fold(text).strip().casefold()
+    words = keyboard.as_ascii(text).strip().casefold()
     weekday = 0
     if match := re.match(rf"({WEEKDAY}),?\s*", words):
         weekday = _WEEKDAYS[match[1][:3]] + 1
