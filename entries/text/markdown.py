@@ -85,7 +85,7 @@ _CODE_BREAK: Final = "\x05"  # a line break inside one
 # Scripts that are written without spaces, or attach endings to emphasised words: here
 # emphasis may begin and end inside what a regular expression considers a word.
 _UNSPACED: Final = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff"
+    "\u0e00-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 )
 _CODE_SPANS: Final = {"```": "code", "``": "code", "`": "code"}

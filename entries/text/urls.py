@@ -20,8 +20,8 @@ SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _SAFE: Final = re.compile(
     r'(?:https?://[^\s\x00-\x20/?#\\<>"]|mailto:)[^\s\x00-\x20\x7f\\<>"]+', re.I
 )
-# Signs that are parts of words: middle dots (l·l, ア・イ), Hebrew geresh, Tibetan tsheg,
-# and those that join letters in Persian and in scripts of India.
+# Signs inside words: middle dots (l·l, ア・イ), geresh in Hebrew, tsheg in Tibetan, and
+# those that join letters or not, in Persian and in scripts of India.
 _IN_WORDS: Final = frozenset("·・･׳״་\u200c\u200d")
 _LONG_DASHES: Final = frozenset("—―⸺⸻")
 
