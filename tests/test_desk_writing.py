@@ -339,6 +339,16 @@ def paste(page: Page, clipboard: Clipboard, over: str = "") -> str:
     return box(page).input_value()
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c"])
+def test_pasted_signs_that_break_lines_become_line_breaks(page, sign: str):
+    plain = f"One{sign}two{sign}{sign}three"
+    assert paste(page, Clipboard(plain=plain)) == "One\ntwo\n\nthree"
+    html = f"<p><b>One</b>{sign}two</p>"
+    # In HTML, a form feed is white space.
+    expected = "**One** two" if sign == "\x0c" else "**One**\ntwo"
+    assert paste(page, Clipboard(html, f"One{sign}two")) == expected
+
+
 def rendered(text: str) -> str:
     """Return a text as HTML, without white space beside the tags of blocks."""
     html = rendering.render(text)
@@ -552,6 +562,70 @@ def test_single_letters_act_only_on_a_focused_row_and_can_be_turned_off(
     expect(page.locator(f"#edit-{entry}")).to_have_count(0)
     row.focus()
     page.keyboard.press("e")
+    expect(page.locator(f"#edit-{entry} [name=body]")).to_be_focused()
+
+
+PRESS = """(target, [key, code, more]) => {
+  const options = { key, code, bubbles: true, cancelable: true, ...more };
+  return !target.dispatchEvent(new KeyboardEvent("keydown", options));
+}"""
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "pressed"),
+    [
+        ("з", "KeyP", "p"),
+        ("З", "KeyP", "p"),
+        ("π", "KeyP", "p"),
+        ("ح", "KeyP", "p"),
+        ("פ", "KeyP", "p"),
+        ("ㅔ", "KeyP", "p"),
+        ("لا", "KeyB", "b"),
+        ("ظ", "Slash", "/"),
+        ("؟", "Slash", "?"),
+        # What a key types counts, not its place, if it is a Latin letter or a sign.
+        ("p", "KeyR", "p"),
+        ("a", "KeyQ", "a"),
+        ("/", "KeyQ", "/"),
+        ("é", "Digit2", "é"),
+        ("ö", "Semicolon", "ö"),
+        ("ｐ", "KeyP", "p"),
+        ("ı", "KeyI", "i"),
+        ("ArrowUp", "ArrowUp", "arrowup"),
+        ("Enter", "NumpadEnter", "enter"),
+        ("ж", "Semicolon", "ж"),
+        ("п", "", "п"),
+    ],
+)
+def test_a_shortcut_is_told_by_its_letter_or_by_its_place(page, key, code, pressed):
+    shift = key == "؟"
+    event = {"key": key, "code": code, "shiftKey": shift}
+    assert page.evaluate("event => window.keyPressed(event)", event) == pressed
+
+
+def test_shortcuts_work_on_layouts_without_latin_letters(page, office, story):
+    entry = office.call(post, story.pk, "Mark me.")
+    row = page.locator(f"#row-{entry}")
+    expect(row).to_be_visible()
+    pin = page.locator(f"#row-{entry}-pin")
+    for key, state in (("з", "true"), ("π", "false"), ("ح", "true")):
+        assert row.evaluate(PRESS, [key, "KeyP", {}])
+        expect(pin).to_have_attribute("aria-pressed", state)
+    assert not row.evaluate(PRESS, ["r", "KeyP", {}])
+    assert row.evaluate(PRESS, ["؟", "Slash", {"shiftKey": True}])
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    for key, code, text in (
+        ("и", "KeyB", "**a**"),
+        ("ι", "KeyI", "*a*"),
+        ("ن", "KeyK", "[a](https://)"),
+    ):
+        box(page).fill("a")
+        box(page).press("Control+a")
+        assert box(page).evaluate(PRESS, [key, code, {"ctrlKey": True}])
+        expect(box(page)).to_have_value(text)
+    assert row.evaluate(PRESS, ["у", "KeyE", {}])
     expect(page.locator(f"#edit-{entry} [name=body]")).to_be_focused()
 
 

@@ -105,7 +105,7 @@
     const before = area.value[area.selectionEnd - typed.length - key.length - 1];
     if (key !== ":" && before && before !== "\n") return [];
     if (key === "/") {
-      if (!/^[\p{L}\p{N}_]*$/u.test(typed)) return [];
+      if (!/^[\p{L}\p{M}\p{N}_]*$/u.test(typed)) return [];
       return [...commandsFor(form, typed), ...(await snippetsFor(form, typed))];
     }
     if (key === ":") return /^[\w+-]{2,}$/.test(typed) ? emojiFor(typed) : [];
@@ -219,13 +219,14 @@
     if (event.isComposing || event.defaultPrevented || event.altKey) return;
     const { target } = event;
     const modified = event.ctrlKey || event.metaKey;
-    if (modified && event.key === "/" && dialog) {
+    const key = window.keyPressed(event);
+    if (modified && key === "/" && dialog) {
       event.preventDefault();
       return void open(dialog);
     }
-    if (modified && event.key.toLowerCase() === "j" && formOf(target)) return void toAlt(event, formOf(target));
+    if (modified && key === "j" && formOf(target)) return void toAlt(event, formOf(target));
     if (modified || target.matches?.(WRITES)) return;
-    if (event.key === "?" && dialog) {
+    if (key === "?" && dialog) {
       event.preventDefault();
       return void open(dialog);
     }
@@ -235,10 +236,9 @@
       if (step(row, event.key)) event.preventDefault();
       return;
     }
-    const letter = event.key.toLowerCase();
     if (event.shiftKey || event.repeat || !lettersOn() || $(".slot form[data-form]", row)) return;
-    if (letter === "c") copyLink(row);
-    else if (ROW_KEYS[letter]) press($(`[id="${row.id}-${ROW_KEYS[letter]}"]`, row));
+    if (key === "c") copyLink(row);
+    else if (ROW_KEYS[key]) press($(`[id="${row.id}-${ROW_KEYS[key]}"]`, row));
     else return;
     event.preventDefault();
   });

@@ -19,14 +19,14 @@
     '[data-style*="mso-element:comment"], [data-style*="mso-hide:all"], .MsoCommentReference, .msocomanchor, .msocomoff, del[datetime], del[cite]';
   const PROSE = /urn:schemas-microsoft-com|class="?'?Mso|docs-internal-guid|LibreOffice|OpenOffice|Cocoa HTML Writer/i;
   const RICH = "a[href], b, strong, i, em, s, del, strike, ul, ol, blockquote, table, h1, h2, h3, h4, h5, h6, pre, hr";
-  const UNSPACED =
-    /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]/;
+  const UNSPACED = /[\u0e00-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]/;
   const WORD = /[\p{L}\p{N}\p{M}_]/u;
   const inWord = (char) => Boolean(char) && WORD.test(char) && !UNSPACED.test(char);
   const OPENS = /[\s*_~([{"'“”‘’«»„‹›¿¡–—-]/;
 
   // --- Inline text: only characters that would be parsed as marks are escaped
 
+  const inLines = (text) => text.replace(/[\v\f\x85\u2028\u2029]/g, "\n");
   const flat = (text) => text.replace(/[\t\n\f\r \u00a0]+/g, " ");
   const escape = (text, prose) =>
     text.replace(/(\\*)([`*_~[\]\\])/g, (whole, before, mark, at) => {
@@ -311,14 +311,24 @@
     const block = blocks.length > 1 || blocks[0].kind !== "text" || /^(#|```|---)/.test(markdown);
     const before = value.slice(0, start);
     const gap = block && before.trim() ? "\n\n".slice(before.match(/\n{0,2}$/)[0].length) : "";
-    type(area, gap + markdown);
+    type(area, gap + inLines(markdown));
+  };
+
+  // Paste plain text as it is, but for signs that other applications break lines with: a
+  // text area does not show them as breaks.
+  const pasteLines = (event, area) => {
+    const text = event.clipboardData.getData("text/plain");
+    const lines = inLines(text);
+    if (lines === text) return;
+    event.preventDefault();
+    type(area, lines.replace(/\r\n?/g, "\n"));
   };
 
   let plainly = false; // Ctrl+Shift+V
   document.addEventListener(
     "keydown",
     (event) => {
-      plainly = event.key.toLowerCase() === "v" && event.shiftKey && (event.ctrlKey || event.metaKey);
+      plainly = window.keyPressed(event) === "v" && event.shiftKey && (event.ctrlKey || event.metaKey);
     },
     true,
   );
@@ -337,7 +347,8 @@
       return void bringPictures(form, files);
     }
     const area = event.target;
-    if (area !== bodyOf(form) || asTyped) return;
+    if (area !== bodyOf(form)) return;
+    if (asTyped) return void pasteLines(event, area);
     if (window.Desk.isCode(plain)) {
       event.preventDefault();
       return void window.Desk.pasteCode(area, plain);
@@ -347,7 +358,7 @@
       if (linkSelection(area, plain)) event.preventDefault();
       return;
     }
-    if (!body || !isProse(html, body)) return; // paste it unchanged: plain text, or Markdown
+    if (!body || !isProse(html, body)) return void pasteLines(event, area); // plain text, or Markdown
     const blocks = blocksOf(body);
     if (!blocks.length) return;
     event.preventDefault();

@@ -9,7 +9,7 @@
 
   document.addEventListener("keydown", (event) => {
     const form = formOf(event.target);
-    const key = event.key.toLowerCase();
+    const key = window.keyPressed(event);
     if (event.isComposing || event.keyCode === 229 || event.defaultPrevented) return;
     const plain = !MODIFIER(event) && !event.altKey && !event.shiftKey;
     if (key === "enter" && plain && event.target.matches("textarea[name=body]")) {

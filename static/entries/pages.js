@@ -66,10 +66,10 @@
     }
   };
   document.addEventListener("keydown", (event) => {
-    const { target, key } = event;
+    const { target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (target.matches("input, select, textarea, [contenteditable]") || !keysAreOn()) return;
-    const own = all("[data-key]").find((one) => one.dataset.key === key.toLowerCase());
+    const own = all("[data-key]").find((one) => one.dataset.key === window.keyPressed(event));
     if (!own) return;
     event.preventDefault();
     if (own.matches("input")) own.focus();

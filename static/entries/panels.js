@@ -1,7 +1,19 @@
 "use strict";
 // Confirmation panels: each opens in place, in view and with focus; Escape closes it and
-// returns focus.
+// returns focus. And `window.keyPressed`, since every page of the newsroom loads this.
 (() => {
+  // The key of a shortcut: what it types, or on layouts without Latin letters (Cyrillic,
+  // Greek, Arabic, …) what is at its place on a US keyboard.
+  window.keyPressed = ({ key = "", code = "", shiftKey }) => {
+    const typed = key
+      .normalize("NFKC")
+      .replace(/[ıİ]/, "i")
+      .toLowerCase(); // full-width; Turkish
+    if (/^[ -~]*$/.test(typed) || /\p{Script=Latin}/u.test(typed)) return typed;
+    if (code === "Slash") return shiftKey ? "?" : "/";
+    return /^Key[A-Z]$/.test(code) ? code[3].toLowerCase() : typed;
+  };
+
   const FIELDS = "input:not([type=hidden]), textarea, select, button, a[href]";
   let pressed = null; // a panel takes focus only if the user just opened it
 
