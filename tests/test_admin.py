@@ -638,6 +638,9 @@ def test_a_series_gets_its_address_from_its_name(chief: Client):
         assert chief.post("/admin/entries/series/add/", data).status_code == 302
     slugs = Series.objects.order_by("pk").values_list("slug", flat=True)
     assert list(slugs) == ["strasse", "strasse-2", "gang"]
+    data = {"name": "Über uns", "slug": "", "description": "", "language": "de"}
+    chief.post("/admin/entries/series/add/", data)
+    assert Series.objects.get(name="Über uns").slug == "ueber-uns"
 
 
 def test_two_series_created_with_the_same_slug_are_a_conflict(

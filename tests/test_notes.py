@@ -141,6 +141,25 @@ def test_mentions_are_counted_until_they_are_read(client, story):
     assert unread_mentions(Permissions.of(jory)).count() == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("प्रिया", "@प्रिया, देखें"),
+        ("Zoé", "Ask @zoe\u0301!"),
+        ("Zoe\u0301", "Ask @Zoé."),
+        ("Мария", "＠МАРИЯ。"),
+        ("نور", "\u200f@نور\u200f؟"),
+        ("港", "@港　頼む"),
+    ],
+)
+def test_a_name_in_any_script_is_a_mention(client, story, name, text):
+    user = make_user("someone", "Editors")
+    user.first_name = name
+    user.save()
+    client.post(notes_url(story), {"text": text})
+    assert Mention.objects.get().user == user
+
+
 def test_mentions_do_not_reveal_texts_that_a_user_may_not_see(story):
     contributor = make_user("contributor", "Contributors")
     client = Client()

@@ -25,7 +25,7 @@ from entries.models import (
     StoryVersion,
 )
 from entries.models.fields import max_length
-from entries.text import languages, limits, rendering, time_input
+from entries.text import keyboard, languages, limits, rendering, time_input
 from entries.verbs import EntryText
 
 MAX_TIME_LENGTH = 40
@@ -43,6 +43,15 @@ class TypedTimeField(forms.CharField):
             return time_input.parse_time(super().clean(value), timezone.now())
         except time_input.TimeError as error:
             raise forms.ValidationError(str(error)) from error
+
+
+class TypedDayField(forms.DateField):
+    """A day, with digits of any script."""
+
+    def to_python(self, value: Any) -> Any:
+        """Parse the day."""
+        typed = isinstance(value, str)
+        return super().to_python(keyboard.as_ascii(value) if typed else value)
 
 
 class TextForm(forms.Form):
@@ -404,6 +413,7 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "first_day",
             "continues_in",
         ]
+        field_classes = {"first_day": TypedDayField}
         help_texts = {
             "slug": gettext_lazy("URL. Old URLs redirect."),
             "standfirst": gettext_lazy("One or two sentences under the headline."),

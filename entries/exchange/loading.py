@@ -459,7 +459,7 @@ class _Import:
             found := Series.objects.filter(slug=document.series_slug).first()
         ):
             return found
-        series = find_series(document.series)
+        series = find_series(document.series, document.series_language)
         more = {
             "description": document.series_description,
             "language": document.series_language,
@@ -632,7 +632,7 @@ def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
     return {name: row for name, row in found.items() if row is not None}
 
 
-def find_series(name: str) -> Series:
+def find_series(name: str, language: str = "") -> Series:
     """Return the series with a name, in any case, creating it if there is none.
 
     Raises ExchangeError if the name is empty or too long.
@@ -643,7 +643,8 @@ def find_series(name: str) -> Series:
     found: Series | None = _by_name(Series.objects.all(), "name").get(name.casefold())
     if found:
         return found
-    return Series.objects.create(name=name, slug=verbs.free_series_slug(name))
+    slug = verbs.free_series_slug(name, language)
+    return Series.objects.create(name=name, slug=slug)
 
 
 def free_story_slug(

@@ -1,7 +1,9 @@
 """Verbs for notes between colleagues. Nothing here changes what readers see."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -14,11 +16,11 @@ from entries.database import wiping
 from entries.models import Entry, Mention, Note, Story
 from entries.models.desk import draft_keys
 from entries.models.fields import max_length
-from entries.text import rendering
+from entries.text import keyboard, rendering
 from entries.verbs.ledger import Ledger, Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
-_MENTION: Final = re.compile(r"(?<!\w)@([\w.@+-]*\w)")
+_MENTION: Final = re.compile(r"(?<!\w)@(\S+)")
 
 
 def add_note(
@@ -97,7 +99,7 @@ def _mentioned(note: Note) -> list[User]:
 
     Only those who may use the desk and see what the note is about.
     """
-    found = _named(note.text) if "@" in note.text else []
+    found = _named(note.text) if "@" in _comparable(note.text) else []
     return [
         user
         for user in found
@@ -121,17 +123,27 @@ def _named(text: str) -> list[User]:
             "".join(user.get_full_name().split()),
         }:
             if name:
-                by_name.setdefault(name.casefold(), set()).add(user.pk)
+                by_name.setdefault(_comparable(name), set()).add(user.pk)
     alone = {name: pks.pop() for name, pks in by_name.items() if len(pks) == 1}
-    names = alone | {user.username.casefold(): user.pk for user in staff}
+    names = alone | {_comparable(user.username): user.pk for user in staff}
     wanted = {names[name] for name in _names_in(text) if name in names}
     return [user for user in staff if user.pk in wanted]
 
 
 def _names_in(text: str) -> Iterator[str]:
-    for name in _MENTION.findall(text.casefold()):
+    for typed in _MENTION.findall(_comparable(text)):
+        name = "".join(takewhile(_is_in_name, typed)).rstrip(".@+-")
         yield name
         yield re.split(r"[.@+-]", name)[0]
+
+
+def _is_in_name(letter: str) -> bool:
+    is_mark = unicodedata.category(letter).startswith("M")  # as in “प्रिया”
+    return letter.isalnum() or letter in "_.@+-" or is_mark
+
+
+def _comparable(text: str) -> str:
+    return keyboard.as_ascii(text).casefold()
 
 
 def set_note_done(

@@ -27,7 +27,7 @@ def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
     with open_ledger(*own, *referring_stories(own), entries=named) as ledger:
         by.check_has("change_series" if series.pk else "add_series")
         if not series.slug:
-            series.slug = free_series_slug(series.name)
+            series.slug = free_series_slug(series.name, series.language)
         series.save()
         stories = [ledger.stories[pk] for pk in sorted(own)]
         for story in stories:
@@ -38,9 +38,9 @@ def save_series(series: Series, *, by: Permissions = SYSTEM) -> Series:
     return series
 
 
-def free_series_slug(name: str) -> str:
+def free_series_slug(name: str, language: str = "") -> str:
     """Return a slug for a name, with a number if another series has it."""
-    base = urls.slug(name, 90) or "series"
+    base = urls.slug(name, 90, language) or "series"
     return urls.free_name(base, lambda s: Series.objects.filter(slug=s).exists())
 
 
