@@ -797,7 +797,9 @@ def test_a_new_story_has_the_address_that_was_typed(client):
     ]
 
 
-@pytest.mark.parametrize("day", ["٢٠٢٦-٠٣-١٤", "２０２６－０３－１４", "\u200e2026-03-14\u200e"])
+@pytest.mark.parametrize(
+    "day", ["٢٠٢٦-٠٣-١٤", "２０２６－０３－１４", "\u200e2026-03-14\u200e"]
+)
 def test_the_first_day_may_have_digits_of_any_script(client, story, day):
     data = {"headline": "Fog", "slug": story.slug, "language": "ar", "first_day": day}
     client.post(address(story, "details"), data | {"version": story.version})

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings as site
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +25,12 @@ NOW = datetime(2026, 12, 20, 18, 4, 30, tzinfo=UTC)
 
 def at(year: int, month: int, day: int, hour: int, minute: int) -> datetime:
     return datetime(year, month, day, hour, minute, tzinfo=UTC)
+
+
+# Minutes of the years 1905 to 9990.
+MINUTES = st.integers(-34_000_000, 4_200_000_000).map(
+    lambda minutes: at(1970, 1, 1, 0, 0) + timedelta(minutes=minutes)
+)
 
 
 @pytest.mark.parametrize("empty", ["", "   ", "\t", "GMT"])
@@ -204,6 +212,63 @@ def test_what_may_mean_two_times_is_refused(text: str):
         parse_time(text, NOW)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        *(("de", text) for text in ("20. Dez. 1015", "1015, 20. Dezember")),
+        *(("de", text) for text in ("So., 20. Dez. 2026, 10:15 Uhr", "So 1015")),
+        *(("fr", text) for text in ("20 déc. 10h15", "dim. 20 décembre 2026 10 h 15")),
+        ("fr", "20 DÉCEMBRE 1015"),
+        ("es", "20 de diciembre de 2026 10:15"),
+        *(("es", text) for text in ("10:15 a.\u00a0m. 20 dic", "domingo 20 dic 10.15")),
+        *(("ar", text) for text in ("٢٠ ديسمبر ١٠:١٥", "١٠:١٥ ص")),
+        *(("pt-br", text) for text in ("20 de dez. de 2026 10h15", "dom 10:15")),
+        *(
+            ("ru", text)
+            for text in ("20 декабря 2026 10:15", "20 дек. 1015", "вс 1015")
+        ),
+        *(("uk", text) for text in ("20 грудня 10:15", "10:15 дп")),
+        *(("tr", text) for text in ("20 Aralık 10.15", "10:15 ÖÖ")),
+        *(("fa", text) for text in ("۲۰ دسامبر ۱۰:۱۵", "۱۰:۱۵ ق.ظ.")),
+        *(("hi", text) for text in ("२० दिसंबर १०:१५", "20 दिस॰ 1015")),
+        *(
+            ("ja", text)
+            for text in ("12月20日 10:15", "２０２６年１２月２０日１０時１５分")
+        ),
+        *(("ja", text) for text in ("午前10時15分", "日曜日 10:15")),
+        *(
+            ("zh-hans", text)
+            for text in ("12月20日 上午10:15", "十二月 20 1015", "10点15分")
+        ),
+        *(("en", text) for text in ("12月20日 10:15", "2026년 12월 20일 10시 15분")),
+        # English is understood in every language.
+        *(
+            ("de", text)
+            for text in ("20 Dec 1015", "today 1015", "Sunday 20 December 1015")
+        ),
+        ("ar", "20 Dec 1015"),
+    ],
+)
+def test_days_and_months_may_be_in_the_language_of_the_editor(language: str, text: str):
+    with translation.override(language):
+        assert parse_time(text, NOW) == at(2026, 12, 20, 10, 15)
+
+
+@pytest.mark.parametrize("language", [code for code, _ in site.LANGUAGES])
+@settings(max_examples=examples(30), deadline=None)
+@given(moment=MINUTES)
+def test_a_formatted_time_is_parsed_in_every_language(language: str, moment: datetime):
+    with translation.override(language):
+        assert parse_time(format_typed(moment), NOW) == moment
+
+
+def test_a_name_that_is_another_month_in_english_is_not_guessed():
+    with translation.override("fr"):
+        assert parse_time("20 mar 1015", NOW) == at(2027, 3, 20, 10, 15)
+        with pytest.raises(TimeError):
+            parse_time("mar. 1015", NOW)
+
+
 def test_midnight_is_the_nearest_one():
     assert parse_time("midnight", at(2026, 12, 20, 0, 5)) == at(2026, 12, 20, 0, 0)
     assert parse_time("midnight", at(2026, 12, 20, 12, 0)) == at(2026, 12, 21, 0, 0)
@@ -230,10 +295,6 @@ def test_a_bare_time_long_past_offers_the_coming_one(
     assert coming_time(text, NOW) == coming
 
 
-# Minutes of the years 1905 to 9990.
-MINUTES = st.integers(-34_000_000, 4_200_000_000).map(
-    lambda minutes: at(1970, 1, 1, 0, 0) + timedelta(minutes=minutes)
-)
 WORDS = st.sampled_from(
     re.findall(
         r"\S+",

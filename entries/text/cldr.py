@@ -95,6 +95,27 @@ def _largest_difference(first: date, last: date) -> str:
     return "M" if first.month != last.month else "d"
 
 
+def english_of_dates() -> dict[str, str]:
+    """Return the active language's months, weekdays, am and pm, with the English ones.
+
+    Names are as CLDR has them in long and in short, such as `Dez.` or `Mi`.
+    """
+    return _english_of_dates(_code())
+
+
+@cache
+def _english_of_dates(code: str) -> dict[str, str]:
+    own, english, found = _locale(code), _locale("en"), {}
+    for kind in ("months", "days", "day_periods"):
+        for widths in getattr(own, kind).values():
+            for width in {"wide", "abbreviated", "short"} & widths.keys():
+                for key, name in widths[width].items():
+                    if key not in ("am", "pm") and kind == "day_periods":
+                        continue
+                    found[name] = getattr(english, kind)["format"]["wide"][key]
+    return found
+
+
 def join(items: Sequence[str]) -> str:
     """Join items as a list: `A, B and C`."""
     return lists.format_list(items, locale=_locale(_code())) if items else ""

@@ -8,11 +8,12 @@ import calendar
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Final, NamedTuple
 
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import get_language, gettext, ngettext
 
-from entries.text import gmt, keyboard
+from entries.text import cldr, gmt, keyboard
 
 LONG_AGO: Final = timedelta(hours=12)
 MIN_YEAR: Final = 1900
@@ -26,10 +27,11 @@ _TIMES: Final = (
     r"(?P<hour>\d\d?)(?:\.| ?[:h] ?)(?P<minute>\d\d)(?: ?(?:h|hrs?|uhr))?",
     r"(?P<hour>\d\d)(?P<minute>\d\d)(?: ?(?:h|hrs?|uhr))?",
     r"(?P<hour>\d\d?)(?:(?:[.]| ?[:h] ?)?(?P<minute>\d\d))? ?(?P<half>[ap])\.? ?m\.?",
+    r"(?P<half>[ap])m (?P<hour>\d\d?)(?:(?:[.]| ?[:h] ?)?(?P<minute>\d\d))?",
     rf"(?P<named>{'|'.join(_NAMED)})",
 )
 _MONTH: Final = r"(?P<month>[a-z]{3,9})\.?"
-_DAY: Final = r"(?P<day>\d\d?)(?:st|nd|rd|th)?"
+_DAY: Final = r"(?P<day>\d\d?)(?:st|nd|rd|th|er|\.)?"
 _WEEKDAY: Final = r"(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6})\.?"
 _DATES: Final = (
     rf"(?:{_WEEKDAY} )?{_DAY} {_MONTH}(?: (?P<year>\d{{4}}))?",
@@ -47,6 +49,12 @@ _FORMS: Final = [
         *(f"{date_form} {time_form}" for date_form in _DATES),
     )
 ]
+# Words of this input, which mean in every language what they mean in English.
+_ENGLISH: Final = frozenset(
+    {name[:n] for name in (*_MONTHS, *_WEEKDAYS) for n in range(3, len(name) + 1)}
+    | {*_WORDS, *_NAMED, "now", "am", "pm", "ago", "in", "at", "on", "and", "a", "an"}
+    | {"st", "nd", "rd", "th"}
+)
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _AMOUNT: Final = (
     r"(?P<{0}>[1-9]\d{{0,3}}|an?|half an) ?"
@@ -60,6 +68,11 @@ _FROM_NOW: Final = [
         rf"{_SPAN} (?P<sign>ago)",
     )
 ]
+# As they are written in Chinese, Japanese and Korean.
+_YEAR_FIRST: Final = re.compile(
+    r"(?:(\d{4}) ?[年년] ?)?(?<!\d)(\d\d?) ?[月월] ?(\d\d?) ?[日일]", re.ASCII
+)
+_HOUR_SIGN: Final = re.compile(r"(\d\d?) ?[時时点點시] ?(\d\d) ?[分분]?", re.ASCII)
 _ZONE: Final = re.compile(r"(?<=\d)z\b|\b(?:gmt|utc)\b(?! ?[+−-])")
 
 
@@ -130,10 +143,43 @@ def is_time_alone(text: str, now: datetime) -> bool:
 
 
 def _plain(text: str) -> str:
-    text = keyboard.as_ascii(text).lower().replace(",", " ")
+    text = _in_english(keyboard.as_ascii(text).lower().replace(",", " "))
     text = re.sub(r"\b(?:at|on)\b", " ", text)
     text = re.sub(r"(?<=\d)t(?=\d)", " ", _ZONE.sub(" ", text))
     return " ".join(text.split())
+
+
+def _in_english(plain: str) -> str:
+    """Replace the names of days, months and so on in the editor's language."""
+    plain = _HOUR_SIGN.sub(r"\1:\2", plain)
+    plain = _YEAR_FIRST.sub(_english_date, plain)
+    if not (english := _english_words(get_language() or "en")):
+        return plain
+    longest_first = sorted(english, key=len, reverse=True)
+    names = "|".join(map(re.escape, longest_first))
+    pattern = rf"(?<![^\W\d_])({names})(?![^\W\d_])\.?"
+    return re.sub(pattern, lambda match: f" {english[match[1]]} ", plain)
+
+
+@cache
+def _english_words(language: str) -> dict[str, str]:
+    """Return names in the active language, without those that are English too.
+
+    French “mar.” is Tuesday, but stays March.
+    """
+    words = ("yesterday", "today", "tomorrow", "now")
+    own = cldr.english_of_dates() | {gettext(word): word for word in words}
+    if language.startswith(("es", "pt")):
+        own["de"] = ""  # 20 de diciembre
+    plain = {keyboard.as_ascii(name).lower().strip(" ."): own[name] for name in own}
+    return {name: plain[name].lower() for name in plain.keys() - _ENGLISH}
+
+
+def _english_date(match: re.Match[str]) -> str:
+    year, month, day = match.groups()
+    if year or not 1 <= int(month) <= 12:
+        return f" {year or '0000'}-{month}-{day} "
+    return f" {day} {_MONTHS[int(month) - 1]} "
 
 
 def _unreadable(text: str) -> TimeError:
@@ -205,7 +251,7 @@ def _date(parts: dict[str, str], today: date) -> date:
     if weekday not in (None, found.weekday()):
         raise TimeError(
             gettext("%(day)s is a %(weekday)s. Correct the day or the date.")
-            % {"day": gmt.format_day(found), "weekday": f"{found:%A}"}
+            % {"day": gmt.format_day(found), "weekday": gmt.format_weekday(found)}
         )
     return found
 
@@ -282,7 +328,8 @@ def describe_from_now(at: datetime, now: datetime) -> str:
     if name := _day_name(on, today):
         moment = f"{gmt.format_hhmm(at)} {name}"
     else:
-        moment = f"{on:%A} {gmt.format_day(on, today)}, {gmt.format_hhmm(at)} GMT"
+        day = f"{gmt.format_weekday(on)} {gmt.format_day(on, today)}"
+        moment = f"{day}, {gmt.format_hhmm(at)} GMT"
     return f"{moment}, {from_now(at, now)}"
 
 
