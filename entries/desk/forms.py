@@ -29,6 +29,7 @@ from entries.text import keyboard, languages, limits, rendering, time_input
 from entries.verbs import EntryText
 
 MAX_TIME_LENGTH = 40
+SLUG_ATTRS = {"dir": "ltr", "autocapitalize": "none", "spellcheck": "false"}
 
 
 class TypedTimeField(forms.CharField):
@@ -320,9 +321,10 @@ class NewStoryForm(forms.Form):
     )
     language = LanguageField(empty=gettext_lazy("That of the series"), required=False)
     slug = forms.CharField(
-        label=gettext_lazy("slug"),
+        label=gettext_lazy("Slug"),
         required=False,
         max_length=max_length(Story, "slug"),
+        widget=forms.TextInput(attrs=SLUG_ATTRS),
         help_text=gettext_lazy("URL. Leave empty to make it from the headline."),
     )
     original = forms.CharField(
@@ -424,6 +426,7 @@ class StoryForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["slug"].widget.attrs |= SLUG_ATTRS
         self.fields["slug"].error_messages.update(verbs.slug_errors())
         # Versioned fields are guarded by the version. The others are saved only if
         # changed on the page, so that an old page does not undo a colleague's change.
