@@ -12,7 +12,12 @@ _SIGNS: Final = {
     **dict.fromkeys("\u060c\u3001\u055d\u1363\u1802\ua4fe", ","),
     "\u061b": ";",
 }
-_DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
+_DASHES_AND_APOSTROPHES: Final = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+        **dict.fromkeys("\u2018\u2019\u02bc", "'"),
+    }
+)
 # Most lines have none, and are not looked at letter by letter.
 _ODD: Final = re.compile(
     "[^\x00-\x7f\u00a1-\u00ac\u00ae-\u02cf\u02d1-\u0588\u2010-\u2027]"
@@ -24,7 +29,7 @@ def as_ascii(text: str) -> str:
 
     Digits may be of any script (`１０`, `١٠`, `१०`), and letters full-width (`ｐｍ`).
     """
-    folded = "".join(map(_fold_letter, text)).translate(_DASHES)
+    folded = "".join(map(_fold_letter, text)).translate(_DASHES_AND_APOSTROPHES)
     return unicodedata.normalize("NFKC", folded)
 
 
