@@ -28,7 +28,6 @@ from entries.models import (
     Image,
     Link,
     Posting,
-    SearchText,
     Series,
     Story,
     StorySlug,
@@ -101,7 +100,7 @@ def _fill_some(
         for number in numbers
     )
     StorySlug.objects.bulk_create(StorySlug(slug=s.slug, story=s) for s in made)
-    SearchText.objects.bulk_create(search.story_search_text(story) for story in made)
+    search.index_texts(stories=made)
     entries = []
     for story in made:
         long = ENTRIES - 1 if story.state == "closed" else updates
@@ -138,9 +137,7 @@ def _fill_around(
     chance: random.Random, entries: list[Entry], images: list[Image]
 ) -> None:
     """Insert the rows around entries: search text, audit log, images, links."""
-    SearchText.objects.bulk_create(
-        map(search.entry_search_text, entries), batch_size=1000
-    )
+    search.index_texts(entries)
     kind = ContentType.objects.get_for_model(Entry)
     chief = User.objects.get(username="chief")
     LogEntry.objects.bulk_create(

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
@@ -14,7 +14,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from entries import verbs
 from entries.admin.lists import BaseAdmin
-from entries.desk import queue
+from entries.desk import picker, queue
 from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import log_action
 from entries.models import Entry, Story
@@ -44,36 +44,21 @@ class EntryAdmin(BaseAdmin):
     list_display = ["first_line", "state", "time", "author", "story_title"]
     list_filter = ["state", "kind", ("author", AuthorFilter)]
     list_select_related = ["author", "story__series"]
-    search_fields = ["headline", "body", "byline", "story__headline"]
+    search_fields = ["search_text__folded", "story__folded"]
     search_help_text = gettext_lazy("Words of the text, byline or story")
     ordering = ["-changed_at", "-pk"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Entry], search_term: str
     ) -> tuple[QuerySet[Entry], bool]:
-        """Search published texts in the full-text index, and others with LIKE."""
-        words = search_term.split()[:8]
-        if not words:
+        """Search texts and bylines in the full-text index, and the stories' titles."""
+        if not search_term.strip():
             return queryset, False
-        # The index has only texts that were visible to readers.
-        unpublished = Q(state__in=set(Entry.State) - {Entry.State.PUBLISHED})
-        drafts = Story.objects.filter(state__in=Story.UNPUBLISHED).values_list("pk")
-        in_drafts = Q(story__in=[pk for (pk,) in drafts], state=Entry.State.PUBLISHED)
-        signed, text, titled = Q(), Q(), Q()
-        for word in words:
-            signed &= Q(byline__icontains=word)
-            text &= Q(headline__icontains=word) | Q(body__icontains=word)
-            titled &= Q(headline__icontains=word)
-        titles = Story.objects.filter(titled).order_by("-changed_at")[:_MAX_STORIES]
-        stories = Q(story__in=list(titles.values_list("pk", flat=True)))
-        ids = set(search.search_entries(search_term))
-        # Without a parameter or an order, so that SQLite uses its small partial index.
-        bylines = Entry.objects.extra(where=["NOT (entries_entry.byline = '')"])
-        found = bylines.filter(signed).order_by().values_list("pk", flat=True)
-        ids.update(found[: search.MAX_RANKED])
-        for part in (unpublished & text, in_drafts & text, stories):
-            newest = Entry.objects.filter(part).order_by("-pk")
-            ids.update(newest.values_list("pk", flat=True)[: search.MAX_RANKED])
+        titles = Story.objects.filter(picker.title_matches(search_term))
+        latest = titles.order_by("-changed_at").values_list("pk", flat=True)
+        entries = Entry.objects.filter(story__in=list(latest[:_MAX_STORIES]))
+        newest = entries.order_by("-pk").values_list("pk", flat=True)
+        ids = {*search.search_entries(search_term), *newest[: search.MAX_RANKED]}
         return queryset.filter(pk__in=ids), False
 
     @admin.display(description=gettext_lazy("entry"))

@@ -53,7 +53,7 @@ class ImageAdmin(BaseAdmin):
     list_display = ["thumbnail", "name", "alt", "caption", "credit", "shown_in"]
     list_display_links = ["thumbnail", "name"]
     list_select_related = ["poster"]
-    search_fields = ["name", "alt", "caption", "credit"]
+    search_fields = ["folded"]
     readonly_fields = ["preview", "embed"]
 
     def get_fields(self, request: HttpRequest, obj: Image | None = None) -> list[Any]:

@@ -91,7 +91,7 @@ class LinkAdmin(BaseAdmin):
         "target_story__series",
         "target_series",
     ]
-    search_fields = ["title", "story__headline", "target_story__headline"]
+    search_fields = ["folded", "story__folded", "target_story__folded"]
     autocomplete_fields = ["story", "entry", "target_story", "target_series", "image"]
 
     @admin.display(description=gettext_lazy("from"))

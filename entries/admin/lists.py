@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 
 from entries.desk import audit_log, gone
 from entries.desk.access import int_or_zero
+from entries.models.fields import has_words
 from entries.public import errors
 from entries.verbs import Refused
 
@@ -38,6 +39,12 @@ class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     class Media:
         css = {"all": ["entries/lists.css"]}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search in the folded texts that `search_fields` names."""
+        return queryset.filter(has_words(search_term, *self.search_fields)), False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow filters by the fields that the list offers for it, and by no others.

@@ -21,7 +21,7 @@ class SeriesAdmin(BaseAdmin):
 
     form = SeriesForm
     list_display = ["name", "description", "story_count"]
-    search_fields = ["name"]
+    search_fields = ["folded"]
     fieldsets = [
         (None, {"fields": ["name", "slug", "description", "language"]}),
         (

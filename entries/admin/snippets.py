@@ -11,5 +11,5 @@ class SnippetAdmin(BaseAdmin):
     """The list and form of snippets, in the order in which the composer offers them."""
 
     list_display = ["name", "body", "order"]
-    search_fields = ["name", "body"]
+    search_fields = ["folded"]
     fields = ["name", "body", "order"]

@@ -76,7 +76,7 @@ class StoryAdmin(BaseAdmin):
     ]
     list_filter = ["state", ("series", SeriesFilter), ("live_at", LiveDateFilter)]
     list_select_related = ["series"]
-    search_fields = ["headline", "slug", "series__name"]
+    search_fields = ["folded", "series__folded"]
     search_help_text = gettext_lazy("Headline, address or series")
     ordering = ["-changed_at", "-pk"]
     autocomplete_fields = ["lead_image", "continues_in"]

@@ -24,6 +24,7 @@ from entries.desk.queue import sent_back_entries, submitted_entries
 from entries.desk.responses import render_page
 from entries.models import Audience, Draft, Entry, EntryVersion, QuietRule, Story
 from entries.pages import lists
+from entries.text.folding import fold
 from entries.verbs import Permissions
 
 MAX_COMING = 40  # drafts and announced stories
@@ -120,13 +121,14 @@ def newsroom(request: HttpRequest) -> HttpResponse:
 
 
 def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
-    query, order = request.GET.get("q", "").strip(), request.GET.get("order", "")
+    typed, order = request.GET.get("q", "").strip(), request.GET.get("order", "")
+    query = fold(typed)
     mine = request.GET.get("mine") == "1"
     found = _live_stories(permissions)
     shown = [
         one
         for one in found
-        if query.lower() in one.story.title.lower() and (one.mine or not mine)
+        if query in fold(one.story.title) and (one.mine or not mine)
     ]
     unread = unread_mentions(permissions)
     coming = Story.objects.filter(state__in=Story.UNPUBLISHED).select_related("series")
@@ -137,7 +139,7 @@ def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
         "coming": [
             story
             for story in coming.order_by("-changed_at", "-pk")[:MAX_COMING]
-            if query.lower() in story.title.lower()
+            if query in fold(story.title)
         ],
         "readers": sum(one.readers for one in found),
         "review": _review(permissions),
@@ -146,7 +148,7 @@ def _board(request: HttpRequest, permissions: Permissions) -> dict[str, Any]:
             :MAX_MENTIONS
         ],
         "mentions_number": unread.count(),
-        "q": query,
+        "q": typed,
         "mine": mine,
         "order": order if order in ORDERS else "",
         "orders": ORDERS.items(),
@@ -173,7 +175,7 @@ def _in_order(stories: Iterable[BoardStory], order: str) -> list[BoardStory]:
     if order == "quiet":
         return sorted(stories, key=lambda one: one.last_at)
     if order == "title":
-        return sorted(stories, key=lambda one: one.story.title.casefold())
+        return sorted(stories, key=lambda one: fold(one.story.title))
     return list(stories)
 
 

@@ -3,7 +3,6 @@
 Before anything is typed, they suggest stories similar to a given text (`about`).
 """
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from django.utils.translation import gettext
 
 from entries.desk.access import int_or_zero
 from entries.models import Link, Series, Story
-from entries.models.fields import max_length
+from entries.models.fields import has_words, max_length
 from entries.pages import search
 from entries.verbs import Refused
 
@@ -21,8 +20,6 @@ MAX_SUGGESTIONS = 6
 MAX_SERIES = 3
 MAX_QUERY_LENGTH = 200
 MAX_ABOUT_LENGTH = 2000
-MAX_TITLE_WORDS = 8
-_WORD = re.compile(r"[^\W_]+")
 State = Story.State
 LinkFields = dict[str, object]  # the target of a link, or the title if it has none
 
@@ -44,16 +41,7 @@ def typed_query(request: HttpRequest) -> str:
 
 def title_matches(text: str) -> Q:
     """Match stories that have every word of a text in headline, series or slug."""
-    found = Q()
-    # Without punctuation, which may be typed otherwise than it is saved.
-    words = _WORD.findall(text) or text.split()
-    for word in words[:MAX_TITLE_WORDS]:
-        found &= (
-            Q(headline__icontains=word)
-            | Q(series__name__icontains=word)
-            | Q(slug__icontains=word)
-        )
-    return found
+    return has_words(text, "folded", "series__folded")
 
 
 def suggest_live(text: str, about: str, excluded: Collection[int]) -> list[Story]:
@@ -101,7 +89,7 @@ def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Ta
         return found
     if url := outside_url(text):
         found.insert(0, Target("url", url, gettext("Another site")))
-    named = Series.objects.filter(name__icontains=text)[:MAX_SERIES]
+    named = Series.objects.filter(has_words(text, "folded"))[:MAX_SERIES]
     found += [Target(f"series:{row.pk}", row.name, gettext("Series")) for row in named]
     return [*found, Target("none", f"“{text}”", gettext("Add as plain text for now"))]
 

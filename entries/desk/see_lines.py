@@ -20,7 +20,7 @@ from entries.desk.responses import respond, with_undo
 from entries.desk.rows import Row, get_row, row_response
 from entries.desk.titles import named_story, near_stories, similar_stories
 from entries.models import Entry, Image, Link, Story
-from entries.models.fields import max_length
+from entries.models.fields import has_words, max_length
 from entries.pages import fragments
 from entries.verbs import Permissions, Refused
 
@@ -50,10 +50,8 @@ def find_to_insert(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _find_images(story_id: int, q: str) -> list[Image]:
     """Return the images that match every word of a query, the story's own first."""
-    found = Image.objects.exclude(stem="").select_related("poster")
-    for word in q.split()[: picker.MAX_TITLE_WORDS]:
-        described = Q(alt__icontains=word) | Q(caption__icontains=word)
-        found = found.filter(Q(name__icontains=word) | described)
+    found = Image.objects.exclude(stem="").filter(has_words(q, "folded"))
+    found = found.select_related("poster")
     own = Entry.objects.filter(postings__story=story_id, images__isnull=False)
     here = list(found.filter(pk__in=own.values("images")).order_by("-pk")[:MAX_FOUND])
     there = found.exclude(pk__in=[image.pk for image in here]).order_by("-pk")

@@ -18,7 +18,7 @@ MAX_SNIPPETS = 200
 def snippets(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Return the snippets that have the words of `q`: a list for htmx, else JSON."""
     q = picker.typed_query(request)
-    found = Snippet.objects.matching(q.split()[: picker.MAX_TITLE_WORDS])
+    found = Snippet.objects.matching(q)
     texts = [
         {"name": one.name, "body": rendering.tidy(one.body).strip()}
         for one in found[:MAX_SNIPPETS]

@@ -11,6 +11,7 @@ from django.db.models import Q
 from entries.desk.rows import Row, add_row_data, as_rows, row_postings
 from entries.models import DeletedEntry, Entry, Posting, Story
 from entries.models.entries import PostingQuerySet, written_by
+from entries.models.fields import has_words
 from entries.verbs import WAITING_STATES, Permissions
 
 PAGE_SIZE = 50
@@ -168,20 +169,15 @@ def search_rows(
 
 
 def _has_word(word: str) -> Q:
-    """Return the condition that a text has a word, in capitals or not.
+    """Return the condition that a text has a word, as its index says.
 
-    SQLite compares only ASCII letters without regard to case.
+    Rows that have not been indexed yet are compared as they are.
     """
-    forms = {word} if word.isascii() else {word, *_cased(word)}
-    condition = Q()
-    for form in forms:
-        for field in ("headline", "body", "byline"):
-            condition |= Q(**{f"entry__{field}__icontains": form})
-    return condition
-
-
-def _cased(word: str) -> tuple[str, ...]:
-    return (word.lower(), word.upper(), word.capitalize())
+    entry = "entry__search_text__folded"
+    as_typed = Q()
+    for field in ("headline", "body", "byline"):
+        as_typed |= Q(**{f"entry__{field}__icontains": word})
+    return has_words(word, entry) | Q(as_typed, **{f"{entry}__isnull": True})
 
 
 def _viewable(rows: PostingQuerySet, permissions: Permissions) -> PostingQuerySet:

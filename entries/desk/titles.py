@@ -4,7 +4,6 @@ Only public stories are found, so that no line can lead where readers may not go
 """
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -13,27 +12,14 @@ from typing import Final
 from django.db.models import Exists, OuterRef, Q
 
 from entries.models import Entry, Link, Story
-from entries.pages import search
+from entries.text import words
+from entries.text.folding import cased, fold
 
 MAX_NEAR: Final = 3  # stories offered for one title
 MAX_CANDIDATES: Final = 120  # stories, the newest, that a title is compared with
 NEAR: Final = 0.62  # of 1: how much alike two titles are
 # A line such as “See you tomorrow” is prose, unless it is very like a title.
 NEAR_IN_PROSE: Final = 0.82
-
-_QUOTES: Final = dict.fromkeys(map(ord, "'‘’‚‛′`´ʼ＇\"“”„‟″«»‹›＂"), "'")
-_DASHES: Final = dict.fromkeys(map(ord, "-‐‑‒–—―−﹘﹣－"), "-")
-_INVISIBLE: Final = dict.fromkeys(
-    [
-        *(0xAD, 0x61C, 0xFEFF),
-        *range(0x200B, 0x2010),
-        *range(0x202A, 0x202F),
-        *range(0x2060, 0x2070),
-    ]
-)
-_TYPOGRAPHY: Final = {**_QUOTES, **_DASHES, **_INVISIBLE}
-_WORD: Final = re.compile(r"[^\W_]+")
-
 
 @dataclass(frozen=True)
 class Offer:
@@ -43,21 +29,27 @@ class Offer:
     stories: list[Story]
 
 
-def fold(title: str) -> str:
-    """Normalise a title, so that typography makes no difference.
+def fold_title(title: str) -> str:
+    """Fold a title, and drop the typography around and between its parts.
 
-    Quotation marks, dashes, spaces, case, and the stop at its end do not count.
+    Spaces inside quotation marks and around dashes do not count, nor does the stop at
+    its end.
     """
-    text = re.sub(r"(?<=[«‹])\s+|\s+(?=[»›])", "", title).translate(_TYPOGRAPHY)
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = fold(re.sub(r"(?<=[«‹])\s+|\s+(?=[»›])", "", title))
     text = re.sub(r"\s*(-+|:)\s*", lambda m: "-" if m[1][0] == "-" else ": ", text)
-    return " ".join(text.split()).strip("'.!?,;: ")
+    return text.strip("'.!?,;: ")
 
 
 def named_story(title: str, stories: Iterable[Story]) -> Story | None:
-    """Return the story with a title, ignoring typography; None unless it is unique."""
-    wanted = fold(title)
-    found = [story for story in stories if fold(story.title) == wanted]
+    """Return the story with a title, ignoring typography; None unless it is unique.
+
+    Of titles that differ only in diacritics, the one with those that were typed counts.
+    """
+    wanted = fold_title(title)
+    found = [story for story in stories if fold_title(story.title) == wanted]
+    if len(found) > 1:
+        typed = cased(title)
+        found = [story for story in found if cased(story.title) == typed]
     return found[0] if wanted and len(found) == 1 else None
 
 
@@ -67,7 +59,7 @@ def similar_stories(titles: Iterable[str], exclude: Collection[int]) -> list[Sto
     for title in titles:
         for word in _words(title)[:8]:
             part = word[:5] if len(word) > 5 else word
-            alike |= Q(headline__icontains=part) | Q(series__name__icontains=part)
+            alike |= Q(folded__contains=part) | Q(series__folded__contains=part)
     if not alike:
         return []
     found = Story.objects.public().filter(alike).exclude(pk__in=exclude)
@@ -102,19 +94,19 @@ def offers(entry: Entry) -> list[Offer]:
 
 def _words(title: str) -> list[str]:
     """Return the distinctive words of a title, longest first."""
-    words = dict.fromkeys(_WORD.findall(fold(title)))
-    distinctive = [w for w in words if len(w) > 2 and w not in search.STOP_WORDS]
-    return sorted(distinctive or words, key=len, reverse=True)
+    found = dict.fromkeys(words.query_words(title))
+    distinctive = [w for w in found if len(w) > 2 and w not in words.STOP_WORDS]
+    return sorted(distinctive or found, key=len, reverse=True)
 
 
 def _likeness(title: str, story: Story) -> float:
     """Return the similarity of a title and a story's title, from 0 to 1."""
-    typed, words = fold(title), set(_words(title))
+    typed, given = fold_title(title), set(_words(title))
     scores = []
-    for other in {fold(story.title), fold(story.headline)}:
+    for other in {fold_title(story.title), fold_title(story.headline)}:
         matcher = SequenceMatcher(None, typed, other, autojunk=False)
         scores.append(matcher.ratio() if matcher.quick_ratio() > NEAR else 0)
         # Part of a title, such as one without its series or its end.
-        if len(words) > 1 and words <= set(_words(other)):
+        if len(given) > 1 and given <= set(_words(other)):
             scores.append(0.9)
     return max(scores)

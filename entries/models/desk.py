@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from entries.models.entries import Entry, written_by
-from entries.models.fields import LineField
+from entries.models.fields import FoldedField, LineField, has_words
 from entries.models.stories import Story
 
 
@@ -180,12 +180,9 @@ class DeletedEntry(models.Model):
 class SnippetQuerySet(models.QuerySet["Snippet"]):
     """A query for the search in snippets."""
 
-    def matching(self, terms: Iterable[str]) -> Self:
-        """Return the snippets that have every term in their name or text."""
-        found = self
-        for term in terms:
-            found = found.filter(Q(name__icontains=term) | Q(body__icontains=term))
-        return found
+    def matching(self, text: str) -> Self:
+        """Return the snippets that have every word of a text in their name or text."""
+        return self.filter(has_words(text, "folded"))
 
 
 class Snippet(models.Model):
@@ -194,6 +191,7 @@ class Snippet(models.Model):
     name = LineField(_("name"), max_length=60, unique=True)
     body = models.TextField(_("text"), max_length=2000, help_text=_("In Markdown."))
     order = models.PositiveIntegerField(_("order"), default=0)
+    folded = FoldedField(sources=["name", "body"])
 
     objects = SnippetQuerySet.as_manager()
 

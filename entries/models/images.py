@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from entries.images import ingest
-from entries.models.fields import LineField
+from entries.models.fields import FoldedField, LineField
 from entries.text import limits
 
 FOCAL_STEP = 10  # percent: the steps in which the stylesheet moves a cropped picture
@@ -124,6 +124,7 @@ class Image(models.Model):
         help_text=_("Nobody speaks, so nothing to caption."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    folded = FoldedField(sources=["name", "alt", "caption", "credit"])
 
     objects = ImageQuerySet.as_manager()
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from entries.models.entries import Entry
-from entries.models.fields import LineField
+from entries.models.fields import FoldedField, LineField
 from entries.models.images import Image
 from entries.models.series import Series
 from entries.models.stories import Story
@@ -126,6 +126,7 @@ class Link(models.Model):
     )
     target_url = models.CharField(_("outside address"), max_length=500, blank=True)
     title = LineField(_("title"), max_length=300, blank=True)
+    folded = FoldedField(sources=["title"])
     label = LineField(
         max_length=60, blank=True, help_text=_("As in “Tuesday feature”.")
     )

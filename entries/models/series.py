@@ -9,7 +9,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from entries.models.fields import LineField
+from entries.models.fields import FoldedField, LineField
 from entries.text import languages
 
 
@@ -58,6 +58,7 @@ class Series(models.Model):
         blank=True,
         help_text=_("Of its new stories. Empty: the site’s language."),
     )
+    folded = FoldedField(sources=["name"])
     quiet_reminder_hours = models.PositiveSmallIntegerField(
         _("remind editors after (hours)"),
         null=True,

@@ -9,7 +9,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, Subquery, Sum
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from entries.models.fields import LineField
+from entries.models.fields import FoldedField, LineField
 from entries.models.images import Image
 from entries.models.series import Series
 from entries.text import gmt
@@ -51,6 +51,16 @@ class StoryQuerySet(models.QuerySet["Story"]):
     def newest(self) -> Self:
         """Order by when coverage went live, newest first."""
         return self.order_by("-live_at", "-pk")
+
+    def languages(self) -> list[str]:
+        """Return the languages of all stories, each by one look into an index."""
+        found: list[str] = []
+        last: str | None = ""
+        while last is not None:
+            rows = self.filter(language__gt=last).order_by("language")
+            last = rows.values_list("language", flat=True).first()
+            found += [last] if last else []
+        return found
 
     def topical(self) -> Self:
         """Leave out imported stories that ended long before the newest one began.
@@ -159,6 +169,7 @@ class Story(models.Model):
     newest_public_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now_add=True)
+    folded = FoldedField(sources=["headline", "slug"])
 
     objects = StoryQuerySet.as_manager()
 
@@ -168,6 +179,7 @@ class Story(models.Model):
         ordering = ["-created_at", "-pk"]
         indexes = [
             models.Index(fields=["state", "-live_at"]),
+            models.Index(fields=["language"], name="story_language"),
             models.Index(fields=["state", "-closed_at", "-id"], name="story_ended"),
             models.Index(fields=["state", "seq"], name="story_total"),
             models.Index(fields=["-live_at", "-id"], name="story_begun"),

@@ -6,51 +6,34 @@ Visibility is checked against the rows themselves, so a stale index row cannot l
 """
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from django.db import connection
-from django.db.models.expressions import RawSQL
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from entries.database.full_text import any_of
 from entries.models import Entry, Posting, SearchText, Story
-from entries.models.search import SearchTextQuerySet
-from entries.text import rendering
+from entries.text import rendering, words
+from entries.text.folding import fold
+from entries.text.words import Term
 
 RESULTS_PAGE_SIZE = 20
-MAX_QUERY = 200  # characters of a query; the rest is ignored
-MAX_TERMS = 12  # terms of a query; the rest is ignored
 MAX_RANKED = 1000  # texts that are ranked: the newest that match
 MAX_HITS = 300  # texts per term that suggestions are scored on: the newest
 MAX_DRAFT_WORDS = 60  # words of a draft that suggestions are scored on
-# A text of at most so many words is still being typed: its last may be incomplete.
-MAX_TYPED_WORDS = 8
-MIN_PREFIX = 3  # letters of an incomplete word that is matched as a prefix
-# Delimiters of a match: control characters, which no indexed text contains.
-HIGHLIGHT_START, HIGHLIGHT_END = "\x02", "\x03"
-_WITHOUT_DELIMITERS = str.maketrans("", "", HIGHLIGHT_START + HIGHLIGHT_END)
-_TERM = re.compile(r'"([^"]+)"|([^\s"]+)')
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-# Common English words, which PostgreSQL ignores too, and those of any live blog.
-_STOP: Final = (
-    "a about after all also an and any are as at be been before but by can could did "
-    "do does for from gmt had has have he her his how i if in into is it its just "
-    "more no not now of on only or other our out over said she so some such than "
-    "that the their them then there these they this to too up update was we were "
-    "what when where which while who why will with would you your"
-)
-STOP_WORDS: Final = frozenset(_STOP.split())
+SNIPPET_LENGTH = 180  # characters
+SNIPPET_LEAD = 60  # characters of a snippet before its first match
 
 # The newest texts that match a term: `(index of the term, id of the text)`.
 _HITS_SQL: Final = {
     "postgresql": """
         SELECT * FROM (
             SELECT {term} AS term, id AS text FROM entries_searchtext
-            WHERE vector @@ to_tsquery('english', %s)
+            WHERE vector @@ %s::tsquery
             ORDER BY id DESC LIMIT {limit}
         ) AS hit""",
     "sqlite": """
@@ -60,7 +43,6 @@ _HITS_SQL: Final = {
             ORDER BY rowid DESC LIMIT {limit}
         ) AS hit""",
 }
-_ID_SQL: Final = {"postgresql": "entries_searchtext.id", "sqlite": "entries_fts.rowid"}
 # SQLite never reorders a CROSS JOIN, so it cannot start with the large posting table.
 _SCORES_SQL: Final = """
     WITH hit (term, text) AS ({hits})
@@ -89,6 +71,11 @@ class SearchResult:
     snippet: SafeString
 
     @property
+    def language(self) -> str:
+        """Return the language in which it was written."""
+        return self.entry.story.language if self.entry else self.story.language
+
+    @property
     def url(self) -> str:
         """Return the URL of the story or entry; for an update, its permalink."""
         page = self.story.get_absolute_url()
@@ -113,39 +100,43 @@ class SearchPage:
 def index_texts(entries: Iterable[Entry] = (), stories: Iterable[Story] = ()) -> None:
     """Index the current texts of entries and story heads.
 
-    Entries that are not published are removed from the index.
+    Erased entries are removed from the index.
     """
     entries = list(entries)
-    if gone := [entry.pk for entry in entries if not entry.published]:
-        SearchText.objects.filter(entry__in=gone).delete()
-    _save("entry", [entry_search_text(entry) for entry in entries if entry.published])
-    _save("story", [story_search_text(story) for story in stories])
+    if erased := [entry.pk for entry in entries if entry.erased_at]:
+        SearchText.objects.filter(entry__in=erased).delete()
+    texts = [entry_search_text(entry) for entry in entries if not entry.erased_at]
+    if texts:
+        SearchText.objects.all().save_texts(texts, "entry")
+    if heads := [story_search_text(story) for story in stories]:
+        SearchText.objects.all().save_texts(heads, "story")
 
 
 def entry_search_text(entry: Entry) -> SearchText:
     """Return the unsaved index row of an entry."""
-    body = rendering.plain_text(entry.html).translate(_WITHOUT_DELIMITERS)
-    return SearchText(entry=entry, headline=entry.headline, body=body)
+    text = SearchText(
+        entry=entry,
+        headline=words.compose(entry.headline),
+        body=words.compose(rendering.plain_text(entry.html)),
+        folded=fold("\n".join((entry.headline, entry.body, entry.byline))),
+    )
+    text.byline, text.language = words.compose(entry.byline), entry.story.language
+    return text
 
 
 def story_search_text(story: Story) -> SearchText:
     """Return the unsaved index row of a story's head."""
     # Readers see the summary of an announced story only when it is live.
     html = "" if story.announced else story.summary_html
-    summary = rendering.plain_text(html).translate(_WITHOUT_DELIMITERS)
-    body = "\n".join(filter(None, (story.standfirst, summary)))
-    return SearchText(story=story, headline=story.title, body=body)
-
-
-def _save(name: str, rows: list[SearchText]) -> None:
-    if rows:
-        SearchText.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            update_fields=["headline", "body"],
-            unique_fields=[name],
-            batch_size=200,
-        )
+    body = "\n".join(filter(None, (story.standfirst, rendering.plain_text(html))))
+    text = SearchText(
+        story=story,
+        headline=words.compose(story.title),
+        body=words.compose(body),
+        folded="",
+    )
+    text.language = story.language
+    return text
 
 
 # ---- queries ----------------------------------------------------------------------
@@ -157,116 +148,31 @@ def search_public(query: str, start: int = 0) -> SearchPage:
     A result matches every term; a quoted phrase is one term. Only public texts are
     found, and each entry once: in its home story if that is public.
     """
-    terms = [_phrase(term) for term in _terms(query)]
+    terms = words.parse_query(query, Story.objects.languages())
     if not terms:
         return SearchPage([], more=False)
-    ids = _ranked(terms, start)
-    rows = (
-        _with_highlights(terms)
-        .filter(pk__in=ids[:RESULTS_PAGE_SIZE])
-        .with_sources()
-        .in_bulk()
-    )
-    found = _results([rows[pk] for pk in ids[:RESULTS_PAGE_SIZE] if pk in rows])
-    return SearchPage(found, more=len(ids) > RESULTS_PAGE_SIZE)
+    ids = _ranked(terms)[start : start + RESULTS_PAGE_SIZE + 1]
+    rows = SearchText.objects.with_sources().in_bulk(ids[:RESULTS_PAGE_SIZE])
+    shown = [rows[pk] for pk in ids[:RESULTS_PAGE_SIZE] if pk in rows]
+    return SearchPage(_results(shown, terms), more=len(ids) > RESULTS_PAGE_SIZE)
 
 
-def _ranked(terms: list[str], start: int) -> list[int]:
-    """Return the ids of one page of texts, best first, plus one to detect a next page.
+def _ranked(terms: list[Term]) -> list[int]:
+    """Return the ids of the texts that match, best first: those as typed before others.
 
     Only the newest `MAX_RANKED` matches are ranked, which bounds the cost of common
     words.
     """
-    found = _matching(terms).public().annotate(number=RawSQL(_ID_SQL[_vendor()], ()))  # noqa: S611
-    newest = found.order_by("-number").values_list("number", flat=True)
-    if bound := newest[MAX_RANKED - 1 : MAX_RANKED].first():
-        found = found.filter(number__gte=bound)
-    ranked = found.annotate(rank=_rank(terms)).order_by("rank", "-pk")
-    return list(
-        ranked.values_list("pk", flat=True)[start : start + RESULTS_PAGE_SIZE + 1]
-    )
+    newest = SearchText.objects.matching(terms).public().newest()
+    ranks = dict(newest.values_list("pk", "rank")[:MAX_RANKED])
+    if not ranks:
+        return []
+    typed = SearchText.objects.matching_as_typed(terms).newest(since=min(ranks))
+    as_typed = set(typed.values_list("pk", flat=True))
+    return sorted(ranks, key=lambda pk: (pk not in as_typed, ranks[pk], -pk))
 
 
-def _terms(query: str) -> list[list[str]]:
-    """Split a query into terms, each a list of adjacent words.
-
-    Terms of stop words only are left out, unless the query has no others.
-    """
-    terms = [
-        [word.lower() for word in _WORD.findall(quoted or bare)]
-        for quoted, bare in _TERM.findall(query[:MAX_QUERY])
-    ]
-    significant = [term for term in terms if term and set(term) - STOP_WORDS]
-    return (significant or [term for term in terms if term])[:MAX_TERMS]
-
-
-def _phrase(words: list[str]) -> str:
-    """Return a term in the database's query syntax, with any operators quoted."""
-    if connection.vendor == "sqlite":
-        return '"' + " ".join(words) + '"'
-    return " <-> ".join(f"'{_quoted(word)}'" for word in words)
-
-
-def _quoted(word: str) -> str:
-    return word.replace("'", "''")
-
-
-def _vendor() -> str:
-    return connection.vendor
-
-
-def _match_expression(terms: list[str]) -> str:
-    """Return a query in the database's syntax that requires every term."""
-    if _vendor() == "sqlite":
-        return " ".join(terms)
-    return " & ".join(f"({term})" for term in terms)
-
-
-def _matching(terms: list[str]) -> SearchTextQuerySet:
-    """Return the texts that match every term."""
-    if _vendor() == "sqlite":
-        return SearchText.objects.extra(
-            tables=["entries_fts"],
-            where=[
-                "entries_fts.rowid = entries_searchtext.id",
-                "entries_fts MATCH %s",
-            ],
-            params=[_match_expression(terms)],
-        )
-    return SearchText.objects.extra(
-        where=["vector @@ to_tsquery('english', %s)"], params=[_match_expression(terms)]
-    )
-
-
-def _rank(terms: list[str]) -> RawSQL:
-    """Return an expression for a text's rank; the best match has the lowest."""
-    if _vendor() == "sqlite":
-        return RawSQL("bm25(entries_fts, 4.0, 1.0)", ())
-    rank = "-ts_rank(vector, to_tsquery('english', %s), 1)"
-    return RawSQL(rank, (_match_expression(terms),))  # noqa: S611
-
-
-def _with_highlights(terms: list[str]) -> SearchTextQuerySet:
-    """Annotate matching texts with `title` and `snippet`, with matches delimited."""
-    start, end = HIGHLIGHT_START, HIGHLIGHT_END
-    if _vendor() == "sqlite":
-        title = f"highlight(entries_fts, 0, '{start}', '{end}')"
-        snippet = f"snippet(entries_fts, 1, '{start}', '{end}', '…', 30)"
-        params: tuple[str, ...] = ()
-    else:
-        delimiters = f"StartSel={start},StopSel={end}"
-        tsquery = "to_tsquery('english', %s)"
-        headline = f"ts_headline('english', {{}}, {tsquery}, '{delimiters},{{}}')"
-        title = headline.format("entries_searchtext.headline", "HighlightAll=true")
-        snippet = headline.format("entries_searchtext.body", "MaxWords=32,MinWords=18")
-        params = (_match_expression(terms),)
-    return _matching(terms).annotate(
-        title=RawSQL(title, params),  # noqa: S611
-        snippet=RawSQL(snippet, params),  # noqa: S611
-    )
-
-
-def _results(rows: list[SearchText]) -> list[SearchResult]:
+def _results(rows: list[SearchText], terms: list[Term]) -> list[SearchResult]:
     """Return rows as results, each in a story that readers may see."""
     homeless = [r.entry_id for r in rows if r.entry and not r.entry.story.begun]
     cross_posts = (
@@ -283,30 +189,69 @@ def _results(rows: list[SearchText]) -> list[SearchResult]:
             # No result if the entry has become invisible since the rows were ranked.
             story = elsewhere.get(row.entry_id or 0)
         if story:
-            title = _highlighted(row.title)  # type: ignore[attr-defined]
-            snippet = _highlighted(row.snippet)  # type: ignore[attr-defined]
+            language = row.entry.story.language if row.entry else story.language
+            title = highlight(row.headline, terms, language)
+            snippet = make_snippet(row.body, terms, language)
             results.append(SearchResult(story, row.entry, title, snippet))
     return results
 
 
-def _highlighted(text: str) -> SafeString:
-    """Escape a text and turn the delimiters of its matches into `<mark>` elements."""
-    html = escape(text).replace(HIGHLIGHT_START, "<mark>")
-    html = html.replace(HIGHLIGHT_END, "</mark>")
-    return mark_safe(html)  # noqa: S308 - escaped above
+def highlight(text: str, terms: Iterable[Term], language: str) -> SafeString:
+    """Return a text as HTML, with what matches in `<mark>` elements."""
+    return _marked(text, words.find_matches(text, terms, language), 0, len(text))
+
+
+def make_snippet(text: str, terms: Iterable[Term], language: str) -> SafeString:
+    """Return the part of a text where most terms match, as HTML, with matches marked."""
+    matches = words.find_matches(text, terms, language)
+    start = _best_start(matches)
+    if start <= SNIPPET_LEAD or len(text) <= SNIPPET_LENGTH:
+        start = 0
+    else:
+        start = words.next_word(text, start - SNIPPET_LEAD)
+    end = len(text)
+    if end > start + SNIPPET_LENGTH:
+        end = words.last_end(text, start + SNIPPET_LENGTH)
+    html = _marked(text, matches, start, end)
+    return mark_safe(f"{'…' * (start > 0)}{html}{'…' * (end < len(text))}")  # noqa: S308 - escaped
+
+
+def _best_start(matches: list[tuple[int, int, int]]) -> int:
+    """Return where the first match begins that has most other terms after it."""
+    best, start = 0, 0
+    reach = SNIPPET_LENGTH - SNIPPET_LEAD
+    for index, (first, _, _) in enumerate(matches):
+        near = {term for at, end, term in matches[index:] if end <= first + reach}
+        if len(near) > best:
+            best, start = len(near), first
+    return start
+
+
+def _marked(
+    text: str, matches: list[tuple[int, int, int]], start: int, end: int
+) -> SafeString:
+    """Return a part of a text as HTML, with the matches in it marked."""
+    parts, done = [], start
+    for first, last, _ in matches:
+        if first >= start and last <= end:
+            parts += [escape(text[done:first]), f"<mark>{escape(text[first:last])}</mark>"]
+            done = last
+    html = "".join([*parts, escape(text[done:end])])
+    return mark_safe(html)  # noqa: S308 - escaped
 
 
 def search_entries(query: str) -> list[int]:
-    """Return the ids of the newest published entries that match every term of a query.
+    """Return the ids of the newest entries that match every term of a query.
 
-    For the newsroom: they need not be visible to readers.
+    For the newsroom: they need not be visible to readers, and the last word may be
+    incomplete.
     """
-    terms = [_phrase(term) for term in _terms(query)]
+    terms = words.parse_query(query, Story.objects.languages(), typing=True)
     if not terms:
         return []
-    found = _matching(terms).annotate(number=RawSQL(_ID_SQL[_vendor()], ()))  # noqa: S611
-    newest = found.filter(entry__isnull=False).order_by("-number")
-    return [pk for pk in newest.values_list("entry", flat=True)[:MAX_RANKED] if pk]
+    found = SearchText.objects.matching(terms).filter(entry__isnull=False)
+    newest = found.newest().values_list("entry", flat=True)
+    return [pk for pk in newest[:MAX_RANKED] if pk]
 
 
 # ---- suggestions ------------------------------------------------------------------
@@ -321,25 +266,14 @@ def suggest_stories(
     stories to leave out. Rare words weigh more than common ones, and words of a story's
     title more than those of its updates; long stories have no advantage.
     """
-    words = list(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
-    significant = [word for word in words if word not in STOP_WORDS][:MAX_DRAFT_WORDS]
-    scores = _scores(significant, prefix=_incomplete_word(text, words))
+    scores = _scores(words.draft_terms(text, Story.objects.languages(), MAX_DRAFT_WORDS))
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
     ids = [pk for pk, _ in best if pk not in exclude][:limit]
     rows = Story.objects.public().select_related("series").in_bulk(ids)
     return [rows[pk] for pk in ids if pk in rows]
 
 
-def _incomplete_word(text: str, words: list[str]) -> str:
-    """Return the last word if it may still be incomplete, to be matched as a prefix.
-
-    A very short prefix would match too many words.
-    """
-    typed = words and len(words) <= MAX_TYPED_WORDS and text[-1:].isalnum()
-    return words[-1] if typed and len(words[-1]) >= MIN_PREFIX else ""
-
-
-def _scores(terms: list[str], *, prefix: str) -> dict[int, float]:
+def _scores(terms: list[Term]) -> dict[int, float]:
     """Score stories by their relevance to some terms, after BM25; return them by id.
 
     The number of its changes approximates the length of a story.
@@ -347,7 +281,7 @@ def _scores(terms: list[str], *, prefix: str) -> dict[int, float]:
     in_title: dict[int, set[int]] = defaultdict(set)
     in_updates: dict[int, dict[int, int]] = defaultdict(dict)
     lengths: dict[int, int] = {}
-    for term, story, length, title, count in _hits(terms, prefix=prefix):
+    for term, story, length, title, count in _hits(terms):
         lengths[story] = length
         if title:
             in_title[term].add(story)
@@ -366,16 +300,13 @@ def _scores(terms: list[str], *, prefix: str) -> dict[int, float]:
     return scores
 
 
-def _hits(terms: list[str], *, prefix: str) -> list[tuple[int, int, int, int, int]]:
+def _hits(terms: list[Term]) -> list[tuple[int, int, int, int, int]]:
     """Return `(term index, story id, its seq, whether in its title, count)` of hits."""
     if not terms:
         return []
-    if _vendor() == "sqlite":
-        patterns = [f'"{term}"' + "*" * (term == prefix) for term in terms]
-    else:
-        patterns = [f"'{_quoted(term)}'" + ":*" * (term == prefix) for term in terms]
-    sql = _HITS_SQL[_vendor()]
-    hits = [sql.format(term=index, limit=MAX_HITS) for index in range(len(patterns))]
+    sql = _HITS_SQL[connection.vendor]
+    hits = [sql.format(term=index, limit=MAX_HITS) for index in range(len(terms))]
+    queries = [any_of(term.phrases) for term in terms]
     with connection.cursor() as cursor:
-        cursor.execute(_SCORES_SQL.format(hits=" UNION ALL ".join(hits)), patterns)
+        cursor.execute(_SCORES_SQL.format(hits=" UNION ALL ".join(hits)), queries)
         return list(cursor.fetchall())

@@ -44,7 +44,7 @@ from entries.pages import search as searching
 from entries.pages.authors import UpdatesPage
 from entries.pages.story_data import story_data
 from entries.public import caching, feeds, files
-from entries.text import languages, media, urls
+from entries.text import languages, media, urls, words
 from entries.text.urls import absolute_url
 
 
@@ -270,7 +270,7 @@ def author_feed(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     """Show a page of the entries and stories that match `q` (full-text search)."""
-    query = request.GET.get("q", "").replace("\0", " ").strip()[: searching.MAX_QUERY]
+    query = request.GET.get("q", "").replace("\0", " ").strip()[: words.MAX_QUERY]
     number = max(1, min(_id(request, "page"), 50))
     start = (number - 1) * searching.RESULTS_PAGE_SIZE
     context = {

@@ -177,7 +177,7 @@ def _save(
         features = visible_link_states(list(featured), lock=True)
         _lock_image(image, entries, led)
         act()
-        image.save(update_fields=fields)
+        image.save(update_fields=fields and {*fields, "folded"})
         for entry in Entry.objects.filter(pk__in=entries).order_by("pk"):
             if not ledger.rerender_entry(entry):
                 ledger.row_changed(entry)  # it says which pictures wait for what

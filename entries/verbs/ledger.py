@@ -158,7 +158,6 @@ class Ledger:
     def _number(self, posting: Posting, at: datetime | None = None) -> None:
         """Assign a posting the next seq of its story; `at` is when it became public."""
         posting.seq = self._next_seq(posting.story)
-        self._search_entries[posting.entry_id] = posting.entry
         if posting.first_seq is None:
             posting.first_seq = posting.seq
             _set_public(posting, at or timezone.now())
@@ -176,6 +175,7 @@ class Ledger:
         posting.story = self.stories[posting.story_id]
         if posting.home:
             posting.entry.story = posting.story
+        self._search_entries[posting.entry_id] = posting.entry
         was_visible = posting.visible
         posting.denormalize()
         posting.desk_seq = self._next_desk_seq(posting.story)
@@ -229,6 +229,7 @@ class Ledger:
         """
         now = timezone.now()
         for posting in postings:
+            self._search_entries[posting.entry_id] = posting.entry
             posting.denormalize()
             posting.desk_seq = self._next_desk_seq(posting.story)
             if posting.visible:
@@ -324,6 +325,12 @@ class Ledger:
         story.save(update_fields=["summary_html"])
         self.head_changed(story)
         return True
+
+    def reindex_entries(self, story: Story) -> None:
+        """Update the search index of all entries of a locked story."""
+        for entry in story.entries.all():
+            entry.story = story
+            self._search_entries.setdefault(entry.pk, entry)
 
     def head_changed(self, story: Story) -> None:
         """Record that a story's head or its list of key events changed."""

@@ -17,6 +17,7 @@ from entries.models import Entry, Mention, Note, Story
 from entries.models.desk import draft_keys
 from entries.models.fields import max_length
 from entries.text import keyboard, rendering
+from entries.text.folding import fold
 from entries.verbs.ledger import Ledger, Refused, open_ledger
 from entries.verbs.permissions import SYSTEM, Permissions
 
@@ -143,7 +144,7 @@ def _is_in_name(letter: str) -> bool:
 
 
 def _comparable(text: str) -> str:
-    return keyboard.as_ascii(text).casefold()
+    return fold(keyboard.as_ascii(text))
 
 
 def set_note_done(

@@ -226,6 +226,8 @@ def _record_edit(
             ledger.head_changed(story)
         if story.state == State.CLOSED:
             change_successor_heads(ledger, {one.pk for one in ends})
+    if "language" in changed:
+        ledger.reindex_entries(story)
     if changed & {"first_day", "slug"}:
         _save_own_postings(ledger, story)
     if changed & {
