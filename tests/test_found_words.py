@@ -1,4 +1,4 @@
-"""What people type is found: in any script and spelling, by readers and the newsroom."""
+"""What people type is found in any script and spelling, by readers and at the desk."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FOUND = [
     ("vi", nfd("Hà Nội ngập nước"), ["Hà Nội", nfd("Hà Nội"), "ha noi", "nước"]),
     ("en", "The inter\u00adnational har\u200bbour", ["international", "harbour"]),
     ("en", "The harbour is shut", ["har\u00adbour", "har\u200bbour", "\ufeffharbour"]),
-    ("ja", "昨夜の地震情報、上海の港口でM5の揺れ", ["地震", "情報", "地", "揺れ", "M5"]),
+    ("ja", "昨夜の地震情報、M5の揺れ", ["地震", "情報", "地", "揺れ", "M5"]),
     ("zh", "上海港口今晨恢复作业", ["上海", "港口", "上海港口", "业", "上海 作业"]),
     ("ja", "ウクライナ・キーウで停電", ["キーウ", "ウクライナ・キーウ", "ｷｰｳ", "停電"]),
     ("th", "วันนี้ฝนตกหนักที่กรุงเทพ", ["ฝน", "ฝนตก", "กรุงเทพ", "หนัก"]),
@@ -160,7 +160,7 @@ TITLES = [
         # Their stems, and compounds as one word, are in the full-text index alone.
         *("évacuations", "пять", "LAquila", "haus", "haeuser", "Münchner", "aeroe"),
         *("muenchner", "aarhus", "collaborar", "covid19", "pilot", "трамвай"),
-        *("1500", "нимидан", "нمی‌دانستم"),
+        *("1500", "צהל"),
     }]
     for _, text, queries in FOUND
     if len(text) < 60
@@ -172,26 +172,27 @@ def test_the_newsroom_finds_titles_in_lists_and_pickers(chief, title, queries):
     other = make_story("She has had enough")
     story = make_story(title, slug="s")
     draft = make_update(story, title, state="draft")
-    Image.objects.create(name="pier", caption=title, stem="aa/" + 40 * "a", widths=[320])
+    Image.objects.create(name="pier", caption=title, stem=f"aa/{'a' * 40}", widths=[1])
     Link.objects.create(kind="see", story=story, title=title)
     Snippet.objects.create(name="Title", body=title)
-    desk = reverse("admin:entries_story_change", args=[other.pk])
-    lists = {
-        model: reverse(f"admin:entries_{model}_changelist")
-        for model in ("story", "image", "link", "snippet", "entry")
-    }
-    for query in queries:
-        for model, path in lists.items():
-            page = chief.get(path, {"q": query}).content.decode()
-            assert 'class="paginator"' in page
-            assert "field-" in page, (model, query)
-        for what in ("see", "picture"):
-            page = chief.get(desk.replace("change", "desk/find"), {
-                "q": query, "what": what}).content.decode()  # fmt: skip
-            assert "data-insert" in page, (what, query)
-        timeline = reverse("admin:entries_story_search", args=[story.pk])
-        page = chief.get(timeline, {"q": query}).content.decode()
-        assert f'id="row-{draft.pk}"' in page, query
+    find = reverse("admin:entries_story_find", args=[other.pk])
+    row = f'id="row-{draft.pk}"'
+    places = [
+        (reverse("admin:entries_story_changelist"), {}, "field-"),
+        (find, {"what": "see"}, "data-insert"),
+        (reverse("admin:entries_story_search", args=[story.pk]), {}, row),
+    ]
+    once = [(find, {"what": "picture"}, "data-insert")]
+    once += [
+        (reverse(f"admin:entries_{model}_changelist"), {}, "field-")
+        for model in ("image", "link", "snippet", "entry")
+    ]
+    asked = [(place, query) for place in places for query in queries]
+    asked += [(place, queries[-1]) for place in once]
+    for (path, more, shown), query in asked:
+        page = chief.get(path, {"q": query, **more}).content.decode()
+        assert shown in page, (path, query)
+        assert "She has had enough" not in page.partition("<main")[2], (path, query)
 
 
 def test_series_are_found_without_diacritics(chief):

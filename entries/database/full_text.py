@@ -62,17 +62,7 @@ def _phrase(tokens: Sequence[str], prefix: bool) -> str:
 class TokenQuery(SearchQuery):
     """A query in PostgreSQL's syntax, whose words are tokens as they are."""
 
-    def as_sql(
-        self,
-        compiler: Any,
-        connection: Any,
-        function: str | None = None,
-        template: str | None = None,
-    ) -> Any:
-        """Cast the query, where `to_tsquery` would parse its words."""
-        return super().as_sql(
-            compiler, connection, function, template or "(%(expressions)s)::tsquery"
-        )
+    template = "(%(expressions)s)::tsquery"  # `to_tsquery` would parse the words
 
 
 @TextField.register_lookup
@@ -116,5 +106,7 @@ def fts5_text(document: Document) -> str:
     inline = [tokens[0] for tokens in document[:-1] if tokens]
     others = [token for tokens in document[:-1] for token in tokens[1:]]
     others += document[-1]
-    marked = [token if _SEPARATOR in token else f"{_SEPARATOR} {token}" for token in others]
+    marked = [
+        token if _SEPARATOR in token else f"{_SEPARATOR} {token}" for token in others
+    ]
     return " ".join([*inline, *([_SEPARATOR, *marked] if marked else [])])

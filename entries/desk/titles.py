@@ -21,6 +21,7 @@ NEAR: Final = 0.62  # of 1: how much alike two titles are
 # A line such as “See you tomorrow” is prose, unless it is very like a title.
 NEAR_IN_PROSE: Final = 0.82
 
+
 @dataclass(frozen=True)
 class Offer:
     """A title that names no story, and the stories that it may mean."""

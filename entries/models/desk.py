@@ -7,7 +7,6 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from entries.models.entries import Entry, written_by

@@ -86,8 +86,9 @@ class SearchTextQuerySet(models.QuerySet["SearchText"]):
 class SearchText(models.Model):
     """The plain text of either a story's head or an entry, for full-text search.
 
-    Entries that readers do not see have one too, for the newsroom. `folded` is in what
-    the desk searches: an entry's headline, source and byline. PostgreSQL indexes `vector`, SQLite has `FullText`.
+    Entries that readers do not see have one too, for the newsroom. `folded` is what the
+    search in a timeline compares: an entry's headline, source and byline. PostgreSQL
+    indexes `vector`, SQLite has `FullText`.
     """
 
     story = models.OneToOneField(

@@ -164,7 +164,7 @@ def _ranked(terms: list[Term]) -> list[int]:
     words.
     """
     newest = SearchText.objects.matching(terms).public().newest()
-    ranks = dict(newest.values_list("pk", "rank")[:MAX_RANKED])
+    ranks = dict(newest.values_list("pk", "rank")[:MAX_RANKED])  # type: ignore[misc]
     if not ranks:
         return []
     typed = SearchText.objects.matching_as_typed(terms).newest(since=min(ranks))
@@ -202,7 +202,7 @@ def highlight(text: str, terms: Iterable[Term], language: str) -> SafeString:
 
 
 def make_snippet(text: str, terms: Iterable[Term], language: str) -> SafeString:
-    """Return the part of a text where most terms match, as HTML, with matches marked."""
+    """Return the part of a text where most terms match, with matches marked."""
     matches = words.find_matches(text, terms, language)
     start = _best_start(matches)
     if start <= SNIPPET_LEAD or len(text) <= SNIPPET_LENGTH:
@@ -234,7 +234,10 @@ def _marked(
     parts, done = [], start
     for first, last, _ in matches:
         if first >= start and last <= end:
-            parts += [escape(text[done:first]), f"<mark>{escape(text[first:last])}</mark>"]
+            parts += [
+                escape(text[done:first]),
+                f"<mark>{escape(text[first:last])}</mark>",
+            ]
             done = last
     html = "".join([*parts, escape(text[done:end])])
     return mark_safe(html)  # noqa: S308 - escaped
@@ -266,7 +269,9 @@ def suggest_stories(
     stories to leave out. Rare words weigh more than common ones, and words of a story's
     title more than those of its updates; long stories have no advantage.
     """
-    scores = _scores(words.draft_terms(text, Story.objects.languages(), MAX_DRAFT_WORDS))
+    scores = _scores(
+        words.draft_terms(text, Story.objects.languages(), MAX_DRAFT_WORDS)
+    )
     best = sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
     ids = [pk for pk, _ in best if pk not in exclude][:limit]
     rows = Story.objects.public().select_related("series").in_bulk(ids)

@@ -20,12 +20,13 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from itertools import pairwise
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 import Stemmer
 
-from entries.text.folding import INVISIBLE, cased, fold_word, plain
+from entries.text.folding import INVISIBLE, cased, fold, fold_word, plain
 
 MAX_WORD: Final = 80  # characters of a token; longer words are cut
 MAX_QUERY: Final = 200  # characters of a query; the rest is ignored
@@ -48,12 +49,29 @@ STOP_WORDS: Final = frozenset(_STOP.split())
 # Snowball's algorithms, by the script they are for and the language's code.
 _ALGORITHMS: Final = {
     "LATIN": {
-        **{"ca": "catalan", "cs": "czech", "da": "danish", "de": "german"},
-        **{"en": "english", "eo": "esperanto", "es": "spanish", "et": "estonian"},
-        **{"eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish"},
-        **{"hu": "hungarian", "id": "indonesian", "it": "italian"},
-        **{"lt": "lithuanian", "nl": "dutch", "no": "norwegian", "pl": "polish"},
-        **{"pt": "portuguese", "ro": "romanian", "sv": "swedish", "tr": "turkish"},
+        "ca": "catalan",
+        "cs": "czech",
+        "da": "danish",
+        "de": "german",
+        "en": "english",
+        "eo": "esperanto",
+        "es": "spanish",
+        "et": "estonian",
+        "eu": "basque",
+        "fi": "finnish",
+        "fr": "french",
+        "ga": "irish",
+        "hu": "hungarian",
+        "id": "indonesian",
+        "it": "italian",
+        "lt": "lithuanian",
+        "nl": "dutch",
+        "no": "norwegian",
+        "pl": "polish",
+        "pt": "portuguese",
+        "ro": "romanian",
+        "sv": "swedish",
+        "tr": "turkish",
     },
     "CYRILLIC": {"ru": "russian", "sr": "serbian"},
     "GREEK": {"el": "greek"},
@@ -67,9 +85,7 @@ _BY_CODE: Final = {
     code: name for names in _ALGORITHMS.values() for code, name in names.items()
 }
 _SAME_LANGUAGE: Final = {"nb": "no", "nn": "no"}
-_UMLAUTS: Final = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"}
-)
+_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
 # Scripts that write no spaces between words, and Korean, whose words have endings.
 _UNSPACED: Final = (
@@ -255,7 +271,7 @@ def _of_run(part: _Part, position: int) -> list[Token]:
     chars = part.clusters
     pairs = [
         Token(a[2] + b[2], position + index, a[0], b[1])
-        for index, (a, b) in enumerate(zip(chars, chars[1:], strict=False))
+        for index, (a, b) in enumerate(pairwise(chars))
     ]
     start, end, last = chars[-1]
     return [*pairs, Token(last, position + len(pairs), start, end)]
@@ -285,8 +301,8 @@ def _joined(parts: Sequence[_Part], position: int) -> Iterator[Token]:
     for part in (*parts, None):
         near = part and not part.clusters and run and part.start == run[-1].end + 1
         if not near:
-            pairs = list(zip(run, run[1:], strict=False)) if len(run) > 2 else []
-            for joined in (run, *pairs) if len(run) > 1 else ():
+            pairs = pairwise(run) if len(run) > 2 else ()
+            for joined in (tuple(run), *pairs) if len(run) > 1 else ():
                 whole = "".join(one.folded for one in joined)[:MAX_WORD]
                 ends = (joined[0].start, joined[-1].end)
                 yield Token(whole, position, *ends, inline=False)
@@ -304,16 +320,15 @@ def _spelled_out(word: str) -> str:
 Places = list[list[str]]  # tokens by position
 
 
-def index_tokens(
-    texts: tuple[str, str, str], language: str
-) -> tuple[Places, Places]:
+def index_tokens(texts: tuple[str, str, str], language: str) -> tuple[Places, Places]:
     """Return the tokens of a headline, and of a body with its byline, for the index.
 
     The texts are composed. The last place of each has no word: it says which words
     are in these texts only with diacritics.
     """
     tokenized = [tokenize(text, language) for text in texts]
-    changed, unchanged = set(), set()
+    changed: set[str] = set()
+    unchanged: set[str] = set()
     for tokens in tokenized:
         folded = {token.position for token in tokens if token.text[0] == "="}
         for token in filter(attrgetter("inline"), tokens):
@@ -385,18 +400,27 @@ def parse_query(
     query = _GERSHAYIM.sub("״", query).translate(_ONE_QUOTE)
     found: list[tuple[Term, bool]] = []
     for quoted, bare in _QUOTED.findall(query):
-        chunks = list(_chunks(quoted or bare))
-        if quoted or len(chunks) > 1 and not any(p.clusters for c in chunks for p in c):
-            parts = [part for chunk in chunks for part in chunk]
-            chunks = [tuple(parts)] if parts else []
-        for chunk in chunks:
-            last = typing and chunk[-1].end == len(bare) and query.endswith(bare)
-            term = _quoted_term(chunk) if quoted else _term(chunk, languages)
-            term = (_beginning(chunk, languages) if last and not quoted else None) or term
-            common = all(part.folded in STOP_WORDS for part in chunk)
-            found.append((term, common))
+        for parts, exact in _query_parts(quoted, bare):
+            term = _quoted_term(parts) if exact else _term(parts, languages)
+            if typing and not exact and query.endswith(bare):
+                term = _beginning(parts, languages) or term
+            found.append((term, all(part.folded in STOP_WORDS for part in parts)))
     significant = [term for term, common in found if not common]
     return (significant or [term for term, _ in found])[:MAX_TERMS]
+
+
+def _query_parts(quoted: str, bare: str) -> Iterator[tuple[tuple[_Part, ...], bool]]:
+    """Split a part of a query into what its terms are made of, and if it is exact.
+
+    What has no space in it is a phrase too, such as an address, but not in scripts that
+    have none.
+    """
+    chunks = list(_chunks(quoted or bare))
+    parts = tuple(part for chunk in chunks for part in chunk)
+    if parts and (quoted or (len(chunks) > 1 and not any(p.clusters for p in parts))):
+        yield parts, True
+    else:
+        yield from ((chunk, False) for chunk in chunks)
 
 
 def _phrase(parts: Sequence[_Part]) -> Phrase:
@@ -426,7 +450,7 @@ def _term(parts: Sequence[_Part], languages: Collection[str]) -> Term:
     if len(words) == len(parts) > 1:
         forms.append(Phrase(("".join(p.folded for p in parts)[:MAX_WORD],)))
         if len(parts) == 2 and parts[1].folded == "s":  # “Skerrin's”
-            parts = words = parts[:1]
+            parts, words = parts[:1], words[:1]
             forms.append(_phrase(parts))
     if len(parts) == len(words) == 1:
         word = words[0].cased
@@ -451,9 +475,7 @@ def draft_terms(text: str, languages: Collection[str], most: int) -> list[Term]:
     return list(terms)[:most]
 
 
-def _draft_terms(
-    parts: Sequence[_Part], languages: Collection[str]
-) -> Iterator[Term]:
+def _draft_terms(parts: Sequence[_Part], languages: Collection[str]) -> Iterator[Term]:
     words = tuple(part for part in parts if not part.clusters)
     if any(part.folded not in STOP_WORDS for part in words):
         yield _term(words, languages)
@@ -473,8 +495,18 @@ def _beginning(parts: Sequence[_Part], languages: Collection[str]) -> Term | Non
 
 
 def query_words(text: str) -> list[str]:
-    """Return the folded words of a text, for comparing with parts of other texts."""
-    return [part.folded for parts in _chunks(compose(text)) for part in parts]
+    """Return the folded words of a text, for comparing with parts of other texts.
+
+    An acronym such as U.S. is one, since its letters are in most texts.
+    """
+    text = compose(text)
+    found = []
+    for parts in _chunks(text):
+        if len(parts) > 1 and all(len(part.folded) == 1 for part in parts):
+            found.append(fold(text[parts[0].start : parts[-1].end]))
+        else:
+            found += [part.folded for part in parts]
+    return found
 
 
 # ---- matches ----------------------------------------------------------------------
