@@ -88,6 +88,15 @@ def test_marks_in_the_name_are_not_shown():
 
 
 @pytest.mark.pure
+@pytest.mark.parametrize(
+    "when", ["١٠١٥ GMT, ٣ March ٢٠٢٦", "１０１５ GMT, ３ March ２０２６"]
+)
+def test_its_time_may_have_digits_of_any_script(when: str):
+    quote = read_line(f"— نور (@nur) on Bluesky, {when}, {POST}")
+    assert quote == Quote("نور", "@nur", "Bluesky", "1015 GMT, 3 March 2026", POST)
+
+
+@pytest.mark.pure
 def test_a_quotation_needs_words_of_its_own():
     assert "<figure" not in shown("> — Ada (@ada) on X, https://x.com/ada/status/1")
 

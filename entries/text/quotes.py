@@ -13,13 +13,13 @@ from typing import Final, NamedTuple
 
 from django.utils.translation import override
 
-from entries.text import gmt, media, urls
+from entries.text import gmt, keyboard, media, urls
 
 _LINE: Final = re.compile(
     r"(?:—|–|--) *(?P<name>\S[^\n]{0,199}?)"
     r"(?: \((?P<handle>@[^()\s]{1,250})\))?"
     r"(?: on (?P<network>[^\s,()][^,()\n]{0,59}))?"
-    r"(?P<time>, [0-9]{4} GMT)?(?P<day>, [0-9]{1,2} [A-Z][a-z]+ [0-9]{4})?"
+    r"(?P<time>, \d{4} GMT)?(?P<day>, \d{1,2} [A-Z][a-z]+ \d{4})?"
     r"(?:, (?P<url>https?://\S+))?"
 )
 _DATES: Final = ("%B %d, %Y", "%d %B %Y", "%b %d, %Y", "%A, %B %d, %Y", "%Y-%m-%d")
@@ -83,7 +83,8 @@ def read_line(line: str) -> Quote | None:
         return None
     if not handle and " on " in network:  # “Woman on the bridge on X”
         name, _, network = f"{name} on {network}".rpartition(" on ")
-    when = f"{match['time'] or ''}{match['day'] or ''}".removeprefix(", ")
+    typed = f"{match['time'] or ''}{match['day'] or ''}"
+    when = keyboard.as_ascii(typed).removeprefix(", ")
     return Quote(name, handle, network, when, url)
 
 
