@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from entries.desk import audit_log
-from entries.desk.script_words import SCRIPT_MESSAGES
-from entries.public.script_words import READER_MESSAGES
+from entries.desk.script_words import SCRIPT_MESSAGES, SCRIPT_PLURALS
+from entries.public.script_words import READER_MESSAGES, READER_PLURALS
 
 pytestmark = pytest.mark.pure
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,13 +61,11 @@ def test_scripts_get_their_words_from_the_page():
 
 
 def test_every_word_that_a_script_asks_for_is_there():
-    asked, known = set(), {*SCRIPT_MESSAGES, *READER_MESSAGES}
+    asked, known = {"gmt"}, {*SCRIPT_MESSAGES, *READER_MESSAGES, "gmt", "gmt_dated"}
+    known |= {*SCRIPT_PLURALS, *READER_PLURALS}
     for path in SCRIPTS:
-        script = path.read_text()
-        asked |= set(re.findall(r'\b(?:words|say)\("(\w+)"', script))
-        for key in re.findall(r'\bplural\([^"]*"(\w+)"\)', script):
-            asked |= {f"{key}_one", f"{key}_many"}
-    assert {"sending", "share", "new_many"} <= asked
+        asked |= set(re.findall(r'\b(?:words|say|form)\("(\w+)"', path.read_text()))
+    assert {"sending", "share", "new"} <= asked
     assert asked <= known
 
 

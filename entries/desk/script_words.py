@@ -1,11 +1,12 @@
 """The messages that the desk's scripts show, for `{% script_words %}`.
 
-Braces stand for what a script fills in. Where a number decides, the keys end in `_one`
-and `_many`.
+Braces stand for what a script fills in. Where a number decides, `SCRIPT_PLURALS` has
+the forms.
 """
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 SCRIPT_MESSAGES: dict[str, str | Promise] = {
     # Pictures
@@ -17,7 +18,6 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "uploaded_recording": _(
         "Uploaded. Add a description, and captions or a transcript."
     ),
-    "uploaded_many": _("{total} files uploaded. Describe them."),
     "uploaded_known": _("Uploaded."),
     "changed_while_waiting": _(
         "Uploaded. You changed the text meanwhile: press “{button}” when it’s ready."
@@ -73,9 +73,6 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "gone_edit": _("This text is no longer here. Press Save to keep yours."),
     "gone_note": _("This text is no longer here, but your note is."),
     "undone": _("Undone. The update is withdrawn and its text is back here."),
-    # The timeline
-    "withdrawn_one": _("{number} withdrawn · Show"),
-    "withdrawn_many": _("{number} withdrawn · Show"),
     # Drafts
     "saved": _("Saved {time}"),
     "saved_here": _("Saved on this device only"),
@@ -106,4 +103,16 @@ SCRIPT_MESSAGES: dict[str, str | Promise] = {
     "command_help": _("Keyboard shortcuts"),
     "link_copied": _("Link copied."),
     "not_copied": _("Couldn’t copy the link."),
+}
+
+SCRIPT_PLURALS: dict[str, Promise] = {
+    "uploaded": ngettext_lazy(
+        "{number} file uploaded. Describe it.",
+        "{number} files uploaded. Describe them.",
+        "number",
+    ),
+    "new": ngettext_lazy("{number} new", "{number} new", "number"),
+    "withdrawn": ngettext_lazy(
+        "{number} withdrawn · Show", "{number} withdrawn · Show", "number"
+    ),
 }

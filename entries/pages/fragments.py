@@ -174,9 +174,8 @@ def see_line_html(link: Link, typed: str = "See") -> SafeString:
         also = "also" in words.lower()
         mark = words[-1] if words[-1] in ":–—-" else ""
         words = (_("See also") if also else _("See")) + mark
-    start: str = escape(words)
-    if own := labels.own_attributes():
-        start = format_html("<span{}>{}</span>", own, words)
+    own = labels.own_attributes()
+    start = format_html("<span{}>{}</span>", own, words) if own else words
     return format_html('<p class="see">{} {}</p>', start, link_html(link))
 
 
@@ -301,9 +300,8 @@ def _in_timeline(
 
 def _is_in(link: Link, lines: Iterable[str]) -> bool:
     """Return whether a link is part of one of the rendered lines of its text."""
-    html = link_html(link)
-    if link.kind == Link.Kind.SEE:
-        html = f" {html}</p>"
+    ends = link.kind == Link.Kind.SEE
+    html = f" {link_html(link)}</p>" if ends else str(link_html(link))
     return any(html in line for line in lines)
 
 

@@ -1,11 +1,12 @@
 """The messages that the scripts of public pages show, for `{% reader_words %}`.
 
-Braces stand for what a script fills in. Where a number decides, the keys end in `_one`
-and `_many`.
+Braces stand for what a script fills in. Where a number decides, `READER_PLURALS` has
+the forms.
 """
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 READER_MESSAGES: dict[str, str | Promise] = {
     # The status line
@@ -15,26 +16,14 @@ READER_MESSAGES: dict[str, str | Promise] = {
     "reconnecting": _("Reconnecting…"),
     "offline": _("Offline…"),
     "behind": _("Catching up…"),
-    "left_one": _("Catching up: {number} update left"),
-    "left_many": _("Catching up: {number} updates left"),
     "ended": _("Ended"),
     "paused": _("Paused"),
     "pause": _("Pause"),
     "resume": _("Resume"),
-    # Updates that have arrived
-    "new_one": _("{number} new update"),
-    "new_many": _("{number} new updates"),
-    "earlier_one": _("{number} earlier update added"),
-    "earlier_many": _("{number} earlier updates added"),
     # For each reader
     "your_time": _("{time} your time"),
     "share": _("Share"),
     "link_copied": _("Link copied"),
-    "since_one": _("Since you were here at {time}: {number} update."),
-    "since_many": _("Since you were here at {time}: {number} updates."),
-    "since_more_one": _("Since you were here at {time}: more than {number} update."),
-    "since_more_many": _("Since you were here at {time}: more than {number} updates."),
-    "on_day": _("{time} GMT on {day}"),
     # Videos and posts of other sites, which load after a click
     "load_video": _("Play video"),
     "load_post": _("Show post"),
@@ -44,4 +33,32 @@ READER_MESSAGES: dict[str, str | Promise] = {
     "loads_from": _("Loads from {site}, which may set cookies."),
     "always_load": _("Always load from {site} on this visit"),
     "frame": _("Content from {site}"),
+}
+
+READER_PLURALS: dict[str, Promise] = {
+    "left": ngettext_lazy(
+        "Catching up: {number} update left",
+        "Catching up: {number} updates left",
+        "number",
+    ),
+    "new": ngettext_lazy(
+        "{number} new update",
+        "{number} new updates",
+        "number",
+    ),
+    "earlier": ngettext_lazy(
+        "{number} earlier update added",
+        "{number} earlier updates added",
+        "number",
+    ),
+    "since": ngettext_lazy(
+        "Since you were here at {time}: {number} update.",
+        "Since you were here at {time}: {number} updates.",
+        "number",
+    ),
+    "since_more": ngettext_lazy(
+        "Since you were here at {time}: more than {number} update.",
+        "Since you were here at {time}: more than {number} updates.",
+        "number",
+    ),
 }

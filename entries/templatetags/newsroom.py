@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from entries.desk import images
-from entries.desk.script_words import SCRIPT_MESSAGES
+from entries.desk.script_words import SCRIPT_MESSAGES, SCRIPT_PLURALS
 from entries.models import Entry, Story, fields
+from entries.text import script_words
 
 register = template.Library()
 MAX_SWITCH = 20
@@ -31,15 +32,15 @@ def accepted_files() -> str:
     return images.ACCEPTED_FILES
 
 
-@register.simple_tag
-def script_words() -> SafeString:
+@register.simple_tag(name="script_words")
+def desk_words() -> SafeString:
     """Render the messages and URLs that the desk's scripts need, as JSON."""
-    words = {name: str(word) for name, word in SCRIPT_MESSAGES.items()}
+    words = script_words.script_words(SCRIPT_MESSAGES, SCRIPT_PLURALS)
     urls = {
         "sign_in": reverse("admin:login"),
         "emoji": static("vendor/emoji-en-US.json"),
     }
-    content = json.dumps({"words": words, "urls": urls})
+    content = json.dumps(words | {"urls": urls}, ensure_ascii=False)
     return format_html('<meta name="desk-words" content="{}">', content)
 
 

@@ -4,15 +4,15 @@ import json
 
 from django import template
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from entries.models import Link, Story
 from entries.pages import fragments, labels
-from entries.public.script_words import READER_MESSAGES
+from entries.public.script_words import READER_MESSAGES, READER_PLURALS
 from entries.text import cldr, languages
+from entries.text.script_words import script_words
 from entries.text.urls import absolute_url
 
 register = template.Library()
@@ -84,7 +84,8 @@ def see_line(link: Link) -> SafeString:
 @register.simple_tag
 def reader_words() -> SafeString:
     """Render the messages that the scripts of public pages need, as JSON."""
-    content = json.dumps(READER_MESSAGES, cls=DjangoJSONEncoder, ensure_ascii=False)
+    words = script_words(READER_MESSAGES, READER_PLURALS)
+    content = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
     return format_html('<meta name="reader-words" content="{}">', content)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import date
 from functools import cache, lru_cache
+from itertools import takewhile
 from typing import Final
 
 from babel import Locale, UnknownLocaleError, dates, lists
@@ -44,6 +45,13 @@ def digits() -> str:
     return localize_digits("0123456789")
 
 
+def browser_locale() -> str:
+    """Return the locale with which scripts format times as we do (`Intl`)."""
+    locale = _locale(_code())
+    numbers = locale.default_numbering_system
+    return f"{str(locale).replace('_', '-')}-u-ca-gregory-nu-{numbers}"
+
+
 def localize_digits(text: object) -> str:
     """Return a text or a number with the digits of the active language."""
     return str(text).translate(_digits(_code()))
@@ -64,6 +72,40 @@ def _date(code: str, on: date, year: bool) -> str:
     return found.translate(_digits(code))
 
 
+def date_patterns() -> dict[str, tuple[str, list[str]]]:
+    """Return how scripts format the same dates, `full` and `short` (without the year).
+
+    Each is a pattern with `{day}`, `{month}` and perhaps `{year}`, and its months.
+    """
+    return _date_patterns(_code())
+
+
+@cache
+def _date_patterns(code: str) -> dict[str, tuple[str, list[str]]]:
+    return {"full": _pattern(code, True), "short": _pattern(code, False)}
+
+
+def _pattern(code: str, year: bool) -> tuple[str, list[str]]:
+    digits = _digits(code)
+    day, of_year = "27".translate(digits), "1983".translate(digits)
+    texts = [
+        _date(code, date(1983, month, 27), year)
+        .replace(day, "{day}")
+        .replace(of_year, "{year}")
+        for month in range(1, 13)
+    ]
+    start = _common_start(texts)
+    end = _common_start([text[len(start) :][::-1] for text in texts])[::-1]
+    months = [text[len(start) : len(text) - len(end)] for text in texts]
+    return f"{start}{{month}}{end}", months
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    """Return what all texts begin with."""
+    same = takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False))
+    return "".join(column[0] for column in same)
+
+
 def format_weekday(on: date) -> str:
     """Format the day of the week: `Tuesday`."""
     return str(_locale(_code()).days["stand-alone"]["wide"][on.weekday()])
@@ -81,10 +123,11 @@ def _dates(code: str, first: date, last: date) -> str:
         start = str(first.day) if unit == "d" else _date(code, first, unit == "y")
         return f"{start}{'–' if unit == 'd' else ' – '}{_date(code, last, True)}"
     parts = locale.interval_formats["yMMMd"][unit]
-    whole = [re.sub(r"(?<!M)MMM(?!M)", "MMMM", part) for part in parts]
+    if "MMMM" in locale.date_formats["long"].pattern:  # not in Chinese
+        parts = [re.sub("MMM+", "MMMM", part) for part in parts]
     found = "".join(
         dates.parse_pattern(part).apply(on, locale)
-        for part, on in zip(whole, (first, last), strict=True)
+        for part, on in zip(parts, (first, last), strict=True)
     )
     return found.translate(_digits(code))
 

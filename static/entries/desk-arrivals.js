@@ -18,14 +18,14 @@
   // desk.js keeps the view still itself, in the same way in every browser.
   for (const part of [document.documentElement, byId("timeline-pane")]) part.style.overflowAnchor = "none";
 
-  const words = (n) => (n === 1 ? button.dataset.one : button.dataset.other.replace("{n}", n));
+  const words = (n) => window.Words.say("new", { number: n });
   const show = () => {
     button.hidden = !unseen.size;
     if (unseen.size) button.textContent = words(unseen.size);
     const tab = $("[data-news]"); // only in narrow windows, which show one pane
-    if (tab) [tab.hidden, tab.textContent] = [!unseen.size, unseen.size || ""];
-    const title = document.title.replace(/^\(\d+\) /, "");
-    document.title = away.size ? `(${away.size}) ${title}` : title;
+    if (tab) [tab.hidden, tab.textContent] = [!unseen.size, unseen.size ? window.Words.number(unseen.size) : ""];
+    const title = document.title.replace(/^\(\p{Nd}+\) /u, "");
+    document.title = away.size ? `(${window.Words.number(away.size)}) ${title}` : title;
   };
   const watcher = new IntersectionObserver((changes) => {
     if (document.hidden) return;

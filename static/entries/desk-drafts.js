@@ -27,12 +27,8 @@
   const SMALL = 60000; // bytes that a closing page can still send (`keepalive`)
 
   const describe = (typed) => {
-    const at = new Date(typed);
-    const hhmm = clock(at);
-    const date = (on) => on.toISOString().slice(0, 10);
-    if (date(at) === date(new Date())) return `${hhmm} GMT`;
-    const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
-    return `${hhmm} GMT, ${day}`;
+    const today = new Date().toISOString().slice(0, 10);
+    return window.Words.stamp(new Date(typed).toISOString(), today);
   };
   const untouched = (form) =>
     [...form.elements].every((f) => !["body", "headline"].includes(f.name) || f.value === f.defaultValue);

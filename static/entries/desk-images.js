@@ -119,8 +119,8 @@
       ({ value }) => !value,
     );
     const one = bare[0]?.closest(".recording") ? "uploaded_recording" : "uploaded_one";
-    const key = bare.length ? (bare.length > 1 ? "uploaded_many" : one) : "uploaded_known";
-    say(form, words(key, { total: bare.length }), "good");
+    const key = bare.length ? (bare.length > 1 ? "uploaded" : one) : "uploaded_known";
+    say(form, words(key, { number: bare.length }), "good");
   };
   const made = (tag, text = "", attributes = {}) => {
     const element = document.createElement(tag);

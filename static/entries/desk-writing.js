@@ -161,8 +161,9 @@
     const output = byId(`${area.id.replace(/-body$/, "")}-count`);
     if (!output) return;
     const length = [...area.value].length;
-    const shown = { length: length.toLocaleString("en"), limit: limit.toLocaleString("en") };
-    output.textContent = length ? window.Desk.words("characters", shown) : "";
+    const { say, locale } = window.Words;
+    const shown = { length: length.toLocaleString(locale), limit: limit.toLocaleString(locale) };
+    output.textContent = length ? say("characters", shown) : "";
     output.toggleAttribute("data-over", length > limit);
   };
   document.addEventListener("input", ({ target }) => {

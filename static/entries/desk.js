@@ -13,9 +13,7 @@
   const bodyOf = (form) => $("[name=body]", form);
   const keyOf = (form) => (form.elements.key ?? form.elements.version)?.value;
   const labelOf = (button) => (button.dataset.word ?? button.textContent).trim();
-  const given = JSON.parse($("meta[name=desk-words]")?.content ?? "{}");
-  const words = (name, values = {}) =>
-    (given.words?.[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+  const { say: words, urls } = window.Words;
   const clock = (at = new Date(), seconds = false) => {
     const [hours, minutes, rest] = at.toISOString().slice(11, 19).split(":");
     return hours + minutes + (seconds ? `:${rest}` : "");
@@ -93,7 +91,7 @@
   };
   const signInLink = () => {
     const link = document.createElement("a");
-    Object.assign(link, { href: given.urls?.sign_in, target: "_blank", rel: "noopener", className: "sign-in" });
+    Object.assign(link, { href: urls?.sign_in, target: "_blank", rel: "noopener", className: "sign-in" });
     link.textContent = words("sign_in");
     return link;
   };
@@ -194,8 +192,7 @@
     connection(status < 500 && (Boolean(ours) || status >= 400));
     if (ours && !plain) return void arrange(tasks, source);
     event.preventDefault();
-    const login =
-      raw?.redirected && new URL(raw.url).pathname.startsWith(new URL(given.urls?.sign_in, raw.url).pathname);
+    const login = raw?.redirected && new URL(raw.url).pathname.startsWith(new URL(urls?.sign_in, raw.url).pathname);
     if (status === 401 || login || (status === 403 && !ours)) {
       if (!polls(source) || !formWithNews()) signedOut(polls(source) ? desk : source, ctx);
     } else if (ours) say(source, ctx.text, "bad");
@@ -350,8 +347,8 @@
     });
     const count = document.createElement("span");
     count.className = "count";
-    count.textContent = rows.length;
-    const [start, end] = words(rows.length === 1 ? "withdrawn_one" : "withdrawn_many").split("{number}");
+    count.textContent = window.Words.number(rows.length);
+    const [start, end] = window.Words.form("withdrawn", rows.length).split("{number}");
     $("summary", own).replaceChildren(start, count, end);
     return own;
   };
@@ -561,7 +558,7 @@
     labelOf,
     headers,
     words,
-    urls: given.urls ?? {},
+    urls: urls ?? {},
     signInLink,
     valuesOf,
     fill,

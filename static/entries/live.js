@@ -16,9 +16,7 @@
   const TOP = 100; // px from the top that still count as the top
 
   const $ = (id) => document.getElementById(id);
-  const given = JSON.parse(document.querySelector("meta[name=reader-words]")?.content ?? "{}");
-  const say = (key) => given[key] ?? key;
-  const plural = (n, key) => say(n === 1 ? `${key}_one` : `${key}_many`).replace("{number}", n);
+  const { say, stamp, number } = window.Words ?? {}; // rescue.js loads lost scripts again
   const seqOf = (el) => Number(el.dataset.seq || 0);
   const parse = (cursor) => {
     const cut = (cursor ||= "").lastIndexOf("-");
@@ -48,7 +46,7 @@
     const story = status && [state === "announced" ? state : "quiet", status];
     if (line.stream) return story || ["live", say("live")];
     if (!navigator.onLine) return ["offline", say("offline")];
-    if (line.behind) return ["behind", line.left > 0 ? plural(line.left, "left") : say("behind")];
+    if (line.behind) return ["behind", say(line.left > 0 ? "left" : "behind", { number: line.left })];
     if (line.polling) return story || ["polling", say("polling")];
     return line.attempts || line.lost ? ["reconnecting", say("reconnecting")] : ["connecting", say("connecting")];
   };
@@ -493,7 +491,6 @@
 
   // Full once the story has ended, and short while it runs: as `fragments.with_full_dates`
   // and `gmt.format_stamp` on the server. Times of the first day have no date then.
-  const { format } = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeZone: "UTC" });
   const shortDay = () => {
     const { firstDay } = $("story-head").dataset;
     const year = live.querySelector("time")?.dateTime.slice(0, 4);
@@ -501,9 +498,7 @@
   };
   const dateTimes = (root) => {
     for (const el of root.querySelectorAll("time:not(.body time, #story-head time)")) {
-      let text = el.textContent.slice(0, 8) + ", " + format(new Date(el.dateTime));
-      if (page.firstDay)
-        text = text.replace(el.dateTime.startsWith(page.firstDay) ? /,.*/ : ` ${page.firstDay.slice(0, 4)}`, "");
+      const text = stamp(el.dateTime, page.firstDay);
       if (el.textContent !== text) el.textContent = text;
     }
   };
@@ -667,7 +662,7 @@
     const n = page.held.size + page.elsewhere.size;
     const button = live.querySelector(".arrivals");
     button.hidden = !n;
-    const text = plural(n, "new");
+    const text = say("new", { number: n });
     if (n && button.textContent !== text) {
       button.textContent = text;
       announce(0);
@@ -675,10 +670,10 @@
     const link = live.querySelector(".earlier");
     link.hidden = !page.below.size;
     if (page.below.size) {
-      link.textContent = plural(page.below.size, "earlier");
+      link.textContent = say("earlier", { number: page.below.size });
       link.href = [...page.below.values()].pop();
     }
-    document.title = n ? `(${n}) ${page.title}` : page.title;
+    document.title = n ? `(${number(n)}) ${page.title}` : page.title;
   };
   let announced = -Infinity; // time in ms
   let announceTimer = 0;
@@ -692,7 +687,7 @@
       if (!live?.isConnected || !n) return;
       announced = performance.now();
       unsaid = 0;
-      $("announcer").textContent = plural(n, "new");
+      $("announcer").textContent = say("new", { number: n });
     }, wait);
   };
   const reveal = () => {
@@ -796,10 +791,10 @@
     const bar = $("live");
     if (!bar) return live && end(); // withdrawn; polling goes on, since it may be restored
     live = bar;
-    const { cursor, changes, newer, older, order, front, page: kind } = live.dataset;
     page = {
-      ...{ cursor, changes, newer, older, order, front, kind }, // from the server
-      loaded: parse(cursor).seq, // its seq when it was loaded
+      ...live.dataset, // cursor, changes, newer, older, order, front; from the server
+      kind: live.dataset.page,
+      loaded: parse(live.dataset.cursor).seq, // its seq when it was loaded
       title: "",
       firstDay: shortDay(), // the one whose times have no date; "" if all have one
       held: new Set(), // ids of new entries that wait for the button

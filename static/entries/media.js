@@ -7,8 +7,7 @@
   const ALLOW = "autoplay; encrypted-media; fullscreen; picture-in-picture";
   const SANDBOX =
     "allow-forms allow-popups allow-popups-to-escape-sandbox allow-presentation allow-same-origin allow-scripts";
-  const given = JSON.parse(document.querySelector("meta[name=reader-words]")?.content ?? "{}");
-  const say = (key, site) => (given[key] ?? key).replace("{site}", site);
+  const say = (key, site) => window.Words?.say(key, { site }) ?? site;
 
   // Sites that load without a question, until the tab is closed.
   const VISIT = "media";

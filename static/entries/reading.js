@@ -7,13 +7,13 @@
   const ARRIVING = 60e3; // ms in which a page catches up
   const KEEP = 10e3; // ms between two saves of the reading position
   const $ = (id) => document.getElementById(id);
-  const given = JSON.parse(document.querySelector("meta[name=reader-words]")?.content ?? "{}");
-  const say = (key, values = {}) => (given[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  if (!window.Words) return; // rescue.js loads lost scripts again
+  const { say, stamp, locale } = window.Words;
   const { compare } = new Intl.Collator(undefined, { numeric: true }); // slow to create
 
   const time = { hour: "numeric", minute: "2-digit" };
-  const clock = new Intl.DateTimeFormat([], time); // slow to create
-  const dayAndClock = new Intl.DateTimeFormat([], { weekday: "short", ...time });
+  const clock = new Intl.DateTimeFormat(locale, time); // slow to create
+  const dayAndClock = new Intl.DateTimeFormat(locale, { weekday: "short", ...time });
   const localTimes = (root) => {
     for (const el of root.querySelectorAll(".local[data-local]")) {
       const at = new Date(el.dataset.local);
@@ -101,14 +101,10 @@
     const n = entries().filter((el) => compare(el.dataset.key, last.key) > 0).length;
     if (!n) return;
     const at = new Date(last.at).toISOString();
-    const day = at.slice(0, 10);
-    const hhmm = at.slice(11, 13) + at.slice(14, 16);
-    const today = day === new Date().toISOString().slice(0, 10);
-    const time = today ? `${hhmm} GMT` : say("on_day", { time: hhmm, day });
+    const time = stamp(at, new Date().toISOString().slice(0, 10));
     const id = last.key.split("-")[1];
     const found = $(`entry-${id}`);
-    const key = `since${found ? "" : "_more"}_${n > 1 ? "many" : "one"}`;
-    const words = `${say(key, { time, number: n })} `;
+    const words = `${say(found ? "since" : "since_more", { time, number: n })} `;
     if (!line.hidden && line.firstChild.data === words) return;
     still(() => {
       const link = line.querySelector("a");

@@ -32,6 +32,10 @@
       location.reload();
     }, retry);
   };
+  const show = function (state) {
+    live.querySelector(".state > .word").textContent = live.getAttribute("data-" + state);
+    live.setAttribute("data-state", state);
+  };
   const retry = function () {
     setTimeout(loadAgain, delay);
     delay = Math.min(2 * delay, 32e3);
@@ -43,11 +47,7 @@
   });
   document.addEventListener("DOMContentLoaded", function () {
     if (!lost.length || !window.fetch) return;
-    if (live && live.getAttribute("data-state") === "connecting") {
-      const words = JSON.parse(document.querySelector("meta[name=reader-words]").content);
-      live.querySelector(".state > .word").textContent = words.reconnecting;
-      live.setAttribute("data-state", "reconnecting");
-    }
+    if (live && live.getAttribute("data-state") === "connecting") show("reconnecting");
     retry();
   });
 
@@ -58,6 +58,5 @@
     HTMLInputElement.prototype.showPicker &&
     CSS.supports("translate: none");
   if (!live || supported || live.getAttribute("data-state") === "ended") return;
-  live.querySelector(".state > .word").textContent = live.getAttribute("data-unsupported");
-  live.setAttribute("data-state", "unsupported");
+  show("unsupported");
 })();
