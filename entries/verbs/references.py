@@ -14,17 +14,17 @@ def change_with_references(
     act: Callable[[Ledger], None],
     successor: Story | None = None,
     *,
-    whole: bool = False,
+    whole: Callable[[], bool] = lambda: False,
 ) -> Story:
     """Lock a story and everything that refers to it, and call `act` to change it.
 
     `act` gets the ledger once the story is refreshed in place. `successor` is a story
-    whose head will refer to it. With `whole`, every entry of the story is locked too.
+    whose head will refer to it. If `whole` is true, every entry of the story is locked too.
     """
     stories = {story.pk, *referring_stories([story.pk])}
     if successor:
         stories.add(successor.pk)
-    entries = referring_entries([story.pk]) | (entries_in(story) if whole else set())
+    entries = referring_entries([story.pk]) | (entries_in(story) if whole() else set())
     with open_ledger(*stories, entries=entries) as ledger:
         story.__dict__.update(ledger.story(story.pk).__dict__)
         ledger.stories[story.pk] = story

@@ -183,7 +183,13 @@ def edit_story(
         story.save()
         _record_edit(ledger, story, changed, before["continues_in"])
 
-    return change_with_references(story, act, fields.get("continues_in"))
+    def rerenders_all() -> bool:
+        saved = Story.objects.filter(pk=story.pk).values_list("language", flat=True)
+        return fields.get("language", story.language) not in saved
+
+    return change_with_references(
+        story, act, fields.get("continues_in"), whole=rerenders_all
+    )
 
 
 def _check_expected(
@@ -238,7 +244,9 @@ def _record_edit(
         "series",
         "slug",
     }:
-        update_references(ledger, [story])
+        # All its texts have labels in its language.
+        own = entries_in(story) if "language" in changed else ()
+        update_references(ledger, [story], own)
 
 
 def _earlier_text(version: StoryVersion) -> dict[str, str]:
@@ -543,7 +551,7 @@ def delete_story(story: Story, *, by: Permissions = SYSTEM) -> None:
         links.filter(title="").delete()
         story.delete()
 
-    change_with_references(story, act, whole=True)
+    change_with_references(story, act, whole=lambda: True)
 
 
 def _set_state(

@@ -16,11 +16,12 @@
   const TOP = 100; // px from the top that still count as the top
 
   const $ = (id) => document.getElementById(id);
+  const { lang } = document.documentElement;
   const { say, stamp, number } = window.Words ?? {}; // rescue.js loads lost scripts again
-  const seqOf = (el) => Number(el.dataset.seq || 0);
+  const seqOf = (el) => +(el.dataset.seq || 0);
   const parse = (cursor) => {
     const cut = (cursor ||= "").lastIndexOf("-");
-    return { epoch: cursor.slice(0, cut), seq: Number(cursor.slice(cut + 1)) };
+    return { epoch: cursor.slice(0, cut), seq: +cursor.slice(cut + 1) };
   };
   // Compare keys by time, then id, as numbers.
   const compare = (a, b) => {
@@ -282,7 +283,7 @@
   const take = async (answer, html) => {
     const state = answer.headers.get("Live-State");
     const at = answer.headers.get("Live-Cursor");
-    const left = Number(answer.headers.get("Live-Left"));
+    const left = +answer.headers.get("Live-Left");
     if (!state) throw new Error(String(answer.status)); // from a proxy
     if (state === "reset") return replacePage();
     if (old(answer.headers.get("Live-Latest"))) return -1;
@@ -324,6 +325,7 @@
         const story = fresh.getElementById("story");
         const notice = fresh.querySelector(".notice");
         if (!(story || notice) || answer.status >= 500) throw new Error(String(answer.status));
+        if (fresh.documentElement.lang !== lang) return location.reload(); // with its words
         keep = anchor();
         if (story) $("story").replaceWith(document.adoptNode(story));
         else $("story").replaceChildren(document.adoptNode(notice));
@@ -521,7 +523,7 @@
     const el = task.fragment.firstElementChild;
     const present = $(el.id);
     const home = homeOf(el);
-    const isNew = Number(el.dataset.first) > page.loaded;
+    const isNew = el.dataset.first > page.loaded;
     if (present && seqOf(present) >= seqOf(el)) return drop(task);
     if (!home) {
       present?.remove();
@@ -568,9 +570,7 @@
     else page.below.set(el.id, el.querySelector(".stamp a").getAttribute("href"));
   };
   const forget = (id) => {
-    page.held.delete(id);
-    page.elsewhere.delete(id);
-    page.below.delete(id);
+    for (const ids of [page.held, page.elsewhere, page.below]) ids.delete(id);
   };
 
   // The rail has its own seq. Its message has no id, so htmx assigns it the previous one.
@@ -620,7 +620,8 @@
   // After each change, update what depends on the entries.
   const settle = () => {
     const head = $("story-head");
-    if (head) page.title = head.dataset.title;
+    if (head.lang !== lang) return replacePage();
+    page.title = head.dataset.title;
     const rail = $("rail")?.dataset.seq;
     if (rail) live.dataset.rail = rail;
     // The link to older updates names the last entry on this page.
@@ -647,9 +648,9 @@
     leading = first;
   };
   const rebound = (older) => {
-    const rows = [...document.querySelectorAll("#pinned > article, #updates > article")];
-    const inside = rows.filter((el) => inRange(el.dataset.key));
-    const last = inside.sort((a, b) => compare(a.dataset.key, b.dataset.key))[0];
+    const [last] = [...document.querySelectorAll("#pinned > article, #updates > article")]
+      .filter((el) => inRange(el.dataset.key))
+      .sort((a, b) => compare(a.dataset.key, b.dataset.key));
     if (!last) return;
     page.older = last.dataset.key;
     older.search = `?before=${last.id.slice("entry-".length)}`;

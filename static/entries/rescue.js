@@ -8,9 +8,7 @@
   // is: load it again, but not before everything can be fetched, since a failure would
   // leave the reader without the page.
   const live = document.getElementById("live");
-  const lost = [].slice.call(document.querySelectorAll("script[defer]")).filter(function (script) {
-    return script !== document.currentScript;
-  });
+  const lost = [].slice.call(document.querySelectorAll("script[defer]:not([src*=rescue])")); // not itself
   const tries = (history.state && history.state.tries) || 0;
   let delay = 1000 * Math.pow(2, Math.min(tries, 5));
   const fetchAll = function (urls) {
@@ -57,6 +55,5 @@
     Array.prototype.findLast &&
     HTMLInputElement.prototype.showPicker &&
     CSS.supports("translate: none");
-  if (!live || supported || live.getAttribute("data-state") === "ended") return;
-  show("unsupported");
+  if (live && !supported && live.getAttribute("data-state") !== "ended") show("unsupported");
 })();

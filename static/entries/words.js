@@ -18,7 +18,7 @@
     const time = number(hour + minute);
     if (firstDay && iso.startsWith(firstDay)) return say("gmt", { time });
     const [pattern, months] = firstDay.startsWith(year) ? dates.short : dates.full;
-    return say("gmt_dated", { time, day: fill(pattern, { year: +year, month: months[month - 1], day: +day }) });
+    return say("gmt_dated", { time, day: fill(pattern, { year, month: months[month - 1], day: +day }) });
   };
   window.Words = { ...given, say, form, number, stamp };
 })();
