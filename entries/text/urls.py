@@ -12,6 +12,7 @@ from django.conf import settings
 from django.urls import register_converter
 from django.urls.converters import IntConverter
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 SCHEMES: Final = frozenset({"http", "https", "mailto"})
 
@@ -113,7 +114,11 @@ def without_punctuation(url: str) -> str:
 def platform_label(url: str) -> str | None:
     """Return a label such as “Post on x.com” if a URL is of a post or video."""
     found = platform(url)
-    return f"{found[0]} on {found[1]}" if found else None
+    if not found:
+        return None
+    kind, host = found
+    label = "Video on %(provider)s" if kind == "Video" else "Post on %(provider)s"
+    return gettext(label) % {"provider": host}  # marked in `media.LABELS`
 
 
 def platform(url: str) -> tuple[str, str] | None:

@@ -19,7 +19,8 @@ def change_with_references(
     """Lock a story and everything that refers to it, and call `act` to change it.
 
     `act` gets the ledger once the story is refreshed in place. `successor` is a story
-    whose head will refer to it. If `whole` is true, every entry of the story is locked too.
+    whose head will refer to it. If `whole` returns true, every entry of the story is
+    locked too.
     """
     stories = {story.pk, *referring_stories([story.pk])}
     if successor:
