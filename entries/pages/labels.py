@@ -44,7 +44,7 @@ def story_link(story: Story, name: str = "") -> SafeString:
     )
 
 
-def story_links(stories: Iterable[Story | tuple[Story, str]]) -> SafeString:
+def linked_stories(stories: Iterable[Story | tuple[Story, str]]) -> SafeString:
     """Return a list of links in one sentence: to stories, or to stories with names."""
     links = [
         story_link(*one) if isinstance(one, tuple) else story_link(one)

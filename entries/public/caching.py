@@ -6,10 +6,11 @@ ETags and Cache-Control headers, for browsers, proxies and the page cache
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def page_cache_control() -> str:
 
 @cache
 def _release() -> str:
-    """Return a hash that changes with the version, the static files and the settings.
+    """Return a hash that changes with the version, files of ours and the settings.
 
     With DEBUG every process has its own, since the server restarts when code changes.
     """
@@ -61,8 +62,16 @@ def _release() -> str:
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     made = manifest.read_bytes() if manifest.is_file() else b""
     names = [version("liveblog"), settings.SITE_URL, settings.SITE_NAME]
+    names += [settings.SITE_LANGUAGE, *_catalogue_digests()]
     names += media.frame_sources()
     return f"{zlib.crc32(' '.join(names).encode() + made):x}"
+
+
+def _catalogue_digests() -> Iterator[str]:
+    """Yield a checksum of each compiled catalogue, whose labels are in all pages."""
+    for folder in settings.LOCALE_PATHS:
+        for path in sorted(Path(folder).glob("*/LC_MESSAGES/django.mo")):
+            yield f"{zlib.crc32(path.read_bytes()):x}"
 
 
 def record_release() -> None:

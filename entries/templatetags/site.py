@@ -24,7 +24,7 @@ register.filter("digits", cldr.localize_digits)
 register.simple_tag(languages.page_language, name="page_language")
 register.simple_tag(labels.own_attributes, name="own_language")
 register.simple_tag(labels.story_link, name="story_link")
-register.simple_tag(labels.story_links, name="story_links")
+register.simple_tag(labels.linked_stories, name="linked_stories")
 register.simple_tag(labels.cross_posted_from, name="cross_posted_from")
 
 

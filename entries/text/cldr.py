@@ -106,7 +106,7 @@ def _common_start(texts: Sequence[str]) -> str:
     return "".join(column[0] for column in same)
 
 
-def format_weekday(on: date) -> str:
+def weekday_name(on: date) -> str:
     """Format the day of the week: `Tuesday`."""
     return str(_locale(_code()).days["stand-alone"]["wide"][on.weekday()])
 

@@ -62,7 +62,7 @@ def format_days(first: date, last: date) -> str:
 
 def format_weekday(on: date) -> str:
     """Format the day of the week: `Tuesday`."""
-    return cldr.format_weekday(on)
+    return cldr.weekday_name(on)
 
 
 def format_iso(at: datetime) -> str:
