@@ -21,7 +21,7 @@ SCRIPTS = sorted((ROOT / "static/entries").glob("*.js"))
 # Names of keys, events, errors, headers and classes, in strings of scripts.
 NAMES = re.compile(
     r"(Arrow(Up|Down|Left|Right)?|Escape|Enter|Tab|Control|Shift|Ctrl.[BIK]|Home|End|Files"
-    r"|DOMContentLoaded|\w+Error|[A-Z]+|(HX|X|Desk|Content|Last|Live|Retry)(-\w+)+"
+    r"|Slash|DOMContentLoaded|\w+Error|[A-Z]+|(HX|X|Desk|Content|Last|Live|Retry)(-\w+)+"
     r"|ETag|Apple-\S+)"
 )
 TOKENS = re.compile(
@@ -95,7 +95,12 @@ class Words(HTMLParser):
 def said(template: str) -> list[str]:
     """Return the words of a template that no translation can replace."""
     text = re.sub(r"\{#.*?#\}|\{% comment.*?endcomment %\}", "", template, flags=re.S)
-    text = re.sub(r"\{% block (?:bodyclass|masthead) %\}.*?\{% endblock", "", text, flags=re.S)
+    text = re.sub(
+        r"\{% block (?:bodyclass|masthead) %\}.*?\{% endblock[^%]*%\}",
+        "",
+        text,
+        flags=re.S,
+    )
     text = re.sub(r"\{% blocktrans.*?endblocktrans\w* %\}", "", text, flags=re.S)
     text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.S)
     text = re.sub(r"\b(Ctrl|Alt|Shift)\+|\b(Esc|Enter)\b", "", text)
