@@ -25,6 +25,8 @@ APP_NAMES = {
     "axes": _("Failed sign-ins"),
     "otp_totp": _("Two-step devices"),
 }
+# For models of other packages, which those do not translate.
+MODEL_NAMES = {"TOTPDevice": _("Two-step devices")}
 MODEL_ORDER = ["Story", "Entry", "Image", "Link"]  # before all others
 # Always empty, since they are turned off in the settings.
 HIDDEN_MODELS = {"AccessFailureLog", "AccessLog"}
@@ -95,6 +97,8 @@ class DeskSite(AdminSite):
         for app in found:
             models = app["models"]
             models[:] = [m for m in models if m["object_name"] not in HIDDEN_MODELS]
+            for model in models:
+                model["name"] = MODEL_NAMES.get(model["object_name"], model["name"])
             models.sort(key=lambda model: _rank(MODEL_ORDER, model["object_name"]))
         return sorted(found, key=lambda app: _rank([*APP_NAMES], app["app_label"]))
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.apps import apps
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core import mail
+from django.db import transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import translation
@@ -23,6 +30,7 @@ from entries.desk.pulse import snapshots
 from entries.models import Posting, Profile, Series, Story
 from entries.verbs import Permissions, Refused
 from tests.builders import make_series, make_story, make_update, make_user, signed_in
+from tests.test_permissions import ADDRESSES, World, world  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -319,3 +327,111 @@ def test_a_series_is_given_its_language_in_the_admin():
     assert wrong.status_code == 200
     with pytest.raises(Refused, match="isn't a language code"):
         verbs.save_series(Series(name="A", slug="a", language="arabic"))
+
+
+# --- No label is left in English
+
+# Names of things that are the same in every language, or no words at all.
+DJANGO = {"Search", "True", "False", "None"}  # alternative texts of its icons
+NAMES = {"TOTP", "device", "devices", "Dezember", "GMT", "Ctrl", "Alt", "Esc", "Enter", "Shift", "Markdown", "Instagram", "TikTok"}
+LABELS = ("title", "aria-label", "placeholder", "alt", "data-done", "data-empty")
+
+
+class Shown(HTMLParser):
+    """What a page shows, but for texts that name a language of their own."""
+
+    VOID = {"input", "br", "img", "meta", "link", "hr", "source", "wbr", "use", "track"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[bool] = []  # whether each open element is to be read
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        silent = tag in ("script", "style", "code", "kbd", "textarea", "svg")
+        # Names of permissions are rows that Django writes in English.
+        silent |= "permissions" in (given.get("name") or "")
+        other = "lang" in given and tag != "html"
+        read = all(self.open) and not silent and not other
+        if tag not in self.VOID:
+            self.open.append(not silent and not other)
+        if read:
+            self.found += [given[name] or "" for name in LABELS if name in given]
+            if tag == "input" and given.get("type") in ("submit", "button"):
+                self.found.append(given.get("value") or "")
+            if given.get("name") == "desk-words":
+                words = json.loads(given["content"] or "")["words"]
+                self.found += words.values()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID and self.open:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if all(self.open):
+            self.found.append(data)
+
+
+def plain_words(page: str, known: set[str]) -> set[str]:
+    """Return the words of a page that are neither translated nor a person's own."""
+    parser = Shown()
+    parser.feed(page)
+    # Django names the rows of a many-to-many relation so.
+    left = "\n".join(text for text in parser.found if "relationship" not in text)
+    while "[!! " in left:
+        shorter = re.sub(r"\[!! (?:(?!\[!! | !!\]).)*? ?!!\]", "", left, flags=re.S)
+        if shorter == left:
+            break
+        left = shorter
+    return set(re.findall(r"[A-Za-z]{3,}", left)) - known - NAMES - DJANGO
+
+
+def written_by_people() -> set[str]:
+    """Return every word in the database: of texts, names and addresses."""
+    values: list[object] = [settings.SITE_NAME, settings.SITE_URL]
+    for model in apps.get_models():
+        if model not in (ContentType, Permission, LogEntry):
+            for row in model._default_manager.values_list():
+                values += [value for value in row if isinstance(value, str)]
+    return words_of(values)
+
+
+def words_of(values: list[Any]) -> set[str]:
+    return set(re.findall(r"[A-Za-z]{3,}", " ".join(map(str, values))))
+
+
+def test_every_page_of_the_desk_is_in_its_user_s_language(world: World):  # noqa: F811
+    clients = {
+        "chief": chosen("cleo", "de", chief=True),
+        "editor": chosen("edda", "de", "Editors"),
+        "contributor": chosen("cora", "de", "Contributors"),
+    }
+    known, english, read = written_by_people(), {}, 0
+    for client in clients.values():
+        client.raise_request_exception = False
+    with marked("de"):
+        for name, needs in ADDRESSES.items():
+            path = world.path(name)
+            third = name.startswith(("admin:axes_", "admin:otp_", "admin:jsi18n"))
+            if third or not path.startswith("/admin/"):
+                continue
+            asked = [("get", None)] if needs.get else []
+            asked += [("post", data) for _, data in needs.posts]
+            for role, client in clients.items():
+                for method, data in asked:
+                    for headers in ({}, {"HX-Request": "true"}):
+                        with transaction.atomic():
+                            send = getattr(client, method)
+                            answer = send(path, data, headers=headers)
+                            transaction.set_rollback(True)
+                        kind = answer.headers.get("Content-Type", "")
+                        if not kind.startswith("text/html"):
+                            continue
+                        page = answer.content.decode()
+                        read += "[!! " in page
+                        typed = words_of([*(data or {}).values()])
+                        if words := plain_words(page, known | typed):
+                            english[f"{role} {method} {name} {data}"] = words
+    assert read > 200
+    assert not english, "\n".join(f"{k}: {v}" for k, v in english.items())

@@ -36,6 +36,7 @@ class UploadForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": images.ACCEPTED_FILES}),
     )
     name = forms.SlugField(
+        label=gettext_lazy("Name"),
         required=False,
         allow_unicode=True,
         max_length=max_length(Image, "name"),
@@ -141,7 +142,7 @@ class ImageAdmin(BaseAdmin):
             else:
                 messages.success(request, gettext("Uploaded. Add alt text."))
                 return redirect("admin:entries_image_change", image.pk)
-        template, title = "admin/entries/image/upload.html", "Add picture"
+        template, title = "admin/entries/image/upload.html", gettext("Add picture")
         return render_page(request, template, {"form": form}, title=title, model=Image)
 
     def save_model(

@@ -83,7 +83,7 @@ class LinkAdmin(BaseAdmin):
     """The list of all links, which are saved through the verbs."""
 
     form = AdminLinkForm
-    list_display = ["text", "kind", "leaves_from", "leads_to", "order"]
+    list_display = ["line", "kind", "leaves_from", "leads_to", "order"]
     list_filter = [UnresolvedFilter, "kind"]
     list_select_related = [
         "story",
@@ -93,6 +93,10 @@ class LinkAdmin(BaseAdmin):
     ]
     search_fields = ["folded", "story__folded", "target_story__folded"]
     autocomplete_fields = ["story", "entry", "target_story", "target_series", "image"]
+
+    @admin.display(description=gettext_lazy("text"))
+    def line(self, link: Link) -> str:
+        return link.text
 
     @admin.display(description=gettext_lazy("from"))
     def leaves_from(self, link: Link) -> str:
@@ -104,6 +108,12 @@ class LinkAdmin(BaseAdmin):
     @admin.display(description=gettext_lazy("to"))
     def leads_to(self, link: Link) -> str:
         return link.target_name or gettext("Unresolved")
+
+    def get_fields(self, request: HttpRequest, obj: Link | None = None) -> list[Any]:
+        """Leave the fingerprint out of pages that only show a link."""
+        found = list(super().get_fields(request, obj))
+        may_save = self.has_change_permission(request, obj) if obj else True
+        return [name for name in found if may_save or name != "fingerprint"]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Link | None = None

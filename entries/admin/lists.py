@@ -142,7 +142,7 @@ class LiveDateFilter(admin.DateFieldListFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title = "start"
+        self.title = gettext("start")
         self.links = self.links[
             :-2
         ]  # the state filter has stories that were never live

@@ -16,6 +16,7 @@ from entries import verbs
 from entries.desk.access import desk_view
 from entries.desk.responses import render_page
 from entries.models import Profile
+from entries.text import languages
 from entries.verbs import Permissions, Refused
 
 
@@ -48,8 +49,20 @@ def _language_choices() -> list[tuple[str, str]]:
     return [("", str(default)), *own]
 
 
+class _LanguageSelect(forms.Select):
+    """A list of languages, each of which says what language its name is in."""
+
+    def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option: dict[str, Any] = super().create_option(*args, **kwargs)
+        if code := str(option["value"]):
+            option["attrs"] |= {"lang": code, "dir": languages.direction(code)}
+        return option
+
+
 class DeskLanguageField(forms.ChoiceField):
     """The language of the desk, among those it is translated into."""
+
+    widget = _LanguageSelect
 
     def __init__(self, **options: Any) -> None:
         options = {

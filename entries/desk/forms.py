@@ -304,11 +304,17 @@ class SeriesForm(forms.ModelForm):  # type: ignore[type-arg]
 class NewStoryForm(forms.Form):
     """A new story with its original entry."""
 
-    headline = forms.CharField(max_length=max_length(Story, "headline"))
+    headline = forms.CharField(
+        label=gettext_lazy("Headline"), max_length=max_length(Story, "headline")
+    )
     series = forms.ModelChoiceField(
-        Series.objects.all(), required=False, empty_label=gettext_lazy("No series")
+        Series.objects.all(),
+        label=gettext_lazy("Series"),
+        required=False,
+        empty_label=gettext_lazy("No series"),
     )
     standfirst = forms.CharField(
+        label=gettext_lazy("Standfirst"),
         required=False,
         max_length=max_length(Story, "standfirst"),
         help_text=gettext_lazy("One or two sentences under the headline."),

@@ -47,11 +47,14 @@ _LISTS = f"{_FOLDER}/_links.html"
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
     """The fields of a link, and the fingerprint that an edit is based on."""
 
-    fingerprint = forms.CharField(required=False, widget=forms.HiddenInput)
+    fingerprint = forms.CharField(
+        label="", required=False, widget=forms.HiddenInput
+    )
 
     class Meta:
         model = Link
         fields = ["title", "label", "image", "starts_at", "ends_at"]
+        labels = {"label": gettext_lazy("label")}
 
     def _post_clean(self) -> None:
         """Run the verb's checks, so that their messages are errors of fields."""
