@@ -333,7 +333,21 @@ def test_a_series_is_given_its_language_in_the_admin():
 
 # Names of things that are the same in every language, or no words at all.
 DJANGO = {"Search", "True", "False", "None"}  # alternative texts of its icons
-NAMES = {"TOTP", "device", "devices", "Dezember", "GMT", "Ctrl", "Alt", "Esc", "Enter", "Shift", "Markdown", "Instagram", "TikTok"}
+NAMES = {
+    "TOTP",
+    "device",
+    "devices",
+    "Dezember",
+    "GMT",
+    "Ctrl",
+    "Alt",
+    "Esc",
+    "Enter",
+    "Shift",
+    "Markdown",
+    "Instagram",
+    "TikTok",
+}
 LABELS = ("title", "aria-label", "placeholder", "alt", "data-done", "data-empty")
 
 
@@ -435,3 +449,122 @@ def test_every_page_of_the_desk_is_in_its_user_s_language(world: World):  # noqa
                             english[f"{role} {method} {name} {data}"] = words
     assert read > 200
     assert not english, "\n".join(f"{k}: {v}" for k, v in english.items())
+
+
+# --- The language of the texts at the desk
+
+
+class Elements(HTMLParser):
+    """The language and direction in which a page has each of its texts and fields."""
+
+    VOID = Shown.VOID
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[tuple[str, str, str]] = [("", "", "")]
+        self.texts: list[tuple[str, str, str]] = []
+        self.fields: dict[str, tuple[str, str]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given, (_, lang, way) = dict(attrs), self.open[-1]
+        lang = given.get("lang") or lang
+        way = given.get("dir") or ("auto" if tag == "bdi" else way)
+        if tag in ("input", "textarea") and given.get("type") != "hidden":
+            self.fields[given.get("id") or given.get("name") or ""] = (lang, way)
+        if tag not in self.VOID:
+            self.open.append((tag, lang, way))
+
+    def handle_endtag(self, tag: str) -> None:
+        while tag not in self.VOID and len(self.open) > 1:
+            if self.open.pop()[0] == tag:
+                break
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self.open[-1][0] != "title":
+            self.texts.append((data.strip(), *self.open[-1][1:]))
+
+    def languages_of(self, words: str) -> set[tuple[str, str]]:
+        return {(lang, way) for text, lang, way in self.texts if words in text}
+
+
+def read(client: Client, path: str) -> Elements:
+    parser = Elements()
+    parser.feed(client.get(path).content.decode())
+    return parser
+
+
+ARABIC = "ضباب فوق الميناء"
+
+
+@pytest.fixture
+def arabic() -> Story:
+    story = make_story(ARABIC, language="ar", slug="dabab")
+    make_update(story, f"{ARABIC} الثلاثاء.")
+    return story
+
+
+def own(found: set[tuple[str, str]]) -> bool:
+    """Return whether texts are in the language and direction of the Arabic story."""
+    return bool(found) and found <= {("ar", "rtl"), ("ar", "auto")}
+
+
+def test_texts_carry_the_language_of_their_story_and_labels_that_of_the_user(
+    arabic: Story,
+):
+    english = make_story("Rain over the quay", slug="rain")
+    update = make_update(english, "Rain is late.")
+    verbs.cross_post(update, arabic)
+    submitted = make_update(arabic, f"{ARABIC} مسودة", state="submitted")
+    verbs.add_link("latest", story=english, target_story=arabic)
+    client = signed_in("ann", "Editors", "Moderators")
+    changed = arabic.entries.exclude(pk=submitted.pk).get()
+    edit = {"body": f"{ARABIC} الأربعاء.", "version": 1, "action": "save"}
+    client.post(desk_url(arabic, "edit", changed.pk), edit)
+    pages = [
+        "/admin/",
+        "/admin/moderate/",
+        "/admin/entries/entry/queue/",
+        "/admin/entries/story/",
+        "/admin/entries/entry/",
+        desk_url(arabic),
+        desk_url(english, "links"),
+        desk_url(arabic, "versions", changed.pk),
+        f"{desk_url(english, 'cross', update.pk)}?q=ضباب",
+        f"{desk_url(english, 'find')}?q=ضباب",
+    ]
+    for path in pages:
+        page = read(client, path)
+        assert own(page.languages_of(ARABIC)), (path, page.languages_of(ARABIC))
+    desk = read(client, desk_url(arabic))
+    assert desk.languages_of("Rain is late.") == {("en", "ltr")}  # cross-posted here
+    assert desk.languages_of("Publish") <= {("en", "ltr")}
+
+
+def test_fields_for_texts_have_the_language_of_the_story(arabic: Story):
+    client = chosen("ben", "de", "Editors")
+    details = read(client, desk_url(arabic, "details")).fields
+    for name in ("id_headline", "id_standfirst", "id_summary"):
+        assert details[name] == ("ar", "rtl")
+    assert details["id_slug"][0] == "de"
+    desk = read(client, desk_url(arabic)).fields
+    for name in ("composer-headline", "composer-body", "composer-byline"):
+        assert desk[name] == ("ar", "rtl"), name
+    entry = arabic.entries.get()
+    edit = read(client, desk_url(arabic, "edit", entry.pk)).fields
+    for name in ("headline", "body", "byline", "correction"):
+        assert edit[f"edit-{entry.pk}-{name}"] == ("ar", "rtl"), name
+
+
+def test_fields_of_a_new_story_have_the_language_that_is_chosen():
+    client = chosen("ben", "de", "Editors")
+    url = reverse("admin:entries_story_add")
+    assert read(client, url).fields["id_original"] == ("en", "ltr")
+    parser = Elements()
+    parser.feed(client.post(url, {"language": "fa"}).content.decode())
+    for name in ("id_headline", "id_standfirst", "id_original"):
+        assert parser.fields[name] == ("fa", "rtl")
+    series = make_series("Yawmiyyat")
+    Series.objects.update(language="ar")
+    parser = Elements()
+    parser.feed(client.post(url, {"series": series.pk}).content.decode())
+    assert parser.fields["id_headline"] == ("ar", "rtl")

@@ -19,7 +19,7 @@ from entries.desk.access import desk_url, desk_view, int_or_zero
 from entries.desk.audit_log import log_action
 from entries.models import Entry, Story
 from entries.pages import search
-from entries.text import gmt
+from entries.text import gmt, languages
 from entries.verbs import Permissions, Refused
 
 _MAX_STORIES = 20  # latest stories with a matching headline, whose entries are found
@@ -63,7 +63,9 @@ class EntryAdmin(BaseAdmin):
 
     @admin.display(description=gettext_lazy("entry"))
     def first_line(self, entry: Entry) -> str:
-        return entry.first_words or gettext("(no text)")
+        if not entry.first_words:
+            return gettext("(no text)")
+        return languages.bdi(entry.first_words, entry.story.language)
 
     @admin.display(description=gettext_lazy("time (GMT)"), ordering="at")
     def time(self, entry: Entry) -> str:
@@ -74,7 +76,8 @@ class EntryAdmin(BaseAdmin):
     @admin.display(description=gettext_lazy("story"), ordering="story__headline")
     def story_title(self, entry: Entry) -> str:
         url = desk_url(entry.story_id)
-        return format_html('<a href="{}">{}</a>', url, entry.story.headline)
+        name = languages.bdi(entry.story.headline, entry.story.language)
+        return format_html('<a href="{}">{}</a>', url, name)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False, since entries are written at the desk of a story."""

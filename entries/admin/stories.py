@@ -29,7 +29,7 @@ from entries.desk.responses import render_page
 from entries.desk.urls import STORY_URLS
 from entries.models import Audience, Entry, Posting, Site, Story, StoryVersion
 from entries.models.desk import draft_keys
-from entries.text import gmt
+from entries.text import gmt, languages
 from entries.verbs import EntryText, Permissions, Refused
 
 
@@ -66,7 +66,7 @@ class StoryAdmin(BaseAdmin):
 
     form = StoryForm
     list_display = [
-        "headline",
+        "title",
         "state_word",
         "series",
         "last_update",
@@ -91,6 +91,10 @@ class StoryAdmin(BaseAdmin):
             story.update_count, story.updated_at = updates.get(story.pk, (0, None))
         changelist.result_list = found
         return changelist
+
+    @admin.display(description=gettext_lazy("headline"), ordering="headline")
+    def title(self, story: Story) -> str:
+        return languages.bdi(story.headline, story.language)
 
     @admin.display(description=gettext_lazy("readers now"))
     def readers_now(self, story: Story) -> int | str:

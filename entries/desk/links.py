@@ -47,9 +47,7 @@ _LISTS = f"{_FOLDER}/_links.html"
 class LinkForm(forms.ModelForm):  # type: ignore[type-arg]
     """The fields of a link, and the fingerprint that an edit is based on."""
 
-    fingerprint = forms.CharField(
-        label="", required=False, widget=forms.HiddenInput
-    )
+    fingerprint = forms.CharField(label="", required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Link

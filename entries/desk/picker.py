@@ -26,11 +26,15 @@ LinkFields = dict[str, object]  # the target of a link, or the title if it has n
 
 @dataclass(frozen=True)
 class Target:
-    """A possible target of a link; `value` identifies it in a form."""
+    """A possible target of a link; `value` identifies it in a form.
+
+    `language` is that of its title, empty if unknown.
+    """
 
     value: str
     title: str
     note: str = ""
+    language: str = ""
 
 
 def typed_query(request: HttpRequest) -> str:
@@ -90,13 +94,18 @@ def suggest_targets(text: str, about: str, excluded: Collection[int]) -> list[Ta
     if url := outside_url(text):
         found.insert(0, Target("url", url, gettext("Another site")))
     named = Series.objects.filter(has_words(text, "folded"))[:MAX_SERIES]
-    found += [Target(f"series:{row.pk}", row.name, gettext("Series")) for row in named]
+    found += [
+        Target(f"series:{row.pk}", row.name, gettext("Series"), row.language)
+        for row in named
+    ]
     return [*found, Target("none", f"“{text}”", gettext("Add as plain text for now"))]
 
 
 def story_targets(stories: Collection[Story]) -> list[Target]:
     """Return stories as targets of a link."""
-    return [Target(f"story:{s.pk}", s.title, _state_note(s)) for s in stories]
+    return [
+        Target(f"story:{s.pk}", s.title, _state_note(s), s.language) for s in stories
+    ]
 
 
 def _state_note(story: Story) -> str:

@@ -47,6 +47,12 @@ def text_language(story: Story) -> SafeString:
     return format_html('lang="{}" dir="{}"', tag, languages.direction(tag))
 
 
+@register.filter
+def bdi(text: str, story: Story) -> SafeString:
+    """Render a text of a story within a sentence of ours, in the story's language."""
+    return languages.bdi(text, story.language)
+
+
 @register.simple_tag
 def anchor(link: Link) -> SafeString:
     """Render `<a>` for a link, or plain text if it has no public target."""

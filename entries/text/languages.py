@@ -12,6 +12,8 @@ from typing import Final
 from babel import Locale, UnknownLocaleError, localedata
 from django.conf import settings
 from django.conf.locale import LANG_INFO
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, override
 from langcodes import Language, tag_is_valid
 
@@ -119,6 +121,11 @@ def direction(tag: str) -> str:
             continue
         return "rtl" if script in _RIGHT_TO_LEFT else "ltr"
     return "ltr"
+
+
+def bdi(text: str, tag: str) -> SafeString:
+    """Render a text in its language, isolated from the sentence or list around it."""
+    return format_html('<bdi lang="{}">{}</bdi>', tag, text)
 
 
 def news_code(tag: str) -> str:
