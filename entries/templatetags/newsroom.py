@@ -18,6 +18,7 @@ from entries.text import script_words
 
 register = template.Library()
 MAX_SWITCH = 20
+MIRRORED_ICONS = {"list", "open", "quote"}  # which have a direction, as lines of text do
 
 
 @register.simple_tag(name="max_length")
@@ -48,8 +49,9 @@ def desk_words() -> SafeString:
 def icon(name: str) -> SafeString:
     """Render an icon of `icons.svg`, in the colour and size of the text around it."""
     sprite = static("entries/icons.svg")
-    html = '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>'
-    return format_html(html, sprite, name)
+    kind = "icon mirrored" if name in MIRRORED_ICONS else "icon"
+    html = '<svg class="{}" aria-hidden="true"><use href="{}#{}"></use></svg>'
+    return format_html(html, kind, sprite, name)
 
 
 @register.filter
