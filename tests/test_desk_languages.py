@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from babel import Locale
 from django.apps import apps
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
@@ -348,6 +349,9 @@ NAMES = {
     "Instagram",
     "TikTok",
 }
+_DATES = Locale("de")
+NAMES |= {*_DATES.days["format"]["wide"].values()}
+NAMES |= {*_DATES.months["format"]["wide"].values()}
 LABELS = ("title", "aria-label", "placeholder", "alt", "data-done", "data-empty")
 
 

@@ -261,6 +261,7 @@ def _conflict(
         form = EditForm(data, name=form.name)
         return _show(request, row, form, 409, conflict=conflict)
     context = {"conflict": conflict, "form": form, "way": request.POST.get("way")}
+    context["story"] = theirs.story
     target, template = f"#{form.name}-conflict", f"{_FOLDER}/_conflict.html"
     html = render_partial(request, target, template, context)
     return trigger(HttpResponse(html, status=409), "desk:conflict", form=form.name)

@@ -4,20 +4,20 @@ They never forbid anything. An unlikely time is only asked about, once.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from entries.desk.access import desk_view, get_story
 from entries.desk.rows import Row, as_rows, row_postings
 from entries.models import Entry, Posting, Story
-from entries.text import time_input
+from entries.text import gmt, time_input
 from entries.verbs import Permissions
 
 MAX_NOTICES = 3
@@ -56,9 +56,10 @@ def time_hint(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _short_time(at: datetime, now: datetime) -> str:
-    """Return a time for a button: `2010`, or `0900, 4 Dec` on another day."""
-    today = at.date() == now.date()
-    return formats.date_format(at, "Hi" if today else "Hi, j M")
+    """Return a time for a button: `2010`, or `0900, 4 December` on another day."""
+    time, on = gmt.format_hhmm(at), at.astimezone(UTC).date()
+    today = now.astimezone(UTC).date()
+    return time if on == today else f"{time}, {gmt.format_day(on, today)}"
 
 
 def coming_label(coming: datetime, now: datetime) -> str:

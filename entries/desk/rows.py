@@ -20,7 +20,7 @@ from django.db.models import (
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
@@ -28,7 +28,7 @@ from entries.desk import titles
 from entries.desk.access import desk_url, display_name
 from entries.models import Entry, EntryVersion, Image, Note, Posting, Story
 from entries.models.entries import PostingQuerySet
-from entries.text import gmt, rendering, time_input, urls
+from entries.text import cldr, gmt, rendering, time_input, urls
 from entries.verbs import WAITING_STATES, Permissions
 
 State = Entry.State
@@ -131,7 +131,7 @@ class Row:
         at = self.entry.at
         if at is None or self.entry.original:
             return ""
-        return formats.date_format(at.astimezone(UTC), "l j F Y")
+        return cldr.format_full_date(at.astimezone(UTC).date())
 
     @property
     def dated(self) -> str:

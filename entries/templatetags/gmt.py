@@ -42,6 +42,18 @@ def when(at: datetime) -> str:
 
 
 @register.filter
+def hhmm(at: datetime) -> str:
+    """Return the time alone: `1804`."""
+    return format_hhmm(at)
+
+
+@register.filter
+def day_of(at: datetime) -> str:
+    """Return the date alone: `20 December 2026`."""
+    return format_day(at.astimezone(UTC).date())
+
+
+@register.filter
 def full_gmt(at: datetime) -> str:
     """Return a time with its date and year, as text: `1804 GMT, 20 December 2026`."""
     return format_full(at)

@@ -18,7 +18,7 @@ from entries.text import script_words
 
 register = template.Library()
 MAX_SWITCH = 20
-MIRRORED_ICONS = {"list", "open", "quote"}  # which have a direction, as lines of text do
+MIRRORED_ICONS = {"list", "open", "quote"}  # as lines of text, they have a direction
 
 
 @register.simple_tag(name="max_length")

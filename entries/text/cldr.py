@@ -111,6 +111,15 @@ def weekday_name(on: date) -> str:
     return str(_locale(_code()).days["stand-alone"]["wide"][on.weekday()])
 
 
+def format_full_date(on: date) -> str:
+    """Format a date with its day of the week: `Monday 21 December 2016`."""
+    locale = _locale(_code())
+    found = dates.format_date(on, "full", locale)
+    if locale.language == "en":  # as the desk has always written it
+        found = found.replace(",", "")
+    return localize_digits(found)
+
+
 def format_dates(first: date, last: date) -> str:
     """Format a span of days: `20–22 December 2016`, `30 December 2016 – 2 January …`"""
     return _dates(_code(), first, last)

@@ -7,7 +7,7 @@ scripts and other programs read (`format_iso`) is the same in every language.
 
 from datetime import UTC, date, datetime
 
-from django.utils.translation import gettext
+from django.utils.translation import get_language_bidi, gettext
 
 from entries.text import cldr
 
@@ -52,7 +52,10 @@ def format_full(at: datetime) -> str:
 
 
 def _dated(time: str, day: str) -> str:
-    return gettext("%(time)s GMT, %(day)s") % {"time": time, "day": day}
+    text = gettext("%(time)s GMT, %(day)s") % {"time": time, "day": day}
+    # A right-to-left mark, since the day's number would otherwise follow GMT as if it
+    # were part of it, which puts the two in the wrong order.
+    return text.replace("GMT", "GMT\u200f") if get_language_bidi() else text
 
 
 def format_days(first: date, last: date) -> str:

@@ -336,9 +336,10 @@ def describe_from_now(at: datetime, now: datetime) -> str:
 def describe_moment(at: datetime, now: datetime) -> str:
     """Format a time as `1015 GMT today` or `1015 GMT, 20 December`."""
     on, today = at.astimezone(UTC).date(), now.astimezone(UTC).date()
-    name = _day_name(on, today)
-    day = f" {name}" if name else f", {gmt.format_day(on, today)}"
-    return f"{gmt.format_hhmm(at)} GMT{day}"
+    if name := _day_name(on, today):
+        time = gmt.format_hhmm(at)
+        return gettext("%(time)s GMT %(day)s") % {"time": time, "day": name}
+    return gmt.format_dated(at, today)
 
 
 def _day_name(on: date, today: date) -> str:
