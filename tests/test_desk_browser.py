@@ -13,7 +13,7 @@ from PIL import Image as Pixels
 from playwright.sync_api import Locator, Page, Route, expect
 
 from entries import verbs
-from entries.models import Draft, Entry, Snippet, Story
+from entries.models import Draft, Entry, Series, Snippet, Story
 from tests import builders
 from tests.browser import Reader
 from tests.recordings import webm
@@ -1401,3 +1401,72 @@ def test_a_search_is_narrowed_by_its_filters_and_finds_drafts(
     expect(page.locator(f"#row-{draft}")).to_be_hidden()
     expect(page.locator("#timeline > .row:visible")).to_have_count(50)
     expect(page.locator("#find-q")).to_have_value("")
+
+
+# ---- Right to left
+
+
+def arabic_newsroom() -> tuple[int, int]:
+    """Make an Arabic story with a draft, an editor who reads Arabic, and a series."""
+    editor = builders.make_user("qalam", "Editors", "Moderators")
+    verbs.set_desk_language(editor, "ar", by=verbs.Permissions.of(editor))
+    story = builders.make_story("ضباب كثيف فوق ميناء سورافا", language="ar")
+    entry = builders.make_update(story, "وصلت العبّارة Sea Wolf متأخرة 40 دقيقة.")
+    builders.make_update(story, "مسودة للمراجعة.", state="submitted")
+    series = builders.make_series("Yawmiyyat")
+    series.language = "fa"
+    verbs.save_series(series)
+    return story.pk, entry.pk
+
+
+def test_no_page_of_a_right_to_left_desk_is_wider_than_a_phone(reader, server, office):
+    story, entry = office.call(arabic_newsroom)
+    window = reader(viewport={"width": 390, "height": 700})
+    window.sign_in(server.url, "qalam")
+    page, desk = window.page, f"/admin/entries/story/{story}/"
+    paths = ["/admin/", "/admin/account/", "/admin/moderate/", "/admin/lists/"]
+    paths += ["/admin/entries/story/add/", "/admin/entries/entry/queue/"]
+    paths += ["/admin/entries/story/", "/admin/entries/entry/", "/admin/entries/image/"]
+    paths += [f"{desk}{end}/" for end in ("change", "details", "history", "links")]
+    paths += [f"{desk}desk/entries/{entry}/{end}/" for end in ("edit", "history")]
+    wide = {}
+    for path in paths:
+        page.goto(server.url + path)
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
+        beyond = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        if beyond > 0:
+            wide[path] = beyond
+    assert wide == {}
+    # The page begins at the right: its name is there, and the account at the left.
+    page.goto(f"{server.url}/admin/")
+    home = page.locator(".bar .home").bounding_box()
+    account = page.locator(".bar .account").bounding_box()
+    assert home["x"] > account["x"]
+
+
+def test_a_new_story_follows_the_language_of_its_series(reader, server, office):
+    if not office.call(_series_language):
+        office.call(arabic_newsroom)
+    window = reader()
+    window.sign_in(server.url, "editor")
+    page = window.page
+    page.goto(f"{server.url}/admin/entries/story/add/")
+    language, headline = page.locator("[name=language]"), page.locator("#id_headline")
+    expect(language).to_have_value("en")
+    page.locator("[name=series]").select_option(label="Yawmiyyat")
+    expect(language).to_have_value("fa")
+    expect(headline).to_have_attribute("lang", "fa")
+    expect(headline).to_have_attribute("dir", "rtl")
+    page.locator("[name=language]").select_option("de")
+    page.locator("[name=series]").select_option(index=0)
+    expect(language).to_have_value("de")  # chosen by hand
+    expect(headline).to_have_attribute("dir", "ltr")
+    page.locator("[name=language-other]").fill("ar-EG")
+    expect(headline).to_have_attribute("lang", "ar-EG")
+
+
+def _series_language() -> str:
+    found = Series.objects.filter(name="Yawmiyyat").first()
+    return found.language if found else ""

@@ -54,6 +54,12 @@ def day_of(at: datetime) -> str:
 
 
 @register.filter
+def short_day(at: datetime) -> str:
+    """Return the date alone, with the year if it is another one: `20 December`."""
+    return format_day(at.astimezone(UTC).date(), datetime.now(UTC).date())
+
+
+@register.filter
 def full_gmt(at: datetime) -> str:
     """Return a time with its date and year, as text: `1804 GMT, 20 December 2026`."""
     return format_full(at)
