@@ -1434,7 +1434,8 @@ def test_no_page_of_a_right_to_left_desk_is_wider_than_a_phone(reader, server, o
         page.goto(server.url + path)
         expect(page.locator("html")).to_have_attribute("dir", "rtl")
         beyond = page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)"
+            "(document.documentElement)"
         )
         if beyond > 0:
             wide[path] = beyond
