@@ -20,7 +20,8 @@ _DASHES_AND_APOSTROPHES: Final = str.maketrans(
 )
 # Most lines have none, and are not looked at letter by letter.
 _ODD: Final = re.compile(
-    "[^\x00-\x7f\u00a1-\u00ac\u00ae-\u02cf\u02d1-\u0588\u2010-\u2027]"
+    rf"(?![0-9])\d|[^\S \t]|[{''.join(_SIGNS)}\ufe00-\ufe6b\uff01-\uff5e]"
+    r"|[\u00ad\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 )
 
 
