@@ -380,7 +380,8 @@ class Shown(HTMLParser):
                 self.found.append(given.get("value") or "")
             if given.get("name") == "desk-words":
                 words = json.loads(given["content"] or "")["words"]
-                self.found += words.values()
+                for word in words.values():  # one for each number, if it is counted
+                    self.found += word.values() if isinstance(word, dict) else [word]
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in self.VOID and self.open:

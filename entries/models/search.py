@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.contrib.postgres.search import SearchRank, SearchVectorField
 from django.db import connection, models
 from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.utils.translation import gettext_lazy as _
 
 from entries.database.full_text import (
     BM25,
@@ -109,6 +110,8 @@ class SearchText(models.Model):
     objects = SearchTextQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("text of the search index")
+        verbose_name_plural = _("texts of the search index")
         default_permissions = ()
         constraints = [
             models.CheckConstraint(
