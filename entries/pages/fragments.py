@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -355,11 +356,14 @@ def shows_full_dates(story: Story, last_at: datetime | None) -> bool:
 def with_full_dates(html: str, language: str) -> str:
     """Return the HTML of a page in a language, with day and year of every time."""
     with languages.page_in(language):
-        return _TIME.sub(_with_full_date, html)
+        code = get_language() or ""
+        return _TIME.sub(lambda time: f"{time[1]}{_full_date(code, time[2])}", html)
 
 
-def _with_full_date(time: re.Match[str]) -> str:
-    return f"{time[1]}{gmt.format_full(datetime.fromisoformat(time[2]))}"
+@lru_cache(maxsize=8192)  # a long page has thousands of times
+def _full_date(language: str, iso: str) -> str:
+    """Return a time in the active language, which is `language`."""
+    return gmt.format_full(datetime.fromisoformat(iso))
 
 
 def head_html(story: Story) -> SafeString:
