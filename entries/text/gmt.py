@@ -37,21 +37,22 @@ def format_stamp(at: datetime, first_day: date | None) -> str:
     on = at.astimezone(UTC).date()
     if on == first_day:
         return gettext("%(time)s GMT") % {"time": format_hhmm(at)}
-    return _dated(format_hhmm(at), format_day(on, first_day))
+    return join_day(format_hhmm(at), format_day(on, first_day))
 
 
 def format_dated(at: datetime, today: date | None = None) -> str:
     """Format a time as `1804 GMT, 20 December`, with the year if it is another one."""
     on = at.astimezone(UTC).date()
-    return _dated(format_hhmm(at), format_day(on, today or this_minute().date()))
+    return join_day(format_hhmm(at), format_day(on, today or this_minute().date()))
 
 
 def format_full(at: datetime) -> str:
     """Format a time as `1804 GMT, 20 December 2026`, which is clear on any day."""
-    return _dated(format_hhmm(at), format_day(at.astimezone(UTC).date()))
+    return join_day(format_hhmm(at), format_day(at.astimezone(UTC).date()))
 
 
-def _dated(time: str, day: str) -> str:
+def join_day(time: str, day: str) -> str:
+    """Return a time in GMT and its day as one text, both formatted."""
     text = gettext("%(time)s GMT, %(day)s") % {"time": time, "day": day}
     # A right-to-left mark, since the day's number would otherwise follow GMT as if it
     # were part of it, which puts the two in the wrong order.

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 
-from entries.text import cldr, languages
+from entries.text import cldr, gmt, languages
 
 Messages = Mapping[str, str | Promise]
 
@@ -23,15 +23,14 @@ def script_words(messages: Messages, plurals: Messages) -> dict[str, Any]:
         for name, message in plurals.items()
     }
     words = {name: str(message) for name, message in messages.items()}
-    gmt = {
+    times = {
         "gmt": gettext("%(time)s GMT") % {"time": "{time}"},
-        "gmt_dated": gettext("%(time)s GMT, %(day)s")
-        % {"time": "{time}", "day": "{day}"},
+        "gmt_dated": gmt.join_day("{time}", "{day}"),
     }
     return {
         "language": languages.own_language(),
         "locale": cldr.browser_locale(),
-        "words": words | gmt | forms,
+        "words": words | times | forms,
         "dates": cldr.date_patterns(),
         "digits": cldr.digits(),
     }
