@@ -3,7 +3,6 @@
 Only public stories are found, so that no line can lead where readers may not go.
 """
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -13,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from entries.models import Entry, Link, Story
 from entries.text import words
-from entries.text.folding import cased, fold
+from entries.text.folding import cased, fold_title
 
 MAX_NEAR: Final = 3  # stories offered for one title
 MAX_CANDIDATES: Final = 120  # stories, the newest, that a title is compared with
@@ -28,17 +27,6 @@ class Offer:
 
     link: Link
     stories: list[Story]
-
-
-def fold_title(title: str) -> str:
-    """Fold a title, and drop the typography around and between its parts.
-
-    Spaces inside quotation marks and around dashes do not count, nor does the stop at
-    its end.
-    """
-    text = fold(re.sub(r"(?<=[«‹])\s+|\s+(?=[»›])", "", title))
-    text = re.sub(r"\s*(-+|:)\s*", lambda m: "-" if m[1][0] == "-" else ": ", text)
-    return text.strip("'.!?,;: ")
 
 
 def named_story(title: str, stories: Iterable[Story]) -> Story | None:

@@ -1,6 +1,6 @@
 """Create a story from a document, through the verbs, in one transaction."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,6 +37,7 @@ from entries.models import (
 from entries.models.fields import max_length
 from entries.pages.story_data import LinkData, PostedIn, VersionData
 from entries.text import limits, rendering, urls
+from entries.text.folding import cased, fold_title
 from entries.verbs import (
     EntryText,
     NewEntry,
@@ -604,8 +605,10 @@ class _Targets:
             return None
         if self._stories is None:
             public = list(Story.objects.public().select_related("series"))
-            self._stories = _by_name(public, "headline") | _by_name(public, "title")
-        return self._stories.get(data.title.casefold())
+            forms = (cased, fold_title)
+            headlines = _by_name(public, "headline", *forms)
+            self._stories = headlines | _by_name(public, "title", *forms)
+        return _named(data.title, self._stories)
 
     def series(self, data: LinkData) -> Series | None:
         if not self.by_title:
@@ -614,8 +617,8 @@ class _Targets:
         if data.kind != Link.Kind.CROSS_POSTED:
             return None
         if self._series is None:
-            self._series = _by_name(Series.objects.all(), "name")
-        return self._series.get(data.title.casefold())
+            self._series = _by_name(Series.objects.all(), "name", cased, fold_title)
+        return _named(data.title, self._series)
 
     @staticmethod
     def by_slug(slug: str | None) -> Story | None:
@@ -623,13 +626,26 @@ class _Targets:
         return Story.objects.by_slug(slug) if slug else None
 
 
-def _by_name(rows: Iterable[Any], field_name: str) -> dict[str, Any]:
-    """Map casefolded names to rows, leaving out names that several rows share."""
-    found: dict[str, Any] = {}
-    for row in rows:
-        name = getattr(row, field_name).casefold()
-        found[name] = None if name in found else row
-    return {name: row for name, row in found.items() if row is not None}
+def _by_name(
+    rows: Collection[Any], field_name: str, *forms: Callable[[str], str]
+) -> dict[str, Any]:
+    """Map the forms of names to rows, the earlier ones first.
+
+    Forms that several rows share are left out.
+    """
+    named: dict[str, Any] = {}
+    for form in reversed(forms):
+        found: dict[str, Any] = {}
+        for row in rows:
+            name = form(getattr(row, field_name))
+            found[name] = None if name in found else row
+        named |= {name: row for name, row in found.items() if row is not None}
+    return named
+
+
+def _named(name: str, rows: dict[str, Any]) -> Any:
+    """Return the row with a name, ignoring typography if need be; None if unknown."""
+    return rows.get(cased(name)) or rows.get(fold_title(name))
 
 
 def find_series(name: str, language: str = "") -> Series:
@@ -640,7 +656,9 @@ def find_series(name: str, language: str = "") -> Series:
     if not (name := rendering.one_line(name)):
         raise ExchangeError("The series has no name: write one, or leave it out.")
     check_length("series", name)
-    found: Series | None = _by_name(Series.objects.all(), "name").get(name.casefold())
+    found: Series | None = _by_name(Series.objects.all(), "name", cased).get(
+        cased(name)
+    )
     if found:
         return found
     slug = verbs.free_series_slug(name, language)

@@ -145,3 +145,14 @@ def fold_word(word: str) -> str:
 def fold(text: str) -> str:
     """Return a text as comparisons see it: see the module's docstring."""
     return " ".join(plain(cased(text.translate(_TYPOGRAPHY))).split())
+
+
+def fold_title(title: str) -> str:
+    """Fold a title, and drop the typography around and between its parts.
+
+    Spaces inside quotation marks and around dashes do not count, nor does the stop at
+    its end.
+    """
+    text = fold(re.sub(r"(?<=[«‹])\s+|\s+(?=[»›])", "", title))
+    text = re.sub(r"\s*(-+|:)\s*", lambda m: "-" if m[1][0] == "-" else ": ", text)
+    return text.strip("'.!?,;: ")
