@@ -608,7 +608,8 @@ class _Targets:
             forms = (cased, fold_title)
             headlines = _by_name(public, "headline", *forms)
             self._stories = headlines | _by_name(public, "title", *forms)
-        return _named(data.title, self._stories)
+        story: Story | None = _named(data.title, self._stories)
+        return story
 
     def series(self, data: LinkData) -> Series | None:
         if not self.by_title:
@@ -618,7 +619,8 @@ class _Targets:
             return None
         if self._series is None:
             self._series = _by_name(Series.objects.all(), "name", cased, fold_title)
-        return _named(data.title, self._series)
+        series: Series | None = _named(data.title, self._series)
+        return series
 
     @staticmethod
     def by_slug(slug: str | None) -> Story | None:
