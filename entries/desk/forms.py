@@ -221,7 +221,7 @@ class LanguageSelect(forms.Select):
         if self.as_in_series is not None:
             attrs["data-as-in-series"] = json.dumps(self.as_in_series)
         return format_html(
-            '{} <input type="text" name="{}-other" class="other-language" dir="ltr" '
+            '{} <input type="text" name="{}-other" class="other-language" '
             'maxlength="{}" autocapitalize="none" autocomplete="off" '
             'spellcheck="false" placeholder="{}" aria-label="{}">',
             super().render(name, value, attrs, renderer),
