@@ -48,7 +48,10 @@ _ONCE_WITHIN = timedelta(minutes=10)
 # What the log says, to be translated; parts that are filled in are names and numbers.
 LOG_MESSAGES = (
     _("Wrote it."),
-    _("Wrote it: %(state)s."),
+    _("Wrote it: draft."),
+    _("Wrote it: submitted."),
+    _("Wrote it: scheduled."),
+    _("Wrote it: published."),
     _("Published."),
     _("Published from review."),
     _("Submitted."),

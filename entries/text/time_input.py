@@ -330,7 +330,8 @@ def describe_from_now(at: datetime, now: datetime) -> str:
     else:
         day = f"{gmt.format_weekday(on)} {gmt.format_day(on, today)}"
         moment = f"{day}, {gmt.format_hhmm(at)} GMT"
-    return f"{moment}, {from_now(at, now)}"
+    parts = {"moment": moment, "distance": from_now(at, now)}
+    return gettext("%(moment)s, %(distance)s") % parts
 
 
 def describe_moment(at: datetime, now: datetime) -> str:
@@ -367,4 +368,7 @@ def _length(span: timedelta, days: int) -> str:
     in_minutes = gettext("%(n)d min") % {"n": minutes}
     if not hours:
         return in_minutes
-    return f"{in_hours} {in_minutes}" if hours < 2 and minutes else in_hours
+    if hours >= 2 or not minutes:
+        return in_hours
+    both = {"hours": in_hours, "minutes": in_minutes}
+    return gettext("%(hours)s %(minutes)s") % both

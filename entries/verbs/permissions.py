@@ -19,6 +19,19 @@ from entries.verbs.ledger import Refused
 NOT_ALLOWED: Final = gettext_lazy(
     "Your account may not do this. Ask the chief of the desk."
 )
+# What an editor has done with somebody's text: an update's, and an original entry's.
+_WITHDRAWN: Final = (
+    gettext_lazy("An editor has withdrawn this update. Ask an editor to change it."),
+    gettext_lazy("An editor has withdrawn this text. Ask an editor to change it."),
+)
+_SCHEDULED: Final = (
+    gettext_lazy("An editor has scheduled this update. Ask an editor to change it."),
+    gettext_lazy("An editor has scheduled this text. Ask an editor to change it."),
+)
+_PUBLISHED: Final = (
+    gettext_lazy("An editor has published this update. Ask an editor to change it."),
+    gettext_lazy("An editor has published this text. Ask an editor to change it."),
+)
 State = Entry.State
 
 
@@ -195,13 +208,10 @@ class Permissions:
         if not (self.can_write and entry.author_id == self.user.pk):
             return str(NOT_ALLOWED)
         if entry.published_at and not entry.published:
-            done = gettext("An editor has withdrawn this %(kind)s.")
-        elif entry.state == State.SCHEDULED:
-            done = gettext("An editor has scheduled this %(kind)s.")
-        else:
-            done = gettext("An editor has published this %(kind)s.")
-        kind = gettext("text") if entry.original else gettext("update")
-        return f"{done % {'kind': kind}} {gettext('Ask an editor to change it.')}"
+            return str(_WITHDRAWN[entry.original])
+        if entry.state == State.SCHEDULED:
+            return str(_SCHEDULED[entry.original])
+        return str(_PUBLISHED[entry.original])
 
 
 class _System(Permissions):
