@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client, override_settings
 from django.urls import reverse
@@ -29,6 +32,7 @@ from entries.desk.access import desk_url
 from entries.desk.pulse import snapshots
 from entries.models import Posting, Profile, Series, Story
 from entries.verbs import Permissions, Refused
+from liveblog.accounts import ResetForm
 from tests import catalogues
 from tests.builders import make_series, make_story, make_update, make_user, signed_in
 from tests.test_permissions import ADDRESSES, World, world  # noqa: F401 - a fixture
@@ -571,3 +575,42 @@ def test_fields_of_a_new_story_have_the_language_that_is_chosen():
     parser = Elements()
     parser.feed(client.post(url, {"series": series.pk}).content.decode())
     assert parser.fields["id_headline"] == ("ar", "rtl")
+
+
+def test_the_language_of_a_series_comes_with_an_exported_story(tmp_path: Path):
+    series = make_series("Yawmiyyat")
+    series.language = "ar"
+    verbs.save_series(series)
+    story = make_story(ARABIC, series="Yawmiyyat", language="fa", slug="dabab")
+    out = StringIO()
+    call_command("export_story", story.slug, "--format", "json", stdout=out)
+    data = json.loads(out.getvalue())
+    assert data["story"]["series"]["language"] == "ar"
+    data["story"] |= {"slug": "again"}
+    del data["story"]["language"]
+    Story.objects.all().delete()
+    Series.objects.all().delete()
+    file = tmp_path / "story.json"
+    file.write_text(json.dumps(data))
+    call_command("import_story", file)
+    again = Story.objects.get(slug="again")
+    assert again.language == "ar"  # by default that of its series
+    assert again.series
+    assert again.series.language == "ar"
+    data["story"]["series"]["language"] = "arabic"
+    file.write_text(json.dumps(data))
+    with pytest.raises(CommandError, match=r"series\.language: .* isn't a language"):
+        call_command("import_story", file, "--again")
+
+
+def test_a_password_reset_is_in_the_language_of_its_account():
+    ben = make_user("ben", "Editors")
+    User.objects.update(email="ben@example.org")
+    verbs.set_desk_language(ben, "de", by=Permissions.of(ben))
+    form = ResetForm({"email": "ben@example.org"})
+    assert form.is_valid()
+    with marked("de"):
+        form.save(email_template_name="registration/password_reset_email.txt")
+    (message,) = mail.outbox
+    assert message.subject.startswith("[!! ")
+    assert "[!! " in message.body

@@ -23,6 +23,7 @@ from entries.pages.story_data import (
     FORMAT_VERSION,
     FullEntryData,
     FullStoryData,
+    HeadData,
 )
 from entries.text import languages, rendering
 
@@ -70,14 +71,21 @@ def read_json(content: bytes) -> Document | None:
         )
     try:
         data = FullStoryData.model_validate(value)
-        languages.canonical_tag(data.story.language)
-        if data.story.series and data.story.series.language:
-            languages.canonical_tag(data.story.series.language)
     except ValidationError as error:
         raise ExchangeError(_message(error)) from error
-    except languages.LanguageError as error:
-        raise ExchangeError(f"story.language: {error}") from error
+    _check_languages(data.story)
     return _document(data)
+
+
+def _check_languages(head: HeadData) -> None:
+    tags = {"story.language": head.language}
+    if head.series and head.series.language:
+        tags["story.series.language"] = head.series.language
+    for path, tag in tags.items():
+        try:
+            languages.canonical_tag(tag)
+        except languages.LanguageError as error:
+            raise ExchangeError(f"{path}: {error}") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -113,7 +113,9 @@ class SeriesData(_Data):
     name: Annotated[str, _fits(Series, "name"), NOT_BLANK]
     slug: SeriesSlug = ""
     description: Annotated[str, _fits(Series, "description")] = ""
-    language: Annotated[str, _fits(Series, "language")] = ""
+    language: Annotated[
+        str, _fits(Series, "language", description="of its new stories (BCP 47)")
+    ] = ""
 
 
 class LinkData(_Data):
@@ -270,7 +272,14 @@ class HeadData(_Data):
     series: SeriesData | None = None
     standfirst: Annotated[str, _fits(Story, "standfirst")] = ""
     summary: Markdown = ""
-    language: Annotated[str, _fits(Story, "language")] = "en"
+    language: Annotated[
+        str,
+        _fits(
+            Story,
+            "language",
+            description="BCP 47; if an import lacks it, as in the series",
+        ),
+    ] = "en"
     lead_image: ImageName | None = None
     state: Story.State
     first_day: Date | None = None
