@@ -90,6 +90,7 @@ def test_the_data_folder_is_private(
         ("CONTACT", "javascript:steal('@')", "write a mail address"),
         ("CONTACT", "https:///evil", "write a mail address"),
         ("LOG_FORMAT", "xml", "write line or json"),
+        ("SITE_LANGUAGE", "it", "SITE_LANGUAGE is 'it': write en or de or fr"),
         ("EMAIL_PORT", "465", "take EMAIL_USE_TLS out"),
     ],
 )
