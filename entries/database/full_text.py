@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     _Lookup = Lookup
 Phrases = Iterable[tuple[Sequence[str], bool]]
-Document = Sequence[Sequence[str]]
+TokenPlaces = Sequence[Sequence[str]]
 HEADLINE_WEIGHT: Final = 4.0  # of a word in a headline, to one in a body
 _SEPARATOR: Final = "~"  # a token that separates others, so that they are no phrase
 
@@ -89,7 +89,7 @@ class BM25(Func):
 # ---- documents --------------------------------------------------------------------
 
 
-def tsvector(headline: Document, body: Document) -> str:
+def tsvector(headline: TokenPlaces, body: TokenPlaces) -> str:
     """Return a document as PostgreSQL writes it: `'fog':1A 'en~pilot':7C`."""
     start = len(headline) + 1  # no phrase goes from the headline into the body
     lexemes = [
@@ -101,7 +101,7 @@ def tsvector(headline: Document, body: Document) -> str:
     return " ".join(lexemes)
 
 
-def fts5_text(document: Document) -> str:
+def fts5_text(document: TokenPlaces) -> str:
     """Return a document as a text for FTS5: the first tokens in order, then others."""
     inline = [tokens[0] for tokens in document[:-1] if tokens]
     others = [token for tokens in document[:-1] for token in tokens[1:]]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     _CharField = models.CharField
     _TextField = models.TextField
-MAX_WORDS = 8  # words of a query for titles and names; the rest is ignored
+MAX_QUERY_WORDS = 8  # words of a query for titles and names; the rest is ignored
 
 
 class LineField(_CharField):
@@ -71,7 +71,7 @@ def has_words(text: str, *fields: str) -> Q:
     """
     found = words.query_words(text)
     condition = Q() if found or not text.strip() else Q(pk=None)
-    for word in found[:MAX_WORDS]:
+    for word in found[:MAX_QUERY_WORDS]:
         any_field = (Q(**{f"{field}__contains": word}) for field in fields)
         condition &= reduce(or_, any_field)
     return condition

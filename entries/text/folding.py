@@ -128,7 +128,7 @@ def cased(text: str) -> str:
     return unicodedata.normalize("NFC", text.translate(_VISIBLE))
 
 
-def plain(text: str) -> str:
+def unmarked(text: str) -> str:
     """Return a text that is in one case without diacritics and forms of letters."""
     if text.isascii():
         return text
@@ -139,12 +139,12 @@ def plain(text: str) -> str:
 @lru_cache(maxsize=20_000)
 def fold_word(word: str) -> str:
     """Fold one word, as `fold` does a text."""
-    return plain(cased(word))
+    return unmarked(cased(word))
 
 
 def fold(text: str) -> str:
     """Return a text as comparisons see it: see the module's docstring."""
-    return " ".join(plain(cased(text.translate(_TYPOGRAPHY))).split())
+    return " ".join(unmarked(cased(text.translate(_TYPOGRAPHY))).split())
 
 
 def fold_title(title: str) -> str:

@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 
 import Stemmer
 
-from entries.text.folding import INVISIBLE, cased, fold, fold_word, plain
+from entries.text.folding import INVISIBLE, cased, fold, fold_word, unmarked
 
 MAX_WORD: Final = 80  # characters of a token; longer words are cut
 MAX_QUERY: Final = 200  # characters of a query; the rest is ignored
@@ -314,7 +314,7 @@ def _joined(parts: Sequence[_Part], position: int) -> Iterator[Token]:
 def _spelled_out(word: str) -> str:
     """Return a word with its umlauts spelled out (München: muenchen), "" if none."""
     spelled = word.translate(_UMLAUTS)
-    return plain(spelled) if spelled != word else ""
+    return unmarked(spelled) if spelled != word else ""
 
 
 Places = list[list[str]]  # tokens by position
@@ -367,11 +367,11 @@ def stems(word: str, language: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=50_000)
 def _stems(word: str, code: str) -> tuple[str, ...]:
-    folded = plain(word)
+    folded = unmarked(word)
     if len(folded) < MIN_STEMMED or folded in STOP_WORDS or not word[0].isalpha():
         return ()
     stem = _stemmer(_BY_CODE[code]).stemWord
-    return tuple(dict.fromkeys(plain(stem(form)) for form in (word, folded)))
+    return tuple(dict.fromkeys(unmarked(stem(form)) for form in (word, folded)))
 
 
 def _stem_tokens(word: str, languages: Iterable[str]) -> Iterator[str]:
