@@ -6,11 +6,12 @@ import shutil
 from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils.translation import to_locale
 
 from entries.management.commands.compilemessages import compiled
 from tests import catalogues
@@ -36,9 +37,9 @@ def catalogue(*pairs: tuple[str | tuple[str, ...], str | tuple[str, ...]]) -> Ca
 
 
 @pytest.fixture
-def folder(tmp_path: Path, settings: Any) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder for catalogues in which the command works."""
-    settings.LOCALE_PATHS = [tmp_path]
+    monkeypatch.setattr(settings, "LOCALE_PATHS", [tmp_path])
     return tmp_path
 
 
@@ -74,8 +75,6 @@ def test_a_translation_has_the_placeholders_and_tags_of_its_text(language: str):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_compiled_catalogue_is_the_one_that_translators_write(language: str):
     path = catalogues.path_of(language).with_suffix(".mo")
-    if not path.exists():
-        pytest.skip("not compiled yet")
     anew = loaded(compiled(path.with_suffix(".po")))
     assert loaded(path.read_bytes()) == anew, "run manage.py compilemessages"
 
@@ -223,3 +222,19 @@ def test_a_new_catalogue_has_the_forms_of_its_language(
     call_command("makemessages", verbosity=0)
     again = (folder / "ar" / "LC_MESSAGES" / "django.po").read_text(encoding="utf-8")
     assert again == begun
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_is_complete_and_has_no_more_than_the_source(language: str):
+    missing = catalogues.missing(language)
+    assert not missing, f"{len(missing)} not translated: {sorted(map(str, missing))}"
+    assert not catalogues.messages(catalogues.read(language)).keys() - (
+        catalogues.source().keys()
+    )
+
+
+def test_every_language_of_the_site_has_a_compiled_catalogue():
+    codes = {to_locale(code) for code, _ in settings.LANGUAGES}
+    assert codes - {catalogues.SOURCE} == set(LANGUAGES)
+    for language in LANGUAGES:
+        assert catalogues.path_of(language).with_suffix(".mo").is_file()

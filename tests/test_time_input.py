@@ -254,6 +254,21 @@ def test_days_and_months_may_be_in_the_language_of_the_editor(language: str, tex
         assert parse_time(text, NOW) == at(2026, 12, 20, 10, 15)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "heute 1015"),
+        ("fr", "aujourd’hui 10h15"),
+        ("fr", "aujourd'hui 10h15"),
+        ("es", "hoy 10:15"),
+        ("ar", "اليوم ١٠١٥"),
+    ],
+)
+def test_today_may_be_in_the_language_of_the_editor(language: str, text: str):
+    with translation.override(language):
+        assert parse_time(text, NOW) == at(2026, 12, 20, 10, 15)
+
+
 @pytest.mark.parametrize("language", [code for code, _ in site.LANGUAGES])
 @settings(max_examples=examples(30), deadline=None)
 @given(moment=MINUTES)
