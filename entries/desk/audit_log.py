@@ -45,13 +45,16 @@ EDITED = "Changed the text."
 PUBLISHED = "Published."
 _ONCE_WITHIN = timedelta(minutes=10)
 
+WROTE = {
+    "draft": _("Wrote it: draft."),
+    "submitted": _("Wrote it: submitted."),
+    "scheduled": _("Wrote it: scheduled."),
+    "published": _("Wrote it: published."),
+}
 # What the log says, to be translated; parts that are filled in are names and numbers.
 LOG_MESSAGES = (
     _("Wrote it."),
-    _("Wrote it: draft."),
-    _("Wrote it: submitted."),
-    _("Wrote it: scheduled."),
-    _("Wrote it: published."),
+    *WROTE.values(),
     _("Published."),
     _("Published from review."),
     _("Submitted."),

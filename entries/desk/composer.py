@@ -39,7 +39,7 @@ from entries.desk.access import (
     int_or_zero,
     usual_byline,
 )
-from entries.desk.audit_log import ADDITION, log_action
+from entries.desk.audit_log import ADDITION, WROTE, log_action
 from entries.desk.entry_responses import errors_response, preview_response
 from entries.desk.forms import ComposerForm, EditForm
 from entries.desk.preview import render_preview
@@ -192,7 +192,7 @@ def post_text(
     entry = verbs.post(story, text, author=user, by=permissions, **options)
     see_lines.update_links(entry, by=permissions)
     if entry.created_at >= begun:  # else the form was sent before
-        log_action(user, entry, f"Wrote it: {entry.state}.", ADDITION)
+        log_action(user, entry, WROTE[entry.state], ADDITION)
     return entry
 
 
