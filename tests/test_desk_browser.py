@@ -697,7 +697,7 @@ def test_the_preview_updates_while_typing_at_the_chosen_width(editor):
     expect(frame.locator(".entry .body")).to_have_text("A calm sea.")
     width = "document.querySelector('#composer-preview iframe').clientWidth"
     assert 380 < page.evaluate(width) <= 390
-    page.get_by_role("button", name="Desk", exact=True).click()
+    page.get_by_role("button", name="Desktop", exact=True).click()
     wait_for(lambda: page.evaluate(width) > 1000, "the width of a desk")
     box(page).fill("A *rough* sea.")
     expect(frame.locator(".entry .body em")).to_have_text("rough")

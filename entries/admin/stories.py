@@ -218,7 +218,7 @@ class StoryAdmin(BaseAdmin):
             )
         if story.state == Story.State.DRAFT:
             self._start(request, permissions, form, story)
-        state = story.get_state_display().lower()
+        state = languages.in_sentence(story.get_state_display())
         messages.success(request, gettext("The story is %(state)s.") % {"state": state})
         return story
 

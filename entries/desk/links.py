@@ -33,7 +33,7 @@ from entries.desk.responses import (
 from entries.desk.rows import get_row
 from entries.models import Entry, Image, Link, Site, Story
 from entries.models.links import LinkQuerySet
-from entries.text import gmt, time_input
+from entries.text import gmt, languages, time_input
 from entries.verbs import Permissions, Refused
 
 Kind = Link.Kind
@@ -131,7 +131,7 @@ class LinkRow:
         """Return the target's name or URL, unless the link shows it; else the state."""
         link = self.link
         if link.target_story:
-            state = link.target_story.get_state_display().lower()
+            state = languages.in_sentence(link.target_story.get_state_display())
             return f"{link.target_story.title}, {state}" if link.title else state
         return link.target_series.name if link.target_series else link.target_url
 

@@ -221,3 +221,8 @@ def _likely(tag: str) -> tuple[str, str, str]:
 @cache
 def _tag(code: str) -> str:
     return Language.get(code).to_tag()
+
+
+def in_sentence(label: str) -> str:
+    """Return a label as it is inside a sentence; German nouns keep their capitals."""
+    return label if (get_language() or "").startswith("de") else label.lower()

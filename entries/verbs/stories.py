@@ -25,7 +25,7 @@ from entries.models import (
 )
 from entries.models.fields import max_length
 from entries.pages import fragments
-from entries.text import gmt, rendering, urls
+from entries.text import gmt, languages, rendering, urls
 from entries.verbs.conditions import check_still_image, checked_language
 from entries.verbs.ledger import (
     Ledger,
@@ -308,7 +308,7 @@ def announce(
         if story.state not in Story.UNPUBLISHED:
             raise Refused(
                 gettext("Only a draft story can be announced. This one is %(state)s.")
-                % {"state": story.get_state_display().lower()}
+                % {"state": languages.in_sentence(story.get_state_display())}
             )
         if begins_at is None:
             raise Refused(gettext("Enter when coverage begins."), "begins")
@@ -568,7 +568,7 @@ def _set_state(
     def act(ledger: Ledger) -> None:
         by.check_has("change_story")
         if story.state not in origins or not due(story):
-            name = story.get_state_display().lower()
+            name = languages.in_sentence(story.get_state_display())
             raise Refused(gettext("This story is %(state)s.") % {"state": name})
         before, successors = story.public, {story.continues_in_id}
         story.state = state or _state_before_withdrawal(story)
