@@ -9,10 +9,21 @@ from typing import Any, Final
 
 from django.core.files.base import ContentFile, File
 from rjsmin import jsmin
+from servestatic.compress import Compressor
 from servestatic.storage import CompressedManifestStaticFilesStorage
 
 # The files of Django's admin that pages load: hashed ones, except unminified libraries.
 _LOADED: Final = re.compile(r"admin/(?!js/vendor/(?!.*\.min\.)).*\.[0-9a-f]{12}\.\w+")
+
+
+class _Compressor(Compressor):  # type: ignore[misc]
+    """Replaces compressed files whole: servers may be sending the earlier ones."""
+
+    @staticmethod
+    def write_data(path: str, data: bytes, suffix: str, stat_result: Any) -> str:
+        """Write a compressed copy with the times of its source; return its path."""
+        part: str = Compressor.write_data(path, data, f"{suffix}.part", stat_result)
+        return str(Path(part).replace(path + suffix))
 
 
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
@@ -27,6 +38,10 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
         except OSError:  # the next run would treat a partial file as complete
             Path(self.path(name)).unlink(missing_ok=True)
             raise
+
+    def create_compressor(self, **options: Any) -> Compressor:
+        """Return what compresses the collected files."""
+        return _Compressor(**options)
 
     def compress_files(self, paths: set[str]) -> Iterator[tuple[str, str]]:
         """Compress only files that pages load, because all would take far longer."""

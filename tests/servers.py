@@ -761,7 +761,7 @@ class Newsrooms:
             if other:
                 shutil.copytree(other, data / "static")
             else:
-                newsroom.manage("collectstatic", "--noinput", "--verbosity", "0")
+                newsroom.call(_collect_static)
             newsroom.call(_make_accounts)
 
 
@@ -770,6 +770,12 @@ def _locked(file: Path) -> Iterator[None]:
     with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed
         yield
+
+
+def _collect_static() -> None:
+    from entries.management.commands import serve  # imports Django
+
+    serve.collect_static()  # with the record that there is nothing to collect
 
 
 def _make_accounts() -> None:

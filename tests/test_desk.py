@@ -329,9 +329,10 @@ def test_publishing_needs_few_queries(client, story):
     bulk_updates(story, 30)
     with CaptureQueriesContext(connection) as context:
         compose(client, story, "One more.")
-    # Outside of a test the savepoint is the transaction itself.
-    own = ("SAVEPOINT", "RELEASE")
-    asked = [q["sql"] for q in context.captured_queries if not q["sql"].startswith(own)]
+    # Outside of a test the savepoint is the transaction itself. SQLite's index is a
+    # table of its own.
+    own = re.compile("SAVEPOINT|RELEASE|.*entries_fts")
+    asked = [q["sql"] for q in context.captured_queries if not own.match(q["sql"])]
     assert len(asked) <= 16  # one for an exact Last-Modified if clocks differ
 
 

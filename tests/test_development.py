@@ -127,6 +127,24 @@ def test_an_upgrade_replaces_static_files_that_are_newer(
     assert "entries/icons.svg" in manifest["paths"]
 
 
+def test_collecting_replaces_files_that_servers_are_sending(
+    newsrooms: Newsrooms, tmp_path: Path
+) -> None:
+    with newsrooms.open("sqlite") as newsroom:
+        static = newsroom.data / "static"
+        shutil.rmtree(tmp_path / "linked", ignore_errors=True)
+        shutil.copytree(static, tmp_path / "linked", copy_function=os.link)
+        files = [*(tmp_path / "linked").rglob("*.js*"), *static.rglob("*.css.br")]
+        before = {file: file.stat().st_size for file in files}
+        (static / "sources.sha256").unlink(missing_ok=True)
+        newsroom.manage("collectstatic", "--noinput", "--clear", "--verbosity", "0")
+        (static / "staticfiles.json").unlink()
+        newsroom.manage("collectstatic", "--noinput", "--verbosity", "0")
+    inodes = {file.stat().st_ino for file in (tmp_path / "linked").rglob("*.br")}
+    assert inodes.isdisjoint(file.stat().st_ino for file in static.rglob("*.br"))
+    assert all(file.stat().st_size == before.get(file) for file in before)
+
+
 def replace(file: Path, text: str) -> None:
     """Replace a file by a newer one."""
     file.write_text(text)

@@ -370,7 +370,7 @@ def test_a_feature_gets_label_and_time_in_one_form(client, story):
     client.post(links(story), data | times)
     link = Link.objects.get()
     assert link.active
-    assert "<h2>SUNDAY</h2>" in page(story)
+    assert '<h2 dir="auto">SUNDAY</h2>' in page(story)
     data = {"do": "save", "link": link.pk, "title": "The lamp", "label": "MONDAY"}
     client.post(links(story), data | {"ends": "1015 yesterday"})
     assert "MONDAY" not in page(story)

@@ -66,6 +66,13 @@ def test_words_are_found_in_headline_text_and_byline(client, story):
     assert "No updates match." in search(client, story, q="zeppelin")
 
 
+@pytest.mark.parametrize("query", ["fog & rain", "rain – fog", "& fog"])
+def test_signs_between_words_are_not_asked_for(client, story, query: str):
+    update = make_update(story, "Fog and rain at the quay.")
+    make_update(story, "Sun.")
+    assert found(search(client, story, q=query)) == [update.pk]
+
+
 def test_found_rows_have_the_buttons_of_the_desk(client, story):
     entry = make_update(story, "The ferry has moored.")
     at_desk = client.get(reverse("admin:entries_story_change", args=[story.pk]))

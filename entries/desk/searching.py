@@ -40,7 +40,7 @@ def search_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """
     story, permissions = get_story(pk), Permissions.of(request.user)
     asked = {name: request.GET.get(name, "") for name in ("q", "author", "state", "at")}
-    asked["q"] = asked["q"].strip()[: picker.MAX_QUERY_LENGTH]
+    asked["q"] = asked["q"].replace("\0", " ").strip()[: picker.MAX_QUERY_LENGTH]
     error, until = "", None
     try:
         until = _until(story, asked["at"])

@@ -12,6 +12,7 @@ from entries.desk.rows import Row, add_row_data, as_rows, row_postings
 from entries.models import DeletedEntry, Entry, Posting, Story
 from entries.models.entries import PostingQuerySet, written_by
 from entries.models.fields import has_words
+from entries.text.words import query_words
 from entries.verbs import WAITING_STATES, Permissions
 
 PAGE_SIZE = 50
@@ -148,6 +149,8 @@ def search_rows(
     `state` is one of an entry, or `key` or `pinned`; `until` is the latest time.
     """
     found = visible_postings(story, permissions)
+    # Signs such as & are no words, unless nothing else is asked for.
+    terms = [term for term in terms if query_words(term)] or terms
     for term in terms[:MAX_WORDS]:
         found = found.filter(_has_word(term))
     if author:

@@ -6,7 +6,7 @@ Visibility is checked against the rows themselves, so a stale index row cannot l
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -220,10 +220,18 @@ def _best_start(matches: list[tuple[int, int, int]]) -> int:
     """Return where the first match begins that has most other terms after it."""
     best, start = 0, 0
     reach = SNIPPET_LENGTH - SNIPPET_LEAD
-    for index, (first, _, _) in enumerate(matches):
-        near = {term for at, end, term in matches[index:] if end <= first + reach}
-        if len(near) > best:
-            best, start = len(near), first
+    near: Counter[int] = Counter()
+    after = 0  # the first match that is out of reach
+    for index, (first, _, number) in enumerate(matches):
+        while after < len(matches) and matches[after][1] <= first + reach:
+            near[matches[after][2]] += 1
+            after += 1
+        if len(+near) > best:
+            best, start = len(+near), first
+        if index < after:
+            near[number] -= 1
+        else:
+            after = index + 1
     return start
 
 

@@ -19,15 +19,18 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-_QUOTES: Final = dict.fromkeys(map(ord, "'‘’‚‛′`´ʼʻʹ＇׳՚\"“”„‟″«»‹›＂״"), "'")
+_QUOTES: Final = dict.fromkeys(
+    map(ord, "'‘’‚‛′`´ʼʻʹʾʿꞌ＇׳՚\"“”„‟″«»‹›＂״「」『』《》〈〉"), "'"
+)
 _DASHES: Final = dict.fromkeys(map(ord, "-‐‑‒–—―−﹘﹣－־"), "-")
 INVISIBLE: Final = frozenset(
     [
-        *(0xAD, 0x34F, 0x61C, 0x640, 0x180E, 0xFEFF),
+        *(0xAD, 0x34F, 0x61C, 0x640, 0xFEFF),
         *range(0x200B, 0x2010),  # zero-width spaces and joiners, direction marks
         *range(0x202A, 0x202F),
         *range(0x2060, 0x2070),
-        *range(0xFE00, 0xFE10),  # variation selectors
+        *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10)),  # variation selectors
+        *range(0xE0100, 0xE01F0),
         *range(0x1F3FB, 0x1F400),  # skin tones
         *(0x30FB, 0xFF65),  # the dot between parts of a name in katakana
     ]
@@ -63,6 +66,16 @@ _LETTERS: Final = {
     "ʉ": "u",
     "ƶ": "z",
     "ɛ": "e",
+    "ə": "e",
+    "ґ": "г",
+    "և": "եւ",
+    "ൺ": "ണ്",
+    "ൻ": "ന്",
+    "ർ": "ര്",
+    "ൽ": "ല്",
+    "ൾ": "ള്",
+    "ൿ": "ക്",
+    "ৎ": "ত্",
     "ɔ": "o",
     "ى": "ي",
     "ی": "ي",
@@ -79,6 +92,7 @@ _LETTERS: Final = {
     "ँ": "ं",
 }
 _NASAL: Final = re.compile("[ङञणनम]\N{DEVANAGARI SIGN VIRAMA}(?=[क-ह])")
+_DOT_IN_NAME: Final = re.compile("(?<=[\u2e80-\u9fff])[·‧](?=[\u2e80-\u9fff])")
 # Whatever case folding makes of them, they are the same letter.
 _DOTTED: Final = str.maketrans({"İ": "i"})
 
@@ -144,6 +158,7 @@ def fold_word(word: str) -> str:
 
 def fold(text: str) -> str:
     """Return a text as comparisons see it: see the module's docstring."""
+    text = _DOT_IN_NAME.sub("", text)
     return " ".join(unmarked(cased(text.translate(_TYPOGRAPHY))).split())
 
 
@@ -155,4 +170,4 @@ def fold_title(title: str) -> str:
     """
     text = fold(re.sub(r"(?<=[«‹])\s+|\s+(?=[»›])", "", title))
     text = re.sub(r"\s*(-+|:)\s*", lambda m: "-" if m[1][0] == "-" else ": ", text)
-    return text.strip("'.!?,;: ")
+    return text.strip("'.!?,;:…。．！？，；：।॥۔؟،؛։። ")

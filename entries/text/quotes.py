@@ -96,7 +96,6 @@ def is_of_post(url: str, network: str) -> bool:
     )
 
 
-@override("en")  # it becomes part of a text
 def posted_at(url: str, date: str) -> str:
     """Return when a post was made: `1015 GMT, 3 March 2026`, or only the date.
 
@@ -105,9 +104,11 @@ def posted_at(url: str, date: str) -> str:
     """
     day = _day(date)
     at = _time_of_number(url)
-    if at and (day is None or abs(at - day) < timedelta(days=2)):
-        return gmt.format_full(at)
-    return gmt.format_day(day.date()) if day else ""
+    # It becomes part of a text. As a decorator, `override` is not safe in threads.
+    with override("en"):
+        if at and (day is None or abs(at - day) < timedelta(days=2)):
+            return gmt.format_full(at)
+        return gmt.format_day(day.date()) if day else ""
 
 
 def _day(date: str) -> datetime | None:

@@ -97,7 +97,9 @@ _UNSPACED: Final = (
     *((0x20000, 0x3FFFF), (0xAC00, 0xD7A3), (0x1100, 0x11FF), (0x3130, 0x318F)),
 )
 _ARABIC: Final = ((0x600, 0x6FF), (0x750, 0x77F), (0x8A0, 0x8FF), (0xFB50, 0xFEFC))
-_JOINERS: Final = frozenset("'’‘‛ʼʻʹ`´′＇׳״՚-‐‑﹣－־_·‧")
+_JOINERS: Final = frozenset("'’‘‛ʼʻʹʾʿꞌ`´′＇׳״՚-‐‑﹣－־_·‧")
+_FRACTIONS: Final = frozenset("¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅟↉")  # ½ is not the number 12
+_VOICED: Final = "ﾞﾟ"  # signs of half-width katakana
 
 
 class _Kinds(dict[int, str]):
@@ -122,11 +124,11 @@ class _Kinds(dict[int, str]):
             return "z"
         if char in _JOINERS:
             return "j"
-        if category[0] == "M":
+        if category[0] == "M" or char in _VOICED:
             return "m"
         if char.isdecimal():
             return "0"
-        if char.isalnum():
+        if char.isalnum() and char not in _FRACTIONS:
             for kind, blocks in (("c", _UNSPACED), ("r", _ARABIC)):
                 if any(first <= code <= last for first, last in blocks):
                     return kind
@@ -142,6 +144,7 @@ class _Kinds(dict[int, str]):
 _KINDS: Final = _Kinds()
 _BETWEEN_ARABIC: Final = re.compile("(?<=[rm])i(?=r)")
 _IN_NUMBER: Final = re.compile("(?<=0)[dn](?=0)")
+_DOT: Final = re.compile("[·‧]")  # in names: 唐纳德·特朗普
 _ACRONYM: Final = re.compile("(?<![ar0mzcj])a(?:da)+(?![ar0mz])")
 _SIGNED: Final = r"(?<![ar0mzcj])a\+{1,2}(?![ar0+])"  # C++, F#
 _WORD: Final = rf"(?:{_SIGNED}|[ar0][ar0mz]*|c[cmz]*|e[mz]*)"
@@ -151,7 +154,9 @@ _CLUSTER: Final = re.compile("c[mz]*")
 
 _QUOTED: Final = re.compile(r'"([^"]+)"|([^\s"]+)')
 _GERSHAYIM: Final = re.compile('(?<=[א-ת])"(?=[א-ת])')
-_ONE_QUOTE: Final = str.maketrans(dict.fromkeys("“”„‟″«»＂", '"'))
+_ONE_QUOTE: Final = str.maketrans(
+    dict.fromkeys("“”„‟″«»‹›＂「」『』《》〈〉〝〞〟", '"')
+)
 
 
 class Token(NamedTuple):
@@ -205,6 +210,14 @@ def compose(text: str) -> str:
 def _kinds(text: str) -> str:
     """Return the kinds of a text's characters, with joiners only within words."""
     kinds = text.translate(_KINDS)
+    if "·" in text or "‧" in text:
+        for found in _DOT.finditer(text):
+            at = found.start()
+            if kinds[at + 1 : at + 2] == "c" and kinds[at - 1 : at] in ("c", "m"):
+                kinds = f"{kinds[:at]}z{kinds[at + 1 :]}"
+    if '"' in text:
+        for found in _GERSHAYIM.finditer(text):
+            kinds = f"{kinds[: found.start()]}j{kinds[found.end() :]}"
     if "i" in kinds:
         kinds = _BETWEEN_ARABIC.sub("j", kinds).replace("i", "z")
     if "d" in kinds:
@@ -368,7 +381,7 @@ def stems(word: str, language: str) -> tuple[str, ...]:
 @lru_cache(maxsize=50_000)
 def _stems(word: str, code: str) -> tuple[str, ...]:
     folded = unmarked(word)
-    if len(folded) < MIN_STEMMED or folded in STOP_WORDS or not word[0].isalpha():
+    if len(folded) < MIN_STEMMED or word in STOP_WORDS or not word[0].isalpha():
         return ()
     stem = _stemmer(_BY_CODE[code]).stemWord
     return tuple(dict.fromkeys(unmarked(stem(form)) for form in (word, folded)))
@@ -404,7 +417,7 @@ def parse_query(
             term = _quoted_term(parts) if exact else _term(parts, languages)
             if typing and not exact and query.endswith(bare):
                 term = _beginning(parts, languages) or term
-            found.append((term, all(part.folded in STOP_WORDS for part in parts)))
+            found.append((term, all(part.cased in STOP_WORDS for part in parts)))
     significant = [term for term, common in found if not common]
     return (significant or [term for term, _ in found])[:MAX_TERMS]
 
@@ -477,7 +490,7 @@ def draft_terms(text: str, languages: Collection[str], most: int) -> list[Term]:
 
 def _draft_terms(parts: Sequence[_Part], languages: Collection[str]) -> Iterator[Term]:
     words = tuple(part for part in parts if not part.clusters)
-    if any(part.folded not in STOP_WORDS for part in words):
+    if any(part.cased not in STOP_WORDS for part in words):
         yield _term(words, languages)
     for part in parts:
         if part.clusters:

@@ -62,9 +62,9 @@ def parse_state(text: str) -> HeadState | None:
     return HeadState(state, datetime.combine(on, at, UTC))
 
 
-@override("en")
 def format_state(state: str, at: datetime | None) -> str:
     """Format a state for the head; its time counts only if the state has one."""
     if at is None or state not in _TIMED:
         return str(state)
-    return f"{state} {at.astimezone(UTC):%Y-%m-%d} {gmt.format_hhmm(at)} GMT"
+    with override("en"):
+        return f"{state} {at.astimezone(UTC):%Y-%m-%d} {gmt.format_hhmm(at)} GMT"

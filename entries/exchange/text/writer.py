@@ -180,12 +180,17 @@ def in_markdown(document: Document) -> Document:
     )
 
 
-@override("en")  # its marks and dates are English in every language
 def write_text(document: Document) -> str:
     """Return the text: a head of `NAME: value` lines, then the page.
 
     The newest update comes first. Updates have a date except on the story's first day.
+    Its marks and dates are English in every language.
     """
+    with override("en"):
+        return _write(document)
+
+
+def _write(document: Document) -> str:
     is_markdown = document.markdown
     blocks = ["\n".join(_head_lines(document)), *_page_head(document)]
     if document.summary != Body():
