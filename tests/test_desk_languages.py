@@ -31,6 +31,7 @@ from entries.desk import audit_log
 from entries.desk.access import desk_url
 from entries.desk.pulse import snapshots
 from entries.models import Posting, Profile, Series, Story
+from entries.text import time_input
 from entries.verbs import Permissions, Refused
 from liveblog.accounts import ResetForm
 from tests import catalogues
@@ -68,6 +69,7 @@ def marked(code: str) -> Iterator[None]:
         yield
     finally:
         trans_real._translations[code] = real
+        time_input._english_words.cache_clear()
 
 
 def chosen(name: str, code: str, *groups: str, chief: bool = False) -> Client:

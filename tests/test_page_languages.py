@@ -27,7 +27,7 @@ from entries.models import Entry, Image, Posting, Profile, Series, Site, Story
 from entries.pages import fragment_cache, fragments, story_page, timeline
 from entries.public import errors
 from entries.public.script_words import READER_MESSAGES, READER_PLURALS
-from entries.text import cldr, gmt, languages
+from entries.text import cldr, gmt, languages, time_input
 from entries.text.script_words import script_words
 from tests import actions
 from tests.builders import make_original, make_story, make_update, text
@@ -51,6 +51,7 @@ def forget() -> None:
     for cached in (languages.has_catalogue, languages.catalogue, errors.unavailable):
         cached.cache_clear()
     fragments._full_date.cache_clear()
+    time_input._english_words.cache_clear()
     story_page._frame.cache_clear()
     fragment_cache.cache.clear()
     trans_real._default = None

@@ -510,12 +510,13 @@ def _beginning(parts: Sequence[_Part], languages: Collection[str]) -> Term | Non
 def query_words(text: str) -> list[str]:
     """Return the folded words of a text, for comparing with parts of other texts.
 
-    An acronym such as U.S. is one, since its letters are in most texts.
+    What has a part of one character is one, such as U.S. or quay-2, since single
+    characters are in most texts.
     """
     text = compose(text)
     found = []
     for parts in _chunks(text):
-        if len(parts) > 1 and all(len(part.folded) == 1 for part in parts):
+        if len(parts) > 1 and any(len(part.folded) == 1 for part in parts):
             found.append(fold(text[parts[0].start : parts[-1].end]))
         else:
             found += [part.folded for part in parts]
