@@ -20,7 +20,7 @@ from entries.verbs import Permissions
 class AccountChangeForm(UserChangeForm):  # type: ignore[type-arg]
     """An account, and the language that the desk speaks to its owner."""
 
-    # An old page must not undo what they have chosen themselves meanwhile.
+    # A page that is out of date must not undo a newer choice of theirs.
     desk_language = account.DeskLanguageField(show_hidden_initial=True)
 
     def __init__(self, *args: Any, **options: Any) -> None:

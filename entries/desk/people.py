@@ -47,7 +47,7 @@ class PersonForm(forms.Form):
         max_length=max_length(Profile, "languages"),
         help_text=_("Codes of the languages they work in, such as en, ar."),
     )
-    # An old page must not undo what they have chosen themselves meanwhile.
+    # A page that is out of date must not undo a newer choice of theirs.
     desk_language = DeskLanguageField(show_hidden_initial=True)
     byline = forms.CharField(
         label=_("Usual byline"),

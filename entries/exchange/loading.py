@@ -233,7 +233,7 @@ class _Import:
         progress(total, total, "entries")
 
     def again(self) -> "_Import":
-        """Return another attempt, which reads again what has changed meanwhile."""
+        """Return another attempt, which reads the current rows."""
         return _Import(
             self.document, self.options, self.gallery, self.lead_file, _in_silence
         )

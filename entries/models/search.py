@@ -147,7 +147,7 @@ class FullTextManager(models.Manager["FullText"]):
 class FullText(models.Model):
     """SQLite's full-text index (FTS5): the tokens of each text.
 
-    `table` is FTS5's hidden column, which stands for all columns in a query. Migration
+    `table` is FTS5's hidden column, which matches all columns in a query. Migration
     0022 creates the table, and a trigger that deletes a row with its text.
     """
 

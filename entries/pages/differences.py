@@ -127,7 +127,7 @@ class FieldDiff(NamedTuple):
 
     @property
     def is_body(self) -> bool:
-        """Whether it is the text itself, which readers need not be told."""
+        """Whether it is the text, whose difference readers see without a label."""
         return self.name == gettext("Text")
 
 
